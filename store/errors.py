@@ -1,0 +1,36 @@
+"""The errors that may reach a person: each says what happened and what to do next.
+
+Only the outermost layer (the command line, the MCP server) prints them. The exit codes are
+part of the interface and documented in the README.
+"""
+
+from __future__ import annotations
+
+
+class QrecError(Exception):
+    """Something went wrong that qrec foresaw. `hint` is the next step, in one sentence."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(QrecError):
+    """The call cannot be understood: a bad flag, filter, window or configuration."""
+
+    exit_code = 2
+
+
+class UnavailableError(QrecError):
+    """The source or the store cannot be used: missing, refused, locked, of a newer version."""
+
+    exit_code = 3
+
+
+class TimedOutError(QrecError):
+    """The work did not finish in the time that it was given."""
+
+    exit_code = 4
