@@ -1,0 +1,46 @@
+"""Hours as keys: `2026-11-22T13`, UTC. Text that sorts by time and prunes partitions by range."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+
+HOUR_US = 3_600_000_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# Beyond these the Parquet readers of other tools give up; no real transaction is there either.
+MIN_US = 0
+MAX_US = 253_402_300_799_999_999
+
+
+def to_us(moment: dt.datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, without a float's rounding."""
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def from_us(us: int) -> dt.datetime:
+    """The aware UTC datetime of microseconds since the epoch."""
+    return _EPOCH + dt.timedelta(microseconds=us)
+
+
+@lru_cache(maxsize=4096)
+def _key(hour_number: int) -> str:
+    return from_us(hour_number * HOUR_US).strftime("%Y-%m-%dT%H")
+
+
+def hour_key(us: int) -> str:
+    """The partition key of a moment in microseconds since the epoch."""
+    return _key(us // HOUR_US)
+
+
+def hour_start(key: str) -> dt.datetime:
+    """The first moment of an hour; ValueError when `key` is not one."""
+    return dt.datetime.strptime(key, "%Y-%m-%dT%H").replace(tzinfo=dt.UTC)
+
+
+def is_hour(key: str) -> bool:
+    """Whether a folder's name is an hour."""
+    try:
+        hour_start(key)
+    except ValueError:
+        return False
+    return len(key) == 13

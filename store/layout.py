@@ -1,0 +1,155 @@
+"""Where everything lies in a store, and opening one.
+
+<store>/transactions/hour=2026-11-22T13/<recorder>-<generation>.parquet    sealed hours
+<store>/_live/<recorder>/transactions/2026-11-22T13/<first>-<last>.parquet  live segments
+<store>/coverage, connections, database, rollups                           the same two places
+<store>/_rejected/  marks.jsonl  store.json  redaction.key
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from store import cover
+from store.errors import QrecError, UnavailableError, UsageError
+from store.files import make_folder, write_text
+from store.hours import is_hour
+from store.schema import FORMAT_VERSION
+
+LIVE = "_live"
+REJECTED = "_rejected"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_recorder(name: str) -> str:
+    """A recorder's name becomes part of file names: letters, digits, dot, dash, underscore."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a recorder",
+            "Use 1 to 64 letters, digits, '.', '-' or '_', beginning with a letter or digit.",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store's place on disk. Opening checks the format version and nothing else."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """The store at `path`. UnavailableError when it is missing or of a newer format."""
+        store = cls(path)
+        try:
+            text = store.manifest.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UnavailableError(
+                f"there is no qrec store at {path}",
+                "Record one with `qrec record`, replay a file with `qrec replay FILE --store DIR`,"
+                " or name another with --store.",
+            ) from None
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot read the store at {path}: {error.strerror}",
+                "Check the owner and the permissions of the folder (`qrec doctor`).",
+            ) from None
+        store._check_version(text)
+        return store
+
+    @classmethod
+    def create(cls, path: Path) -> Store:
+        """The store at `path`, made if it is not there. UnavailableError when it cannot be."""
+        store = cls(path)
+        try:
+            if not store.manifest.exists():
+                if path.is_dir() and any(path.iterdir()):
+                    raise UnavailableError(
+                        f"{path} holds other files and is no qrec store",
+                        "Give an empty or a new folder with --store.",
+                    )
+                make_folder(path)
+                now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+                write_text(
+                    store.manifest, json.dumps({"format": FORMAT_VERSION, "created": now}) + "\n"
+                )
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot make a store at {path}: {error.strerror}",
+                "Check the permissions and the free space, or name another folder with --store.",
+            ) from None
+        return cls.open(path)
+
+    def _check_version(self, text: str) -> None:
+        try:
+            version = int(json.loads(text)["format"])
+        except (ValueError, KeyError, TypeError):
+            raise QrecError(
+                f"{self.manifest} is not readable as a store's manifest",
+                f'If the folder is a store, restore the file: {{"format": {FORMAT_VERSION}}}',
+            ) from None
+        if version > FORMAT_VERSION:
+            raise UnavailableError(
+                f"the store at {self.path} has format {version}; this qrec knows {FORMAT_VERSION}",
+                "Upgrade qrec: `pip install --upgrade qrec`.",
+            )
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "store.json"
+
+    @property
+    def marks(self) -> Path:
+        return self.path / "marks.jsonl"
+
+    @property
+    def key_file(self) -> Path:
+        return self.path / "redaction.key"
+
+    @property
+    def rejected(self) -> Path:
+        return self.path / REJECTED
+
+    def live(self, recorder: str) -> Path:
+        return self.path / LIVE / recorder
+
+    def live_hour(self, recorder: str, table: str, hour: str) -> Path:
+        return self.live(recorder) / table / hour
+
+    def sealed_hour(self, table: str, hour: str) -> Path:
+        return self.path / table / f"hour={hour}"
+
+    def live_recorders(self) -> list[str]:
+        """Recorders that have (or had) a live part, by name."""
+        return [p.name for p in cover.list_folder(self.path / LIVE) if p.is_dir()]
+
+    def hours(self, table: str) -> list[str]:
+        """Every hour of which the table has files, sealed or live, sorted."""
+        found = {
+            p.name.removeprefix("hour=")
+            for p in cover.list_folder(self.path / table)
+            if p.name.startswith("hour=")
+        }
+        for recorder in self.live_recorders():
+            found |= {p.name for p in cover.list_folder(self.live(recorder) / table) if p.is_dir()}
+        return sorted(hour for hour in found if is_hour(hour))
+
+    def visible(self, table: str, hour: str) -> Iterator[tuple[str, Path]]:
+        """(recorder, file) of an hour, each row in exactly one of the files.
+
+        The sealed folder is listed first: what is sealed a moment later is still live for a grace
+        period, so that nothing falls between the two listings.
+        """
+        sealed = cover.newest(cover.sealed_in(cover.list_folder(self.sealed_hour(table, hour))))
+        for recorder, file in sorted(sealed.items()):
+            yield recorder, file.path
+        for recorder in self.live_recorders():
+            segments = cover.segments_in(cover.list_folder(self.live_hour(recorder, table, hour)))
+            beyond = sealed[recorder].generation if recorder in sealed else -1
+            for segment in cover.maximal_cover(segments, beyond):
+                yield recorder, segment.path
