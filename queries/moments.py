@@ -14,10 +14,10 @@ from difflib import get_close_matches
 from store.errors import UsageError
 
 MOMENT_HINT = (
-    "write a time such as 14:00, 'yesterday 14:00', '10 minutes ago', "
-    "2026-11-22T13:00Z or now (times without a zone are in yours)"
+    "Write a time such as 14:00, 'yesterday 14:00', '10 minutes ago', "
+    "2026-11-22T13:00Z or now (times without a zone are in yours)."
 )
-DURATION_HINT = "write a duration such as 90s, 15m, 1h, 2d or 1h30m"
+DURATION_HINT = "Write a duration such as 90s, 15m, 1h, 2d or 1h30m."
 
 _UNITS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0,
@@ -69,7 +69,7 @@ def parse_moment(text: str, now: datetime, tz: tzinfo) -> datetime:
         moment = None
     if moment is None:
         near = get_close_matches(word, ("now", "today", "yesterday"), 1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
+        meant = f"Did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"{_short(text)} is not a time", meant + MOMENT_HINT)
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise UsageError(f"{_short(text)} lies outside the years that qrec keeps", MOMENT_HINT)

@@ -25,7 +25,7 @@ __all__ = ["Asked", "Baseline", "Window", "parse_duration", "parse_moment", "res
 BaselineKind = Literal["previous", "same_hour", "explicit", "mark"]
 DEFAULT_LAST = "1h"
 MAX_DAYS = 31  # the same hour of more days says no more about this one, and opens their files
-VS_HINT = "write --vs yesterday, --vs 7d (the same time of the last 7 days) or --vs previous"
+VS_HINT = "Write --vs yesterday, --vs 7d (the same time of the last 7 days) or --vs previous."
 
 
 @dataclass(frozen=True, order=True)
@@ -43,13 +43,13 @@ class Window:
         if self.from_ts == self.to_ts:
             raise UsageError(
                 f"the window is empty: it begins and ends at {_iso(self.from_ts)}",
-                "give --to a later time, or a length with --last 1h",
+                "Give --to a later time, or a length with --last 1h.",
             )
         if self.from_ts > self.to_ts:
             raise UsageError(
                 f"the window is inverted: it begins at {_iso(self.from_ts)}, after its end at "
                 f"{_iso(self.to_ts)}",
-                "swap --from and --to; a time without a date is today (write 'yesterday 23:00')",
+                "Swap --from and --to; a time without a date is today (write 'yesterday 23:00').",
             )
 
     @property
@@ -112,7 +112,7 @@ def resolve_windows(asked: Asked, now: datetime, tz: tzinfo) -> tuple[Window, Ba
     if any(window.overlaps(span) for span in baseline.spans):
         raise UsageError(
             "the window and its baseline overlap, so that a change would be compared with itself",
-            "take a shorter window, or give --vs-from and --vs-to that end before the window",
+            "Take a shorter window, or give --vs-from and --vs-to that end before the window.",
         )
     return window, baseline
 
@@ -121,19 +121,20 @@ def _refuse_mixtures(asked: Asked) -> None:
     anchors = {"--around": asked.around, "--since": asked.since, "--from": asked.from_}
     given = [flag for flag, text in anchors.items() if text is not None]
     if len(given) > 1:
-        raise UsageError(f"{given[0]} and {given[1]} both say where the window is", "keep one")
+        raise UsageError(f"{given[0]} and {given[1]} both say where the window is", "Keep one.")
     if asked.around is not None and asked.to is not None:
         raise UsageError(
-            "--around and --to do not go together", "the length is said by --last, as in --last 30m"
+            "--around and --to do not go together",
+            "The length is said by --last, as in --last 30m.",
         )
     if asked.last is not None and asked.since is not None:
         raise UsageError(
-            "--since and --last do not go together", "--since runs up to now, or up to --to"
+            "--since and --last do not go together", "--since runs up to now, or up to --to."
         )
     if asked.last is not None and asked.from_ is not None and asked.to is not None:
-        raise UsageError("--last, --from and --to together say too much", "leave one of them out")
+        raise UsageError("--last, --from and --to together say too much", "Leave one of them out.")
     if asked.vs is not None and (asked.vs_from is not None or asked.vs_to is not None):
-        raise UsageError("--vs and --vs-from/--vs-to both name a baseline", "keep one")
+        raise UsageError("--vs and --vs-from/--vs-to both name a baseline", "Keep one.")
 
 
 def _window(asked: Asked, now: datetime, tz: tzinfo) -> Window:
@@ -158,7 +159,7 @@ def _not_after(end: datetime, latest: datetime, mark: datetime) -> datetime:
     if mark >= latest:
         raise UsageError(
             f"nothing has happened since {_iso(mark)}: it is not over yet",
-            "name an earlier mark (see `qrec marks`) or a time in the past",
+            "Name an earlier mark (see `qrec marks`) or a time in the past.",
         )
     return min(end, latest)
 
@@ -171,10 +172,10 @@ def _anchor(text: str, marks: Mapping[str, datetime], now: datetime, tz: tzinfo)
         return parse_moment(text, now, tz)
     except UsageError:
         near = get_close_matches(text, marks, 1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
+        meant = f"Did you mean {near[0]!r}? " if near else ""
         raise UsageError(
             f"there is no mark {text[:60]!r}, and it is not a time",
-            meant + "`qrec marks` lists the marks; `qrec mark NAME` sets one",
+            meant + "`qrec marks` lists the marks; `qrec mark NAME` sets one.",
         ) from None
 
 
@@ -191,7 +192,7 @@ def _baseline(asked: Asked, window: Window, now: datetime, tz: tzinfo) -> Baseli
         return Baseline("same_hour", _same_time(window, range(1, int(days[1]) + 1), tz))
     if vs not in ("", "previous"):
         near = get_close_matches(vs, ("yesterday", "previous", "last-week"), 1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
+        meant = f"Did you mean {near[0]!r}? " if near else ""
         many = f" (1 to {MAX_DAYS} days)" if days else ""
         raise UsageError(f"{asked.vs!r:.60} names no baseline{many}", meant + VS_HINT)
     before = window.length
@@ -217,7 +218,7 @@ def _same_time(window: Window, days: Sequence[int], tz: tzinfo) -> tuple[Window,
     if any(a.overlaps(b) for a, b in pairwise(spans)):
         raise UsageError(
             "a window longer than a day has no 'same time' of the day before",
-            "take a shorter window, or compare with --vs previous",
+            "Take a shorter window, or compare with --vs previous.",
         )
     return spans
 

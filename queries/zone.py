@@ -25,8 +25,8 @@ def named_zone(name: str) -> tzinfo:
     except (ValueError, OSError, KeyError):  # a bad key, a folder of zones, no such zone
         raise UsageError(
             f"there is no time zone {name!r} on this machine",
-            "give an IANA name such as Europe/Berlin, or UTC (without the system's zone data, "
-            "`pip install tzdata` brings it)",
+            "Give an IANA name such as Europe/Berlin, or UTC (without the system's zone data, "
+            "`pip install tzdata` brings it).",
         ) from None
 
 
