@@ -1,4 +1,4 @@
-"""The row on its way from the wire to the disk: what decoding makes, redaction cleans, columns keep.
+"""The row on its way from wire to disk: decoding makes it, redaction cleans it, columns keep it.
 
 Attribute names are the column names of `store.schema.TRANSACTIONS`.
 """

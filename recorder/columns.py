@@ -1,0 +1,123 @@
+"""From rows to an Arrow table of the store's schema, sorted so that pruning and zstd do well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+
+from recorder.model import Transaction
+from store.schema import RECORDED, TRANSACTIONS
+
+_ADDED = {"recorder", "session", "seq"}
+_SPECIAL = {"req_headers", "res_headers", "findings"}
+
+
+def transactions_table(rows: Sequence[Transaction], seqs: Sequence[int], who: Who) -> pa.Table:
+    """A table of `rows` (all of one hour), sorted by host, route and time."""
+    order = sorted(range(len(rows)), key=lambda i: _sort_key(rows[i]))
+    rows = [rows[i] for i in order]
+    arrays = []
+    for field in TRANSACTIONS:
+        if field.name in _ADDED:
+            arrays.append(who.column(field.name, [seqs[i] for i in order]))
+        elif field.name in _SPECIAL:
+            arrays.append(_SPECIAL_COLUMNS[field.name](rows))
+        else:
+            arrays.append(_array(list(map(attrgetter(field.name), rows)), field.type))
+    return pa.Table.from_arrays(arrays, schema=TRANSACTIONS)
+
+
+def other_table(
+    table: str, rows: Sequence[dict[str, Any]], seqs: Sequence[int], who: Who
+) -> pa.Table:
+    """A table of connection or database rows, in the order of their arrival."""
+    schema = RECORDED[table]
+    arrays = [
+        who.column(field.name, seqs)
+        if field.name in _ADDED
+        else _array([row.get(field.name) for row in rows], field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+class Who:
+    """Which recorder, in which session, wrote a row: the columns that every table ends with."""
+
+    def __init__(self, recorder: str, session: str) -> None:
+        self.recorder = recorder
+        self.session = session
+
+    def column(self, name: str, seqs: Sequence[int]) -> pa.Array:
+        if name == "seq":
+            return pa.array(seqs, pa.int64())
+        value = self.recorder if name == "recorder" else self.session
+        return pa.DictionaryArray.from_arrays(
+            pa.array([0] * len(seqs), pa.int32()), pa.array([value], pa.string())
+        )
+
+
+def _sort_key(tx: Transaction) -> tuple[str, str, int]:
+    return tx.host or "", tx.route or "", tx.ts
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return _strings(values).dictionary_encode()
+    if pa.types.is_string(kind):
+        return _strings(values)
+    if pa.types.is_timestamp(kind):
+        return pa.array(values, pa.int64()).cast(kind)
+    return pa.array(values, kind)
+
+
+def _strings(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # a lone surrogate out of a \ud800 escape: not text on any disk
+        return pa.array([_clean(value) for value in values], pa.string())
+
+
+def _clean(value: str | None) -> str | None:
+    return value.encode(errors="replace").decode() if value is not None else None
+
+
+def _headers(
+    get: Callable[[Transaction], dict[str, str]],
+) -> Callable[[Sequence[Transaction]], pa.Array]:
+    def column(rows: Sequence[Transaction]) -> pa.Array:
+        names: list[str] = []
+        values: list[str] = []
+        offsets = [0]
+        for row in rows:
+            headers = get(row)
+            names.extend(headers)
+            values.extend(headers.values())
+            offsets.append(len(names))
+        return pa.MapArray.from_arrays(
+            pa.array(offsets, pa.int32()), _strings(names), _strings(values)
+        )
+
+    return column
+
+
+def _findings(rows: Iterable[Transaction]) -> pa.Array:
+    kind = TRANSACTIONS.field("findings").type
+    flat = []
+    offsets = [0]
+    for row in rows:
+        flat.extend(row.findings)
+        offsets.append(len(flat))
+    columns = [_strings([finding[i] for finding in flat]) for i in range(3)]
+    struct = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct)
+
+
+_SPECIAL_COLUMNS: dict[str, Callable[[Sequence[Transaction]], pa.Array]] = {
+    "req_headers": _headers(attrgetter("req_headers")),
+    "res_headers": _headers(attrgetter("res_headers")),
+    "findings": _findings,
+}

@@ -1,0 +1,175 @@
+"""From raw events to clean rows: decode, filter, drop repeats, redact, name the route.
+
+One pass, in this order, so that nothing unredacted lives longer than a batch, and nothing that
+the filter refuses costs more than its decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from recorder.coverage import Ledger
+from recorder.decode import decode
+from recorder.model import Transaction
+from recorder.routes import Router
+from recorder.signatures import error_signature
+from recorder.statements import normalise
+
+# Qtap gives each transaction one id; a repeat within so many is the same transaction again.
+_REMEMBERED = 100_000
+BODY_LIMIT = 64 << 10
+
+
+class Cleaner(Protocol):
+    """What the intake needs of redaction."""
+
+    policy: str
+
+    def redact(self, tx: Transaction) -> None: ...
+
+    def text(self, text: str) -> str: ...
+
+
+@dataclass
+class Rejected:
+    """An event that gave no row: why, how large it was, and how it began (redacted)."""
+
+    event: str
+    reason: str
+    size: int
+    sample: str
+
+
+@dataclass
+class Pending:
+    """Clean rows and rejected events that wait for the next flush."""
+
+    transactions: list[Transaction] = field(default_factory=list)
+    connections: list[dict[str, Any]] = field(default_factory=list)
+    database: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    size: int = 0
+
+    def rows(self) -> int:
+        return len(self.transactions) + len(self.connections) + len(self.database)
+
+
+class Intake:
+    """Takes events in, batch by batch; `pending` is what to write next."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        cleaner: Cleaner,
+        router: Router,
+        *,
+        accepts: Callable[[Transaction], bool] | None = None,
+        connections: bool = False,
+        body_limit: int = BODY_LIMIT,
+        store_bodies: str = "all",
+    ) -> None:
+        self.ledger = ledger
+        self.cleaner = cleaner
+        self.router = router
+        self.accepts = accepts
+        self.connections = connections
+        self.body_limit = body_limit
+        self.store_bodies = store_bodies
+        self.shedding = False
+        self.shift_us = 0
+        self.pending = Pending()
+        self._seen: dict[str, None] = {}
+
+    def take(self, events: Iterable[tuple[str, str]], mono: int) -> None:
+        """Take a batch that arrived at `mono` (µs, monotonic)."""
+        ledger, shift = self.ledger, self.shift_us
+        for name, data in events:
+            ts, table, row, reason = decode(name, data)
+            if ts is not None:
+                ledger.observe(ts + shift, mono)
+            if table == "transactions":
+                self._transaction(row)
+            elif row is not None:
+                self._other(str(table), row)
+            elif reason is not None:
+                ledger.count("events")
+                self._reject(name, data, reason)
+            else:
+                ledger.count("other")
+
+    def _transaction(self, tx: Transaction) -> None:
+        count = self.ledger.count
+        count("events")
+        if self.accepts is not None and not self.accepts(tx):
+            count("filtered")
+            return
+        if tx.request_id is not None and self._repeated(tx.request_id):
+            count("duplicates")
+            return
+        tx.ts += self.shift_us
+        if self.shedding:
+            tx.req_body = tx.res_body = None
+            count("bodies_shed")
+        self.cleaner.redact(tx)
+        tx.route = self.router.route(tx.path or "")
+        if tx.status is None or tx.status >= 400 or tx.grpc_status:
+            tx.error_signature = error_signature(
+                tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
+            )
+        self._cut(tx)
+        self.pending.transactions.append(tx)
+        self.pending.size += 1024 + len(tx.req_body or b"") + len(tx.res_body or b"")
+
+    def _cut(self, tx: Transaction) -> None:
+        failed = tx.status is None or tx.status >= 400
+        if self.store_bodies == "none" or (self.store_bodies == "errors" and not failed):
+            tx.req_body = tx.res_body = None
+            return
+        limit = self.body_limit
+        if tx.req_body is not None and len(tx.req_body) > limit:
+            tx.req_body = tx.req_body[:limit]
+        if tx.res_body is not None and len(tx.res_body) > limit:
+            tx.res_body = tx.res_body[:limit]
+
+    def _other(self, table: str, row: dict[str, Any]) -> None:
+        if table == "connections" and not self.connections:
+            self.ledger.count("other")
+            return
+        self.ledger.count("events")
+        row["ts"] += self.shift_us
+        if table == "database":
+            if row["request_id"] and self._repeated(row["request_id"]):
+                self.ledger.count("duplicates")
+                return
+            row["statement"] = normalise(row["database_type"] or "", row["statement"])
+            row["error_message"] = row["error_message"] and self.cleaner.text(row["error_message"])
+        getattr(self.pending, table).append(row)
+        self.pending.size += 512
+
+    def _reject(self, name: str, data: str, reason: str) -> None:
+        self.ledger.count("rejected")
+        self.pending.rejected.append(
+            Rejected(name[:100], reason, len(data), self.cleaner.text(data[:400]))
+        )
+
+    def _repeated(self, request_id: str) -> bool:
+        seen = self._seen
+        if request_id in seen:
+            return True
+        seen[request_id] = None
+        if len(seen) > _REMEMBERED:
+            del seen[next(iter(seen))]
+        return False
+
+    def remember(self, request_ids: Iterable[str]) -> None:
+        """Treat these transactions as already taken (a replay that goes on after a crash)."""
+        self._seen.update(dict.fromkeys(request_ids))
+
+
+def filter_predicate(
+    accepts: Callable[[Mapping[str, Any]], bool], fields: Callable[[Any], Mapping[str, Any]]
+) -> Callable[[Transaction], bool]:
+    """A filter over the fields that a row has, as a filter over rows."""
+    return lambda tx: accepts(fields(tx))

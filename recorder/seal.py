@@ -1,0 +1,157 @@
+"""Sealing: the segments of an hour become one sorted file, a while after the hour has ended.
+
+DuckDB sorts on disk when memory runs short. What comes late to a sealed hour makes a segment of
+its own again and is sealed in with a higher generation; the file before it stays for the grace.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import duckdb
+
+from recorder.segments import (
+    GRACE_S,
+    clear,
+    live_segments,
+    merge,
+    merge_candidates,
+    metadata,
+    row_group_rows,
+    superseded,
+)
+from store import Store, cover
+from store.cover import Sealed, Segment, sealed_in, sealed_name
+from store.files import TEMPORARY_SUFFIX, make_folder, replacing
+from store.hours import HOUR_US, hour_start, to_us
+from store.schema import RECORDED
+
+SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
+QUIET_S = 30.0  # an hour that still gets rows is left alone
+LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of its kind
+_MEMORY = "256MB"
+_ORDER = {"transactions": "host, route, ts"}
+
+
+class Housekeeper:
+    """Merges, seals and clears for one recorder. Each call does one bounded round of work."""
+
+    def __init__(self, store: Store, recorder: str, policy: str, grace_s: float = GRACE_S) -> None:
+        self.store = store
+        self.recorder = recorder
+        self.about = metadata(recorder, policy)
+        self.grace_s = grace_s
+
+    def round(self, now_us: int, *, everything: bool = False) -> list[str]:
+        """Merge what has grown in number, seal what is due, clear what is superseded.
+
+        `everything` seals each hour that has ended, however fresh its rows (after a replay).
+        Returns the hours sealed.
+        """
+        sealed = []
+        for table in RECORDED:
+            for hour in self.store.hours(table):
+                segments = live_segments(self.store, self.recorder, table, hour)
+                if not segments:
+                    continue
+                if self._due(table, hour, segments, now_us, everything):
+                    self.seal(table, hour)
+                    sealed.append(hour)
+                elif run := merge_candidates(segments):
+                    merge(run, self.about)
+                self._clear(table, hour)
+        return sealed
+
+    def seal(self, table: str, hour: str) -> Path | None:
+        """Write the sealed file of an hour with all that is there now; None when nothing is new."""
+        before = self._sealed(table, hour)
+        live = live_segments(self.store, self.recorder, table, hour)
+        new = cover.maximal_cover(live, before.generation if before else -1)
+        if not new:
+            return None
+        sources = [segment.path for segment in new]
+        if before is not None:
+            sources.insert(0, before.path)
+        folder = make_folder(self.store.sealed_hour(table, hour))
+        path = folder / sealed_name(self.recorder, new[-1].last)
+        with replacing(path) as temporary:
+            self._sort_into(temporary, table, sources)
+        return path
+
+    def _sort_into(self, target: Path, table: str, sources: list[Path]) -> None:
+        spill = make_folder(self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}")
+        with duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY}) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute("SET temp_directory = $dir", {"dir": str(spill)})
+            con.execute("SET preserve_insertion_order = false")
+            files = [str(path) for path in sources]
+            con.execute(
+                "CREATE VIEW rows AS SELECT * FROM read_parquet($files, union_by_name = true,"
+                " hive_partitioning = false)".replace("$files", _sql_list(files))
+            )
+            counted = con.execute("SELECT count(*) FROM rows").fetchone()
+            rows = counted[0] if counted else 0
+            unpacked = sum(path.stat().st_size for path in sources) * 10
+            group = max(2048, row_group_rows(rows, unpacked))
+            con.execute(
+                f"COPY (FROM rows ORDER BY {_ORDER.get(table, 'ts')}) TO {_sql_text(str(target))} "
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADATA {{"
+                + ", ".join(
+                    f"{_sql_text(k.decode())}: {_sql_text(v.decode())}"
+                    for k, v in self.about.items()
+                )
+                + "})"
+            )
+
+    def _due(
+        self, table: str, hour: str, segments: list[Segment], now_us: int, everything: bool
+    ) -> bool:
+        ended = to_us(hour_start(hour)) + HOUR_US
+        before = self._sealed(table, hour)
+        late = [s for s in segments if s.first > (before.generation if before else -1)]
+        if not late or ended > now_us:
+            return False
+        if everything:
+            return True
+        if ended + SEAL_AFTER_S * 1e6 > now_us:
+            return False
+        times = [_written(segment.path) for segment in late]
+        wait = time.time() - (min(times) + LATE_S if before else max(times) + QUIET_S)
+        return wait > 0
+
+    def _sealed(self, table: str, hour: str) -> Sealed | None:
+        files = sealed_in(cover.list_folder(self.store.sealed_hour(table, hour)))
+        return cover.newest(files).get(self.recorder)
+
+    def _clear(self, table: str, hour: str) -> None:
+        segments = live_segments(self.store, self.recorder, table, hour)
+        newest = self._sealed(table, hour)
+        pairs = superseded(segments, newest)
+        if newest is not None:
+            folder = cover.list_folder(self.store.sealed_hour(table, hour))
+            pairs += [
+                (file.path, newest.path)
+                for file in sealed_in(folder)
+                if file.recorder == self.recorder and file.generation < newest.generation
+            ]
+        clear(pairs, self.grace_s)
+        live = self.store.live_hour(self.recorder, table, hour)
+        if newest is not None and not any(live.iterdir() if live.is_dir() else ()):
+            # An empty folder of a finished hour; a row that comes late makes it anew.
+            live.rmdir() if live.is_dir() else None
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _sql_text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _sql_list(values: list[str]) -> str:
+    return "[" + ", ".join(map(_sql_text, values)) + "]"

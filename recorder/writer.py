@@ -1,0 +1,146 @@
+"""The writer: pending rows become live segments, at most a flush interval after they came.
+
+Acknowledged is what a flush has put on the disk, all of it or, after a crash, none of it that a
+reader could see twice: the sequence numbers go on beyond everything that any file holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from recorder.columns import Who, other_table, transactions_table
+from recorder.coverage import Ledger
+from recorder.intake import Intake, Pending
+from recorder.segments import highest_seq, metadata, write_segment
+from store import Store
+from store.files import append_line, make_folder
+from store.hours import from_us, hour_key
+
+_REJECTED_LIMIT = 16 << 20  # bytes of rejected samples an hour; beyond that they are counted only
+_HELD_BYTES = 96 << 20  # what may wait in memory for a disk that refuses
+
+
+def new_session() -> str:
+    """One run of a recorder: when it began, and something that makes it its own."""
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+class Writer:
+    """Flushes what an intake has gathered into the store, under one recorder and session."""
+
+    def __init__(
+        self, store: Store, recorder: str, session: str, intake: Intake, ledger: Ledger
+    ) -> None:
+        self.store = store
+        self.who = Who(recorder, session)
+        self.intake = intake
+        self.ledger = ledger
+        self.about = metadata(recorder, intake.cleaner.policy)
+        self.seq = max(highest_seq(store, recorder), _saved_seq(store, recorder))
+        self.written = 0
+        self.failed_since: float | None = None
+        self._waiting: list[tuple[str, str, Any, int, int]] = []
+
+    def flush(self, mono: int) -> None:
+        """Write what is pending, then the coverage that it proves.
+
+        A disk that refuses is no error here: rows wait in memory up to a bound, then are counted
+        as dropped, and coverage says disk_full until a flush succeeds again.
+        """
+        self._prepare()
+        try:
+            while self._waiting:
+                table, hour, rows, first, last = self._waiting[0]
+                folder = self.store.live_hour(self.who.recorder, table, hour)
+                write_segment(folder, rows, first, last, self.about)
+                self.written += rows.num_rows
+                self._waiting.pop(0)
+            if self.failed_since is not None:
+                self.failed_since = None
+                self.ledger.change("receiving", "the disk takes writes again", mono)
+            self.ledger.flush()
+        except OSError as error:
+            self._refused(error, mono)
+
+    def _prepare(self) -> None:
+        """Give pending rows their numbers and turn them into tables, one an hour."""
+        pending, self.intake.pending = self.intake.pending, Pending()
+        if pending.rejected:
+            self._write_rejected(pending)
+        if not pending.rows():
+            return
+        first = self.seq + 1
+        self.seq += pending.rows()
+        seq = first
+        batches: dict[tuple[str, str], tuple[list[Any], list[int]]] = defaultdict(lambda: ([], []))
+        for tx in pending.transactions:
+            _add(batches[("transactions", hour_key(tx.ts))], tx, seq)
+            seq += 1
+        for table in ("connections", "database"):
+            for row in getattr(pending, table):
+                _add(batches[(table, hour_key(row["ts"]))], row, seq)
+                seq += 1
+        for (table, hour), (rows, seqs) in batches.items():
+            arrow = self._arrow(table, rows, seqs)
+            self._waiting.append((table, hour, arrow, first, self.seq))
+
+    def _arrow(self, table: str, rows: Sequence[Any], seqs: Sequence[int]) -> Any:
+        if table == "transactions":
+            return transactions_table(rows, seqs, self.who)
+        return other_table(table, rows, seqs, self.who)
+
+    def _refused(self, error: OSError, mono: int) -> None:
+        if self.failed_since is None:
+            self.failed_since = time.monotonic()
+            self.ledger.change(
+                "disk_full", f"writing failed: {os.strerror(error.errno or 5)}", mono
+            )
+        held = 0
+        for place, (_, _, rows, _, _) in enumerate(self._waiting):
+            held += rows.nbytes
+            if held > _HELD_BYTES:
+                lost = self._waiting[place:]
+                del self._waiting[place:]
+                self.ledger.count("dropped", sum(entry[2].num_rows for entry in lost))
+                break
+
+    def _write_rejected(self, pending: Pending) -> None:
+        now = time.time_ns() // 1000
+        folder = self.store.rejected / f"hour={hour_key(now)}"
+        path = folder / f"{self.who.recorder}.jsonl"
+        try:
+            make_folder(folder)
+            if path.exists() and path.stat().st_size > _REJECTED_LIMIT:
+                return
+            when = from_us(now).isoformat()
+            lines = [
+                json.dumps({"ts": when, "event": r.event, "reason": r.reason, "bytes": r.size,
+                            "sample": r.sample})
+                for r in pending.rejected
+            ]  # fmt: skip
+            append_line(path, "\n".join(lines))
+        except OSError:
+            return  # they are counted in coverage; the samples are a convenience
+
+    def save_seq(self) -> None:
+        """Keep the last number, so that it is not given again when retention took its rows."""
+        path = self.store.live(self.who.recorder) / "seq"
+        path.write_text(f"{self.seq}\n", encoding="utf-8")
+
+
+def _add(batch: tuple[list[Any], list[int]], row: Any, seq: int) -> None:
+    batch[0].append(row)
+    batch[1].append(seq)
+
+
+def _saved_seq(store: Store, recorder: str) -> int:
+    try:
+        return int((store.live(recorder) / "seq").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
