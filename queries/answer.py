@@ -1,0 +1,219 @@
+"""What qrec answers when asked what changed: the document's shape, and nothing that computes it.
+
+`to_document` gives plain dicts and lists in the order of the fields, ready for JSON. Times are
+ISO 8601 in UTC, shares 0..1, durations milliseconds; a number that does not exist is None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+VERSION = 1
+
+Verdict = Literal["changed", "nothing_changed", "no_data", "not_comparable"]
+BaselineKind = Literal["previous", "same_hour", "explicit", "mark"]
+Kind = Literal[
+    "new",
+    "gone",
+    "back",
+    "errors",
+    "statuses",
+    "latency",
+    "rate",
+    "size",
+    "no_response",
+    "retries",
+    "moved",
+    "trend",
+    "signature",
+    "edge",
+    "broad",
+]
+Direction = Literal["up", "down", "new", "gone", "moved"]
+Severity = Literal["high", "medium", "low"]
+Confidence = Literal["strong", "possible"]
+Key = Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that limits or qualifies the answer; `code` is stable, `text` is for people."""
+
+    code: str
+    text: str
+    from_ts: datetime | None = field(default=None, metadata={"name": "from"})
+    to_ts: datetime | None = field(default=None, metadata={"name": "to"})
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the comparison as a whole; `covered_s` counts the best covered recorder."""
+
+    from_ts: datetime = field(metadata={"name": "from"})
+    to_ts: datetime = field(metadata={"name": "to"})
+    covered_s: float
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class BaselineSide(Side):
+    kind: BaselineKind = "previous"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How many findings the same comparison gave over quiet pairs of the store's own past."""
+
+    pairs: int
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How many different things of each sort were looked at."""
+
+    hosts: int = 0
+    endpoints: int = 0
+    statuses: int = 0
+    containers: int = 0
+    signatures: int = 0
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Which service or edge explains the finding. `edge` is [caller, callee] or None."""
+
+    service: str | None
+    edge: tuple[str, str] | None
+    why: Literal["itself", "downstream", "network"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The change in one number; `low` and `high` bound the ratio, `affected` counts requests."""
+
+    metric: str
+    window: float | None
+    baseline: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    affected: int
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What one side holds under the finding's key, over the minutes that were compared."""
+
+    requests: int = 0
+    errors: int = 0
+    per_s: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Transaction ids that `qrec show` understands, and the error's signature if there is one."""
+
+    window: tuple[str, ...] = ()
+    baseline: tuple[str, ...] = ()
+    signature: str | None = None
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """Another change with the same cause: which kind, where, and which way it went."""
+
+    kind: Kind
+    direction: Direction
+    key: Key
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One change with one cause.
+
+    `minutes_window` and `minutes_baseline` carry the finding's own measure a minute, for drawing;
+    they are not part of the document.
+    """
+
+    rank: int
+    id: str
+    kind: Kind
+    direction: Direction
+    severity: Severity
+    confidence: Confidence
+    key: Key
+    blame: Blame | None
+    effect: Effect
+    window: Numbers
+    baseline: Numbers
+    since: datetime | None
+    evidence: Evidence
+    also: tuple[Symptom, ...]
+    summary: str
+    minutes_window: tuple[float, ...] = field(default=(), metadata={"name": None})
+    minutes_baseline: tuple[float, ...] = field(default=(), metadata={"name": None})
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The whole answer."""
+
+    window: Side
+    baseline: BaselineSide
+    verdict: Verdict
+    notes: tuple[Note, ...] = ()
+    calibration: Calibration | None = None
+    compared: Compared = Compared()
+    findings: tuple[Finding, ...] = ()
+    truncated: bool = False
+    version: int = VERSION
+
+
+def to_document(changes: Changes) -> dict[str, Any]:
+    """The JSON document: same keys in the same order every time, no NaN, no infinity."""
+    document = _plain(changes)
+    return {"version": document.pop("version"), **document}
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with a Z; seconds always, microseconds only where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        named = ((f.metadata.get("name", f.name), getattr(value, f.name)) for f in _fields(value))
+        return {name: _plain(item) for name, item in named if name is not None}
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, float):
+        return _rounded(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(value)
+
+
+def _rounded(value: float) -> float | None:
+    """Four significant digits below 1000, one decimal above: more would only pretend."""
+    if not math.isfinite(value):
+        return None
+    if value == 0 or abs(value) >= 1000:
+        return round(value, 1)
+    return round(value, 3 - math.floor(math.log10(abs(value))))

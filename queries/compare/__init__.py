@@ -1,0 +1,184 @@
+"""What changed between two stretches of recorded traffic: from per-minute cells to findings.
+
+`compare` reads two views of a DuckDB connection, `cells` (requests of a minute and key) and
+`covered` (seconds of a minute in which a recorder received), and answers with `Changes`. How it
+decides, and what it cannot see, is written in docs/method.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from queries.answer import BaselineSide, Changes, Compared, Note, Side, Verdict
+from queries.compare import frame as frames
+from queries.compare import gaps, latency, merge, presence, rates, shares
+from queries.compare.background import own_traffic
+from queries.compare.build import Scene, findings
+from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.frame import Frame
+from queries.compare.latency import Durations
+from queries.compare.limits import Limits, limits
+from queries.compare.spans import Options, Span
+from queries.compare.stats import benjamini_hochberg
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Changes", "Comparison", "Options", "Span", "compare"]
+
+Comparison = Changes
+
+_FEW = 200
+_SHARE_LEVELS = (("host",), ENDPOINT, ("service",), ("service", "host"), (*ENDPOINT, "container"))
+_RATE_LEVELS = (("side", "host"), ("side", *ENDPOINT), ("side", "service"), ("service", *ENDPOINT))
+_LATENCY_LEVELS = (("side", "host"), ("side", *ENDPOINT))
+
+
+def compare(
+    con: duckdb.DuckDBPyConnection,
+    window: Span,
+    baseline: Sequence[Span],
+    options: Options | None = None,
+) -> Changes:
+    """Compare a window with one or several baseline stretches.
+
+    con: has the views `cells` and `covered` over all stretches asked for, history included;
+    temporary tables named compare_* are left in it. Whole UTC minutes are compared. Raises only
+    what DuckDB raises; a comparison that makes no sense is a verdict and a note.
+    """
+    options = options or Options()
+    window, baseline = window.whole(), [span.whole() for span in baseline]
+    history = [
+        span
+        for span in (s.whole() for s in options.history)
+        if not any(span.overlaps(other) for other in (window, *baseline))
+    ]
+    refusal = _overlap(window, baseline)
+    if refusal:
+        return _empty(window, baseline, options, "not_comparable", [refusal])
+    aligned = frames.prepare(con, window, baseline, history)
+    seconds_w, seconds_b, kept = gaps.covered_seconds(con)
+    notes = [*options.notes, *gaps.notes(con, window, baseline)]
+    if min(seconds_w, seconds_b) <= 0:
+        return _empty(window, baseline, options, "no_data", [*notes, *_blind(seconds_w, seconds_b)])
+    if kept <= 0 or not options.comparable:
+        return _empty(window, baseline, options, "not_comparable", [*notes, *_disjoint(kept)])
+    frame = frames.load(con, window, len(baseline), len(history), aligned)
+    scene = Scene(con, frame, latency.load(con, frame), window, baseline, kept, kept / frame.scale)
+    notes += _qualified(frame, len(history))
+    leads = merge.merge(frame, candidates(frame, scene.durations))
+    found = findings(scene, leads)
+    return Changes(
+        window=Side(window.from_ts, window.to_ts, seconds_w, *_totals(frame, True)),
+        baseline=BaselineSide(
+            baseline[0].from_ts, baseline[-1].to_ts, seconds_b, *_totals(frame, False), options.kind
+        ),
+        verdict="changed" if found else "nothing_changed",
+        notes=tuple(notes),
+        calibration=options.calibration,
+        compared=_compared(frame),
+        findings=tuple(found[: options.limit]),
+        truncated=len(found) > options.limit,
+    )
+
+
+def candidates(frame: Frame, durations: Durations) -> list[Candidate]:
+    """Every change that passes its test, its floor and its least count, not merged yet."""
+    limit = limits(frame.history.shape[1])
+    within = own_traffic(frame)
+    found = presence.find(frame, limit, within)
+    for kind, part, metric in (
+        ("errors", frame.failed, "error_share"),
+        ("no_response", frame.status == 0, "no_response_share"),
+    ):
+        tested = [
+            item
+            for dims in _SHARE_LEVELS
+            for item in shares.find(frame, dims, part, kind, metric, limit, within)  # type: ignore[arg-type]
+        ]
+        found += shares.passed(tested, limit)
+    factor = rates.overall(frame, within)
+    busy = [i for dims in _RATE_LEVELS for i in rates.find(frame, dims, limit, within, factor)]
+    found += [c for c in _significant(busy, limit) if rates.matters(c, limit)]
+    slow = [
+        i for dims in _LATENCY_LEVELS for i in latency.find(frame, durations, dims, limit, within)
+    ]
+    found += [c for c in _significant(slow, limit) if latency.matters(c, limit)]
+    return found
+
+
+def _significant(found: list[tuple[float, Candidate]], limit: Limits) -> list[Candidate]:
+    ok = benjamini_hochberg(np.array([p for p, _ in found]), limit.q)
+    return [c for yes, (_, c) in zip(ok, found, strict=True) if yes]
+
+
+def _totals(frame: Frame, window: bool) -> tuple[int, int]:
+    counts = frame.anyhow_w if window else frame.anyhow_b
+    return round(float(counts.sum())), round(float(counts[frame.failed].sum()))
+
+
+def _compared(frame: Frame) -> Compared:
+    seen = frame.window.sum(1) + frame.baseline.sum(1) > 0
+
+    def count(*dims: str) -> int:
+        level = frame.level(dims)
+        present = np.unique(level.group[seen])
+        return sum(all(v != "" for v in level.values[g]) for g in present.tolist())
+
+    return Compared(
+        hosts=count("host"),
+        endpoints=count(*ENDPOINT),
+        statuses=count(*ENDPOINT, "status"),
+        containers=count("service"),
+        signatures=count("signature"),
+    )
+
+
+def _overlap(window: Span, baseline: Sequence[Span]) -> Note | None:
+    if any(span.overlaps(window) for span in baseline):
+        return Note(
+            "overlap", "window and baseline overlap: a minute cannot be compared with itself"
+        )
+    if not baseline or window.minutes < 1 or min(s.minutes for s in baseline) < 1:
+        return Note("empty_window", "window and baseline need at least one whole minute each")
+    return None
+
+
+def _blind(seconds_w: float, seconds_b: float) -> list[Note]:
+    sides = [name for name, s in (("window", seconds_w), ("baseline", seconds_b)) if s <= 0]
+    return [Note("no_data", f"no recorder was receiving in the {name}") for name in sides]
+
+
+def _disjoint(kept: float) -> list[Note]:
+    if kept > 0:
+        return []
+    text = "no minute was covered in full on both sides by the same recorder"
+    return [Note("no_common_minutes", text)]
+
+
+def _qualified(frame: Frame, histories: int) -> list[Note]:
+    notes = []
+    if histories < 6:
+        text = "too little history to know how much quiet hours differ: only large changes count"
+        notes.append(Note("uncalibrated", text))
+    if min(frame.anyhow_w.sum(), frame.anyhow_b.sum()) < _FEW:
+        text = "few requests: a change has to be large to be told from chance"
+        notes.append(Note("low_volume", text))
+    return notes
+
+
+def _empty(
+    window: Span, baseline: Sequence[Span], options: Options, verdict: Verdict, notes: list[Note]
+) -> Changes:
+    first = baseline[0].from_ts if baseline else window.from_ts
+    last = baseline[-1].to_ts if baseline else window.from_ts
+    return Changes(
+        window=Side(window.from_ts, window.to_ts, 0.0, 0, 0),
+        baseline=BaselineSide(first, last, 0.0, 0, 0, options.kind),
+        verdict=verdict,
+        notes=tuple(notes),
+        calibration=options.calibration,
+    )

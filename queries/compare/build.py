@@ -1,0 +1,243 @@
+"""From merged candidates to the findings of the answer: numbers, onset, evidence, words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from queries.answer import Effect, Evidence, Finding, Numbers, Symptom
+from queries.compare import merge, onset, rank, words
+from queries.compare.candidate import Candidate
+from queries.compare.frame import Frame, arrays, rows
+from queries.compare.latency import Durations, quantiles
+from queries.compare.spans import Span
+from queries.compare.stats import Floats, Mask
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ORDER = ("host", "method", "route", "status", "container", "process", "signature")
+_NAMES = {"service": "container"}
+_MOST_ALSO = 12
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the finishing needs beside the candidates."""
+
+    con: duckdb.DuckDBPyConnection
+    frame: Frame
+    durations: Durations
+    window: Span
+    baseline: Sequence[Span]
+    seconds_w: float
+    seconds_b: float
+
+    @property
+    def adjacent(self) -> bool:
+        return len(self.baseline) == 1 and self.baseline[0].to_ts == self.window.from_ts
+
+
+def public_key(key: dict[str, Any]) -> dict[str, Any]:
+    """The key under the column names of `transactions`, in their order; no response is null."""
+    named: dict[str, Any] = {}
+    for name, value in key.items():
+        if name != "side" and value != "":
+            named.setdefault(_NAMES.get(name, name), value)
+    if "container" in key:
+        named["container"] = key["container"]
+    if named.get("status") == 0:
+        named["status"] = None
+    return {name: named[name] for name in _ORDER if name in named}
+
+
+def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
+    tops = [[s for s, _ in merge.statuses(scene.frame, lead)] for lead in leads]
+    levels = [
+        rank.severity(lead, top[0] if top else None) for lead, top in zip(leads, tops, strict=True)
+    ]
+    order = sorted(range(len(leads)), key=lambda i: rank.order(leads[i], levels[i]))
+    picked = [leads[i] for i in order]
+    if not picked:
+        return []
+    _pick(scene, picked)
+    series, samples = _series(scene, len(picked)), _samples(scene)
+    return [
+        _finding(scene, place, leads[i], levels[i], tops[i], series, samples)
+        for place, i in enumerate(order)
+    ]
+
+
+def _finding(
+    scene: Scene, place: int, lead: Candidate, level: Any, top: list[int],
+    series: dict[tuple[int, int], tuple[Floats, Floats]],
+    samples: dict[tuple[int, str], tuple[str, ...]],
+) -> Finding:  # fmt: skip
+    key = public_key(lead.key)
+    since = _since(scene, lead, place, series)
+    lead_words = Candidate(**{**lead.__dict__, "key": key})
+    shown = series.get((place, 0)), series.get((place, 1))
+    return Finding(
+        rank=place + 1,
+        id=_identity(lead.kind, key),
+        kind=lead.kind,
+        direction=lead.direction,
+        severity=level,
+        confidence=rank.confidence(lead),
+        key=key,
+        blame=None,
+        effect=Effect(
+            lead.metric,
+            lead.window,
+            lead.baseline,
+            lead.ratio,
+            lead.low,
+            lead.high,
+            round(lead.affected),
+        ),
+        window=_numbers(scene, lead.scope, True),
+        baseline=_numbers(scene, lead.scope, False),
+        since=since,
+        evidence=Evidence(
+            samples.get((place, "window"), ()),
+            samples.get((place, "baseline"), ()),
+            _signature(scene.frame, lead),
+        ),
+        also=_also(lead, key),
+        summary=words.summary(lead_words, top, since),
+        minutes_window=tuple(shown[0][0]) if shown[0] else (),
+        minutes_baseline=tuple(shown[1][0]) if shown[1] else (),
+    )
+
+
+def _identity(kind: str, key: dict[str, Any]) -> str:
+    return hashlib.sha256(repr((kind, sorted(key.items()))).encode()).hexdigest()[:12]
+
+
+def _also(lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, ...]:
+    """Symptoms in their order, each once, without the finding itself."""
+    seen = {(lead.kind, lead.direction, repr(key))}
+    found: list[Symptom] = []
+    for c in sorted(lead.folded, key=Candidate.order):
+        short = public_key(c.key)
+        name = (c.kind, c.direction, repr(short))
+        if name not in seen:
+            seen.add(name)
+            found.append(Symptom(c.kind, c.direction, short))
+    return tuple(found[:_MOST_ALSO])
+
+
+def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
+    frame, durations = scene.frame, scene.durations
+    counts = (frame.window if window else frame.baseline).sum(1)
+    seconds = scene.seconds_w if window else scene.seconds_b
+    group = np.where(scope, 0, -1)
+    histogram = durations.histogram(group, 1)[0]
+    half = histogram[: durations.blocks_w] if window else histogram[durations.blocks_w :]
+    total = half.sum(0)
+    p50, p95, p99 = (
+        float(quantiles(total, q)) if total.sum() > 0 else None for q in (0.5, 0.95, 0.99)
+    )
+    requests = float(counts[scope].sum())
+    return Numbers(
+        requests=round(requests),
+        errors=round(float(counts[scope & frame.failed].sum())),
+        per_s=requests / seconds if seconds else None,
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+    )
+
+
+def _signature(frame: Frame, lead: Candidate) -> str | None:
+    level = frame.level(("signature",))
+    held = level.sum(np.where(lead.part & frame.failed, np.maximum(lead.excess, 0), 0.0))
+    order = np.argsort(-held, kind="stable")
+    for i in order.tolist():
+        if held[i] > 0 and level.values[i][0]:
+            return str(level.values[i][0])
+    return None
+
+
+def _pick(scene: Scene, leads: list[Candidate]) -> None:
+    """Hand the findings' keys to DuckDB, for their minutes and their examples."""
+    import pyarrow as pa
+
+    pick, key, part, quick = [], [], [], []
+    for number, lead in enumerate(leads):
+        keys = np.flatnonzero(lead.scope)
+        pick.append(np.full(keys.size, number, dtype=np.int32))
+        key.append(keys.astype(np.int32))
+        part.append(lead.part[keys])
+        cut = np.nan
+        if lead.kind == "latency" and lead.window and lead.baseline:
+            cut = np.log((lead.window * lead.baseline) ** 0.5) / np.log(1.1)
+        quick.append(np.full(keys.size, cut))
+    table = pa.table(
+        {
+            "pick": np.concatenate(pick),
+            "key": np.concatenate(key),
+            "part": np.concatenate(part),
+            "quick": pa.array(np.concatenate(quick), from_pandas=True),
+        }
+    )
+    scene.con.register("compare_given", table)
+    scene.con.execute("create or replace temp table compare_picks as from compare_given")
+    scene.con.unregister("compare_given")
+
+
+def _series(scene: Scene, picks: int) -> dict[tuple[int, int], tuple[Floats, Floats]]:
+    """(pick, span) -> counted and requests of each minute of the span."""
+    column = arrays(scene.con, "series")
+    spans = [scene.window, *scene.baseline]
+    found = {
+        (pick, span): (np.zeros(spans[span].minutes), np.zeros(spans[span].minutes))
+        for pick in range(picks)
+        for span in range(len(spans))
+    }
+    names = ("pick", "span", "nth", "counted", "requests")
+    for pick, span, nth, counted, requests in zip(
+        *(column[n].tolist() for n in names), strict=True
+    ):
+        found[pick, span][0][nth] = counted
+        found[pick, span][1][nth] = requests
+    return found
+
+
+def _samples(scene: Scene) -> dict[tuple[int, str], tuple[str, ...]]:
+    found: dict[tuple[int, str], tuple[str, ...]] = {}
+    for row in rows(scene.con, "samples").to_pylist():
+        at = (row["pick"], row["role"])
+        found[at] = (*found.get(at, ()), row["sample"])
+    return found
+
+
+def _since(
+    scene: Scene, lead: Candidate, place: int,
+    series: dict[tuple[int, int], tuple[Floats, Floats]],
+) -> datetime | None:  # fmt: skip
+    counted, requests = series[place, 0]
+    shares = lead.kind in ("errors", "no_response", "statuses", "latency", "retries")
+    if lead.direction == "new":
+        active = np.flatnonzero(counted)
+        return _moment(scene.window.from_ts, int(active[0])) if active.size else None
+    if scene.adjacent:
+        counted = np.concatenate([series[place, 1][0], counted])
+        requests = np.concatenate([series[place, 1][1], requests])
+    if lead.direction == "gone":
+        counted = series[place, len(scene.baseline)][0]
+        active = np.flatnonzero(counted)
+        start = scene.baseline[-1].from_ts
+        return _moment(start, int(active[-1]) + 1) if active.size and scene.adjacent else None
+    at = onset.change_point(counted, requests, shares)
+    first = scene.baseline[0].from_ts if scene.adjacent else scene.window.from_ts
+    return None if at is None else _moment(first, at)
+
+
+def _moment(start: datetime, minute: int) -> datetime:
+    return start + timedelta(minutes=minute)

@@ -1,0 +1,51 @@
+"""One change that a test found, before changes with one cause are merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from queries.answer import Direction, Kind
+from queries.compare.stats import Floats, Mask
+
+ENDPOINT = ("host", "method", "route")
+
+
+@dataclass
+class Candidate:
+    """A change of one measure under one key.
+
+    scope: the keys it is about; part: those of them that it counts (the failed ones, say).
+    excess [keys]: requests more (or fewer) than expected, of the keys in `part`.
+    began, ended: the run of window blocks in which it shows.
+    """
+
+    kind: Kind
+    direction: Direction
+    key: dict[str, Any]
+    scope: Mask
+    part: Mask
+    excess: Floats
+    metric: str
+    window: float | None
+    baseline: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p: float
+    began: int
+    ended: int
+    strong: bool = True
+    folded: list[Candidate] = field(default_factory=list)
+
+    @property
+    def affected(self) -> float:
+        return float(abs(self.excess.sum()))
+
+    def order(self) -> tuple[float, str, str, str]:
+        """Largest first, then by name: the same in every run."""
+        return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
+
+
+def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:
+    return sorted((name, value) for name, value in key.items())

@@ -1,0 +1,39 @@
+"""What matters most to someone on call comes first: severity, then how many requests it hit."""
+
+from __future__ import annotations
+
+from queries.answer import Confidence, Severity
+from queries.compare.candidate import Candidate
+
+_HARD = frozenset({401, 403, 429})
+
+
+def severity(c: Candidate, top_status: int | None) -> Severity:
+    """high: requests fail or stop; medium: they suffer or are new; low: worth knowing."""
+    if c.kind in ("errors", "no_response", "statuses", "signature") and c.direction != "down":
+        if top_status is None:
+            return "medium"
+        hard = top_status == 0 or top_status >= 500 or top_status in _HARD or top_status == 402
+        return "high" if hard and c.affected >= 20 else "medium"
+    if c.kind == "gone":
+        return "high" if set(c.key) == {"host"} else "medium"
+    if c.kind in ("retries", "broad"):
+        return "high"
+    if c.kind == "latency":
+        large = c.ratio is not None and c.ratio >= 3
+        return ("high" if large else "medium") if c.direction == "up" else "low"
+    if c.kind in ("new", "back", "moved", "edge", "trend"):
+        return "medium"
+    return "medium" if c.ratio is not None and not 0.33 < c.ratio < 3 else "low"
+
+
+def confidence(c: Candidate) -> Confidence:
+    """strong: could not plausibly be chance even with far more comparisons."""
+    return "strong" if c.strong and c.p < 1e-4 else "possible"
+
+
+CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
+
+
+def order(c: Candidate, level: Severity) -> tuple[int, float, str, str, str]:
+    return (CLASSES[level], *c.order())
