@@ -82,14 +82,16 @@ class Ledger:
         self._dirty: set[str] = set()
         self.clock: SourceClock | None = None
         self.open: Stretch | None = None
+        self.connection = False  # whether a stream is open, whatever the disk does meanwhile
         self.gaps = 0
+        self.totals = dict.fromkeys(COUNTERS, 0)
 
     def state(self) -> str:
         return self.open.state if self.open else "stopped"
 
-    def connected(self, ts: int, mono: int, pushed: str | None) -> None:
+    def connected(self, ts: int, mono: int) -> None:
         """The stream runs from `ts` on. A new connection's time is believed at once."""
-        self._pushed = pushed
+        self.connection = True
         self._extend(ts)
         self.clock = SourceClock(ts, mono)
         self._begin("receiving", None, ts)
@@ -113,6 +115,11 @@ class Ledger:
         if self.clock is not None and self.open is not None:
             self._extend(self.clock.now(mono))
 
+    def lost(self, reason: str, mono: int) -> None:
+        """The stream is gone; what the disk does matters no more until it is back."""
+        self.connection = False
+        self.change("disconnected", reason, mono)
+
     def change(self, state: str, reason: str | None, mono: int) -> None:
         """Go over into another state at `mono`.
 
@@ -130,6 +137,8 @@ class Ledger:
         self._begin(state, reason, self.open.to_ts)
 
     def count(self, name: str, amount: int = 1) -> None:
+        if amount:
+            self.totals[name] += amount
         if self.open is not None and amount:
             setattr(self.open, name, getattr(self.open, name) + amount)
             self._dirty.add(hour_key(self.open.from_ts))

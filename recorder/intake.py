@@ -6,6 +6,7 @@ the filter refuses costs more than its decoding.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from recorder.statements import normalise
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
 BODY_LIMIT = 64 << 10
+CONNECTED = "system.connected"
 
 
 class Cleaner(Protocol):
@@ -69,6 +71,7 @@ class Intake:
         connections: bool = False,
         body_limit: int = BODY_LIMIT,
         store_bodies: str = "all",
+        on_connected: Callable[[str], None] | None = None,
     ) -> None:
         self.ledger = ledger
         self.cleaner = cleaner
@@ -77,6 +80,7 @@ class Intake:
         self.connections = connections
         self.body_limit = body_limit
         self.store_bodies = store_bodies
+        self.on_connected = on_connected
         self.shedding = False
         self.shift_us = 0
         self.pending = Pending()
@@ -87,7 +91,9 @@ class Intake:
         ledger, shift = self.ledger, self.shift_us
         for name, data in events:
             ts, table, row, reason = decode(name, data)
-            if ts is not None:
+            if name == CONNECTED or not ledger.connection:
+                self._connected(name, data, ts, mono)
+            elif ts is not None:
                 ledger.observe(ts + shift, mono)
             if table == "transactions":
                 self._transaction(row)
@@ -98,6 +104,18 @@ class Intake:
                 self._reject(name, data, reason)
             else:
                 ledger.count("other")
+        ledger.alive(mono)
+
+    def _connected(self, name: str, data: str, ts: int | None, mono: int) -> None:
+        """A stream begins: Qtap says so first, with an echo of the topics it understood."""
+        if ts is None:
+            ts = time.time_ns() // 1000
+        if self.ledger.connection:  # a recording of several connections, one after the other
+            self.ledger.alive(mono)
+            self.ledger.lost("the recording was interrupted here", mono)
+        self.ledger.connected(ts + self.shift_us, mono)
+        if name == CONNECTED and self.on_connected is not None:
+            self.on_connected(data)
 
     def _transaction(self, tx: Transaction) -> None:
         count = self.ledger.count

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from recorder.segments import (
+from recorder.segment_files import (
     GRACE_S,
     clear,
     live_segments,
@@ -22,6 +22,7 @@ from recorder.segments import (
     superseded,
 )
 from store import Store, cover
+from store.cells import cells_sql
 from store.cover import Sealed, Segment, sealed_in, sealed_name
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
@@ -77,32 +78,47 @@ class Housekeeper:
         path = folder / sealed_name(self.recorder, new[-1].last)
         with replacing(path) as temporary:
             self._sort_into(temporary, table, sources)
+            if table == "transactions":
+                self.roll_up(hour, temporary, path.name)
         return path
 
-    def _sort_into(self, target: Path, table: str, sources: list[Path]) -> None:
-        spill = make_folder(self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}")
-        with duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY}) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            con.execute("SET temp_directory = $dir", {"dir": str(spill)})
-            con.execute("SET preserve_insertion_order = false")
-            files = [str(path) for path in sources]
+    def roll_up(self, hour: str, rows: Path, name: str) -> None:
+        """Write the per-minute cells of a sealed file; it stands before the file it speaks of."""
+        folder = make_folder(self.store.sealed_hour("rollups", hour))
+        with replacing(folder / name) as temporary, self._duckdb() as con:
+            source = f"read_parquet({_sql_text(str(rows))}, hive_partitioning = false)"
             con.execute(
-                "CREATE VIEW rows AS SELECT * FROM read_parquet($files, union_by_name = true,"
-                " hive_partitioning = false)".replace("$files", _sql_list(files))
+                f"COPY ({cells_sql(source)} ORDER BY minute, host, route) TO "
+                f"{_sql_text(str(temporary))} (FORMAT parquet, COMPRESSION zstd, {self._about()})"
+            )
+
+    def _sort_into(self, target: Path, table: str, sources: list[Path]) -> None:
+        with self._duckdb() as con:
+            listed = ", ".join(_sql_text(str(path)) for path in sources)
+            con.execute(
+                f"CREATE VIEW rows AS FROM read_parquet([{listed}], union_by_name = true,"
+                " hive_partitioning = false)"
             )
             counted = con.execute("SELECT count(*) FROM rows").fetchone()
-            rows = counted[0] if counted else 0
             unpacked = sum(path.stat().st_size for path in sources) * 10
-            group = max(2048, row_group_rows(rows, unpacked))
+            group = max(2048, row_group_rows(counted[0] if counted else 0, unpacked))
             con.execute(
                 f"COPY (FROM rows ORDER BY {_ORDER.get(table, 'ts')}) TO {_sql_text(str(target))} "
-                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADATA {{"
-                + ", ".join(
-                    f"{_sql_text(k.decode())}: {_sql_text(v.decode())}"
-                    for k, v in self.about.items()
-                )
-                + "})"
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, {self._about()})"
             )
+
+    def _duckdb(self) -> duckdb.DuckDBPyConnection:
+        """A connection that spills to the store's own disk when a sort outgrows its memory."""
+        con = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
+        spill = make_folder(self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}")
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"SET temp_directory = {_sql_text(str(spill))}")
+        con.execute("SET preserve_insertion_order = false")
+        return con
+
+    def _about(self) -> str:
+        pairs = (f"{_sql_text(k.decode())}: {_sql_text(v.decode())}" for k, v in self.about.items())
+        return f"KV_METADATA {{{', '.join(pairs)}}}"
 
     def _due(
         self, table: str, hour: str, segments: list[Segment], now_us: int, everything: bool
@@ -151,7 +167,3 @@ def _written(path: Path) -> float:
 
 def _sql_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _sql_list(values: list[str]) -> str:
-    return "[" + ", ".join(map(_sql_text, values)) + "]"

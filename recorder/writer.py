@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from recorder.columns import Who, other_table, transactions_table
-from recorder.coverage import Ledger
+from recorder.coverage import SEEING, Ledger
 from recorder.intake import Intake, Pending
-from recorder.segments import highest_seq, metadata, write_segment
+from recorder.segment_files import highest_seq, metadata, write_segment
 from store import Store
 from store.files import append_line, make_folder
 from store.hours import from_us, hour_key
 
+DISK_FULL = "disk_full"
 _REJECTED_LIMIT = 16 << 20  # bytes of rejected samples an hour; beyond that they are counted only
 _HELD_BYTES = 96 << 20  # what may wait in memory for a disk that refuses
 
@@ -63,7 +64,8 @@ class Writer:
                 self._waiting.pop(0)
             if self.failed_since is not None:
                 self.failed_since = None
-                self.ledger.change("receiving", "the disk takes writes again", mono)
+                if self.ledger.state() == DISK_FULL:
+                    self.ledger.change("receiving", "the disk takes writes again", mono)
             self.ledger.flush()
         except OSError as error:
             self._refused(error, mono)
@@ -98,9 +100,9 @@ class Writer:
     def _refused(self, error: OSError, mono: int) -> None:
         if self.failed_since is None:
             self.failed_since = time.monotonic()
-            self.ledger.change(
-                "disk_full", f"writing failed: {os.strerror(error.errno or 5)}", mono
-            )
+        if self.ledger.state() in SEEING:
+            text = f"writing failed: {os.strerror(error.errno or 5)}"
+            self.ledger.change(DISK_FULL, text, mono)
         held = 0
         for place, (_, _, rows, _, _) in enumerate(self._waiting):
             held += rows.nbytes

@@ -1,0 +1,112 @@
+"""The question of the product: what changed between a window and its baseline?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from queries.answer import Changes, Note
+from queries.cells import load_cells
+from queries.compare import Options, Span, compare
+from queries.reader import Reader, open_reader
+from queries.rows import condition
+from queries.windows import Baseline, Window
+from store import Store
+
+if TYPE_CHECKING:
+    from filters import Expr
+
+DEFAULT_LIMIT = 50
+# Earlier stretches that tell how much quiet hours differ: a day of hours is enough to calibrate.
+HISTORY = 24
+
+
+def what_changed(
+    store: Store,
+    window: Window,
+    baseline: Baseline,
+    *,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    history: int = HISTORY,
+) -> Changes:
+    """Compare `window` with `baseline` over everything that the store's recorders saw.
+
+    where: a parsed filter; only transactions that pass it are compared. limit: findings kept,
+    the rest is announced by `truncated`. history: how many earlier stretches serve as replicates.
+    Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
+    """
+    before = _history(window, baseline, history)
+    spans = [window, *baseline.spans, *before]
+    with open_reader(store, spans) as reader:
+        expressions, notes, comparable = _filters(reader, window, baseline)
+        text, params = _condition(expressions, where)
+        load_cells(reader, spans, text, params)
+        return compare(
+            reader.con,
+            _span(window),
+            [_span(span) for span in baseline.spans],
+            Options(
+                kind=baseline.kind,
+                limit=limit,
+                history=[_span(span) for span in before],
+                notes=[*reader.notes, *notes],
+                comparable=comparable,
+            ),
+        )
+
+
+def _span(window: Window) -> Span:
+    return Span(window.from_ts, window.to_ts)
+
+
+def _history(window: Window, baseline: Baseline, count: int) -> list[Window]:
+    """Stretches as long as the window, before the earliest baseline: the same hour of earlier days
+    where the baseline is one of those, else one after the other."""
+    step = timedelta(days=1) if baseline.kind == "same_hour" else window.length
+    if step < window.length:
+        return []
+    begin = baseline.from_ts
+    return [Window(begin - step * n, begin - step * n + window.length) for n in range(1, count + 1)]
+
+
+def _filters(
+    reader: Reader, window: Window, baseline: Baseline
+) -> tuple[list[str], list[Note], bool]:
+    """Filters under which only one of the sides was recorded: both are then held to all of them."""
+    ours = _filters_of(reader, [window])
+    theirs = _filters_of(reader, baseline.spans)
+    if not ours or not theirs or ours == theirs:
+        return [], [], True
+    both = sorted(f for f in ours | theirs if f)
+    note = Note(
+        "filter_differs",
+        "window and baseline were recorded under different filters; compared is what passes all "
+        "of them: " + " and ".join(f"({text})" for text in both),
+    )
+    return both, [note], True
+
+
+def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:
+    found: set[str] = set()
+    for span in spans:
+        rows = reader.query(
+            "SELECT DISTINCT coalesce(filter, '') AS filter FROM coverage"
+            " WHERE state IN ('receiving', 'lagging') AND to_ts > $from_ts AND from_ts < $to_ts",
+            {"from_ts": span.from_ts, "to_ts": span.to_ts},
+        )
+        found |= {row["filter"] for row in rows.to_pylist()}
+    return found
+
+
+def _condition(
+    expressions: Sequence[str], where: Expr | None
+) -> tuple[str | None, Mapping[str, Any]]:
+    """All the expressions as one condition over `transactions`, with its parameters."""
+    texts = [*expressions, *([where.text] if where is not None else [])]
+    if not texts:
+        return None, {}
+    import filters
+
+    return condition(filters.parse(" AND ".join(f"({text})" for text in texts)))

@@ -1,0 +1,324 @@
+"""`qrec record`: from a live stream into the store, until told to stop.
+
+The reading process (recorder.reader) drains the socket; this one decodes, redacts and writes; a
+thread of it merges and seals. What the reading process cannot hand over waits there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from recorder.coverage import Ledger, last_stretch
+from recorder.link import Alive, Batch, Down, Frame, Gaps, Up, receive
+from recorder.options import RecordOptions, Reporter, Status, make_intake
+from recorder.reader import QUEUE_BYTES, Options, mono_us
+from recorder.seal import Housekeeper
+from recorder.subscription import Subscription
+from recorder.writer import Writer, new_session
+from store import Store
+from store.errors import QrecError, UnavailableError, UsageError
+from store.layout import check_recorder
+from store.lock import recorder_lock
+
+_TICK_S = 0.2
+_FLUSH_ROWS, _FLUSH_BYTES = 25_000, 64 << 20
+_HOUSEKEEPING_S = 5.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a recording came to."""
+
+    recorder: str
+    session: str
+    written: int
+    seconds: float
+    gaps: int
+    reason: str
+
+
+def record(options: RecordOptions, reporter: Reporter) -> Summary:
+    """Record until stopped by a signal, the duration, or (`until_end`) the end of the stream.
+
+    Raises UnavailableError when the source cannot be reached at the start (without `wait`) or the
+    store cannot be used, UsageError when the source refuses the filter.
+    """
+    name = check_recorder(options.name())
+    expression, pushed = plan_filter(options)
+    store = Store.create(options.store)
+    with recorder_lock(store, name):
+        recording = Recording(store, name, options, expression, pushed, reporter)
+        return recording.run()
+
+
+def plan_filter(options: RecordOptions) -> tuple[str | None, str | None]:
+    """(the expression as qrec reads it, the part for the source); UsageError when it is wrong."""
+    if not options.filter:
+        return None, None
+    import filters
+
+    expression = filters.parse(options.filter)
+    filters.check(expression, "record")
+    return expression.text, filters.pushable(expression, options.push)  # type: ignore[arg-type]
+
+
+class Recording:
+    """One run of a recorder: its processes, its flushes, its end."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        options: RecordOptions,
+        expression: str | None,
+        pushed: str | None,
+        reporter: Reporter,
+    ) -> None:
+        self.options = options
+        self.reporter = reporter
+        self.store = store
+        session = new_session()
+        topics = ("http", "connection") if options.connections else ("http",)
+        self.ledger = Ledger(store, name, session, expression, pushed, topics)
+        self.intake = make_intake(store, self.ledger, options, self._greeted)
+        self.writer = Writer(store, name, session, self.intake, self.ledger)
+        self.keeper = Housekeeper(store, name, self.intake.cleaner.policy)
+        self.pushed = pushed
+        self.previous = last_stretch(store, name)
+        self.stopping = ""
+        self.source = ""
+        self._dropped = 0
+        self._ever_up = False
+        self._frames: queue.Queue[Frame | None] = queue.Queue(maxsize=16)
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._last_status = (time.monotonic(), 0)
+        self.gaps: Gaps | None = None
+
+    def run(self) -> Summary:
+        started = time.monotonic()
+        done = threading.Event()
+        keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
+        keeping.start()
+        with _signals(self._stop):
+            self._start_reader(self.pushed)
+            try:
+                self._loop(started)
+            finally:
+                done.set()
+                self._end()
+                keeping.join(timeout=30)
+        who = self.writer.who
+        seconds = time.monotonic() - started
+        return Summary(
+            who.recorder, who.session, self.writer.written, seconds, self.ledger.gaps, self.stopping
+        )
+
+    def _loop(self, started: float) -> None:
+        flush_at = started + self.options.flush_interval
+        closing = False
+        while True:
+            frame: Frame | None
+            try:
+                frame = self._frames.get(timeout=_TICK_S if not closing else 5.0)
+            except queue.Empty:
+                if closing:
+                    return
+            else:
+                if frame is None:
+                    self._reader_gone(closing)
+                    return
+                self._handle(frame)
+            now = time.monotonic()
+            if now >= flush_at or self._much_pending():
+                self.writer.flush(mono_us())
+                self._report()
+                flush_at = time.monotonic() + self.options.flush_interval
+            if self.options.duration is not None and now - started >= self.options.duration:
+                self._stop(f"after {self.options.duration:g} s, as asked")
+            if self.stopping and not closing:
+                closing = True
+                self._stop_reader()
+
+    def _much_pending(self) -> bool:
+        pending = self.intake.pending
+        return pending.rows() >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES
+
+    def _handle(self, frame: Frame) -> None:
+        match frame:
+            case Batch():
+                self._shed(frame)
+                self.intake.take(zip(frame.names, frame.data, strict=True), frame.mono)
+            case Alive():
+                self.ledger.alive(frame.mono)
+            case Up():
+                if not self._ever_up:
+                    self.reporter.note(f"connected to {self.options.url}")
+                self._ever_up = True
+            case Down():
+                self._down(frame)
+            case Gaps():
+                self.gaps = frame
+
+    def _shed(self, batch: Batch) -> None:
+        """Under pressure bodies go first; what the queue had no room for is counted."""
+        self.ledger.count("dropped", batch.dropped - self._dropped)
+        self._dropped = batch.dropped
+        if batch.queued > QUEUE_BYTES // 2:
+            self.intake.shedding = True
+        elif batch.queued < QUEUE_BYTES // 8:
+            self.intake.shedding = False
+
+    def _greeted(self, data: str) -> None:
+        """system.connected: its echo tells the dialect, and with it whether filters were heard."""
+        if self.previous is not None and self.ledger.clock is not None:
+            self.ledger.carry_on(self.previous, self.ledger.clock.ts)
+            self.previous = None
+        try:
+            topics = msgspec.json.decode(data)["data"]["topics"]
+        except (msgspec.DecodeError, KeyError, TypeError):
+            topics = None
+        source = "Qtap 0.14 or newer" if isinstance(topics, dict) else "Qtap before 0.14"
+        if source != self.source:
+            self.reporter.note(f"the source is {source}")
+            if self.pushed and not isinstance(topics, dict):
+                self.reporter.note("it knows no filters: the whole filter is applied here")
+        self.source = source
+
+    def _down(self, down: Down) -> None:
+        if not self._ever_up and (not self.options.wait or down.kind == "filter"):
+            raise _start_error(self.options.url, down)
+        if down.was_up:
+            self.ledger.alive(down.good_until)
+            self.ledger.lost(down.text, down.mono)
+            self.reporter.note(f"disconnected: {down.text}; trying again")
+            if self.options.until_end:
+                self._stop("the source ended the stream")
+        elif down.kind == "filter" and self.pushed:
+            # Another version came back that does not take the filter: take all, filter here.
+            self.reporter.note("the source now refuses the filter: the whole of it is applied here")
+            self.pushed = None
+            self._stop_reader()
+            self._start_reader(None)
+
+    def _report(self) -> None:
+        now, written = time.monotonic(), self.writer.written
+        then, before = self._last_status
+        self._last_status = (now, written)
+        total = self.ledger.totals
+        clock = self.ledger.clock
+        self.reporter.status(
+            Status(
+                state=self.ledger.state() if self._ever_up else "waiting",
+                events=total["events"],
+                written=written,
+                per_s=(written - before) / max(now - then, 1e-3),
+                lag_ms=clock.lag_us // 1000 if clock else 0,
+                gaps=self.ledger.gaps,
+                rejected=total["rejected"],
+                filtered=total["filtered"],
+                dropped=total["dropped"],
+                bodies_shed=total["bodies_shed"],
+                source=self.source,
+            )
+        )
+
+    def _stop(self, reason: str) -> None:
+        self.stopping = self.stopping or reason
+
+    def _end(self) -> None:
+        """The last flush; then coverage says that the recorder stopped of its own will."""
+        if self._reader is not None and self._reader.poll() is None:
+            self._reader.kill()
+        self.writer.flush(mono_us())
+        self.ledger.change("stopped", self.stopping or "failed", mono_us())
+        self.writer.flush(mono_us())
+        with contextlib.suppress(OSError):
+            self.writer.save_seq()
+        self._report()
+
+    def _start_reader(self, pushed: str | None) -> None:
+        subscription = Subscription(self.options.url, pushed, self.options.connections)
+        self._reader = subprocess.Popen(
+            [sys.executable, "-m", "recorder.reader"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=1 << 20,
+        )
+        assert self._reader.stdin is not None
+        self._reader.stdin.write(msgspec.json.encode(Options(subscription)) + b"\n")
+        self._reader.stdin.flush()
+        receiving = threading.Thread(target=self._receive, args=(self._reader,), daemon=True)
+        receiving.start()
+
+    def _receive(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        while (frame := receive(process.stdout)) is not None:
+            if process is self._reader:
+                self._frames.put(frame)
+        process.wait()
+        if process is self._reader:
+            self._frames.put(None)
+
+    def _stop_reader(self) -> None:
+        if self._reader is not None and self._reader.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._reader.stdin.close()
+
+    def _reader_gone(self, closing: bool) -> None:
+        if not closing:
+            raise QrecError("the reading process ended unexpectedly", "Start the recorder again.")
+
+    def _keep_house(self, done: threading.Event) -> None:
+        while not done.wait(_HOUSEKEEPING_S):
+            try:
+                for hour in self.keeper.round(time.time_ns() // 1000):
+                    self.reporter.note(f"sealed hour {hour}")
+            except Exception as error:
+                self.reporter.note(f"housekeeping failed and will be tried again: {error}")
+
+
+def _start_error(url: str, down: Down) -> QrecError:
+    if down.kind == "filter":
+        return UsageError(f"the source refuses the filter: {down.text}", "Try --push none.")
+    if down.kind == "refused":
+        return UnavailableError(
+            f"nothing answers at {url}: {down.text}",
+            "Start Qtap with --enable-dev-tools (or `qrec serve FILE`), name another address, "
+            "or give --wait.",
+        )
+    if down.kind == "status" and "404" in down.text:
+        return UnavailableError(
+            f"{url} answers, but has no DevTools stream: {down.text}",
+            "Start Qtap with --enable-dev-tools; while it is starting, give --wait.",
+        )
+    return UnavailableError(
+        f"{url} is no Qtap stream: {down.text}", "Check the address, or give --wait."
+    )
+
+
+@contextlib.contextmanager
+def _signals(stop: Any) -> Iterator[None]:
+    """SIGINT and SIGTERM end the recording in good order; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, lambda n, _f: stop(f"by {signal.Signals(n).name}"))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""What a recording is asked to do, whoever asks: the command line, a test, a benchmark."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from recorder.coverage import Ledger
+from recorder.intake import BODY_LIMIT, Intake, filter_predicate
+from recorder.redact import RedactConfig, Redactor, load_key
+from recorder.routes import Router
+from store import Store
+
+DEFAULT_URL = "http://localhost:10001"
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """Options of `qrec record`; times in seconds, sizes in bytes."""
+
+    store: Path
+    url: str = DEFAULT_URL
+    recorder: str = ""
+    filter: str | None = None
+    push: str = "safe"  # safe | all | none
+    connections: bool = False
+    duration: float | None = None
+    flush_interval: float = 1.0
+    wait: bool = False
+    until_end: bool = False
+    body_limit: int = BODY_LIMIT
+    store_bodies: str = "all"  # all | errors | none
+    routes: tuple[str, ...] = ()
+    redact: RedactConfig = field(default_factory=RedactConfig)
+
+    def name(self) -> str:
+        return self.recorder or default_recorder()
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a recording goes, told once a flush. Counts are since its start."""
+
+    state: str
+    events: int = 0
+    written: int = 0
+    per_s: float = 0.0
+    lag_ms: int = 0
+    gaps: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    dropped: int = 0
+    bodies_shed: int = 0
+    source: str = ""
+
+
+class Reporter(Protocol):
+    """Who hears of a recording: the terminal's status line, plain log lines, a test."""
+
+    def status(self, status: Status) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+def default_recorder() -> str:
+    """This host's name, as far as it can be part of a file's name."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).strip("-._")
+    return name[:64] or "host"
+
+
+def make_intake(
+    store: Store,
+    ledger: Ledger,
+    options: RecordOptions,
+    on_connected: Callable[[str], None] | None = None,
+) -> Intake:
+    """The way in, as the options want it: filter, redaction, routes, body limits."""
+    accepts = None
+    if options.filter:
+        import filters  # the grammar costs time; most recordings have no filter
+
+        expression = filters.parse(options.filter)
+        accepts = filter_predicate(filters.predicate(expression, "qrec"), filters.row_fields)
+    return Intake(
+        ledger,
+        Redactor(load_key(store.key_file), options.redact),
+        Router(options.routes),
+        accepts=accepts,
+        connections=options.connections,
+        body_limit=options.body_limit,
+        store_bodies=options.store_bodies,
+        on_connected=on_connected,
+    )

@@ -1,0 +1,219 @@
+"""The reading process: it drains the socket, and does nothing else that could keep it from that.
+
+A process of its own, since decoding and reading under one interpreter lock would wait for each
+other (bench/README.md has both figures). The bounded queue between socket and recorder lives here.
+Run as `python -m recorder.reader`: options come as one JSON line on stdin, frames go to stdout,
+and the end of stdin is the order to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any, BinaryIO
+
+import httpx
+import msgspec
+
+from recorder.link import Alive, Batch, Down, Frame, Up, send
+from recorder.subscription import LinkError, Subscription, client, events, open_stream
+
+QUEUE_BYTES = 160 << 20
+_BATCH_EVENTS, _BATCH_BYTES = 2_000, 8 << 20
+_PROBE_AFTER_S, _PROBE_TIMEOUT_S, _PROBES = 10.0, 5.0, 3
+_BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
+
+
+class Options(msgspec.Struct, frozen=True):
+    subscription: Subscription
+    queue_bytes: int = QUEUE_BYTES
+    probe_after_s: float = _PROBE_AFTER_S
+
+
+def mono_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class Queue:
+    """Events on their way to the recorder, bounded in bytes; one thread puts, one takes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: deque[tuple[str, str]] = deque()
+        self.bytes_in = self.bytes_out = 0
+        self.dropped = 0
+        self.ready = threading.Event()
+
+    def put(self, name: str, data: str) -> None:
+        if self.bytes_in - self.bytes_out + len(data) > self._limit and self._items:
+            self.dropped += 1
+            return
+        self._items.append((name, data))
+        self.bytes_in += len(data)
+        if not self.ready.is_set():
+            self.ready.set()
+
+    def take(self) -> tuple[list[str], list[str]]:
+        names: list[str] = []
+        data: list[str] = []
+        size = 0
+        while self._items and len(names) < _BATCH_EVENTS and size < _BATCH_BYTES:
+            name, text = self._items.popleft()
+            names.append(name)
+            data.append(text)
+            size += len(text)
+        self.bytes_out += size
+        return names, data
+
+    def waiting(self) -> int:
+        return self.bytes_in - self.bytes_out
+
+
+class Reader:
+    """Three threads: one reads the socket, one sends frames on, one watches a silent link."""
+
+    def __init__(self, options: Options, out: BinaryIO) -> None:
+        self.options = options
+        self.queue = Queue(options.queue_bytes)
+        self._out = out
+        self._sending = threading.Lock()
+        self._stopping = threading.Event()
+        self._heard = mono_us()  # when the link was last known to be good
+        self._response: httpx.Response | None = None
+
+    def run(self) -> None:
+        pump = threading.Thread(target=self._pump, daemon=True)
+        for thread in (
+            pump,
+            threading.Thread(target=self._read_forever, daemon=True),
+            threading.Thread(target=self._watch, daemon=True),
+        ):
+            thread.start()
+        sys.stdin.buffer.read()  # until the recorder closes it, or is gone
+        self._stopping.set()
+        self.queue.ready.set()
+        pump.join()
+
+    def _send(self, frame: Frame) -> None:
+        with self._sending:
+            try:
+                send(self._out, frame)
+            except OSError:  # the recorder is gone, and so is our purpose
+                os._exit(0)
+
+    def _pump(self) -> None:
+        queue = self.queue
+        while True:
+            queue.ready.wait()
+            queue.ready.clear()
+            while queue.waiting() or queue._items:
+                names, data = queue.take()
+                self._send(Batch(mono_us(), names, data, queue.waiting(), queue.dropped))
+            if self._stopping.is_set():
+                return
+            time.sleep(0.002)  # let a batch gather: one frame for many events
+
+    def _read_forever(self) -> None:
+        backoff = _BACKOFF_S
+        with client() as http:
+            while not self._stopping.is_set():
+                got_event, was_up, kind, text = self._read_once(http)
+                if got_event:
+                    backoff = _BACKOFF_S
+                wait = random.uniform(backoff / 2, backoff)
+                self._drained()
+                good = self._heard if kind == "dead" else mono_us()
+                self._send(Down(mono_us(), kind, text, was_up, good, wait))
+                self._stopping.wait(wait)
+                backoff = min(backoff * 2, _BACKOFF_MAX_S)
+
+    def _read_once(self, http: httpx.Client) -> tuple[bool, bool, str, str]:
+        """Read one connection to its end: (any event, was open, kind of the end, its words)."""
+        got = up = False
+        put = self.queue.put
+        try:
+            with open_stream(http, self.options.subscription) as response:
+                self._response = response
+                self._heard = mono_us()
+                up = True
+                self._send(Up(mono_us()))
+                for name, data in events(response):
+                    put(name, data)
+                    got = True
+                    self._heard = mono_us()
+            return got, up, *self._ended("ended", "the source ended the stream")
+        except LinkError as error:
+            return got, up, *self._ended(error.kind, error.text)
+        finally:
+            self._response = None
+
+    def _ended(self, kind: str, text: str) -> tuple[str, str]:
+        if self._dead:
+            self._dead = False
+            return "dead", "the source stopped answering"
+        return kind, text
+
+    _dead = False
+
+    def _drained(self) -> None:
+        """Wait until what came before is sent: frames keep the order of what happened."""
+        while self.queue.waiting() and not self._stopping.is_set():
+            self.queue.ready.set()
+            time.sleep(0.005)
+
+    def _watch(self) -> None:
+        """While the stream is silent, ask /healthz whether the source still lives."""
+        failures = 0
+        after = self.options.probe_after_s
+        url = self.options.subscription.url.rstrip("/") + "/healthz"
+        with httpx.Client(timeout=_PROBE_TIMEOUT_S, trust_env=False) as http:
+            while not self._stopping.wait(min(1.0, after / 4)):
+                response = self._response
+                silent = (mono_us() - self._heard) / 1e6
+                if response is None or silent < after:
+                    failures = 0
+                    continue
+                if _answers(http, url):
+                    failures = 0
+                    self._heard = mono_us()
+                    self._send(Alive(self._heard))
+                    continue
+                failures += 1
+                if failures >= _PROBES:
+                    failures = 0
+                    self._dead = True
+                    _hang_up(response)
+
+
+def _answers(http: httpx.Client, url: str) -> bool:
+    """Any answer counts: a Qtap without /healthz says 404, and lives."""
+    try:
+        http.get(url)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def _hang_up(response: httpx.Response) -> None:
+    """Wake the thread that waits in a read on a dead link."""
+    stream: Any = response.extensions.get("network_stream")
+    with contextlib.suppress(OSError, AttributeError):
+        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
+def main() -> None:
+    # Ctrl-C reaches the whole process group; only the recorder decides when reading ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    options = msgspec.json.decode(sys.stdin.buffer.readline(), type=Options)
+    Reader(options, sys.stdout.buffer).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Live segments: written at every flush, merged as they grow in number, cleared after a grace.
+
+A segment, once it has its name, never changes. Merging writes a wider one beside its parts and
+leaves them for a while, so that a query that has listed them still finds them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store import Store, cover
+from store.cover import Sealed, Segment, maximal_cover, segment_name, segments_in
+from store.files import make_folder, replacing
+from store.schema import FORMAT_VERSION, RECORDED
+from store.version import __version__
+
+GRACE_S = 60.0
+FAN_IN = 20  # so many neighbours of about the same size become one
+_LARGEST = 128 << 20  # bytes; what is larger waits for the seal
+_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_ROWS = 100_000
+
+
+def metadata(recorder: str, policy: str) -> dict[bytes, bytes]:
+    """What every file of ours says about itself."""
+    return {
+        b"qrec.format": str(FORMAT_VERSION).encode(),
+        b"qrec.version": __version__.encode(),
+        b"qrec.recorder": recorder.encode(),
+        b"qrec.redaction": policy.encode(),
+    }
+
+
+def row_group_rows(rows: int, size: int) -> int:
+    """Rows a group, so that one group is a bounded piece of memory whatever the bodies."""
+    if not rows:
+        return _ROW_GROUP_ROWS
+    return max(1_000, min(_ROW_GROUP_ROWS, _ROW_GROUP_BYTES * rows // max(size, 1)))
+
+
+def write_segment(
+    folder: Path, table: pa.Table, first: int, last: int, about: dict[bytes, bytes]
+) -> Path:
+    """Write the rows of sequence range [first, last]; OSError when the disk refuses."""
+    make_folder(folder)
+    path = folder / segment_name(first, last)
+    with replacing(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata(about),
+            temporary,
+            compression="zstd",
+            row_group_size=row_group_rows(table.num_rows, table.nbytes),
+        )
+    return path
+
+
+def merge_candidates(segments: Sequence[Segment]) -> list[Segment]:
+    """The next run of neighbours of like size that is worth a merge; empty when there is none."""
+    run: list[Segment] = []
+    tier = -1
+    for segment in maximal_cover(segments):
+        size = _size(segment.path)
+        this = _tier(size)
+        if this != tier or size > _LARGEST:
+            run = []
+        tier = this
+        if size <= _LARGEST:
+            run.append(segment)
+        if len(run) == FAN_IN:
+            return run
+    return []
+
+
+def merge(run: Sequence[Segment], about: dict[bytes, bytes]) -> Path:
+    """Write the rows of `run` as one segment, a row group at a time to bound the memory."""
+    path = run[0].path.with_name(segment_name(run[0].first, run[-1].last))
+    with replacing(path) as temporary:
+        writer: pq.ParquetWriter | None = None
+        try:
+            for table in _in_groups([segment.path for segment in run]):
+                if writer is None:
+                    schema = table.schema.with_metadata(about)
+                    writer = pq.ParquetWriter(temporary, schema, compression="zstd")
+                writer.write_table(table.cast(writer.schema))
+        finally:
+            if writer is not None:
+                writer.close()
+    return path
+
+
+def _in_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    pending: list[pa.Table] = []
+    size = rows = 0
+    for path in paths:
+        table = pq.read_table(path, partitioning=None)
+        if pending and (size + table.nbytes > _ROW_GROUP_BYTES or rows > _ROW_GROUP_ROWS):
+            yield pa.concat_tables(pending).unify_dictionaries()
+            pending, size, rows = [], 0, 0
+        pending.append(table)
+        size, rows = size + table.nbytes, rows + table.num_rows
+    if pending:
+        yield pa.concat_tables(pending).unify_dictionaries()
+
+
+def superseded(segments: Sequence[Segment], sealed: Sealed | None) -> list[tuple[Path, Path]]:
+    """(segment, by): segments whose rows all stand in a wider segment or in the sealed file."""
+    beyond = sealed.generation if sealed else -1
+    needed = maximal_cover(segments, beyond)
+    pairs = []
+    for segment in segments:
+        if sealed and segment.last <= beyond:
+            pairs.append((segment.path, sealed.path))
+        elif segment not in needed:
+            by = next(wide for wide in needed if wide.first <= segment.first <= wide.last)
+            pairs.append((segment.path, by.path))
+    return pairs
+
+
+def clear(pairs: Sequence[tuple[Path, Path]], grace_s: float = GRACE_S) -> int:
+    """Delete each file whose successor has stood for the grace period: no query reads it now."""
+    deadline = time.time() - grace_s
+    deleted = 0
+    for old, successor in pairs:
+        try:
+            if successor.stat().st_mtime < deadline:
+                old.unlink()
+                deleted += 1
+        except FileNotFoundError:
+            continue
+    return deleted
+
+
+def live_segments(store: Store, recorder: str, table: str, hour: str) -> list[Segment]:
+    return segments_in(cover.list_folder(store.live_hour(recorder, table, hour)))
+
+
+def highest_seq(store: Store, recorder: str) -> int:
+    """The last sequence number that any file of this recorder holds; 0 when there is none."""
+    highest = 0
+    for table in RECORDED:
+        for hour in store.hours(table):
+            for segment in live_segments(store, recorder, table, hour):
+                highest = max(highest, segment.last)
+            sealed = cover.sealed_in(cover.list_folder(store.sealed_hour(table, hour)))
+            for file in sealed:
+                if file.recorder == recorder:
+                    highest = max(highest, file.generation)
+    return highest
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _tier(size: int) -> int:
+    """0 up to 1 MB, then a tier for each factor of sixteen."""
+    tier = 0
+    while size > 1 << 20:
+        size >>= 4
+        tier += 1
+    return tier

@@ -1,0 +1,141 @@
+"""One subscription to a Qtap DevTools stream: what is asked for, and reading what comes.
+
+Reading is httpx-sse's work; ours is what the wire needs beyond it: a bound on the length of a
+line, time limits that suit a stream without keep-alives, and words for what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+from httpx_sse import EventSource, SSEError
+
+from recorder.decode import OVERSIZED
+
+PATH = "/devtools/api/events"
+LINE_LIMIT = 64 << 20  # bytes; a 20 MB body is 36 MB after two rounds of base64
+CONNECT_S = 5.0
+HEADERS_S = 15.0
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", 4), 15),
+    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPINTVL", 5), 5),
+    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPCNT", 6), 3),
+]
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """What to ask for. `filter` is the pushed part, or None for everything."""
+
+    url: str
+    filter: str | None = None
+    connections: bool = False
+
+    def body(self) -> dict[str, Any]:
+        """One body that both dialects of Qtap understand; each ignores the other's keys."""
+        topics = {"http": self.filter or "*"}
+        old = ["request"]
+        if self.connections:
+            topics["connection"] = "*"
+            old.append("connection")
+        return {"topics": topics, "filter_topics": old, "skip_process_snapshot": True}
+
+
+class LinkError(Exception):
+    """The link is not there or broke. `kind`: refused, timeout, status, filter, not_sse, broken."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+
+def client() -> httpx.Client:
+    """A client for streams: no proxy from the environment between us and this host."""
+    transport = httpx.HTTPTransport(socket_options=_KEEPALIVE, retries=0)
+    timeout = httpx.Timeout(HEADERS_S, connect=CONNECT_S)
+    return httpx.Client(transport=transport, timeout=timeout, trust_env=False)
+
+
+@contextlib.contextmanager
+def open_stream(http: httpx.Client, subscription: Subscription) -> Iterator[httpx.Response]:
+    """The response to the subscription, its headers checked. LinkError when it is not a stream."""
+    url = subscription.url.rstrip("/") + PATH
+    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    try:
+        with http.stream("POST", url, json=subscription.body(), headers=headers) as response:
+            _check(response)
+            # A quiet host may say nothing for hours: from here on no read ever times out.
+            # httpcore looks at this mapping when the body is first read.
+            response.request.extensions["timeout"]["read"] = None
+            response.stream = LineGuard(response.stream)
+            yield response
+    except httpx.ConnectError as error:
+        raise LinkError("refused", f"cannot connect: {error}") from None
+    except httpx.TimeoutException:
+        raise LinkError("timeout", "no answer in time") from None
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise LinkError("broken", f"the stream broke: {error or type(error).__name__}") from None
+
+
+def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
+    """(name, data) of each event. LinkError when the response is no event stream."""
+    try:
+        for sse in EventSource(response).iter_sse():
+            yield (sse.event, sse.data) if sse.event != OVERSIZED else (OVERSIZED, "")
+    except SSEError as error:
+        raise LinkError("not_sse", str(error)) from None
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise LinkError("broken", f"the stream broke: {error or type(error).__name__}") from None
+
+
+def _check(response: httpx.Response) -> None:
+    if response.status_code == 200:
+        kind = response.headers.get("content-type", "")
+        if "text/event-stream" not in kind:
+            raise LinkError("not_sse", f"it answers with {kind or 'no content type'}")
+        return
+    text = b""
+    for chunk in response.iter_bytes():
+        text += chunk
+        if len(text) > 4096:
+            break
+    said = text[:4096].decode(errors="replace").strip()
+    kind = "filter" if response.status_code == 400 else "status"
+    raise LinkError(kind, f"HTTP {response.status_code}" + (f": {said}" if said else ""))
+
+
+class LineGuard(httpx.SyncByteStream):
+    """Passes a byte stream on, but cuts a line that grows beyond the limit and names its event.
+
+    httpx-sse would collect such a line without end. The rest of the line is read and thrown away.
+    """
+
+    def __init__(self, stream: Any, limit: int = LINE_LIMIT) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[bytes]:
+        length = 0  # of the line that is not yet ended
+        skipping = False
+        for chunk in self._stream:
+            if skipping:
+                end = chunk.find(b"\n")
+                if end < 0:
+                    continue
+                skipping, length, chunk = False, 0, chunk[end:]
+            newline = chunk.rfind(b"\n")
+            length = len(chunk) - newline - 1 if newline >= 0 else length + len(chunk)
+            if length > self._limit:
+                yield chunk[: newline + 1] + f"\nevent: {OVERSIZED}\n".encode()
+                skipping = True
+                continue
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
