@@ -1,0 +1,109 @@
+"""The outermost layer: the only place that turns an error into words and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code as the README lists them. Never raises, never a traceback
+    unless QREC_DEBUG is set."""
+    from qrec.output import ReaderGone
+    from store.errors import QrecError
+
+    _tolerant_streams()
+    _quiet_libraries()
+    try:
+        return _run(sys.argv[1:] if argv is None else list(argv))
+    except QrecError as error:
+        _explain(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ReaderGone:
+        _close_quietly()
+        return OK
+    except Exception as error:
+        return _bug(error)
+
+
+def _run(argv: list[str]) -> int:
+    from typer.main import get_command
+
+    from qrec.app import app
+
+    try:
+        code = get_command(app).main(args=argv, prog_name="qrec", standalone_mode=False)
+    except Exception as error:
+        # Typer's usage errors, by shape: its vendored click is not ours to import.
+        text = getattr(error, "format_message", None)
+        if text is None or not hasattr(error, "exit_code"):
+            raise
+        _explain(*_usage(text(), getattr(error, "ctx", None)))
+        return USAGE
+    return code if isinstance(code, int) else OK
+
+
+def _usage(text: str, ctx: object) -> tuple[str, str]:
+    path = getattr(ctx, "command_path", "qrec")
+    message, _, suggestion = text.partition(" Did you mean")
+    hint = f"`{path} --help` lists what there is."
+    if suggestion:
+        hint = f"Did you mean{suggestion} {hint}"
+    return message[:1].lower() + message[1:].rstrip("."), hint
+
+
+def _explain(message: str, hint: str) -> None:
+    from qrec.safe import visible
+
+    lines = [f"qrec: {_lines(message, visible)}"] + ([f"  {_lines(hint, visible)}"] if hint else [])
+    with contextlib.suppress(OSError):  # where nobody listens, the exit code still tells
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _lines(text: str, visible: object) -> str:
+    """A filter's mistake is shown over three lines, with a caret: its line breaks stay."""
+    assert callable(visible)
+    return "\n  ".join(visible(line) for line in text.split("\n"))
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("QREC_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    said = " ".join(str(error).split())[:200]
+    _explain(
+        f"{type(error).__name__}: {said} (this is a bug in qrec)",
+        "QREC_DEBUG=1 shows where; please report it with that and the command you ran.",
+    )
+    return BUG
+
+
+def _tolerant_streams() -> None:
+    """A character that the terminal's encoding lacks becomes an escape, not a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _quiet_libraries() -> None:
+    """A library's advice to its programmers is nothing for the users of a program."""
+    if not sys.warnoptions and os.environ.get("QREC_DEBUG") != "1":
+        import warnings
+
+        warnings.simplefilter("ignore")
+
+
+def _close_quietly() -> None:
+    """Keep Python from complaining about the closed pipe when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The command line's table of contents."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qrec.commands import about, moments, questions
+from qrec.options import spread
+from qrec.output import emit
+
+HELP = """Record what a host says over HTTP, and ask what changed.
+
+\b
+  qrec demo       see it work, without Qtap
+  qrec record     record a Qtap stream into the store
+  qrec diff       what changed in the last hour?
+"""
+EPILOG = """Exit codes: 0 answered, 1 failed, 2 usage or configuration, 3 source or store
+unavailable, 4 timed out, 70 a bug in qrec, 130 interrupted."""
+
+app = typer.Typer(
+    name="qrec",
+    help=HELP,
+    epilog=EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from store.version import __version__
+
+        emit(f"qrec {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        emit(context.get_help() + "\n")
+
+
+app.command("hosts")(spread(questions.hosts))
+app.command("statuses")(spread(questions.statuses))
+app.command("endpoints")(spread(questions.endpoints))
+app.command("coverage")(spread(questions.coverage))
+app.command("mark")(spread(moments.mark))
+app.command("marks")(spread(moments.marks))
+app.command("info")(spread(about.info))

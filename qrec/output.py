@@ -1,0 +1,193 @@
+"""stdout is data, stderr is narration: the only module of the command line that writes to either.
+
+Tables are written here, fixed width, without a library: they must come at once at two in the
+morning, look the same in a pipe, and never carry an escape that was recorded.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+from qrec.safe import cut, visible, visible_json, width
+from store.errors import QrecError
+
+Format = Literal["table", "json", "jsonl", "csv", "md"]
+FORMATS: tuple[Format, ...] = ("table", "json", "jsonl", "csv", "md")
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_LEAST = 12  # columns that a shortened cell keeps
+
+
+class ReaderGone(Exception):
+    """Whoever read our output closed it: `| head` had enough. No error."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading and how it is laid out.
+
+    give: its cells may be cut where the terminal is narrow, those with a higher number first;
+    optional: it is left out altogether before anything is cut.
+    """
+
+    title: str
+    right: bool = False
+    give: int = 0
+    optional: bool = False
+
+
+def emit(text: str) -> None:
+    """Write data to stdout, now."""
+    _write(sys.stdout, text)
+
+
+def say(text: str) -> None:
+    """Write a line of narration to stderr, now."""
+    _write(sys.stderr, text + "\n")
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # closed by the shell: `>&-`
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise QrecError(
+            f"cannot write the answer: {error.strerror}", "Check where the output goes."
+        ) from None
+
+
+def wants_color(choice: str, stream: TextIO | None) -> bool:
+    """Whether to colour: `always`, `never`, or a terminal without NO_COLOR for `auto`."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream is not None and stream.isatty()
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Text in a style, or as it is where there is no colour."""
+
+    color: bool
+
+    def __call__(self, text: str, style: str | None) -> str:
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.color and style and text else text
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that stdout is; None for a file or a pipe, where nothing is cut."""
+    if "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty()):
+        return max(shutil.get_terminal_size().columns, 40)
+    return None
+
+
+def to_json(document: Any, indent: int | None = 2) -> str:
+    """The document as JSON, readable and harmless on a terminal. NaN is refused, not written."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent)
+    return visible_json(text) + "\n"
+
+
+def to_jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(to_json(row, indent=None) for row in rows)
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], fallback: Sequence[str]) -> str:
+    """RFC 4180 with a header, `fallback` where no row gives one. Nested values: `name.key`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    flat = [flatten(row) for row in rows]
+    names = list(flat[0]) if flat else list(fallback)
+    writer.writerow(names)
+    for row in flat:
+        writer.writerow(["" if (v := row.get(n)) is None else visible(str(v)) for n in names])
+    return out.getvalue()
+
+
+def flatten(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A row with nested mappings spread into dotted names and lists joined with spaces."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            flat[prefix + name] = " ".join(str(item) for item in value)
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def to_markdown(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(visible(c).replace("|", "\\|") for c in cells) + " |\n"
+
+    rule = line("---:" if column.right else "---" for column in columns)
+    return line(column.title for column in columns) + rule + "".join(map(line, rows))
+
+
+def to_table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    limit: int | None,
+    paint: Painter = Painter(False),
+) -> str:
+    """Fixed-width text with a heading, fitted into `limit` columns of the terminal."""
+    cells = [[visible(cell) for cell in row] for row in rows]
+    widths = [
+        max([width(column.title), *(width(row[at]) for row in cells)])
+        for at, column in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    if limit is not None:
+        kept = _fitting(columns, widths, limit)
+        _shrink(widths, columns, kept, limit)
+    titles = _line([column.title for column in columns], widths, columns, kept)
+    lines = [paint(titles, "bold"), *(_line(row, widths, columns, kept) for row in cells)]
+    return "\n".join(lines) + "\n"
+
+
+def _fitting(columns: Sequence[Column], widths: Sequence[int], limit: int) -> list[int]:
+    """All columns where they fit, else those that are not optional."""
+    everything = list(range(len(columns)))
+    if _needed(widths, everything) <= limit:
+        return everything
+    return [at for at in everything if not columns[at].optional]
+
+
+def _needed(widths: Sequence[int], kept: Sequence[int]) -> int:
+    return sum(widths[at] for at in kept) + 2 * (len(kept) - 1)
+
+
+def _shrink(widths: list[int], columns: Sequence[Column], kept: Sequence[int], limit: int) -> None:
+    """Take from the columns that give, the widest of the readiest, until the table fits."""
+    over = _needed(widths, kept) - limit
+    while over > 0:
+        giving = [at for at in kept if columns[at].give and widths[at] > _LEAST]
+        if not giving:
+            return
+        readiest = max(columns[at].give for at in giving)
+        widest = max((at for at in giving if columns[at].give == readiest), key=widths.__getitem__)
+        widths[widest] -= 1
+        over -= 1
+
+
+def _line(
+    cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column], kept: Sequence[int]
+) -> str:
+    laid = []
+    for at in kept:
+        text = cut(cells[at], widths[at])
+        space = " " * (widths[at] - width(text))
+        laid.append(space + text if columns[at].right else text + space)
+    return "  ".join(laid).rstrip()

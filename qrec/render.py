@@ -1,0 +1,80 @@
+"""Writing an answer with rows: one document or table, its notes, and whether more was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from qrec.output import (
+    Column,
+    emit,
+    say,
+    to_csv,
+    to_json,
+    to_jsonl,
+    to_markdown,
+    to_table,
+)  # fmt: skip
+from qrec.run import Run
+from qrec.safe import visible
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question's document, which of its keys holds the rows, and the rows as people see them.
+
+    records: the rows for jsonl and csv where they are not the document's own.
+    """
+
+    document: dict[str, Any]
+    key: str
+    columns: Sequence[Column]
+    cells: Sequence[Sequence[str]]
+    heading: str = ""
+    empty: str = "nothing was recorded that matches"
+    records: Sequence[Mapping[str, Any]] | None = None
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = self.document[self.key]
+        return found if self.records is None else self.records
+
+
+def present(run: Run, answer: Answer) -> None:
+    """Write the answer to stdout in the format asked for, and what qualifies it to stderr."""
+    if run.format == "json":
+        emit(to_json(answer.document))
+        return
+    if run.format == "jsonl":
+        emit(to_jsonl(answer.rows))
+    elif run.format == "csv":
+        emit(to_csv(answer.rows, [column.title for column in answer.columns]))
+    elif run.format == "md":
+        emit(to_markdown(answer.columns, answer.cells))
+    else:
+        if answer.heading:
+            emit(visible(answer.heading) + "\n")
+        if answer.rows:
+            emit(to_table(answer.columns, answer.cells, run.width, run.paint))
+    if not answer.rows:
+        say(f"qrec: {answer.empty}")
+    narrate(run, answer.document, len(answer.rows))
+
+
+def narrate(run: Run, document: dict[str, Any], shown: int) -> None:
+    """Notes and truncation, which belong beside the data and not in it."""
+    for note in document.get("notes", ()):
+        say(f"note: {visible(note['text'])}{_when(run, note)}")
+    if document.get("truncated"):
+        say(f"note: there is more than the {shown} shown; --limit {max(shown * 5, 100)} shows more")
+
+
+def _when(run: Run, note: dict[str, Any]) -> str:
+    from qrec.words import stretch
+
+    if not note.get("from") or not note.get("to"):
+        return ""
+    ends = (datetime.fromisoformat(note[end]) for end in ("from", "to"))
+    return f", {stretch(*ends, run.tz)}"

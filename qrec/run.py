@@ -1,0 +1,122 @@
+"""What a command needs to answer: settings, the store, the clock, and a way to write rows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.output import FORMATS, Painter, terminal_width, wants_color
+from qrec.settings import Settings
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from queries.windows import Asked, Baseline, Window
+    from store import Store
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of qrec. Everything is found when it is asked for, and only then."""
+
+    flags: StoreFlags
+    rows: RowFlags = field(default_factory=RowFlags)
+
+    @cached_property
+    def settings(self) -> Settings:
+        flags = self.flags
+        return Settings(
+            overrides={
+                "store": flags.store,
+                "timezone": flags.timezone,
+                "color": flags.color,
+                "limit": self.rows.limit,
+            }
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        from store import Store
+
+        return Store.open(self.settings.path("store"))
+
+    @cached_property
+    def tz(self) -> tzinfo:
+        from queries.zone import zone
+
+        return zone(self.settings.text("timezone"))
+
+    @cached_property
+    def now(self) -> datetime:
+        """The moment that counts as now; --now and QREC_NOW make an answer repeatable."""
+        from queries.windows import parse_moment
+
+        text = self.flags.now or os.environ.get("QREC_NOW")
+        clock = datetime.now(UTC)
+        return parse_moment(text, clock, self.tz) if text else clock
+
+    @property
+    def limit(self) -> int:
+        return self.settings.count("limit")
+
+    @cached_property
+    def format(self) -> str:
+        rows = self.rows
+        if rows.json and rows.format not in (None, "json"):
+            raise UsageError(f"--json and --format {rows.format} contradict", "Keep one.")
+        choice = "json" if rows.json else (rows.format or "table")
+        if choice not in FORMATS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(choice, FORMATS, 1)
+            meant = f"Did you mean {near[0]!r}? " if near else ""
+            raise UsageError(
+                f"--format cannot be {choice[:40]!r}", f"{meant}It is one of {', '.join(FORMATS)}."
+            )
+        return choice
+
+    @property
+    def width(self) -> int | None:
+        return terminal_width()
+
+    @cached_property
+    def paint(self) -> Painter:
+        """For stdout; only tables are coloured, since the other formats are read by programs."""
+        color = self.settings.text("color")
+        return Painter(self.format == "table" and wants_color(color, sys.stdout))
+
+    def window(self, flags: WindowFlags) -> Window:
+        from queries.windows import resolve_window
+
+        return resolve_window(self._asked(flags, BaselineFlags()), self.now, self.tz)
+
+    def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
+        from queries.windows import resolve_windows
+
+        return resolve_windows(self._asked(flags, vs), self.now, self.tz)
+
+    def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
+        from queries.windows import Asked
+
+        named = {**vars(flags), **vars(vs)}
+        if flags.since is not None or flags.around is not None:
+            from store.marks import read_marks
+
+            named["marks"] = {mark.name: mark.ts for mark in read_marks(self.store)}
+        return Asked(**named)
+
+
+def parsed(flags: WhereFlags) -> Expr | None:
+    """The filter of --where, its fields checked; None where there is none."""
+    if flags.where is None:
+        return None
+    import filters
+
+    expression = filters.parse(flags.where)
+    filters.check(expression, where="where")
+    return expression

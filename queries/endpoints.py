@@ -1,0 +1,96 @@
+"""Which endpoints (method, host, route) were used: how much, how well, how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from queries.answer import Note, Side
+from queries.rows import (
+    DEFAULT_LIMIT,
+    VERSION,
+    Place,
+    StatusClasses,
+    ask,
+    share,
+    status_classes,
+)
+from queries.windows import Window
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+Sort = Literal["requests", "errors", "p95"]
+_ORDER: dict[Sort, str] = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
+
+
+def sort_order(text: str) -> Sort:
+    """The order that a person names. UsageError for any other."""
+    for order in _ORDER:
+        if text == order:
+            return order
+    raise UsageError(
+        f"endpoints cannot be sorted by {text[:40]!r}", f"Sort by one of: {', '.join(_ORDER)}."
+    )
+
+
+@dataclass(frozen=True)
+class EndpointRow:
+    """An endpoint in one place (see HostRow). per_s: requests a covered second; times in ms."""
+
+    method: str | None
+    host: str | None
+    route: str | None
+    place: Place
+    requests: int
+    per_s: float | None
+    errors: int
+    error_share: float
+    statuses: StatusClasses
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The endpoints of a window in the order asked for, the largest first."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    endpoints: tuple[EndpointRow, ...]
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def endpoints(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sort: Sort = "requests",
+) -> Endpoints:
+    """The endpoints of the window's transactions that match `where`; at most `limit` rows."""
+    found = ask(
+        store, window, where, limit, "endpoints", order=_ORDER[sort], relation="transactions"
+    )
+    return Endpoints(
+        window=found.window,
+        notes=found.notes,
+        endpoints=tuple(_row(row, found.window.covered_s) for row in found.rows),
+        truncated=found.truncated,
+    )
+
+
+def _row(row: dict[str, Any], covered: float) -> EndpointRow:
+    return EndpointRow(
+        statuses=status_classes(row),
+        error_share=share(row["errors"], row["requests"]),
+        per_s=row["requests"] / covered if covered else None,
+        **row,
+    )

@@ -1,0 +1,111 @@
+"""What a store holds: recorders, hours, rows and bytes of each table. Reads only file footers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from queries.answer import Note
+from store import Store
+from store.cover import list_folder
+from store.lock import holder
+from store.marks import read_marks
+from store.schema import RECORDED
+
+_NAMED = 5  # unreadable files that are named one by one
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """One recorded table; hours are UTC keys such as 2026-11-22T13."""
+
+    name: str
+    hours: int
+    first_hour: str | None
+    last_hour: str | None
+    files: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class RecorderInfo:
+    """Somebody who writes, or wrote, to the store. `pid` is None while nobody does."""
+
+    name: str
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """A summary of a store. `rejected` counts files about events that could not be decoded."""
+
+    format_version: int
+    created: str | None
+    recorders: tuple[RecorderInfo, ...]
+    tables: tuple[TableInfo, ...]
+    marks: int
+    rejected_files: int
+    notes: tuple[Note, ...]
+
+
+def store_info(store: Store) -> StoreInfo:
+    """The summary. Files that cannot be read are counted in notes, never raised."""
+    manifest = json.loads(store.manifest.read_text(encoding="utf-8"))
+    names: set[str] = set(store.live_recorders())
+    notes: list[Note] = []
+    tables = []
+    for table in RECORDED:
+        info, seen, unreadable = _table(store, table)
+        tables.append(info)
+        names |= seen
+        notes += _unreadable(unreadable)
+    recorders = tuple(RecorderInfo(name, holder(store, name)) for name in sorted(names))
+    return StoreInfo(
+        format_version=int(manifest["format"]),
+        created=manifest.get("created"),
+        recorders=recorders,
+        tables=tuple(tables),
+        marks=len(read_marks(store)),
+        rejected_files=len(list_folder(store.rejected)),
+        notes=tuple(notes),
+    )
+
+
+def _table(store: Store, table: str) -> tuple[TableInfo, set[str], list[Path]]:
+    hours = store.hours(table)
+    files = rows = size = 0
+    recorders: set[str] = set()
+    unreadable = []
+    for hour in hours:
+        for recorder, path in store.visible(table, hour):
+            counted = _rows_and_bytes(path)
+            recorders.add(recorder)
+            files += 1
+            if counted is None:
+                unreadable.append(path)
+            else:
+                rows, size = rows + counted[0], size + counted[1]
+    first, last = (hours[0], hours[-1]) if hours else (None, None)
+    return TableInfo(table, len(hours), first, last, files, rows, size), recorders, unreadable
+
+
+def _rows_and_bytes(path: Path) -> tuple[int, int] | None:
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_metadata(path).num_rows, path.stat().st_size
+    except (OSError, ValueError):  # ArrowInvalid is a ValueError
+        return None
+
+
+def _unreadable(paths: Sequence[Path]) -> list[Note]:
+    names = [f"{path.parent.name}/{path.name}" for path in paths]
+    notes = [Note("unreadable_file", f"{name} cannot be read and is left out")
+             for name in names[:_NAMED]]  # fmt: skip
+    if len(names) > _NAMED:
+        more = f"{len(names) - _NAMED} more files cannot be read and are left out"
+        notes.append(Note("unreadable_file", more))
+    return notes

@@ -1,0 +1,87 @@
+"""What the questions about one window share: its summary, the filter as SQL, notes, truncation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from queries import seen
+from queries.answer import Note, Side, to_document
+from queries.reader import open_reader
+from queries.windows import Window
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+VERSION = 1
+DEFAULT_LIMIT = 20
+Place = Literal["outside", "inside", "here", "unknown"]
+
+
+@dataclass(frozen=True)
+class StatusClasses:
+    """Requests by the class of their answer; a failed request without an answer is no_response."""
+
+    s1xx: int = field(metadata={"name": "1xx"})
+    s2xx: int = field(metadata={"name": "2xx"})
+    s3xx: int = field(metadata={"name": "3xx"})
+    s4xx: int = field(metadata={"name": "4xx"})
+    s5xx: int = field(metadata={"name": "5xx"})
+    no_response: int
+
+
+def status_classes(row: dict[str, Any]) -> StatusClasses:
+    """The classes of a row, taken out of it."""
+    return StatusClasses(*(row.pop(name) for name in StatusClasses.__dataclass_fields__))
+
+
+def condition(where: Expr | None) -> tuple[str, dict[str, Any]]:
+    """A filter as a DuckDB condition over `transactions` and its parameters."""
+    if where is None:
+        return "true", {}
+    import filters
+
+    sql = filters.to_sql(where, filters.COLUMNS)
+    return f"({sql.text})", dict(sql.params)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a question about one window found, with what every answer carries."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    rows: list[dict[str, Any]]
+    truncated: bool
+
+
+def ask(
+    store: Store, window: Window, where: Expr | None, limit: int, query: str, **places: str
+) -> Found:
+    """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
+
+    The query takes from_ts, to_ts and rows, has a place {where}, and gives each row the totals
+    all_requests and all_errors, which are taken out here.
+    """
+    with open_reader(store, [window]) as reader:
+        text, params = condition(where)
+        # One row more than is kept tells whether there are more.
+        params |= {"from_ts": window.from_ts, "to_ts": window.to_ts, "rows": limit + 1}
+        rows = reader.sql(query, params, where=text, **places).to_pylist()
+        totals = {"all_requests": 0, "all_errors": 0}
+        for row in rows:
+            totals = {name: int(row.pop(name) or 0) for name in totals}
+        recorders = seen.seen(reader, window)
+        side = Side(window.from_ts, window.to_ts, seen.covered_s(recorders), *totals.values())
+        notes = tuple(seen.notes(reader, window, recorders))
+        return Found(side, notes, rows[:limit], len(rows) > limit)
+
+
+def share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def document(answer: Any) -> dict[str, Any]:
+    """Any answer of this package as the JSON document that the CLI and MCP give."""
+    return to_document(answer)

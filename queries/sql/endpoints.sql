@@ -1,0 +1,36 @@
+-- Endpoints of a window (where, method, host, route), in the order asked for.
+WITH endpoints AS (
+    SELECT
+        CASE direction
+            WHEN 'egress-external' THEN 'outside'
+            WHEN 'egress-internal' THEN 'inside'
+            WHEN 'ingress' THEN 'here'
+            ELSE 'unknown'
+        END AS place,
+        method,
+        host,
+        route,
+        count(*) AS requests,
+        count(*) FILTER (WHERE status IS NULL OR status >= 400) AS errors,
+        count(*) FILTER (WHERE status < 200) AS s1xx,
+        count(*) FILTER (WHERE status BETWEEN 200 AND 299) AS s2xx,
+        count(*) FILTER (WHERE status BETWEEN 300 AND 399) AS s3xx,
+        count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS s4xx,
+        count(*) FILTER (WHERE status >= 500) AS s5xx,
+        count(*) FILTER (WHERE status IS NULL) AS no_response,
+        quantile_cont(duration_ms, 0.5) AS p50_ms,
+        quantile_cont(duration_ms, 0.95) AS p95_ms,
+        quantile_cont(duration_ms, 0.99) AS p99_ms,
+        min(ts) AS first_seen,
+        max(ts) AS last_seen
+    FROM {relation}
+    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+    GROUP BY ALL
+)
+SELECT
+    *,
+    sum(requests) OVER ()::BIGINT AS all_requests,
+    sum(errors) OVER ()::BIGINT AS all_errors
+FROM endpoints
+ORDER BY {order} DESC NULLS LAST, requests DESC, host, route, method, place
+LIMIT $rows

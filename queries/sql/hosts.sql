@@ -1,0 +1,58 @@
+-- Hosts of a window by where they lie, the busiest first, with who talks to (or serves) them.
+WITH asked AS (
+    SELECT
+        host,
+        CASE direction
+            WHEN 'egress-external' THEN 'outside'
+            WHEN 'egress-internal' THEN 'inside'
+            WHEN 'ingress' THEN 'here'
+            ELSE 'unknown'
+        END AS place,
+        coalesce(container_name, process_exe) AS who,
+        status,
+        duration_ms,
+        ts
+    FROM transactions
+    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+),
+pairs AS (
+    SELECT host, place, who, count(*) AS requests
+    FROM asked
+    WHERE who IS NOT NULL
+    GROUP BY ALL
+),
+people AS (
+    SELECT host, place, list(who ORDER BY requests DESC, who)[:5] AS who, count(*) AS who_total
+    FROM pairs
+    GROUP BY ALL
+),
+hosts AS (
+    SELECT
+        host,
+        place,
+        count(*) AS requests,
+        count(*) FILTER (WHERE status IS NULL OR status >= 400) AS errors,
+        count(*) FILTER (WHERE status < 200) AS s1xx,
+        count(*) FILTER (WHERE status BETWEEN 200 AND 299) AS s2xx,
+        count(*) FILTER (WHERE status BETWEEN 300 AND 399) AS s3xx,
+        count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS s4xx,
+        count(*) FILTER (WHERE status >= 500) AS s5xx,
+        count(*) FILTER (WHERE status IS NULL) AS no_response,
+        quantile_cont(duration_ms, 0.5) AS p50_ms,
+        quantile_cont(duration_ms, 0.95) AS p95_ms,
+        min(ts) AS first_seen,
+        max(ts) AS last_seen
+    FROM asked
+    GROUP BY ALL
+)
+SELECT
+    hosts.*,
+    coalesce(people.who, []) AS who,
+    coalesce(people.who_total, 0) AS who_total,
+    sum(requests) OVER ()::BIGINT AS all_requests,
+    sum(errors) OVER ()::BIGINT AS all_errors
+FROM hosts
+LEFT JOIN people
+    ON people.host IS NOT DISTINCT FROM hosts.host AND people.place = hosts.place
+ORDER BY requests DESC, host, place
+LIMIT $rows

@@ -1,0 +1,16 @@
+-- Coverage of a window, clipped to it, in order of time.
+SELECT
+    recorder,
+    greatest(from_ts, $from_ts::TIMESTAMPTZ) AS from_ts,
+    least(to_ts, $to_ts::TIMESTAMPTZ) AS to_ts,
+    state,
+    reason,
+    filter,
+    events,
+    rejected,
+    dropped,
+    dropped_estimate,
+    max_lag_ms
+FROM coverage
+WHERE from_ts < $to_ts AND to_ts > $from_ts
+ORDER BY recorder, coverage.from_ts, coverage.to_ts
