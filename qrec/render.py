@@ -76,5 +76,5 @@ def _when(run: Run, note: dict[str, Any]) -> str:
 
     if not note.get("from") or not note.get("to"):
         return ""
-    ends = (datetime.fromisoformat(note[end]) for end in ("from", "to"))
-    return f", {stretch(*ends, run.tz)}"
+    begin, end = datetime.fromisoformat(note["from"]), datetime.fromisoformat(note["to"])
+    return f", {stretch(begin, end, run.tz)}"

@@ -113,10 +113,9 @@ def seen(reader: Reader, window: Window) -> list[Seen]:
 
 
 def _stretch(row: dict[str, Any]) -> Stretch:
-    counters = {
-        name: row.pop(name) or 0 for name in ("events", "rejected", "dropped", "max_lag_ms")
-    }
-    return Stretch(**row, **counters)
+    for name in _COUNTERS:
+        row.update({name: row[name] or 0})  # files of before a counter was there have null in it
+    return Stretch(**row)
 
 
 def covered_s(recorders: Sequence[Seen]) -> float:
