@@ -1,0 +1,208 @@
+"""A parsed filter: its tree, with the position of every part in the text.
+
+AND and OR are lists of any length: `a and b and c` is one node, which keeps a long filter
+shallow. Parentheses leave no node of their own; `Expr.mixes` remembers what they would have
+decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal as OneOf
+from typing import TypeAlias
+
+CompareOp = OneOf["==", "!=", "<", "<=", ">", ">=", "contains"]
+LiteralKind = OneOf["string", "int", "float", "bool", "ip", "cidr", "mac", "hex", "regex"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the event, by its dotted name."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value written in the filter. `raw` is its source text, `value` see `filters.values`.
+
+    `kind` is the kind of the value, not of the token: a quoted IP address has kind "ip".
+    """
+
+    kind: LiteralKind
+    raw: str
+    value: object
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A list of literals and fields; never empty, never nested."""
+
+    items: tuple[Field | Literal, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function call. Which functions exist is not the parser's business."""
+
+    name: str
+    args: tuple[Operand, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    left: Operand
+    op: CompareOp
+    right: Operand
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    left: Operand
+    regex: Literal
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    left: Operand
+    array: Array
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """An operand alone: it holds when its value is not empty, zero or false."""
+
+    operand: Operand
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    item: Node
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    items: tuple[Node, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    items: tuple[Node, ...]
+    start: int
+    end: int
+
+
+Operand: TypeAlias = Field | Literal | Array | Call
+Leaf: TypeAlias = Compare | Matches | In | Truth
+Node: TypeAlias = Leaf | Not | And | Or
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """A whole filter. `mixes`: AND and OR stand side by side without parentheses somewhere."""
+
+    text: str
+    root: Node
+    mixes: bool
+
+    def fields(self) -> set[str]:
+        """The names of all fields that the filter reads."""
+        return {field.name for field in field_nodes(self.root)}
+
+    def pretty(self) -> str:
+        """The filter in one line with all its parentheses: how qrec (and Qtap) read it."""
+        return render(self.root)
+
+
+def leaves(node: Node) -> Iterator[Leaf]:
+    """The predicates of a tree, left to right."""
+    match node:
+        case And(items) | Or(items):
+            for item in items:
+                yield from leaves(item)
+        case Not(item):
+            yield from leaves(item)
+        case _:
+            yield node
+
+
+def operands(leaf: Leaf) -> tuple[Operand, ...]:
+    """The operands of a predicate, left to right."""
+    match leaf:
+        case Compare(left, _, right):
+            return (left, right)
+        case Matches(left, regex):
+            return (left, regex)
+        case In(left, array):
+            return (left, array)
+        case Truth(operand):
+            return (operand,)
+
+
+def parts(operand: Operand) -> Iterator[Operand]:
+    """An operand and everything inside it."""
+    yield operand
+    if isinstance(operand, Array):
+        yield from operand.items
+    elif isinstance(operand, Call):
+        for arg in operand.args:
+            yield from parts(arg)
+
+
+def field_nodes(node: Node) -> Iterator[Field]:
+    """Every mention of a field, left to right."""
+    for leaf in leaves(node):
+        for operand in operands(leaf):
+            yield from (part for part in parts(operand) if isinstance(part, Field))
+
+
+def render(node: Node | Operand) -> str:
+    """The source text of a tree, with parentheses wherever AND, OR and NOT meet."""
+    match node:
+        case And(items):
+            return " and ".join(_inner(item) for item in items)
+        case Or(items):
+            return " or ".join(_inner(item) for item in items)
+        case Not(item):
+            return f"not {_inner(item)}" if isinstance(item, Truth) else f"not ({render(item)})"
+        case Compare(left, op, right):
+            return f"{render(left)} {op} {render(right)}"
+        case Matches(left, regex):
+            return f"{render(left)} matches {render(regex)}"
+        case In(left, array):
+            return f"{render(left)} in {render(array)}"
+        case Truth(operand):
+            return render(operand)
+        case Field(name):
+            return name
+        case Literal():
+            return node.raw
+        case Array(inner):
+            return f"[{', '.join(render(item) for item in inner)}]"
+        case Call(name, args):
+            return f"{name}({', '.join(render(arg) for arg in args)})"
+
+
+def _inner(node: Node) -> str:
+    return f"({render(node)})" if isinstance(node, And | Or) else render(node)

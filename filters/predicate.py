@@ -1,0 +1,198 @@
+"""A filter as a function over one event, compiled to closures once.
+
+Every part gives True (pass), False (fail) or None (error: a field is missing, a function is
+unknown); only a pass lets an event through. In the meaning "qtap" `not` changes nothing,
+which is what Qtap does; in "qrec" it turns pass into fail and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+from typing import Literal as OneOf
+
+from filters.compare import compare, compare_numbers, match, truthy
+from filters.functions import FUNCTIONS
+from filters.nodes import (
+    And,
+    Array,
+    Call,
+    Compare,
+    Expr,
+    Field,
+    In,
+    Leaf,
+    Literal,
+    Matches,
+    Node,
+    Not,
+    Operand,
+    Or,
+    Truth,
+)
+from filters.values import Regex
+
+Meaning: TypeAlias = OneOf["qrec", "qtap"]
+Event: TypeAlias = Mapping[str, Any]
+_Test: TypeAlias = Callable[[Event], "bool | None"]
+_Read: TypeAlias = Callable[[Event], Any]
+
+
+class _Error:
+    """Stands for a value that could not be had."""
+
+
+_ERROR: Final = _Error()
+
+
+def predicate(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool]:
+    """A function that says whether an event passes; it never raises. Compile once, call often."""
+    test = _node(expr.root, meaning == "qrec")
+    return lambda event: test(event) is True
+
+
+def _node(node: Node, negates: bool) -> _Test:
+    match node:
+        case And(items):
+            return _all([_node(item, negates) for item in items], False, True)
+        case Or(items):
+            return _all([_node(item, negates) for item in items], True, False)
+        case Not(item):
+            test = _node(item, negates)
+            return _negated(test) if negates else test
+        case _:
+            return _leaf(node)
+
+
+def _all(tests: Sequence[_Test], decisive: bool, otherwise: bool) -> _Test:
+    """AND and OR: the first decisive answer wins, even over an error before or after it."""
+
+    def run(event: Event) -> bool | None:
+        result: bool | None = otherwise
+        for test in tests:
+            answer = test(event)
+            if answer is decisive:
+                return decisive
+            if answer is None:
+                result = None
+        return result
+
+    return run
+
+
+def _negated(test: _Test) -> _Test:
+    def run(event: Event) -> bool | None:
+        answer = test(event)
+        return answer if answer is None else not answer
+
+    return run
+
+
+def _leaf(leaf: Leaf) -> _Test:
+    match leaf:
+        case Truth(operand):
+            return _lift(truthy, _operand(operand))
+        case Matches(left, Literal(value=Regex() as regex)):
+            return _lift(lambda value: match(value, regex), _operand(left))
+        case In(left, array):
+            # the element is the left side: `x in [..]` is `[..] contains x`
+            return _lift2(lambda x, xs: compare(xs, "contains", x), left, array)
+        case Compare(Field() as field, op, Literal(value=value)) if type(value) is str:
+            return _text_short_cut(_operand(field), op, value)
+        case Compare(Field() as field, op, Literal(value=value)) if type(value) is int:
+            return _int_short_cut(_operand(field), op, value)
+        case Compare(left, op, right):
+            return _lift2(lambda x, y: compare(x, op, y), left, right)
+    raise AssertionError(leaf)
+
+
+def _text_short_cut(read: _Read, op: str, literal: str) -> _Test:
+    def equal(event: Event) -> bool | None:
+        value = read(event)
+        if type(value) is str:
+            return value == literal
+        return None if value is _ERROR else compare(value, "==", literal)
+
+    def other(event: Event) -> bool | None:
+        value = read(event)
+        return None if value is _ERROR else compare(value, op, literal)
+
+    return equal if op == "==" else other
+
+
+def _int_short_cut(read: _Read, op: str, literal: int) -> _Test:
+    def run(event: Event) -> bool | None:
+        value = read(event)
+        if type(value) is int or type(value) is float:
+            return compare_numbers(value, op, literal)
+        return None if value is _ERROR else compare(value, op, literal)
+
+    return run
+
+
+def _lift(check: Callable[[Any], bool], read: _Read) -> _Test:
+    def run(event: Event) -> bool | None:
+        value = read(event)
+        return None if value is _ERROR else check(value)
+
+    return run
+
+
+def _lift2(check: Callable[[Any, Any], bool], left: Operand, right: Operand) -> _Test:
+    read_left, read_right = _operand(left), _operand(right)
+
+    def run(event: Event) -> bool | None:
+        one, two = read_left(event), read_right(event)
+        return None if one is _ERROR or two is _ERROR else check(one, two)
+
+    return run
+
+
+def _operand(operand: Operand) -> _Read:
+    match operand:
+        case Literal(value=value):
+            return lambda event: value
+        case Field(name):
+            return _field(name)
+        case Array(items):
+            return _array([_operand(item) for item in items])
+        case Call(name, args):
+            return _call(name, [_operand(arg) for arg in args])
+
+
+def _array(reads: Sequence[_Read]) -> _Read:
+    def run(event: Event) -> Any:
+        values = [read(event) for read in reads]
+        return _ERROR if _ERROR in values else values
+
+    return run
+
+
+def _call(name: str, reads: Sequence[_Read]) -> _Read:
+    function = FUNCTIONS.get(name)
+    if function is None or function.arity != len(reads):
+        return lambda event: _ERROR
+    strings, call = function.strings, function.call
+
+    def run(event: Event) -> Any:
+        args = [read(event) for read in reads]
+        if _ERROR in args or (strings and not all(type(arg) is str for arg in args)):
+            return _ERROR
+        return call(*args)
+
+    return run
+
+
+def _field(name: str) -> _Read:
+    """Reads a dotted name: the whole rest as a key first, else step into its first part."""
+    first, dot, rest = name.partition(".")
+    deeper = _field(rest) if dot else None
+
+    def run(event: Event) -> Any:
+        value = event.get(name, _ERROR)
+        if value is not _ERROR or deeper is None:
+            return value
+        inner = event.get(first)
+        return deeper(inner) if isinstance(inner, Mapping) else _ERROR
+
+    return run
