@@ -71,11 +71,15 @@ class Reader:
     def query(self, text: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one statement; an unreadable file is found, left out, and the statement run again."""
         try:
-            return self.con.execute(text, _used(text, params)).to_arrow_table()
+            return self._run(text, params)
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException):
             if not self._leave_out_unreadable():
                 raise
-        return self.con.execute(text, _used(text, params)).to_arrow_table()
+        return self._run(text, params)
+
+    def _run(self, text: str, params: Mapping[str, Any] | None) -> pa.Table:
+        answer = self.con.sql(text, params=_used(text, params))
+        return pa.table({}) if answer is None else answer.to_arrow_table()
 
     def close(self) -> None:
         self.con.close()

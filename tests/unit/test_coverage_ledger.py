@@ -1,0 +1,120 @@
+"""Coverage: gaps are told as gaps, quiet as quiet, whatever clocks and disks do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recorder.coverage import Ledger, Stretch, last_stretch, read_stretches
+from store import Store
+from store.hours import HOUR_US
+
+S = 1_000_000
+NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z
+
+
+def ledger(path: Path) -> Ledger:
+    return Ledger(Store.create(path), "r", "s1")
+
+
+def stretches(path: Path) -> list[Stretch]:
+    store = Store.open(path)
+    rows = []
+    for hour in store.hours("coverage"):
+        rows += read_stretches(store.sealed_hour("coverage", hour) / "r.parquet")
+    return rows
+
+
+def told(path: Path) -> list[tuple[str, float, float]]:
+    return [(r.state, (r.from_ts - NOON) / S, (r.to_ts - NOON) / S) for r in stretches(path)]
+
+
+def test_a_quiet_link_that_answers_is_covered(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.alive(mono=600 * S)
+    book.flush()
+    assert told(tmp_path / "s") == [("receiving", 0.0, 600.0)]
+
+
+def test_a_dead_link_ends_coverage_where_it_was_last_known_good(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.alive(mono=60 * S)
+    book.lost("the source stopped answering", mono=90 * S)
+    book.connected(NOON + 100 * S, mono=100 * S)
+    book.alive(mono=110 * S)
+    book.flush()
+    assert told(tmp_path / "s") == [
+        ("receiving", 0.0, 60.0),
+        ("disconnected", 60.0, 100.0),
+        ("receiving", 100.0, 110.0),
+    ]
+    assert book.gaps == 1
+
+
+def test_hours_are_separate_files_and_one_stretch_goes_over_them(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON + 3500 * S, mono=0)
+    book.alive(mono=(100 + 3600 + 50) * S)
+    book.flush()
+    rows = stretches(tmp_path / "s")
+    assert [(r.to_ts - r.from_ts) // S for r in rows] == [100, 3600, 50]
+    assert all(r.from_ts // HOUR_US == (r.to_ts - 1) // HOUR_US for r in rows)
+
+
+def test_a_step_of_the_clock_is_a_new_stretch_and_not_a_covered_hour(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    for n in range(10):  # an hour forward, from one event to the next
+        book.observe(NOON + 3600 * S + n, mono=n)
+    book.alive(mono=60 * S)
+    book.flush()
+    seen = [(r.from_ts, r.to_ts) for r in stretches(tmp_path / "s") if r.to_ts > r.from_ts]
+    assert sum(to - begin for begin, to in seen) < 61 * S
+
+
+def test_one_event_with_an_odd_time_changes_nothing(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.observe(NOON - 3600 * S, mono=S)
+    book.observe(NOON + 2 * S, mono=2 * S)
+    book.alive(mono=3 * S)
+    book.flush()
+    assert told(tmp_path / "s") == [("receiving", 0.0, 3.0)]
+
+
+def test_late_events_are_lag_and_said_so(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.observe(NOON + S, mono=S)
+    book.observe(NOON + 2 * S, mono=7 * S)
+    assert book.state() == "lagging"
+    book.observe(NOON + 7 * S, mono=int(7.1 * S))
+    assert book.state() == "receiving"
+
+
+def test_a_killed_recorder_leaves_a_gap_that_says_so(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.alive(mono=60 * S)
+    book.flush()
+    store = Store.open(tmp_path / "s")
+    after = Ledger(store, "r", "s2")
+    previous = last_stretch(store, "r")
+    after.connected(NOON + 90 * S, mono=0)
+    after.carry_on(previous, NOON + 90 * S)
+    after.flush()
+    gap = next(r for r in stretches(tmp_path / "s") if r.state == "stopped")
+    assert (gap.from_ts, gap.to_ts) == (NOON + 60 * S, NOON + 90 * S)
+    assert "killed" in str(gap.reason)
+
+
+def test_counters_belong_to_the_stretch_in_which_they_arose(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.count("events", 3)
+    book.lost("gone", mono=5 * S)
+    book.connected(NOON + 9 * S, mono=9 * S)
+    book.count("events", 4)
+    book.flush()
+    assert [r.events for r in stretches(tmp_path / "s")] == [3, 0, 4]
