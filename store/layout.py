@@ -108,6 +108,10 @@ class Store:
         return self.path / "marks.jsonl"
 
     @property
+    def pins(self) -> Path:
+        return self.path / "pins.jsonl"
+
+    @property
     def key_file(self) -> Path:
         return self.path / "redaction.key"
 

@@ -1,0 +1,99 @@
+"""Keeping house: which hours go when the store gets old or large, and letting them go.
+
+Whole hours, oldest first, never a pinned one and never one that is still written to. Coverage goes
+first: rows without coverage are merely not compared, coverage without rows would read as silence.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from store import Store
+from store.hours import hour_start
+from store.pins import read_pins
+from store.schema import RECORDED
+
+_TABLES = ("coverage", "rollups", *RECORDED)
+_STILL_WRITTEN = dt.timedelta(hours=2)  # an hour and the time until it is surely sealed
+
+
+@dataclass(frozen=True)
+class Hour:
+    """An hour of the store, all tables and recorders together; size in bytes."""
+
+    hour: str
+    size: int
+    folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What retention would delete, oldest first, and what keeps it from deleting more."""
+
+    delete: tuple[Hour, ...]
+    pinned: tuple[str, ...]
+    size_before: int
+
+    @property
+    def size_after(self) -> int:
+        return self.size_before - sum(hour.size for hour in self.delete)
+
+
+def plan(
+    store: Store, now: dt.datetime, keep: dt.timedelta | None = None, max_size: int | None = None
+) -> Plan:
+    """The hours older than `keep`, and the oldest beyond `max_size` bytes."""
+    hours = store_hours(store)
+    pins = read_pins(store)
+    total = left = sum(hour.size for hour in hours)
+    delete: list[Hour] = []
+    spared: list[str] = []
+    for hour in hours:
+        end = hour_start(hour.hour) + dt.timedelta(hours=1)
+        old = keep is not None and end <= now - keep
+        large = max_size is not None and left > max_size
+        if not (old or large) or end > now - _STILL_WRITTEN:
+            continue
+        if any(pin.holds(hour.hour) for pin in pins):
+            spared.append(hour.hour)
+            continue
+        delete.append(hour)
+        left -= hour.size
+    return Plan(tuple(delete), tuple(spared), total)
+
+
+def apply(hours: Sequence[Hour]) -> None:
+    """Delete the hours. A folder that another process deletes at the same time is no error."""
+    for hour in hours:
+        for folder in hour.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def store_hours(store: Store) -> list[Hour]:
+    """Every hour that the store has anything of, oldest first."""
+    folders: dict[str, list[Path]] = {}
+    for table in _TABLES:
+        for hour in store.hours(table):
+            found = [store.sealed_hour(table, hour)]
+            found += [store.live_hour(name, table, hour) for name in store.live_recorders()]
+            folders.setdefault(hour, []).extend(path for path in found if path.is_dir())
+    for hour in folders:
+        rejected = store.rejected / f"hour={hour}"
+        if rejected.is_dir():
+            folders[hour].append(rejected)
+    return [Hour(hour, _size(paths), tuple(paths)) for hour, paths in sorted(folders.items())]
+
+
+def _size(folders: Sequence[Path]) -> int:
+    total = 0
+    for folder in folders:
+        for path in folder.iterdir():
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+    return total
