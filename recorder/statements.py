@@ -125,7 +125,7 @@ def _redis(statement: str) -> str:
 
 def _redis_command(line: str) -> str:
     words = [found[0].strip("\"'") for found in _ARGUMENT.finditer(line)]
-    command = words[0].upper()
+    command = words[0].upper() if words else ""
     if not re.fullmatch(r"[A-Z][A-Z_.]{0,30}", command):
         return "?"
     if command in _PLAIN_COMMANDS:

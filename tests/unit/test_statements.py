@@ -75,6 +75,7 @@ def test_double_quotes_are_names_where_the_database_says_so() -> None:
         ("GET a:1\nGET a:2\nDEL b", "GET a:{id}; DEL b"),
         ("*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n", "GET user:{id}"),
         ("\x01\x02 binary", "?"),
+        ("*", "?"),
     ],
 )
 def test_redis_keeps_the_command_and_the_form_of_its_keys(statement: str, expected: str) -> None:
