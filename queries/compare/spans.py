@@ -35,6 +35,8 @@ class Options:
     history: further stretches of the same length that tell how much quiet hours differ.
     notes: what the caller already knows and the answer shall say (unreadable files, filters).
     comparable: False when the caller found that the sides were recorded too differently.
+    lossy: the source is known to have dropped events on a side, nobody knows which: "gone" and
+        "fell" are then not reported.
     """
 
     kind: BaselineKind = "previous"
@@ -43,6 +45,26 @@ class Options:
     calibration: Calibration | None = None
     notes: Sequence[Note] = ()
     comparable: bool = True
+    lossy: bool = False
+
+
+def replicates(window: Span, reach: timedelta, baseline: Sequence[Span] = ()) -> list[Span]:
+    """The past stretches that show how much quiet hours differ, as far as the store reaches back.
+
+    The 24 before the window, and of each earlier day the one at the same time with its two
+    neighbours; those that overlap the baseline are left out. Pass them as `Options.history`.
+    """
+    length = window.to_ts - window.from_ts
+    day = timedelta(days=1)
+    steps = [i * length for i in range(1, 25)]
+    if length <= timedelta(hours=4):
+        steps += [n * day + j * length for n in range(2, 8) for j in (-1, 0, 1)]
+    spans = [
+        Span(window.from_ts - step, window.to_ts - step)
+        for step in sorted(set(steps))
+        if step <= reach
+    ]
+    return [s for s in spans if not any(s.overlaps(b) for b in baseline)]
 
 
 def _floor(moment: datetime) -> datetime:
