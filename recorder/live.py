@@ -7,22 +7,23 @@ thread of it merges and seals. What the reading process cannot hand over waits t
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from recorder import retention
 from recorder.coverage import Ledger, last_stretch
-from recorder.link import Alive, Batch, Down, Frame, Gaps, Up, receive
+from recorder.feed import Feed
+from recorder.link import Alive, Batch, Down, Frame, Gaps, Up
 from recorder.options import RecordOptions, Reporter, Status, make_intake
-from recorder.reader import QUEUE_BYTES, Options, mono_us
+from recorder.reader import QUEUE_BYTES, mono_us
 from recorder.seal import Housekeeper
 from recorder.subscription import Subscription
 from recorder.writer import Writer, new_session
@@ -30,6 +31,9 @@ from store import Store
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import check_recorder
 from store.lock import recorder_lock
+
+if TYPE_CHECKING:
+    from recorder.metrics import Metrics
 
 _TICK_S = 0.2
 _FLUSH_ROWS, _FLUSH_BYTES = 25_000, 64 << 20
@@ -48,8 +52,10 @@ class Summary:
     reason: str
 
 
-def record(options: RecordOptions, reporter: Reporter) -> Summary:
-    """Record until stopped by a signal, the duration, or (`until_end`) the end of the stream.
+def record(
+    options: RecordOptions, reporter: Reporter, stop: threading.Event | None = None
+) -> Summary:
+    """Record until a signal, `stop`, the duration, or (`until_end`) the end of the stream.
 
     Raises UnavailableError when the source cannot be reached at the start (without `wait`) or the
     store cannot be used, UsageError when the source refuses the filter.
@@ -59,7 +65,7 @@ def record(options: RecordOptions, reporter: Reporter) -> Summary:
     store = Store.create(options.store)
     with recorder_lock(store, name):
         recording = Recording(store, name, options, expression, pushed, reporter)
-        return recording.run()
+        return recording.run(stop or threading.Event())
 
 
 def plan_filter(options: RecordOptions) -> tuple[str | None, str | None]:
@@ -100,20 +106,25 @@ class Recording:
         self.source = ""
         self._dropped = 0
         self._ever_up = False
-        self._frames: queue.Queue[Frame | None] = queue.Queue(maxsize=16)
-        self._reader: subprocess.Popen[bytes] | None = None
+        self.feed = Feed()
         self._last_status = (time.monotonic(), 0)
         self.gaps: Gaps | None = None
+        self._flush_s = 0.0
+        self._metrics: Metrics | None = None
+        if options.metrics:
+            from recorder.metrics import Metrics  # only who asks for metrics pays for them
 
-    def run(self) -> Summary:
+            self._metrics = Metrics(options.metrics, name)
+
+    def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
         keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
         keeping.start()
         with _signals(self._stop):
-            self._start_reader(self.pushed)
+            self._subscribe(self.pushed)
             try:
-                self._loop(started)
+                self._loop(started, stop)
             finally:
                 done.set()
                 self._end()
@@ -124,13 +135,13 @@ class Recording:
             who.recorder, who.session, self.writer.written, seconds, self.ledger.gaps, self.stopping
         )
 
-    def _loop(self, started: float) -> None:
+    def _loop(self, started: float, stop: threading.Event) -> None:
         flush_at = started + self.options.flush_interval
         closing = False
         while True:
             frame: Frame | None
             try:
-                frame = self._frames.get(timeout=_TICK_S if not closing else 5.0)
+                frame = self.feed.get(_TICK_S if not closing else 5.0)
             except queue.Empty:
                 if closing:
                     return
@@ -142,13 +153,16 @@ class Recording:
             now = time.monotonic()
             if now >= flush_at or self._much_pending():
                 self.writer.flush(mono_us())
+                self._flush_s = time.monotonic() - now
                 self._report()
                 flush_at = time.monotonic() + self.options.flush_interval
             if self.options.duration is not None and now - started >= self.options.duration:
                 self._stop(f"after {self.options.duration:g} s, as asked")
+            if stop.is_set():
+                self._stop("as asked")
             if self.stopping and not closing:
                 closing = True
-                self._stop_reader()
+                self.feed.finish()
 
     def _much_pending(self) -> bool:
         pending = self.intake.pending
@@ -208,8 +222,7 @@ class Recording:
             # Another version came back that does not take the filter: take all, filter here.
             self.reporter.note("the source now refuses the filter: the whole of it is applied here")
             self.pushed = None
-            self._stop_reader()
-            self._start_reader(None)
+            self._subscribe(None)
 
     def _report(self) -> None:
         now, written = time.monotonic(), self.writer.written
@@ -217,29 +230,31 @@ class Recording:
         self._last_status = (now, written)
         total = self.ledger.totals
         clock = self.ledger.clock
-        self.reporter.status(
-            Status(
-                state=self.ledger.state() if self._ever_up else "waiting",
-                events=total["events"],
-                written=written,
-                per_s=(written - before) / max(now - then, 1e-3),
-                lag_ms=clock.lag_us // 1000 if clock else 0,
-                gaps=self.ledger.gaps,
-                rejected=total["rejected"],
-                filtered=total["filtered"],
-                dropped=total["dropped"],
-                bodies_shed=total["bodies_shed"],
-                source=self.source,
-            )
+        status = Status(
+            state=self.ledger.state() if self._ever_up else "waiting",
+            events=total["events"],
+            written=written,
+            per_s=(written - before) / max(now - then, 1e-3),
+            lag_ms=clock.lag_us // 1000 if clock else 0,
+            gaps=self.ledger.gaps,
+            rejected=total["rejected"],
+            filtered=total["filtered"],
+            dropped=total["dropped"],
+            bodies_shed=total["bodies_shed"],
+            source=self.source,
+            written_bytes=self.writer.written_bytes,
+            flush_s=self._flush_s,
         )
+        self.reporter.status(status)
+        if self._metrics is not None:
+            self._metrics.update(status)
 
     def _stop(self, reason: str) -> None:
         self.stopping = self.stopping or reason
 
     def _end(self) -> None:
         """The last flush; then coverage says that the recorder stopped of its own will."""
-        if self._reader is not None and self._reader.poll() is None:
-            self._reader.kill()
+        self.feed.close()
         self.writer.flush(mono_us())
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
         self.writer.flush(mono_us())
@@ -247,33 +262,13 @@ class Recording:
             self.writer.save_seq()
         self._report()
 
-    def _start_reader(self, pushed: str | None) -> None:
-        subscription = Subscription(self.options.url, pushed, self.options.connections)
-        self._reader = subprocess.Popen(
-            [sys.executable, "-m", "recorder.reader"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=1 << 20,
+    def _subscribe(self, pushed: str | None) -> None:
+        options = self.options
+        self.feed.start(
+            Subscription(
+                options.url, pushed, options.connections, options.headers_s, options.probe_after_s
+            )
         )
-        assert self._reader.stdin is not None
-        self._reader.stdin.write(msgspec.json.encode(Options(subscription)) + b"\n")
-        self._reader.stdin.flush()
-        receiving = threading.Thread(target=self._receive, args=(self._reader,), daemon=True)
-        receiving.start()
-
-    def _receive(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        while (frame := receive(process.stdout)) is not None:
-            if process is self._reader:
-                self._frames.put(frame)
-        process.wait()
-        if process is self._reader:
-            self._frames.put(None)
-
-    def _stop_reader(self) -> None:
-        if self._reader is not None and self._reader.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._reader.stdin.close()
 
     def _reader_gone(self, closing: bool) -> None:
         if not closing:
@@ -284,8 +279,19 @@ class Recording:
             try:
                 for hour in self.keeper.round(time.time_ns() // 1000):
                     self.reporter.note(f"sealed hour {hour}")
+                self._retain()
             except Exception as error:
                 self.reporter.note(f"housekeeping failed and will be tried again: {error}")
+
+    def _retain(self) -> None:
+        keep, largest = self.options.keep, self.options.max_size
+        if keep is None and largest is None:
+            return
+        age = None if keep is None else dt.timedelta(seconds=keep)
+        found = retention.plan(self.store, dt.datetime.now(dt.UTC), age, largest)
+        retention.apply(found.delete)
+        for hour in found.delete:
+            self.reporter.note(f"deleted hour {hour.hour}: older or more than is kept")
 
 
 def _start_error(url: str, down: Down) -> QrecError:

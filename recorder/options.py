@@ -35,6 +35,11 @@ class RecordOptions:
     body_limit: int = BODY_LIMIT
     store_bodies: str = "all"  # all | errors | none
     routes: tuple[str, ...] = ()
+    keep: float | None = None  # seconds; whole hours older than this are deleted
+    max_size: int | None = None  # bytes; the oldest hours beyond are deleted
+    metrics: str | None = None  # where to serve Prometheus metrics: 127.0.0.1:9464
+    headers_s: float = 15.0  # how long the source may take to answer at all
+    probe_after_s: float = 10.0  # how long it may be silent before it is asked if it lives
     redact: RedactConfig = field(default_factory=RedactConfig)
 
     def name(self) -> str:
@@ -56,6 +61,8 @@ class Status:
     dropped: int = 0
     bodies_shed: int = 0
     source: str = ""
+    written_bytes: int = 0
+    flush_s: float = 0.0
 
 
 class Reporter(Protocol):

@@ -27,14 +27,13 @@ from recorder.subscription import LinkError, Subscription, client, events, open_
 
 QUEUE_BYTES = 160 << 20
 _BATCH_EVENTS, _BATCH_BYTES = 2_000, 8 << 20
-_PROBE_AFTER_S, _PROBE_TIMEOUT_S, _PROBES = 10.0, 5.0, 3
+_PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 
 
 class Options(msgspec.Struct, frozen=True):
     subscription: Subscription
     queue_bytes: int = QUEUE_BYTES
-    probe_after_s: float = _PROBE_AFTER_S
 
 
 def mono_us() -> int:
@@ -52,11 +51,11 @@ class Queue:
         self.ready = threading.Event()
 
     def put(self, name: str, data: str) -> None:
-        if self.bytes_in - self.bytes_out + len(data) > self._limit and self._items:
+        if self.waiting() + len(data) > self._limit and self._items:
             self.dropped += 1
             return
         self._items.append((name, data))
-        self.bytes_in += len(data)
+        self.bytes_in += len(data) + 1  # an event without data waits as well
         if not self.ready.is_set():
             self.ready.set()
 
@@ -68,7 +67,7 @@ class Queue:
             name, text = self._items.popleft()
             names.append(name)
             data.append(text)
-            size += len(text)
+            size += len(text) + 1
         self.bytes_out += size
         return names, data
 
@@ -103,26 +102,31 @@ class Reader:
 
     def _send(self, frame: Frame) -> None:
         with self._sending:
-            try:
-                send(self._out, frame)
-            except OSError:  # the recorder is gone, and so is our purpose
-                os._exit(0)
+            self._write(frame)
+
+    def _write(self, frame: Frame) -> None:
+        try:
+            send(self._out, frame)
+        except OSError:  # the recorder is gone, and so is our purpose
+            os._exit(0)
 
     def _pump(self) -> None:
         queue = self.queue
         while True:
             queue.ready.wait()
             queue.ready.clear()
-            while queue.waiting() or queue._items:
-                names, data = queue.take()
-                self._send(Batch(mono_us(), names, data, queue.waiting(), queue.dropped))
+            while queue.waiting():
+                with self._sending:  # taken and sent as one: a frame behind it stays behind it
+                    names, data = queue.take()
+                    frame = Batch(mono_us(), names, data, queue.waiting(), queue.dropped)
+                    self._write(frame)
             if self._stopping.is_set():
                 return
             time.sleep(0.002)  # let a batch gather: one frame for many events
 
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
-        with client() as http:
+        with client(self.options.subscription.headers_s) as http:
             while not self._stopping.is_set():
                 got_event, was_up, kind, text = self._read_once(http)
                 if got_event:
@@ -171,9 +175,9 @@ class Reader:
     def _watch(self) -> None:
         """While the stream is silent, ask /healthz whether the source still lives."""
         failures = 0
-        after = self.options.probe_after_s
+        after = self.options.subscription.probe_after_s
         url = self.options.subscription.url.rstrip("/") + "/healthz"
-        with httpx.Client(timeout=_PROBE_TIMEOUT_S, trust_env=False) as http:
+        with httpx.Client(timeout=min(_PROBE_TIMEOUT_S, after), trust_env=False) as http:
             while not self._stopping.wait(min(1.0, after / 4)):
                 response = self._response
                 silent = (mono_us() - self._heard) / 1e6

@@ -35,6 +35,8 @@ class Subscription(msgspec.Struct, frozen=True):
     url: str
     filter: str | None = None
     connections: bool = False
+    headers_s: float = HEADERS_S  # how long the answer's head may take
+    probe_after_s: float = 10.0  # how long a silence lasts before the source is asked if it lives
 
     def body(self) -> dict[str, Any]:
         """One body that both dialects of Qtap understand; each ignores the other's keys."""
@@ -55,10 +57,10 @@ class LinkError(Exception):
         self.text = text
 
 
-def client() -> httpx.Client:
+def client(headers_s: float = HEADERS_S) -> httpx.Client:
     """A client for streams: no proxy from the environment between us and this host."""
     transport = httpx.HTTPTransport(socket_options=_KEEPALIVE, retries=0)
-    timeout = httpx.Timeout(HEADERS_S, connect=CONNECT_S)
+    timeout = httpx.Timeout(headers_s, connect=CONNECT_S)
     return httpx.Client(transport=transport, timeout=timeout, trust_env=False)
 
 

@@ -45,6 +45,7 @@ class Writer:
         self.about = metadata(recorder, intake.cleaner.policy)
         self.seq = max(highest_seq(store, recorder), _saved_seq(store, recorder))
         self.written = 0
+        self.written_bytes = 0
         self.failed_since: float | None = None
         self._waiting: list[tuple[str, str, Any, int, int]] = []
 
@@ -59,8 +60,9 @@ class Writer:
             while self._waiting:
                 table, hour, rows, first, last = self._waiting[0]
                 folder = self.store.live_hour(self.who.recorder, table, hour)
-                write_segment(folder, rows, first, last, self.about)
+                path = write_segment(folder, rows, first, last, self.about)
                 self.written += rows.num_rows
+                self.written_bytes += path.stat().st_size
                 self._waiting.pop(0)
             if self.failed_since is not None:
                 self.failed_since = None

@@ -1,0 +1,162 @@
+"""A source that refuses, hangs, breaks off, floods or lies costs at most what it did not send."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from recorder.coverage import read_stretches
+from recorder.subscription import LINE_LIMIT
+from store import Store
+from store.errors import UnavailableError, UsageError
+from tests.fault.scripted import HEAD, answer, run, source, staying, stream
+from tests.kit import S, connected, frame, stamp, transaction, visible_ids
+
+NOW = int(time.time()) * S
+
+
+def event(name: str, after: int = 0) -> bytes:
+    return frame(transaction(name, NOW + after * S))
+
+
+def hello() -> bytes:
+    return frame(connected(NOW))
+
+
+def states(store: Path) -> list[str]:
+    opened = Store.open(store)
+    rows = []
+    for hour in opened.hours("coverage"):
+        rows += read_stretches(opened.sealed_hour("coverage", hour) / "r.parquet")
+    return [row.state for row in rows]
+
+
+def test_a_refused_connection_at_the_start_is_said_with_the_address(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9") as caught:
+        run("http://127.0.0.1:9", tmp_path / "s", lambda s: False)
+    assert "--wait" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "500 Oops", "503 not ready"])
+def test_an_http_error_at_the_start_ends_with_what_was_said(status: str, tmp_path: Path) -> None:
+    with source(answer(status)) as bad, pytest.raises(UnavailableError, match=status[:3]):
+        run(bad.url, tmp_path / "s", lambda s: False)
+
+
+def test_waiting_goes_through_errors_until_the_stream_is_there(tmp_path: Path) -> None:
+    starting = [answer("404 Not Found"), answer("503 not ready"), staying(hello(), event("a"))]
+    with source(*starting) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 1, wait=True)
+    assert visible_ids(tmp_path / "s") == ["a"]
+
+
+def test_a_bad_filter_is_the_users_error_and_tells_what_qtap_said(tmp_path: Path) -> None:
+    said = (
+        "err: parsing filter for topic http: syntax error at line 1:12:\nsyntax error: unexpected"
+    )
+    with source(answer("400 Bad Request", said)) as qtap, pytest.raises(UsageError) as caught:
+        run(qtap.url, tmp_path / "s", lambda s: False, filter="res.status >= 400", wait=True)
+    assert "line 1:12" in caught.value.message
+
+
+def test_what_is_no_event_stream_is_refused(tmp_path: Path) -> None:
+    page = answer("200 OK", "<html>", "text/html")
+    with source(page) as web, pytest.raises(UnavailableError, match="text/html"):
+        run(web.url, tmp_path / "s", lambda s: False)
+
+
+def test_a_source_that_ends_after_each_event_loses_none(tmp_path: Path) -> None:
+    scripts = [stream(hello(), event(f"e{n}", n)) for n in range(4)]
+    with source(*scripts, staying(hello())) as flapping:
+        summary, _ = run(flapping.url, tmp_path / "s", lambda s: s.written >= 4)
+    assert visible_ids(tmp_path / "s") == ["e0", "e1", "e2", "e3"]
+    assert summary.gaps >= 4
+    assert states(tmp_path / "s").count("disconnected") >= 3
+
+
+def test_half_an_event_is_not_an_event(tmp_path: Path) -> None:
+    half = event("lost")[:-40]
+    with source(stream(hello(), event("kept"), half), staying(hello(), event("next", 1))) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 2)
+    assert visible_ids(tmp_path / "s") == ["kept", "next"]
+
+
+def test_one_byte_at_a_time_is_slow_and_right(tmp_path: Path) -> None:
+    def dribble(client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(HEAD)
+        for byte in hello() + event("a"):
+            client.sendall(bytes([byte]))
+
+    with source(dribble, staying(hello())) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 1)
+    assert visible_ids(tmp_path / "s") == ["a"]
+
+
+def test_a_line_without_end_is_cut_counted_and_skipped(tmp_path: Path) -> None:
+    def huge(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + b"event: request.http_transaction\ndata: ")
+        for _ in range((LINE_LIMIT >> 20) + 20):
+            client.sendall(b"x" * (1 << 20))
+        client.sendall(b"\n\n" + event("after"))
+
+    with source(huge, staying(hello())) as qtap:
+        _, listener = run(qtap.url, tmp_path / "s", lambda s: s.written >= 1)
+    assert visible_ids(tmp_path / "s") == ["after"]
+    assert listener.last is not None
+    assert listener.last.rejected == 1
+
+
+def test_a_silent_source_that_answers_is_quiet_not_deaf(tmp_path: Path) -> None:
+    with source(staying(hello())) as quiet:
+        run(quiet.url, tmp_path / "s", lambda s: False, duration=3.0)
+    rows = states(tmp_path / "s")
+    assert "disconnected" not in rows
+
+
+def test_another_version_after_a_restart_is_noticed(tmp_path: Path) -> None:
+    old = frame(("system.connected", '{"data":{"topics":null},"ts":"2026-11-22T12:00:00Z"}'))
+    with source(stream(hello(), event("a")), staying(old, event("b", 1))) as qtap:
+        _, listener = run(qtap.url, tmp_path / "s", lambda s: s.written >= 2)
+    assert any("0.14 or newer" in note for note in listener.notes)
+    assert any("before 0.14" in note for note in listener.notes)
+
+
+def test_a_flood_of_snapshots_on_each_connect_hides_no_transaction(tmp_path: Path) -> None:
+    flood = frame(("process.started", f'{{"data":{{"pid":1}},"ts":"{stamp(NOW)}"}}')) * 20_000
+    with source(stream(hello(), flood, event("a")), staying(hello(), flood, event("b", 1))) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 2)
+    assert visible_ids(tmp_path / "s") == ["a", "b"]
+
+
+def test_one_body_serves_both_dialects(tmp_path: Path) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 1)
+        asked = qtap.subscriptions[0]
+    assert b'"topics"' in asked
+    assert b'"filter_topics"' in asked
+    assert b'"skip_process_snapshot":true' in asked
+
+
+def test_a_source_that_never_answers_is_given_up_on(tmp_path: Path) -> None:
+    with (
+        source(staying_mute) as mute,
+        pytest.raises(UnavailableError, match="no answer in time"),
+    ):
+        run(mute.url, tmp_path / "s", lambda s: False, headers_s=0.5)
+
+
+def staying_mute(client: socket.socket) -> None:
+    client.recv(1)
+
+
+def test_a_dead_link_is_told_from_a_quiet_one_and_taken_up_again(tmp_path: Path) -> None:
+    scripts = [staying(hello(), event("a")), staying(hello(), event("b", 1))]
+    with source(*scripts, healthy=False) as dead:  # the stream is open, and nothing answers
+        _, listener = run(dead.url, tmp_path / "s", lambda s: s.written >= 2, probe_after_s=0.4)
+    assert visible_ids(tmp_path / "s") == ["a", "b"]
+    assert any("stopped answering" in note for note in listener.notes)
+    assert "disconnected" in states(tmp_path / "s")
