@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qrec.commands import about, moments, questions
+from qrec.commands import about, changes, moments, questions, recording, serving
 from qrec.options import spread
 from qrec.output import emit
 
@@ -49,10 +49,19 @@ def _root(
         emit(context.get_help() + "\n")
 
 
-app.command("hosts")(spread(questions.hosts))
-app.command("statuses")(spread(questions.statuses))
-app.command("endpoints")(spread(questions.endpoints))
-app.command("coverage")(spread(questions.coverage))
-app.command("mark")(spread(moments.mark))
-app.command("marks")(spread(moments.marks))
-app.command("info")(spread(about.info))
+for name, command in (
+    ("record", recording.record),
+    ("diff", changes.diff),
+    ("hosts", questions.hosts),
+    ("endpoints", questions.endpoints),
+    ("statuses", questions.statuses),
+    ("coverage", questions.coverage),
+    ("mark", moments.mark),
+    ("marks", moments.marks),
+    ("info", about.info),
+    ("mcp", serving.mcp),
+    ("replay", recording.replay),
+    ("serve", serving.serve),
+    ("demo", serving.demo),
+):
+    app.command(name)(spread(command))

@@ -123,6 +123,32 @@ class RowFlags:
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False
 
 
+@dataclass(frozen=True)
+class RecordFlags:
+    """What goes into the store, and under whose name."""
+
+    filter: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="FILTER",
+            help="Record only what matches, as in 'res.status >= 400'. Default: everything.",
+        ),
+    ] = None
+    recorder: Annotated[
+        str | None,
+        typer.Option("--recorder", metavar="NAME", help="This recorder's name in the store."),
+    ] = None
+    store_bodies: Annotated[
+        str | None,
+        typer.Option(
+            "--store-bodies",
+            metavar="WHICH",
+            help="Bodies to keep, redacted: all, errors (of failed requests) or none.",
+        ),
+    ] = None
+
+
 def spread(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give Typer the fields of the command's dataclass parameters as options of their own."""
     hints = get_type_hints(command, include_extras=True)

@@ -26,6 +26,7 @@ class Answer:
     """A question's document, which of its keys holds the rows, and the rows as people see them.
 
     records: the rows for jsonl and csv where they are not the document's own.
+    text: what to show instead of a table, for an answer that is more than one.
     """
 
     document: dict[str, Any]
@@ -35,6 +36,7 @@ class Answer:
     heading: str = ""
     empty: str = "nothing was recorded that matches"
     records: Sequence[Mapping[str, Any]] | None = None
+    text: str | None = None
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -53,12 +55,14 @@ def present(run: Run, answer: Answer) -> None:
         emit(to_csv(answer.rows, [column.title for column in answer.columns]))
     elif run.format == "md":
         emit(to_markdown(answer.columns, answer.cells))
+    elif answer.text is not None:
+        emit(answer.text + "\n")
     else:
         if answer.heading:
             emit(visible(answer.heading) + "\n")
         if answer.rows:
             emit(to_table(answer.columns, answer.cells, run.width, run.paint))
-    if not answer.rows:
+    if not answer.rows and answer.empty:
         say(f"qrec: {answer.empty}")
     narrate(run, answer.document, len(answer.rows))
 
@@ -66,15 +70,19 @@ def present(run: Run, answer: Answer) -> None:
 def narrate(run: Run, document: dict[str, Any], shown: int) -> None:
     """Notes and truncation, which belong beside the data and not in it."""
     for note in document.get("notes", ()):
-        say(f"note: {visible(note['text'])}{_when(run, note)}")
+        say(f"note: {note_text(run, note)}")
     if document.get("truncated"):
         say(f"note: there is more than the {shown} shown; --limit {max(shown * 5, 100)} shows more")
 
 
-def _when(run: Run, note: dict[str, Any]) -> str:
+def note_text(run: Run, note: Mapping[str, Any]) -> str:
+    """A note of the document with its times in the user's zone, in its text or after it."""
     from qrec.words import stretch
 
+    text = visible(note["text"])
     if not note.get("from") or not note.get("to"):
-        return ""
+        return text
     begin, end = datetime.fromisoformat(note["from"]), datetime.fromisoformat(note["to"])
-    return f", {stretch(begin, end, run.tz)}"
+    local = stretch(begin, end, run.tz)
+    utc = f"{begin:%H:%M} to {end:%H:%M}"
+    return text.replace(utc, local) if utc in text else f"{text}, {local}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
@@ -26,6 +27,7 @@ class Run:
 
     flags: StoreFlags
     rows: RowFlags = field(default_factory=RowFlags)
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further flags, by setting name
 
     @cached_property
     def settings(self) -> Settings:
@@ -36,6 +38,7 @@ class Run:
                 "timezone": flags.timezone,
                 "color": flags.color,
                 "limit": self.rows.limit,
+                **self.extra,
             }
         )
 

@@ -54,8 +54,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("filter", "text", "", "which transactions are recorded; empty: all"),
     Setting("push", "text", "safe", "how much of it Qtap evaluates", ("safe", "all", "none")),
     Setting("flush_interval", "text", "1s", "how long an event may wait before it is on disk"),
+    Setting("store_bodies", "text", "all", "which bodies are kept", ("all", "errors", "none")),
     Setting("routes.templates", "texts", (), "paths with {placeholders}, before qrec's own"),
 )
+REDACT = "redact."  # keys under [redact] belong to redaction, which checks them itself
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 
@@ -113,6 +115,14 @@ class Settings:
         default = setting.default
         return Value(default() if callable(default) else default, "default")
 
+    def redact(self) -> Value:
+        """The `[redact]` table of the nearest file that has one, as it stands there."""
+        for path, table in self.tables():
+            own = {k.removeprefix(REDACT): v for k, v in table.items() if k.startswith(REDACT)}
+            if own:
+                return Value(own, str(path))
+        return Value({}, "default")
+
     def text(self, name: str) -> str:
         return str(self.get(name).value)
 
@@ -153,12 +163,12 @@ def _flag(name: str) -> str:
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
     for key in table:
-        if key not in BY_NAME:
+        if key not in BY_NAME and not key.startswith(REDACT):
             near = get_close_matches(key.replace("-", "_"), BY_NAME, 1, 0.5)
             meant = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(
                 f"{path}: there is no setting {key[:60]!r}",
-                f"{meant}The settings are: {', '.join(BY_NAME)}.",
+                f"{meant}The settings are: {', '.join(BY_NAME)} and [redact].",
             )
 
 

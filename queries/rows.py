@@ -12,6 +12,7 @@ from queries.windows import Window
 
 if TYPE_CHECKING:
     from filters import Expr
+    from queries.reader import Reader
     from store import Store
 
 VERSION = 1
@@ -36,14 +37,28 @@ def status_classes(row: dict[str, Any]) -> StatusClasses:
     return StatusClasses(*(row.pop(name) for name in StatusClasses.__dataclass_fields__))
 
 
-def condition(where: Expr | None) -> tuple[str, dict[str, Any]]:
-    """A filter as a DuckDB condition over `transactions` and its parameters."""
+def condition(where: Expr | None, con: Any = None) -> tuple[str, dict[str, Any]]:
+    """A filter as a DuckDB condition over `transactions`, and its parameters.
+
+    con: the connection that will run it, made ready for the functions that it may call.
+    """
     if where is None:
         return "true", {}
     import filters
 
-    sql = filters.to_sql(where, filters.COLUMNS)
+    sql = filters.to_sql(where)
+    if con is not None:
+        sql.prepare(con)
     return f"({sql.text})", dict(sql.params)
+
+
+def remarks(where: Expr | None) -> list[Note]:
+    """How a filter was read, where that may surprise, and what of it can never hold."""
+    if where is None:
+        return []
+    import filters
+
+    return [Note("filter", text) for text in filters.remarks(where)]
 
 
 @dataclass(frozen=True)
@@ -61,21 +76,36 @@ def ask(
 ) -> Found:
     """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
 
-    The query takes from_ts, to_ts and rows, has a place {where}, and gives each row the totals
-    all_requests and all_errors, which are taken out here.
+    The query takes from_ts, to_ts and rows, has a place {where}, finds collapsed routes in
+    `renamed`, and gives each row the totals all_requests and all_errors, taken out here.
     """
     with open_reader(store, [window]) as reader:
-        text, params = condition(where)
+        text, params = condition(where, reader.con)
         # One row more than is kept tells whether there are more.
         params |= {"from_ts": window.from_ts, "to_ts": window.to_ts, "rows": limit + 1}
+        _collapse(reader, text, params)
         rows = reader.sql(query, params, where=text, **places).to_pylist()
         totals = {"all_requests": 0, "all_errors": 0}
         for row in rows:
             totals = {name: int(row.pop(name) or 0) for name in totals}
         recorders = seen.seen(reader, window)
         side = Side(window.from_ts, window.to_ts, seen.covered_s(recorders), *totals.values())
-        notes = tuple(seen.notes(reader, window, recorders))
+        notes = (*remarks(where), *seen.notes(reader, window, recorders))
         return Found(side, notes, rows[:limit], len(rows) > limit)
+
+
+def _collapse(reader: Reader, where: str, params: dict[str, Any]) -> None:
+    """Make the table `renamed` (host, old, new): routes with a level of too many values."""
+    import pyarrow as pa
+
+    from queries.collapse import collapse
+
+    counts = reader.sql("routes", params, where=where).to_pylist()
+    routes = collapse({(row["host"], row["route"]): row["requests"] for row in counts})
+    changed = [(host, old, new) for (host, old), new in routes.items() if old != new]
+    table = {name: [row[at] for row in changed] for at, name in enumerate(("host", "old", "new"))}
+    schema = pa.schema([(name, pa.string()) for name in table])
+    reader.con.register("renamed", pa.table(table, schema=schema))
 
 
 def share(part: int, whole: int) -> float:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note
+from queries.answer import Note, iso
+from queries.reader import Reader, open_reader
 from queries.windows import Window
 from store.hours import hour_start
 
 if TYPE_CHECKING:
-    from queries.reader import Reader
+    from store import Store
 
 SEEING = ("receiving", "lagging")
 _FLUSH = timedelta(seconds=10)  # a live recorder's coverage may end this long before now
@@ -118,6 +119,17 @@ def _stretch(row: dict[str, Any]) -> Stretch:
     return Stretch(**row)
 
 
+def newest(store: Store) -> datetime | None:
+    """When somebody was last known to receive; None for a store without recordings."""
+    hours = store.hours("coverage")
+    if not hours:
+        return None
+    start = hour_start(hours[-1])
+    with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
+        ends: list[datetime | None] = reader.sql("newest")["newest"].to_pylist()
+        return ends[0]
+
+
 def covered_s(recorders: Sequence[Seen]) -> float:
     """Seconds that the best covered recorder received."""
     return max((recorder.covered_s for recorder in recorders), default=0.0)
@@ -135,13 +147,10 @@ def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Not
 
 
 def _nothing(reader: Reader, window: Window) -> Note:
-    hours = reader.store.hours("coverage")
+    last = newest(reader.store)
     text = "no recorder was receiving in this window"
-    if hours:
-        end = hour_start(hours[-1]) + timedelta(hours=1)
-        text += (
-            f"; the recordings in this store lie within {hours[0]}:00Z and {end:%Y-%m-%dT%H}:00Z"
-        )
+    if last is not None:
+        text += f"; the newest recording in this store ends at {iso(last.replace(microsecond=0))}"
     return Note("no_data", text, window.from_ts, window.to_ts)
 
 

@@ -1,5 +1,15 @@
 -- Endpoints of a window (where, method, host, route), in the order asked for.
-WITH endpoints AS (
+WITH matching AS (
+    SELECT direction, method, host, route, status, duration_ms, ts
+    FROM transactions
+    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+),
+asked AS (
+    SELECT m.* REPLACE (coalesce(r.new, m.route) AS route)
+    FROM matching AS m
+    LEFT JOIN renamed AS r ON r.host = coalesce(m.host, '') AND r.old = m.route
+),
+endpoints AS (
     SELECT
         CASE direction
             WHEN 'egress-external' THEN 'outside'
@@ -23,8 +33,7 @@ WITH endpoints AS (
         quantile_cont(duration_ms, 0.99) AS p99_ms,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM {relation}
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+    FROM asked
     GROUP BY ALL
 )
 SELECT

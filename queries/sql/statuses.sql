@@ -1,8 +1,13 @@
 -- Status codes of a window, the most frequent first; no status is no response.
-WITH asked AS (
+WITH matching AS (
     SELECT status, method, host, route, ts
     FROM transactions
     WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+),
+asked AS (
+    SELECT m.* REPLACE (coalesce(r.new, m.route) AS route)
+    FROM matching AS m
+    LEFT JOIN renamed AS r ON r.host = coalesce(m.host, '') AND r.old = m.route
 ),
 places AS (
     SELECT

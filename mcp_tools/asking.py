@@ -1,0 +1,56 @@
+"""From an assistant's arguments to a question, and from its answer to a result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import CallToolResult, TextContent
+
+from queries.rows import document
+from queries.windows import Asked
+from store import Store
+from store.marks import read_marks
+
+if TYPE_CHECKING:
+    from filters import Expr
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every tool needs to know about this server."""
+
+    store: Path
+    tz: tzinfo
+    now: Callable[[], datetime]
+
+    def open(self) -> Store:
+        return Store.open(self.store)
+
+    def asked(self, store: Store, **texts: Any) -> Asked:
+        """The window as it was asked for; marks are read only where one is named."""
+        if texts.get("since") is not None or texts.get("around") is not None:
+            texts["marks"] = {mark.name: mark.ts for mark in read_marks(store)}
+        return Asked(**texts)
+
+
+def parsed(where: str | None) -> Expr | None:
+    """A filter's text, parsed and its fields checked; None or blank: none."""
+    if where is None or not where.strip():
+        return None
+    import filters
+
+    expression = filters.parse(where)
+    filters.check(expression, where="where")
+    return expression
+
+
+def result(answer: Any) -> CallToolResult:
+    """The document as structured content, and as text for clients that only read text."""
+    content = document(answer)
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)

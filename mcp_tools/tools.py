@@ -1,0 +1,133 @@
+"""The tools: one question of queries/ each, and what an assistant should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from mcp_tools.arguments import Limit, Where
+from mcp_tools.asking import parsed, result
+from queries.rows import DEFAULT_LIMIT
+from queries.windows import Baseline, Window
+from store import Store
+
+
+def what_changed(
+    store: Store,
+    window: Window,
+    baseline: Baseline,
+    *,
+    where: Where = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> CallToolResult:
+    """Start here when something is wrong, or to check that nothing is.
+
+    Compares a window (default: the last hour) with a baseline (default: the hour before) over
+    every recorded HTTP transaction and returns a short list of findings, ranked by what matters
+    to someone on call; symptoms of one cause are folded into one finding (`also`). An empty list
+    with verdict "nothing_changed" is an answer: say so, do not dig for more. "no_data" means that
+    nobody was recording, which is not the same as quiet; see `notes`.
+
+    Read `verdict`, then `notes` (gaps, filters), then `findings`; do not stop at rank 1, since
+    unrelated changes may coincide. Next: get_endpoints with a `where` on the finding's host for
+    current numbers, get_coverage when notes speak of gaps, or what_changed again with vs="7d" to
+    see whether this hour is like this every day.
+    """
+    from queries.changes import what_changed as ask
+
+    return result(ask(store, window, baseline, where=parsed(where), limit=limit))
+
+
+def get_hosts(
+    store: Store, window: Window, *, where: Where = None, limit: Limit = DEFAULT_LIMIT
+) -> CallToolResult:
+    """Which hosts were talked to in a window, the busiest first.
+
+    For each: where it lies (outside: calls leaving the machine's network; inside: within it;
+    here: requests that this machine serves), requests, failures by status class, p50 and p95 in
+    milliseconds, first and last seen, and which containers call it. Use it for "what does this
+    machine talk to?" and "who calls X?". Next: get_endpoints with where='req.host == "…"' for the
+    paths of one host.
+    """
+    from queries.hosts import hosts as ask
+
+    return result(ask(store, window, parsed(where), limit))
+
+
+def get_statuses(
+    store: Store, window: Window, *, where: Where = None, limit: Limit = DEFAULT_LIMIT
+) -> CallToolResult:
+    """Which HTTP status codes were answered in a window, the most frequent first.
+
+    Status null stands for requests that got no response at all (time-outs, broken connections).
+    `top` names the busiest endpoints of each code. Whether a share is unusual is for what_changed
+    to say: background errors are normal. Next: get_endpoints with where='res.status == 503' to
+    see every endpoint that answered it.
+    """
+    from queries.statuses import statuses as ask
+
+    return result(ask(store, window, parsed(where), limit))
+
+
+def get_endpoints(
+    store: Store,
+    window: Window,
+    *,
+    where: Where = None,
+    limit: Limit = DEFAULT_LIMIT,
+    sort: Annotated[
+        Literal["requests", "errors", "p95"],
+        Field(description="Order: most requests, most failures, or slowest 95th percentile."),
+    ] = "requests",
+) -> CallToolResult:
+    """Which endpoints (method, host, route) were used in a window, in the order asked for.
+
+    Identifiers in paths are folded into routes such as /v1/customers/{id}. For each: requests and
+    requests a second of covered time, failures, p50, p95 and p99 in milliseconds. Use
+    sort="errors" for "what is failing?" and sort="p95" for "what is slow?". Next: what_changed to
+    learn whether that is new.
+    """
+    from queries.endpoints import endpoints as ask
+
+    return result(ask(store, window, parsed(where), limit, sort))
+
+
+def get_coverage(store: Store, window: Window, *, limit: Limit = DEFAULT_LIMIT) -> CallToolResult:
+    """What the recorders saw of a window and what they missed: stretches, gaps, losses.
+
+    Use it before concluding from absence: "no traffic" in a gap means nothing. Also tells which
+    filter a recording ran under, and whether events were late, dropped or unreadable. Next: ask
+    again about a window outside the gaps.
+    """
+    from queries.coverage_report import coverage as ask
+
+    return result(ask(store, window, limit))
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool: its title, its function, and `module:class` of the answer that it documents."""
+
+    title: str
+    question: Callable[..., CallToolResult]
+    answer: str
+
+    def answer_class(self) -> type[Any]:
+        from importlib import import_module
+
+        module, _, name = self.answer.partition(":")
+        found: type[Any] = getattr(import_module(module), name)
+        return found
+
+
+TOOLS = {
+    "what_changed": ToolSpec("What changed", what_changed, "queries.answer:Changes"),
+    "get_hosts": ToolSpec("Hosts", get_hosts, "queries.hosts:Hosts"),
+    "get_statuses": ToolSpec("Status codes", get_statuses, "queries.statuses:Statuses"),
+    "get_endpoints": ToolSpec("Endpoints", get_endpoints, "queries.endpoints:Endpoints"),
+    "get_coverage": ToolSpec("Coverage", get_coverage, "queries.coverage_report:Coverage"),
+}

@@ -1,0 +1,210 @@
+"""`qrec record` and `qrec replay`: what fills the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qrec.options import RecordFlags, StoreFlags
+from qrec.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recorder.options import RecordOptions
+    from recorder.replay import Replayed
+
+
+def record(
+    url: Annotated[
+        str | None,
+        typer.Argument(help="Where Qtap's DevTools listen. Default: http://localhost:10001."),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            "--push",
+            metavar="HOW",
+            help="How much of the filter Qtap evaluates: safe (what surely works; the default), "
+            "all, none. The whole filter is applied here in any case.",
+        ),
+    ] = None,
+    connections: Annotated[
+        bool, typer.Option("--connections", help="Record connections too; they are noisy.")
+    ] = False,
+    duration: Annotated[
+        str | None,
+        typer.Option("--duration", metavar="DURATION", help="Stop after so long: 90s, 1h."),
+    ] = None,
+    flush_interval: Annotated[
+        str | None,
+        typer.Option(
+            "--flush-interval",
+            metavar="DURATION",
+            help="How long an event may wait before it is on disk. Default: 1s.",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for Qtap where it does not answer yet.")
+    ] = False,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop when the source ends the stream.")
+    ] = False,
+    *,
+    what: RecordFlags,
+    store: StoreFlags,
+) -> None:
+    """Record a Qtap stream into the store until stopped (Ctrl-C), through gaps and restarts.
+
+    Secrets are redacted before anything touches the disk.
+
+    \b
+    Examples:
+      qrec record
+      qrec record http://10.0.0.7:10001 --wait
+      qrec record --filter 'res.status >= 400 AND container.name == "shop"'
+      qrec record --duration 1h --store ./incident
+    """
+    from qrec.progress import RecordingLine
+    from qrec.words import plural, span
+    from recorder.live import record as start
+
+    run = Run(store, extra={**vars(what), "url": url, "push": push,
+                            "flush_interval": flush_interval})  # fmt: skip
+    options = _options(
+        run,
+        connections=connections,
+        duration=None if duration is None else _seconds(duration),
+        wait=wait,
+        until_end=until_end,
+    )
+    reporter = RecordingLine()
+    try:
+        done = start(options, reporter)
+    finally:
+        reporter.line.clear()
+    reporter.line.note(
+        f"recorded {plural(done.written, 'transaction')} in {span(done.seconds)} with "
+        f"{plural(done.gaps, 'gap')}; stopped {done.reason}"
+    )
+
+
+def replay(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
+    ],
+    shift_to: Annotated[
+        str | None,
+        typer.Option(
+            "--shift-to",
+            metavar="TIME",
+            help="Move the recording so that it ends then.",
+        ),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Add a file once more that was replayed before.")
+    ] = False,
+    *,
+    what: RecordFlags,
+    store: StoreFlags,
+) -> None:
+    """Put recorded streams into the store, through the same decoding and redaction as live ones.
+
+    A stream is what `curl -sN http://localhost:10001/devtools/api/events` prints.
+
+    \b
+    Examples:
+      qrec replay capture.sse
+      qrec replay checkout-incident --shift-to now --store ./try
+      qrec diff --store ./try
+    """
+    from qrec.progress import FileProgress
+    from recorder.replay import replay as start
+    from store.hours import to_us
+
+    run = Run(store, extra=vars(what))
+    shift = None
+    if shift_to is not None:
+        from queries.windows import parse_moment
+
+        shift = to_us(parse_moment(shift_to, run.now, run.tz))
+    paths = [stream_path(name) for name in files]
+    progress = FileProgress()
+    try:
+        done = start(paths, _options(run), shift_to_us=shift, again=again, progress=progress)
+    finally:
+        progress.line.clear()
+    for file in done:
+        progress.line.note(_told(file))
+    if shift is None:
+        _when_it_was(run, progress.line.note)
+
+
+def stream_path(name: str) -> Path:
+    """A file, or the name of a stream that comes with qrec. UsageError when it is neither."""
+    path = Path(name).expanduser()
+    if path.exists() or "/" in name or ".sse" in name:
+        return path
+    from fixtures.files import bundled_stream
+
+    return bundled_stream(name)
+
+
+def _options(run: Run, **given: Any) -> RecordOptions:
+    from recorder.options import RecordOptions
+    from recorder.redact import RedactConfig
+
+    settings = run.settings
+    recorder = settings.get("recorder")
+    redact = RedactConfig.from_mapping(settings.redact().value)
+    return RecordOptions(
+        store=settings.path("store"),
+        url=settings.text("url"),
+        recorder="" if recorder.origin == "default" else str(recorder.value),
+        filter=settings.text("filter") or None,
+        push=settings.text("push"),
+        flush_interval=_seconds(settings.text("flush_interval")),
+        routes=settings.texts("routes.templates"),
+        body_limit=redact.body_limit,
+        store_bodies=settings.text("store_bodies"),
+        redact=redact,
+        **given,
+    )
+
+
+def _seconds(text: str) -> float:
+    from queries.windows import parse_duration
+
+    return parse_duration(text).total_seconds()
+
+
+def _told(file: Replayed) -> str:
+    if file.known:
+        return f"{file.file.name}: replayed before, nothing added (--again adds it once more)"
+    parts = [f"{file.events:,} events", f"{file.written:,} transactions written"]
+    for count, what in (
+        (file.filtered, "filtered out"),
+        (file.rejected, "rejected"),
+        (file.duplicates, "repeated"),
+        (file.other, "of other kinds"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return f"{file.file.name}: {', '.join(parts)}"
+
+
+def _when_it_was(run: Run, tell: Callable[[str], None]) -> None:
+    """An old recording is not in "the last hour": say how to ask about it."""
+    from datetime import timedelta
+
+    from queries.answer import iso
+    from queries.seen import newest
+
+    last = newest(run.store)
+    if last is not None and run.now - last > timedelta(minutes=5):
+        whole = last.replace(second=0, microsecond=0)
+        whole += timedelta(minutes=1 if last > whole else 0)
+        tell(f"the recordings end at {iso(last)}; ask about them with --now {iso(whole)}")
