@@ -58,6 +58,8 @@ def opaque_name(text: str) -> str:
 def name_compound(text: str) -> str:
     """`text` with its varying parts replaced; placeholders already in it are left alone."""
     parts = [_part(found) for found in _PARTS.finditer(text)]
+    if not parts:
+        return text
     is_file = len(parts) > 1 and bool(_FILE.search(text)) and not _DOMAIN.search(text)
     words = sum(part.kind is _WORD and len(part.text) > 1 for part in parts) - is_file
     if is_file and words and _ASSET.search(text):
@@ -138,7 +140,7 @@ def _one_text(text: str, parts: list[_Part], left: int, right: int, opaque: bool
     if not _JOINING.issuperset(_gaps(text, parts[left].end, parts[right].start, between)):
         return False
     return not between or (
-        opaque and len(between) < 3 and all(p.kind is _WORD and len(p.text) <= 5 for p in between)
+        opaque and len(between) < 3 and all(p.kind is _WORD and len(p.text) <= 7 for p in between)
     )
 
 
@@ -170,13 +172,20 @@ def _looks_cut(token: str) -> bool:
 
 def _is_all_random(text: str, parts: list[_Part], spans: list[tuple[int, int, bool]]) -> bool:
     """Base64 cut into pieces by its own punctuation: mostly random, and the rest no words."""
-    random = sum(end - start for start, end, opaque in spans if opaque)
-    if random < 16 or 2 * random < len(text) or not _JOINING.issuperset(_PARTS.sub("", text)):
+    if len(text) < 16 or not _JOINING.issuperset(_PARTS.sub("", text)):
         return False
+    random = sum(end - start for start, end, opaque in spans if opaque)
     rest = [part.text for part in parts if part.kind is _WORD]
     if "+" in text or "/" in text or text[-1] == "=":
-        return not any(len(word) > 3 and _PLAUSIBLE.fullmatch(word) for word in rest)
-    return any(not _PLAUSIBLE.fullmatch(word) and not VERSION.fullmatch(word) for word in rest)
+        joined = "".join(part.text for part in parts)
+        return (2 * random >= len(text) or (joined.isascii() and is_random(joined))) and not any(
+            len(word) > 5 and _PLAUSIBLE.fullmatch(word) and margin(word) > 3 for word in rest
+        )
+    if random >= 0.8 * len(text) and all(len(word) < 3 for word in rest):
+        return True
+    return random >= max(16, len(text) / 2) and any(
+        not _PLAUSIBLE.fullmatch(word) and not VERSION.fullmatch(word) for word in rest
+    )
 
 
 def _is_prefixed(text: str, start: int, end: int, opaque: bool) -> bool:
@@ -188,8 +197,8 @@ def _replaced(text: str, spans: list[tuple[int, int, bool]], is_file: bool) -> s
     for start, end, opaque in reversed(spans):
         kind = "{id}" if not opaque else "{hash}" if is_file else opaque_name(text[start:end])
         rest = text[end:]
-        if opaque and not rest.strip("="):
-            rest = ""  # base64's padding
+        if opaque and not rest.strip("=-_"):
+            rest = ""  # base64's padding, or two more of its characters
         if start == 1 and text[0] in "-+":
             start = 0  # a sign
         text = text[:start] + kind + rest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,24 @@ def test_the_labelled_parts() -> None:
     named = len(ids) - len(missed)
     assert named / (named + len(lost)) >= 0.995, f"names taken for identifiers: {lost}"
     assert named / len(ids) >= 0.98, f"identifiers taken for names: {missed}"
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "size", "least"),
+    [
+        (string.ascii_letters + string.digits, 8, 0.88),
+        (string.ascii_letters + string.digits, 12, 0.97),
+        (string.ascii_letters + string.digits, 16, 0.99),
+        (string.ascii_lowercase + string.digits, 12, 0.92),
+        (string.ascii_lowercase + string.digits, 20, 0.99),
+        ("0123456789abcdef", 8, 0.98),
+        (string.ascii_letters, 12, 0.95),
+        (string.ascii_lowercase, 20, 0.95),
+        (string.ascii_letters + string.digits + "-_", 21, 0.98),
+    ],
+)
+def test_random_text_is_known_by_its_length(alphabet: str, size: int, least: float) -> None:
+    """The other measure of docs/routes.md: shares of random texts that are named."""
+    draw = random.Random(20261122)
+    texts = ["".join(draw.choices(alphabet, k=size)) for _ in range(1000)]
+    assert sum(name_segment(text) != text for text in texts) / len(texts) >= least
