@@ -29,6 +29,10 @@ class Run:
     rows: RowFlags = field(default_factory=RowFlags)
     extra: Mapping[str, Any] = field(default_factory=dict)  # further flags, by setting name
 
+    def __post_init__(self) -> None:
+        """What would spoil the output is found before any work is done for it."""
+        _ = self.format, self.settings.text("color"), self.settings.count("limit")
+
     @cached_property
     def settings(self) -> Settings:
         flags = self.flags

@@ -1,0 +1,284 @@
+"""The command line as a person meets it: answers on stdout, words on stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qrec.__main__ import main
+from store.errors import QrecError, TimedOutError, UnavailableError, UsageError
+from tests.contract.stored import NOW, build, minute, row
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    rows = [row(minute(number), status=500 if number % 10 == 0 else 200) for number in range(60)]
+    rows += [row(minute(5), host="evil\x1b[2J.example", container_name=None, process_exe=None)]
+    build(tmp_path / "store", rows)
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def run(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Call qrec with a store, a clock and a width of its own; (exit code, stdout, stderr)."""
+    for name in [name for name in os.environ if name.startswith("QREC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("QREC_STORE", str(store))
+    monkeypatch.setenv("QREC_NOW", NOW.isoformat())
+    monkeypatch.setenv("QREC_TIMEZONE", "UTC")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        code = main(argv)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_help_is_answered_and_has_every_command(run: Run) -> None:
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    assert out == run()[1] or out.rstrip() == run()[1].rstrip()
+    for name in ("record", "diff", "hosts", "replay", "serve", "mcp", "demo", "info", "mark"):
+        assert f"\n  {name} " in out
+
+
+@pytest.mark.parametrize("command", ["diff", "hosts", "record", "replay", "serve", "mark"])
+def test_each_help_fits_and_shows_an_example(run: Run, command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert "Example" in out
+    assert f"\n    qrec {command}" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_version(run: Run) -> None:
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("qrec 0.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["hots"], "Did you mean 'hosts'"),
+        (["hosts", "--lats", "1h"], "--last"),
+        (["hosts", "--limit", "many"], "'--limit'"),
+        (["hosts", "--limit", "0"], "between 1 and"),
+        (["hosts", "extra"], "extra"),
+        (["hosts", "--last", "1q"], "90s, 15m"),
+        (["hosts", "--from", "13:00", "--to", "12:00"], "Swap --from and --to"),
+        (["hosts", "--format", "jsn"], "Did you mean 'json'"),
+        (["hosts", "--format", "csv", "--json"], "Keep one"),
+        (["hosts", "--timezone", "Mars/Base"], "time zone"),
+        (["hosts", "--color", "blue"], "auto, always, never"),
+        (["hosts", "--where", "res.statu == 1"], "res.status"),
+        (["endpoints", "--sort", "size"], "requests, errors, p95"),
+        (["mark"], "name"),
+        (["diff", "--vs", "yesteday"], "Did you mean 'yesterday'"),
+        (["serve", "nothing-like-it"], "nothing-like-it"),
+        (["serve", "quiet", "--speed", "warp"], "--speed"),
+        (["replay", "quiet", "--shift-to", "whenever"], "is not a time"),
+    ],
+)
+def test_usage_errors_exit_2_and_say_what_to_write(run: Run, argv: list[str], said: str) -> None:
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith("qrec: ")
+    assert said in err
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 6
+
+
+def test_a_missing_store_exits_3_and_says_how_to_get_one(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("hosts", "--store", str(tmp_path / "nowhere"))
+    assert (code, out) == (3, "")
+    assert "qrec record" in err
+
+
+def test_a_newer_store_is_refused(run: Run, store: Path) -> None:
+    (store / "store.json").write_text('{"format": 99}')
+    code, _, err = run("hosts")
+    assert code == 3
+    assert "pip install --upgrade qrec" in err
+
+
+def test_a_bad_config_file_exits_2_and_names_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "qrec.toml").write_text('stroe = "x"')
+    code, _, err = run("hosts")
+    assert code == 2
+    assert "qrec.toml" in err
+    assert "Did you mean 'store'" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (QrecError("it broke", "Mend it."), 1),
+        (UsageError("it broke", "Mend it."), 2),
+        (UnavailableError("it broke", "Mend it."), 3),
+        (TimedOutError("it broke", "Mend it."), 4),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    _break_hosts(monkeypatch, error)
+    got, _, err = run("hosts")
+    assert got == code
+    assert err in ("", "qrec: it broke\n  Mend it.\n")
+
+
+def test_a_bug_is_one_line_and_exits_70(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _break_hosts(monkeypatch, KeyError("x"))
+    code, _, err = run("hosts")
+    assert code == 70
+    assert err.startswith("qrec: KeyError: 'x' (this is a bug in qrec)\n")
+    assert "Traceback" not in err
+    monkeypatch.setenv("QREC_DEBUG", "1")
+    assert "Traceback" in run("hosts")[2]
+
+
+def _break_hosts(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("queries.hosts.hosts", broken)
+
+
+def test_a_window_without_data_is_an_answer_that_says_so(run: Run) -> None:
+    code, out, err = run("hosts", "--now", "2026-11-20T00:00Z")
+    assert code == 0
+    assert "0 requests" in out
+    assert "no recorder was receiving" in err
+    assert "2026-11-22T14:00:00Z" in err
+
+
+def test_truncation_is_announced_with_the_flag_that_lifts_it(run: Run) -> None:
+    code, out, err = run("hosts", "--limit", "1")
+    assert code == 0
+    assert "api.example.com" in out
+    assert "evil" not in out
+    assert "--limit 100" in err
+
+
+def test_recorded_escapes_do_not_act(run: Run) -> None:
+    for format_ in ("table", "json", "jsonl", "csv", "md"):
+        _, out, _ = run("hosts", "--format", format_)
+        assert "\x1b" not in out
+        assert "evil" in out
+
+
+def test_formats_hold_the_same_rows(run: Run) -> None:
+    document = json.loads(run("hosts", "--json")[1])
+    lines = [json.loads(line) for line in run("hosts", "--format", "jsonl")[1].splitlines()]
+    assert document["hosts"] == lines
+    assert len(run("hosts", "--format", "csv")[1].splitlines()) == 3
+    assert len(run("hosts", "--format", "md")[1].splitlines()) == 4
+
+
+def test_colour_only_when_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" not in run("hosts")[1]
+    assert "\x1b[1m" in run("hosts", "--color", "always")[1]
+    assert "\x1b[" not in run("hosts", "--color", "always", "--json")[1]
+
+
+def test_marks_are_set_listed_and_meant(run: Run) -> None:
+    code, out, err = run("mark", "deploy 1", "--at", "13:30")
+    assert (code, out) == (0, "")
+    assert "2026-11-22 13:30:00 UTC" in err
+    assert json.loads(run("marks", "--json")[1])["marks"] == [
+        {"name": "deploy 1", "ts": "2026-11-22T13:30:00Z"}
+    ]
+    window = json.loads(run("hosts", "--since", "deploy 1", "--json")[1])["window"]
+    assert window["from"] == "2026-11-22T13:30:00Z"
+    code, _, err = run("hosts", "--since", "deploy 2")
+    assert code == 2
+    assert "Did you mean 'deploy 1'" in err
+
+
+def test_info_says_where_each_value_came_from(run: Run, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "qrec.toml").write_text("limit = 7\n[redact]\nbody_limit = 10\n")
+    document = json.loads(run("info", "--json")[1])
+    origins = {s["name"]: s["origin"] for s in document["settings"]}
+    assert origins["store"] == "QREC_STORE"
+    assert origins["limit"] == str(tmp_path / "qrec.toml")
+    assert origins["push"] == "default"
+    assert document["paths"]["store"] == str(store)
+    table = next(t for t in document["store"]["tables"] if t["name"] == "transactions")
+    assert (table["rows"], table["hours"]) == (61, 1)
+    code, out, _ = run("info")
+    assert code == 0
+    assert "QREC_STORE" in out
+
+
+def test_info_answers_without_a_store_and_hides_passwords(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QREC_STORE", "/nowhere/at/all")
+    monkeypatch.setenv("QREC_URL", "http://user:secret@host:1")
+    code, out, _ = run("info")
+    assert code == 0
+    assert "no qrec store" in out
+    assert "secret" not in out
+
+
+def qrec(store: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell line with $QREC as the program."""
+    environ = {
+        **os.environ, "QREC_STORE": str(store), "QREC_NOW": NOW.isoformat(),
+        "QREC": f"{sys.executable} -m qrec",
+    }  # fmt: skip
+    return subprocess.run(
+        ["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "err"),
+    [
+        ("set -o pipefail; $QREC hosts --json | head -c 1 > /dev/null", 0, ""),
+        ("$QREC hosts >&-", 0, ""),
+        ("$QREC hosts > /dev/full", 1, "cannot write the answer"),
+        ("PYTHONIOENCODING=ascii $QREC diff --help > /dev/null", 0, ""),
+    ],
+)
+def test_an_output_that_goes_away_is_no_crash(
+    store: Path, command: str, code: int, err: str
+) -> None:
+    done = qrec(store, command)
+    assert done.returncode == code, done.stderr
+    assert err in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_help_and_diff_start_without_what_they_do_not_use(store: Path) -> None:
+    code = (
+        "import sys; from qrec.__main__ import main; main({argv!r}); "
+        "heavy = ('mcp', 'httpx', 'rich', 'starlette', 'lark', 'asyncio', 'recorder', 'fixtures'); "
+        "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
+    )
+    for argv in (["--help"], ["hosts"], ["diff"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(argv=argv)], capture_output=True, text=True,
+            timeout=60, env={**os.environ, "QREC_STORE": str(store), "QREC_NOW": NOW.isoformat()},
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        assert done.stderr.splitlines()[-1] == "[]", argv
