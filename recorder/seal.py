@@ -59,7 +59,7 @@ class Housekeeper:
                 if self._due(table, hour, segments, now_us, everything):
                     self.seal(table, hour)
                     sealed.append(hour)
-                elif run := merge_candidates(segments):
+                elif run := merge_candidates(segments, self._sealed(table, hour)):
                     merge(run, self.about)
                 self._clear(table, hour)
         return sealed

@@ -47,8 +47,13 @@ def write_segment(
     folder: Path, table: pa.Table, first: int, last: int, about: dict[bytes, bytes]
 ) -> Path:
     """Write the rows of sequence range [first, last]; OSError when the disk refuses."""
-    make_folder(folder)
-    path = folder / segment_name(first, last)
+    try:
+        return _write(make_folder(folder) / segment_name(first, last), table, about)
+    except FileNotFoundError:  # housekeeping took the empty folder in the very moment
+        return _write(make_folder(folder) / segment_name(first, last), table, about)
+
+
+def _write(path: Path, table: pa.Table, about: dict[bytes, bytes]) -> Path:
     with replacing(path) as temporary:
         pq.write_table(
             table.replace_schema_metadata(about),
@@ -59,11 +64,14 @@ def write_segment(
     return path
 
 
-def merge_candidates(segments: Sequence[Segment]) -> list[Segment]:
-    """The next run of neighbours of like size that is worth a merge; empty when there is none."""
+def merge_candidates(segments: Sequence[Segment], sealed: Sealed | None = None) -> list[Segment]:
+    """The next run of neighbours of like size that is worth a merge; empty when there is none.
+
+    What is sealed is left out: a segment over the seal's edge would count for nothing.
+    """
     run: list[Segment] = []
     tier = -1
-    for segment in maximal_cover(segments):
+    for segment in maximal_cover(segments, sealed.generation if sealed else -1):
         size = _size(segment.path)
         this = _tier(size)
         if this != tier or size > _LARGEST:
@@ -113,9 +121,11 @@ def superseded(segments: Sequence[Segment], sealed: Sealed | None) -> list[tuple
     needed = maximal_cover(segments, beyond)
     pairs = []
     for segment in segments:
-        if sealed and segment.last <= beyond:
+        if segment in needed:
+            continue
+        if sealed and segment.first <= beyond:
             pairs.append((segment.path, sealed.path))
-        elif segment not in needed:
+        else:
             by = next(wide for wide in needed if wide.first <= segment.first <= wide.last)
             pairs.append((segment.path, by.path))
     return pairs

@@ -19,6 +19,7 @@ from recorder.coverage import SEEING, Ledger
 from recorder.intake import Intake, Pending
 from recorder.segment_files import highest_seq, metadata, write_segment
 from store import Store
+from store.errors import UnavailableError
 from store.files import append_line, make_folder
 from store.hours import from_us, hour_key
 
@@ -57,6 +58,8 @@ class Writer:
         """
         self._prepare()
         try:
+            if not self.store.manifest.exists():  # the folder was deleted under us
+                Store.create(self.store.path)
             while self._waiting:
                 table, hour, rows, first, last = self._waiting[0]
                 folder = self.store.live_hour(self.who.recorder, table, hour)
@@ -70,7 +73,9 @@ class Writer:
                     self.ledger.change("receiving", "the disk takes writes again", mono)
             self.ledger.flush()
         except OSError as error:
-            self._refused(error, mono)
+            self._refused(os.strerror(error.errno or 5), mono)
+        except UnavailableError as error:
+            self._refused(error.message, mono)
 
     def _prepare(self) -> None:
         """Give pending rows their numbers and turn them into tables, one an hour."""
@@ -99,12 +104,11 @@ class Writer:
             return transactions_table(rows, seqs, self.who)
         return other_table(table, rows, seqs, self.who)
 
-    def _refused(self, error: OSError, mono: int) -> None:
+    def _refused(self, why: str, mono: int) -> None:
         if self.failed_since is None:
             self.failed_since = time.monotonic()
         if self.ledger.state() in SEEING:
-            text = f"writing failed: {os.strerror(error.errno or 5)}"
-            self.ledger.change(DISK_FULL, text, mono)
+            self.ledger.change(DISK_FULL, f"writing failed: {why}", mono)
         held = 0
         for place, (_, _, rows, _, _) in enumerate(self._waiting):
             held += rows.nbytes

@@ -1,0 +1,67 @@
+"""SIGKILL at any moment: what was acknowledged is there, once, and every visible file is whole."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from recorder.coverage import last_stretch
+from store import Store
+from store.lock import holder
+from tests.fault import victim
+from tests.kit import visible_ids
+
+LARGEST_BATCH = 5
+
+
+@pytest.mark.parametrize("kills", [15, pytest.param(200, marks=[pytest.mark.long])])
+@pytest.mark.timeout(600)
+def test_killed_again_and_again_nothing_acknowledged_is_lost(kills: int, tmp_path: Path) -> None:
+    store, log = tmp_path / "store", tmp_path / "acknowledged"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([victim.__name__])
+    rng = random.Random(20261122)
+    known: set[int] = set()
+    for seed in range(kills):
+        first = max(known, default=0) + 1
+        process = context.Process(target=victim.work, args=(store, log, first, seed))
+        process.start()
+        _wait_for(lambda: log.exists() and log.stat().st_size > 0)
+        time.sleep(rng.uniform(0.0, 0.35))  # the random moment, not a wait for something
+        process.kill()
+        process.join()
+        known = _check(store, log, known)
+    assert len(known) > kills
+
+
+def _check(store: Path, log: Path, before: set[int]) -> set[int]:
+    """Every acknowledged number once; at most one batch more; returns what is there now."""
+    ids = [int(name[1:]) for name in visible_ids(store) if name.startswith("n")]
+    assert len(ids) == len(set(ids)), "a row counts twice"
+    found = set(ids)
+    assert before <= found, "a row that was there is gone"
+    acknowledged = int(log.read_text().split()[-1])
+    missing = {n for n in range(1, acknowledged + 1) if n not in found}
+    assert not missing, f"acknowledged and lost: {sorted(missing)[:5]}"
+    assert max(found) <= acknowledged + LARGEST_BATCH
+    opened = Store.open(store)
+    for hour in opened.hours("transactions"):
+        for _, path in opened.visible("transactions", hour):
+            pq.read_metadata(path)
+    assert last_stretch(opened, "r") is not None
+    assert holder(opened, "r") is None
+    return found
+
+
+def _wait_for(condition: object) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if callable(condition) and condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("the recorder did not begin")

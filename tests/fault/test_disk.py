@@ -1,0 +1,134 @@
+"""A disk that is full, read-only, out of inodes or gone: the stream is drained all the same,
+coverage says disk_full, and writing resumes by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recorder.coverage import read_stretches
+from store import Store
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+
+
+def mount(folder: Path, options: str) -> None:
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs rights that this user lacks")
+
+
+@contextlib.contextmanager
+def disk(folder: Path, options: str) -> Iterator[Path]:
+    mount(folder, options)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def desk_with_a_row(store: Path) -> Desk:
+    desk = Desk(store)
+    desk.take(connected(NOON))
+    desk.take(transaction("first", NOON), mono=S)
+    desk.flush(S)
+    assert visible_ids(store) == ["first"]
+    return desk
+
+
+def states(store: Path) -> list[str]:
+    opened = Store.open(store)
+    rows = []
+    for hour in opened.hours("coverage"):
+        rows += read_stretches(opened.sealed_hour("coverage", hour) / "r.parquet")
+    return [row.state for row in rows]
+
+
+def keeps_on(desk: Desk) -> None:
+    """While the disk refuses, events are taken and nothing raises; the state says why."""
+    for n in range(3):
+        desk.take(transaction(f"during{n}", NOON + (2 + n) * S), mono=(2 + n) * S)
+        desk.flush((2 + n) * S)
+    assert desk.ledger.state() == "disk_full"
+
+
+def resumes(desk: Desk, store: Path) -> None:
+    desk.take(transaction("after", NOON + 9 * S), mono=9 * S)
+    desk.flush(9 * S)
+    desk.flush(10 * S)
+    assert desk.ledger.state() == "receiving"
+    assert visible_ids(store) == ["after", "during0", "during1", "during2", "first"]
+    assert "disk_full" in states(store)
+
+
+def test_a_full_disk_costs_no_row_when_it_has_room_again(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "size=400k") as folder:
+        store = folder / "store"
+        desk = desk_with_a_row(store)
+        filler = folder / "filler"
+        with contextlib.suppress(OSError):
+            filler.write_bytes(b"x" * (1 << 20))
+        keeps_on(desk)
+        filler.unlink()
+        resumes(desk, store)
+
+
+def test_a_disk_without_inodes_is_a_full_disk(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "size=4m,nr_inodes=40") as folder:
+        store = folder / "store"
+        desk = desk_with_a_row(store)
+        fillers = []
+        with contextlib.suppress(OSError):
+            for n in range(100):
+                fillers.append(folder / f"f{n}")
+                fillers[-1].touch()
+        keeps_on(desk)
+        for filler in fillers:
+            filler.unlink(missing_ok=True)
+        resumes(desk, store)
+
+
+def test_a_disk_that_turns_read_only_is_survived(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "size=4m") as folder:
+        store = folder / "store"
+        desk = desk_with_a_row(store)
+        remount(folder, "ro")
+        keeps_on(desk)
+        remount(folder, "rw")
+        resumes(desk, store)
+
+
+def test_a_store_deleted_under_the_recorder_is_made_anew(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    desk = desk_with_a_row(store)
+    shutil.rmtree(store)
+    desk.take(transaction("after", NOON + 2 * S), mono=2 * S)
+    desk.flush(2 * S)
+    desk.flush(3 * S)
+    assert visible_ids(store) == ["after"]
+
+
+def test_what_memory_cannot_hold_is_counted_as_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recorder.writer._HELD_BYTES", 20_000)
+    with disk(tmp_path / "disk", "size=4m") as folder:
+        desk = desk_with_a_row(folder / "store")
+        remount(folder, "ro")
+        for n in range(60):
+            desk.take(transaction(f"lost{n}", NOON + 2 * S), mono=2 * S)
+            desk.flush(2 * S)
+        remount(folder, "rw")
+        desk.flush(3 * S)
+        kept = [name for name in visible_ids(folder / "store") if name.startswith("lost")]
+        assert 0 < len(kept) < 60
+        assert desk.ledger.totals["dropped"] == 60 - len(kept)

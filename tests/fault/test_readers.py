@@ -1,0 +1,104 @@
+"""Questions asked while everything moves: none fails, no count goes down, the last is right."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from queries.reader import open_reader
+from queries.windows import Window
+from recorder import segment_files
+from recorder.seal import Housekeeper
+from store import Store
+from store.hours import HOUR_US, from_us
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+
+SPAN = Window(from_us(NOON), from_us(NOON + 3 * HOUR_US))
+
+
+def count(store: Path) -> int:
+    with open_reader(Store.open(store), [SPAN]) as reader:
+        assert reader.notes == []
+        return int(reader.query("SELECT count(*) AS n FROM transactions")["n"][0].as_py())
+
+
+@pytest.mark.parametrize("questions", [60, pytest.param(1000, marks=[pytest.mark.long])])
+@pytest.mark.timeout(600)
+def test_questions_in_parallel_with_writing_merging_and_sealing(
+    questions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment_files, "FAN_IN", 3)
+    path = tmp_path / "s"
+    desk = Desk(path)
+    desk.take(connected(NOON))
+    desk.take(transaction("first", NOON))
+    desk.flush()
+    done = threading.Event()
+    written = [1]
+    problems: list[BaseException] = []
+    writing = threading.Thread(target=_write, args=(desk, written, done, problems))
+    keeping = threading.Thread(target=_keep, args=(desk.store, done, problems))
+    counts: list[int] = []
+    writing.start()
+    keeping.start()
+    try:
+        for _ in range(questions):
+            counts.append(count(path))
+    finally:
+        done.set()
+        writing.join()
+        keeping.join()
+    assert problems == []
+    assert counts == sorted(counts), "a count went down"
+    assert count(path) == written[0] == len(set(visible_ids(path)))
+
+
+def _write(
+    desk: Desk, written: list[int], done: threading.Event, problems: list[BaseException]
+) -> None:
+    try:
+        while not done.is_set():
+            n = written[0]
+            desk.take(transaction(f"w{n}", NOON + (n % 3) * HOUR_US + (n % 3600) * S, sent=NOON))
+            desk.flush()
+            written[0] += 1
+    except BaseException as error:
+        problems.append(error)
+
+
+def _keep(store: Store, done: threading.Event, problems: list[BaseException]) -> None:
+    keeper = Housekeeper(store, "r", "p", grace_s=2.0)
+    try:
+        while not done.wait(0.01):
+            keeper.round(NOON + 5 * HOUR_US, everything=time.time_ns() % 3 == 0)
+    except BaseException as error:
+        problems.append(error)
+
+
+def test_three_recorders_share_a_store_from_three_processes(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_record_some, args=(tmp_path / "s", name)) for name in "abc"
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert visible_ids(tmp_path / "s") == sorted(f"{name}{n}" for name in "abc" for n in range(20))
+    assert count(tmp_path / "s") == 60
+
+
+def _record_some(path: Path, name: str) -> None:
+    desk = Desk(path, name)
+    desk.take(connected(NOON))
+    keeper = Housekeeper(desk.store, name, "p")
+    for n in range(20):
+        desk.take(transaction(f"{name}{n}", NOON + n * S))
+        desk.flush(n * S)
+        if n % 7 == 6:
+            keeper.round(NOON + 5 * HOUR_US, everything=True)
