@@ -49,19 +49,20 @@ def _root(
         emit(context.get_help() + "\n")
 
 
-for name, command in (
-    ("record", recording.record),
-    ("diff", changes.diff),
-    ("hosts", questions.hosts),
-    ("endpoints", questions.endpoints),
-    ("statuses", questions.statuses),
-    ("coverage", questions.coverage),
-    ("mark", moments.mark),
-    ("marks", moments.marks),
-    ("info", about.info),
-    ("mcp", serving.mcp),
-    ("replay", recording.replay),
-    ("serve", serving.serve),
-    ("demo", serving.demo),
-):
+COMMANDS = {
+    "record": recording.record,
+    "diff": changes.diff,
+    "hosts": questions.hosts,
+    "endpoints": questions.endpoints,
+    "statuses": questions.statuses,
+    "coverage": questions.coverage,
+    "mark": moments.mark,
+    "marks": moments.marks,
+    "info": about.info,
+    "mcp": serving.mcp,
+    "replay": recording.replay,
+    "serve": serving.serve,
+    "demo": serving.demo,
+}
+for name, command in COMMANDS.items():
     app.command(name)(spread(command))

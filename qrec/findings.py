@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qrec import words
 from qrec.output import Column, emit
@@ -35,7 +35,7 @@ class Report:
     baseline: Baseline
 
     def show(self) -> None:
-        from queries.answer import to_document
+        from queries.rows import document
 
         found = self.changes.findings
         cells = [
@@ -43,8 +43,8 @@ class Report:
             for f in found
         ]
         text = "\n".join([*self._heading(), "", *map(self._entry, found), self._verdict()])
-        document = to_document(self.changes)
-        present(self.run, Answer(document, "findings", _COLUMNS, cells, empty="", text=text))
+        answer = Answer(document(self.changes), "findings", _COLUMNS, cells, empty="", text=text)
+        present(self.run, answer)
 
     def explain(self, rank: int) -> None:
         """Everything about one finding. UsageError when there is none of that rank."""
@@ -117,6 +117,8 @@ class Report:
         return f"nothing changed beyond chance {looked}"
 
     def _details(self, finding: Finding) -> list[str]:
+        from queries.rows import document
+
         key = ", ".join(f"{name} {value}" for name, value in finding.key.items())
         facts = {
             "kind": f"{finding.kind}, {finding.direction}, {finding.confidence}",
@@ -136,14 +138,8 @@ class Report:
         for side in ("window", "baseline"):
             ids = getattr(finding.evidence, side)
             lines += [f"    {'evidence':<9} {visible(one)} ({side})" for one in ids]
-        notes = [note_text(self.run, note) for note in self._notes()]
+        notes = [note_text(self.run, note) for note in document(self.changes)["notes"]]
         return lines + ([""] + [f"note: {text}" for text in notes] if notes else [])
-
-    def _notes(self) -> list[dict[str, Any]]:
-        from queries.answer import to_document
-
-        notes: list[dict[str, Any]] = to_document(self.changes)["notes"]
-        return notes
 
     def _bold(self, text: str) -> str:
         return self.run.paint(text, "bold")

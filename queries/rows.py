@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 DEFAULT_LIMIT = 20
+MAX_TEXT = 1000  # characters of one text in a document
 Place = Literal["outside", "inside", "here", "unknown"]
 
 
@@ -113,5 +114,17 @@ def share(part: int, whole: int) -> float:
 
 
 def document(answer: Any) -> dict[str, Any]:
-    """Any answer of this package as the JSON document that the CLI and MCP give."""
-    return to_document(answer)
+    """Any answer of this package as the JSON document that the CLI and MCP give.
+
+    Recorded text has no bound (a path may be 8 KB long): what is longer than MAX_TEXT is cut.
+    """
+    cut: dict[str, Any] = _cut(to_document(answer))
+    return cut
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:MAX_TEXT]}… ({len(value) - MAX_TEXT} more characters)"
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    return [_cut(item) for item in value] if isinstance(value, list) else value
