@@ -1,0 +1,406 @@
+"""The stand-in over real HTTP: it behaves as Qtap does, also where Qtap is unkind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fixtures import wire_events, xid
+from fixtures.files import bundled_stream, write_stream
+from fixtures.quiet import QUIET
+from fixtures.scenarios import START, frames, scenario
+from fixtures.services import SERVICES
+from fixtures.standin import Standin, running
+from fixtures.wire_events import Connection, Statement
+from store.errors import UnavailableError, UsageError
+
+_PATH = "/devtools/api/events"
+_HTTP = {"topics": {"http": "*"}}
+_WAIT_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("streams") / "small.sse"
+    write_stream(path, frames(QUIET, requests=300))
+    return path
+
+
+def _read(standin: Standin, body: Any = None, method: str = "POST") -> list[tuple[str, Any]]:
+    """All events of one subscription, as (name, JSON)."""
+    content = b"" if body is None else json.dumps(body).encode()
+    with httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+        response = http.request(method, standin.url + _PATH, content=content)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/event-stream"
+    return _events(response.text)
+
+
+def _events(text: str) -> list[tuple[str, Any]]:
+    events = []
+    for frame in text.split("\n\n")[:-1]:
+        name, data = frame.split("\n", 1)
+        events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return events
+
+
+def _lines(standin: Standin) -> Iterator[str]:
+    with (
+        httpx.Client(trust_env=False, timeout=_WAIT_S) as http,
+        http.stream("POST", standin.url + _PATH, json=_HTTP) as response,
+    ):
+        yield from response.iter_lines()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _WAIT_S
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def _inner(event: Any) -> Any:
+    return json.loads(base64.b64decode(event["data"]["data"]["data"]))
+
+
+def _names(events: list[tuple[str, Any]]) -> set[str]:
+    return {name for name, _ in events}
+
+
+def _original(stream: Path, name: str = "request.http_transaction") -> list[tuple[str, Any]]:
+    return [pair for pair in _events(stream.read_text()) if pair[0] == name]
+
+
+def test_a_healthy_client_loses_nothing(stream: Path) -> None:
+    with running([stream], keep_times=True, end="announce") as standin:
+        events = _read(standin, _HTTP)
+    assert [pair for pair in events if pair[0] == "request.http_transaction"] == _original(stream)
+    assert events[0][0] == "system.connected"
+    assert events[0][1]["data"] == {"topics": {"http": "*"}}
+    assert events[-1][0] == "system.disconnected"
+    stats = standin.stats()
+    assert stats["dropped"] == 0
+    assert stats["sent"] == len(events) - 2
+    assert stats["sent"] + stats["subscriptions"][0]["filtered"] == stats["produced"]
+
+
+def test_get_without_a_body_brings_the_default_topics(stream: Path) -> None:
+    with running([stream]) as standin:
+        events = _read(standin, method="GET")
+    assert events[0][1]["data"]["topics"] == {"connection": "*", "http": "*", "process": "*"}
+    assert {"process.started", "connection.opened", "request.grpc"} <= _names(events)
+
+
+def test_topics_choose_what_comes(stream: Path) -> None:
+    with running([stream], end="abrupt", clients=2, hold=True) as standin:
+        lines = _lines(standin)
+        assert next(lines) == "event: system.connected"  # the first of the two
+        with httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+            body = {"TOPICS": {"process": "*", "request": "*"}, "unknown": 1}
+            with http.stream("POST", standin.url + _PATH, json=body) as response:
+                _until(lambda: standin.stats()["state"] == "quiet")
+                standin.stop()
+                events = _events(response.read().decode())
+    assert _names(events) == {"system.connected", "process.started"}  # `request` is no topic
+
+
+def test_the_snapshot_can_be_skipped(stream: Path) -> None:
+    with running([stream]) as standin:
+        events = _read(standin, {"topics": {"process": "*"}, "skip_process_snapshot": True})
+    assert "process.started" not in _names(events)
+    with running([stream]) as standin:
+        events = _read(standin, {"topics": {"process": '"nginx" == binary'}})
+    assert [e["data"]["binary"] for n, e in events if n == "process.started"] == ["nginx"]
+
+
+def test_the_older_dialect_echoes_a_list_and_knows_no_filter(stream: Path) -> None:
+    with running([stream], qtap="0.13") as standin:
+        events = _read(standin, {"topics": {"http": "res.status == 1"}})
+    assert events[0][1]["data"] == {"topics": None}
+    assert {"request.http_transaction", "connection.opened", "process.started"} <= _names(events)
+    with running([stream], qtap="0.13") as standin:
+        events = _read(standin, {"filter_topics": ["request"], "topics": {"process": "*"}})
+    assert events[0][1]["data"] == {"topics": ["request"]}
+    assert "process.started" not in _names(events)
+    assert "request.http_transaction" in _names(events)
+
+
+@pytest.mark.parametrize(
+    ("expression", "passes"),
+    [
+        ("res.status >= 400", lambda tx: tx["response"]["status"] >= 400),
+        ('req.host == "api.stripe.com"', lambda tx: tx["request"]["authority"] == "api.stripe.com"),
+        ("not (res.status >= 400)", lambda tx: tx["response"]["status"] >= 400),  # as Qtap does
+        ('container.name == "payment-service"', lambda tx: False),
+        ('req.path contains "/"', lambda tx: False),
+        ("nope(req.host)", lambda tx: False),
+    ],
+)
+def test_filters_are_evaluated_as_qtap_does(
+    stream: Path, expression: str, passes: Callable[[Any], bool]
+) -> None:
+    with running([stream], keep_times=True) as standin:
+        events = _read(standin, {"topics": {"http": expression}})
+    expected = [event for _, event in _original(stream) if passes(_inner(event))]
+    found = [event for name, event in events if name == "request.http_transaction"]
+    assert found == expected
+
+
+def test_calls_know_their_connection(tmp_path: Path) -> None:
+    """Unlike transactions, gRPC calls and statements carry the fields of their connection."""
+    service, ts = SERVICES["search-service"], START
+    link = Connection("c" * 20, "redis", "egress-internal", service.process,
+                      (service.ip, 40000), ("10.42.0.99", 6379), ts)  # fmt: skip
+    made = [
+        wire_events.connection("connection.opened", link, ts),
+        *(
+            wire_events.database(
+                Statement(ts, service.process.actor, "redis", text, "r", where), ts
+            )
+            for text, where in (("GET a", "c" * 20), ("GET b", "d" * 20))
+        ),
+    ]
+    write_stream(tmp_path / "calls.sse", made)
+    with running([tmp_path / "calls.sse"]) as standin:
+        events = _read(standin, {"topics": {"http": 'process.binary == "search"'}})
+    found = [event["data"]["data"] for name, event in events if name == "request.database"]
+    assert [item["statement"] for item in found] == ["GET a"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"topics":{"http":"res.status = 5"}}', "err: parsing filter for topic http: syntax err"),
+        (
+            b'{"topics":{"http":" *"}}',
+            "err: parsing filter for topic http: syntax error at line 1:",
+        ),
+        (b'{"topics":["http"]}', "cannot unmarshal array into Go struct field"),
+        (b'{"topics":{"http":7}}', "cannot unmarshal number into Go struct field"),
+        (b"nope", "err: reading request body: invalid character 'n' looking for beginning"),
+        (b'{"topics":', "err: reading request body: unexpected EOF"),
+        (b"[1]", "cannot unmarshal array into Go value"),
+        (b"x" * (2 << 20), "err: reading request body: "),
+    ],
+)
+def test_a_bad_request_gets_qtaps_words(stream: Path, body: bytes, words: str) -> None:
+    with running([stream]) as standin, httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+        response = http.post(standin.url + _PATH, content=body)
+        assert response.status_code == 400
+        assert response.headers["content-type"] == "text/plain; charset=utf-8"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert words in response.text
+        assert http.get(standin.url + "/stats").json()["state"] == "waiting"
+
+
+def test_what_follows_the_first_value_of_a_body_is_ignored(stream: Path) -> None:
+    with running([stream]) as standin, httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+        response = http.post(standin.url + _PATH, content=b'{"topics":{"process":""}} trailing')
+    assert _events(response.text)[0][1]["data"] == {"topics": {"process": ""}}
+
+
+def test_the_other_pages_answer(stream: Path) -> None:
+    with running([stream]) as standin, httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+        for path in ("/healthz", "/readyz", "/metrics", "/stats", "/devtools/"):
+            assert http.get(standin.url + path).status_code == 200
+        assert http.get(standin.url + "/").headers["location"] == "/devtools/"
+        answer = http.request("OPTIONS", standin.url + _PATH)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert http.get(standin.url, headers={"Host": "evil.example"}).status_code == 421
+        assert http.get(standin.url + "/stats").json()["clients"] == 0
+
+
+def test_who_does_not_read_loses_events_and_nobody_else_does() -> None:
+    options: Any = {"clients": 2, "patience": 2.0, "keep_times": True, "end": "abrupt"}
+    with running([bundled_stream("quiet")], **options) as standin:
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((standin.host, standin.port))
+        deaf.sendall(f"GET {_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        _until(lambda: standin.stats()["clients"] == 1)
+        events = _read(standin, _HTTP)
+        deaf.close()
+    healthy, lost = standin.stats()["subscriptions"][::-1], standin.stats()["dropped"]
+    by_reading = sorted(healthy, key=lambda entry: int(entry["dropped"]))
+    assert by_reading[0]["dropped"] == 0
+    assert by_reading[0]["sent"] == len(events) - 1
+    assert by_reading[1]["dropped"] == lost > 1000
+
+
+def test_times_are_moved_so_that_the_last_event_is_now(stream: Path) -> None:
+    with running([stream], end="announce") as standin:
+        events = _read(standin, _HTTP)
+    now = datetime.now(UTC)
+    times = [datetime.fromisoformat(event["ts"]) for _, event in events]
+    assert max(times) <= now
+    assert (now - times[-2]).total_seconds() < 60
+    span = (times[-1] - times[0]).total_seconds()
+    assert 7190 < span < 7260  # the first frame carries the time at which the stream begins
+    originals = _original(stream)
+    moved = [event for name, event in events if name == "request.http_transaction"]
+    shifts = set()
+    for (_, before), after in zip(originals, moved, strict=True):
+        old, new = _inner(before), _inner(after)
+        ended = datetime.fromisoformat(new["transaction_time"])
+        shift = (ended - datetime.fromisoformat(old["transaction_time"])).total_seconds()
+        ids = old["request"]["request_id"], new["request"]["request_id"]
+        assert xid.seconds_of(ids[1]) - xid.seconds_of(ids[0]) == shift
+        assert after["data"]["data"]["requestId"] == ids[1]
+        assert old["transaction_time"][19:] == new["transaction_time"][19:]
+        assert old["response"] == new["response"]
+        shifts.add(shift)
+    assert len(shifts) == 1
+
+
+def test_a_loop_goes_on_with_later_times_and_other_ids(tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny.sse"
+    some = [f for f in frames(QUIET, requests=300) if f.startswith(b"event: request.http")][:3]
+    write_stream(tiny, some)
+    with running([tiny], loop=True, keep_times=True) as standin:
+        seen = []
+        for line in _lines(standin):
+            if line.startswith("data: ") and '"requestId"' in line:
+                seen.append(_inner(json.loads(line[6:])))
+            if len(seen) == 9:
+                break
+    ids = [document["request"]["request_id"] for document in seen]
+    assert len(set(ids)) == 9
+    times = [document["transaction_time"] for document in seen]
+    assert times == sorted(times)
+
+
+def test_at_a_pace_nothing_comes_from_the_future(stream: Path) -> None:
+    with running([stream], speed=14_400.0) as standin:  # two hours in half a second
+        for line in _lines(standin):
+            if line.startswith("data: "):
+                ts = datetime.fromisoformat(json.loads(line[6:])["ts"])
+                assert ts <= datetime.now(UTC)
+    assert standin.stats()["produced"] > 300
+
+
+def test_held_open_it_stays_quiet_until_stopped(stream: Path) -> None:
+    with running([stream], hold=True, end="announce") as standin:
+        lines = _lines(standin)
+        assert next(lines) == "event: system.connected"
+        rest = iter(lines)
+        _until(lambda: next(rest, "") != "" and standin.stats()["state"] == "quiet")
+        before = datetime.now(UTC)
+        late = _lines(standin)
+        assert next(late) == "event: system.connected"
+        connected = datetime.fromisoformat(json.loads(next(late)[6:])["ts"])
+        assert (connected - before).total_seconds() < 60
+        assert connected >= before
+        standin.stop()
+        assert [line for line in late if line.startswith("event")] == ["event: system.disconnected"]
+        assert [line for line in rest if line.startswith("event")][-1] == (
+            "event: system.disconnected"
+        )
+
+
+def test_it_says_good_bye_about_half_the_time(tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny.sse"
+    write_stream(tiny, list(frames(QUIET, requests=20))[-2:-1])
+    said = []
+    for seed in range(8):
+        with running([tiny], end="random", seed=seed) as standin:
+            said.append("system.disconnected" in _names(_read(standin)))
+    assert len(set(said)) == 2
+    with running([tiny], end="abrupt") as standin:
+        assert "system.disconnected" not in _names(_read(standin))
+
+
+def test_a_hostile_stream_passes_through_as_it_is() -> None:
+    path = bundled_stream("hostile")
+    with (
+        running([path], qtap="0.13", keep_times=True, end="announce") as standin,
+        httpx.Client(trust_env=False, timeout=_WAIT_S) as http,
+    ):
+        served = http.get(standin.url + _PATH).content
+    expected = b"".join(frames(scenario("hostile")))
+    same = served.partition(b"\n\n")[2] == expected.partition(b"\n\n")[2]
+    assert same  # 40 MB: pytest must not try to show the difference
+
+
+def test_a_hostile_stream_can_be_moved() -> None:
+    with (
+        running([bundled_stream("hostile")]) as standin,
+        httpx.Client(trust_env=False, timeout=_WAIT_S) as http,
+    ):
+        served = http.post(standin.url + _PATH, json=_HTTP).content
+    assert served.endswith(b'"requestId":"d3t5')
+    assert len(served) > 30_000_000
+
+
+def test_a_cut_connection_breaks_and_the_next_one_works(stream: Path) -> None:
+    with running([stream], hold=True) as standin:
+        lines = _lines(standin)
+        assert next(lines) == "event: system.connected"
+        _until(lambda: standin.stats()["state"] == "quiet")
+        standin.cut()
+        with pytest.raises(httpx.TransportError):
+            list(lines)
+        _until(lambda: standin.stats()["clients"] == 0)
+        again = _lines(standin)
+        assert next(again) == "event: system.connected"
+        standin.stop()
+        list(again)
+
+
+def test_a_port_in_use_is_told_with_a_way_out(stream: Path) -> None:
+    with running([stream]) as standin, pytest.raises(UnavailableError) as caught:
+        Standin([stream], standin.port, {})
+    assert "in use" in caught.value.message
+    assert "--port" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"host": "0.0.0.0"}, {"host": "example.org"}, {"speed": 0}, {"speed": -1.0}, {"qtap": "0.9"}],
+)
+def test_what_makes_no_sense_is_refused(stream: Path, options: Any) -> None:
+    with pytest.raises(UsageError):
+        Standin([stream], 0, options)
+
+
+def test_files_that_cannot_be_served_are_told(stream: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.sse").write_bytes(b"")
+    packed = bundled_stream("quiet").read_bytes()
+    (tmp_path / "cut.sse.gz").write_bytes(packed[: len(packed) // 2])
+    for name in ("missing.sse", "empty.sse", "cut.sse.gz"):
+        with pytest.raises(UnavailableError) as caught:
+            Standin([tmp_path / name], 0, {})
+        assert name in caught.value.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_in_good_order(stream: Path, number: signal.Signals) -> None:
+    code = (
+        "import sys; from pathlib import Path; from fixtures.standin import serve\n"
+        "serve([Path(sys.argv[1])], port=0, hold=True, on_ready=lambda p: print(p, flush=True))\n"
+        "print('done')"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(stream)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        port = int(process.stdout.readline())
+        with httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+            url = f"http://127.0.0.1:{port}{_PATH}"
+            with http.stream("POST", url, json=_HTTP) as response:
+                next(response.iter_raw())
+                process.send_signal(number)
+                assert process.wait(_WAIT_S) == 0
+        assert process.stdout.read() == b"done\n"
+        assert process.stderr.read() == b""
