@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +50,7 @@ def _root(
         emit(context.get_help() + "\n")
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "record": recording.record,
     "diff": changes.diff,
     "hosts": questions.hosts,

@@ -11,7 +11,6 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent, Tool
@@ -135,11 +134,11 @@ def test_the_contract_is_about_something(store: Path) -> None:
 
 
 def test_documents_keep_to_their_published_schema(store: Path) -> None:
+    """The client checks each result against the schema; here, that the schema says it all."""
     tools = {tool.name: tool for tool in asyncio.run(_tools(store))}
     for (name, _), document in zip(ASKED, by_mcp(store, ASKED), strict=True):
         schema = tools[name].output_schema
         assert schema is not None
-        jsonschema.validate(document, schema)
         assert next(iter(document)) == "version"
         assert set(document) == set(schema["properties"]) == set(schema["required"])
 
