@@ -1,0 +1,72 @@
+"""Headers whose values have parts of their own: credentials and cookies."""
+
+from __future__ import annotations
+
+import re
+
+from recorder.redact.named import AUTH_SCHEME
+from recorder.redact.names import NameBook, opaque
+from recorder.redact.text import Hit, unbase64
+
+_AWS4 = re.compile(rb"(?i)(?:credential=([^/, ]+)|signature=([0-9a-f]+))")
+_PAIR = re.compile(rb"([^=;]*)=([^;]*)")
+_SCHEMES = {b"bearer": "bearer", b"basic": "basic"}
+_LONG_COOKIE = 20
+_HTTP_ONLY_COOKIE = 12
+# Cookies that count visitors for statistics; they open nothing.
+_COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|optimizely|mp_")
+_HEX = re.compile(rb"[0-9a-f]+\Z")
+
+
+def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
+    """What to take out of a header's value because of the header's name."""
+    lower = name.lower()
+    if lower == "cookie":
+        return [hit for pair in _PAIR.finditer(value) if (hit := _cookie(names, pair, False))]
+    if lower == "set-cookie":
+        pair = _PAIR.match(value)
+        http_only = b"httponly" in value.lower()
+        hit = _cookie(names, pair, http_only) if pair else None
+        return [hit] if hit else []
+    rule = names.rule(name.encode(), "header", value)
+    if rule is None:
+        return []
+    if rule.kind == "authorization":
+        return _credentials(value)
+    return [_hit(value, 0, len(value), rule.kind)]
+
+
+def _hit(value: bytes, start: int, end: int, kind: str, name: bytes = b"") -> Hit:
+    return Hit(start, end, kind, value[start:end], name)
+
+
+def _credentials(value: bytes) -> list[Hit]:
+    scheme = AUTH_SCHEME.match(value)
+    if scheme is None:
+        return [_hit(value, 0, len(value), "authorization")]
+    word = scheme[0].rstrip(b" +").lower()
+    if word == b"aws4-hmac-sha256":
+        return [
+            _hit(value, *match.span(match.lastindex or 0), ("aws_key", "signature")[bool(match[2])])
+            for match in _AWS4.finditer(value)
+        ]
+    return [_hit(value, scheme.end(), len(value), _SCHEMES.get(word, "authorization"))]
+
+
+def _cookie(names: NameBook, pair: re.Match[bytes], http_only: bool) -> Hit | None:
+    name, value = pair[1].strip(), pair[2].strip().strip(b'"')
+    start = pair.string.index(value, pair.start(2)) if value else pair.end()
+    rule = names.rule(name, "cookie", value)
+    kind = rule.kind if rule else None
+    if kind is None and _random_cookie(name, value, http_only):
+        kind = "cookie"
+    return _hit(pair.string, start, start + len(value), kind, name) if kind else None
+
+
+def _random_cookie(name: bytes, value: bytes, http_only: bool) -> bool:
+    """Session cookies have any name; what they share is a long random value."""
+    if http_only and len(value) >= _HTTP_ONLY_COOKIE and any(48 <= byte < 58 for byte in value):
+        return True
+    if len(value) < _LONG_COOKIE or _COUNTING.match(name) or _HEX.match(value):
+        return False
+    return opaque(value) or b":" in unbase64(value)

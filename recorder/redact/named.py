@@ -1,0 +1,87 @@
+"""Secrets known by the name they are filed under."""
+
+from __future__ import annotations
+
+import re
+
+from recorder.redact.leaves import leaves
+from recorder.redact.names import NameBook
+from recorder.redact.rules import Field
+from recorder.redact.text import FORM, Text
+from recorder.redact.values import Name, name_before, value_after, value_beside
+
+# What stands before credentials in an Authorization header stays readable.
+AUTH_SCHEME = re.compile(
+    rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|oauth|hawk|ssws|bot|key"
+    rb"|aws4-hmac-sha256)[ +]+"
+)
+_LONG_NAME = 40  # a longer run of name characters may hide a shape
+_TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
+_TAG_BEFORE = re.compile(rb"(?:<|\\u003[cC])[A-Za-z0-9_.-]{0,40}:?\Z")
+
+
+class Named:
+    """The field rules at work on a candidate of the scan."""
+
+    def __init__(self, names: NameBook) -> None:
+        self.names = names
+
+    def look(self, text: Text, start: int, end: int) -> int:
+        """Take out what is filed under the name that ends in start..end; where to go on."""
+        name = name_before(text.buf, end)
+        named = self.names.look(name.text)
+        if named is None:
+            return start + 3 if end - start > _LONG_NAME else max(name.end, start + 1)
+        if name.ending in (b'"', b"'"):
+            value = value_beside(text.buf, name)
+        else:
+            if name.ending in (b"<", b">"):
+                end = _tag_end(text.buf, name)
+                if not end:
+                    return max(name.end, start + 1)
+            whole_line = any(rule.kind == "authorization" for rule in named.rules)
+            value = value_after(text.buf, end, name, bool(text.flags & FORM), whole_line)
+        if value is None:
+            return max(name.end, start + 1)
+        if value.container:
+            return self._container(text, name, named.rules[0], end)
+        return self._value(text, name, value.start, value.end, value.quote)
+
+    def _value(self, text: Text, name: Name, start: int, end: int, quote: bytes) -> int:
+        secret = text.buf[start:end]
+        place = "query" if name.ending == b"=" and _in_query(text, name.start) else "body"
+        rule = self.names.rule(name.text, place, secret)
+        if rule is None or (quote and not rule.numbers):
+            return name.end + 1
+        if rule.kind == "authorization" and (scheme := AUTH_SCHEME.match(secret)):
+            start += scheme.end()
+        text.add(start, end, rule.kind, name.text, quote)
+        return max(end, name.end)  # a value beside may stand before its name
+
+    def _container(self, text: Text, name: Name, rule: Field, pos: int) -> int:
+        """Text in an object or array that is filed under a secret's name is secret."""
+        if rule.only:
+            return pos
+        found = leaves(text.buf, pos, len(name.backslashes), text.left)
+        text.left -= found.cost
+        for start, end in found.spans:
+            if self.names.rule(name.text, "body", text.buf[start:end]):
+                text.add(start, end, rule.kind, name.text)
+        if found.cut:
+            text.cut = found.end
+        return found.end
+
+
+def _in_query(text: Text, start: int) -> bool:
+    before = text.buf[max(0, start - 6) : start]
+    if not before:
+        return bool(text.flags & FORM)
+    return before[-1:] in b"?&;" or before.lower().endswith(b"\\u0026")
+
+
+def _tag_end(buf: bytes, name: Name) -> int:
+    """Where the XML tag of that name ends, just after its >; 0 when it is no tag."""
+    if not _TAG_BEFORE.search(buf, max(0, name.start - 48), name.start):
+        return 0
+    match = _TAG_END.match(buf, name.end)
+    return match.end() if match and match[0][-2:-1] != b"/" else 0

@@ -1,0 +1,102 @@
+"""From what was found in a text to the text without it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from recorder.redact.config import RedactConfig
+from recorder.redact.fingerprint import Fingerprinter
+from recorder.redact.quoting import quote_for
+from recorder.redact.rules import compiled, rules_for
+from recorder.redact.scan import Scanner
+from recorder.redact.text import FORM, UNSURE, Hit
+from store.errors import UsageError
+
+_REMEMBERED = 20_000
+_BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
+UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
+
+
+class Mark(NamedTuple):
+    """What stands in a secret's place: its kind, its fingerprint, the name it was filed under."""
+
+    kind: str
+    fingerprint: str
+    name: str
+
+
+class Replacer:
+    """Replaces secrets in texts by placeholders."""
+
+    def __init__(self, key: bytes, config: RedactConfig) -> None:
+        self.scanner = Scanner(rules_for(config), config.skip_kinds)
+        self._fingerprint = Fingerprinter(key)
+        self._kinds: dict[bytes, str | None] = {}
+        try:
+            self._allowed = [compiled(pattern) for pattern in config.allow_values]
+        except Exception as error:  # re2.error is no subclass of anything narrower
+            raise UsageError(
+                f"a pattern of redact.allow_values is wrong: {error}",
+                "Patterns are RE2: no look-around, no back-references.",
+            ) from error
+
+    def replace(
+        self, buf: bytes, flags: int = 0, by_name: list[Hit] | None = None
+    ) -> tuple[bytes, list[Mark]]:
+        """`buf` without its secrets (the very same object if it has none), and their marks.
+
+        `by_name` are secrets that are known beforehand, because of where the text stands.
+        """
+        hits, cut = self.scanner.hits(buf, flags)
+        if by_name:
+            hits = self.scanner.merged(hits, by_name, len(buf) if cut < 0 else cut)
+        if not hits and cut < 0:
+            return buf, []
+        marks: list[Mark] = []
+        pieces: list[bytes] = []
+        done = 0
+        for hit in hits:
+            if self._allowed and any(one.fullmatch(hit.secret) for one in self._allowed):
+                continue
+            mark = self._mark(hit, flags)
+            quote = quote_for(buf, hit.start, hit.end) if hit.quote == UNSURE else hit.quote
+            pieces += (buf[done : hit.start], quote, self.placeholder(mark), quote)
+            done = hit.end
+            marks.append(mark)
+        if cut < 0:
+            pieces.append(buf[done:])
+        else:
+            rest = Mark(UNINSPECTED, self._fingerprint(buf[max(done, cut) :]), "")
+            pieces += (buf[done:cut], self.placeholder(rest))
+            marks.append(rest)
+        return b"".join(pieces), marks
+
+    @staticmethod
+    def placeholder(mark: Mark) -> bytes:
+        return f"[redacted:{mark.kind}:{mark.fingerprint}]".encode()
+
+    def mark(self, kind: str, secret: bytes) -> Mark:
+        """The mark of something that is taken out unseen."""
+        return Mark(kind, self._fingerprint(secret), "")
+
+    def _mark(self, hit: Hit, flags: int) -> Mark:
+        secret = hit.secret
+        if flags & FORM and (b"%" in secret or b"+" in secret):
+            secret = unquote_to_bytes(secret.replace(b"+", b" "))
+        elif b"\\" in secret:
+            secret = secret.replace(b"\\/", b"/")
+        kind = (self._kind(secret) or hit.kind) if hit.name else hit.kind
+        return Mark(kind, self._fingerprint(secret), hit.name.decode("latin-1"))
+
+    def _kind(self, secret: bytes) -> str | None:
+        """The kind that a secret found by its name has by its looks."""
+        if len(secret) < _BY_SHAPE:
+            return None
+        try:
+            return self._kinds[secret]
+        except KeyError:
+            if len(self._kinds) >= _REMEMBERED:
+                self._kinds.clear()
+            kind = self._kinds[secret] = self.scanner.shapes.whole(secret)
+            return kind

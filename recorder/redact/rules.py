@@ -1,0 +1,129 @@
+"""The rule table (rules.toml) as Python objects, with a user's own rules added."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import re2
+
+from recorder.redact.config import RedactConfig
+from store.errors import UsageError
+
+TABLE = Path(__file__).with_name("rules.toml")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A secret known by its looks. `starts` and `pattern` are RE2, matched from the start."""
+
+    kind: str
+    starts: tuple[str, ...]
+    pattern: str
+    edge: bool = False
+    back: str = ""
+    back_min: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A secret known by the name it is filed under; see the head of rules.toml."""
+
+    kind: str
+    within: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    only: frozenset[str] = frozenset()
+    opaque: bool = False
+    value: str = ""
+    numbers: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All rules that a redactor works by."""
+
+    shapes: tuple[Shape, ...]
+    fields: tuple[Field, ...]
+    harmless_before: frozenset[str]
+    harmless_after: frozenset[str]
+    harmless_names: frozenset[str]
+
+
+def options() -> Any:
+    """RE2 options for all patterns: bytes in, nothing on stderr, room for a large DFA."""
+    chosen = re2.Options()
+    chosen.encoding = re2.Options.Encoding.LATIN1
+    chosen.log_errors = False
+    chosen.max_mem = 64 << 20
+    return chosen
+
+
+def compiled(pattern: str | bytes) -> Any:
+    """An RE2 pattern over bytes. Raises re2.error."""
+    return re2.compile(pattern if isinstance(pattern, bytes) else pattern.encode(), options())
+
+
+@cache
+def builtin() -> Rules:
+    """The table that comes with qrec."""
+    table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    harmless = table["harmless"]
+    return Rules(
+        tuple(_shape(entry) for entry in table["shape"]),
+        tuple(_field(entry) for entry in table["field"]),
+        frozenset(harmless["before"]),
+        frozenset(harmless["after"]),
+        frozenset(harmless["names"]),
+    )
+
+
+def _shape(entry: dict[str, Any]) -> Shape:
+    return Shape(**{**entry, "starts": tuple(entry["starts"])})
+
+
+def _field(entry: dict[str, Any]) -> Field:
+    tuples = {key: tuple(entry.get(key, ())) for key in ("within", "words")}
+    return Field(**{**entry, **tuples, "only": frozenset(entry.get("only", ()))})
+
+
+def rules_for(config: RedactConfig) -> Rules:
+    """The built-in rules and the user's, without the kinds that are switched off.
+
+    UsageError for a pattern that RE2 does not take or that would match the empty string.
+    """
+    base = builtin()
+    shapes = [one for one in base.shapes if one.kind not in config.skip_kinds]
+    names = [one for one in base.fields if one.kind not in config.skip_kinds]
+    for rule in config.rules:
+        if rule.pattern:
+            _check(rule.kind, rule.pattern)
+            shapes.insert(0, Shape(rule.kind, (rule.pattern,), rule.pattern))
+        if rule.names:
+            names.insert(0, Field(rule.kind, within=rule.names, numbers=rule.numbers))
+    return Rules(
+        tuple(shapes),
+        tuple(names),
+        base.harmless_before,
+        base.harmless_after,
+        base.harmless_names | {squeezed(name) for name in config.allow_names},
+    )
+
+
+def _check(kind: str, pattern: str) -> None:
+    hint = "Patterns are RE2: no look-around, no back-references."
+    try:
+        empty = compiled(pattern).search(b"") is not None
+    except re2.error as error:
+        raise UsageError(f"the pattern of the rule for {kind} is wrong: {error}", hint) from error
+    if empty:
+        raise UsageError(f"the pattern of the rule for {kind} matches nothing at all", hint)
+
+
+def squeezed(name: str) -> str:
+    """A name without its separators, in lower case: X-Api-Key and xApiKey are the same."""
+    return "".join(letter for letter in name.lower() if letter.isalpha())

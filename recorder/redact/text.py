@@ -1,0 +1,112 @@
+"""A text under inspection, what was found in it, and small questions about its bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import NamedTuple
+
+FORM = 1  # the text is a query or a form: name=value&name=value
+BINARY = 2  # an image and the like: only shapes that cannot occur by chance
+
+PLACEHOLDER = b"[redacted:"
+UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
+
+_ALNUM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_PRINTABLE = re.compile(rb"[\t\r\n -~\x80-\xff]*\Z")
+
+
+class Hit(NamedTuple):
+    """A secret at start..end. `secret` is what its fingerprint is of; `name` what it is filed
+    under, if that is known; `quote` what the placeholder needs around it to keep JSON valid."""
+
+    start: int
+    end: int
+    kind: str
+    secret: bytes
+    name: bytes = b""
+    quote: bytes = b""
+
+
+class Text:
+    """One text under inspection. `left` is how many more candidates it may have, `depth` how
+    often it was unwrapped from base64."""
+
+    __slots__ = ("buf", "cut", "depth", "flags", "found", "left")
+
+    def __init__(self, buf: bytes, flags: int, left: int, depth: int = 0) -> None:
+        self.buf = buf
+        self.flags = flags
+        self.left = left
+        self.depth = depth
+        self.found: list[Hit] = []
+        self.cut = -1  # where it is cut off because it had too many
+
+    def add(self, start: int, end: int, kind: str, name: bytes = b"", quote: bytes = b"") -> None:
+        secret = self.buf[start:end]
+        if secret and not secret.startswith(PLACEHOLDER):
+            self.found.append(Hit(start, end, kind, secret, name, quote))
+
+
+def odd_backslashes(buf: bytes, at: int) -> bool:
+    """Whether the byte at `at` is escaped by a backslash."""
+    if buf[at - 1 : at] != b"\\":
+        return False
+    chunk = buf[max(0, at - 64) : at]
+    return (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 == 1
+
+
+def at_edge(buf: bytes, start: int) -> bool:
+    """Whether no letter or digit stands before `start`, except one that belongs to an escape."""
+    if not start or buf[start - 1] not in _ALNUM:
+        return True
+    if buf[start - 1] in b"nrtbf" and odd_backslashes(buf, start - 1):
+        return True  # \n
+    chunk = buf[max(0, start - 6) : start]
+    if chunk[-3:-2] == b"%" and _HEX.issuperset(chunk[-2:]):
+        return True  # %3D
+    return chunk[-6:-4] == b"\\u" and _HEX.issuperset(chunk[-4:])
+
+
+def past_escape(buf: bytes, start: int) -> int:
+    """`start`, or the first byte after the escape that it would cut in two."""
+    if not odd_backslashes(buf, start):
+        return start
+    return start + (5 if buf[start : start + 1] == b"u" else 1)
+
+
+def run_before(buf: bytes, at: int, allowed: bytes, most: int) -> int:
+    """Where the run of `allowed` bytes that ends at `at` begins, at most `most` bytes back."""
+    chunk = buf[max(0, at - most) : at]
+    return at - (len(chunk) - len(chunk.rstrip(allowed)))
+
+
+def stands_alone(buf: bytes, start: int, end: int) -> bool:
+    """Whether a number is no part of a longer id: of a UUID, a version, a hex string."""
+    if not at_edge(buf, start) or (start and buf[start - 1] in b"_."):
+        return False
+    if start > 1 and buf[start - 1] in b"-+" and buf[start - 2] in _ALNUM:
+        return False
+    after = buf[end : end + 2]
+    if after[:1].isalnum() or after[:1] == b"_":
+        return False
+    return not (after[:1] in (b".", b"-") and after[1:].isalnum())
+
+
+def unbase64(text: bytes) -> bytes:
+    """What base64 (also with url-safe letters, escaped slashes, no padding) stands for; b"" if
+    it is none."""
+    text = text.replace(b"\\", b"").replace(b"%2F", b"/").replace(b"%2f", b"/")
+    text = text.replace(b"%2B", b"+").replace(b"%2b", b"+").partition(b"%")[0].rstrip(b"=")
+    try:
+        whole = text[: len(text) // 4 * 4] if len(text) % 4 == 1 else text + b"=" * (-len(text) % 4)
+        return base64.b64decode(whole, b"-_" if b"-" in text or b"_" in text else None)
+    except binascii.Error:
+        return b""
+
+
+def printable(text: bytes) -> bool:
+    """Whether text holds no control characters but tabs and line ends."""
+    return _PRINTABLE.match(text) is not None

@@ -1,0 +1,200 @@
+"""Where the value of a named field begins and ends, whatever it is written in.
+
+JSON at any depth of JSON in JSON strings: a quote at depth d stands behind 2^d - 1 backslashes,
+so a value can be found in the raw bytes, also of a text that is cut or not quite JSON. Besides:
+queries and forms, XML elements, assignments, header lines, YAML, multipart forms, lists of
+{"name": …, "value": …}.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from recorder.redact.rules import compiled
+from recorder.redact.text import odd_backslashes
+
+_NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$[]-"
+_LONGEST_NAME = 120
+_BACKSLASH = 0x5C
+_TRIES = 200  # quotes that are looked at for the end of one string, then the rest is the value
+
+_OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"']|u0022)")
+_STRING_END = compiled(rb'(?:[^"\\]|\\(?s:.))*')
+_NUMBER = re.compile(rb"[ \t\r\n]*(-?[0-9][0-9.eE+-]*)")
+_CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
+_WORD = re.compile(rb"[ \t]*((?:[^&\s\"<>;\\`]|\\+/|\\+u002[bBfF])+)")
+_LITERAL = re.compile(rb"[ \t\r\n]*([^\s,}\]\"'\\]+)")
+_LINE = re.compile(rb"[ \t]*((?:[^\r\n\"\\<]|\\+/)+)")
+_CONSTANT = re.compile(
+    rb"(?i)(?:true|false|null|none|nil|undefined|yes|no|[*\xe2\x80\xa2]+)[,;)}\]]*\Z"
+)
+_PART_HEAD = re.compile(rb"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,8}\r?\n")
+_BOUNDARY = re.compile(rb"\r?\n--")
+_BESIDE = re.compile(rb"(?i)\bvalue(?:\\*[\"'])?[ ]?[:=]")
+_FILED = re.compile(
+    rb"(?i)(?:name|key|field|id|variable)(?:\\*[\"'])?[ ]{0,2}[:=][ ]{0,2}\\*[\"']?\Z"
+)
+
+
+class Name(NamedTuple):
+    """A name and how it is written. `depth` counts the backslashes before its quote."""
+
+    text: bytes
+    start: int
+    end: int
+    quoted: bool
+    backslashes: bytes
+    ending: bytes  # what came after it: : = > " or '
+
+
+class Value(NamedTuple):
+    """A value's bytes start..end. `quote` is what a placeholder needs around it (numbers)."""
+
+    start: int
+    end: int
+    quote: bytes = b""
+    container: bool = False
+
+
+def name_before(buf: bytes, end: int) -> Name:
+    """The name whose candidate ends at `end` (after its separator, tag or closing quote)."""
+    base = max(0, end - _LONGEST_NAME - 80)
+    chunk = buf[base:end]
+    ending = chunk[-1:]
+    if ending in (b'"', b"'") and (attribute := _ATTRIBUTE.search(chunk)):
+        chunk, ending = chunk[: attribute.start()], b"<"
+        body = chunk
+    elif ending in b":=>":
+        body = chunk[:-2] if chunk.endswith(b"=>") else chunk[:-1]
+    elif ending in (b'"', b"'"):
+        body = chunk
+    else:  # \u003d and the like
+        at = chunk.rfind(b"\\")
+        ending = {b"d": b"=", b"a": b":", b"e": b">"}.get(chunk[-1:].lower(), b"=")
+        body = chunk[:at].rstrip(b"\\")
+    body = body.rstrip(b" \t\r\n")
+    quoted, backslashes = False, b""
+    if body[-1:] in (b'"', b"'"):
+        quoted, body = True, body[:-1]
+    elif body[-5:] == b"u0022" and body[-6:-5] == b"\\":
+        quoted, body = True, body[:-5]
+    if quoted:
+        plain = body.rstrip(b"\\")
+        backslashes, body = body[len(plain) :], plain
+    start = len(body.rstrip(_NAME_BYTES))
+    text = body[start:]
+    if odd_backslashes(body, start) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
+        text, start = text[1:], start + 1  # the letter belongs to an escape: \ntoken=
+    if chunk[start - 1 : start] == b"%" and len(text) > 2:
+        text, start = text[2:], start + 2  # %20token=
+    return Name(text, base + start, base + start + len(text), quoted, backslashes, ending)
+
+
+_ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']\Z")
+
+
+def value_after(buf: bytes, pos: int, name: Name, form: bool, whole_line: bool) -> Value | None:
+    """The value after a name and its separator, which ends at `pos`; None when there is none."""
+    if name.ending == b">":
+        return _element(buf, pos)
+    opening = _OPENING.match(buf, pos)
+    if opening and not (form and name.ending == b"="):
+        start = opening.end()
+        return Value(start, string_end(buf, start, opening[2], len(opening[1])))
+    if name.quoted and name.ending != b"=":
+        if _CONTAINER.match(buf, pos):
+            return Value(pos, pos, container=True)
+        if number := _NUMBER.match(buf, pos):
+            return Value(*number.span(1), quote=name.backslashes + b'"')
+        literal = _LITERAL.match(buf, pos)
+        return _plain(buf, literal)
+    if name.ending == b"=" and form:
+        end = buf.find(b"&", pos)
+        return Value(pos, len(buf) if end < 0 else end)
+    if name.ending == b":" and (whole_line or _begins_line(buf, name.start)):
+        return _plain(buf, _LINE.match(buf, pos))
+    return _plain(buf, _WORD.match(buf, pos))
+
+
+def _plain(buf: bytes, match: re.Match[bytes] | None) -> Value | None:
+    if match is None or _CONSTANT.match(match[1]):
+        return None
+    start = match.start(1)
+    return Value(start, start + len(match[1].rstrip(b" \t,")))
+
+
+def _begins_line(buf: bytes, start: int) -> bool:
+    before = buf[max(0, start - 32) : start].rstrip(b" \t-#>*\"'")
+    return not before or before[-1:] in b"\r\n" or before[-2:] in (b"\\n", b"\\r")
+
+
+def _element(buf: bytes, pos: int) -> Value | None:
+    ends = [at for at in (buf.find(b"<", pos), buf.find(b"\\u003c", pos)) if at >= 0]
+    end = min(ends, default=len(buf))
+    if buf[end : end + 9] == b"<![CDATA[" and not buf[pos:end].strip():
+        pos = end + 9
+        end = buf.find(b"]]>", pos)
+        end = len(buf) if end < 0 else end
+    return Value(pos, end) if buf[pos:end].strip() else None
+
+
+def string_end(buf: bytes, pos: int, quote: bytes, backslashes: int) -> int:
+    """Where a string ends that was opened by `quote` behind so many backslashes."""
+    at = buf.find(quote, pos)
+    if at >= 0 and buf[at - 1] != _BACKSLASH:
+        return at
+    if quote == b'"' and not backslashes:
+        return int(_STRING_END.match(buf, pos).end())
+    depth = (backslashes + 1).bit_length() - 1
+    at = pos
+    for _ in range(_TRIES):
+        at = buf.find(quote, at)
+        if at < 0:
+            break
+        chunk = buf[max(pos, at - 64) : at]
+        run = len(chunk) - len(chunk.rstrip(b"\\"))
+        if closes(run, depth):
+            return at - min(run, backslashes)
+        at += 1
+    return len(buf)
+
+
+def closes(run: int, depth: int) -> bool:
+    """Whether a quote behind `run` backslashes ends a string at `depth` or one around it."""
+    for _ in range(depth + 1):
+        if run % 2 == 0:
+            return True
+        run = (run - 1) // 2
+    return False
+
+
+def value_beside(buf: bytes, name: Name) -> Value | None:
+    """The value that stands beside a name that is itself a value: name="password" in a
+    multipart form, <input name="password" value="…">, {"name": "DB_PASSWORD", "value": "…"}."""
+    if not _FILED.search(buf, max(0, name.start - 40), name.start):
+        return None
+    quote = name.end + len(name.backslashes)
+    head = _PART_HEAD.match(buf, quote + 1, quote + 1000)
+    if head and buf[quote + 1 : quote + 2] in (b"\r", b"\n", b";"):
+        ends = [
+            at for at in (buf.find(b"\r\n--", head.end()), buf.find(b"\n--", head.end())) if at >= 0
+        ]
+        return Value(head.end(), min(ends, default=len(buf)))
+    beside = _BESIDE.search(_until(buf[quote + 1 : quote + 400], b"}>"))
+    at = quote + 1
+    if beside is None:  # the other way round: {"value": "…", "name": "DB_PASSWORD"}
+        at = max(0, name.start - 400)
+        before = buf[at : name.start]
+        cut = max(before.rfind(b"{"), before.rfind(b"<")) + 1
+        at += cut
+        beside = _BESIDE.search(before[cut:])
+    if beside is None:
+        return None
+    end = at + beside.end()
+    return value_after(buf, end, name._replace(quoted=True, ending=b":"), False, False)
+
+
+def _until(text: bytes, stops: bytes) -> bytes:
+    ends = [text.find(stop) for stop in (stops[i : i + 1] for i in range(len(stops)))]
+    return text[: min((end for end in ends if end >= 0), default=len(text))]
