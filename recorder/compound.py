@@ -68,10 +68,10 @@ def name_compound(text: str) -> str:
         if part.kind is _NUMBER and _number_stays(text, parts, index, words, is_file):
             parts[index] = part._replace(kind=_WORD)
     spans = _spans(text, parts[:-1] if is_file else parts)
-    if not is_file and _is_all_random(text, parts, spans):
-        return opaque_name(text)
     if len(spans) == 1 and _is_prefixed(text, *spans[0]):
         return "{id}"
+    if not is_file and _is_all_random(text, parts, spans):
+        return opaque_name(text)
     return _replaced(text, spans, is_file and words > 0)
 
 

@@ -25,6 +25,7 @@ def labelled(name: str) -> list[str]:
     [
         ("/v1/customers/cus_9s6XKzkNRiz8i3", "/v1/customers/{id}"),
         ("/v1/customers/cus_9s6XKzkNRiz8i3/sources", "/v1/customers/{id}/sources"),
+        ("/v2/shipments/shp_40ab1d8be6a14f0cb0f4a1a0f1c6ad2e/rates", "/v2/shipments/{id}/rates"),
         ("/orders/1/items/2", "/orders/{id}/items/{id}"),
         ("/users/550e8400-e29b-41d4-a716-446655440000", "/users/{uuid}"),
         ("/users/550E8400-E29B-41D4-A716-446655440000/x", "/users/{uuid}/x"),
@@ -66,6 +67,7 @@ def test_parts_that_vary_are_named(path: str, route: str) -> None:
         "/2.0/repositories",
         "/1.1/statuses/update.json",
         "/2018-06-01/runtime/invocation/next",
+        "/2010-04-01/Accounts",
         "/v1.41/containers/json",
         "/wiki/%E6%97%A5%E6%9C%AC",
         "/wiki/日本語",
