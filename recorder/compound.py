@@ -158,6 +158,7 @@ def _is_crumb(text: str, parts: list[_Part], crumb: int, beside: int) -> bool:
         part.kind is _WORD
         and part.text.isascii()
         and text[left.end : right.start] in {"-", "_", "+", "/"}
+        and not (crumb < beside and part.text.islower() and part.text.isalpha())  # shp_, pvc-
         and _looks_cut(part.text)
     )
 
