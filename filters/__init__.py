@@ -5,9 +5,28 @@ Importing this package is cheap; lark, RE2 and the public suffix list come when 
 
 from __future__ import annotations
 
+from filters.check import check
 from filters.errors import FilterError
+from filters.fields import FIELDS, FieldSpec
 from filters.nodes import Expr
 from filters.parser import parse
 from filters.predicate import predicate
+from filters.push import pushable
+from filters.remarks import remarks
+from filters.rows import row_fields
+from filters.sql import Sql, to_sql
 
-__all__ = ["Expr", "FilterError", "parse", "predicate"]
+__all__ = [
+    "FIELDS",
+    "Expr",
+    "FieldSpec",
+    "FilterError",
+    "Sql",
+    "check",
+    "parse",
+    "predicate",
+    "pushable",
+    "remarks",
+    "row_fields",
+    "to_sql",
+]

@@ -1,0 +1,140 @@
+"""Filters as text, and rows that they have a fair chance of telling apart."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from recorder.model import Finding, Transaction
+
+HOSTS = ["api.stripe.com", "stripe.com", "10.1.2.3", "shop.example.co.uk", "b.c", "api.b.c:8443"]
+METHODS = ["GET", "POST", "10.1.2.3", "get", "ab:cd:ef:01:02:03"]
+STATUSES = [200, 204, 301, 404, 422, 500, 503]
+NAMES = ["payment", "api", "web-1", ""]
+PATHS = ["/", "/v1/charges", "/v1/ÄÖ", "/a'b", "/x\ny"]
+BODIES = [b"", b"card_declined", "é".encode(), b"\xff\xfe", b"a\x00b", "\u20ac".encode()]
+
+_words = st.sampled_from(
+    [*HOSTS, *METHODS[:2], *NAMES, "egress", "stripe", "com", "O", "card", "é", "API", "POS", "jwt"]
+)
+_text_literals = st.one_of(
+    _words.map(lambda word: f'"{word}"'),
+    _words.map(lambda word: f"'{word}'"),
+    st.sampled_from(
+        [
+            "/^api/",
+            r"/\.com$/",
+            "|/v1/|",
+            "/(?i)GET|post/",
+            "/[^a-z]/",
+            "/a.*b/",
+            "/^$/",
+            "/(?i)^API/",
+        ]
+    ),
+    st.sampled_from(
+        ["10.1.2.3", '"10.1.2.3"', "10.0.0.0/8", "'::1'", "47:45:54", "c3", "c3:a9", "ff"]
+    ),
+)
+_numbers = st.one_of(
+    st.sampled_from(STATUSES).map(str),
+    st.sampled_from(["0", "-1", "010", "404.0", "422.5", "5", "7", "18446744073709551615"]),
+)
+_odd = st.sampled_from(["true", "FALSE", "'ab:cd:ef:01:02:03'", '""', "'404'"])
+literals = st.one_of(_text_literals, _numbers, _odd)
+
+PUSHED = ["req.method", "req.host", "res.status"]
+FIELDS = [
+    *PUSHED,
+    "direction",
+    "container.name",
+    "process.binary",
+    "process.pid",
+    "req.path",
+    "req.url",
+    "duration_ms",
+    "outcome",
+    "req.header.X-Id",
+    "res.body",
+    "findings.kind",
+]
+
+
+def values(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Operands: literals, fields, and calls over them."""
+    simple = st.one_of(fields, literals)
+    calls = st.one_of(
+        st.tuples(simple, simple).map(lambda args: f"starts_with({args[0]}, {args[1]})"),
+        st.tuples(fields, _words).map(lambda args: f"in_zone({args[0]}, '{args[1]}')"),
+        simple.map(lambda arg: f"zone({arg})"),
+    )
+    return st.one_of(fields, literals, fields, literals, calls)
+
+
+def _arrays(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    items = st.lists(st.one_of(literals, literals, fields), min_size=1, max_size=4)
+    return items.map(lambda one: f"[{', '.join(one)}]")
+
+
+def predicates(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Single comparisons over those fields, all operators and shapes."""
+    either = st.one_of(values(fields), _arrays(fields))
+    ops = st.sampled_from(["==", "!=", "contains"])
+    orders = st.sampled_from(["<", "<=", ">", ">="])
+    patterns = st.sampled_from(["/^api/", r"|\.com$|", "/GET|POST/", "/(?i)API/", "/[45]..$/"])
+
+    def joined(*parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.tuples(*parts).map(" ".join)
+
+    numeric = st.one_of(fields, _numbers)
+    return st.one_of(
+        joined(fields, ops, literals),
+        joined(either, ops, either),
+        joined(numeric, orders, numeric),
+        joined(fields, st.just("matches"), patterns),
+        joined(either, st.just("in"), _arrays(fields)),
+        joined(fields, st.just("in 10.0.0.0/8")),
+        values(fields),
+    )
+
+
+def filters(fields: list[str]) -> st.SearchStrategy[str]:
+    """Whole filters: predicates under AND, OR, NOT and parentheses."""
+
+    def wider(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        chains = st.tuples(inner, st.sampled_from([" and ", " or ", " OR "]), inner)
+        return st.one_of(
+            chains.map("".join),
+            inner.map(lambda one: f"not ({one})"),
+            inner.map(lambda one: f"({one})"),
+            inner.map(lambda one: f"!{one}"),
+        )
+
+    return st.recursive(predicates(st.sampled_from(fields)), wider, max_leaves=6)
+
+
+def _maybe(choices: list[str]) -> st.SearchStrategy[str | None]:
+    return st.one_of(st.sampled_from(choices), st.none())
+
+
+transactions = st.builds(
+    Transaction,
+    ts=st.just(0),
+    method=st.sampled_from(METHODS),
+    host=_maybe(HOSTS),
+    path=_maybe(PATHS),
+    query=_maybe(["", "a=1"]),
+    scheme=_maybe(["", "https"]),
+    status=st.one_of(st.sampled_from(STATUSES), st.none()),
+    direction=_maybe(["egress-external", "ingress"]),
+    duration_ms=st.one_of(st.sampled_from([0, 5, 404]), st.none()),
+    container_name=_maybe(NAMES),
+    process_exe=_maybe(["/usr/bin/curl", "api", "/opt/", ""]),
+    process_id=_maybe(["7", "007", "x", "", "9" * 30, "٣"]),
+    req_headers=st.dictionaries(
+        st.sampled_from(["X-Id", "x-id", "Accept"]), st.sampled_from(HOSTS)
+    ),
+    res_body=st.one_of(st.sampled_from(BODIES), st.none(), st.binary(max_size=4)),
+    findings=st.lists(
+        st.sampled_from(["jwt", "api", "card"]).map(lambda kind: Finding(kind, "body", "***"))
+    ),
+)

@@ -1,0 +1,56 @@
+"""What is pushed to Qtap never costs an event that the whole filter accepts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters import parse, predicate, pushable, row_fields
+from filters.check import check
+from recorder.model import Transaction
+from tests.property.filter_strategies import FIELDS, PUSHED, filters, transactions
+
+PROBES = [*PUSHED * 3, *FIELDS]
+
+
+def on_the_wire(tx: Transaction, spelling: int) -> dict[str, dict[str, object]]:
+    """The event as Qtap's filter sees it: status a float, the host as the client wrote it."""
+    host = tx.host
+    if host is not None:
+        host = [host, host.upper(), host.title(), f"{host}:443", f"{host.upper()}:443"][spelling]
+    request = {"method": tx.method, "host": host}
+    status = 422.0 if tx.status is None else float(tx.status)
+    return {
+        "req": {name: value for name, value in request.items() if value is not None},
+        "res": {"status": status},
+    }
+
+
+@given(filters(PROBES), st.lists(transactions, min_size=5, max_size=5), st.integers(0, 4))
+def test_nothing_accepted_is_lost(text: str, rows: list[Transaction], spelling: int) -> None:
+    expr = parse(text)
+    pushed = pushable(expr)
+    if pushed is None:
+        return
+    accepts, delivered = predicate(expr), predicate(parse(pushed), "qtap")
+    for tx in rows:
+        if accepts(row_fields(tx)):
+            assert delivered(on_the_wire(tx, spelling)), (pushed, tx)
+
+
+@given(filters(PROBES))
+def test_what_is_pushed_is_plain(text: str) -> None:
+    pushed = pushable(parse(text))
+    if pushed is not None:
+        again = parse(pushed)
+        check(again, "record")
+        assert again.fields() <= set(PUSHED)
+        assert not again.mixes
+        assert again.pretty() == pushed
+        assert "not" not in pushed.split()
+
+
+@pytest.mark.parametrize("text", ["req.method == 'GET'", "res.status >= 400"])
+def test_the_property_is_not_empty(text: str) -> None:
+    assert pushable(parse(text)) is not None

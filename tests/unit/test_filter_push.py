@@ -1,0 +1,74 @@
+"""Which part of a filter goes to Qtap."""
+
+from __future__ import annotations
+
+import pytest
+
+from filters import parse, pushable
+
+
+@pytest.mark.parametrize(
+    ("text", "pushed"),
+    [
+        ("res.status >= 400 AND container.name == 'payment'", "res.status >= 400"),
+        ("res.status >= 400 or container.name == 'payment'", None),
+        ("req.method == 'GET' and req.method == 'GET'", "req.method == 'GET'"),
+        (
+            "req.method == 'GET' and res.status == 200 or res.status == 204",
+            "req.method == 'GET' and (res.status == 200 or res.status == 204)",
+        ),
+        (
+            "(req.method == 'GET' and route) or (req.method == 'PUT' and res.status > 4)",
+            "req.method == 'GET' or (req.method == 'PUT' and res.status > 4)",
+        ),
+        # not does not negate on Qtap's side
+        ("not (res.status == 404)", "res.status != 404"),
+        ("not (res.status >= 400)", "res.status < 400"),
+        ("not (400 <= res.status)", "res.status < 400"),
+        ("not (res.status in [404, 500, 'x'])", "res.status != [404, 500]"),
+        ("not (req.method =~ /^P/)", "req.method != /^P/"),
+        ("not (req.method contains 'P/')", "req.method != /P\\//"),
+        (
+            "not (req.method == 'GET' or res.status < 400)",
+            "req.method != 'GET' and res.status >= 400",
+        ),
+        ("not (req.method == 'GET' and direction == 'x')", None),
+        ("not not (res.status == 404)", "res.status == 404"),
+        ("not req.path", None),
+        ("not res.status", "res.status == 0"),
+        ("not starts_with(res.status, 5)", "starts_with(res.status, 5) == false"),
+        # what can never hold leaves the rest
+        ("res.status == '404' or req.method == 'GET'", "req.method == 'GET'"),
+        ("res.status == '404'", None),
+        ("not (res.status == '404')", None),
+        ("req.method in ['GET', 10.1.2.3, /P/]", "req.method == 'GET'"),
+        # on the wire a host has its case and its port
+        ("req.host == 'api.x.com'", "req.host matches /(?i)api\\.x\\.com/"),
+        ("req.host in ['a.b', 'c.d']", "req.host matches /(?i)a\\.b|c\\.d/"),
+        ("req.host matches /^api\\..*com$/", "req.host matches /(?i)(?:api\\..*com)/"),
+        ("req.host matches /[^a-z]/", None),
+        ("req.host matches /(?-i)api/", None),
+        ("in_zone(req.host, 'x.com')", "req.host matches /(?i)x\\.com/"),
+        ("zone(req.host) == 'x.com'", "req.host matches /(?i)x\\.com/"),
+        ("starts_with(req.host, 10)", "req.host matches /(?i)10/"),
+        ("req.host != 'api.x.com'", "req.host != 'api.x.com'"),
+        ("req.host != 'API.x.com'", None),
+        ("req.host != 'api.x.com:443'", None),
+        ("not (req.host contains 'x')", None),
+        ("not (req.host != 5)", None),
+        ("req.host == 'é.com'", None),
+        # more than one field in a comparison, and what a row works out for itself
+        ("req.method == req.host", None),
+        ("outcome == 'no_response'", None),
+        ("starts_with(req.path, '/v1') and res.status >= 400", "res.status >= 400"),
+    ],
+)
+def test_the_strongest_safe_condition_is_pushed(text: str, pushed: str | None) -> None:
+    assert pushable(parse(text)) == pushed
+
+
+def test_all_pushes_what_qtap_documents_and_none_nothing() -> None:
+    expr = parse("not (container.name != 'a') and direction contains 'egress' and req.path == '/'")
+    assert pushable(expr) is None
+    assert pushable(expr, "all") == "container.name == 'a' and direction contains 'egress'"
+    assert pushable(parse("res.status == 404"), "none") is None
