@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from queries.collapse import collapse
 from queries.reader import Reader
 from queries.windows import Window
@@ -52,12 +54,8 @@ def _collapse_routes(reader: Reader) -> None:
     changed = {key: route for key, route in mapping.items() if key[1] != route}
     if not changed:
         return
-    reader.con.execute(
-        "CREATE OR REPLACE TEMP TABLE renamed (host VARCHAR, old VARCHAR, new VARCHAR)"
-    )
-    reader.con.executemany(
-        "INSERT INTO renamed VALUES (?, ?, ?)", [[h, old, new] for (h, old), new in changed.items()]
-    )
+    rows = [{"host": host, "old": old, "new": new} for (host, old), new in changed.items()]
+    reader.con.register("renamed", pa.Table.from_pylist(rows))
     reader.con.execute(
         "UPDATE cells SET route = new FROM renamed"
         " WHERE coalesce(cells.host, '') = renamed.host AND cells.route = renamed.old"

@@ -131,7 +131,7 @@ class Intake:
             tx.req_body = tx.res_body = None
             count("bodies_shed")
         self.cleaner.redact(tx)
-        tx.route = self.router.route(tx.path or "")
+        tx.route = self.router.route(tx.path or "", tx.host)
         if tx.status is None or tx.status >= 400 or tx.grpc_status:
             tx.error_signature = error_signature(
                 tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
@@ -161,7 +161,7 @@ class Intake:
             if row["request_id"] and self._repeated(row["request_id"]):
                 self.ledger.count("duplicates")
                 return
-            row["statement"] = normalise(row["database_type"] or "", row["statement"])
+            row["statement"] = normalise(row["database_type"], row["statement"])
             row["error_message"] = row["error_message"] and self.cleaner.text(row["error_message"])
         getattr(self.pending, table).append(row)
         self.pending.size += 512

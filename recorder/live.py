@@ -50,6 +50,8 @@ class Summary:
     seconds: float
     gaps: int
     reason: str
+    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
+    read_gap_ms_max: float | None = None
 
 
 def record(
@@ -108,7 +110,7 @@ class Recording:
         self._ever_up = False
         self.feed = Feed()
         self._last_status = (time.monotonic(), 0)
-        self.gaps: Gaps | None = None
+        self.waits: Gaps | None = None
         self._flush_s = 0.0
         self._metrics: Metrics | None = None
         if options.metrics:
@@ -130,9 +132,15 @@ class Recording:
                 self._end()
                 keeping.join(timeout=30)
         who = self.writer.who
-        seconds = time.monotonic() - started
         return Summary(
-            who.recorder, who.session, self.writer.written, seconds, self.ledger.gaps, self.stopping
+            recorder=who.recorder,
+            session=who.session,
+            written=self.writer.written,
+            seconds=time.monotonic() - started,
+            gaps=self.ledger.gaps,
+            reason=self.stopping,
+            read_gap_ms_p999=self.waits.p999 if self.waits else None,
+            read_gap_ms_max=self.waits.largest if self.waits else None,
         )
 
     def _loop(self, started: float, stop: threading.Event) -> None:
@@ -182,7 +190,7 @@ class Recording:
             case Down():
                 self._down(frame)
             case Gaps():
-                self.gaps = frame
+                self.waits = frame
 
     def _shed(self, batch: Batch) -> None:
         """Under pressure bodies go first; what the queue had no room for is counted."""
@@ -266,7 +274,12 @@ class Recording:
         options = self.options
         self.feed.start(
             Subscription(
-                options.url, pushed, options.connections, options.headers_s, options.probe_after_s
+                options.url,
+                pushed,
+                options.connections,
+                once=options.until_end,
+                headers_s=options.headers_s,
+                probe_after_s=options.probe_after_s,
             )
         )
 

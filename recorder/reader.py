@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 import httpx
 import msgspec
 
-from recorder.link import Alive, Batch, Down, Frame, Up, send
-from recorder.subscription import LinkError, Subscription, client, events, open_stream
+from recorder.link import Alive, Batch, Down, Frame, Gaps, Up, send
+from recorder.subscription import LinkError, Subscription, Waits, client, events, open_stream
 
 QUEUE_BYTES = 160 << 20
 _BATCH_EVENTS, _BATCH_BYTES = 2_000, 8 << 20
@@ -86,6 +86,7 @@ class Reader:
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
         self._response: httpx.Response | None = None
+        self._waits = Waits() if os.environ.get("QREC_MEASURE_READS") else None
 
     def run(self) -> None:
         pump = threading.Thread(target=self._pump, daemon=True)
@@ -99,6 +100,8 @@ class Reader:
         self._stopping.set()
         self.queue.ready.set()
         pump.join()
+        if self._waits is not None:
+            self._send(Gaps(self._waits.p999(), self._waits.largest, self._waits.reads))
 
     def _send(self, frame: Frame) -> None:
         with self._sending:
@@ -135,6 +138,8 @@ class Reader:
                 self._drained()
                 good = self._heard if kind == "dead" else mono_us()
                 self._send(Down(mono_us(), kind, text, was_up, good, wait))
+                if was_up and self.options.subscription.once:
+                    return
                 self._stopping.wait(wait)
                 backoff = min(backoff * 2, _BACKOFF_MAX_S)
 
@@ -143,7 +148,7 @@ class Reader:
         got = up = False
         put = self.queue.put
         try:
-            with open_stream(http, self.options.subscription) as response:
+            with open_stream(http, self.options.subscription, self._waits) as response:
                 self._response = response
                 self._heard = mono_us()
                 up = True

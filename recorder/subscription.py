@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +37,7 @@ class Subscription(msgspec.Struct, frozen=True):
     url: str
     filter: str | None = None
     connections: bool = False
+    once: bool = False  # read one stream to its end, and no other after it
     headers_s: float = HEADERS_S  # how long the answer's head may take
     probe_after_s: float = 10.0  # how long a silence lasts before the source is asked if it lives
 
@@ -65,7 +68,9 @@ def client(headers_s: float = HEADERS_S) -> httpx.Client:
 
 
 @contextlib.contextmanager
-def open_stream(http: httpx.Client, subscription: Subscription) -> Iterator[httpx.Response]:
+def open_stream(
+    http: httpx.Client, subscription: Subscription, waits: Waits | None = None
+) -> Iterator[httpx.Response]:
     """The response to the subscription, its headers checked. LinkError when it is not a stream."""
     url = subscription.url.rstrip("/") + PATH
     headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
@@ -75,7 +80,7 @@ def open_stream(http: httpx.Client, subscription: Subscription) -> Iterator[http
             # A quiet host may say nothing for hours: from here on no read ever times out.
             # httpcore looks at this mapping when the body is first read.
             response.request.extensions["timeout"]["read"] = None
-            response.stream = LineGuard(response.stream)
+            response.stream = LineGuard(response.stream, waits=waits)
             yield response
     except httpx.ConnectError as error:
         raise LinkError("refused", f"cannot connect: {error}") from None
@@ -118,14 +123,15 @@ class LineGuard(httpx.SyncByteStream):
     httpx-sse would collect such a line without end. The rest of the line is read and thrown away.
     """
 
-    def __init__(self, stream: Any, limit: int = LINE_LIMIT) -> None:
+    def __init__(self, stream: Any, limit: int = LINE_LIMIT, waits: Waits | None = None) -> None:
         self._stream = stream
+        self._chunks = stream if waits is None else waits.between(stream)
         self._limit = limit
 
     def __iter__(self) -> Iterator[bytes]:
         length = 0  # of the line that is not yet ended
         skipping = False
-        for chunk in self._stream:
+        for chunk in self._chunks:
             if skipping:
                 end = chunk.find(b"\n")
                 if end < 0:
@@ -141,3 +147,30 @@ class LineGuard(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+
+
+class Waits:
+    """How long the socket was left alone between two reads, for the benchmark."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()  # by tenths of a millisecond
+        self.largest = 0.0
+        self.reads = 0
+
+    def between(self, stream: Any) -> Iterator[bytes]:
+        for chunk in stream:
+            read = time.perf_counter()
+            yield chunk
+            wait = (time.perf_counter() - read) * 1000
+            self.reads += 1
+            self.largest = max(self.largest, wait)
+            self._counts[int(wait * 10)] += 1
+
+    def p999(self) -> float:
+        """Milliseconds that 999 of 1000 reads came within."""
+        left = self.reads * 0.999
+        for tenths, count in sorted(self._counts.items()):
+            left -= count
+            if left <= 0:
+                return (tenths + 1) / 10
+        return 0.0

@@ -1,0 +1,180 @@
+"""How fast, how safely and how freshly a stream is recorded: `python -m bench.ingest --json`.
+
+The source is a process of its own with Qtap's drop rule and is the witness of every count. In one
+run: what curl drains, what the recorder drains flat out, a sustained rate, and a burst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from queries.reader import open_reader
+from queries.windows import Window
+from store import Store
+from store.errors import QrecError
+from store.hours import from_us, to_us
+
+_POLL_S = 0.5
+
+
+@contextlib.contextmanager
+def running_source(streams: str, pool: int) -> Iterator[str]:
+    """A source that gives its n-th subscriber the n-th of `streams` (rate:seconds,…)."""
+    command = [sys.executable, "-m", "bench.source", "--streams", streams, "--pool", str(pool)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def source_stats(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/stats") as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def curl(url: str) -> dict[str, float]:
+    """Events a second that curl drains into /dev/null."""
+    command = ["curl", "-sN", "-X", "POST", f"{url}/devtools/api/events", "-o", "/dev/null"]
+    subprocess.run(command, check=True)
+    stats = source_stats(url)
+    return {"per_s": (stats["offered"] - stats["dropped"]) / (stats["last"] - stats["first"])}
+
+
+class Watcher:
+    """Peak memory of the recorder's processes, and how soon a query counts what was sent."""
+
+    def __init__(self, process: psutil.Process, store: Path) -> None:
+        self.process = process
+        self.store = store
+        self.rss_mb = 0.0
+        self.ages: list[float] = []
+        self._done = threading.Event()
+        self._newest = 0
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._done.wait(_POLL_S):
+            with contextlib.suppress(psutil.Error):
+                family = [self.process, *self.process.children()]
+                self.rss_mb = max(self.rss_mb, sum(p.memory_info().rss for p in family) / 2**20)
+            with contextlib.suppress(QrecError):
+                self._look()
+
+    def _look(self) -> None:
+        now = time.time()
+        window = Window(from_us(int((now - 600) * 1e6)), from_us(int((now + 60) * 1e6)))
+        with open_reader(Store.open(self.store), [window]) as reader:
+            answer = reader.query("SELECT max(ts) AS newest, count(*) AS n FROM transactions")
+        newest = answer["newest"][0].as_py()
+        if newest is None:
+            return
+        seen = to_us(newest)
+        if self._newest and seen > self._newest:
+            # Events between the two were first counted now; they came evenly.
+            for part in range(20):
+                ts = self._newest + (seen - self._newest) * (part + 0.5) / 20
+                self.ages.append(time.time() - ts / 1e6)
+        self._newest = seen
+
+    def close(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+def record(url: str, folder: Path) -> dict[str, Any]:
+    """Record one stream to its end; the source's count beside the recorder's."""
+    store = folder / "store"
+    shutil.rmtree(store, ignore_errors=True)
+    command = [sys.executable, "-m", "bench.recorder_process", url, str(store)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    watcher = Watcher(psutil.Process(process.pid), store)
+    out, _ = process.communicate()
+    watcher.close()
+    stats = source_stats(url)
+    own: dict[str, Any] = json.loads(out)
+    kept = sum(f.stat().st_size for f in _counted(store))
+    seconds = stats["last"] - stats["first"]
+    ages = sorted(watcher.ages) or [0.0]
+    return own | {
+        "offered": stats["offered"],
+        "dropped": stats["dropped"] + own["dropped_here"],
+        "offered_per_s": stats["offered"] / seconds,
+        "recorded_per_s": own["written"] / seconds,
+        "stored_ratio": kept / max(stats["bytes"], 1),
+        "rss_mb": watcher.rss_mb,
+        "freshness_s_p50": statistics.median(ages),
+        "freshness_s_p99": ages[int(len(ages) * 0.99)],
+        "cpu_s_per_million": own["cpu_s"] / max(own["written"], 1) * 1e6,
+        "cpu_share": own["cpu_s"] / seconds,
+        "lost": stats["offered"] - stats["dropped"] - own["written"],
+    }
+
+
+def _counted(store: Path) -> list[Path]:
+    opened = Store.open(store)
+    return [p for h in opened.hours("transactions") for _, p in opened.visible("transactions", h)]
+
+
+def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str, Any]:
+    """The whole run; every figure in it is of the same minutes of the same machine."""
+    streams = f"0:{flat_out},0:{flat_out},{rate}:{seconds},{rate * 2}:3,10:20"
+    with tempfile.TemporaryDirectory() as name, running_source(streams, pool) as url:
+        folder = Path(name)
+        drained = curl(url)
+        ours = record(url, folder)
+        sustained = record(url, folder)
+        burst = record(url, folder)
+        idle = record(url, folder)
+    return {
+        **sustained,
+        "curl_per_s": drained["per_s"],
+        "flat_out_per_s": ours["recorded_per_s"],
+        "curl_ratio": ours["recorded_per_s"] / drained["per_s"],
+        "burst_per_s": burst["offered_per_s"],
+        "burst_dropped": burst["dropped"],
+        "burst_lost": burst["lost"],
+        "burst_bodies_shed": burst["bodies_shed"],
+        "burst_rss_mb": burst["rss_mb"],
+        "idle_cpu_share": idle["cpu_share"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=20_000, help="events a second")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--flat-out", type=float, default=10, help="seconds of the unpaced runs")
+    parser.add_argument("--pool", type=int, default=40_000, help="different events in the source")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    figures = measure(options.rate, options.seconds, options.flat_out, options.pool)
+    if options.json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, value in figures.items():
+        print(f"{name:22} {value:,.3f}" if isinstance(value, float) else f"{name:22} {value:,}")
+
+
+if __name__ == "__main__":
+    main()
