@@ -13,9 +13,13 @@ OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code as the README lists them. Never raises, never a traceback
     unless QREC_DEBUG is set."""
-    from qrec.output import ReaderGone
-    from store.errors import QrecError
-
+    try:
+        from qrec.output import ReaderGone
+        from store.errors import QrecError
+    except ImportError as error:
+        print(f"qrec: this installation is not whole: {error}", file=sys.stderr)
+        print("  Install it anew: pip install --force-reinstall qrec", file=sys.stderr)
+        return FAILED
     _tolerant_streams()
     _quiet_libraries()
     try:

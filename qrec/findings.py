@@ -15,7 +15,7 @@ from store.errors import UsageError
 
 if TYPE_CHECKING:
     from qrec.run import Run
-    from queries.answer import Changes, Effect, Finding, Numbers, Side
+    from queries.answer import Changes, Effect, Finding, Key, Numbers, Side
     from queries.windows import Baseline
 
 _STYLES = {"high": "red", "medium": "yellow", "low": None}
@@ -68,7 +68,7 @@ class Report:
             first, last = (s.from_ts.astimezone(tz).date() for s in (spans[0], spans[-1]))
             against = f"the same time of {len(spans)} days, {first} to {last}"
         else:
-            against = words.stretch(before.from_ts, before.to_ts, tz)
+            against = words.stretch(before.from_ts, before.to_ts, tz, window.from_ts)
         lines = [
             f"{self._bold(this)}: {_counts(window)}, {_covered(window, 1)}",
             f"against {against}: {_counts(before)}, {_covered(before, len(spans))}",
@@ -86,8 +86,8 @@ class Report:
         head = f"{finding.rank:>2}  {finding.severity:<6}  "
         doubt = ["possible"] if finding.confidence == "possible" else []
         more = [words.plural(len(finding.also), "symptom")] if finding.also else []
-        facts = ", ".join([*_size(finding.effect), *more, *doubt])
-        text = f"{self._summary(finding)} [{facts}]"
+        facts = ", ".join([*_size(finding), *more, *doubt])
+        text = self._summary(finding) + (f" [{facts}]" if facts else "")
         lines = textwrap.wrap(
             text, max((self.run.width or 10_000) - len(head), 30), break_on_hyphens=False
         )
@@ -107,7 +107,7 @@ class Report:
     def _verdict(self) -> str:
         changes = self.changes
         if changes.verdict == "no_data":
-            return "no data: nobody was recording on one side at least, so nothing can be said"
+            return f"no data: nobody was recording on one side at least{self._newest()}"
         if changes.verdict == "not_comparable":
             return "not comparable: the two sides were not recorded alike, see the notes"
         looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
@@ -119,10 +119,9 @@ class Report:
     def _details(self, finding: Finding) -> list[str]:
         from queries.rows import document
 
-        key = ", ".join(f"{name} {value}" for name, value in finding.key.items())
         facts = {
             "kind": f"{finding.kind}, {finding.direction}, {finding.confidence}",
-            "where": visible(key),
+            "where": _key(finding.key),
             "effect": _effect(finding.effect),
             "window": _numbers(finding.window),
             "baseline": _numbers(finding.baseline),
@@ -133,13 +132,23 @@ class Report:
         }
         lines = ["", *(f"    {name:<9} {text}" for name, text in facts.items() if text != "-")]
         for symptom in finding.also:
-            where = ", ".join(f"{name} {value}" for name, value in symptom.key.items())
-            lines.append(f"    {'also':<9} {symptom.kind} {symptom.direction}: {visible(where)}")
+            change = " ".join(dict.fromkeys((symptom.kind, symptom.direction)))
+            lines.append(f"    {'also':<9} {change}: {_key(symptom.key)}")
         for side in ("window", "baseline"):
             ids = getattr(finding.evidence, side)
             lines += [f"    {'evidence':<9} {visible(one)} ({side})" for one in ids]
         notes = [note_text(self.run, note) for note in document(self.changes)["notes"]]
         return lines + ([""] + [f"note: {text}" for text in notes] if notes else [])
+
+    def _newest(self) -> str:
+        """Where the data is, for whoever asked about the wrong time."""
+        from queries.seen import newest
+
+        last = newest(self.run.store)
+        if last is None:
+            return "; this store has no recordings yet"
+        ends = words.clock(last, self.run.tz)
+        return f"; the recordings end at {ends} (try --now {words.just_after(last)})"
 
     def _bold(self, text: str) -> str:
         return self.run.paint(text, "bold")
@@ -160,9 +169,12 @@ def _covered(side: Side, spans: int) -> str:
     return f"covered {words.span(side.covered_s)} of {words.span(whole)}"
 
 
-def _size(effect: Effect) -> list[str]:
-    ratio = [] if effect.ratio is None else [f"x{effect.ratio:.3g}"]
-    return [words.plural(effect.affected, "request"), *ratio]
+def _size(finding: Finding) -> list[str]:
+    """How many requests and how much; what is new or gone has its number in the summary."""
+    if finding.direction in ("new", "gone"):
+        return []
+    ratio = finding.effect.ratio
+    return [f"{finding.effect.affected:,} affected", *([] if ratio is None else [f"x{ratio:.3g}"])]
 
 
 def _effect(effect: Effect) -> str:
@@ -186,6 +198,11 @@ def _numbers(numbers: Numbers) -> str:
              if value is not None]  # fmt: skip
     counts = f"{words.plural(numbers.requests, 'request')}{rate}, {numbers.errors:,} failed"
     return ", ".join([counts, *times])
+
+
+def _key(key: Key) -> str:
+    parts = (f"{name} {'none' if value is None else value}" for name, value in key.items())
+    return visible(", ".join(parts)) or "everything"
 
 
 def _blame(finding: Finding) -> str:

@@ -21,10 +21,14 @@ _REDRAW_EVERY_S = 0.1
 
 
 class Line:
-    """A line at the bottom of the terminal; notes go above it. Not a terminal: notes only."""
+    """A line at the bottom of the terminal; notes go above it.
 
-    def __init__(self) -> None:
+    Elsewhere there are only notes, with a time (`stamped`) where they may be days apart.
+    """
+
+    def __init__(self, stamped: bool = False) -> None:
         self.live = sys.stderr is not None and sys.stderr.isatty()
+        self._stamped = stamped
         self._text = ""
 
     def show(self, text: str) -> None:
@@ -35,8 +39,8 @@ class Line:
 
     def note(self, text: str) -> None:
         if not self.live:
-            stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            say(f"{stamp} {visible(text)}")
+            stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ ") if self._stamped else ""
+            say(f"{stamp}{visible(text)}")
             return
         sys.stderr.write("\r\x1b[K")
         say(visible(text))
@@ -52,8 +56,9 @@ class Line:
 class RecordingLine:
     """How a recording goes: `recording  41/s  12,345 written  lag 20 ms  0 gaps`."""
 
-    def __init__(self) -> None:
-        self.line = Line()
+    def __init__(self, quiet: bool = False) -> None:
+        self.line = Line(stamped=True)
+        self._quiet = quiet
         self._logged = time.monotonic()
 
     def status(self, status: Status) -> None:
@@ -65,7 +70,8 @@ class RecordingLine:
             self.line.note(text)
 
     def note(self, text: str) -> None:
-        self.line.note(text)
+        if not self._quiet:
+            self.line.note(text)
 
 
 def _sentence(status: Status) -> str:

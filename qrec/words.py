@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 
 def number(value: int | float | None) -> str:
@@ -63,12 +63,24 @@ def clock(moment: datetime | None, tz: tzinfo, day: bool = True) -> str:
     return moment.astimezone(tz).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
 
 
-def stretch(from_ts: datetime, to_ts: datetime, tz: tzinfo) -> str:
-    """`2026-11-22 13:00 to 14:00 CET`: the day once, seconds only where they say something."""
+def stretch(from_ts: datetime, to_ts: datetime, tz: tzinfo, beside: datetime | None = None) -> str:
+    """`2026-11-22 13:00 to 14:00 CET`: the day once, seconds only where they say something.
+
+    beside: a moment that is shown with it; on its day, the times alone are enough.
+    """
     start, end = from_ts.astimezone(tz), to_ts.astimezone(tz)
     form = "%H:%M" if start.second == end.second == 0 else "%H:%M:%S"
+    if beside is not None and beside.astimezone(tz).date() == start.date() == end.date():
+        return f"{start.strftime(form)} to {end.strftime(form)}"
     tail = form if start.date() == end.date() else f"%Y-%m-%d {form}"
     return f"{start.strftime(f'%Y-%m-%d {form}')} to {end.strftime(tail)} {zone_name(end)}"
+
+
+def just_after(moment: datetime) -> str:
+    """The next whole minute, in UTC and as a flag takes it: comparisons look at whole minutes."""
+    whole = moment.astimezone(UTC).replace(second=0, microsecond=0)
+    whole += timedelta(minutes=1 if moment > whole else 0)
+    return whole.strftime("%Y-%m-%dT%H:%MZ")
 
 
 def zone_name(moment: datetime) -> str:

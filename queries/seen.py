@@ -121,13 +121,13 @@ def _stretch(row: dict[str, Any]) -> Stretch:
 
 def newest(store: Store) -> datetime | None:
     """When somebody was last known to receive; None for a store without recordings."""
-    hours = store.hours("coverage")
-    if not hours:
-        return None
-    start = hour_start(hours[-1])
-    with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
-        ends: list[datetime | None] = reader.sql("newest")["newest"].to_pylist()
-        return ends[0]
+    for hour in reversed(store.hours("coverage")):
+        start = hour_start(hour)
+        with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
+            end: datetime | None = reader.sql("newest")["newest"][0].as_py()
+        if end is not None:
+            return end
+    return None
 
 
 def covered_s(recorders: Sequence[Seen]) -> float:

@@ -200,11 +200,10 @@ def _when_it_was(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
     from datetime import timedelta
 
-    from queries.answer import iso
+    from qrec.words import clock, just_after
     from queries.seen import newest
 
     last = newest(run.store)
     if last is not None and run.now - last > timedelta(minutes=5):
-        whole = last.replace(second=0, microsecond=0)
-        whole += timedelta(minutes=1 if last > whole else 0)
-        tell(f"the recordings end at {iso(last)}; ask about them with --now {iso(whole)}")
+        ends = f"the recordings end at {clock(last, run.tz)}"
+        tell(f"{ends}; to ask about them: qrec diff --now {just_after(last)}")

@@ -151,7 +151,7 @@ def _record_incident(folder: Any) -> int:
     from recorder.live import record
     from recorder.options import RecordOptions
 
-    reporter = RecordingLine()
+    reporter = RecordingLine(quiet=True)
     try:
         with running([bundled_stream("checkout-incident")], patience=10.0) as standin:
             options = RecordOptions(store=folder, url=standin.url, recorder="demo", until_end=True)

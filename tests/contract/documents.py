@@ -1,0 +1,91 @@
+"""The parts of docs/ that qrec prints: `python -m tests.contract.documents` renews them.
+
+Blocks that begin with ```console hold commands and what they print, over the bundled incident
+replayed into a fresh store, at 80 columns, in UTC, at the end of the incident's hour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+from qrec.__main__ import main
+from qrec.app import COMMANDS
+from qrec.settings import SETTINGS, env_name
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("diff.md", "hosts.md", "statuses.md", "endpoints.md", "coverage.md")
+_BLOCK = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
+_TABLE = re.compile(r"(\| --- \| --- \| --- \| --- \|\n)(?:\|.*\n|\{table\}\n)*")
+
+
+@contextlib.contextmanager
+def world(folder: Path) -> Iterator[None]:
+    """A store with the incident, and nothing of this machine's settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("QREC_")}
+    ours = {
+        "QREC_STORE": str(folder / "store"), "QREC_NOW": "2026-11-22T14:00Z", "COLUMNS": "80",
+        "QREC_TIMEZONE": "UTC", "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder),
+    }  # fmt: skip
+    with mock.patch.dict(os.environ, {**kept, **ours}, clear=True), contextlib.chdir(folder):
+        run("replay checkout-incident --recorder shop")
+        yield
+
+
+def run(command: str) -> str:
+    """What `qrec <command>` prints to stdout. AssertionError when it does not exit 0."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(shlex.split(command))
+    assert code == 0, f"qrec {command}: {code}, {err.getvalue()}"
+    return out.getvalue()
+
+
+def page(text: str) -> str:
+    """The page with the output of each of its commands as it is now."""
+
+    def renewed(block: re.Match[str]) -> str:
+        command = block[1].splitlines()[0].removeprefix("$ qrec ")
+        return f"```console\n$ qrec {command}\n{run(command)}```"
+
+    return _BLOCK.sub(renewed, text)
+
+
+def cli_page() -> str:
+    """docs/cli.md: the help of qrec and of each command."""
+    parts = ["# The command line\n\nMade from `--help`; `qrec COMMAND --help` shows the same.\n"]
+    for name in ("", *COMMANDS):
+        title = f"qrec {name}".strip()
+        parts.append(f"\n## {title}\n\n```text\n{run(f'{name} --help').rstrip()}\n```\n")
+    return "".join(parts)
+
+
+def settings_page(text: str) -> str:
+    """docs/settings.md with a row for each setting."""
+    rows = []
+    for setting in SETTINGS:
+        default = "" if callable(setting.default) or not setting.default else setting.default
+        code = f"`{default}`" if default else ""
+        rows.append(f"| `{setting.name}` | `{env_name(setting.name)}` | {code} | {setting.doc} |\n")
+    return _TABLE.sub(lambda match: match[1] + "".join(rows), text, count=1)
+
+
+def renew() -> None:
+    with tempfile.TemporaryDirectory() as folder, world(Path(folder)):
+        for name in PAGES:
+            path = DOCS / name
+            path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
+        (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
+        path = DOCS / "settings.md"
+        path.write_text(settings_page(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()

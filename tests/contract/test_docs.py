@@ -1,0 +1,75 @@
+"""The docs are true: outputs, help and settings are as qrec prints them, links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcp_tools.tools import TOOLS
+from qrec.app import COMMANDS
+from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page, world
+
+RENEW = "renew with: python -m tests.contract.documents"
+OURS = (*PAGES, "windows.md", "settings.md", "mcp.md")
+QUESTIONS = {
+    "diff.md": ("diff", "what_changed"),
+    "hosts.md": ("hosts", "get_hosts"),
+    "statuses.md": ("statuses", "get_statuses"),
+    "endpoints.md": ("endpoints", "get_endpoints"),
+    "coverage.md": ("coverage", "get_coverage"),
+}
+
+
+@pytest.fixture(scope="module")
+def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with world(tmp_path_factory.mktemp("docs")):
+        yield
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("_world")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shows_what_its_commands_print(name: str) -> None:
+    assert page(read(name)) == read(name), RENEW
+
+
+@pytest.mark.usefixtures("_world")
+def test_the_help_pages_are_the_help() -> None:
+    assert cli_page() == read("cli.md"), RENEW
+
+
+def test_the_settings_are_all_there() -> None:
+    assert settings_page(read("settings.md")) == read("settings.md"), RENEW
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_lines_fit_and_links_lead_somewhere(name: str) -> None:
+    text = read(name)
+    for line in text.splitlines():
+        assert len(line) <= 100 or line.startswith(("|", "note:", "{")), line
+    for target in re.findall(r"\]\((\w+\.md)\)", text):
+        assert (DOCS / target).exists(), target
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_has_a_page_with_both_sides(name: str) -> None:
+    command, tool = QUESTIONS[name]
+    text = read(name)
+    assert f"`qrec {command}` · `{tool}`" in text.splitlines()[0]
+    calls = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    assert calls
+    assert {call["name"] for call in calls} == {tool}
+    assert tool in read("mcp.md")
+
+
+def test_no_question_is_without_a_page() -> None:
+    assert {tool for _, tool in QUESTIONS.values()} == set(TOOLS)
+    assert {command for command, _ in QUESTIONS.values()} <= set(COMMANDS)
+    assert all(Path(DOCS / name).exists() for name in OURS)
