@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store import Store
+from store.cover import list_folder
 from store.hours import hour_start
 from store.pins import read_pins
 from store.schema import RECORDED
@@ -91,7 +92,7 @@ def store_hours(store: Store) -> list[Hour]:
 def _size(folders: Sequence[Path]) -> int:
     total = 0
     for folder in folders:
-        for path in folder.iterdir():
+        for path in list_folder(folder):  # a recorder may tidy it away meanwhile
             try:
                 total += path.stat().st_size
             except FileNotFoundError:

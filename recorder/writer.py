@@ -20,7 +20,7 @@ from recorder.intake import Intake, Pending
 from recorder.segment_files import highest_seq, metadata, write_segment
 from store import Store
 from store.errors import UnavailableError
-from store.files import append_line, make_folder
+from store.files import append_line, make_folder, write_text
 from store.hours import from_us, hour_key
 
 DISK_FULL = "disk_full"
@@ -139,7 +139,7 @@ class Writer:
     def save_seq(self) -> None:
         """Keep the last number, so that it is not given again when retention took its rows."""
         path = self.store.live(self.who.recorder) / "seq"
-        path.write_text(f"{self.seq}\n", encoding="utf-8")
+        write_text(path, f"{self.seq}\n")
 
 
 def _add(batch: tuple[list[Any], list[int]], row: Any, seq: int) -> None:

@@ -43,6 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
+            os.fchmod(descriptor, 0o600)  # DuckDB puts a file of its own in this one's place
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
