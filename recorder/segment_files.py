@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from store import Store, cover
 from store.cover import Sealed, Segment, maximal_cover, segment_name, segments_in
 from store.files import make_folder, replacing
-from store.schema import FORMAT_VERSION, RECORDED
-from store.version import __version__
+from store.schema import RECORDED
+from store.version import FORMAT_VERSION, __version__
 
 GRACE_S = 60.0
 FAN_IN = 20  # so many neighbours of about the same size become one

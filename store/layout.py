@@ -19,7 +19,7 @@ from store import cover
 from store.errors import QrecError, UnavailableError, UsageError
 from store.files import make_folder, write_text
 from store.hours import is_hour
-from store.schema import FORMAT_VERSION
+from store.version import FORMAT_VERSION
 
 LIVE = "_live"
 REJECTED = "_rejected"
@@ -68,7 +68,10 @@ class Store:
         store = cls(path)
         try:
             if not store.manifest.exists():
-                if path.is_dir() and any(path.iterdir()):
+                # Another recorder may be making the store this very moment: its hidden
+                # temporary file and what comes after the manifest are no strangers.
+                others = path.is_dir() and any(p for p in path.iterdir() if p.name[0] != ".")
+                if others and not store.manifest.exists():
                     raise UnavailableError(
                         f"{path} holds other files and is no qrec store",
                         "Give an empty or a new folder with --store.",

@@ -11,8 +11,6 @@ from typing import Final
 
 import pyarrow as pa
 
-FORMAT_VERSION: Final = 1
-
 _TS = pa.timestamp("us", tz="UTC")
 _LOW = pa.dictionary(pa.int32(), pa.string())  # few different values: stored once a row group
 _HEADERS = pa.map_(pa.string(), pa.string())

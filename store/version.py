@@ -1,3 +1,6 @@
-"""The one place that says which qrec this is; the build reads it, and every file carries it."""
+"""Which qrec this is and which format it writes; the build reads it, every file carries it."""
 
 __version__ = "0.1.0"
+
+# A column may be added under the same format; nothing is renamed or dropped without a new one.
+FORMAT_VERSION = 1
