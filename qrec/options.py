@@ -147,6 +147,40 @@ class RecordFlags:
             help="Bodies to keep, redacted: all, errors (of failed requests) or none.",
         ),
     ] = None
+    body_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--body-limit", metavar="SIZE", help="Cut longer bodies off there. Default: 64KiB."
+        ),
+    ] = None
+    no_redact: Annotated[
+        bool,
+        typer.Option(
+            "--no-redact",
+            help="Keep passwords, tokens and personal data as they are. Wants --i-know.",
+        ),
+    ] = False
+    i_know: Annotated[bool, typer.Option("--i-know", help="Yes, --no-redact is meant.")] = False
+
+
+@dataclass(frozen=True)
+class HouseFlags:
+    """How much is kept."""
+
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="DURATION", help="Delete whole hours older than this: 36h, 14d."
+        ),
+    ] = None
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            help="Delete the oldest hours beyond this size: 500MB, 20GB.",
+        ),
+    ] = None
 
 
 def spread(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,6 +55,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("push", "text", "safe", "how much of it Qtap evaluates", ("safe", "all", "none")),
     Setting("flush_interval", "text", "1s", "how long an event may wait before it is on disk"),
     Setting("store_bodies", "text", "all", "which bodies are kept", ("all", "errors", "none")),
+    Setting("keep", "text", "", "how long hours are kept, as in 14d; empty: for ever"),
+    Setting("max_size", "text", "", "how much the store may hold, as in 20GB; empty: no limit"),
+    Setting("metrics", "text", "", "where a recording serves Prometheus metrics; empty: nowhere"),
     Setting("routes.templates", "texts", (), "paths with {placeholders}, before qrec's own"),
 )
 REDACT = "redact."  # keys under [redact] belong to redaction, which checks them itself

@@ -13,6 +13,7 @@ from store.cover import list_folder
 from store.lock import holder
 from store.marks import read_marks
 from store.schema import RECORDED
+from store.unredacted import unredacted
 
 _NAMED = 5  # unreadable files that are named one by one
 
@@ -55,7 +56,7 @@ def store_info(store: Store) -> StoreInfo:
     """The summary. Files that cannot be read are counted in notes, never raised."""
     manifest = json.loads(store.manifest.read_text(encoding="utf-8"))
     names: set[str] = set(store.live_recorders())
-    notes: list[Note] = []
+    notes: list[Note] = _unredacted(store)
     tables = []
     for table in RECORDED:
         info, seen, unreadable = _table(store, table)
@@ -99,6 +100,14 @@ def _rows_and_bytes(path: Path) -> tuple[int, int] | None:
         return pq.read_metadata(path).num_rows, path.stat().st_size
     except (OSError, ValueError):  # ArrowInvalid is a ValueError
         return None
+
+
+def _unredacted(store: Store) -> list[Note]:
+    mark = unredacted(store)
+    if mark is None:
+        return []
+    who = f"recorder {mark.recorder}, first {mark.since:%Y-%m-%d %H:%M} UTC"
+    return [Note("unredacted", f"this store holds traffic recorded without redaction ({who})")]
 
 
 def _unreadable(paths: Sequence[Path]) -> list[Note]:

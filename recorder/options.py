@@ -14,6 +14,7 @@ from recorder.intake import BODY_LIMIT, Intake, filter_predicate
 from recorder.redact import RedactConfig, Redactor, load_key
 from recorder.routes import Router
 from store import Store
+from store.unredacted import mark_unredacted
 
 DEFAULT_URL = "http://localhost:10001"
 
@@ -85,7 +86,12 @@ def make_intake(
     options: RecordOptions,
     on_connected: Callable[[str], None] | None = None,
 ) -> Intake:
-    """The way in, as the options want it: filter, redaction, routes, body limits."""
+    """The way in, as the options want it: filter, redaction, routes, body limits.
+
+    Without redaction the store is marked for it here, before the first row can come in.
+    """
+    if not options.redact.enabled:
+        mark_unredacted(store, options.name())
     accepts = None
     if options.filter:
         import filters  # the grammar costs time; most recordings have no filter

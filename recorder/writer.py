@@ -22,6 +22,7 @@ from store import Store
 from store.errors import UnavailableError
 from store.files import append_line, make_folder, write_text
 from store.hours import from_us, hour_key
+from store.unredacted import mark_unredacted
 
 DISK_FULL = "disk_full"
 _REJECTED_LIMIT = 16 << 20  # bytes of rejected samples an hour; beyond that they are counted only
@@ -60,6 +61,8 @@ class Writer:
         try:
             if not self.store.manifest.exists():  # the folder was deleted under us
                 Store.create(self.store.path)
+                if self.intake.cleaner.policy == "off":
+                    mark_unredacted(self.store, self.who.recorder)
             while self._waiting:
                 table, hour, rows, first, last = self._waiting[0]
                 folder = self.store.live_hour(self.who.recorder, table, hour)

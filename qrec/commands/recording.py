@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qrec.options import RecordFlags, StoreFlags
+from qrec.options import HouseFlags, RecordFlags, StoreFlags
+from qrec.output import say
 from qrec.run import Run
 
 if TYPE_CHECKING:
@@ -52,8 +53,17 @@ def record(
     until_end: Annotated[
         bool, typer.Option("--until-end", help="Stop when the source ends the stream.")
     ] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="ADDRESS",
+            help="Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT.",
+        ),
+    ] = None,
     *,
     what: RecordFlags,
+    house: HouseFlags,
     store: StoreFlags,
 ) -> None:
     """Record a Qtap stream into the store until stopped (Ctrl-C), through gaps and restarts.
@@ -66,15 +76,21 @@ def record(
       qrec record http://10.0.0.7:10001 --wait
       qrec record --filter 'res.status >= 400 AND container.name == "shop"'
       qrec record --duration 1h --store ./incident
+      qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
+    from qrec.limits import keep, max_size
     from qrec.progress import RecordingLine
     from qrec.words import plural, span
     from recorder.live import record as start
 
-    run = Run(store, extra={**vars(what), "url": url, "push": push,
-                            "flush_interval": flush_interval})  # fmt: skip
+    run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
+                            "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
+    kept = keep(run.settings)
     options = _options(
         run,
+        keep=None if kept is None else kept.total_seconds(),
+        max_size=max_size(run.settings),
+        metrics=run.settings.text("metrics") or None,
         connections=connections,
         duration=None if duration is None else _seconds(duration),
         wait=wait,
@@ -154,12 +170,14 @@ def stream_path(name: str) -> Path:
 
 
 def _options(run: Run, **given: Any) -> RecordOptions:
+    from qrec.redaction import UNREDACTED, redact_config
     from recorder.options import RecordOptions
-    from recorder.redact import RedactConfig
 
     settings = run.settings
     recorder = settings.get("recorder")
-    redact = RedactConfig.from_mapping(settings.redact().value)
+    redact = redact_config(settings, run.extra)
+    if not redact.enabled:
+        say(f"warning: {UNREDACTED}")
     return RecordOptions(
         store=settings.path("store"),
         url=settings.text("url"),
@@ -169,7 +187,7 @@ def _options(run: Run, **given: Any) -> RecordOptions:
         flush_interval=_seconds(settings.text("flush_interval")),
         routes=settings.texts("routes.templates"),
         body_limit=redact.body_limit,
-        store_bodies=settings.text("store_bodies"),
+        store_bodies=redact.store_bodies,
         redact=redact,
         **given,
     )
