@@ -21,7 +21,7 @@ OLD = NOON - 40 * HOUR_US  # an hour that retention takes whenever it comes by
 
 
 def work(store: Path, acknowledged: Path, first: int, seed: int) -> None:
-    """Number rows from `first` on until killed; each line of `acknowledged` is a number."""
+    """Number rows from `first` on until killed; each line of `acknowledged` is a range."""
     segment_files.FAN_IN = 3
     rng = random.Random(seed)
     desk = Desk(store)
@@ -37,7 +37,7 @@ def work(store: Path, acknowledged: Path, first: int, seed: int) -> None:
             desk.take(transaction(f"n{number:07d}", ts, sent=NOON), mono=n * S)
         desk.take(transaction(f"old{batch[0]}", OLD, sent=NOON), mono=n * S)
         desk.flush(n * S)
-        os.write(log, f"{batch[-1]}\n".encode())
+        os.write(log, f"{batch[0]} {batch[-1]}\n".encode())
         if rng.random() < 0.4:
             keeper.round(now, everything=rng.random() < 0.3)
         if rng.random() < 0.2:
