@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,6 +11,7 @@ from queries import seen
 from queries.answer import Note, Side, to_document
 from queries.reader import open_reader
 from queries.windows import Window
+from store.schema import RECORDED
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -38,16 +41,20 @@ def status_classes(row: dict[str, Any]) -> StatusClasses:
     return StatusClasses(*(row.pop(name) for name in StatusClasses.__dataclass_fields__))
 
 
-def condition(where: Expr | None, con: Any = None) -> tuple[str, dict[str, Any]]:
-    """A filter as a DuckDB condition over `transactions`, and its parameters.
+def condition(
+    where: Expr | None, con: Any = None, table: str = "transactions"
+) -> tuple[str, dict[str, Any]]:
+    """A filter as a DuckDB condition over a recorded table, and its parameters.
 
     con: the connection that will run it, made ready for the functions that it may call.
+    FilterError: a field that the table does not have.
     """
     if where is None:
         return "true", {}
     import filters
 
-    sql = filters.to_sql(where)
+    columns = None if table == "transactions" else {name: name for name in RECORDED[table].names}
+    sql = filters.to_sql(where, columns)
     if con is not None:
         sql.prepare(con)
     return f"({sql.text})", dict(sql.params)
@@ -72,27 +79,81 @@ class Found:
     truncated: bool
 
 
+@dataclass(frozen=True)
+class Asking:
+    """A window and a filter over an open reader, for questions that take several queries.
+
+    text and params: what every query is asked for, as its place {where} and its parameters.
+    """
+
+    reader: Reader
+    window: Window
+    text: str
+    params: dict[str, Any]
+    remarks: tuple[Note, ...] = ()
+
+    def rows(self, query: str, params: dict[str, Any] | None = None, **places: str) -> list[Any]:
+        """The rows of queries/sql/<query>.sql as dicts."""
+        given = {**self.params, **(params or {})}
+        found: list[Any] = self.reader.sql(query, given, where=self.text, **places).to_pylist()
+        return found
+
+    def collapse(self) -> None:
+        """Make the table `renamed`: routes with a level of too many values."""
+        _collapse(self.reader, self.text, self.params)
+
+    def found(
+        self, rows: list[Any], limit: int, totals: tuple[int, int], more: Sequence[Note] = ()
+    ) -> Found:
+        """At most `limit` of the rows, with what every answer carries; totals: all, failed."""
+        recorders = seen.seen(self.reader, self.window)
+        side = Side(self.window.from_ts, self.window.to_ts, seen.covered_s(recorders), *totals)
+        notes = (*self.remarks, *seen.notes(self.reader, self.window, recorders), *more)
+        return Found(side, notes, rows[:limit], len(rows) > limit)
+
+
+@contextlib.contextmanager
+def asking(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    tables: Sequence[str] = ("transactions",),
+) -> Iterator[Asking]:
+    """A reader over the window's hours, with the filter as SQL over the first of the tables."""
+    with open_reader(store, [window], tables) as reader:
+        text, params = condition(where, reader.con, tables[0])
+        params |= {"from_ts": window.from_ts, "to_ts": window.to_ts}
+        yield Asking(reader, window, text, params, tuple(remarks(where)))
+
+
 def ask(
-    store: Store, window: Window, where: Expr | None, limit: int, query: str, **places: str
+    store: Store,
+    window: Window,
+    where: Expr | None,
+    limit: int,
+    query: str,
+    table: str = "transactions",
+    **places: str,
 ) -> Found:
     """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
 
     The query takes from_ts, to_ts and rows, has a place {where}, finds collapsed routes in
     `renamed`, and gives each row the totals all_requests and all_errors, taken out here.
     """
-    with open_reader(store, [window]) as reader:
-        text, params = condition(where, reader.con)
+    with asking(store, window, where, (table,)) as asked:
+        if table == "transactions":
+            asked.collapse()
         # One row more than is kept tells whether there are more.
-        params |= {"from_ts": window.from_ts, "to_ts": window.to_ts, "rows": limit + 1}
-        _collapse(reader, text, params)
-        rows = reader.sql(query, params, where=text, **places).to_pylist()
-        totals = {"all_requests": 0, "all_errors": 0}
-        for row in rows:
-            totals = {name: int(row.pop(name) or 0) for name in totals}
-        recorders = seen.seen(reader, window)
-        side = Side(window.from_ts, window.to_ts, seen.covered_s(recorders), *totals.values())
-        notes = (*remarks(where), *seen.notes(reader, window, recorders))
-        return Found(side, notes, rows[:limit], len(rows) > limit)
+        rows = asked.rows(query, {"rows": limit + 1}, **places)
+        return asked.found(rows, limit, totals(rows))
+
+
+def totals(rows: list[dict[str, Any]]) -> tuple[int, int]:
+    """all_requests and all_errors, which every row has, taken out of them; none: 0."""
+    found = (0, 0)
+    for row in rows:
+        found = (int(row.pop("all_requests") or 0), int(row.pop("all_errors") or 0))
+    return found
 
 
 def _collapse(reader: Reader, where: str, params: dict[str, Any]) -> None:
