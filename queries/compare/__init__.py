@@ -7,22 +7,23 @@ decides, and what it cannot see, is written in docs/method.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from queries.answer import BaselineSide, Changes, Compared, Note, Side, Verdict
+from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.compare import frame as frames
-from queries.compare import gaps, latency, merge, presence, rates, shares
+from queries.compare import gaps, latency, merge, presence, rates, shares, sizes
 from queries.compare.background import own_traffic
 from queries.compare.build import Scene, findings
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.latency import Durations
-from queries.compare.limits import Limits, limits
+from queries.compare.limits import REPLICATES, limits
 from queries.compare.spans import Options, Span
-from queries.compare.stats import benjamini_hochberg
+from queries.compare.stats import Mask
+from queries.compare.tested import significant
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,9 +33,35 @@ __all__ = ["Changes", "Comparison", "Options", "Span", "compare"]
 Comparison = Changes
 
 _FEW = 200
-_SHARE_LEVELS = (("host",), ENDPOINT, ("service",), ("service", "host"), (*ENDPOINT, "container"))
-_RATE_LEVELS = (("side", "host"), ("side", *ENDPOINT), ("side", "service"), ("service", *ENDPOINT))
-_LATENCY_LEVELS = (("side", "host"), ("side", *ENDPOINT))
+_SHARE_LEVELS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("host",),
+    ENDPOINT,
+    ("side", "service"),
+    ("side", "container"),
+    ("side", "service", "host"),
+    ("side", "host", "container"),
+    ("side", *ENDPOINT, "container"),
+)
+_RATE_LEVELS: tuple[tuple[str, ...], ...] = (
+    ("host",),
+    ENDPOINT,
+    ("side", "service", "host"),
+    ("side", "service", *ENDPOINT),
+)
+_SLOW_LEVELS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("host",),
+    ENDPOINT,
+    ("side", "host"),
+    ("side", *ENDPOINT),
+    ("side", "container"),
+)
+_SIZE_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
+_FAILURES: tuple[tuple[Kind, Callable[[Frame], Mask], str], ...] = (
+    ("errors", lambda frame: frame.failed, "error_share"),
+    ("no_response", lambda frame: frame.status == 0, "no_response_share"),
+)
 
 
 def compare(
@@ -69,7 +96,7 @@ def compare(
     frame = frames.load(con, window, len(baseline), len(history), aligned)
     scene = Scene(con, frame, latency.load(con, frame), window, baseline, kept, kept / frame.scale)
     notes += _qualified(frame, len(history))
-    leads = merge.merge(frame, candidates(frame, scene.durations))
+    leads = merge.merge(frame, candidates(frame, scene.durations, options.lossy))
     found = findings(scene, leads)
     return Changes(
         window=Side(window.from_ts, window.to_ts, seconds_w, *_totals(frame, True)),
@@ -85,34 +112,28 @@ def compare(
     )
 
 
-def candidates(frame: Frame, durations: Durations) -> list[Candidate]:
+def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidate]:
     """Every change that passes its test, its floor and its least count, not merged yet."""
     limit = limits(frame.history.shape[1])
     within = own_traffic(frame)
-    found = presence.find(frame, limit, within)
-    for kind, part, metric in (
-        ("errors", frame.failed, "error_share"),
-        ("no_response", frame.status == 0, "no_response_share"),
-    ):
+    factor, past = rates.overall(frame, within)
+    found = presence.find(frame, limit, within, factor, lossy)
+    for kind, part, metric in _FAILURES:
         tested = [
-            item
+            shares.find(frame, dims, part(frame), kind, metric, limit, within)
             for dims in _SHARE_LEVELS
-            for item in shares.find(frame, dims, part, kind, metric, limit, within)  # type: ignore[arg-type]
         ]
-        found += shares.passed(tested, limit)
-    factor = rates.overall(frame, within)
-    busy = [i for dims in _RATE_LEVELS for i in rates.find(frame, dims, limit, within, factor)]
-    found += [c for c in _significant(busy, limit) if rates.matters(c, limit)]
-    slow = [
-        i for dims in _LATENCY_LEVELS for i in latency.find(frame, durations, dims, limit, within)
+        found += [c for c in significant(tested, limit) if shares.matters(c, limit)]
+    busy = [rates.find(frame, d, limit, within, factor, past) for d in _RATE_LEVELS]
+    found += [
+        c
+        for c in significant(busy, limit)
+        if rates.matters(c, limit) and not (lossy and c.direction == "down")
     ]
-    found += [c for c in _significant(slow, limit) if latency.matters(c, limit)]
-    return found
-
-
-def _significant(found: list[tuple[float, Candidate]], limit: Limits) -> list[Candidate]:
-    ok = benjamini_hochberg(np.array([p for p, _ in found]), limit.q)
-    return [c for yes, (_, c) in zip(ok, found, strict=True) if yes]
+    slow = [t for d in _SLOW_LEVELS for t in latency.find(frame, durations, d, limit, within)]
+    found += [c for c in significant(slow, limit) if latency.matters(c, limit)]
+    sized = [sizes.find(frame, d, limit, within) for d in _SIZE_LEVELS]
+    return found + [c for c in significant(sized, limit) if sizes.matters(c, limit)]
 
 
 def _totals(frame: Frame, window: bool) -> tuple[int, int]:
@@ -161,7 +182,7 @@ def _disjoint(kept: float) -> list[Note]:
 
 def _qualified(frame: Frame, histories: int) -> list[Note]:
     notes = []
-    if histories < 6:
+    if histories < REPLICATES:
         text = "too little history to know how much quiet hours differ: only large changes count"
         notes.append(Note("uncalibrated", text))
     if min(frame.anyhow_w.sum(), frame.anyhow_b.sum()) < _FEW:

@@ -90,7 +90,7 @@ def _finding(
         severity=level,
         confidence=rank.confidence(lead),
         key=key,
-        blame=None,
+        blame=lead.blame,
         effect=Effect(
             lead.metric,
             lead.window,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from queries.answer import Direction, Kind
+from queries.answer import Blame, Direction, Kind
 from queries.compare.stats import Floats, Mask
 
 ENDPOINT = ("host", "method", "route")
@@ -17,6 +17,7 @@ class Candidate:
 
     scope: the keys it is about; part: those of them that it counts (the failed ones, say).
     excess [keys]: requests more (or fewer) than expected, of the keys in `part`.
+    volume [keys]: what the excess would be spread like, if the whole scope changed alike.
     began, ended: the run of window blocks in which it shows.
     """
 
@@ -26,6 +27,7 @@ class Candidate:
     scope: Mask
     part: Mask
     excess: Floats
+    volume: Floats
     metric: str
     window: float | None
     baseline: float | None
@@ -35,7 +37,10 @@ class Candidate:
     p: float
     began: int
     ended: int
+    noise: float = 1.0
+    score: float = 0.0
     strong: bool = True
+    blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
 
     @property

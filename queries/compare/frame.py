@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,15 +90,26 @@ class Frame:
         """Window seconds over baseline seconds: what baseline counts are multiplied by."""
         return float(self.seconds_w.sum() / self.seconds_b.sum())
 
-    @property
+    @cached_property
     def status(self) -> Ints:
         return np.asarray(self.columns["status"], dtype=np.int64)
 
-    @property
+    @cached_property
     def failed(self) -> Mask:
         """Keys of failed requests: no response, or a status of 400 and more."""
         failed: Mask = (self.status == 0) | (self.status >= 400)
         return failed
+
+    @cached_property
+    def incoming(self) -> Mask:
+        """Keys seen by the callee; all others were seen by the caller."""
+        return np.array([side == "in" for side in self.columns["side"]], dtype=bool)
+
+    @cached_property
+    def unit_incoming(self) -> Mask:
+        """The same for the finest places (side, endpoint, container)."""
+        unit = self.level(("side", "host", "method", "route", "container"))
+        return np.array([value[0] == "in" for value in unit.values], dtype=bool)
 
     def level(self, dims: tuple[str, ...]) -> Level:
         if dims not in self.levels:

@@ -2,13 +2,15 @@
 
 Each block gives one quantile; the blocks are the sample. Their spread already holds the noise
 that a slow minute brings to all of its requests, which a test on single requests would not know.
+Which requests became slow is then counted against each place's own baseline quantile, so that
+a mere shift of the mix between fast and slow endpoints is not taken for slowness.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +18,15 @@ from queries.compare.candidate import Candidate
 from queries.compare.frame import FIRST_BUCKET, LAST_BUCKET, Frame, arrays
 from queries.compare.limits import Limits
 from queries.compare.shares import Runs
-from queries.compare.stats import Floats, Ints, Mask, intervals, run_sums, t_tail
+from queries.compare.stats import Floats, Ints, Mask, best_runs, intervals, ratio, run_sums
+from queries.compare.tested import Tested, tested
 
 if TYPE_CHECKING:
     import duckdb
 
 BUCKETS = LAST_BUCKET - FIRST_BUCKET + 1
 MIDDLES = 1.1 ** (np.arange(FIRST_BUCKET, LAST_BUCKET + 1) - 0.5)  # milliseconds
+# quantile, name, least requests a side, least requests a block
 QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
 
 
@@ -36,6 +40,8 @@ class Durations:
     requests: Floats
     blocks_w: int
     blocks: int
+    keys: int
+    slower: dict[float, Floats] = field(default_factory=dict)
 
     def histogram(self, group: Ints, groups: int) -> Floats:
         """[groups, blocks, buckets] of requests; `group` maps keys, -1 leaves a key out."""
@@ -46,23 +52,56 @@ class Durations:
         heap = np.bincount(place, weights=self.requests[inside], minlength=size)
         return heap.astype(np.float64).reshape(groups, self.blocks, BUCKETS)
 
+    def counts(self) -> Floats:
+        """[keys, blocks]: requests with a duration."""
+        return self.above(-1.0)
+
+    def above(self, q: float) -> Floats:
+        """[keys, blocks]: requests slower than the quantile q of their own place's baseline."""
+        if q not in self.slower:
+            limit = self._own_quantile(q) if q >= 0 else np.full(self.keys, -1)
+            self.slower[q] = self._grid(self.bucket > limit[self.key])
+        return self.slower[q]
+
+    def _grid(self, rows: Mask) -> Floats:
+        place = self.key[rows] * self.blocks + self.block[rows]
+        size = self.keys * self.blocks
+        heap = np.bincount(place, weights=self.requests[rows], minlength=size)
+        return heap.astype(np.float64).reshape(self.keys, self.blocks)
+
+    def _own_quantile(self, q: float) -> Ints:
+        """[keys]: the bucket below which a part q of the place's baseline lies."""
+        before = self.block >= self.blocks_w
+        code, back = np.unique(
+            self.key[before] * BUCKETS + self.bucket[before], return_inverse=True
+        )
+        heap = np.bincount(back, weights=self.requests[before], minlength=code.size)
+        key = code // BUCKETS
+        total = np.bincount(key, weights=heap, minlength=self.keys)
+        running = np.cumsum(heap)
+        start = np.concatenate([[0.0], np.cumsum(total)])[:-1]
+        reached = running - start[key] >= q * total[key] - 1e-9
+        limit = np.full(self.keys, BUCKETS, dtype=np.int64)
+        np.minimum.at(limit, key[reached], (code % BUCKETS)[reached])
+        return limit
+
 
 def load(con: duckdb.DuckDBPyConnection, frame: Frame) -> Durations:
     column = arrays(con, "durations", block=frame.block_minutes)
     places = np.array(frame.places, dtype=np.uint64)
     unique, first = np.unique(places, return_index=True)
     key = first[np.searchsorted(unique, column["place"])]
-    blocks_w = frame.window.shape[1]
     block = frame.starts[column["span"]] + column["block"]
     bucket = np.clip(column["bucket"], FIRST_BUCKET, LAST_BUCKET) - FIRST_BUCKET
-    blocks = blocks_w + frame.baseline.shape[1]
+    blocks_w = frame.window.shape[1]
     return Durations(
-        key.astype(np.int64),
-        block.astype(np.int64),
-        bucket.astype(np.int64),
-        column["requests"],
-        blocks_w,
-        blocks,
+        key=key.astype(np.int64),
+        block=block.astype(np.int64),
+        bucket=bucket.astype(np.int64),
+        requests=column["requests"],
+        blocks_w=blocks_w,
+        blocks=blocks_w + frame.baseline.shape[1],
+        keys=frame.size,
     )
 
 
@@ -72,9 +111,8 @@ def quantiles(histogram: Floats, q: float) -> Floats:
     total = heap[..., -1:]
     target = q * total
     at = np.minimum((heap < target).sum(-1), BUCKETS - 1)
-    below = np.where(
-        at > 0, np.take_along_axis(heap, np.maximum(at - 1, 0)[..., None], -1)[..., 0], 0.0
-    )
+    before = np.take_along_axis(heap, np.maximum(at - 1, 0)[..., None], -1)[..., 0]
+    below = np.where(at > 0, before, 0.0)
     inside = np.take_along_axis(histogram, at[..., None], -1)[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         step = np.where(inside > 0, (target[..., 0] - below) / inside, 0.5)
@@ -82,29 +120,32 @@ def quantiles(histogram: Floats, q: float) -> Floats:
     return np.where(total[..., 0] > 0, value, np.nan)
 
 
-def scan(w: Floats, b: Floats, limits: Limits) -> Runs:
-    """t-test of every run of window blocks against all baseline blocks, on log quantiles."""
+def scan(w: Floats, b: Floats, drift: float, limits: Limits) -> Runs:
+    """t-test of every run of window blocks against all baseline blocks, on logs; NaN is no value.
+
+    drift: standard deviation between quiet hours that is allowed for on both sides.
+    """
     starts, ends, price = intervals(w.shape[1])
-    seen_w, seen_b = np.isfinite(w).astype(np.float64), np.isfinite(b).astype(np.float64)
-    zero_w, zero_b = np.nan_to_num(w), np.nan_to_num(b)
-    n, nb = run_sums(seen_w, starts, ends), seen_b.sum(1)[:, None]
-    total, squares = run_sums(zero_w, starts, ends), run_sums(zero_w * zero_w, starts, ends)
+    n, total, squares = (run_sums(x, starts, ends) for x in _moments(w))
+    nb, total_b, squares_b = (x.sum(1)[:, None] for x in _moments(b))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean, mean_b = total / n, zero_b.sum(1)[:, None] / nb
-        spread = np.maximum(squares - n * mean * mean, 0)
-        spread_b = (zero_b * zero_b).sum(1)[:, None] - nb * mean_b * mean_b
-        own = np.where(n > 0, spread, 0) + np.maximum(spread_b, 0)
-        df_own = np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
+        mean, mean_b = total / n, total_b / nb
+        spread = np.nan_to_num(np.maximum(squares - n * mean * mean, 0))
+        spread_b = np.nan_to_num(np.maximum(squares_b - nb * mean_b * mean_b, 0))
+        df = limits.prior_df + np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
         common = _common(spread_b[:, 0], nb[:, 0])
-        df = limits.prior_df + df_own
-        variance = (limits.prior_df * common + own) / df
-        t = (mean - mean_b) / np.sqrt(variance * (1 / n + 1 / nb))
+        variance = (limits.prior_df * common + spread + spread_b) / df
+        t = (mean - mean_b) / np.sqrt(variance * (1 / n + 1 / nb) + 2 * drift * drift)
     t = np.nan_to_num(t, posinf=0, neginf=0)
-    p = np.minimum(1.0, t_tail(np.abs(t), df) * price)
-    p[(n < 1) | (nb < 3)] = 1.0
-    best = np.lexsort((-np.abs(t), p), axis=1)[:, 0]
-    row = np.arange(w.shape[0])
-    return Runs(p[row, best], starts[best], ends[best], t[row, best], variance[row, best])
+    t[(n < 1) | (nb < 3)] = 0.0
+    p, best = best_runs(np.abs(t), df, price)
+    row = np.arange(p.size)
+    return Runs(p, starts[best], ends[best], t[row, best], variance[row, best])
+
+
+def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
+    zero = np.nan_to_num(values)
+    return np.isfinite(values).astype(np.float64), zero, zero * zero
 
 
 def _common(spread: Floats, n: Floats) -> float:
@@ -117,53 +158,67 @@ def _common(spread: Floats, n: Floats) -> float:
 
 def find(
     frame: Frame, durations: Durations, dims: tuple[str, ...], limits: Limits, within: Mask
-) -> list[tuple[float, Candidate]]:
+) -> list[Tested]:
     level = frame.level(dims)
-    group = np.where(within, level.group, -1)
-    histogram = durations.histogram(group, level.size)
-    found: list[tuple[float, Candidate]] = []
+    totals = durations.counts()
+    w = level.sum(totals[:, : durations.blocks_w].sum(1) * within)
+    b = level.sum(totals[:, durations.blocks_w :].sum(1) * within)
+    able = np.flatnonzero((w >= QUANTILES[0][2]) & (b >= QUANTILES[0][2]))
+    if able.size == 0:
+        return []
+    number = np.full(level.size, -1)
+    number[able] = np.arange(able.size)
+    histogram = durations.histogram(np.where(within, number[level.group], -1), able.size)
+    counts = histogram.sum(-1)
+    found: list[Tested] = []
     for q, metric, least, each in QUANTILES:
-        counts = histogram.sum(-1)
-        w, b = counts[:, : durations.blocks_w], counts[:, durations.blocks_w :]
-        able = np.flatnonzero((w.sum(1) >= least) & (b.sum(1) >= least))
-        if able.size == 0:
+        rows = np.flatnonzero((w[able] >= least) & (b[able] >= least))
+        if rows.size == 0:
             continue
-        values = np.log(quantiles(histogram[able], q))
-        values[counts[able] < each] = np.nan
+        values = np.log(quantiles(histogram[rows], q))
+        values[counts[rows] < each] = np.nan
         w_values, b_values = values[:, : durations.blocks_w], values[:, durations.blocks_w :]
-        runs = scan(w_values, b_values, limits)
-        for i, g in enumerate(able.tolist()):
-            if runs.p[i] < 1:
-                scope = (level.group == g) & within
-                key = dict(zip(level.dims, level.values[g], strict=True))
-                one = histogram[g]
-                found.append((float(runs.p[i]), _candidate(
-                    frame, scope, key, one, q, metric, i, runs, durations.blocks_w)))  # fmt: skip
+        runs = scan(w_values, b_values, limits.latency_drift, limits)
+
+        def build(
+            i: int, rows: Ints = rows, runs: Runs = runs, measure: tuple[float, str] = (q, metric)
+        ) -> Candidate:
+            g = int(able[rows[i]])
+            key = dict(zip(level.dims, level.values[g], strict=True))
+            scope = (level.group == g) & within
+            return _candidate(frame, durations, scope, key, histogram[rows[i]], measure, i, runs)
+
+        found.append(tested(runs.p, limits.q, build))
     return found
 
 
 def _candidate(
-    frame: Frame, scope: Mask, key: dict[str, object], histogram: Floats, q: float, metric: str,
-    i: int, runs: Runs, blocks_w: int,
-) -> Candidate:  # fmt: skip
+    frame: Frame,
+    durations: Durations,
+    scope: Mask,
+    key: dict[str, Any],
+    histogram: Floats,
+    measure: tuple[float, str],
+    i: int,
+    runs: Runs,
+) -> Candidate:
+    q, metric = measure
     began, ended = int(runs.began[i]), int(runs.ended[i])
-    before = histogram[blocks_w:].sum(0)
-    run = histogram[began:ended].sum(0)
+    before, run = histogram[durations.blocks_w :].sum(0), histogram[began:ended].sum(0)
     value_w, value_b = float(quantiles(run, q)), float(quantiles(before, q))
-    change = value_w / value_b if value_b else math.inf
+    change = value_w / value_b if value_b and math.isfinite(value_w) else 1.0
     error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
-    slow = float(run[value_b * 1.1 < MIDDLES].sum() - run.sum() * _above(before, value_b * 1.1))
-    requests = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
-    total = max(float(requests.sum()), 1.0)
+    excess, volume = _slowed(durations, scope, q, began, ended)
     return Candidate(
         kind="latency",
         direction="up" if change >= 1 else "down",
         key=key,
         scope=scope,
         part=scope,
-        excess=requests * (max(abs(slow), 1.0) / total),
+        excess=excess,
+        volume=volume,
         metric=metric,
-        window=float(quantiles(histogram[:blocks_w].sum(0), q)),
+        window=float(quantiles(histogram[: durations.blocks_w].sum(0), q)),
         baseline=value_b,
         ratio=change,
         low=change * math.exp(-2 * error),
@@ -171,17 +226,34 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
+        noise=2.0,
     )
 
 
-def _above(histogram: Floats, value: float) -> float:
-    total = float(histogram.sum())
-    return float(histogram[value < MIDDLES].sum()) / total if total else 0.0
+def _slowed(
+    durations: Durations, scope: Mask, q: float, began: int, ended: int
+) -> tuple[Floats, Floats]:
+    """Per key: requests of the run slower than usual beyond the usual part, and all requests."""
+    above, counts = durations.above(q), durations.counts()
+    w, base = slice(began, ended), slice(durations.blocks_w, None)
+    usual = ratio(above[:, base].sum(1), counts[:, base].sum(1))
+    volume = np.where(scope & (counts[:, base].sum(1) > 0), counts[:, w].sum(1), 0.0)
+    return np.where(volume > 0, above[:, w].sum(1) - usual * volume, 0.0), volume
 
 
 def matters(c: Candidate, limits: Limits) -> bool:
+    """Slower by a quarter and by what one can feel, and really slower place by place."""
     assert c.ratio is not None
     assert c.baseline is not None
     folds = c.ratio if c.direction == "up" else 1 / max(c.ratio, 1e-9)
     felt = abs(c.baseline * (c.ratio - 1))
-    return folds >= limits.latency_ratio and felt >= limits.latency_ms and c.affected >= 10
+    moved = float(c.excess.sum()) * (1 if c.direction == "up" else -1)
+    usual = {"p50_ms": 0.5, "p95_ms": 0.05, "p99_ms": 0.01}[c.metric]
+    share = moved / max(float(c.volume.sum()), 1.0)
+    floor = 0.15 * usual if c.direction == "up" else 0.3 * usual
+    return (
+        folds >= limits.latency_ratio
+        and felt >= limits.latency_ms
+        and moved >= 8
+        and share >= floor
+    )

@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+REPLICATES = 6  # past stretches from which on their spread is worth something
+
 
 @dataclass(frozen=True)
 class Limits:
-    """Effect floors and least counts. `calibrated` says whether past hours act as replicates."""
+    """Effect floors and least counts; `calibrated`: past stretches tell what quiet looks like."""
 
+    calibrated: bool = True
     q: float = 0.05  # false discovery rate inside each kind
     min_errors: float = 8  # extra failed requests before a share is worth a line
     error_ratio: float = 2.0  # failing twice as often, at least
+    error_points: float = 0.005  # and half a point more of the requests ...
+    error_many: float = 100  # ... or as many as this
     rate_ratio: float = 1.5
     rate_count: float = 30  # requests more or fewer than expected
+    rate_drift: float = 0.1  # log spread between quiet hours that is always allowed for
     latency_ratio: float = 1.25
     latency_ms: float = 5.0  # a change of less is not felt
+    latency_drift: float = 0.05  # log spread of a quantile between quiet hours
     size_ratio: float = 2.0
-    new_slots: int = 5  # active minutes before a new key is a fact
-    new_count: float = 8
+    new_slots: int = 4  # active minutes before a new key is a fact
+    new_count: float = 6
     dispersion_shares: float = 2.0  # retries and shared fate: what blocks show at least
     dispersion_rates: float = 3.0
     prior_df: float = 6.0  # weight of the common dispersion against a key's own
 
 
 def limits(histories: int) -> Limits:
-    """With a single baseline hour the drift of quiet hours is unknown, so the floors rise."""
-    if histories >= 6:
+    """With a single baseline the drift of quiet hours is unknown, so the floors rise."""
+    if histories >= REPLICATES:
         return Limits()
-    return Limits(rate_ratio=3.0, latency_ratio=1.5, error_ratio=2.5, min_errors=10)
+    return Limits(
+        calibrated=False,
+        min_errors=10,
+        error_ratio=3.0,
+        rate_ratio=3.0,
+        rate_drift=0.25,
+        latency_ratio=1.5,
+        latency_drift=0.1,
+        size_ratio=2.5,
+        dispersion_shares=3.0,
+    )

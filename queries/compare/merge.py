@@ -1,57 +1,31 @@
-"""One cause, one finding: changes of the same requests under different names fold into one.
-
-A failing upstream shows as a failing host, endpoint and caller, as new statuses, as a signature
-and as slower answers. The widest change is taken first, narrowed to the fewest keys that hold
-at least 90 % of it, and everything that is mostly the same requests becomes `also`.
-"""
+"""One cause, one finding: from all changes found to those that a person has to know."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from queries.answer import Kind
+from queries.compare import graph, localise, moved
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.stats import Floats
 
 HOLDS = 0.9
-SAME = 0.5
-# Which kind of change says most about a cause, where several tell of the same requests.
-_ORDER: tuple[Kind, ...] = (
-    "new",
-    "back",
-    "gone",
-    "moved",
-    "no_response",
-    "errors",
-    "retries",
-    "signature",
-    "edge",
-    "statuses",
-    "latency",
-    "rate",
-    "size",
-    "trend",
-    "broad",
-)
-_FIRST = {kind: i for i, kind in enumerate(_ORDER)}
+_KINDS = ("errors", "no_response")
+_LATER = {"signature": 4, "edge": 3, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
-    rest = sorted(candidates, key=lambda c: (_tier(c), *c.order()))
-    leads: list[Candidate] = []
-    for candidate in rest:
-        lead = next((c for c in leads if _same_cause(frame, c, candidate)), None)
-        if lead is None:
-            leads.append(candidate)
-        else:
-            lead.folded.append(candidate)
-    for lead in leads:
+    found = localise.leads(frame, candidates, {id(c): _tier(c) for c in candidates})
+    found = moved.pair(frame, found)
+    found = graph.settle(frame, found)
+    for lead in found:
+        if not lead.key and lead.kind in ("errors", "no_response", "latency"):
+            lead.kind = "broad"
+        if lead.kind == "rate" and lead.direction == "up":
+            _retries(frame, lead)
         narrow(frame, lead)
-    return leads
+    return found
 
 
 def _tier(c: Candidate) -> int:
@@ -60,57 +34,69 @@ def _tier(c: Candidate) -> int:
         return 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
         return 1
-    if c.kind in ("errors", "no_response"):
-        return 2
     if c.direction in ("new", "gone") and set(c.key) == set(ENDPOINT):
-        return 3
-    return 4 + _FIRST[c.kind]
+        return 2
+    if c.kind in _KINDS:
+        return 3 if c.direction == "up" else 8
+    return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
 
 
-def _same_cause(frame: Frame, lead: Candidate, other: Candidate) -> bool:
-    """Whether most of the smaller change are requests of the other one."""
-    mine, theirs = np.abs(lead.excess), np.abs(other.excess)
-    inside = float(theirs[_reach(frame, lead)].sum())
-    if inside >= SAME * float(theirs.sum()):
-        return True
-    return float(mine[other.part].sum()) >= HOLDS * float(mine.sum()) and lead.kind == other.kind
-
-
-def _reach(frame: Frame, lead: Candidate) -> Any:
-    """Keys whose requests the lead may explain: its scope, seen from both ends of the wire."""
-    touched = np.abs(lead.excess) > 0
-    level = frame.level(ENDPOINT)
-    if lead.kind in ("errors", "no_response", "new", "gone", "latency"):
-        heavy = np.abs(level.sum(lead.excess))
-        chosen = heavy >= 0.05 * heavy.sum()
-        return chosen[level.group]
-    return touched
+def _retries(frame: Frame, lead: Candidate) -> None:
+    """A service that calls much more without being asked more is trying again and again."""
+    assert lead.ratio is not None
+    level = frame.level(("side", "service"))
+    out = np.where(frame.incoming, 0.0, np.maximum(lead.excess, 0))
+    caller = int(np.argmax(level.sum(out)))
+    if lead.ratio < 3 or not out.any():
+        return
+    service = level.values[caller][1]
+    asked = [g for g, value in enumerate(level.values) if value == ("in", service)]
+    if not asked or not service:
+        return
+    now, before = level.sum(frame.window.sum(1)), level.sum(frame.baseline.sum(1))
+    if now[asked[0]] < 1.5 * before[asked[0]] * frame.scale:
+        lead.kind = "retries"
 
 
 def narrow(frame: Frame, lead: Candidate) -> None:
     """Add to the key every value that holds 90 % of the change and more than its usual part."""
     total = float(np.abs(lead.excess).sum())
-    if total <= 0 or (lead.direction in ("new", "gone") and lead.kind != "statuses"):
+    if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
         return
-    base = frame.baseline.sum(1) + frame.window.sum(1)
-    for dims in (("host",), ("method", "route"), ("service",), ("container",), ("status",)):
-        if set(dims) <= set(lead.key) or ("container" in dims and "service" not in lead.key):
+    base = np.where(lead.scope, frame.baseline.sum(1) + frame.window.sum(1), 0.0)
+    for dims in (("host",), ("method", "route"), ("service",), ("status",)):
+        known = set(lead.key) | ({"service"} if "container" in lead.key else set())
+        if set(dims) & known or (dims == ("status",) and lead.kind not in _KINDS):
+            continue
+        if dims == ("service",) and not frame.incoming[lead.scope].all():
+            _caller(frame, lead, base)
             continue
         level = frame.level(dims)
         held = np.abs(level.sum(lead.excess))
         top = int(np.argmax(held))
-        usual = level.sum(np.where(lead.scope, base, 0.0))
-        obvious = usual[top] >= HOLDS * usual.sum() and dims[0] in ("service", "container")
-        if held[top] >= HOLDS * total and not obvious:
+        usual = level.sum(base)
+        if held[top] >= HOLDS * total and usual[top] < HOLDS * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
             if dims != ("status",):
                 lead.scope &= level.group == top
                 lead.part &= lead.scope
 
 
+def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
+    """The one service of several from which the calls come that changed."""
+    level = frame.level(("service",))
+    held = np.abs(level.sum(np.where(frame.incoming, 0.0, lead.excess)))
+    usual = level.sum(np.where(frame.incoming, 0.0, base))
+    if held.sum() <= 0 or "side" in lead.key:
+        return
+    top = int(np.argmax(held))
+    if held[top] >= HOLDS * held.sum() and usual[top] < HOLDS * usual.sum():
+        lead.key["service"] = level.values[top][0]
+
+
 def statuses(frame: Frame, lead: Candidate) -> list[tuple[int, Floats]]:
     """The statuses that make up the change, most of it first."""
     level = frame.level(("status",))
-    held = level.sum(np.maximum(lead.excess, 0))
+    held = level.sum(np.maximum(np.where(lead.part & frame.failed, lead.excess, 0.0), 0))
     order = np.argsort(-held, kind="stable")
     return [(level.values[i][0], held[i]) for i in order if held[i] >= 0.05 * max(held.sum(), 1)]

@@ -1,13 +1,14 @@
 """Presence: what is there now and was not, and what was there and is not any more.
 
-Counted in active minutes, not in requests: a burst of a hundred requests in one minute is one
-sighting. If a key's sightings fell at random over all covered minutes, the chance that none of
-them fell outside (or inside) the window is (other time / all time) ** sightings.
+Counted in active minutes and blocks, not in requests: a burst of a hundred requests in one
+minute is one sighting. Two chances are worked out and the larger one counts: that sightings
+which fall at random over all covered minutes all missed the one side; and that a key which is
+active in the part of the blocks seen since it began stayed silent for the whole other side. The
+second one knows that a job of ten minutes an hour may well be silent for an hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from queries.compare.candidate import Candidate
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.stats import Floats, Mask, benjamini_hochberg
+from queries.compare.tally import grouped
 
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host",)),
@@ -26,27 +28,24 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("edge", ("service", "host")),
     ("signature", ("host", "method", "route", "signature")),
 )
+_STEADY = 0.8  # of the past spans in which a key has to be seen before it can be gone
 
 
 def slots_of(level: Level, bits: Any, within: Mask) -> Floats:
     """Active slots of each group: the bit sets of its keys joined, and counted."""
-    inside = (level.group >= 0) & within & (bits > 0)
+    inside = np.flatnonzero(within & (bits > 0))
     joined = np.zeros(level.size, dtype=np.uint64)
     np.bitwise_or.at(joined, level.group[inside], bits[inside])
     return np.bitwise_count(joined).astype(np.float64)
 
 
-def find(frame: Frame, limits: Limits, within: Mask) -> list[Candidate]:
+def find(frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool) -> list[Candidate]:
     found: list[Candidate] = []
     for kind, dims in LEVELS:
-        part = within & _named(frame, dims)
-        level = frame.level(dims)
-        now = slots_of(level, frame.slots_w, part)
-        before = sum((slots_of(level, s, part) for s in frame.slots_b), np.zeros(level.size))
-        past = [slots_of(level, s, part) for s in frame.slots_h]
-        sides = _Sides(frame, level, part, now, before, past)
+        sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor)
         found += sides.new(kind, limits)
-        found += sides.gone(kind, limits)
+        if kind != "signature" and "status" not in dims and not lossy:
+            found += sides.gone(kind, limits)
     return found
 
 
@@ -63,36 +62,45 @@ def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
 class _Sides:
     """One level's sightings on both sides."""
 
-    def __init__(
-        self, frame: Frame, level: Level, part: Mask, now: Floats, before: Floats,
-        past: Sequence[Floats],
-    ) -> None:  # fmt: skip
-        self.frame, self.level, self.part = frame, level, part
-        self.now, self.before = now, before
-        self.past = sum(past, np.zeros(level.size))
-        self.steady = sum(((p > 0).astype(np.float64) for p in past), np.zeros(level.size))
-        window, baseline = frame.seconds_w.sum(), frame.seconds_b.sum()
-        other = baseline + frame.seconds_h.sum()
-        self.miss_window = float(other / (other + window))
-        self.miss_other = float(window / (other + window))
+    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float) -> None:
+        self.frame, self.level, self.part, self.factor = frame, level, part, factor
+        self.window = grouped(level, frame.window, part)
+        self.baseline = grouped(level, frame.baseline, part)
+        self.now = slots_of(level, frame.slots_w, part)
+        self.before = _total([slots_of(level, s, part) for s in frame.slots_b], level.size)
+        past = [slots_of(level, s, part) for s in frame.slots_h]
+        self.past = _total(past, level.size)
+        self.spans = _total([(p > 0).astype(np.float64) for p in past], level.size)
 
     def new(self, kind: Kind, limits: Limits) -> list[Candidate]:
-        w = self.level.sum(self.frame.window.sum(1) * self.part)
+        seconds = float(self.frame.seconds_w.sum())
+        other = float(self.frame.seconds_b.sum() + self.frame.seconds_h.sum())
         elsewhere = self.level.sum(self.frame.anyhow_b * self.part) + self.past
-        able = (self.now > 0) & (elsewhere == 0)
-        p = self.miss_other**self.now
-        enough = (self.now >= limits.new_slots) & (w >= limits.new_count)
-        return self._pick(able, p, enough, kind, "new", limits)
+        rarely = seconds / (seconds + other)
+        first = np.argmax(self.window > 0, axis=1)
+        blocks = self.window.shape[1] - first
+        usual = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
+        silent = usual ** max(self.window.shape[1] * other / seconds, 1.0)
+        p = np.maximum(rarely ** (self.now / max(self.factor, 1.0)), silent)
+        requests = self.window.sum(1)
+        enough = (self.now >= limits.new_slots) & (requests >= limits.new_count)
+        return self._pick((self.now > 0) & (elsewhere == 0), p, enough, kind, "new", limits)
 
     def gone(self, kind: Kind, limits: Limits) -> list[Candidate]:
-        b = self.level.sum(self.frame.baseline.sum(1) * self.part) * self.frame.scale
+        seconds = float(self.frame.seconds_w.sum())
+        other = float(self.frame.seconds_b.sum() + self.frame.seconds_h.sum())
         here = self.level.sum(self.frame.anyhow_w * self.part)
-        able = (self.before > 0) & (here == 0)
-        p = self.miss_window ** (self.before + self.past)
-        histories = len(self.frame.slots_h)
-        enough = (self.before >= limits.new_slots) & (b >= limits.new_count)
-        enough &= self.steady >= 0.8 * histories
-        return self._pick(able, p, enough, "gone" if kind == "new" else kind, "gone", limits)
+        sightings = (self.before + self.past) * min(self.factor, 1.0)
+        first = np.argmax(self.baseline > 0, axis=1)
+        blocks = self.baseline.shape[1] - first
+        active = (self.baseline > 0).sum(1) * min(self.factor, 1.0)
+        silent = ((blocks + 1 - active) / (blocks + 1)) ** self.window.shape[1]
+        p = np.maximum((other / (other + seconds)) ** sightings, silent)
+        requests = self.baseline.sum(1) * self.frame.scale * min(self.factor, 1.0)
+        enough = (self.before >= limits.new_slots) & (requests >= limits.new_count)
+        enough &= self.spans >= _STEADY * len(self.frame.slots_h)
+        named: Kind = "gone" if kind == "new" else kind
+        return self._pick((self.before > 0) & (here == 0), p, enough, named, "gone", limits)
 
     def _pick(
         self, able: Mask, p: Floats, enough: Mask, kind: Kind, direction: Direction, limits: Limits
@@ -105,16 +113,15 @@ class _Sides:
     def _candidate(self, g: int, kind: Kind, direction: Direction, p: float) -> Candidate:
         frame = self.frame
         scope = (self.level.group == g) & self.part
-        blocks = frame.window.shape[1]
         signed = frame.window.sum(1) - frame.baseline.sum(1) * frame.scale
-        excess = np.where(scope, signed, 0.0)
         return Candidate(
             kind=kind,
             direction=direction,
             key=dict(zip(self.level.dims, self.level.values[g], strict=True)),
             scope=scope,
             part=scope,
-            excess=excess,
+            excess=np.where(scope, signed, 0.0),
+            volume=np.where(scope, np.abs(signed), 0.0),
             metric="requests",
             window=float(frame.window[scope].sum()),
             baseline=float(frame.baseline[scope].sum()) * frame.scale,
@@ -122,6 +129,10 @@ class _Sides:
             low=None,
             high=None,
             p=p,
-            began=0,
-            ended=blocks,
+            began=int(np.argmax(self.window[g] > 0)) if direction == "new" else 0,
+            ended=frame.window.shape[1],
         )
+
+
+def _total(parts: list[Floats], size: int) -> Floats:
+    return np.sum(parts, axis=0) if parts else np.zeros(size)

@@ -1,7 +1,8 @@
 """Rates: is a group busier or quieter than before, net of what the whole traffic did?
 
 The whole is the median ratio of the endpoints, not the total: in a retry storm the total grows,
-and everything else would seem to fall.
+and everything else would seem to fall. How much a group's rate drifts between quiet hours is
+learned from the past, and taken as large where there is none.
 """
 
 from __future__ import annotations
@@ -11,113 +12,178 @@ import numpy as np
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
-from queries.compare.shares import Runs, grouped
+from queries.compare.shares import Runs
 from queries.compare.stats import (
     Floats,
     Ints,
     Mask,
+    best_runs,
     intervals,
-    ratio,
     run_sums,
-    t_tail,
     weighted_median,
-    xlogy,
 )
+from queries.compare.tally import Tally, tally
+from queries.compare.tested import Tested, tested
 
 
-def overall(frame: Frame, within: Mask) -> float:
-    """How many times busier the typical endpoint is than in the baseline (1.0: the same)."""
-    level = frame.level(("side", *ENDPOINT))
-    w = level.sum(frame.window.sum(1) * within)
-    b = level.sum(frame.baseline.sum(1) * within) * frame.scale
-    enough = (w + b >= 10) & (w > 0) & (b > 0)
+def overall(frame: Frame, within: Mask) -> tuple[float, Floats]:
+    """How many times busier the typical endpoint is than in the baseline: now, and in the past."""
+    level = frame.level(ENDPOINT)
+    counts = tally(frame, level, within)
+    b = counts.baseline.sum(1) / max(float(frame.seconds_b.sum()), 1.0)
+    window = _typical(counts.window.sum(1) / max(float(frame.seconds_w.sum()), 1.0), b, frame)
+    past = [
+        _typical(column / max(seconds, 1.0), b, frame)
+        for column, seconds in zip(counts.history.T, frame.seconds_h.tolist(), strict=True)
+    ]
+    return window, np.array(past)
+
+
+def _typical(rate: Floats, base: Floats, frame: Frame) -> float:
+    seconds = float(frame.seconds_w.sum())
+    enough = ((rate + base) * seconds >= 10) & (rate > 0) & (base > 0)
     if enough.sum() < 4:
-        total_w, total_b = w.sum(), b.sum()
-        return float(total_w / total_b) if total_w > 0 and total_b > 0 else 1.0
-    logs = np.log((w[enough] + 0.5) / (b[enough] + 0.5))
-    return float(np.exp(weighted_median(logs, np.log1p(w[enough] + b[enough]))))
+        total, total_b = float(rate.sum()), float(base.sum())
+        return total / total_b if total > 0 and total_b > 0 else 1.0
+    logs = np.log(rate[enough] / base[enough])
+    weights = np.sqrt(np.minimum(rate[enough], base[enough]) * seconds)
+    return float(np.exp(weighted_median(logs, weights)))
 
 
-def scan(n_w: Floats, n_b: Floats, s_w: Floats, s_b: Floats, factor: float, limits: Limits) -> Runs:
-    """Quasi-Poisson of the window and of each of its suffixes against the baseline."""
-    starts, ends, price = intervals(n_w.shape[1])
-    keep = ends == n_w.shape[1]  # a burst inside the hour is what traffic is like: no inner runs
+def scan(
+    n: Tally, frame: Frame, factor: float, past: Floats, limits: Limits
+) -> tuple[Runs, Floats]:
+    """t of the log ratio of the window, and of each of its suffixes; and the drift allowed for."""
+    starts, ends, price = intervals(n.window.shape[1])
+    keep = ends == n.window.shape[1]  # a burst inside the hour is what traffic is like
     starts, ends, price = starts[keep], ends[keep], price[keep] / 2
-    n, time = run_sums(n_w, starts, ends), run_sums(s_w[None, :], starts, ends) * factor
-    nb, time_b = n_b.sum(1)[:, None], float(s_b.sum())
-    share = time / (time + time_b)
-    both = n + nb
-    deviance = 2 * (xlogy(n, ratio(n, both * share)) + xlogy(nb, ratio(nb, both * (1 - share))))
-    rate_b = n_b.sum(1) / time_b
-    spread_b, df_b = _spread(n_b, (rate_b[:, None] + 0.5 / time_b) * s_b[None, :])
-    spread_w, df_w = _run_spread(n_w, s_w, n, run_sums(s_w[None, :], starts, ends), starts, ends)
-    df = limits.prior_df + df_b + df_w
-    top = limits.prior_df * limits.dispersion_rates + spread_b[:, None] + spread_w
-    dispersion = np.maximum(1.0, top / df)
-    t = np.sqrt(np.maximum(deviance, 0) / dispersion)
-    p = np.minimum(1.0, t_tail(t, np.broadcast_to(df, t.shape)) * price)
-    p[:, time[0] <= 0] = 1.0
-    best = np.lexsort((-t, p), axis=1)[:, 0]
-    row = np.arange(n.shape[0])
-    return Runs(p[row, best], starts[best], ends[best], t[row, best], dispersion[row, best])
+    time = run_sums(frame.seconds_w[None, :], starts, ends)
+    time_b = float(frame.seconds_b.sum())
+    run, base = run_sums(n.window, starts, ends), n.baseline.sum(1)[:, None]
+    change = np.log((run + 0.5) / np.maximum(time, 1)) - np.log((base + 0.5) / time_b)
+    change -= np.log(factor)
+    noise, df_noise = _noise(n, frame, run, time, starts, ends, limits)
+    drift, drift_df = _drift(n, frame, past, limits)
+    counting = noise * (1 / (run + 0.5) + 1 / (base + 0.5))
+    t = change / np.sqrt(counting + 2 * drift[:, None])
+    df = np.minimum(df_noise, drift_df[:, None])
+    if limits.calibrated:
+        usual = _against_past(n, frame, run, time, factor, past, drift, noise)
+        t = np.where(np.sign(t) == np.sign(usual), np.sign(t) * np.minimum(abs(t), abs(usual)), 0)
+    t[:, time[0] <= 0] = 0.0
+    p, best = best_runs(np.abs(t), df, price)
+    row = np.arange(p.size)
+    return Runs(p, starts[best], ends[best], t[row, best], noise[row, best]), drift
 
 
-def _spread(n: Floats, expected: Floats) -> tuple[Floats, float]:
-    terms = np.divide((n - expected) ** 2, expected, out=np.zeros_like(n), where=expected > 0)
-    return terms.sum(1), max(float((expected[:1] > 0).sum()) - 1, 0.0)
-
-
-def _run_spread(
-    n_w: Floats, s_w: Floats, n: Floats, time: Floats, starts: Ints, ends: Ints
+def _noise(
+    n: Tally, frame: Frame, run: Floats, time: Floats, starts: Ints, ends: Ints, limits: Limits
 ) -> tuple[Floats, Floats]:
-    """Pearson's sum of each run around its own rate, from running sums of n and n^2 / seconds."""
-    live = np.where(s_w > 0, s_w, 1.0)
-    squares = run_sums(n_w * n_w / live, starts, ends)
-    rate = (n + 0.5) / np.maximum(time, 1)
-    filled = run_sums((s_w[None, :] > 0).astype(np.float64), starts, ends)
-    return np.maximum((squares - 2 * rate * n + rate * rate * time) / rate, 0), filled - 1
+    """Spread of the blocks around their own rate, over that of independent requests."""
+    time_b = float(frame.seconds_b.sum())
+    expected = (n.baseline.sum(1)[:, None] + 0.5) / time_b * frame.seconds_b[None, :]
+    live = expected > 0
+    terms = np.divide(
+        (n.baseline - expected) ** 2, expected, out=np.zeros_like(expected), where=live
+    )
+    seconds = np.where(frame.seconds_w > 0, frame.seconds_w, 1.0)
+    squares = run_sums(n.window * n.window / seconds, starts, ends)
+    rate = (run + 0.5) / np.maximum(time, 1)
+    spread = np.maximum((squares - 2 * rate * run + rate * rate * time) / rate, 0)
+    filled = run_sums((frame.seconds_w[None, :] > 0).astype(np.float64), starts, ends)
+    df = limits.prior_df + np.maximum(live.sum(1) - 1.0, 0)[:, None] + np.maximum(filled - 1, 0)
+    top = limits.prior_df * limits.dispersion_rates + terms.sum(1)[:, None] + spread
+    return np.maximum(1.0, top / df), df
+
+
+def _drift(n: Tally, frame: Frame, past: Floats, limits: Limits) -> tuple[Floats, Floats]:
+    """Variance of the log rate between past spans beyond counting noise, shrunk to the common."""
+    groups = n.window.shape[0]
+    least = limits.rate_drift**2
+    if not limits.calibrated:
+        return np.full(groups, least), np.full(groups, limits.prior_df)
+    logs = np.log((n.history + 0.5) / np.maximum(frame.seconds_h, 1)) - np.log(past)
+    mean = n.history.mean(1)
+    spread = logs.var(1, ddof=1)
+    counting = limits.dispersion_rates / (mean + 0.5)
+    own = np.maximum(spread - counting, 0)
+    known = mean >= 20
+    common = max(float(np.median(own[known])) if known.any() else least, least)
+    df = float(n.history.shape[1] - 1)
+    drift = (limits.prior_df * common + df * np.maximum(own, least)) / (limits.prior_df + df)
+    return drift, np.full(groups, limits.prior_df + df)
+
+
+def _against_past(
+    n: Tally,
+    frame: Frame,
+    run: Floats,
+    time: Floats,
+    factor: float,
+    past: Floats,
+    drift: Floats,
+    noise: Floats,
+) -> Floats:
+    """t of the window against the mean of the past: a strange baseline alone is no change."""
+    rate = (n.history + 0.5) / np.maximum(frame.seconds_h, 1) / past
+    mean = np.exp(np.log(rate).mean(1))[:, None]
+    change = np.log((run + 0.5) / np.maximum(time, 1) / factor) - np.log(mean)
+    t: Floats = change / np.sqrt(noise / (run + 0.5) + drift[:, None] * (1 + 1 / past.size))
+    return t
 
 
 def find(
-    frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask, factor: float
-) -> list[tuple[float, Candidate]]:
+    frame: Frame,
+    dims: tuple[str, ...],
+    limits: Limits,
+    within: Mask,
+    factor: float,
+    past: Floats,
+) -> Tested:
     level = frame.level(dims)
-    inside = within[:, None]
-    n_w, n_b = grouped(level, frame.window * inside), grouped(level, frame.baseline * inside)
+    counts = tally(frame, level, within)
+    w, b = counts.window.sum(1), counts.baseline.sum(1)
     able = np.flatnonzero(
-        (np.maximum(n_w.sum(1), n_b.sum(1) * frame.scale) >= limits.rate_count)
-        & (n_w.sum(1) > 0)
-        & (n_b.sum(1) > 0)
+        (np.maximum(w, b * frame.scale * factor) >= limits.rate_count) & (w > 0) & (b > 0)
     )
     if able.size == 0:
-        return []
-    runs = scan(n_w[able], n_b[able], frame.seconds_w, frame.seconds_b, factor, limits)
-    return [
-        (float(runs.p[i]), _candidate(frame, level, g, i, runs, within, factor))
-        for i, g in enumerate(able.tolist())
-    ]
+        return Tested()
+    runs, drift = scan(counts.of(able), frame, factor, past, limits)
+    return tested(
+        runs.p,
+        limits.q,
+        lambda i: _candidate(frame, level, int(able[i]), i, runs, within, factor, float(drift[i])),
+    )
 
 
 def _candidate(
-    frame: Frame, level: Level, g: int, i: int, runs: Runs, within: Mask, factor: float
+    frame: Frame,
+    level: Level,
+    g: int,
+    i: int,
+    runs: Runs,
+    within: Mask,
+    factor: float,
+    drift: float,
 ) -> Candidate:
     scope = (level.group == g) & within
     began, ended = int(runs.began[i]), int(runs.ended[i])
     n_b, time_b = float(frame.baseline[scope].sum()), float(frame.seconds_b.sum())
-    run, time = float(frame.window[scope, began:ended].sum()), frame.seconds_w[began:ended].sum()
-    expected = n_b * float(time) / time_b * factor
-    change = (run + 0.5) / (expected + 0.5)
-    error = float(np.sqrt(runs.dispersion[i] * (1 / (run + 0.5) + 1 / (n_b + 0.5))))
-    scale = float(time) / time_b * factor
-    excess = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
-    excess -= np.where(scope, frame.baseline.sum(1), 0.0) * scale
+    time = float(frame.seconds_w[began:ended].sum())
+    run = float(frame.window[scope, began:ended].sum())
+    scale = time / time_b * factor
+    expected = np.where(scope, frame.baseline.sum(1), 0.0) * scale
+    change = (run + 0.5) / (float(expected.sum()) + 0.5)
+    counting = float(runs.dispersion[i]) * (1 / (run + 0.5) + 1 / (n_b + 0.5))
+    error = float(np.sqrt(counting + 2 * drift))
     return Candidate(
         kind="rate",
         direction="up" if change >= 1 else "down",
         key=dict(zip(level.dims, level.values[g], strict=True)),
         scope=scope,
         part=scope,
-        excess=excess,
+        excess=np.where(scope, frame.window[:, began:ended].sum(1), 0.0) - expected,
+        volume=expected,
         metric="per_s",
         window=float(frame.window[scope].sum() / frame.seconds_w.sum()),
         baseline=n_b / time_b,
@@ -127,6 +193,7 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
+        noise=float(runs.dispersion[i]),
     )
 
 

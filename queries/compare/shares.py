@@ -1,7 +1,8 @@
 """Shares: does a larger or smaller part of a group's requests fail than before?
 
 Quasi-binomial on blocks of minutes. Requests of one minute share their fate (retries, one slow
-upstream), so the spread between blocks, not the number of requests, says what is unusual.
+upstream), so the spread between blocks, not the number of requests, says what is unusual. Where
+there are past hours, the change has to stand out from their spread as well.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from queries.compare.stats import (
     Floats,
     Ints,
     Mask,
-    benjamini_hochberg,
+    best_runs,
     intervals,
     ratio,
     run_sums,
-    t_tail,
     xlogy,
 )
+from queries.compare.tally import Tally, tally
+from queries.compare.tested import Tested, tested
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,31 @@ class Runs:
     dispersion: Floats
 
 
-def grouped(level: Level, per_key: Floats) -> Floats:
-    """[keys, blocks] -> [groups, blocks]."""
-    return np.stack([level.sum(column) for column in per_key.T], axis=1)
+def scan(n: Tally, e: Tally, limits: Limits) -> Runs:
+    """Quasi-likelihood ratio of every run of window blocks against the baseline and the past."""
+    starts, ends, price = intervals(n.window.shape[1])
+    run_n, run_e = run_sums(n.window, starts, ends), run_sums(e.window, starts, ends)
+    base_n, base_e = n.baseline.sum(1), e.baseline.sum(1)
+    past, past_df = past_dispersion(n, e, limits)
+    spread_w, df_w = _run_spread(n.window, e.window, run_n, run_e, starts, ends)
+    spread_b, df_b = _spread(n.baseline, e.baseline, (base_e + 0.5) / (base_n + 1))
+    df = limits.prior_df + df_w + df_b[:, None]
+    own = (limits.prior_df * limits.dispersion_shares + spread_w + spread_b[:, None]) / df
+    dispersion = np.maximum(np.maximum(1.0, own), past[:, None])
+    t = _deviance(run_n, run_e, base_n, base_e, dispersion)
+    if limits.calibrated:
+        long_n, long_e = base_n + n.history.sum(1), base_e + e.history.sum(1)
+        t = np.minimum(t, _deviance(run_n, run_e, long_n, long_e, dispersion))
+        df = np.minimum(df, past_df[:, None])
+    t[(run_n == 0) | (base_n[:, None] == 0)] = 0.0
+    p, best = best_runs(t, df, price)
+    row = np.arange(p.size)
+    return Runs(p, starts[best], ends[best], t[row, best], dispersion[row, best])
 
 
-def scan(n_w: Floats, e_w: Floats, n_b: Floats, e_b: Floats, prior: float, df0: float) -> Runs:
-    """Quasi-likelihood ratio of every run of window blocks against the whole baseline."""
-    starts, ends, price = intervals(n_w.shape[1])
-    n, e = run_sums(n_w, starts, ends), run_sums(e_w, starts, ends)
-    nb, eb = n_b.sum(1)[:, None], e_b.sum(1)[:, None]
+def _deviance(n: Floats, e: Floats, base_n: Floats, base_e: Floats, dispersion: Floats) -> Floats:
+    """Root of the likelihood ratio of two shares, scaled by the dispersion."""
+    nb, eb = base_n[:, None], base_e[:, None]
     share, share_b = ratio(e, n), ratio(eb, nb)
     pooled = ratio(e + eb, n + nb)
     deviance = 2 * (
@@ -56,17 +73,23 @@ def scan(n_w: Floats, e_w: Floats, n_b: Floats, e_b: Floats, prior: float, df0: 
         + xlogy(eb, ratio(share_b, pooled))
         + xlogy(nb - eb, ratio(1 - share_b, 1 - pooled))
     )
-    spread_w, df_w = _run_spread(n_w, e_w, n, e, starts, ends)
-    smooth_b = ((eb + 0.5) / (nb + 1))[:, 0]
-    spread_b, df_b = _spread(n_b, e_b, smooth_b)
-    df = df0 + df_w + df_b[:, None]
-    dispersion = np.maximum(1.0, (df0 * prior + spread_w + spread_b[:, None]) / df)
-    t = np.sqrt(np.maximum(deviance, 0) / dispersion)
-    p = np.minimum(1.0, t_tail(t, df) * price)
-    p[(n == 0) | (nb == 0)] = 1.0
-    best = np.lexsort((-t, p), axis=1)[:, 0]
-    row = np.arange(n.shape[0])
-    return Runs(p[row, best], starts[best], ends[best], t[row, best], dispersion[row, best])
+    root: Floats = np.sqrt(np.maximum(deviance, 0) / dispersion)
+    return root
+
+
+def past_dispersion(n: Tally, e: Tally, limits: Limits) -> tuple[Floats, Floats]:
+    """Spread of whole past hours over what chance alone gives, and its degrees of freedom."""
+    all_n = np.concatenate([n.history, n.baseline.sum(1)[:, None]], axis=1)
+    all_e = np.concatenate([e.history, e.baseline.sum(1)[:, None]], axis=1)
+    share = (all_e.sum(1) + 0.5) / (all_n.sum(1) + 1)
+    spread, df = _spread(all_n, all_e, share)
+    if not limits.calibrated:
+        return np.ones(spread.size), np.full(spread.size, limits.prior_df)
+    known = (df >= 5) & (all_e.sum(1) >= 10)
+    common = float(np.median(spread[known] / df[known])) if known.any() else 1.0
+    common = max(common, limits.dispersion_shares)
+    total = limits.prior_df + df
+    return (limits.prior_df * common + spread) / total, total
 
 
 def _spread(n: Floats, e: Floats, share: Floats) -> tuple[Floats, Floats]:
@@ -95,27 +118,25 @@ def find(
     metric: str,
     limits: Limits,
     within: Mask,
-) -> list[tuple[float, Candidate]]:
-    """All groups of a level whose share of `part` could have changed: (p, candidate)."""
+) -> Tested:
+    """All groups of a level whose share of `part` could have changed, tested."""
     level = frame.level(dims)
-    inside = within[:, None]
-    n_w, n_b = grouped(level, frame.window * inside), grouped(level, frame.baseline * inside)
-    counts = part[:, None] & inside
-    e_w, e_b = grouped(level, frame.window * counts), grouped(level, frame.baseline * counts)
+    n, e = tally(frame, level, within), tally(frame, level, part & within)
     able = np.flatnonzero(
-        (np.maximum(e_w.sum(1), e_b.sum(1) * frame.scale) >= limits.min_errors)
-        & (n_b.sum(1) > 0)
-        & (n_w.sum(1) > 0)
+        (np.maximum(e.window.sum(1), e.baseline.sum(1) * frame.scale) >= limits.min_errors)
+        & (n.baseline.sum(1) > 0)
+        & (n.window.sum(1) > 0)
     )
     if able.size == 0:
-        return []
-    runs = scan(n_w[able], e_w[able], n_b[able], e_b[able], limits.dispersion_shares,
-                limits.prior_df)  # fmt: skip
-    return [
-        (float(runs.p[i]), candidate)
-        for i, g in enumerate(able.tolist())
-        if (candidate := _candidate(frame, level, g, i, runs, part & within, within, kind, metric))
-    ]
+        return Tested()
+    runs = scan(n.of(able), e.of(able), limits)
+    return tested(
+        runs.p,
+        limits.q,
+        lambda i: _candidate(
+            frame, level, int(able[i]), i, runs, part & within, within, kind, metric
+        ),
+    )
 
 
 def _candidate(
@@ -128,19 +149,19 @@ def _candidate(
     within: Mask,
     kind: Kind,
     metric: str,
-) -> Candidate | None:
+) -> Candidate:
     scope = (level.group == g) & within
     part = part & scope
     began, ended = int(runs.began[i]), int(runs.ended[i])
     n_w, e_w = float(frame.window[scope].sum()), float(frame.window[part].sum())
     n_b, e_b = float(frame.baseline[scope].sum()), float(frame.baseline[part].sum())
-    run_n = float(frame.window[scope, began:ended].sum())
+    requests = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
+    run_n = max(float(requests.sum()), 1e-9)
     run_e = float(frame.window[part, began:ended].sum())
     base = e_b / n_b
-    smooth = (e_b + 0.5) / (n_b + 1)
-    change = ((run_e + 0.5) / (run_n + 1)) / smooth
+    change = ((run_e + 0.5) / (run_n + 1)) / ((e_b + 0.5) / (n_b + 1))
     error = float(np.sqrt(runs.dispersion[i] * (1 / (run_e + 0.5) + 1 / (e_b + 0.5))))
-    excess = np.where(part, frame.window[:, began:ended].sum(1), 0.0)
+    excess = np.where(part, requests, 0.0)
     excess -= np.where(part, frame.baseline.sum(1), 0.0) * (run_n / n_b)
     return Candidate(
         kind=kind,
@@ -149,6 +170,7 @@ def _candidate(
         scope=scope,
         part=part,
         excess=excess,
+        volume=requests,
         metric=metric,
         window=e_w / n_w,
         baseline=base,
@@ -158,17 +180,17 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
+        noise=float(runs.dispersion[i]),
     )
 
 
-def passed(found: list[tuple[float, Candidate]], limits: Limits) -> list[Candidate]:
-    """Those that pass Benjamini-Hochberg over the kind, then the floors on size and effect."""
-    p = np.array([value for value, _ in found])
-    ok = benjamini_hochberg(p, limits.q)
-    return [c for yes, (_, c) in zip(ok, found, strict=True) if yes and _matters(c, limits)]
-
-
-def _matters(c: Candidate, limits: Limits) -> bool:
+def matters(c: Candidate, limits: Limits) -> bool:
+    """The floors: twice as often, enough requests, and more than a trace of them."""
     assert c.ratio is not None
     folds = c.ratio if c.direction == "up" else 1 / c.ratio
-    return folds >= limits.error_ratio and c.affected >= limits.min_errors
+    points = c.affected / max(float(c.volume.sum()), 1.0)
+    return (
+        folds >= limits.error_ratio
+        and c.affected >= limits.min_errors
+        and (points >= limits.error_points or c.affected >= limits.error_many)
+    )

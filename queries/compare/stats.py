@@ -110,3 +110,22 @@ def run_sums(blocks: Floats, starts: Ints, ends: Ints) -> Floats:
     heap = np.zeros((blocks.shape[0], blocks.shape[1] + 1))
     np.cumsum(blocks, axis=1, out=heap[:, 1:])
     return heap[:, ends] - heap[:, starts]
+
+
+def best_runs(t: Floats, df: Floats, price: Floats) -> tuple[Floats, Ints]:
+    """(p, run) of each group's most telling run; t and df are [groups, runs], t not negative.
+
+    Only the largest t of each price class can win, so no more than three tails are worked out.
+    """
+    rows = np.arange(t.shape[0])
+    best_p, best = np.ones(t.shape[0]), np.zeros(t.shape[0], dtype=np.int64)
+    for cost in np.unique(price):
+        runs = np.flatnonzero(price == cost)
+        chosen = runs[np.argmax(t[:, runs], axis=1)]
+        p = np.ones(t.shape[0])
+        telling = t[rows, chosen] > 1.5
+        at = (rows[telling], chosen[telling])
+        p[telling] = np.minimum(1.0, t_tail(t[at], df[at]) * cost)
+        better = p < best_p
+        best_p[better], best[better] = p[better], chosen[better]
+    return best_p, best

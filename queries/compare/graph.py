@@ -1,0 +1,114 @@
+"""Who calls whom, from both ends of the wire, and which change lies deepest.
+
+A recorder sees the caller's outgoing and the callee's incoming requests under the same host.
+The service that serves a host is the one whose containers have incoming requests for it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from queries.answer import Blame
+from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.frame import Frame
+from queries.compare.stats import Floats
+
+_BAD = ("errors", "no_response", "latency", "statuses")
+_MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
+_SEEN = 0.35  # of the callers' change has to be seen by the callee itself to blame the callee
+
+
+class Graph:
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.services = frame.level(("service",))
+
+    def around(self, lead: Candidate) -> tuple[dict[str, float], dict[str, float]]:
+        """(callers, callees): services and their part of the change, on either end of the wire."""
+        held = np.abs(lead.excess)
+        level = self.frame.level(ENDPOINT)
+        each = level.sum(held)
+        touched = (each >= 0.05 * max(each.sum(), 1e-9))[level.group]
+        busy = self.frame.window.sum(1) + self.frame.baseline.sum(1)
+        mine = np.where(lead.scope, held, 0.0)
+        incoming = self.frame.incoming
+        callers = self._named(np.where(~incoming & touched, mine if mine.any() else busy, 0.0))
+        callees = self._named(np.where(incoming & touched, mine, 0.0))
+        if not callers:
+            callers = self._named(np.where(~incoming & touched, busy, 0.0))
+        if not callees:
+            callees = dict.fromkeys(self._named(np.where(incoming & touched, busy, 0.0)), 0.0)
+        return callers, callees
+
+    def _named(self, weights: Floats) -> dict[str, float]:
+        heap = self.services.sum(weights)
+        total = max(float(heap.sum()), 1e-9)
+        names = [value[0] for value in self.services.values]
+        return {n: float(w) for n, w in zip(names, heap, strict=True) if n and w >= 0.05 * total}
+
+
+def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
+    """Fold what a deeper change explains into that change, and say who is to blame."""
+    graph = Graph(frame)
+    around = [graph.around(lead) for lead in leads]
+    parent = [_deeper(i, leads, around) for i in range(len(leads))]
+    roots = [_root(i, parent) for i in range(len(leads))]
+    for i, lead in enumerate(leads):
+        if roots[i] != i:
+            leads[roots[i]].folded += [lead, *lead.folded]
+        elif lead.kind in _BAD:
+            lead.blame = _blame(frame, lead, *around[i])
+    return [lead for i, lead in enumerate(leads) if roots[i] == i]
+
+
+def _deeper(
+    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
+) -> int:
+    """The lead that explains lead i from below: its callers serve what fails in i."""
+    above = leads[i]
+    if above.kind not in _BAD or above.direction == "down" or not above.key:
+        return i
+    serving = set(around[i][1])
+    fit = []
+    for j, below in enumerate(leads):
+        if j == i or below.kind not in _BAD or below.direction == "down" or not below.key:
+            continue
+        callers, callees = around[j]
+        later = below.began > above.began + 1
+        enough = below.affected >= _MUCH * above.affected
+        if serving & set(callers) and not serving & set(callees) and enough and not later:
+            fit.append((-below.affected, j))
+    return min(fit)[1] if fit else i
+
+
+def _root(i: int, parent: list[int]) -> int:
+    seen = {i}
+    while parent[i] != i and parent[i] not in seen:
+        i = parent[i]
+        seen.add(i)
+    return i
+
+
+def _blame(
+    frame: Frame, lead: Candidate, callers: dict[str, float], callees: dict[str, float]
+) -> Blame | None:
+    caller = _largest(callers)
+    if not callees:
+        host = lead.key.get("host") or _largest_host(frame, lead)
+        edge = (caller, str(host)) if caller and host else None
+        return Blame(str(host) if host else caller, edge, "downstream")
+    callee = _largest(callees)
+    out, seen = sum(callers.values()), sum(callees.values())
+    if caller and callee and out > 0 and seen < _SEEN * out and "container" not in lead.key:
+        return Blame(None, (caller, callee), "network")
+    return Blame(callee, (caller, callee) if caller and callee else None, "itself")
+
+
+def _largest(weights: dict[str, float]) -> str | None:
+    return min(weights, key=lambda n: (-weights[n], n)) if weights else None
+
+
+def _largest_host(frame: Frame, lead: Candidate) -> str | None:
+    level = frame.level(("host",))
+    held = level.sum(np.abs(lead.excess))
+    return str(level.values[int(np.argmax(held))][0]) if held.any() else None

@@ -1,0 +1,116 @@
+"""Which of the changes found is the cause: the key whose parts all changed alike.
+
+A failing endpoint makes its host, its callers and its callers' callers look worse as well. A
+wider key explains a change only if its parts changed in proportion; a narrower one only if it
+holds the change. The score is the change held, times how evenly it is spread over the key.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.frame import Frame
+from queries.compare.stats import Floats, Mask
+
+UNIT = ("side", *ENDPOINT, "container")
+_UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
+_LEFT = 0.5  # a candidate stands on its own if that part of it is not explained yet
+_CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
+
+# Where two keys explain a change equally well, the one that is easier to say wins.
+_PLAIN: dict[tuple[str, ...], int] = {
+    ("host",): 0,
+    ENDPOINT: 0,
+    ("side", "container"): 1,
+    ("side", "service"): 2,
+    (): 3,
+}
+
+
+def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
+    """(change held, how evenly): both of the side of the wire that tells most, resp. least."""
+    unit = frame.level(UNIT)
+    changed = unit.sum(np.where(left, c.excess, 0.0))
+    volume = unit.sum(np.where(left, c.volume, 0.0))
+    incoming = frame.unit_incoming
+    held, even = 0.0, 1.0
+    most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
+    for side in (incoming, ~incoming):
+        total, all_volume = float(changed[side].sum()), float(volume[side].sum())
+        if all_volume < 0.2 * most or total == 0:
+            continue
+        expected = total * volume[side] / all_volume
+        chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
+        away = np.maximum(np.abs(changed[side] - expected) - chance, 0)
+        held = max(held, abs(total))
+        even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
+    return held, even
+
+
+def score(frame: Frame, c: Candidate, left: Mask) -> float:
+    held, even = evenness(frame, c, left)
+    plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
+    said = 1.05 if c.kind == "no_response" else 1.0  # says more than "errors" of the same size
+    return held * even * plain * said
+
+
+def reach(frame: Frame, lead: Candidate) -> Mask:
+    """Keys whose changes the lead explains: its scope, seen from both ends of the wire."""
+    level = frame.level(ENDPOINT)
+    held = np.abs(level.sum(lead.excess))
+    touched = held >= _CHANGED * max(held.sum(), 1e-9)
+    mirrored: Mask = touched[level.group]
+    if not lead.key:
+        return np.ones(frame.size, dtype=bool)
+    if "side" in lead.key:
+        other = frame.incoming != (lead.key["side"] == "in")
+        both: Mask = lead.scope | (mirrored & other)
+        return both
+    return lead.scope
+
+
+def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> list[Candidate]:
+    """Candidates that stand on their own, each with those that it explains folded in.
+
+    tier: by id of the candidate; lower tiers are settled first.
+    """
+    left = np.ones(frame.size, dtype=bool)
+    found: list[Candidate] = []
+    reaches: list[Mask] = []
+    open_ = sorted(candidates, key=lambda c: (tier[id(c)], *c.order()))
+    while open_:
+        level = min(tier[id(c)] for c in open_)
+        now = [c for c in open_ if tier[id(c)] == level]
+        for c in now:
+            c.score = score(frame, c, left)
+        best = min(now, key=lambda c: (-round(c.score, 6), *c.order()))
+        found.append(best)
+        reaches.append(reach(frame, best))
+        left &= ~reaches[-1]
+        open_ = _fold(frame, [c for c in open_ if c is not best], found, reaches, left)
+    return found
+
+
+def _fold(
+    frame: Frame,
+    rest: list[Candidate],
+    found: list[Candidate],
+    reaches: list[Mask],
+    left: Mask,
+) -> list[Candidate]:
+    still = []
+    for c in rest:
+        size = np.abs(_net(frame, c.excess))
+        total = float(size.sum())
+        if float(np.abs(_net(frame, np.where(left, c.excess, 0.0))).sum()) > _LEFT * total:
+            still.append(c)
+            continue
+        inside = [float(np.abs(np.where(r, c.excess, 0.0)).sum()) for r in reaches]
+        found[int(np.argmax(inside))].folded.append(c)
+    return still
+
+
+def _net(frame: Frame, excess: Floats) -> Floats:
+    """Change of each endpoint and side: gains and losses of single statuses cancel."""
+    return frame.level(("side", *ENDPOINT)).sum(excess)
