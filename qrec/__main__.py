@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _close_quietly()
         return OK
     except Exception as error:
+        if str(error) == "Query interrupted":  # how DuckDB tells of a Ctrl-C
+            return INTERRUPTED
         return _bug(error)
 
 

@@ -133,6 +133,7 @@ def test_a_bad_config_file_exits_2_and_names_it(run: Run, tmp_path: Path) -> Non
         (UnavailableError("it broke", "Mend it."), 3),
         (TimedOutError("it broke", "Mend it."), 4),
         (KeyboardInterrupt(), 130),
+        (RuntimeError("Query interrupted"), 130),
     ],
 )
 def test_exit_codes(
