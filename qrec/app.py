@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.commands import about, changes, moments, questions, recording, serving
+from qrec.commands import about, changes, house, moments, pins, questions, recording, serving, transactions
 from qrec.options import spread
 from qrec.output import emit
 
@@ -57,8 +57,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "endpoints": questions.endpoints,
     "statuses": questions.statuses,
     "coverage": questions.coverage,
+    "show": transactions.show,
     "mark": moments.mark,
     "marks": moments.marks,
+    "pin": pins.pin,
+    "pins": pins.pins,
+    "unpin": pins.unpin,
+    "prune": house.prune,
     "info": about.info,
     "mcp": serving.mcp,
     "replay": recording.replay,
