@@ -41,7 +41,7 @@ def _document(run: Run) -> dict[str, Any]:
         "version": 1,
         "qrec": __version__,
         "python": platform.python_version(),
-        "settings": [_setting(run, setting.name) for setting in SETTINGS],
+        "settings": [*(_setting(run, setting.name) for setting in SETTINGS), _redact(run)],
         "paths": {
             "store": str(run.settings.path("store").absolute()),
             "config_files": [
@@ -59,6 +59,15 @@ def _setting(run: Run, name: str) -> dict[str, Any]:
     if not isinstance(plain, int | list):
         plain = _without_password(str(plain))
     return {"name": name, "value": plain, "origin": value.origin}
+
+
+def _redact(run: Run) -> dict[str, Any]:
+    """The `[redact]` table, which redaction itself checks: what would stop a recorder stops here."""
+    from recorder.redact.config import RedactConfig
+
+    value = run.settings.redact()
+    RedactConfig.from_mapping(value.value)
+    return {"name": "redact", "value": sorted(value.value), "origin": value.origin}
 
 
 def _without_password(text: str) -> str:

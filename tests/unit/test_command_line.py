@@ -219,6 +219,7 @@ def test_info_says_where_each_value_came_from(run: Run, store: Path, tmp_path: P
     origins = {s["name"]: s["origin"] for s in document["settings"]}
     assert origins["store"] == "QREC_STORE"
     assert origins["limit"] == str(tmp_path / "qrec.toml")
+    assert origins["redact"] == str(tmp_path / "qrec.toml")
     assert origins["push"] == "default"
     assert document["paths"]["store"] == str(store)
     table = next(t for t in document["store"]["tables"] if t["name"] == "transactions")
@@ -226,6 +227,13 @@ def test_info_says_where_each_value_came_from(run: Run, store: Path, tmp_path: P
     code, out, _ = run("info")
     assert code == 0
     assert "QREC_STORE" in out
+
+
+def test_info_finds_what_would_stop_a_recorder(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "qrec.toml").write_text("[redact]\nbody_limt = 10\n")
+    code, _, err = run("info")
+    assert code == 2
+    assert "redact.body_limt" in err
 
 
 def test_info_answers_without_a_store_and_hides_passwords(
