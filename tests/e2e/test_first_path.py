@@ -1,0 +1,154 @@
+"""From a stream to an answer, over real HTTP, with real processes and signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.standin import running
+from tests.e2e.shell import ROOT, background, qrec
+from tests.kit import visible_ids
+
+FACTS: dict[str, Any] = json.loads((ROOT / "fixtures/facts.json").read_text())["streams"]
+
+
+def fixture(name: str) -> Path:
+    return ROOT / "fixtures" / str(FACTS[name]["file"])
+
+
+def findings(store: Path, home: Path, *words: str) -> dict[str, Any]:
+    answer = qrec("diff", "--json", "--store", store, *words, home=home)
+    assert answer.returncode == 0, answer.stderr
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+def named(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(f["kind"], f["key"]["host"]) for f in document["findings"]}
+
+
+EXPECTED = {(f["kind"], f["key"]["host"]) for f in FACTS["checkout-incident"]["findings"]}
+
+
+def test_a_recorded_incident_is_named_and_nothing_else_is(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with running([fixture("checkout-incident")], speed="max") as qtap:
+        done = qrec("record", qtap.url, "--store", store, "--until-end", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = findings(store, tmp_path)
+    assert named(document) == EXPECTED
+    failing = next(f for f in document["findings"] if f["kind"] == "errors")
+    assert failing["key"]["route"] == "/v1/charges"
+    assert failing["key"]["container"] == "payment-service"
+
+
+def test_a_replayed_incident_gives_the_same(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    done = qrec("replay", fixture("checkout-incident"), "--store", store, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = findings(store, tmp_path, "--now", "2026-11-22T14:00Z")
+    assert named(document) == EXPECTED
+    since = {f["key"]["host"]: f["since"] for f in document["findings"]}
+    assert since["api.stripe.com"][:16] in ("2026-11-22T13:17", "2026-11-22T13:18",
+                                            "2026-11-22T13:19")  # fmt: skip
+
+
+def test_two_quiet_hours_are_quiet(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert qrec("replay", fixture("quiet"), "--store", store, home=tmp_path).returncode == 0
+    document = findings(store, tmp_path, "--now", "2026-11-22T14:00Z")
+    assert document["verdict"] == "nothing_changed"
+    assert document["findings"] == []
+
+
+def test_a_file_replayed_twice_counts_once(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for _ in range(2):
+        done = qrec("replay", fixture("leaks"), "--store", store, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+    ids = visible_ids(store)
+    assert len(ids) == len(set(ids))
+    again = qrec("replay", fixture("leaks"), "--store", store, "--again", home=tmp_path)
+    assert again.returncode == 0
+    assert len(visible_ids(store)) == 2 * len(ids)
+
+
+def test_a_hostile_stream_is_survived_and_counted(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    done = qrec("replay", fixture("hostile"), "--store", store, home=tmp_path, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    coverage = qrec(
+        "coverage", "--store", store, "--json", "--from", "2026-11-22T11:00Z", "--to",
+        "2026-11-22T15:00Z", home=tmp_path,
+    )  # fmt: skip
+    assert coverage.returncode == 0, coverage.stderr
+    assert sum(s["rejected"] for r in json.loads(coverage.stdout)["recorders"]
+               for s in r["stretches"]) > 0  # fmt: skip
+
+
+@pytest.mark.timeout(180)
+def test_sigkill_costs_at_most_the_flush_interval_and_counts_nothing_twice(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with running([fixture("checkout-incident")], speed=600.0, hold=True) as qtap:
+        for _ in range(3):
+            with background("record", qtap.url, "--store", store, home=tmp_path) as recorder:
+                before = _count(store)
+                _wait_for_more(store, before)
+                time.sleep(0.3)
+                recorder.send_signal(signal.SIGKILL)
+                recorder.wait()
+            seen = visible_ids(store)
+            assert len(seen) == len(set(seen))
+            assert len(seen) >= before
+    told = qrec("coverage", "--store", store, "--last", "3h", home=tmp_path)
+    assert "killed" in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_flushes_and_ends_with_zero(number: signal.Signals, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with (
+        running([fixture("quiet")], speed="max", hold=True) as qtap,
+        background("record", qtap.url, "--store", store, "--flush-interval", "30s",
+                   home=tmp_path) as recorder,
+    ):  # fmt: skip
+        _wait(lambda: qtap.stats()["sent"] > 6000)
+        time.sleep(1.0)  # what is sent is under way: the socket, the queue, the intake
+        recorder.send_signal(number)
+        assert recorder.wait(timeout=30) == 0
+    assert len(visible_ids(store)) > 6000
+
+
+def test_a_second_recorder_of_the_same_name_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with (
+        running([fixture("quiet")], speed=60.0) as qtap,
+        background("record", qtap.url, "--store", store, "--recorder", "a", home=tmp_path) as one,
+    ):
+        _wait(lambda: _count(store) > 0)
+        second = qrec("record", qtap.url, "--store", store, "--recorder", "a", home=tmp_path)
+        assert second.returncode == 3
+        assert str(one.pid) in second.stderr
+
+
+def _count(store: Path) -> int:
+    return len(visible_ids(store)) if (store / "store.json").exists() else 0
+
+
+def _wait_for_more(store: Path, before: int) -> None:
+    _wait(lambda: _count(store) > before)
+
+
+def _wait(condition: object) -> None:
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        if callable(condition) and condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("what the test waits for did not come")
