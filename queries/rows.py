@@ -118,12 +118,35 @@ def asking(
     window: Window,
     where: Expr | None = None,
     tables: Sequence[str] = ("transactions",),
+    container: str | None = None,
 ) -> Iterator[Asking]:
-    """A reader over the window's hours, with the filter as SQL over the first of the tables."""
+    """A reader over the window's hours, with the filter as SQL over the first of the tables.
+
+    container: only what this container (or executable, where there is no container) did.
+    """
     with open_reader(store, [window], tables) as reader:
         text, params = condition(where, reader.con, tables[0])
         params |= {"from_ts": window.from_ts, "to_ts": window.to_ts}
-        yield Asking(reader, window, text, params, tuple(remarks(where)))
+        notes = remarks(where)
+        if container is not None:
+            notes += _known(reader, tables[0], params, container)
+            text = f"{text} AND coalesce(container_name, process_exe) = $container"
+            params |= {"container": container}
+        yield Asking(reader, window, text, params, tuple(notes))
+
+
+def _known(reader: Reader, table: str, params: dict[str, Any], container: str) -> list[Note]:
+    """A note where nothing of that name was seen: a wrong name must not look like a quiet one."""
+    from difflib import get_close_matches
+
+    names = reader.sql("names", params, table=table)["name"].to_pylist()
+    if container in names:
+        return []
+    near = get_close_matches(container, names, 1)
+    meant = f"; did you mean {near[0]}?" if near else f"; seen were: {', '.join(names[:10]) or '-'}"
+    return [
+        Note("unknown_container", f"no container {container[:60]} was seen in this window" + meant)
+    ]
 
 
 def ask(
@@ -177,15 +200,16 @@ def share(part: int, whole: int) -> float:
 def document(answer: Any) -> dict[str, Any]:
     """Any answer of this package as the JSON document that the CLI and MCP give.
 
-    Recorded text has no bound (a path may be 8 KB long): what is longer than MAX_TEXT is cut.
+    Recorded text has no bound (a path may be 8 KB long): what is longer than MAX_TEXT, or than
+    the answer's own `max_text`, is cut.
     """
-    cut: dict[str, Any] = _cut(to_document(answer))
+    cut: dict[str, Any] = _cut(to_document(answer), getattr(answer, "max_text", MAX_TEXT))
     return cut
 
 
-def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        return f"{value[:MAX_TEXT]}… ({len(value) - MAX_TEXT} more characters)"
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value) - most} more characters)"
     if isinstance(value, dict):
-        return {key: _cut(item) for key, item in value.items()}
-    return [_cut(item) for item in value] if isinstance(value, list) else value
+        return {key: _cut(item, most) for key, item in value.items()}
+    return [_cut(item, most) for item in value] if isinstance(value, list) else value
