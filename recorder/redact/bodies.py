@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 
 from recorder.redact.content import Undecodable, decoded, is_file
-from recorder.redact.text import BINARY, FORM
+from recorder.redact.text import BINARY, FORM, PACKED
 
 # A secret that begins before the limit is whole within this many bytes more.
 _MARGIN = 8 << 10
 _FORM_LIKE = re.compile(rb"[A-Za-z0-9_.%\[\]-]{1,64}=[^\s<>{}\"]*\Z")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_SAMPLE = 1024
 _MEDIA = ("image/", "video/", "audio/", "font/")
+_TELLING = b"\x1f\x28\xff\xfe"  # how gzip, zstd and UTF-16 begin
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
@@ -29,6 +32,8 @@ class Bodies:
         if not body:
             return body
         encoding = headers.get("Content-Encoding") or headers.get("content-encoding")
+        if encoding is None and body[0] not in _TELLING and len(body) <= self._most:
+            return body
         try:
             plain = decoded(body, encoding, self._most)
         except Undecodable:
@@ -39,7 +44,9 @@ class Bodies:
 
     @staticmethod
     def flags(body: bytes, content_type: str | None) -> int:
-        """How to read a body: FORM, BINARY or 0."""
+        """How to read a body: FORM, BINARY, PACKED or 0."""
+        if content_type == "application/json":
+            return 0
         kind = (content_type or "").lower()
         if "x-www-form-urlencoded" in kind:
             return FORM
@@ -47,4 +54,4 @@ class Bodies:
             return BINARY
         if not kind and b"=" in body[:65] and _FORM_LIKE.match(body):
             return FORM
-        return 0
+        return PACKED if _CONTROL.search(body, 0, _SAMPLE) else 0

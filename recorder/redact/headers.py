@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from recorder.redact.named import AUTH_SCHEME
 from recorder.redact.names import NameBook, opaque
-from recorder.redact.text import Hit, unbase64
+from recorder.redact.text import Hit
 
 _AWS4 = re.compile(rb"(?i)(?:credential=([^/, ]+)|signature=([0-9a-f]+))")
 _PAIR = re.compile(rb"([^=;]*)=([^;]*)")
@@ -69,4 +70,4 @@ def _random_cookie(name: bytes, value: bytes, http_only: bool) -> bool:
         return True
     if len(value) < _LONG_COOKIE or _COUNTING.match(name) or _HEX.match(value):
         return False
-    return opaque(value) or b":" in unbase64(value)
+    return opaque(unquote_to_bytes(value))

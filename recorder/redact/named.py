@@ -8,13 +8,14 @@ from recorder.redact.leaves import leaves
 from recorder.redact.names import NameBook
 from recorder.redact.rules import Field
 from recorder.redact.text import FORM, Text
-from recorder.redact.values import Name, name_before, value_after, value_beside
+from recorder.redact.values import Name, Value, name_before, value_after, value_beside
 
 # What stands before credentials in an Authorization header stays readable.
 AUTH_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|oauth|hawk|ssws|bot|key"
     rb"|aws4-hmac-sha256)[ +]+"
 )
+_WORD_OF_SCHEME = re.compile(rb"[^\s,]+")
 _LONG_NAME = 40  # a longer run of name characters may hide a shape
 _TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
 _TAG_BEFORE = re.compile(rb"(?:<|\\u003[cC])[A-Za-z0-9_.-]{0,40}:?\Z")
@@ -45,9 +46,10 @@ class Named:
             return max(name.end, start + 1)
         if value.container:
             return self._container(text, name, named.rules[0], end)
-        return self._value(text, name, value.start, value.end, value.quote)
+        return self._value(text, name, value)
 
-    def _value(self, text: Text, name: Name, start: int, end: int, quote: bytes) -> int:
+    def _value(self, text: Text, name: Name, value: Value) -> int:
+        start, end, quote, _, delimited = value
         secret = text.buf[start:end]
         place = "query" if name.ending == b"=" and _in_query(text, name.start) else "body"
         rule = self.names.rule(name.text, place, secret)
@@ -55,8 +57,12 @@ class Named:
             return name.end + 1
         if rule.kind == "authorization" and (scheme := AUTH_SCHEME.match(secret)):
             start += scheme.end()
+            if not delimited and (word := _WORD_OF_SCHEME.match(text.buf, start, end)):
+                end = word.end()
         text.add(start, end, rule.kind, name.text, quote)
-        return max(end, name.end)  # a value beside may stand before its name
+        # Where the value ends is a guess if nothing delimits it: a shape may reach further. And a
+        # value beside its name may stand before it.
+        return max(end if delimited else value.start - 1, name.end)
 
     def _container(self, text: Text, name: Name, rule: Field, pos: int) -> int:
         """Text in an object or array that is filed under a secret's name is secret."""
@@ -76,7 +82,7 @@ def _in_query(text: Text, start: int) -> bool:
     before = text.buf[max(0, start - 6) : start]
     if not before:
         return bool(text.flags & FORM)
-    return before[-1:] in b"?&;" or before.lower().endswith(b"\\u0026")
+    return before[-1:] in b"?&;#" or before.lower().endswith(b"\\u0026")
 
 
 def _tag_end(buf: bytes, name: Name) -> int:

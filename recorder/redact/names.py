@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from recorder.redact.rules import Field, Rules, compiled
+from recorder.redact.text import printable, unbase64
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _REMEMBERED = 20_000
@@ -55,7 +56,7 @@ class NameBook:
         for rule in named.rules:
             if rule.only and place not in rule.only:
                 continue
-            if rule.opaque and not opaque(value):
+            if rule.opaque and not opaque(value) and not _is_pair(rule, value):
                 continue
             if rule.value and self._values[rule].search(value) is None:
                 continue
@@ -71,6 +72,8 @@ class NameBook:
         return Named(found, parts[-1].endswith("s")) if found else None
 
     def _fits(self, rule: Field, parts: list[str], whole: str) -> bool:
+        if whole in (name.replace(" ", "") for name in rule.exact):
+            return True
         for name in rule.within:
             at = whole.rfind(name.replace(" ", ""))
             if at >= 0 and self._telling(parts, at, at + len(name.replace(" ", "")), False):
@@ -107,8 +110,19 @@ def _word_spans(parts: list[str], wanted: list[str]) -> list[tuple[int, int]]:
     return spans
 
 
+def _is_pair(rule: Field, value: bytes) -> bool:
+    """Whether a value is user:password in base64, as container tools keep it under "auth"."""
+    if rule.kind != "authorization" or len(value) < 8:
+        return False
+    pair = unbase64(value)
+    return b":" in pair and printable(pair)
+
+
 _UUID = rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_KNOWN_IDS = re.compile(rb"(?:%s|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9.:TZ+-]+)\Z" % _UUID)
+_KNOWN_IDS = re.compile(
+    rb"(?:%s|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9.:TZ+-]+|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})\Z"
+    % _UUID
+)
 _RANDOM = re.compile(rb"[A-Za-z0-9_.~+/=%:!*-]{16,4096}\Z")
 _CLASSES = (
     bytes(

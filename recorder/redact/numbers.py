@@ -25,7 +25,7 @@ _OTHER = re.compile(
     rb"|tracking|sku|ean|gtin|upc|barcode|isbn|imei|serial|version|build|count|total|size|bytes"
     rb"|length|hash|checksum|phone|tel|mobile|msisdn|ref|reference|nonce|cursor|snowflake|epoch"
     rb"|nanos|micros|millis|ms|us|ns|no|ticket|shipment|parcel|batch|job|run|revision|number"
-    rb"|transaction|txn|latitude|longitude|lat|lng|lon|balance|amount)[\"'\\ :=#.]{0,6}\Z"
+    rb"|transaction|txn|latitude|longitude|lat|lng|lon|balance|amount)s?[\"'\\ :=#./]{0,6}\Z"
 )
 _CARD_WORD = re.compile(rb"(?i)(?:card|visa|mastercard|amex|credit|debit|pan|cc|payment)")
 
@@ -53,6 +53,11 @@ def luhn(digits: bytes) -> bool:
     return total % 10 == 0
 
 
+def other_number(name: bytes) -> bool:
+    """Whether a name (or what stands before a number) says that the number is no card."""
+    return _OTHER.search(name) is not None and _CARD_WORD.search(name) is None
+
+
 def is_card(text: bytes, before: bytes) -> bool:
     """Whether `text`, digits in groups or without, is a card number; `before` is what precedes."""
     digits = text.translate(None, b" +-").replace(b"%20", b"")
@@ -60,7 +65,7 @@ def is_card(text: bytes, before: bytes) -> bool:
     fits = _ISSUERS.match(digits) or (grouped and _GROUPED_ONLY.match(digits))
     if not fits or not luhn(digits):
         return False
-    return grouped or _OTHER.search(before) is None or _CARD_WORD.search(before) is not None
+    return grouped or not other_number(before)
 
 
 def is_ssn(text: bytes, before: bytes) -> bool:
@@ -72,6 +77,7 @@ def is_ssn(text: bytes, before: bytes) -> bool:
 
 def iban_length(text: bytes) -> int:
     """How many characters of `text`, separators included, are an IBAN; 0 when it is none."""
+    text = text.replace(b"%20", b"   ")
     wanted = _IBAN_LENGTHS[text[:2]]
     end = taken = 0
     while end < len(text) and taken < wanted:
@@ -79,6 +85,8 @@ def iban_length(text: bytes) -> int:
         end += 1
     compact = text[:end].translate(None, b" +")
     if len(compact) != wanted:
+        return 0
+    if not compact.isalnum():
         return 0
     number = "".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])
     return end if int(number) % 97 == 1 else 0

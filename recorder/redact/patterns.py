@@ -11,7 +11,7 @@ import re2
 
 from recorder.redact.rules import Field, Rules, compiled, options
 
-NAME, EMAIL, USERINFO, DIGITS, IBAN, SCHEME, LINK, SHAPE = range(8)
+NAME, EMAIL, USERINFO, DIGITS, IBAN, SCHEME, LINK, STATEMENT, SHAPE = range(9)
 
 _SHORT = 4  # a word of so few letters counts as a whole word only
 _TAIL = r"[A-Za-z0-9_.$\[\]-]{0,40}"  # what may follow in the same name
@@ -47,7 +47,7 @@ def _stems(fields: tuple[Field, ...]) -> tuple[str, str, str]:
     query: set[str] = set()
     for field in fields:
         if field.only and "header" not in field.only:
-            query.update(field.words)
+            query.update((*field.words, *map(_spaced, field.exact)))
             continue
         within.update(field.within)
         for word in field.words:
@@ -61,10 +61,10 @@ def _names(fields: tuple[Field, ...]) -> str:
     capital = "|".join(word.capitalize() for word in short.split("|"))
     ahead = f"(?i:{plain}){_TAIL}"
     whole = (
-        rf"(?:(?:^|[^A-Za-z0-9]|\\[nrtbf])(?i:{short})|[a-z](?:{capital}))"
+        rf"(?:(?:^|[^A-Za-z0-9]|\\[nrtbf]|\\u00[0-9A-Fa-f]{{2}})(?i:{short})|[a-z](?:{capital}))"
         r"(?:[0-9_.\[\]-][A-Za-z0-9_.$\[\]-]{0,40}|[A-Z][A-Za-z0-9_.$\[\]-]{0,40})?"
     )
-    return rf"(?:{ahead}|{whole})(?:{_FILED_UNDER})|(?:^|[?&;])(?i:{query})="
+    return rf"(?:{ahead}|{whole})(?:{_FILED_UNDER})|(?:^|[?&;#]|\\u0026)(?i:{query})="
 
 
 def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
@@ -79,14 +79,22 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
             rf"/(?i:[a-z_-]{{0,20}}(?:token|reset|verify|confirm|magic|activat|invit|unsubscrib)"
             rf"[a-z_-]{{0,20}}){_SLASH}[A-Za-z0-9_.~-]{{20}}",
         ),
+        STATEMENT: ("password", STATEMENTS),
         DIGITS: ("card", rf"(?:^|[^0-9A-Za-z._]|\\[nrtbf])(?:{CARD}|{SSN})"),
-        IBAN: ("iban", rf"(?:{_COUNTRIES})[0-9]{{2}}(?:[ +]?[A-Z0-9]{{4}}){{2,7}}"
-               r"(?:[ +]?[A-Z0-9]{1,3})?"),
+        IBAN: ("iban", rf"(?:{_COUNTRIES})[0-9]{{2}}(?:(?:[ +]|%20)?[A-Z0-9]{{4}}){{2,7}}"
+               r"(?:(?:[ +]|%20)?[A-Z0-9]{1,3})?"),
     }  # fmt: skip
     parts.append((NAME, _names(rules.fields)))
     parts += [(number, text) for number, (kind, text) in other.items() if kind not in skipped]
     return parts
 
+
+# Where credentials follow a phrase: SQL, .netrc, curl's command line.
+STATEMENTS = (
+    r"(?i:identified(?: with [a-z0-9_]{1,40})? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
+    r"|(?i:login[ \t]{1,4}[^\s\"]{1,64}[ \t]{1,4}password[ \t]{1,4})"
+    r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]{1,64}:"
+)
 
 # Escapes that hide what the scan looks for. Those that encoders write as a rule and that the
 # scan's own patterns allow for (\/ \n \u003c \u0026 %20 %2F) are not among them.

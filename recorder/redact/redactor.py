@@ -16,30 +16,29 @@ from recorder.redact.headers import header_hits
 from recorder.redact.places import json_places
 from recorder.redact.replace import Mark, Replacer
 from recorder.redact.rules import TABLE
-from recorder.redact.statements import statement_hits
-from recorder.redact.text import FORM
+from recorder.redact.slots import (
+    BODY,
+    COLUMN,
+    FEW,
+    PATH,
+    QUERY,
+    REQUEST_BODY,
+    RESPONSE_BODY,
+    TRACE,
+    Few,
+    Slot,
+    emptied,
+    few,
+    findings,
+    header_slot,
+)
+from recorder.redact.statements import redis_hits
 
-_SEPARATOR = b"\n\xff&"  # no pattern crosses it; the & lets a query's first name be seen
+_SEPARATOR = "\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
+_BETWEEN = _SEPARATOR.encode()
 _REMEMBERED = 50_000
+_MISSES = 2_000  # a header with more values than that is scanned each time, not remembered
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
-_ADDRESSES = frozenset(
-    ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
-     "x-forwarded-uri", "x-rewrite-url", "refresh")
-)  # fmt: skip
-# Columns with few different values, checked together. (column, place of a finding)
-_COLUMNS = (
-    ("method", "request.method"),
-    ("host", "request.host"),
-    ("authority", "request.host"),
-    ("user_agent", "request.header.user-agent"),
-    ("req_content_type", "request.header.content-type"),
-    ("res_content_type", "response.header.content-type"),
-    ("endpoint_id", "endpoint_id"),
-    ("grpc_status", "response.header.grpc-status"),
-    ("route", "request.path"),
-    ("error_signature", "response.body"),
-)  # fmt: skip
-_HEADER, _COLUMN, _BODY = range(3)
 
 
 class _Cleaned(NamedTuple):
@@ -47,17 +46,40 @@ class _Cleaned(NamedTuple):
     findings: list[Finding]
 
 
-class _Slot(NamedTuple):
-    """Where a scanned text belongs: a header, a column or a body of a row."""
-
-    what: int
-    side: str
-    name: str
-    place: str
-    flags: int
+_NEW = _Cleaned("", [])  # stands for: not seen before
 
 
-_Memo = dict[tuple[str, str], _Cleaned | None]
+class _Side:
+    """What is remembered of the headers of requests, or of responses."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.known: dict[tuple[str, str], _Cleaned | None] = {}  # None: clean as it is
+        self.plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
+
+    def remember(self, item: tuple[str, str], cleaned: _Cleaned | None) -> None:
+        if len(self.known) >= _REMEMBERED:
+            self.known.clear()
+        self.known[item] = cleaned
+
+
+class _Row:
+    """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
+
+    __slots__ = ("bodies", "found", "mirrored", "missed", "slots", "texts", "tx")
+
+    def __init__(self, tx: Transaction) -> None:
+        self.tx = tx
+        self.texts: list[str] = [""]
+        self.slots: list[Slot] = []
+        self.bodies: list[bytes] = []
+        self.missed: list[tuple[_Side, tuple[str, str]]] = []  # of the first slots, the headers
+        self.found: list[Finding] = []
+        self.mirrored = False  # the header :path repeats path and query
+
+    def add(self, slot: Slot, text: str) -> None:
+        self.slots.append(slot)
+        self.texts.append(text)
 
 
 class Redactor:
@@ -75,10 +97,9 @@ class Redactor:
         self._replacer = Replacer(key, config)
         self._first = self._replacer.scanner.patterns.first
         self._bodies = Bodies(config.body_limit)
-        self._request: _Memo = {}
-        self._response: _Memo = {}
-        self._plain: dict[str, bool] = {}
-        self._clean_columns: set[tuple[str | None, ...]] = set()
+        self._request = _Side("request")
+        self._response = _Side("response")
+        self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
         """Take the secrets out of `tx` and set its findings; decode and cut its bodies.
@@ -93,7 +114,7 @@ class Redactor:
                 tx.res_body = self._bodies.read(tx.res_body, tx.res_headers)
         except Exception:
             self.failures += 1
-            _emptied(tx)
+            emptied(tx)
 
     def text(self, text: str) -> str:
         """`text` (a log line, a statement, a rejected sample) without its secrets."""
@@ -101,224 +122,153 @@ class Redactor:
             return text
         try:
             raw = text.encode("utf-8", "surrogatepass")
-            clean, marks = self._replacer.replace(raw, 0, statement_hits(raw))
+            clean, marks = self._replacer.replace(raw, 0, redis_hits(raw))
             return clean.decode("utf-8", "replace") if marks else text
         except Exception:
             self.failures += 1
             return "[redacted:unreadable]"
 
     def _redact(self, tx: Transaction) -> None:
-        parts: list[bytes] = [b""]
-        slots: list[_Slot] = []
-        found: list[Finding] = []
-        self._headers(tx.req_headers, "request", self._request, parts, slots, found)
+        row = _Row(tx)
+        self._headers(tx.req_headers, self._request, row)
         if tx.res_headers:
-            self._headers(tx.res_headers, "response", self._response, parts, slots, found)
-        self._columns(tx, parts, slots)
-        self._body(tx, "request", parts, slots, found)
-        self._body(tx, "response", parts, slots, found)
-        joined = _SEPARATOR.join(parts)
+            self._headers(tx.res_headers, self._response, row)
+        seldom = few(tx)
+        self._columns(tx, seldom, row)
+        joined = _SEPARATOR.join(row.texts).encode("utf-8", "surrogatepass")
+        if tx.req_body:
+            row.bodies.append(self._body(row, REQUEST_BODY, tx.req_body))
+        if tx.res_body:
+            row.bodies.append(self._body(row, RESPONSE_BODY, tx.res_body))
+        if row.bodies:
+            joined = _BETWEEN.join((joined, *row.bodies))
         match = self._first.search(joined)
-        if match is None:
-            self._remember_clean(tx, slots, ())
-        else:
-            self._inspect(tx, joined, match.start(), parts, slots, found)
-        if found:
-            tx.findings = list(dict.fromkeys(found))
+        dirty = self._inspect(row, joined, match.start()) if match else ()
+        for index, (side, item) in enumerate(row.missed):
+            slot = row.slots[index]
+            if index not in dirty and slot.misses < _MISSES:
+                slot.misses += 1
+                side.remember(item, None)
+        if not dirty:
+            if len(self._clean) >= _REMEMBERED:
+                self._clean.clear()
+            self._clean.add(seldom)
+        if row.found:
+            tx.findings = list(dict.fromkeys(row.found))
 
-    def _headers(
-        self,
-        headers: dict[str, str],
-        side: str,
-        memo: _Memo,
-        parts: list[bytes],
-        slots: list[_Slot],
-        found: list[Finding],
-    ) -> None:
+    def _headers(self, headers: dict[str, str], side: _Side, row: _Row) -> None:
+        """Clean the headers known to need it; leave those not seen before to the scan."""
+        known, plain = side.known, side.plain
         changed: list[tuple[str, str]] = []
         for item in headers.items():
-            known = memo.get(item, False)
-            if known is None:
+            cleaned = known.get(item, _NEW)
+            if cleaned is None:
                 continue
             name, value = item
-            if known is False:
-                if len(value) < _SHORTEST and self._plain.get(name):
+            if cleaned is _NEW:
+                slot = plain[name] if name in plain else self._slot(side, name)
+                if slot is not None:
+                    if len(value) >= _SHORTEST and name != ":path":
+                        row.add(slot, value)
+                        row.missed.append((side, item))
                     continue
-                known = self._new_header(name, value, side, parts, slots)
-                if known is None:
-                    continue
-                _put(memo, item, known)
-            changed.append((name, known.value))  # type: ignore[union-attr]
-            found += known.findings  # type: ignore[union-attr]
-        headers.update(changed)
+                cleaned = self._named(side.name, name, value)
+                side.remember(item, cleaned)
+            changed.append((name, cleaned.value))
+            row.found += cleaned.findings
+        if changed:
+            headers.update(changed)
 
-    def _new_header(
-        self, name: str, value: str, side: str, parts: list[bytes], slots: list[_Slot]
-    ) -> _Cleaned | None:
-        """Clean a header that its name makes a secret; leave any other to the common scan."""
+    def _slot(self, side: _Side, name: str) -> Slot | None:
+        names = self._replacer.scanner.names
+        special = name.lower() in ("cookie", "set-cookie") or names.look(name.encode()) is not None
+        slot = None if special else header_slot(side.name, name)
+        if len(side.plain) < _REMEMBERED:
+            side.plain[name] = slot
+        return slot
+
+    def _named(self, side: str, name: str, value: str) -> _Cleaned:
+        """A header that its name may make a secret."""
         raw = value.encode("utf-8", "surrogatepass")
-        plain = self._plain.get(name)
-        if plain is None:
-            plain = self._is_plain(name)
-        if plain:
-            flags = FORM if name.lower() in _ADDRESSES else 0
-            parts.append(raw)
-            slots.append(_Slot(_HEADER, side, name, f"{side}.header.{name.lower()}", flags))
-            return None
         by_name = header_hits(self._replacer.scanner.names, name, raw)
         clean, marks = self._replacer.replace(raw, 0, by_name)
         place = f"{side}.header.{name.lower()}"
-        return _Cleaned(_text(clean) if marks else value, _findings(marks, place))
+        return _Cleaned(_text(clean) if marks else value, findings(marks, place))
 
-    def _is_plain(self, name: str) -> bool:
-        names = self._replacer.scanner.names
-        plain = name.lower() not in ("cookie", "set-cookie") and names.look(name.encode()) is None
-        if len(self._plain) < _REMEMBERED:
-            self._plain[name] = plain
-        return plain
-
-    def _columns(self, tx: Transaction, parts: list[bytes], slots: list[_Slot]) -> None:
-        if tx.path:
-            parts.append(tx.path.encode("utf-8", "surrogatepass"))
-            slots.append(_PATH)
-        if tx.query:
-            parts.append(tx.query.encode("utf-8", "surrogatepass"))
-            slots.append(_QUERY)
+    def _columns(self, tx: Transaction, seldom: Few, row: _Row) -> None:
+        path, query = tx.path, tx.query
+        if path:
+            row.add(PATH, path)
+        if query:
+            row.add(QUERY, query)
+        target = tx.req_headers.get(":path")
+        if target is not None:
+            row.mirrored = target == (f"{path}?{query}" if query else path)
+            if not row.mirrored:
+                row.add(header_slot("request", ":path"), target)
         if tx.trace_id and not tx.trace_id.isalnum():
-            parts.append(tx.trace_id.encode("utf-8", "surrogatepass"))
-            slots.append(_TRACE)
-        few = _few(tx)
-        if few not in self._clean_columns:
-            for (column, place), value in zip(_COLUMNS, few, strict=True):
+            row.add(TRACE, tx.trace_id)
+        if seldom not in self._clean:
+            for slot, value in zip(FEW, seldom, strict=True):
                 if value:
-                    parts.append(value.encode("utf-8", "surrogatepass"))
-                    slots.append(_Slot(_COLUMN, "", column, place, 0))
+                    row.add(slot, value)
 
-    def _body(
-        self,
-        tx: Transaction,
-        side: str,
-        parts: list[bytes],
-        slots: list[_Slot],
-        found: list[Finding],
-    ) -> None:
-        asked = side == "request"
-        body = tx.req_body if asked else tx.res_body
-        if not body:
-            return
-        headers = tx.req_headers if asked else tx.res_headers
-        readable = self._bodies.read(body, headers)
+    def _body(self, row: _Row, slots: list[Slot], body: bytes) -> bytes:
+        """The body as it reads, put in its place; what cannot be decoded is taken out."""
+        tx, asked = row.tx, slots is REQUEST_BODY
+        readable = self._bodies.read(body, tx.req_headers if asked else tx.res_headers)
         if readable is None:
             mark = self._replacer.mark("undecodable", body)
             readable = self._replacer.placeholder(mark)
-            found.append(Finding(mark.kind, f"{side}.body", mark.fingerprint))
-        if readable is not body:
-            _set_body(tx, side, readable[: self.config.body_limit])
+            row.found += findings([mark], slots[0].place)
         flags = self._bodies.flags(readable, tx.req_content_type if asked else tx.res_content_type)
-        parts.append(readable)
-        slots.append(_Slot(_BODY, side, "body", f"{side}.body", flags))
+        row.slots.append(slots[flags])
+        if readable is not body:
+            setattr(tx, slots[flags].name, readable[: self.config.body_limit])
+        return readable
 
-    def _inspect(
-        self,
-        tx: Transaction,
-        joined: bytes,
-        at: int,
-        parts: list[bytes],
-        slots: list[_Slot],
-        found: list[Finding],
-    ) -> None:
-        """Look at each text in which the scan finds a candidate, from the first at `at` on."""
+    def _inspect(self, row: _Row, joined: bytes, at: int) -> set[int]:
+        """Look at each text in which the scan finds a candidate, the first at `at`; which had
+        to be changed, by their index."""
+        parts = [text.encode("utf-8", "surrogatepass") for text in row.texts[1:]] + row.bodies
         dirty: set[int] = set()
         end = 0
-        for index, slot in enumerate(slots, 1):
-            start = end + len(_SEPARATOR)
-            end = start + len(parts[index])
+        for index, part in enumerate(parts):
+            end += len(_BETWEEN) + len(part)
             if at >= end:
                 continue
-            clean, marks = self._replacer.replace(parts[index], slot.flags)
+            clean, marks = self._replacer.replace(part, row.slots[index].flags)
             if marks:
-                dirty.add(index - 1)
-                found += self._put_back(tx, slot, clean, marks)
+                dirty.add(index)
+                self._put_back(row, index, clean, marks)
             match = self._first.search(joined, end)
             if match is None:
                 break
             at = match.start()
-        self._remember_clean(tx, slots, dirty)
+        if dirty and row.mirrored:
+            tx = row.tx
+            tx.req_headers[":path"] = f"{tx.path}?{tx.query}" if tx.query else tx.path or ""
+        return dirty
 
-    def _put_back(
-        self, tx: Transaction, slot: _Slot, clean: bytes, marks: list[Mark]
-    ) -> list[Finding]:
-        if slot.what == _BODY:
-            _set_body(tx, slot.side, clean[: self.config.body_limit])
+    def _put_back(self, row: _Row, index: int, clean: bytes, marks: list[Mark]) -> None:
+        slot = row.slots[index]
+        found = findings(marks, slot.place)
+        if slot.what == BODY:
+            setattr(row.tx, slot.name, clean[: self.config.body_limit])
             places = json_places(clean, slot.place)
             if places is not None:
                 known = {(mark.kind, mark.fingerprint) for mark in marks}
-                return [Finding(*one) for one in places if (one[0], one[2]) in known]
-            return _findings(marks, slot.place)
-        if slot.what == _COLUMN:
-            setattr(tx, slot.name, _text(clean))
-            return _findings(marks, slot.place)
-        headers = tx.req_headers if slot.side == "request" else tx.res_headers
-        memo = self._request if slot.side == "request" else self._response
-        place = "request.query" if slot.name == ":path" else slot.place
-        cleaned = _Cleaned(_text(clean), _findings(marks, place))
-        _put(memo, (slot.name, headers[slot.name]), cleaned)
-        headers[slot.name] = cleaned.value
-        return cleaned.findings
-
-    def _remember_clean(self, tx: Transaction, slots: list[_Slot], dirty: object) -> None:
-        for index, slot in enumerate(slots):
-            if slot.what == _HEADER and slot.name != ":path" and index not in dirty:  # type: ignore[operator]
-                request = slot.side == "request"
-                headers = tx.req_headers if request else tx.res_headers
-                memo = self._request if request else self._response
-                _put(memo, (slot.name, headers[slot.name]), None)
-        if not dirty:
-            if len(self._clean_columns) >= _REMEMBERED:
-                self._clean_columns.clear()
-            self._clean_columns.add(_few(tx))
-
-
-_PATH = _Slot(_COLUMN, "", "path", "request.path", 0)
-_QUERY = _Slot(_COLUMN, "", "query", "request.query", FORM)
-_TRACE = _Slot(_COLUMN, "", "trace_id", "trace_id", 0)
-
-
-def _few(tx: Transaction) -> tuple[str | None, ...]:
-    return (
-        tx.method, tx.host, tx.authority, tx.user_agent, tx.req_content_type, tx.res_content_type,
-        tx.endpoint_id, tx.grpc_status, tx.route, tx.error_signature,
-    )  # fmt: skip
-
-
-def _put(memo: _Memo, item: tuple[str, str], known: _Cleaned | None) -> None:
-    if len(memo) >= _REMEMBERED:
-        memo.clear()
-    memo[item] = known
+                found = [Finding(*one) for one in places if (one[0], one[2]) in known]
+        elif slot.what == COLUMN:
+            setattr(row.tx, slot.name, _text(clean))
+        else:
+            headers = row.tx.req_headers if slot.side == "request" else row.tx.res_headers
+            headers[slot.name] = _text(clean)
+            if index < len(row.missed):
+                side, item = row.missed[index]
+                side.remember(item, _Cleaned(headers[slot.name], found))
+        row.found += found
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
-
-
-def _set_body(tx: Transaction, side: str, body: bytes) -> None:
-    if side == "request":
-        tx.req_body = body
-    else:
-        tx.res_body = body
-
-
-def _findings(marks: list[Mark], place: str) -> list[Finding]:
-    return [
-        Finding(mark.kind, f"{place}.{mark.name}" if mark.name else place, mark.fingerprint)
-        for mark in marks
-    ]
-
-
-def _emptied(tx: Transaction) -> None:
-    """Keep what a row needs to be counted; nothing that came out of the traffic itself."""
-    tx.path, tx.route, tx.query, tx.user_agent, tx.trace_id = "/", None, None, None, None
-    tx.req_headers, tx.res_headers = {}, {}
-    tx.req_body = tx.res_body = tx.error_signature = None
-    tx.req_content_type = tx.res_content_type = tx.endpoint_id = tx.authority = None
-    tx.findings = [Finding("unreadable", "transaction", "")]

@@ -36,6 +36,7 @@ class Field:
     kind: str
     within: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
     only: frozenset[str] = frozenset()
     opaque: bool = False
     value: str = ""
@@ -87,7 +88,7 @@ def _shape(entry: dict[str, Any]) -> Shape:
 
 
 def _field(entry: dict[str, Any]) -> Field:
-    tuples = {key: tuple(entry.get(key, ())) for key in ("within", "words")}
+    tuples = {key: tuple(entry.get(key, ())) for key in ("within", "words", "exact")}
     return Field(**{**entry, **tuples, "only": frozenset(entry.get("only", ()))})
 
 

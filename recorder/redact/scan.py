@@ -10,9 +10,11 @@ from recorder.redact.names import NameBook, opaque
 from recorder.redact.patterns import Patterns
 from recorder.redact.rules import Rules
 from recorder.redact.shapes import Shapes
+from recorder.redact.statements import statement
 from recorder.redact.text import (
     BINARY,
     FORM,
+    NO_CARD,
     UNSURE,
     Hit,
     Text,
@@ -42,6 +44,7 @@ _DIGIT = re.compile(rb"[0-9]")
 _AUTHORITY = re.compile(rb"[^/?#\s\"'<>\\]{0,256}")
 _SEGMENT = re.compile(rb"[A-Za-z0-9_.~-]+")
 _DELIMITER = re.compile(rb"\\*[\"'<>&\s]")
+_TAG_DELIMITER = re.compile(rb"\\*[\"<>]")
 
 
 def allowance(size: int) -> int:
@@ -68,6 +71,7 @@ class Scanner:
             patterns.IBAN: _iban,
             patterns.SCHEME: _scheme,
             patterns.LINK: _link,
+            patterns.STATEMENT: statement,
         }
 
     def hits(self, buf: bytes, flags: int = 0) -> tuple[list[Hit], int]:
@@ -85,7 +89,8 @@ class Scanner:
         for path in _deeper(text.buf):
             inner = self._scan(path[-1].text, flags, left)
             left = inner.left
-            found += [_clamped(buf, _mapped(hit, chain + path)) for hit in inner.found]
+            stop = _TAG_DELIMITER if path[0].entities else _DELIMITER
+            found += [_clamped(buf, _mapped(hit, chain + path), stop) for hit in inner.found]
             if inner.cut >= 0:
                 deeper = _raw(chain + path, inner.cut)
                 cut = deeper if cut < 0 else min(cut, deeper)
@@ -107,14 +112,17 @@ class Scanner:
                 text.cut = pos
             if text.cut >= 0:
                 break
-            pos = max(self._look(text, start, end), start + 1)
+            # One byte back: many candidates begin with the byte before them.
+            pos = max(self._look(text, start, end) - 1, start + 1)
         return text
 
     def _look(self, text: Text, start: int, end: int) -> int:
         """Look at a candidate; where to go on."""
         buf = text.buf
         if buf[end - 1] in b":=>\"'" and not self.patterns.custom:
-            return self._handlers[patterns.NAME](text, start, end)
+            phrase = buf[end - 2 : end - 1] in (b" ", b"N", b"E") or buf[start : start + 2] == b" -"
+            if not phrase or self.patterns.category(buf[start:end])[0] != patterns.STATEMENT:
+                return self._handlers[patterns.NAME](text, start, end)
         if end - start == 3 and buf[end - 2] == _AT:
             return _email(text, start, end)
         category, shapes = self.patterns.category(buf[start:end])
@@ -170,7 +178,7 @@ def _digits(text: Text, start: int, end: int) -> int:
         if numbers.is_ssn(value, before):
             text.add(start, end, "ssn")
             return end
-    elif len(value) <= 25 and numbers.is_card(value, before):
+    elif len(value) <= 25 and not text.flags & NO_CARD and numbers.is_card(value, before):
         text.add(start, end, "card", quote=UNSURE)
         return end
     return onward
@@ -243,9 +251,9 @@ def _mapped(hit: Hit, chain: list[View]) -> Hit:
     return hit._replace(start=_raw(chain, hit.start), end=_raw(chain, hit.end))
 
 
-def _clamped(buf: bytes, hit: Hit) -> Hit:
+def _clamped(buf: bytes, hit: Hit, delimiter: re.Pattern[bytes]) -> Hit:
     """Within one string or parameter of the raw text: an escape may have decoded to a quote."""
-    stop = _DELIMITER.search(buf, hit.start, hit.end)
+    stop = delimiter.search(buf, hit.start, hit.end)
     end = stop.start() if stop else hit.end
     return hit._replace(end=end, quote=b"%22" if hit.quote not in (b"", UNSURE) else b"")
 

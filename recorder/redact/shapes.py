@@ -43,7 +43,7 @@ class Shapes:
     def look(self, text: Text, index: int, start: int) -> int:
         """Take rule `index`'s secret out at `start`; where to go on, 0 when there is none."""
         rule, buf = self._rules[index], text.buf
-        if rule.edge and not at_edge(buf, start):
+        if rule.edge and not at_edge(buf, start, text.flags):
             return 0
         match = self._patterns[index].match(buf, start)
         if match is None:

@@ -1,29 +1,42 @@
-"""Credentials in database statements, which name them in ways of their own."""
+"""Credentials that follow a phrase: in database statements, .netrc files, curl's command line."""
 
 from __future__ import annotations
 
 import re
 
-from recorder.redact.text import Hit
+from recorder.redact.text import Hit, Text
+from recorder.redact.values import string_end
 
-_WORDS = re.compile(rb"(?i)identified|password|\bauth\b|\bhello\b")
-_SQL = re.compile(
-    rb"(?i)\b(?:identified\s+(?:with\s+\S{1,64}\s+)?(?:by|as)|password)\s{0,8}(?:=|to\b|:=)?\s{0,8}"
-    rb"(?:N|E)?'((?:[^']|'')*)'"
-)
+_OPENED = re.compile(rb"(\\*)([\"'])\Z")
+_USER = re.compile(rb"(\\*)([\"']?)[A-Za-z0-9_.@%+-]{1,64}:\Z")
+_BARE = re.compile(rb"[^\s\"']+")
 _REDIS = re.compile(
     rb"(?i)(?:^|[\s\"])auth[\s\"]{1,4}(?!by\b|no\b)([^\s\"]+)(?:[\s\"]{1,4}([^\s\"]+))?"
 )
 _REDIS_HEAD = re.compile(rb"(?i)\s*\"?(?:auth|hello|acl|migrate)\b")
 
 
-def statement_hits(text: bytes) -> list[Hit]:
-    """What to take out of a statement: IDENTIFIED BY '…', PASSWORD '…', AUTH user password."""
-    if not _WORDS.search(text):
+def statement(text: Text, start: int, end: int) -> int:
+    """Take out what follows IDENTIFIED BY, PASSWORD, login … password or curl -u user:."""
+    buf = text.buf
+    opened = _OPENED.search(buf, max(start, end - 16), end)
+    if opened is None and buf[end - 1 : end] == b":":
+        opened = _USER.search(buf, start, end)
+    if opened is None or not opened[2]:
+        bare = _BARE.match(buf, end)
+        stop = bare.end() if bare else end
+    else:
+        stop = string_end(buf, end, opened[2], len(opened[1]))
+    text.add(end, stop, "password")
+    return stop
+
+
+def redis_hits(text: bytes) -> list[Hit]:
+    """The passwords in a redis command: AUTH password, AUTH user password, HELLO 3 AUTH …"""
+    if not _REDIS_HEAD.match(text):
         return []
-    hits = [Hit(*match.span(1), "password", match[1]) for match in _SQL.finditer(text) if match[1]]
-    if _REDIS_HEAD.match(text):
-        for match in _REDIS.finditer(text):
-            last = 2 if match[2] else 1
-            hits.append(Hit(*match.span(last), "password", match[last]))
-    return hits
+    return [
+        Hit(*match.span(last), "password", match[last])
+        for match in _REDIS.finditer(text)
+        if (last := 2 if match[2] else 1)
+    ]

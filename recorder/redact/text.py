@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 FORM = 1  # the text is a query or a form: name=value&name=value
 BINARY = 2  # an image and the like: only shapes that cannot occur by chance
+PACKED = 4  # protobuf and the like: a letter before a string may be the string's length
+NO_CARD = 8  # the name says that digits are something else
 
 PLACEHOLDER = b"[redacted:"
 UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
@@ -58,9 +60,9 @@ def odd_backslashes(buf: bytes, at: int) -> bool:
     return (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 == 1
 
 
-def at_edge(buf: bytes, start: int) -> bool:
+def at_edge(buf: bytes, start: int, flags: int = 0) -> bool:
     """Whether no letter or digit stands before `start`, except one that belongs to an escape."""
-    if not start or buf[start - 1] not in _ALNUM:
+    if not start or buf[start - 1] not in _ALNUM or flags & PACKED:
         return True
     if buf[start - 1] in b"nrtbf" and odd_backslashes(buf, start - 1):
         return True  # \n

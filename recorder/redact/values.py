@@ -19,19 +19,26 @@ _LONGEST_NAME = 120
 _BACKSLASH = 0x5C
 _TRIES = 200  # quotes that are looked at for the end of one string, then the rest is the value
 
+_BLANKS = re.compile(rb"[ \t]*")
 _OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"']|u0022)")
 _STRING_END = compiled(rb'(?:[^"\\]|\\(?s:.))*')
 _NUMBER = re.compile(rb"[ \t\r\n]*(-?[0-9][0-9.eE+-]*)")
 _CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
-_WORD = re.compile(rb"[ \t]*((?:[^&\s\"<>;\\`]|\\+/|\\+u002[bBfF])+)")
+# Unquoted, a value ends at a blank, and at & or ; only where another name follows.
+_NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
+_WORD = re.compile(
+    rb"((?:[^&\s\"<>;\\`]|\\+/|\\+u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))+)" % (_NEXT, _NEXT)
+)
+_BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]|\\+/)+)")  # ;password=my secret;
 _LITERAL = re.compile(rb"[ \t\r\n]*([^\s,}\]\"'\\]+)")
-_LINE = re.compile(rb"[ \t]*((?:[^\r\n\"\\<]|\\+/)+)")
+_LINE = re.compile(rb"((?:[^&\r\n\"\\<]|\\+/|&(?!%s))+)" % _NEXT)
 _CONSTANT = re.compile(
     rb"(?i)(?:true|false|null|none|nil|undefined|yes|no|[*\xe2\x80\xa2]+)[,;)}\]]*\Z"
 )
 _PART_HEAD = re.compile(rb"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,8}\r?\n")
 _BOUNDARY = re.compile(rb"\r?\n--")
 _BESIDE = re.compile(rb"(?i)\bvalue(?:\\*[\"'])?[ ]?[:=]")
+_PAIRED = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*(\\*)([\"'])")
 _FILED = re.compile(
     rb"(?i)(?:name|key|field|id|variable)(?:\\*[\"'])?[ ]{0,2}[:=][ ]{0,2}\\*[\"']?\Z"
 )
@@ -49,12 +56,14 @@ class Name(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A value's bytes start..end. `quote` is what a placeholder needs around it (numbers)."""
+    """A value's bytes start..end. `quote` is what a placeholder needs around it (numbers);
+    `delimited`: its end is certain, as that of a string is."""
 
     start: int
     end: int
     quote: bytes = b""
     container: bool = False
+    delimited: bool = True
 
 
 def name_before(buf: bytes, end: int) -> Name:
@@ -66,7 +75,9 @@ def name_before(buf: bytes, end: int) -> Name:
         chunk, ending = chunk[: attribute.start()], b"<"
         body = chunk
     elif ending in b":=>":
-        body = chunk[:-2] if chunk.endswith(b"=>") else chunk[:-1]
+        body = chunk[:-1]
+        if chunk.endswith(b"=>"):
+            body, ending = chunk[:-2], b":"
     elif ending in (b'"', b"'"):
         body = chunk
     else:  # \u003d and the like
@@ -86,7 +97,9 @@ def name_before(buf: bytes, end: int) -> Name:
     text = body[start:]
     if odd_backslashes(body, start) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
         text, start = text[1:], start + 1  # the letter belongs to an escape: \ntoken=
-    if chunk[start - 1 : start] == b"%" and len(text) > 2:
+    elif text[:3] == b"u00" and odd_backslashes(body, start):
+        text, start = text[5:], start + 5  # \u0026token=
+    elif body[start - 1 : start] == b"%" and len(text) > 2:
         text, start = text[2:], start + 2  # %20token=
     return Name(text, base + start, base + start + len(text), quoted, backslashes, ending)
 
@@ -96,7 +109,7 @@ _ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']
 
 def value_after(buf: bytes, pos: int, name: Name, form: bool, whole_line: bool) -> Value | None:
     """The value after a name and its separator, which ends at `pos`; None when there is none."""
-    if name.ending == b">":
+    if name.ending in (b"<", b">"):
         return _element(buf, pos)
     opening = _OPENING.match(buf, pos)
     if opening and not (form and name.ending == b"="):
@@ -112,16 +125,28 @@ def value_after(buf: bytes, pos: int, name: Name, form: bool, whole_line: bool) 
     if name.ending == b"=" and form:
         end = buf.find(b"&", pos)
         return Value(pos, len(buf) if end < 0 else end)
-    if name.ending == b":" and (whole_line or _begins_line(buf, name.start)):
-        return _plain(buf, _LINE.match(buf, pos))
-    return _plain(buf, _WORD.match(buf, pos))
+    return _unquoted(buf, pos, name, whole_line)
+
+
+def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool) -> Value | None:
+    """A value without quotes: to the end of the line where its name begins one, else a word."""
+    begins = _begins_line(buf, name.start)
+    blanks = _BLANKS.match(buf, pos)
+    start = blanks.end() if blanks else pos
+    if name.ending == b"=" and start > pos and not begins and buf[pos - 2 : pos - 1] != b" ":
+        return None  # the end of base64: …Pw= and then another word
+    if begins or (name.ending == b":" and whole_line):
+        return _plain(buf, _LINE.match(buf, start))
+    if buf[name.start - 1 : name.start] == b";":
+        return _plain(buf, _BETWEEN.match(buf, start))
+    return _plain(buf, _WORD.match(buf, start))
 
 
 def _plain(buf: bytes, match: re.Match[bytes] | None) -> Value | None:
-    if match is None or _CONSTANT.match(match[1]):
+    if match is None or _CONSTANT.match(match[1]) or not match[1].strip(b"= "):
         return None
     start = match.start(1)
-    return Value(start, start + len(match[1].rstrip(b" \t,")))
+    return Value(start, start + len(match[1].rstrip(b" \t,")), delimited=False)
 
 
 def _begins_line(buf: bytes, start: int) -> bool:
@@ -172,9 +197,13 @@ def closes(run: int, depth: int) -> bool:
 def value_beside(buf: bytes, name: Name) -> Value | None:
     """The value that stands beside a name that is itself a value: name="password" in a
     multipart form, <input name="password" value="…">, {"name": "DB_PASSWORD", "value": "…"}."""
+    quote = name.end + len(name.backslashes)
+    opening = name.start - 1 - len(name.backslashes)
+    pair = _PAIRED.match(buf, quote + 1, quote + 64)
+    if pair and buf[max(0, opening - 8) : opening].rstrip()[-1:] in (b"[", b"("):
+        return Value(pair.end(), string_end(buf, pair.end(), pair[2], len(pair[1])))
     if not _FILED.search(buf, max(0, name.start - 40), name.start):
         return None
-    quote = name.end + len(name.backslashes)
     head = _PART_HEAD.match(buf, quote + 1, quote + 1000)
     if head and buf[quote + 1 : quote + 2] in (b"\r", b"\n", b";"):
         ends = [

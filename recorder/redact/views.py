@@ -40,6 +40,7 @@ class View(NamedTuple):
     text: bytes
     ends: Sequence[int]
     extra: Sequence[int]
+    entities: bool = False
 
     def raw(self, offset: int) -> int:
         """The raw offset of a view offset."""
@@ -58,9 +59,10 @@ def json_view(text: bytes) -> View | None:
 
 
 def percent_view(text: bytes) -> View | None:
-    """`text` with percent encoding undone; None: nothing in it is percent-encoded."""
+    """`text` with percent encoding undone, + for blanks too; None: nothing in it is encoded."""
     if b"%" not in text or _PERCENT.search(text) is None:
         return None
+    text = text.replace(b"+", b" ")
     if text.count(b"%") > _FEW:
         return _percent_arrays(text)
     return _decoded(text, _PERCENT_ESCAPE, lambda match: bytes((int(match[1], 16),)))
@@ -70,7 +72,7 @@ def entity_view(text: bytes) -> View | None:
     """`text` with HTML entities of ASCII characters undone; None: it has none."""
     if b"&" not in text or _ENTITY.search(text) is None:
         return None
-    return _decoded(text, _ENTITY_ESCAPE, _entity)
+    return _decoded(text, _ENTITY_ESCAPE, _entity)._replace(entities=True)
 
 
 def _json_character(match: re.Match[bytes]) -> bytes:
