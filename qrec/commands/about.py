@@ -62,7 +62,7 @@ def _setting(run: Run, name: str) -> dict[str, Any]:
 
 
 def _redact(run: Run) -> dict[str, Any]:
-    """The `[redact]` table, which redaction itself checks: what would stop a recorder stops here."""
+    """The `[redact]` table, checked by redaction itself, as a recorder would when it starts."""
     from recorder.redact.config import RedactConfig
 
     value = run.settings.redact()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -101,6 +102,9 @@ def mcp(
     from mcp_tools.server import serve as start
 
     run = Run(store)
+    if http is None and sys.stdin is not None and sys.stdin.isatty():
+        say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
+            "claude mcp add qrec -- qrec mcp")  # fmt: skip
     start(run.settings.path("store"), run.tz, lambda: Run(store).now, http)
 
 

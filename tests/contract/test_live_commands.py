@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+from mcp import Client
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
@@ -121,3 +126,64 @@ def test_serve_tells_its_address_and_ends_in_good_order(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 0
     assert err.startswith("sent ")
+
+
+def test_mcp_on_a_terminal_ends_with_ctrl_c(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qrec", "mcp", "--store", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {},
+                 "clientInfo": {"name": "t", "version": "1"}}  # fmt: skip
+        call = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+        process.stdin.write(json.dumps(call) + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "qrec"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_mcp_over_http_answers_this_machine_and_no_other(tmp_path: Path) -> None:
+    """The same tools on 127.0.0.1; a page in a browser cannot reach them by a name of its own."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qrec", "mcp", "--http", str(port), "--store", str(tmp_path)],
+        stderr=subprocess.DEVNULL, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        _wait_for(port)
+        assert len(asyncio.run(_tool_names(f"http://127.0.0.1:{port}/mcp"))) >= 5
+        forged = {"Host": "attacker.example", "Accept": "application/json, text/event-stream"}
+        refused = httpx.post(f"http://127.0.0.1:{port}/mcp", json={}, headers=forged)
+        assert refused.status_code in (403, 421)
+        assert main(["mcp", "--http", str(port), "--store", str(tmp_path)]) == 3
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+async def _tool_names(url: str) -> list[str]:
+    async with Client(url) as client:
+        return [tool.name for tool in (await client.list_tools()).tools]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start")
