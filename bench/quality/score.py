@@ -35,7 +35,7 @@ def key_matches(key: dict[str, Any], truth: Truth) -> bool:
         elif dim == "container":
             if value != rolled(str(value)):
                 return False
-        elif dim in ("process", "signature"):
+        elif dim in ("process", "signature", "status"):
             continue
         else:
             return False

@@ -222,7 +222,7 @@ def _since(
     series: dict[tuple[int, int], tuple[Floats, Floats]],
 ) -> datetime | None:  # fmt: skip
     counted, requests = series[place, 0]
-    shares = lead.kind in ("errors", "no_response", "statuses", "latency", "retries")
+    shares = lead.metric.endswith(("_share", "_ms"))
     if lead.direction == "new":
         active = np.flatnonzero(counted)
         return _moment(scene.window.from_ts, int(active[0])) if active.size else None

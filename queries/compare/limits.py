@@ -13,7 +13,8 @@ class Limits:
 
     calibrated: bool = True
     q: float = 0.05  # false discovery rate inside each kind
-    min_errors: float = 8  # extra failed requests before a share is worth a line
+    step_up: int = 5  # causes at a time for which Benjamini-Hochberg may loosen
+    min_errors: float = 10  # extra failed requests before a share is worth a line
     error_ratio: float = 2.0  # failing twice as often, at least
     error_points: float = 0.005  # and half a point more of the requests ...
     error_many: float = 100  # ... or as many as this
@@ -37,7 +38,7 @@ def limits(histories: int) -> Limits:
         return Limits()
     return Limits(
         calibrated=False,
-        min_errors=10,
+        min_errors=12,
         error_ratio=3.0,
         rate_ratio=3.0,
         rate_drift=0.25,

@@ -15,6 +15,7 @@ from queries.compare.stats import Floats, Mask
 
 UNIT = ("side", *ENDPOINT, "container")
 _UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
+_EVEN = (0.3, 0.6)  # less even than that, a key is no cause; everything at once even less so
 _LEFT = 0.5  # a candidate stands on its own if that part of it is not explained yet
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
 
@@ -51,6 +52,8 @@ def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
 def score(frame: Frame, c: Candidate, left: Mask) -> float:
     held, even = evenness(frame, c, left)
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
+    if even < _EVEN[len(c.key) == 0]:
+        held *= 0.1
     said = 1.05 if c.kind == "no_response" else 1.0  # says more than "errors" of the same size
     return held * even * plain * said
 

@@ -21,7 +21,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     found = graph.settle(frame, found)
     for lead in found:
         if not lead.key and lead.kind in ("errors", "no_response", "latency"):
-            lead.kind = "broad"
+            lead.kind, lead.blame = "broad", None
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)

@@ -106,7 +106,7 @@ class _Sides:
         self, able: Mask, p: Floats, enough: Mask, kind: Kind, direction: Direction, limits: Limits
     ) -> list[Candidate]:
         at = np.flatnonzero(able & (p <= limits.q))
-        ok = benjamini_hochberg(p[at], limits.q, tests=int(max(able.sum(), 1)))
+        ok = benjamini_hochberg(p[at], limits.q, int(max(able.sum(), 1)), limits.step_up)
         chosen = at[ok & enough[at]]
         return [self._candidate(int(g), kind, direction, float(p[g])) for g in chosen]
 

@@ -10,7 +10,9 @@ _HARD = frozenset({401, 403, 429})
 
 def severity(c: Candidate, top_status: int | None) -> Severity:
     """high: requests fail or stop; medium: they suffer or are new; low: worth knowing."""
-    if c.kind in ("errors", "no_response", "statuses", "signature") and c.direction != "down":
+    if c.kind in ("errors", "no_response") and c.direction == "down":
+        return "low"
+    if c.kind in ("errors", "no_response", "statuses", "signature"):
         if top_status is None:
             return "medium"
         hard = top_status == 0 or top_status >= 500 or top_status in _HARD or top_status == 402

@@ -189,6 +189,8 @@ def matters(c: Candidate, limits: Limits) -> bool:
     assert c.ratio is not None
     folds = c.ratio if c.direction == "up" else 1 / c.ratio
     points = c.affected / max(float(c.volume.sum()), 1.0)
+    if c.direction == "down" and (c.p > 1e-5 or c.affected < 3 * limits.min_errors):
+        return False  # good news can wait until it is certain
     return (
         folds >= limits.error_ratio
         and c.affected >= limits.min_errors

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from queries.compare.candidate import Candidate
+from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.latency import scan
 from queries.compare.limits import Limits
-from queries.compare.stats import Mask
+from queries.compare.stats import Floats, Mask, ratio
 from queries.compare.tally import grouped
 from queries.compare.tested import Tested, tested
 
@@ -45,7 +45,9 @@ def find(frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask) -> T
             key=dict(zip(level.dims, level.values[g], strict=True)),
             scope=scope,
             part=scope,
-            excess=requests if change >= 1 else -requests,
+            excess=_alike(frame, good, change, began, ended)
+            * requests
+            * (1 if change >= 1 else -1),
             volume=requests,
             metric="bytes_received",
             window=float(r_w[g].sum() / n_w[g].sum()),
@@ -61,8 +63,34 @@ def find(frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask) -> T
     return tested(runs.p, limits.q, build)
 
 
+def _alike(frame: Frame, good: Mask, change: float, began: int, ended: int) -> Floats:
+    """Per key: how much of the common change its own endpoint shows, 0 to 1.5.
+
+    A host's answers also get smaller when its large endpoints are called less; then no single
+    endpoint shows the change, and it is none.
+    """
+    level = frame.level(("side", *ENDPOINT))
+    run = slice(began, ended)
+    sums = [
+        level.sum(np.where(good, values, 0.0))
+        for values in (
+            frame.received_w[:, run].sum(1),
+            frame.window[:, run].sum(1),
+            frame.received_b.sum(1),
+            frame.baseline.sum(1),
+        )
+    ]
+    both = (sums[1] >= 1) & (sums[3] >= 1)
+    logs = np.log((ratio(sums[0], sums[1]) + 1) / (ratio(sums[2], sums[3]) + 1))
+    common = math.log(change)
+    shown = np.where(both, logs / (common if abs(common) > 1e-6 else 1e-6), 0.0)
+    part: Floats = np.clip(shown, 0.0, 1.5)[level.group]
+    return part
+
+
 def matters(c: Candidate, limits: Limits) -> bool:
     assert c.ratio is not None
     folds = c.ratio if c.direction == "up" else 1 / max(c.ratio, 1e-9)
     bytes_each = abs((c.window or 0.0) - (c.baseline or 0.0))
-    return folds >= limits.size_ratio and bytes_each >= 64 and c.affected >= 20
+    shown = c.affected / max(float(c.volume.sum()), 1.0)
+    return folds >= limits.size_ratio and bytes_each >= 64 and c.affected >= 20 and shown >= 0.5

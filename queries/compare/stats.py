@@ -56,12 +56,19 @@ def _away_from_zero(value: Floats) -> Floats:
     return np.where(np.abs(value) < _TINY, _TINY, value)
 
 
-def benjamini_hochberg(p: Floats, q: float, tests: int | None = None) -> Mask:
-    """Which of the p-values pass at false discovery rate q; `tests` counts those not listed too."""
+def benjamini_hochberg(
+    p: Floats, q: float, tests: int | None = None, most: int | None = None
+) -> Mask:
+    """Which of the p-values pass at false discovery rate q; `tests` counts those not listed too.
+
+    most: the step-up stops to loosen after so many. One incident rejects dozens of names of the
+    same requests, which become one finding; without a bound they would buy other keys in.
+    """
     if p.size == 0:
         return np.zeros(0, dtype=bool)
     order = np.argsort(p, kind="stable")
-    line = q * np.arange(1, p.size + 1) / max(tests or p.size, p.size)
+    steps = np.minimum(np.arange(1, p.size + 1), most or p.size)
+    line = q * steps / max(tests or p.size, p.size)
     below = np.flatnonzero(p[order] <= line)
     passed = np.zeros(p.size, dtype=bool)
     if below.size:

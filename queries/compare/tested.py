@@ -29,5 +29,5 @@ def significant(levels: Sequence[Tested], limits: Limits) -> list[Candidate]:
     """Those that pass Benjamini-Hochberg over all groups of all levels that were tested."""
     found = [c for level in levels for c in level.candidates]
     total = sum(level.tests for level in levels)
-    ok = benjamini_hochberg(np.array([c.p for c in found]), limits.q, tests=total)
+    ok = benjamini_hochberg(np.array([c.p for c in found]), limits.q, total, limits.step_up)
     return [c for yes, c in zip(ok, found, strict=True) if yes]

@@ -39,6 +39,15 @@ def _statuses(statuses: Sequence[int]) -> str:
 
 def _change(c: Candidate) -> str:
     both = f"{number(c.window)} (was {number(c.baseline)})"
+    if c.kind == "broad":
+        word = "slower" if c.metric.endswith("_ms") else "failing more"
+        return f"{word} everywhere, no single key: {_figures(c)}"
+    if c.kind == "moved":
+        return (
+            f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
+        )
+    if c.kind == "retries":
+        return f"called {times(c.ratio)} as often without more demand: {both}/s"
     if c.direction == "new":
         return _appeared(c)
     if c.direction == "gone":
@@ -55,6 +64,17 @@ def _change(c: Candidate) -> str:
         return f"answers {word}: {both} bytes"
     word = "busier" if c.direction == "up" else "quieter"
     return f"{word}: {times(c.ratio)}, {number(c.window)}/s (was {number(c.baseline)}/s)"
+
+
+def _figures(c: Candidate) -> str:
+    said = ms if c.metric.endswith("_ms") else percent
+    return f"{said(c.window)} (was {said(c.baseline)})"
+
+
+def _origin(c: Candidate) -> str:
+    old = next(f for f in c.folded if f.direction == "gone")
+    same_host = old.key.get("host") == c.key.get("host")
+    return str(old.key["route"]) if same_host else str(old.key["host"])
 
 
 def _appeared(c: Candidate) -> str:
