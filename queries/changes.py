@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 50
 # Earlier stretches that tell how much quiet hours differ: a day of hours is enough to calibrate.
 HISTORY = 24
+_ENOUGH = 0.5  # of an earlier stretch must have been seen
 
 
 def what_changed(
@@ -41,6 +42,8 @@ def what_changed(
     spans = [window, *baseline.spans, *before]
     with open_reader(store, spans) as reader:
         expressions, notes, comparable = _filters(reader, window, baseline)
+        before = [span for span in before if _covered(reader, span)]
+        spans = [window, *baseline.spans, *before]
         text, params = _condition(expressions, where)
         load_cells(reader, spans, text, params)
         return compare(
@@ -69,6 +72,16 @@ def _history(window: Window, baseline: Baseline, count: int) -> list[Window]:
         return []
     begin = baseline.from_ts
     return [Window(begin - step * n, begin - step * n + window.length) for n in range(1, count + 1)]
+
+
+def _covered(reader: Reader, span: Window) -> bool:
+    """Whether a stretch was seen enough to tell how a quiet one looks."""
+    rows = reader.query(
+        "SELECT recorder, sum(seconds) AS seconds FROM covered"
+        " WHERE minute >= $from_ts AND minute < $to_ts GROUP BY recorder",
+        {"from_ts": span.from_ts, "to_ts": span.to_ts},
+    )
+    return any(row["seconds"] >= span.seconds * _ENOUGH for row in rows.to_pylist())
 
 
 def _filters(

@@ -108,6 +108,7 @@ class Recording:
         self.source = ""
         self._dropped = 0
         self._ever_up = False
+        self._heard = 0
         self.feed = Feed()
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
@@ -177,6 +178,8 @@ class Recording:
         return pending.rows() >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES
 
     def _handle(self, frame: Frame) -> None:
+        if not isinstance(frame, Down | Gaps):
+            self._heard = frame.mono
         match frame:
             case Batch():
                 self._shed(frame)
@@ -263,6 +266,9 @@ class Recording:
     def _end(self) -> None:
         """The last flush; then coverage says that the recorder stopped of its own will."""
         self.feed.close()
+        if self.ledger.connection and mono_us() - self._heard < 1.5e6 * self.options.probe_after_s:
+            # Silent for less than it takes to ask: nothing speaks against the link.
+            self.ledger.alive(mono_us())
         self.writer.flush(mono_us())
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
         self.writer.flush(mono_us())
