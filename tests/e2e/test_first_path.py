@@ -96,7 +96,7 @@ def test_a_hostile_stream_is_survived_and_counted(tmp_path: Path) -> None:
 @pytest.mark.timeout(180)
 def test_sigkill_costs_at_most_the_flush_interval_and_counts_nothing_twice(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    with running([fixture("checkout-incident")], speed=600.0, hold=True) as qtap:
+    with running([fixture("checkout-incident")], speed=120.0, hold=True) as qtap:
         for _ in range(3):
             with background("record", qtap.url, "--store", store, home=tmp_path) as recorder:
                 before = _count(store)
