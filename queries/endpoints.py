@@ -82,12 +82,13 @@ def endpoints(
     return Endpoints(
         window=found.window,
         notes=found.notes,
-        endpoints=tuple(_row(row, found.window.covered_s) for row in found.rows),
+        endpoints=tuple(endpoint_row(row, found.window.covered_s) for row in found.rows),
         truncated=found.truncated,
     )
 
 
-def _row(row: dict[str, Any], covered: float) -> EndpointRow:
+def endpoint_row(row: dict[str, Any], covered: float) -> EndpointRow:
+    """A row of endpoints.sql; covered: seconds of the window that were seen."""
     return EndpointRow(
         statuses=status_classes(row),
         error_share=share(row["errors"], row["requests"]),

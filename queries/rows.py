@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from queries import seen
@@ -75,7 +75,7 @@ class Found:
 
     window: Side
     notes: tuple[Note, ...]
-    rows: list[dict[str, Any]]
+    rows: list[Any]
     truncated: bool
 
 
@@ -127,26 +127,30 @@ def asking(
     with open_reader(store, [window], tables) as reader:
         text, params = condition(where, reader.con, tables[0])
         params |= {"from_ts": window.from_ts, "to_ts": window.to_ts}
-        notes = remarks(where)
+        asked = Asking(reader, window, text, params, tuple(remarks(where)))
         if container is not None:
-            notes += _known(reader, tables[0], params, container)
-            text = f"{text} AND coalesce(container_name, process_exe) = $container"
-            params |= {"container": container}
-        yield Asking(reader, window, text, params, tuple(notes))
+            asked = replace(
+                asked,
+                text=f"{text} AND coalesce(container_name, process_exe) = $container",
+                params={**params, "container": container},
+                remarks=(*asked.remarks, *unknown_container(asked, container, tables[0])),
+            )
+        yield asked
 
 
-def _known(reader: Reader, table: str, params: dict[str, Any], container: str) -> list[Note]:
+def unknown_container(asked: Asking, name: str, table: str = "transactions") -> list[Note]:
     """A note where nothing of that name was seen: a wrong name must not look like a quiet one."""
     from difflib import get_close_matches
 
-    names = reader.sql("names", params, table=table)["name"].to_pylist()
-    if container in names:
+    window = {"from_ts": asked.window.from_ts, "to_ts": asked.window.to_ts}
+    names = asked.reader.sql("names", window, table=table)["name"].to_pylist()
+    if name in names:
         return []
-    near = get_close_matches(container, names, 1)
-    meant = f"; did you mean {near[0]}?" if near else f"; seen were: {', '.join(names[:10]) or '-'}"
-    return [
-        Note("unknown_container", f"no container {container[:60]} was seen in this window" + meant)
-    ]
+    near = get_close_matches(name, names, 1)
+    seen_were = f"; seen were: {', '.join(names[:10])}" if names else ""
+    meant = f"; did you mean {near[0]}?" if near else seen_were
+    text = f"nothing called {name[:60]} was seen in this window{meant}"
+    return [Note("unknown_container", text)]
 
 
 def ask(

@@ -1,0 +1,63 @@
+-- Database statements of a window: how often, how well, how fast, and who runs them. Keys of
+-- key-value stores hold values: where many differ in their last part alone, that part is {*}.
+WITH matching AS (
+    SELECT
+        database_type AS type,
+        statement,
+        regexp_replace(statement, '([:/.])[^:/. ]*$', '\1{*}') AS shorter,
+        coalesce(is_error, false) AS failed,
+        error_message,
+        duration_ms,
+        affected_count,
+        result_count,
+        coalesce(container_name, process_exe) AS who,
+        ts
+    FROM database
+    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+),
+crowds AS (
+    SELECT type, shorter
+    FROM matching
+    WHERE type = 'redis' AND shorter <> statement
+    GROUP BY ALL
+    HAVING count(DISTINCT statement) > 5
+),
+asked AS (
+    SELECT m.* REPLACE (coalesce(c.shorter, m.statement) AS statement)
+    FROM matching AS m
+    LEFT JOIN crowds AS c ON c.type = m.type AND c.shorter = m.shorter
+),
+pairs AS (
+    SELECT type, statement, who, count(*) AS calls FROM asked WHERE who IS NOT NULL GROUP BY ALL
+),
+people AS (
+    SELECT type, statement, list(who ORDER BY calls DESC, who) AS who FROM pairs GROUP BY ALL
+),
+statements AS (
+    SELECT
+        type,
+        statement,
+        count(*) AS calls,
+        count(*) FILTER (WHERE failed) AS errors,
+        quantile_cont(duration_ms, 0.5) AS p50_ms,
+        quantile_cont(duration_ms, 0.95) AS p95_ms,
+        max(duration_ms) AS max_ms,
+        coalesce(sum(duration_ms), 0)::BIGINT AS total_ms,
+        sum(affected_count)::BIGINT AS affected,
+        sum(result_count)::BIGINT AS results,
+        arg_max(error_message, ts) FILTER (WHERE failed) AS last_error,
+        min(ts) AS first_seen,
+        max(ts) AS last_seen
+    FROM asked
+    GROUP BY type, statement
+)
+SELECT
+    s.*,
+    coalesce(p.who, []) AS who,
+    sum(s.calls) OVER ()::BIGINT AS all_requests,
+    sum(s.errors) OVER ()::BIGINT AS all_errors
+FROM statements AS s
+LEFT JOIN people AS p
+    ON p.type IS NOT DISTINCT FROM s.type AND p.statement IS NOT DISTINCT FROM s.statement
+ORDER BY {order} DESC NULLS LAST, calls DESC, type, statement
+LIMIT $rows

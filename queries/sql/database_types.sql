@@ -1,0 +1,10 @@
+-- Calls of each kind of database in a window.
+SELECT
+    database_type AS type,
+    count(*) AS calls,
+    count(*) FILTER (WHERE is_error) AS errors
+FROM database
+WHERE ts >= $from_ts AND ts < $to_ts
+GROUP BY ALL
+ORDER BY calls DESC, type
+LIMIT 10

@@ -1,0 +1,168 @@
+"""A window at a glance: how much, how well, how fast, and the first few of everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from queries.answer import Note, Side
+from queries.rows import (
+    VERSION,
+    Asking,
+    Place,
+    StatusClasses,
+    asking,
+    share,
+    status_classes,
+    totals,
+)
+from queries.windows import Window
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+SUMMARY_LIMIT = 5  # of each list
+
+
+@dataclass(frozen=True)
+class HostCount:
+    """A host in one place (see HostRow); p95 in ms."""
+
+    host: str | None
+    place: Place
+    requests: int
+    errors: int
+    error_share: float
+    p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class ContainerCount:
+    """A container, or an executable where there is none."""
+
+    container: str | None
+    requests: int
+    errors: int
+    error_share: float
+
+
+@dataclass(frozen=True)
+class FailureCount:
+    """An endpoint with a status (null: no response) and what its errors say."""
+
+    method: str | None
+    host: str | None
+    route: str | None
+    status: int | None
+    signature: str | None
+    errors: int
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class EndpointTime:
+    """An endpoint with its 95th percentile in ms."""
+
+    method: str | None
+    host: str | None
+    route: str | None
+    requests: int
+    p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class DatabaseCount:
+    """Calls of one kind of database."""
+
+    type: str | None
+    calls: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Requests by where they go, and how many different hosts and containers there are."""
+
+    outside: int
+    inside: int
+    here: int
+    hosts: int
+    containers: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The window as a whole (times in ms, sizes in bytes, per_s: requests a covered second)."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    per_s: float | None
+    counts: Counts
+    statuses: StatusClasses
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    bytes_sent: int
+    bytes_received: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    hosts: tuple[HostCount, ...]
+    containers: tuple[ContainerCount, ...]
+    failures: tuple[FailureCount, ...]
+    slowest: tuple[EndpointTime, ...]
+    databases: tuple[DatabaseCount, ...]
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def summary(
+    store: Store, window: Window, where: Expr | None = None, limit: int = SUMMARY_LIMIT
+) -> Summary:
+    """The window's transactions that match `where`, summed up; at most `limit` of each list."""
+    with asking(store, window, where, ("transactions", "database")) as asked:
+        asked.collapse()
+        rows = asked.rows("window_totals")
+        found = asked.found(rows, 1, totals(rows))
+        lists, truncated = _lists(asked, limit)
+        databases = [] if where is not None else asked.rows("database_types")
+    whole = found.rows[0]
+    covered = found.window.covered_s
+    return Summary(
+        window=found.window,
+        notes=found.notes,
+        per_s=found.window.requests / covered if covered else None,
+        statuses=status_classes(whole),
+        counts=Counts(*(whole.pop(name) for name in Counts.__dataclass_fields__)),
+        databases=tuple(DatabaseCount(**row) for row in databases),
+        truncated=truncated,
+        **whole,
+        **lists,
+    )
+
+
+def _lists(asked: Asking, limit: int) -> tuple[dict[str, Any], bool]:
+    rows = {"rows": limit + 1}
+    lists: dict[str, list[Any]] = {
+        "hosts": [_counted(HostCount, row) for row in asked.rows("hosts", rows)],
+        "containers": [_counted(ContainerCount, row) for row in asked.rows("top_containers", rows)],
+        "failures": [
+            _picked(FailureCount, row) for row in asked.rows("errors", rows, side="NULL::VARCHAR")
+        ],
+        "slowest": [
+            _picked(EndpointTime, row)
+            for row in asked.rows("endpoints", rows, order="requests >= 5 DESC, p95_ms")
+        ],
+    }
+    cut = any(len(found) > limit for found in lists.values())
+    return {name: tuple(found[:limit]) for name, found in lists.items()}, cut
+
+
+def _counted(kind: type[Any], row: dict[str, Any]) -> Any:
+    return _picked(kind, {**row, "error_share": share(row["errors"], row["requests"])})
+
+
+def _picked(kind: type[Any], row: dict[str, Any]) -> Any:
+    """A row of a larger question, as far as the summary shows it."""
+    return kind(**{name: row[name] for name in kind.__dataclass_fields__})

@@ -1,0 +1,197 @@
+"""How a window went: requests and failures minute by minute, for all and for each host, status, …
+
+A bucket in which nobody was receiving has null for its counts: quiet and deaf are not the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from queries import seen
+from queries.answer import Note, Side
+from queries.moments import parse_duration
+from queries.rows import DEFAULT_LIMIT, VERSION, asking
+from queries.windows import Window
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+By = Literal[
+    "host", "status", "container", "route", "method", "endpoint", "process", "place", "signature"
+]
+_SQL: dict[By | None, str] = {
+    None: "NULL::VARCHAR",
+    "status": "coalesce(status::VARCHAR, 'none')",
+    "route": "nullif(concat_ws(' ', host, route), '')",
+    "endpoint": "nullif(concat_ws(' ', method, host, route), '')",
+}
+# Steps that people read a clock in; the first that gives few enough buckets is taken.
+_STEPS = (10, 60, 300, 900, 3600, 6 * 3600, 86_400, 7 * 86_400)
+_FEW = 61  # buckets: an hour of minutes that begins within a minute
+_MOST = 500  # buckets
+_CELLS = 3_000  # numbers of a kind in a document: series times buckets
+_MONDAY = datetime(2001, 1, 1, tzinfo=UTC)  # where steps are counted from
+
+
+@dataclass(frozen=True)
+class Series:
+    """Requests and failures in each bucket; null: nobody was receiving. value: see `by`."""
+
+    value: str | None
+    requests: int
+    errors: int
+    counts: tuple[int | None, ...]
+    failed: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Total:
+    """All of the window in each bucket; p95_ms is null where there was no response to measure."""
+
+    counts: tuple[int | None, ...]
+    failed: tuple[int | None, ...]
+    p95_ms: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A window in buckets of `every_s` seconds, which begin at `starts`, on the clock in UTC.
+
+    The first and the last may be cut by the window; covered_s: seconds of each that were seen.
+    """
+
+    window: Side
+    notes: tuple[Note, ...]
+    every_s: int
+    by: By | None
+    starts: tuple[datetime, ...]
+    covered_s: tuple[float, ...]
+    total: Total
+    series: tuple[Series, ...]
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def dimension(text: str | None) -> By | None:
+    """The dimension that a person names. UsageError for any other."""
+    known: tuple[By, ...] = get_args(By)
+    for name in known:
+        if text == name:
+            return name
+    if text is None:
+        return None
+    near = get_close_matches(text, known, 1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    raise UsageError(
+        f"a timeline cannot be by {text[:40]!r}", f"{meant}It is by one of: {', '.join(known)}."
+    )
+
+
+def step_of(every: str | None, window: Window) -> timedelta:
+    """The length of a bucket: as asked for ("minute", "hour", "5m"), or what fits the window."""
+    if every is None:
+        fitting = (s for s in _STEPS if window.seconds / s <= _FEW)
+        return timedelta(seconds=next(fitting, _STEPS[-1] * (1 + int(window.seconds / 4e7))))
+    named = {"second": "1s", "minute": "1m", "hour": "1h", "day": "1d", "week": "1w"}
+    step = parse_duration(named.get(every, every))
+    if step < timedelta(seconds=1) or step.microseconds:
+        raise UsageError("a bucket is at least a second long", "Give --every 1m or --every 1h.")
+    if window.length / step > _MOST:
+        raise UsageError(
+            f"the window has {window.length / step:,.0f} buckets of that length",
+            f"At most {_MOST} are shown: give a longer --every, or a shorter window.",
+        )
+    return step
+
+
+def timeline(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    by: By | None = None,
+    every: str | None = None,
+) -> Timeline:
+    """The window's transactions that match `where` over time; at most `limit` series, busiest
+    first. Raises UsageError for an `every` that is no length of time, or too short."""
+    step = step_of(every, window)
+    starts = _starts(window, step)
+    with asking(store, window, where) as asked:
+        asked.collapse()
+        params = {"step": int(step.total_seconds()), "origin": _MONDAY}
+        whole = asked.rows("timeline", params, by=_SQL[None])
+        rows = asked.rows("timeline", params, by=_SQL.get(by, str(by))) if by else []
+        recorders = seen.seen(asked.reader, window)
+        covered = tuple(_covered(recorders, start, start + step) for start in starts)
+        sums = (sum(r["requests"] for r in whole), sum(r["errors"] for r in whole))
+        series = _series(rows, starts, covered)
+        found = asked.found(series, min(limit, max(_CELLS // len(starts), 1)), sums)
+    return Timeline(
+        window=found.window,
+        notes=found.notes,
+        every_s=int(step.total_seconds()),
+        by=by,
+        starts=starts,
+        covered_s=covered,
+        total=_total(whole, starts, covered),
+        series=tuple(found.rows),
+        truncated=found.truncated,
+    )
+
+
+def _starts(window: Window, step: timedelta) -> tuple[datetime, ...]:
+    first = _MONDAY + (window.from_ts - _MONDAY) // step * step
+    return tuple(first + step * n for n in range(-((first - window.to_ts) // step)))
+
+
+def _covered(recorders: Sequence[seen.Seen], start: datetime, end: datetime) -> float:
+    """Seconds between the two that the best covered recorder received."""
+    spans = (
+        sum(max((min(b, end) - max(a, start)).total_seconds(), 0.0) for a, b in one.islands)
+        for one in recorders
+    )
+    return max(spans, default=0.0)
+
+
+def _series(
+    rows: list[dict[str, Any]], starts: Sequence[datetime], covered: Sequence[float]
+) -> list[Any]:
+    by_value: dict[str | None, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_value.setdefault(row["value"], []).append(row)
+    found = [
+        Series(
+            value=value,
+            requests=sum(row["requests"] for row in part),
+            errors=sum(row["errors"] for row in part),
+            counts=_counts(part, "requests", starts, covered),
+            failed=_counts(part, "errors", starts, covered),
+        )
+        for value, part in by_value.items()
+    ]
+    return sorted(found, key=lambda s: (-s.requests, s.value or ""))
+
+
+def _total(
+    rows: list[dict[str, Any]], starts: Sequence[datetime], covered: Sequence[float]
+) -> Total:
+    slow = {row["bucket"]: row["p95_ms"] for row in rows}
+    return Total(
+        counts=_counts(rows, "requests", starts, covered),
+        failed=_counts(rows, "errors", starts, covered),
+        p95_ms=tuple(slow.get(start) for start in starts),
+    )
+
+
+def _counts(
+    rows: list[dict[str, Any]], column: str, starts: Sequence[datetime], covered: Sequence[float]
+) -> tuple[int | None, ...]:
+    known = {row["bucket"]: int(row[column]) for row in rows}
+    pairs = zip(starts, covered, strict=True)
+    return tuple(known.get(start, 0 if seconds else None) for start, seconds in pairs)
