@@ -23,7 +23,7 @@ from filters.sql_compare import (
     negation,
     truth,
 )
-from filters.sql_values import ZONE_FUNCTION, Scope
+from filters.sql_values import ZONE_FUNCTION, Scope, Value
 from filters.values import Regex
 
 
@@ -60,6 +60,9 @@ def to_sql(expr: Expr, columns: Mapping[str, str] | None = None, prefix: str = "
     return Sql(text, params, scope.uses_zone)
 
 
+_NO_VALUE = Value("bool", constant=False)  # in place of a right side that is not there
+
+
 def _node(scope: Scope, node: Node, wanted: bool) -> Answer:
     """When the node passes, or (`wanted` false) when it fails."""
     match node:
@@ -80,28 +83,31 @@ def _leaf(scope: Scope, leaf: Leaf, wanted: bool) -> Answer:
     if answer is None:
         return False
     answer = answer if wanted else negation(answer)
-    # one column: the comparison itself is null without it; several, or none in it: ask
-    if answer is False or (isinstance(answer, str) and len(needs) < 2):
-        return answer
     return conjunction([*(f"{need} IS NOT NULL" for need in sorted(needs)), answer])
 
 
 def evaluate(scope: Scope, leaf: Leaf) -> tuple[Answer | None, frozenset[str]]:
-    """When a predicate holds, given the fields it needs; None: never, it is an error."""
+    """When a predicate holds, and what else must not be null; None: never, it is an error.
+
+    A comparison of two single values is null by itself where one is missing. One with a list
+    can hold although an element is missing, which makes it an error: so that is asked for.
+    """
     left = scope.value(leaf.operand if isinstance(leaf, Truth) else leaf.left)
-    right = None
+    right = _NO_VALUE
     if isinstance(leaf, In | Compare):
         right = scope.value(leaf.array if isinstance(leaf, In) else leaf.right)
-    if left.kind == "error" or (right and right.kind == "error"):
+    if "error" in (left.kind, right.kind):
         return None, frozenset()
     if isinstance(leaf, Matches) and isinstance(regex := leaf.regex.value, Regex):
-        return matches(scope, left, regex), left.needs
-    if right is None:
-        return truth(left), left.needs
-    needs = left.needs | right.needs
-    if isinstance(leaf, Compare):
-        return compare_values(scope, left, leaf.op, right), needs
-    return compare_values(scope, right, "contains", left), needs  # `x in [..]`: turned round
+        answer = matches(scope, left, regex)
+    elif isinstance(leaf, Compare):
+        answer = compare_values(scope, left, leaf.op, right)
+    elif isinstance(leaf, In):
+        answer = compare_values(scope, right, "contains", left)  # `x in [..]`, turned round
+    else:
+        answer = truth(left)
+    decided = isinstance(answer, bool) or "list" in (left.kind, right.kind)
+    return answer, left.needs | right.needs if decided else frozenset()
 
 
 def _zones(domains: Any) -> Any:

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from recorder.model import Finding, Transaction
 
-HOSTS = ["api.stripe.com", "stripe.com", "10.1.2.3", "shop.example.co.uk", "b.c", "api.b.c:8443"]
+HOSTS = [
+    "api",
+    "api.stripe.com",
+    "stripe.com",
+    "10.1.2.3",
+    "shop.example.co.uk",
+    "b.c",
+    "api.b.c:8443",
+]
 METHODS = ["GET", "POST", "10.1.2.3", "get", "ab:cd:ef:01:02:03"]
 STATUSES = [200, 204, 301, 404, 422, 500, 503]
 NAMES = ["payment", "api", "web-1", ""]
@@ -14,7 +22,23 @@ PATHS = ["/", "/v1/charges", "/v1/ÄÖ", "/a'b", "/x\ny"]
 BODIES = [b"", b"card_declined", "é".encode(), b"\xff\xfe", b"a\x00b", "\u20ac".encode()]
 
 _words = st.sampled_from(
-    [*HOSTS, *METHODS[:2], *NAMES, "egress", "stripe", "com", "O", "card", "é", "API", "POS", "jwt"]
+    [
+        *HOSTS,
+        *METHODS[:2],
+        *NAMES,
+        "egress",
+        "stripe",
+        "com",
+        "O",
+        "card",
+        "é",
+        "API",
+        "Api",
+        "API.STRIPE.COM",
+        "api:443",
+        "POS",
+        "jwt",
+    ]
 )
 _text_literals = st.one_of(
     _words.map(lambda word: f'"{word}"'),
@@ -40,7 +64,18 @@ _numbers = st.one_of(
     st.sampled_from(["0", "-1", "010", "404.0", "422.5", "5", "7", "18446744073709551615"]),
 )
 _odd = st.sampled_from(["true", "FALSE", "'ab:cd:ef:01:02:03'", '""', "'404'"])
-literals = st.one_of(_text_literals, _numbers, _odd)
+# what rows often have in a field, so that comparisons hold now and then
+LIKELY = {
+    "req.method": ['"GET"', '"POST"', "/^G/"],
+    "req.host": ['"api"', '"stripe.com"', "10.1.2.3"],
+    "res.status": ["404", "422", "500.0"],
+    "container.name": ["'payment'", '""'],
+    "duration_ms": ["404", "5"],
+    "findings.kind": ["'jwt'", "'card'"],
+}
+_likely = st.sampled_from([value for values in LIKELY.values() for value in values])
+# mapped, since Hypothesis would take alternatives of alternatives as so many equal ones
+literals = st.one_of(_likely, _text_literals.map(str), _numbers.map(str), _odd).map(str)
 
 PUSHED = ["req.method", "req.host", "res.status"]
 FIELDS = [
@@ -67,12 +102,30 @@ def values(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(fields, _words).map(lambda args: f"in_zone({args[0]}, '{args[1]}')"),
         simple.map(lambda arg: f"zone({arg})"),
     )
-    return st.one_of(fields, literals, fields, literals, calls)
+    return st.one_of(fields, literals, calls.map(str)).map(str)
 
 
 def _arrays(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    items = st.lists(st.one_of(literals, literals, fields), min_size=1, max_size=4)
+    items = st.lists(st.one_of(literals, fields), min_size=1, max_size=3)
     return items.map(lambda one: f"[{', '.join(one)}]")
+
+
+def _apt(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Comparisons that hold for many rows, also in lists and beside fields that are missing."""
+
+    def shapes(name: str) -> st.SearchStrategy[str]:
+        value = st.sampled_from(LIKELY[name])
+        listed = st.tuples(value, fields).flatmap(st.permutations).map(", ".join)
+        op = st.sampled_from(["==", "!=", "contains"])
+        return st.one_of(
+            st.tuples(op, value).map(lambda part: f"{name} {part[0]} {part[1]}"),
+            listed.map(lambda items: f"{name} in [{items}]"),
+            st.tuples(op, listed).map(lambda part: f"{name} {part[0]} [{part[1]}]"),
+            st.tuples(op, listed).map(lambda part: f"[{part[1]}] {part[0]} {name}"),
+        )
+
+    known = fields.filter(lambda name: name in LIKELY)
+    return known.flatmap(shapes)
 
 
 def predicates(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -87,6 +140,8 @@ def predicates(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
     numeric = st.one_of(fields, _numbers)
     return st.one_of(
+        _apt(fields).map(str),
+        _apt(fields).map(str),
         joined(fields, ops, literals),
         joined(either, ops, either),
         joined(numeric, orders, numeric),
@@ -119,15 +174,15 @@ def _maybe(choices: list[str]) -> st.SearchStrategy[str | None]:
 transactions = st.builds(
     Transaction,
     ts=st.just(0),
-    method=st.sampled_from(METHODS),
-    host=_maybe(HOSTS),
+    method=st.one_of(st.just("GET"), st.sampled_from(METHODS)),
+    host=st.one_of(_maybe(["api"]), _maybe(HOSTS)),
     path=_maybe(PATHS),
     query=_maybe(["", "a=1"]),
     scheme=_maybe(["", "https"]),
-    status=st.one_of(st.sampled_from(STATUSES), st.none()),
+    status=st.one_of(st.just(404), st.sampled_from(STATUSES), st.none()),
     direction=_maybe(["egress-external", "ingress"]),
     duration_ms=st.one_of(st.sampled_from([0, 5, 404]), st.none()),
-    container_name=_maybe(NAMES),
+    container_name=_maybe(["payment", *NAMES]),
     process_exe=_maybe(["/usr/bin/curl", "api", "/opt/", ""]),
     process_id=_maybe(["7", "007", "x", "", "9" * 30, "٣"]),
     req_headers=st.dictionaries(

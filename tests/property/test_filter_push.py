@@ -39,6 +39,35 @@ def test_nothing_accepted_is_lost(text: str, rows: list[Transaction], spelling: 
             assert delivered(on_the_wire(tx, spelling)), (pushed, tx)
 
 
+SPELLINGS = ["api", "API", "Api", "api:443", "API.STRIPE.COM", "10.1.2.3", "stripe.com", "5"]
+hosts = st.sampled_from(SPELLINGS).map(lambda host: f"'{host}'")
+over_hosts = st.one_of(
+    st.tuples(st.sampled_from(["==", "!=", "contains"]), hosts).map(" ".join),
+    st.sampled_from(
+        ["/^api$/", "/API/", "/(?i)API/", "/[^A-Z]{3}$/", "/ap.|x/", "/(?-i)api/", "/i$/"]
+    ).flatmap(lambda one: st.sampled_from(["matches", "==", "!="]).map(lambda op: f"{op} {one}")),
+    st.tuples(st.sampled_from(["in", "==", "!="]), hosts, hosts).map(
+        lambda part: f"{part[0]} [{part[1]}, {part[2]}, 5, 10.1.2.3]"
+    ),
+).map(lambda rest: f"req.host {rest}")
+calls_of_hosts = st.one_of(
+    st.tuples(st.sampled_from(["starts_with", "in_zone"]), hosts).map(
+        lambda part: f"{part[0]}(req.host, {part[1]})"
+    ),
+    hosts.map(lambda host: f"zone(req.host) == {host}"),
+)
+
+
+@given(st.one_of(over_hosts, calls_of_hosts), st.booleans(), transactions, st.integers(0, 4))
+def test_no_spelling_of_a_host_is_lost(
+    text: str, negated: bool, tx: Transaction, spelling: int
+) -> None:
+    expr = parse(f"not ({text})" if negated else text)
+    pushed = pushable(expr)
+    if pushed is not None and predicate(expr)(row_fields(tx)):
+        assert predicate(parse(pushed), "qtap")(on_the_wire(tx, spelling)), pushed
+
+
 @given(filters(PROBES))
 def test_what_is_pushed_is_plain(text: str) -> None:
     pushed = pushable(parse(text))

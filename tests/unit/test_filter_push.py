@@ -42,6 +42,7 @@ from filters import parse, pushable
         ("res.status == '404'", None),
         ("not (res.status == '404')", None),
         ("req.method in ['GET', 10.1.2.3, /P/]", "req.method == 'GET'"),
+        ("not (req.method in ['10.1.2.3'])", None),  # an address equals no text from the left
         # on the wire a host has its case and its port
         ("req.host == 'api.x.com'", "req.host matches /(?i)api\\.x\\.com/"),
         ("req.host in ['a.b', 'c.d']", "req.host matches /(?i)a\\.b|c\\.d/"),

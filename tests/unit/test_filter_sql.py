@@ -10,7 +10,7 @@ from filters import FilterError, parse, to_sql
 ROWS = """
 SELECT * FROM (VALUES
   ('GET', 'api.x.com', '/v1', 200::SMALLINT, 'shop', MAP {'X-Id': 'a'}),
-  ('POST', 'b.y.co.uk', '/it''s', 500, NULL, MAP {}),
+  ('POST', 'b.y.co.uk', '/it''s<3', 500, NULL, MAP {}),
   ('GET', NULL, NULL, NULL, 'api', NULL)
 ) AS t(method, host, path, status, container_name, req_headers)
 """
@@ -29,7 +29,7 @@ def picked(text: str, columns: dict[str, str] | None = None) -> list[str | None]
     ("text", "hosts"),
     [
         ("req.method == 'GET'", ["api.x.com", None]),
-        ('req.path == "/it\'s"', ["b.y.co.uk"]),
+        ('req.path == "/it\'s<3"', ["b.y.co.uk"]),
         ("res.status >= 400", ["b.y.co.uk", None]),
         ("outcome == 'no_response'", [None]),
         ("container.name != 'shop'", [None]),
@@ -41,6 +41,9 @@ def picked(text: str, columns: dict[str, str] | None = None) -> list[str | None]
         ("req.header.x-id == 'a'", ["api.x.com"]),
         ("req.host in ['b.y.co.uk', container.name]", []),
         ("res.status == '200'", []),
+        ("req.path contains 2f", ["api.x.com", "b.y.co.uk"]),  # as bytes: a slash
+        ("req.path contains c3", []),  # no text as such, and 3c 33 ("<3") does not hold it
+        ("req.path contains 69:74", ["b.y.co.uk"]),
         ("not (res.status == '200')", ["api.x.com", "b.y.co.uk", None]),
     ],
 )
