@@ -7,9 +7,14 @@ from typing import Any
 
 from bench.quality.incidents import Truth
 from queries.answer import Finding
-from queries.compare.names import rolled
+from queries.compare.names import rolled as _rolled
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
+
+
+def rolled(container: str) -> str:
+    """The service that a container is of; compose puts the project's name before it."""
+    return _rolled(container).removeprefix("shop_")
 
 
 def matches(finding: Finding, truth: Truth) -> bool:
@@ -33,7 +38,7 @@ def key_matches(key: dict[str, Any], truth: Truth) -> bool:
             if not _same(dim, value, truth.extra[dim]):
                 return False
         elif dim == "container":
-            if value != rolled(str(value)):
+            if value != _rolled(str(value)):
                 return False
         elif dim in ("process", "signature", "status"):
             continue
@@ -44,7 +49,7 @@ def key_matches(key: dict[str, Any], truth: Truth) -> bool:
 
 def _same(dim: str, found: Any, wanted: Any) -> bool:
     if dim == "container":
-        return bool(found == wanted or found == rolled(str(wanted)) == wanted)
+        return bool(found == wanted or rolled(str(found)) == wanted)
     return bool(found == wanted)
 
 
@@ -65,7 +70,7 @@ def scored(findings: Sequence[Finding], truth: Truth) -> dict[str, Any]:
     blamed = None
     if first is not None and truth.blame is not None:
         blame = first.blame
-        named = {blame.service, blame.why} if blame else set()
+        named = {rolled(blame.service or ""), blame.why} if blame else set()
         blamed = truth.blame in named
     return {
         "rank": min(ranks) if ranks else None,

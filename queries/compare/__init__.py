@@ -123,7 +123,11 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
             shares.find(frame, dims, part(frame), kind, metric, limit, within)
             for dims in _SHARE_LEVELS
         ]
-        found += [c for c in significant(tested, limit) if shares.matters(c, limit)]
+        found += [
+            c
+            for c in significant(tested, limit)
+            if shares.matters(c, limit) and not (lossy and c.direction == "down")
+        ]
     busy = [rates.find(frame, d, limit, within, factor, past) for d in _RATE_LEVELS]
     found += [
         c

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queries.answer import Effect, Evidence, Finding, Numbers, Symptom
-from queries.compare import merge, onset, rank, words
+from queries.compare import localise, merge, onset, rank, words
 from queries.compare.candidate import Candidate
 from queries.compare.frame import Frame, arrays, rows
 from queries.compare.latency import Durations, quantiles
@@ -79,6 +79,8 @@ def _finding(
     samples: dict[tuple[int, str], tuple[str, ...]],
 ) -> Finding:  # fmt: skip
     key = public_key(lead.key)
+    once = _one_end(scene.frame, lead.scope)
+    effect = _effect(scene, lead, once)
     since = _since(scene, lead, place, series)
     lead_words = Candidate(**{**lead.__dict__, "key": key})
     shown = series.get((place, 0)), series.get((place, 1))
@@ -91,17 +93,9 @@ def _finding(
         confidence=rank.confidence(lead),
         key=key,
         blame=lead.blame,
-        effect=Effect(
-            lead.metric,
-            lead.window,
-            lead.baseline,
-            lead.ratio,
-            lead.low,
-            lead.high,
-            round(lead.affected),
-        ),
-        window=_numbers(scene, lead.scope, True),
-        baseline=_numbers(scene, lead.scope, False),
+        effect=effect,
+        window=_numbers(scene, once, True),
+        baseline=_numbers(scene, once, False),
         since=since,
         evidence=Evidence(
             samples.get((place, "window"), ()),
@@ -113,6 +107,31 @@ def _finding(
         minutes_window=tuple(shown[0][0]) if shown[0] else (),
         minutes_baseline=tuple(shown[1][0]) if shown[1] else (),
     )
+
+
+def _one_end(frame: Frame, scope: Mask) -> Mask:
+    """The scope as one end of the wire saw it: a call between two containers is recorded twice."""
+    busy = frame.window.sum(1) + frame.baseline.sum(1)
+    incoming = float(busy[scope & frame.incoming].sum())
+    more = incoming > float(busy[scope & ~frame.incoming].sum())
+    seen: Mask = scope & (frame.incoming if more else ~frame.incoming)
+    return seen
+
+
+def _effect(scene: Scene, lead: Candidate, once: Mask) -> Effect:
+    """The candidate's effect, with requests and rates counted at one end."""
+    frame = scene.frame
+    now, before = lead.window, lead.baseline
+    if lead.metric in ("requests", "per_s"):
+        now = float(frame.window[once].sum())
+        before = float(frame.baseline[once].sum())
+        if lead.metric == "per_s":
+            now, before = now / scene.seconds_w, before / scene.seconds_b
+        else:
+            before *= frame.scale
+    held, _ = localise.evenness(frame, lead, np.ones(frame.size, dtype=bool))
+    lead.window, lead.baseline = now, before
+    return Effect(lead.metric, now, before, lead.ratio, lead.low, lead.high, round(held))
 
 
 def _identity(kind: str, key: dict[str, Any]) -> str:
@@ -168,12 +187,13 @@ def _pick(scene: Scene, leads: list[Candidate]) -> None:
     """Hand the findings' keys to DuckDB, for their minutes and their examples."""
     import pyarrow as pa
 
-    pick, key, part, quick = [], [], [], []
+    pick, key, part, quick, bytes_ = [], [], [], [], []
     for number, lead in enumerate(leads):
         keys = np.flatnonzero(lead.scope)
         pick.append(np.full(keys.size, number, dtype=np.int32))
         key.append(keys.astype(np.int32))
         part.append(lead.part[keys])
+        bytes_.append(np.full(keys.size, lead.kind == "size"))
         cut = np.nan
         if lead.kind == "latency" and lead.window and lead.baseline:
             cut = np.log((lead.window * lead.baseline) ** 0.5) / np.log(1.1)
@@ -183,6 +203,7 @@ def _pick(scene: Scene, leads: list[Candidate]) -> None:
             "pick": np.concatenate(pick),
             "key": np.concatenate(key),
             "part": np.concatenate(part),
+            "bytes": np.concatenate(bytes_),
             "quick": pa.array(np.concatenate(quick), from_pandas=True),
         }
     )
@@ -223,7 +244,7 @@ def _since(
 ) -> datetime | None:  # fmt: skip
     counted, requests = series[place, 0]
     shares = lead.metric.endswith(("_share", "_ms"))
-    if lead.direction == "new":
+    if lead.direction in ("new", "moved"):
         active = np.flatnonzero(counted)
         return _moment(scene.window.from_ts, int(active[0])) if active.size else None
     if scene.adjacent:
@@ -234,7 +255,10 @@ def _since(
         active = np.flatnonzero(counted)
         start = scene.baseline[-1].from_ts
         return _moment(start, int(active[-1]) + 1) if active.size and scene.adjacent else None
-    at = onset.change_point(counted, requests, shares)
+    if lead.kind == "size":
+        at = onset.step(counted, requests)
+    else:
+        at = onset.change_point(counted, requests, shares)
     first = scene.baseline[0].from_ts if scene.adjacent else scene.window.from_ts
     return None if at is None else _moment(first, at)
 

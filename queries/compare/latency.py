@@ -28,6 +28,8 @@ BUCKETS = LAST_BUCKET - FIRST_BUCKET + 1
 MIDDLES = 1.1 ** (np.arange(FIRST_BUCKET, LAST_BUCKET + 1) - 0.5)  # milliseconds
 # quantile, name, least requests a side, least requests a block
 QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
+# q (1 - q) / density**2 of the normal distribution at its quantile q
+_FACTOR = {0.5: 1.57, 0.95: 4.47, 0.99: 13.9}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,14 @@ class Durations:
     def counts(self) -> Floats:
         """[keys, blocks]: requests with a duration."""
         return self.above(-1.0)
+
+    def both(self, frame: Frame) -> Mask:
+        """Keys of places with durations on both sides: others cannot be slower or faster."""
+        counts = self.counts()
+        seen = (counts[:, : self.blocks_w].sum(1) > 0) & (counts[:, self.blocks_w :].sum(1) > 0)
+        unit = frame.level(("side", "host", "method", "route", "container"))
+        known: Mask = (unit.sum(seen.astype(np.float64)) > 0)[unit.group]
+        return known
 
     def above(self, q: float) -> Floats:
         """[keys, blocks]: requests slower than the quantile q of their own place's baseline."""
@@ -120,10 +130,17 @@ def quantiles(histogram: Floats, q: float) -> Floats:
     return np.where(total[..., 0] > 0, value, np.nan)
 
 
-def scan(w: Floats, b: Floats, drift: float, limits: Limits) -> Runs:
+def scan(
+    w: Floats,
+    b: Floats,
+    drift: float,
+    limits: Limits,
+    chance: tuple[Floats, Floats] | None = None,
+) -> Runs:
     """t-test of every run of window blocks against all baseline blocks, on logs; NaN is no value.
 
     drift: standard deviation between quiet hours that is allowed for on both sides.
+    chance: variance of each value that its own few requests explain, [groups, blocks] a side.
     """
     starts, ends, price = intervals(w.shape[1])
     n, total, squares = (run_sums(x, starts, ends) for x in _moments(w))
@@ -135,7 +152,14 @@ def scan(w: Floats, b: Floats, drift: float, limits: Limits) -> Runs:
         df = limits.prior_df + np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
         common = _common(spread_b[:, 0], nb[:, 0])
         variance = (limits.prior_df * common + spread + spread_b) / df
-        t = (mean - mean_b) / np.sqrt(variance * (1 / n + 1 / nb) + 2 * drift * drift)
+        error, error_b = variance / n, variance / nb
+        if chance is not None:
+            few, few_b = (
+                np.where(np.isfinite(x), c, 0) for x, c in zip((w, b), chance, strict=True)
+            )
+            error = np.maximum(error, run_sums(few, starts, ends) / (n * n))
+            error_b = np.maximum(error_b, few_b.sum(1)[:, None] / (nb * nb))
+        t = (mean - mean_b) / np.sqrt(error + error_b + 2 * drift * drift)
     t = np.nan_to_num(t, posinf=0, neginf=0)
     t[(n < 1) | (nb < 3)] = 0.0
     p, best = best_runs(np.abs(t), df, price)
@@ -161,6 +185,7 @@ def find(
 ) -> list[Tested]:
     level = frame.level(dims)
     totals = durations.counts()
+    within = within & durations.both(frame)
     w = level.sum(totals[:, : durations.blocks_w].sum(1) * within)
     b = level.sum(totals[:, durations.blocks_w :].sum(1) * within)
     able = np.flatnonzero((w >= QUANTILES[0][2]) & (b >= QUANTILES[0][2]))
@@ -178,7 +203,9 @@ def find(
         values = np.log(quantiles(histogram[rows], q))
         values[counts[rows] < each] = np.nan
         w_values, b_values = values[:, : durations.blocks_w], values[:, durations.blocks_w :]
-        runs = scan(w_values, b_values, limits.latency_drift, limits)
+        chance = _chance(histogram[rows], counts[rows], q)
+        halves = chance[:, : durations.blocks_w], chance[:, durations.blocks_w :]
+        runs = scan(w_values, b_values, limits.latency_drift, limits, halves)
 
         def build(
             i: int, rows: Ints = rows, runs: Runs = runs, measure: tuple[float, str] = (q, metric)
@@ -190,6 +217,14 @@ def find(
 
         found.append(tested(runs.p, limits.q, build))
     return found
+
+
+def _chance(histogram: Floats, counts: Floats, q: float) -> Floats:
+    """Variance of the log of each block's quantile if requests were independent log-normals."""
+    whole = histogram.sum(1)
+    spread = np.log(quantiles(whole, 0.84) / quantiles(whole, 0.16)) / 2
+    value: Floats = _FACTOR[q] * (spread * spread)[:, None] / np.maximum(counts, 1)
+    return value
 
 
 def _candidate(
@@ -250,7 +285,7 @@ def matters(c: Candidate, limits: Limits) -> bool:
     moved = float(c.excess.sum()) * (1 if c.direction == "up" else -1)
     usual = {"p50_ms": 0.5, "p95_ms": 0.05, "p99_ms": 0.01}[c.metric]
     share = moved / max(float(c.volume.sum()), 1.0)
-    floor = 0.15 * usual if c.direction == "up" else 0.3 * usual
+    floor = 0.2 * usual if c.metric == "p50_ms" else 0.5 * usual
     return (
         folds >= limits.latency_ratio
         and felt >= limits.latency_ms

@@ -28,6 +28,7 @@ class Limits:
     new_slots: int = 4  # active minutes before a new key is a fact
     new_count: float = 6
     dispersion_shares: float = 2.0  # retries and shared fate: what blocks show at least
+    share_drift: float = 0.2  # log spread of an error share between quiet hours
     dispersion_rates: float = 3.0
     prior_df: float = 6.0  # weight of the common dispersion against a key's own
 
@@ -40,10 +41,11 @@ def limits(histories: int) -> Limits:
         calibrated=False,
         min_errors=12,
         error_ratio=3.0,
+        share_drift=0.35,
         rate_ratio=3.0,
         rate_drift=0.25,
         latency_ratio=1.5,
-        latency_drift=0.1,
+        latency_drift=0.07,
         size_ratio=2.5,
         dispersion_shares=3.0,
     )

@@ -29,6 +29,11 @@ _PLAIN: dict[tuple[str, ...], int] = {
 }
 
 
+# no_response says more than errors of the same size; calls that multiply are the cause of the
+# failures among them if there are more than five times as many of them
+_WEIGHT = {"no_response": 1.05, "rate": 0.2}
+
+
 def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
     """(change held, how evenly): both of the side of the wire that tells most, resp. least."""
     unit = frame.level(UNIT)
@@ -54,8 +59,7 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
     if even < _EVEN[len(c.key) == 0]:
         held *= 0.1
-    said = 1.05 if c.kind == "no_response" else 1.0  # says more than "errors" of the same size
-    return held * even * plain * said
+    return held * even * plain * _WEIGHT.get(c.kind, 1.0)
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:

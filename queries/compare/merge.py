@@ -10,6 +10,7 @@ from queries.compare.frame import Frame
 from queries.compare.stats import Floats
 
 HOLDS = 0.9
+_STORM = 4.0  # times as busy: then it may be the cause of failures, not their company
 _KINDS = ("errors", "no_response")
 _LATER = {"signature": 4, "edge": 3, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
 
@@ -38,6 +39,8 @@ def _tier(c: Candidate) -> int:
         return 2
     if c.kind in _KINDS:
         return 3 if c.direction == "up" else 8
+    if c.kind == "rate" and (c.ratio or 0) >= _STORM:
+        return 3
     return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
 
 

@@ -61,5 +61,5 @@ def _common(a: set[object], b: set[object]) -> float:  # type: ignore[type-arg,u
 def _join(old: Candidate, new: Candidate) -> None:
     new.kind, new.direction = "moved", "moved"
     new.folded += [old, *old.folded]
-    new.scope, new.part = new.scope | old.scope, new.part | old.part
+    new.scope = new.scope | old.scope
     new.baseline = old.baseline

@@ -29,6 +29,20 @@ def change_point(counted: Floats, requests: Floats, shares: bool) -> int | None:
     return int(at[int(np.argmax(gain))])
 
 
+def step(total: Floats, requests: Floats) -> int | None:
+    """Index of the first minute of the new level of total / requests, by least squares of logs."""
+    seen = np.flatnonzero((requests > 0) & (total > 0))
+    if seen.size < 4:
+        return None
+    value = np.log(total[seen] / requests[seen])
+    weight = np.minimum(requests[seen], 20.0)
+    heap, count = np.cumsum(weight * value), np.cumsum(weight)
+    at = np.arange(1, seen.size)
+    left, right = heap[at - 1], heap[-1] - heap[at - 1]
+    gain = left**2 / count[at - 1] + right**2 / (count[-1] - count[at - 1])
+    return int(seen[at[int(np.argmax(gain))]])
+
+
 def _likelihood(counted: Floats, n: Floats, shares: bool) -> Floats:
     share = ratio(counted, n)
     value = xlogy(counted, share)

@@ -25,6 +25,8 @@ from queries.compare.stats import (
 from queries.compare.tally import Tally, tally
 from queries.compare.tested import Tested, tested
 
+_ASSUMED = 30.0  # degrees of freedom of a drift that is assumed, not measured
+
 
 def overall(frame: Frame, within: Mask) -> tuple[float, Floats]:
     """How many times busier the typical endpoint is than in the baseline: now, and in the past."""
@@ -101,7 +103,7 @@ def _drift(n: Tally, frame: Frame, past: Floats, limits: Limits) -> tuple[Floats
     groups = n.window.shape[0]
     least = limits.rate_drift**2
     if not limits.calibrated:
-        return np.full(groups, least), np.full(groups, limits.prior_df)
+        return np.full(groups, least), np.full(groups, _ASSUMED)
     logs = np.log((n.history + 0.5) / np.maximum(frame.seconds_h, 1)) - np.log(past)
     mean = n.history.mean(1)
     spread = logs.var(1, ddof=1)

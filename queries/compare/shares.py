@@ -51,6 +51,9 @@ def scan(n: Tally, e: Tally, limits: Limits) -> Runs:
     df = limits.prior_df + df_w + df_b[:, None]
     own = (limits.prior_df * limits.dispersion_shares + spread_w + spread_b[:, None]) / df
     dispersion = np.maximum(np.maximum(1.0, own), past[:, None])
+    # a share drifts between quiet hours, in proportion to itself: more requests do not help
+    usual = run_n * ((base_e + 0.5) / (base_n + 1))[:, None]
+    dispersion = dispersion + 2 * limits.share_drift**2 * usual
     t = _deviance(run_n, run_e, base_n, base_e, dispersion)
     if limits.calibrated:
         long_n, long_e = base_n + n.history.sum(1), base_e + e.history.sum(1)

@@ -1,11 +1,12 @@
 -- Minute by minute what each pick's keys did: `counted` of its part, `requests` of its scope.
--- compare_picks: (pick, key, part, quick). `quick` cuts durations: counted are then the slower.
+-- compare_picks: (pick, key, part, quick, bytes). `quick` cuts durations: counted are then the
+-- slower ones; `bytes` counts what was received instead of requests.
 select
     p.pick,
     c.span,
     c.nth,
     coalesce(sum(
-        case when p.quick is null then c.requests
+        case when p.bytes then c.bytes_received when p.quick is null then c.requests
         else list_sum(map_values(map_from_entries(
             list_filter(map_entries(c.durations), lambda e: e.key > p.quick)))) end
     ) filter (p.part), 0)::DOUBLE as counted,
