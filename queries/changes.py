@@ -10,7 +10,7 @@ from queries.answer import Changes, Note
 from queries.cells import load_cells
 from queries.compare import Options, Span, compare
 from queries.reader import Reader, open_reader
-from queries.rows import condition
+from queries.rows import condition, remarks
 from queries.windows import Baseline, Window
 from store import Store
 
@@ -44,7 +44,7 @@ def what_changed(
         expressions, notes, comparable = _filters(reader, window, baseline)
         before = [span for span in before if _covered(reader, span)]
         spans = [window, *baseline.spans, *before]
-        text, params = _condition(expressions, where)
+        text, params = _condition(reader, expressions, where)
         load_cells(reader, spans, text, params)
         return compare(
             reader.con,
@@ -54,7 +54,7 @@ def what_changed(
                 kind=baseline.kind,
                 limit=limit,
                 history=[_span(span) for span in before],
-                notes=[*reader.notes, *notes],
+                notes=[*reader.notes, *notes, *remarks(where)],
                 comparable=comparable,
             ),
         )
@@ -114,7 +114,7 @@ def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:
 
 
 def _condition(
-    expressions: Sequence[str], where: Expr | None
+    reader: Reader, expressions: Sequence[str], where: Expr | None
 ) -> tuple[str | None, Mapping[str, Any]]:
     """All the expressions as one condition over `transactions`, with its parameters."""
     texts = [*expressions, *([where.text] if where is not None else [])]
@@ -122,4 +122,4 @@ def _condition(
         return None, {}
     import filters
 
-    return condition(filters.parse(" AND ".join(f"({text})" for text in texts)))
+    return condition(filters.parse(" AND ".join(f"({text})" for text in texts)), reader.con)

@@ -112,7 +112,7 @@ class Reader:
             folder = self.store.sealed_hour("coverage", hour)
             for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
                 if self._readable(path):
-                    tables.append(_conform(pq.read_table(path, partitioning=None)))
+                    tables.append(_conform(_read(path)))
         self.con.register("coverage", pa.concat_tables(tables))
         self.con.execute(f"CREATE VIEW covered AS {sql_text('covered')}")
 
@@ -197,6 +197,12 @@ def _hour_in(part: str) -> dt.datetime | None:
         return hour_start(part.removeprefix("hour="))
     except ValueError:
         return None
+
+
+def _read(path: Path) -> pa.Table:
+    # Not read_table: that imports pyarrow's dataset and compute parts, which nobody here needs.
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def _conform(table: pa.Table) -> pa.Table:
