@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from queries.answer import Note
+from queries.paging import page_of
 from queries.rows import DEFAULT_LIMIT, VERSION, Place, asking, totals
 from queries.windows import Window
 
@@ -65,25 +66,33 @@ class Connections:
     window: ConnectionSide
     notes: tuple[Note, ...]
     connections: tuple[ConnectionRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
 
 def connections(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Connections:
     """The window's connections that match `where`; at most `limit` rows.
 
     FilterError: `where` asks for what only HTTP has.
     """
-    with asking(store, window, where, ("connections",)) as asked:
-        rows = asked.rows("connections", {"rows": limit + 1})
+    page = page_of(cursor, window, limit, "connections", where and where.text)
+    with asking(store, page.window, where, ("connections",)) as asked:
+        rows = asked.rows("connections", {"rows": page.rows})
+        counts = totals(rows)
         more = [] if asked.reader.files["connections"] else [Note("not_recorded", _NOT_RECORDED)]
-        found = asked.found(rows, limit, totals(rows), more)
+        found = asked.found(rows[page.offset :], limit, counts, more, page)
     side = found.window
     return Connections(
         window=ConnectionSide(side.from_ts, side.to_ts, side.covered_s, side.requests),
         notes=found.notes,
         connections=tuple(ConnectionRow(**row) for row in found.rows),
+        next_cursor=found.next_cursor,
         truncated=found.truncated,
     )

@@ -68,6 +68,7 @@ class Database:
     window: Side
     notes: tuple[Note, ...]
     statements: tuple[StatementRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
@@ -78,14 +79,17 @@ def database(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     sort: DatabaseSort = "calls",
+    cursor: str | None = None,
 ) -> Database:
     """The statements of the window's calls that match `where`; at most `limit` rows.
 
     FilterError: `where` asks for what only HTTP has.
     """
-    found = ask(store, window, where, limit, "database", table="database", order=_ORDER[sort])
+    found = ask(
+        store, window, where, limit, "database", "database", cursor=cursor, order=_ORDER[sort]
+    )
     rows = tuple(_row(row) for row in found.rows)
-    return Database(found.window, found.notes, rows, found.truncated)
+    return Database(found.window, found.notes, rows, found.next_cursor, found.truncated)
 
 
 def _row(row: dict[str, Any]) -> StatementRow:

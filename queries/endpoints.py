@@ -64,6 +64,7 @@ class Endpoints:
     window: Side
     notes: tuple[Note, ...]
     endpoints: tuple[EndpointRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
@@ -74,15 +75,15 @@ def endpoints(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     sort: Sort = "requests",
+    cursor: str | None = None,
 ) -> Endpoints:
     """The endpoints of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(
-        store, window, where, limit, "endpoints", order=_ORDER[sort], relation="transactions"
-    )
+    found = ask(store, window, where, limit, "endpoints", cursor=cursor, order=_ORDER[sort])
     return Endpoints(
         window=found.window,
         notes=found.notes,
         endpoints=tuple(endpoint_row(row, found.window.covered_s) for row in found.rows),
+        next_cursor=found.next_cursor,
         truncated=found.truncated,
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from queries.answer import Note, Side
 from queries.bodies import Body, body_of
 from queries.harmless import UNTRUSTED
+from queries.paging import page_of
 from queries.rows import DEFAULT_LIMIT, VERSION, Asking, Place, asking, share
 from queries.windows import Window
 
@@ -64,6 +65,7 @@ class Errors:
     untrusted: str
     notes: tuple[Note, ...]
     errors: tuple[ErrorRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
@@ -98,16 +100,25 @@ def errors(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     container: str | None = None,
+    cursor: str | None = None,
 ) -> Errors:
     """The kinds of failure among the window's transactions that match; at most `limit` rows."""
-    with asking(store, window, where, container=container) as asked:
+    page = page_of(cursor, window, limit, "errors", where and where.text, container)
+    with asking(store, page.window, where, container=container) as asked:
         asked.collapse()
-        rows = asked.rows("errors", {"rows": limit + 1}, side=_ANY)
+        rows = asked.rows("errors", {"rows": page.rows}, side=_ANY)
         whole = asked.rows("error_totals", side=_ANY)
         counts = (whole[0]["requests"], whole[0]["errors"]) if whole else (0, 0)
-        found = asked.found(rows, limit, counts)
+        found = asked.found(rows[page.offset :], limit, counts, page=page)
         kinds = _rows(asked, found.rows, counts[1], _room(len(found.rows)))
-    return Errors(found.window, UNTRUSTED, found.notes, tuple(kinds), found.truncated)
+    return Errors(
+        window=found.window,
+        untrusted=UNTRUSTED,
+        notes=found.notes,
+        errors=tuple(kinds),
+        next_cursor=found.next_cursor,
+        truncated=found.truncated,
+    )
 
 
 def errors_by_container(

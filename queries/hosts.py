@@ -54,19 +54,25 @@ class Hosts:
     window: Side
     notes: tuple[Note, ...]
     hosts: tuple[HostRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
 
 def hosts(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Hosts:
     """The hosts of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "hosts")
+    found = ask(store, window, where, limit, "hosts", cursor=cursor)
     return Hosts(
         window=found.window,
         notes=found.notes,
         hosts=tuple(_row(row) for row in found.rows),
+        next_cursor=found.next_cursor,
         truncated=found.truncated,
     )
 

@@ -53,6 +53,7 @@ class Processes:
     window: Side
     notes: tuple[Note, ...]
     processes: tuple[ProcessRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
@@ -87,26 +88,35 @@ class Containers:
     window: Side
     notes: tuple[Note, ...]
     containers: tuple[ContainerRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
 
 def processes(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Processes:
     """The programs behind the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "processes")
+    found = ask(store, window, where, limit, "processes", cursor=cursor)
     rows = tuple(ProcessRow(**_parts(row)) for row in found.rows)
-    return Processes(found.window, found.notes, rows, found.truncated)
+    return Processes(found.window, found.notes, rows, found.next_cursor, found.truncated)
 
 
 def containers(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Containers:
     """The containers behind the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "containers")
+    found = ask(store, window, where, limit, "containers", cursor=cursor)
     rows = tuple(ContainerRow(**_parts(row)) for row in found.rows)
-    return Containers(found.window, found.notes, rows, found.truncated)
+    return Containers(found.window, found.notes, rows, found.next_cursor, found.truncated)
 
 
 def _parts(row: dict[str, Any]) -> dict[str, Any]:

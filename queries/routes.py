@@ -58,17 +58,22 @@ class Routes:
     window: Side
     notes: tuple[Note, ...]
     routes: tuple[RouteRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
 
 def routes(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Routes:
     """The routes of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "route_table")
+    found = ask(store, window, where, limit, "route_table", cursor=cursor)
     rows = tuple(_row(row) for row in found.rows)
-    return Routes(found.window, found.notes, rows, found.truncated)
+    return Routes(found.window, found.notes, rows, found.next_cursor, found.truncated)
 
 
 def _row(row: dict[str, Any]) -> RouteRow:

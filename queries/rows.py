@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from queries import seen
 from queries.answer import Note, Side, to_document
+from queries.paging import Page, page_of
 from queries.reader import open_reader
 from queries.windows import Window
 from store.schema import RECORDED
@@ -77,6 +78,7 @@ class Found:
     notes: tuple[Note, ...]
     rows: list[Any]
     truncated: bool
+    next_cursor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,20 @@ class Asking:
         _collapse(self.reader, self.text, self.params)
 
     def found(
-        self, rows: list[Any], limit: int, totals: tuple[int, int], more: Sequence[Note] = ()
+        self,
+        rows: list[Any],
+        limit: int,
+        totals: tuple[int, int],
+        more: Sequence[Note] = (),
+        page: Page | None = None,
     ) -> Found:
         """At most `limit` of the rows, with what every answer carries; totals: all, failed."""
         recorders = seen.seen(self.reader, self.window)
         side = Side(self.window.from_ts, self.window.to_ts, seen.covered_s(recorders), *totals)
         notes = (*self.remarks, *seen.notes(self.reader, self.window, recorders), *more)
-        return Found(side, notes, rows[:limit], len(rows) > limit)
+        truncated = len(rows) > limit
+        cursor = page.after(truncated) if page is not None else None
+        return Found(side, notes, rows[:limit], truncated, cursor)
 
 
 @contextlib.contextmanager
@@ -160,19 +169,22 @@ def ask(
     limit: int,
     query: str,
     table: str = "transactions",
+    cursor: str | None = None,
     **places: str,
 ) -> Found:
     """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
 
     The query takes from_ts, to_ts and rows, has a place {where}, finds collapsed routes in
     `renamed`, and gives each row the totals all_requests and all_errors, taken out here.
+    cursor: of the page before; its window is asked about. UsageError for one of another question.
     """
-    with asking(store, window, where, (table,)) as asked:
+    page = page_of(cursor, window, limit, query, where and where.text, places)
+    with asking(store, page.window, where, (table,)) as asked:
         if table == "transactions":
             asked.collapse()
-        # One row more than is kept tells whether there are more.
-        rows = asked.rows(query, {"rows": limit + 1}, **places)
-        return asked.found(rows, limit, totals(rows))
+        rows = asked.rows(query, {"rows": page.rows}, **places)
+        counts = totals(rows)
+        return asked.found(rows[page.offset :], limit, counts, page=page)
 
 
 def totals(rows: list[dict[str, Any]]) -> tuple[int, int]:

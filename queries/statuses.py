@@ -46,19 +46,25 @@ class Statuses:
     window: Side
     notes: tuple[Note, ...]
     statuses: tuple[StatusRow, ...]
+    next_cursor: str | None
     truncated: bool
     version: int = field(default=VERSION)
 
 
 def statuses(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Statuses:
     """The statuses of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "statuses")
+    found = ask(store, window, where, limit, "statuses", cursor=cursor)
     return Statuses(
         window=found.window,
         notes=found.notes,
         statuses=tuple(_row(row, found.window.requests) for row in found.rows),
+        next_cursor=found.next_cursor,
         truncated=found.truncated,
     )
 
