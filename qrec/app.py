@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.commands import about, changes, house, moments, pins, questions, recording, serving, transactions
+from qrec.commands import (
+    about,
+    changes,
+    doctor,
+    house,
+    moments,
+    pins,
+    questions,
+    recording,
+    serving,
+    transactions,
+)
 from qrec.options import spread
 from qrec.output import emit
 
@@ -64,6 +75,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "pins": pins.pins,
     "unpin": pins.unpin,
     "prune": house.prune,
+    "doctor": doctor.doctor,
     "info": about.info,
     "mcp": serving.mcp,
     "replay": recording.replay,

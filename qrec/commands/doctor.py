@@ -1,0 +1,199 @@
+"""`qrec doctor`: what stands in the way of a recording, each with what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qrec.options import StoreFlags
+from qrec.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qrec.checks import Check
+    from recorder.probe import Greeting
+    from store import Store
+
+NOT_WELL = 3
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
+_DEFAULT_PROBE = "5s"
+_LONGEST_PROBE_S = 60.0
+
+
+def doctor(
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Where Qtap's DevTools listen."),
+    ] = None,
+    filter_: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="FILTER", help="Check this filter for `qrec record`."),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option("--push", metavar="HOW", help="What of it would be pushed: safe, all, none."),
+    ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Try which filters the live Qtap honours. Opens up to 8 subscriptions.",
+        ),
+    ] = False,
+    probe_for: Annotated[
+        str,
+        typer.Option("--probe-for", metavar="DURATION", help="How long at most; up to 60s."),
+    ] = _DEFAULT_PROBE,
+    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    *,
+    store: StoreFlags,
+) -> int:
+    """Check the source, the filter and the store. Changes nothing; exits 3 when something is wrong.
+
+    \b
+    Examples:
+      qrec doctor
+      qrec doctor --url http://10.0.0.7:10001 --probe
+      qrec doctor --filter 'res.status >= 400' --json
+    """
+    from qrec.output import emit, to_json
+
+    run = Run(store, extra={"url": url, "filter": filter_, "push": push})
+    seconds = _seconds(probe_for) if probe else None
+    checks = list(_checks(run, seconds))
+    worst = _worst(checks)
+    emit(to_json(_document(worst, checks)) if json else _text(run, worst, checks))
+    return NOT_WELL if worst == "problem" else 0
+
+
+def _seconds(text: str) -> float:
+    from queries.moments import parse_duration
+    from store.errors import UsageError
+
+    seconds = parse_duration(text).total_seconds()
+    if seconds > _LONGEST_PROBE_S:
+        raise UsageError(f"--probe-for {text} is too long", "A probe burdens Qtap: at most 60s.")
+    return seconds
+
+
+def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
+    """All findings. What a check needs and an earlier one did not find, it does without."""
+    from qrec.checks import guarded
+
+    settings = run.settings
+    yield from guarded("settings", lambda: _settings(run))
+    url, text, push = (settings.text(name) for name in ("url", "filter", "push"))
+    greeting: list[Greeting] = []
+    yield from guarded("source", lambda: _source(url, greeting))
+    known = greeting[0] if greeting else None
+    yield from guarded("filter", lambda: _filter(text, push, url, known))
+    if probe_s is not None and known is not None:
+        yield from guarded("probe", lambda: _probe(text, push, url, known, probe_s))
+    yield from _store(run)
+
+
+def _settings(run: Run) -> Iterator[Check]:
+    from qrec.checks import Check
+    from qrec.limits import keep, max_size
+
+    files = [str(path) for path, _ in run.settings.tables()]
+    keep(run.settings), max_size(run.settings)
+    unknown = run.settings.unknown_variables()
+    if unknown:
+        said = f"qrec knows nothing of {', '.join(unknown)}"
+        yield Check("settings", "warning", said, "A misspelt variable does nothing: `qrec info`.")
+    else:
+        yield Check("settings", "ok", f"read from {', '.join(files) or 'no file; the defaults'}")
+
+
+def _source(url: str, found: list[Greeting]) -> Iterator[Check]:
+    from qrec.checks.source import greeted, source
+
+    found.append(greeted(url))
+    yield from source(url, found[0])
+
+
+def _filter(text: str, push: str, url: str, greeting: Greeting | None) -> Iterator[Check]:
+    from qrec.checks.source import filter_check
+
+    yield from filter_check(text, push, url, greeting)
+
+
+def _probe(
+    text: str, push: str, url: str, greeting: Greeting, seconds: float
+) -> Iterator[Check]:  # fmt: skip
+    import filters
+    from qrec.checks import Check
+    from qrec.checks.honoured import probed
+
+    if not greeting.filters:
+        yield Check("probe", "ok", "nothing to probe: a Qtap before 0.14 knows no filters")
+        return
+    pushed = filters.pushable(filters.parse(text), push) if text else None  # type: ignore[arg-type]
+    yield from probed(url, pushed, seconds)
+
+
+def _store(run: Run) -> Iterator[Check]:
+    from qrec.checks import disk, guarded, holdings
+    from qrec.limits import keep, max_size
+
+    path = run.settings.path("store").absolute()
+    found: list[Store] = []
+    yield from guarded("store", lambda: disk.opened(path, found))
+    yield from guarded("writable", lambda: disk.writable(path))
+    store = found[0] if found else None
+    settings = run.settings
+    yield from guarded("space", lambda: disk.space(path, store, keep(settings), max_size(settings)))
+    if store is None:
+        return
+    yield from guarded("permissions", lambda: disk.permissions(store))
+    yield from guarded("recorders", lambda: holdings.recorders(store))
+    yield from guarded("leftovers", lambda: holdings.leftovers(store))
+    yield from guarded("files", lambda: holdings.files(store))
+    yield from guarded("redaction", lambda: holdings.redaction(store))
+
+
+def _worst(checks: list[Check]) -> str:
+    found = {check.status for check in checks}
+    return next(status for status in ("problem", "warning", "ok") if status in found)
+
+
+def _document(worst: str, checks: list[Check]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "verdict": worst,
+        "checks": [
+            {"check": c.name, "status": c.status, "text": c.text, "remedy": c.remedy or None,
+             "facts": dict(c.facts)}
+            for c in checks
+        ],
+    }  # fmt: skip
+
+
+def _text(run: Run, worst: str, checks: list[Check]) -> str:
+    from qrec.safe import visible
+    from qrec.words import plural
+
+    lines = []
+    for check in checks:
+        head = f"{check.status:<8} {check.name:<12}"
+        first, *more = _wrapped(check.text, run.width)
+        lines.append(f"{run.paint(head, _STYLES[check.status])} {visible(first)}")
+        lines += [f"{'':<21} {visible(line)}" for line in more]
+        if check.remedy:
+            lines.append(f"{'':<21} -> {visible(check.remedy)}")
+    count = {status: sum(c.status == status for c in checks) for status in _STYLES}
+    verdict = {"ok": "all is well", "warning": "it works, with warnings", "problem": "not well"}
+    counted = f"{plural(count['problem'], 'problem')}, {plural(count['warning'], 'warning')}"
+    return "\n".join([*lines, "", f"{verdict[worst]}: {counted}"]) + "\n"
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    """In lines that fit beside the heads; a filter's mistake, with its caret, keeps its own."""
+    import textwrap
+
+    if width is None or "\n" in text:
+        return text.split("\n")
+    return textwrap.wrap(text, max(width - 22, 30), break_on_hyphens=False) or [""]
