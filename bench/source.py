@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 BUFFER = 100  # events a client, as in Qtap
 _TICK_S = 0.001
 _ROUTES = 40
+_SESSIONS = 2_000  # who is logged in: cookies come again, as they do
 _HEAD = '{"transaction_time":"%s","request":{"request_id":"%s'  # multiples of three for base64
 
 
@@ -58,7 +59,7 @@ def _pool_event(rng: random.Random, n: int) -> tuple[bytes, bytes]:
         "Traceparent": f"00-{rng.randbytes(16).hex()}-{rng.randbytes(8).hex()}-01",
         "User-Agent": "bench/1.0 (load)",
         "Accept": "application/json",
-        "Cookie": f"session={rng.randbytes(12).hex()}",
+        "Cookie": f"session=user-{rng.randrange(_SESSIONS):012d}",
     }
     rest = {
         "method": rng.choice(("GET", "POST", "PUT")),
@@ -192,7 +193,7 @@ def serve(rates: list[tuple[float, float]], pool_size: int, port: int = 0) -> It
     streams = iter(rates)
     while True:
         client, _ = listener.accept()
-        request = client.recv(65536)
+        request = _request(client)
         if request.startswith(b"GET /stats"):
             _reply(client, json.dumps(vars(state["stats"])).encode())
         elif b"/devtools/api/events" in request.split(b"\r\n", 1)[0]:
@@ -231,6 +232,17 @@ def _stream(
     finally:
         stats.done = True
         client.close()
+
+
+def _request(client: socket.socket) -> bytes:
+    """All of a request: closing a socket with unread bytes would reset the connection."""
+    data = client.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        while name.lower() == b"content-length" and len(body) < int(value):
+            body += client.recv(65536)
+    return head
 
 
 def _reply(client: socket.socket, body: bytes) -> None:
