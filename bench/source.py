@@ -97,7 +97,7 @@ def _pool_event(rng: random.Random, n: int) -> tuple[bytes, bytes]:
 
 
 def _body(rng: random.Random, size: int) -> bytes:
-    items = []
+    items: list[str] = []
     while sum(map(len, items)) < size:
         word = rng.choice(("order", "invoice", "parcel", "refund"))
         items.append(json.dumps({"id": rng.randrange(10**8), "kind": word, "qty": rng.random()}))
