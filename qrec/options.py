@@ -124,6 +124,42 @@ class RowFlags:
 
 
 @dataclass(frozen=True)
+class FormatFlags:
+    """Written how, where the number of rows is not in question."""
+
+    format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="table, json (one document) or jsonl."),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False
+
+    def as_rows(self) -> RowFlags:
+        return RowFlags(format=self.format, json=self.json)
+
+
+@dataclass(frozen=True)
+class PageFlags:
+    """Which page of an answer."""
+
+    cursor: Annotated[
+        str | None,
+        typer.Option("--cursor", metavar="TEXT", help="The next_cursor of the page before."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ContainerFlags:
+    """Whose traffic."""
+
+    container: Annotated[
+        str | None,
+        typer.Option(
+            "--container", metavar="NAME", help="Only this container (or program, outside of one)."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
 class RecordFlags:
     """What goes into the store, and under whose name."""
 

@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qrec.options import RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.options import PageFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Column
+from qrec.phrases import endpoint_text, people, status_text, window_heading
 from qrec.run import Run, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import tzinfo
 
-    from queries.answer import Side
     from queries.coverage_report import RecorderRow
 
 
-def hosts(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: StoreFlags) -> None:
+def hosts(
+    *,
+    window: WindowFlags,
+    only: WhereFlags,
+    rows: RowFlags,
+    page: PageFlags,
+    store: StoreFlags,
+) -> None:
     """Which hosts were talked to: where they lie, how well and how fast they answered, and by whom.
 
     \b
@@ -33,7 +39,7 @@ def hosts(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: Store
     from queries.rows import document
 
     run = Run(store, rows)
-    answer = ask(run.store, run.window(window), parsed(only), run.limit)
+    answer = ask(run.store, run.window(window), parsed(only), run.limit, cursor=page.cursor)
     columns = [
         Column("host", give=1), Column("place"), Column("requests", right=True),
         Column("failed", right=True), Column("p50", right=True), Column("p95", right=True),
@@ -42,14 +48,21 @@ def hosts(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: Store
     cells = [
         [h.host or "-", h.place, number(h.requests), share(h.error_share), millis(h.p50_ms),
          millis(h.p95_ms), clock(h.last_seen, run.tz, day=False),
-         _people(h.callers or h.served_by, h.callers_total)]
+         people(h.callers or h.served_by, h.callers_total)]
         for h in answer.hosts
     ]  # fmt: skip
-    heading = _heading(answer.window, run.tz)
+    heading = window_heading(answer.window, run.tz)
     present(run, Answer(document(answer), "hosts", columns, cells, heading))
 
 
-def statuses(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: StoreFlags) -> None:
+def statuses(
+    *,
+    window: WindowFlags,
+    only: WhereFlags,
+    rows: RowFlags,
+    page: PageFlags,
+    store: StoreFlags,
+) -> None:
     """Which status codes were answered, how often, and where most of them come from.
 
     \b
@@ -64,19 +77,19 @@ def statuses(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: St
     from queries.statuses import statuses as ask
 
     run = Run(store, rows)
-    answer = ask(run.store, run.window(window), parsed(only), run.limit)
+    answer = ask(run.store, run.window(window), parsed(only), run.limit, cursor=page.cursor)
     columns = [
         Column("status"), Column("requests", right=True), Column("share", right=True),
         Column("endpoints", right=True), Column("last seen", optional=True),
         Column("most from", give=1),
     ]  # fmt: skip
     cells = [
-        [_status(s.status), number(s.requests), share(s.share), number(s.endpoints),
+        [status_text(s.status), number(s.requests), share(s.share), number(s.endpoints),
          clock(s.last_seen, run.tz, day=False),
-         _endpoint(s.top[0].method, s.top[0].host, s.top[0].route) if s.top else "-"]
+         endpoint_text(s.top[0].method, s.top[0].host, s.top[0].route) if s.top else "-"]
         for s in answer.statuses
     ]  # fmt: skip
-    heading = _heading(answer.window, run.tz)
+    heading = window_heading(answer.window, run.tz)
     present(run, Answer(document(answer), "statuses", columns, cells, heading))
 
 
@@ -88,6 +101,7 @@ def endpoints(
     window: WindowFlags,
     only: WhereFlags,
     rows: RowFlags,
+    page: PageFlags,
     store: StoreFlags,
 ) -> None:
     """Which endpoints (method, host, route) were used: how much, how well, how fast.
@@ -106,7 +120,7 @@ def endpoints(
 
     run = Run(store, rows)
     order = sort_order(sort)
-    answer = ask(run.store, run.window(window), parsed(only), run.limit, order)
+    answer = ask(run.store, run.window(window), parsed(only), run.limit, order, page.cursor)
     columns = [
         Column("method"), Column("host", give=1), Column("route", give=1),
         Column("requests", right=True), Column("failed", right=True), Column("p50", right=True),
@@ -117,7 +131,7 @@ def endpoints(
          millis(e.p50_ms), millis(e.p95_ms), millis(e.p99_ms)]
         for e in answer.endpoints
     ]  # fmt: skip
-    heading = _heading(answer.window, run.tz)
+    heading = window_heading(answer.window, run.tz)
     present(run, Answer(document(answer), "endpoints", columns, cells, heading))
 
 
@@ -166,31 +180,3 @@ def _stretches(recorder: RecorderRow, tz: tzinfo) -> list[list[str]]:
          span((s.to_ts - s.from_ts).total_seconds()), s.state, number(s.events), s.reason or ""]
         for s in recorder.stretches
     ]  # fmt: skip
-
-
-def _heading(side: Side, tz: tzinfo) -> str:
-    """`2026-11-22 13:00 to 14:00 CET: 48,112 requests, 1.1 % failed, covered in full`."""
-    from qrec.words import plural, share, span, stretch
-
-    whole = (side.to_ts - side.from_ts).total_seconds()
-    missing = whole - side.covered_s
-    seen = (
-        "covered in full" if missing <= 10 else f"covered {span(side.covered_s)} of {span(whole)}"
-    )
-    counts = plural(side.requests, "request")
-    if side.requests:
-        counts += f", {share(side.errors / side.requests)} failed"
-    return f"{stretch(side.from_ts, side.to_ts, tz)}: {counts}, {seen}"
-
-
-def _people(names: Sequence[str], total: int) -> str:
-    more = f" +{total - len(names)}" if total > len(names) else ""
-    return ", ".join(names) + more or "-"
-
-
-def _status(status: int | None) -> str:
-    return "none" if status is None else str(status)
-
-
-def _endpoint(method: str | None, host: str | None, route: str | None) -> str:
-    return " ".join(part for part in (method, host, route) if part) or "-"
