@@ -86,19 +86,21 @@ def _baseline(vs: Vs = None, vs_from: VsFrom = None, vs_to: VsTo = None) -> None
 def with_arguments(
     context: Context, question: Callable[..., CallToolResult]
 ) -> Callable[..., CallToolResult]:
-    """`question(store, window, …)`, or `(store, window, baseline, …)`, as a function of texts.
+    """`question(store, window, …)`, `(store, window, baseline, …)` or `(store, …)`, of texts.
 
     Its keyword-only parameters are passed on as they are. Raises what windows and stores raise.
     """
     own = inspect.signature(question, eval_str=True).parameters
     compares = "baseline" in own
-    templates = (_window, _baseline) if compares else (_window,)
+    templates = (_window, _baseline) if compares else (_window,) if "window" in own else ()
     asked = [p for t in templates for p in inspect.signature(t, eval_str=True).parameters.values()]
     rest = [p for p in own.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
 
     def tool(**given: Any) -> CallToolResult:
         texts = {p.name: given.pop(p.name, None) for p in asked}
         store = context.open()
+        if not templates:
+            return question(store, **given)
         words = context.asked(store, from_=texts.pop("from_time"), to=texts.pop("to_time"), **texts)
         if compares:
             both = resolve_windows(words, context.now(), context.tz)

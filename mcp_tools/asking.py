@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, TextContent
 
+from queries.harmless import visible_json
 from queries.rows import document
 from queries.windows import Asked
 from store import Store
@@ -50,7 +51,11 @@ def parsed(where: str | None) -> Expr | None:
 
 
 def result(answer: Any) -> CallToolResult:
-    """The document as structured content, and as text for clients that only read text."""
+    """The document as structured content, and as text for clients that only read text.
+
+    In the text, characters that nobody sees but a language model reads are written as escapes.
+    """
     content = document(answer)
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = visible_json(text)
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)

@@ -11,6 +11,12 @@ from pydantic import Field
 
 from mcp_tools.arguments import Limit, Where
 from mcp_tools.asking import parsed, result
+from mcp_tools.tools_transactions import (
+    get_payloads,
+    get_traffic,
+    get_transaction,
+    search_traffic,
+)
 from queries.rows import DEFAULT_LIMIT
 from queries.windows import Baseline, Window
 from store import Store
@@ -130,4 +136,8 @@ TOOLS = {
     "get_statuses": ToolSpec("Status codes", get_statuses, "queries.statuses:Statuses"),
     "get_endpoints": ToolSpec("Endpoints", get_endpoints, "queries.endpoints:Endpoints"),
     "get_coverage": ToolSpec("Coverage", get_coverage, "queries.coverage_report:Coverage"),
+    "search_traffic": ToolSpec("Search", search_traffic, "queries.search:Search"),
+    "get_traffic": ToolSpec("Newest transactions", get_traffic, "queries.search:Search"),
+    "get_transaction": ToolSpec("One transaction", get_transaction, "queries.show:Shown"),
+    "get_payloads": ToolSpec("Bodies of transactions", get_payloads, "queries.show:Payloads"),
 }

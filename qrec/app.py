@@ -68,6 +68,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "endpoints": questions.endpoints,
     "statuses": questions.statuses,
     "coverage": questions.coverage,
+    "search": searching.search,
     "show": transactions.show,
     "mark": moments.mark,
     "marks": moments.marks,

@@ -48,6 +48,22 @@ def emit(text: str) -> None:
     _write(sys.stdout, text)
 
 
+def emit_bytes(data: bytes) -> None:
+    """Write bytes to stdout as they are: only where stdout is no terminal."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise QrecError(
+            f"cannot write the answer: {error.strerror}", "Check where the output goes."
+        ) from None
+
+
 def say(text: str) -> None:
     """Write a line of narration to stderr, now."""
     _write(sys.stderr, text + "\n")

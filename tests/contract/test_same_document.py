@@ -19,6 +19,7 @@ from mcp_tools.server import build as build_server
 from qrec.__main__ import main
 from store.marks import add_mark
 from tests.contract.stored import NOW, build, minute, row, stretch
+from tests.contract.test_transactions import COMMANDS as OF_TRANSACTIONS
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -162,5 +163,6 @@ def test_tools_say_what_they_are(store: Path) -> None:
 def test_every_question_is_on_both_sides(store: Path) -> None:
     from qrec.app import COMMANDS as known
 
-    assert {tool.name for tool in asyncio.run(_tools(store))} == set(COMMANDS)
-    assert set(COMMANDS.values()) <= set(known)
+    every = COMMANDS | OF_TRANSACTIONS
+    assert {tool.name for tool in asyncio.run(_tools(store))} == set(every)
+    assert {command.split()[0] for command in every.values()} <= set(known)

@@ -1,0 +1,151 @@
+"""The transactions of a window that match a filter, newest first, one line each.
+
+A page takes two steps: one pass over the columns of the filter finds which rows are the newest,
+a second reads the lines of those few. Bodies are not read unless the filter asks about them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from queries.answer import Note, Side
+from queries.harmless import visible
+from queries.rows import DEFAULT_LIMIT, VERSION, asking
+from queries.show import transaction_id, url_of
+from queries.windows import Window
+from store.errors import UsageError
+from store.hours import from_us, to_us
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from queries.rows import Asking
+    from store import Store
+
+
+@dataclass(frozen=True)
+class Line:
+    """A transaction on one line. `ts` is its end; status null: no response; findings: how many
+    secrets were taken out of it."""
+
+    id: str
+    ts: datetime
+    duration_ms: int | None
+    status: int | None
+    grpc_status: str | None
+    direction: str | None
+    method: str | None
+    url: str
+    host: str | None
+    route: str | None
+    container_name: str | None
+    process_exe: str | None
+    error_signature: str | None
+    req_body_bytes: int | None
+    res_body_bytes: int | None
+    findings: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """The newest matches. `window` counts all of them; next_cursor asks for the page after."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    transactions: tuple[Line, ...]
+    next_cursor: str | None
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def search(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Search:
+    """The newest `limit` transactions of the window that match `where`.
+
+    With the cursor of a page, the one after it: of the window that that page was of, so that what
+    was recorded meanwhile moves nothing. UsageError for a cursor of another filter.
+    """
+    text = where.text if where is not None else ""
+    after = None
+    if cursor:
+        window, after = _read_cursor(cursor, text)
+    with asking(store, window, where) as asked:
+        picked, totals = _newest(asked, limit + 1, after)
+        found = asked.found(_lines(asked, picked[:limit]), limit, totals)
+        more = len(picked) > limit
+        return Search(
+            window=found.window,
+            notes=found.notes,
+            transactions=tuple(_line(row) for row in found.rows),
+            next_cursor=_cursor(window, picked[limit - 1], text) if more else None,
+            truncated=more,
+        )
+
+
+Picked = dict[str, Any]  # ts, recorder, seq
+
+
+def _newest(
+    asked: Asking, rows: int, after: tuple[int, str, int] | None
+) -> tuple[list[Picked], tuple[int, int]]:
+    before = "true"
+    params: dict[str, Any] = {"rows": rows}
+    if after is not None:
+        before = "(ts, recorder, seq) < ($at_ts, $at_recorder, $at_seq)"
+        params |= {"at_ts": from_us(after[0]), "at_recorder": after[1], "at_seq": after[2]}
+    [row] = asked.rows("search", params, before=before)
+    return row["newest"] or [], (row["all_requests"], row["all_errors"])
+
+
+def _lines(asked: Asking, picked: list[Picked]) -> list[dict[str, Any]]:
+    if not picked:
+        return []
+    import pyarrow as pa
+
+    names = ("recorder", "seq")
+    table = pa.table({name: [one[name] for one in picked] for name in names})
+    asked.reader.con.register("picked", table)
+    times = [one["ts"] for one in picked]
+    return asked.rows("search_lines", {"from_ts": min(times), "to_ts": max(times)})
+
+
+def _line(row: dict[str, Any]) -> Line:
+    return Line(
+        id=transaction_id(row),
+        url=url_of(row),
+        **{name: row[name] for name in Line.__dataclass_fields__ if name in row},
+    )
+
+
+def _cursor(window: Window, last: Picked, where: str) -> str:
+    """Opaque to its reader: the window, the last line, and a check of the filter."""
+    place = [to_us(window.from_ts), to_us(window.to_ts), to_us(last["ts"]), last["recorder"],
+             last["seq"], zlib.crc32(where.encode())]  # fmt: skip
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode()
+
+
+def _read_cursor(cursor: str, where: str) -> tuple[Window, tuple[int, str, int]]:
+    try:
+        start, end, ts, recorder, seq, check = json.loads(base64.urlsafe_b64decode(cursor))
+        window = Window(from_us(int(start)), from_us(int(end)))
+        after = (int(ts), str(recorder), int(seq))
+        from_us(after[0])
+    except (ValueError, TypeError, OverflowError, UsageError):
+        raise UsageError(
+            f"{visible(cursor[:40])!r} is no cursor", "Take next_cursor of the page before as it is"
+        ) from None
+    if check != zlib.crc32(where.encode()):
+        raise UsageError(
+            "the cursor belongs to another filter",
+            "Repeat the filter of the page before, or leave the cursor out.",
+        )
+    return window, after
