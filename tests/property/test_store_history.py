@@ -14,7 +14,7 @@ from recorder.seal import Housekeeper
 from recorder.segment_files import live_segments, merge
 from store.cover import maximal_cover
 from store.hours import HOUR_US, hour_key
-from tests.kit import NOON, S, Desk, connected, transaction, visible_ids
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
 HOURS = st.integers(0, 2)
 

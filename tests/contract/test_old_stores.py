@@ -1,0 +1,40 @@
+"""A store of any format version that ever was can be read, with every part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from queries.reader import open_reader
+from queries.windows import Window
+from store import Store
+from store.hours import HOUR_US, from_us
+from store.marks import read_marks
+from store.pins import read_pins
+from store.version import FORMAT_VERSION
+from tests.contract.old_store import ROWS
+from tests.kit import NOON
+
+STORES = sorted((Path(__file__).parents[2] / "fixtures" / "stores").iterdir())
+
+
+@pytest.mark.parametrize("path", STORES, ids=lambda path: f"format {path.name}")
+def test_an_old_store_is_read_whole(path: Path) -> None:
+    store = Store.open(path)
+    span = Window(from_us(NOON), from_us(NOON + 2 * HOUR_US))
+    with open_reader(store, [span]) as reader:
+        counts = reader.query(
+            "SELECT count(*) AS rows, count(*) FILTER (WHERE status = 500) AS failed,"
+            " (SELECT sum(seconds) FROM covered) AS covered FROM transactions"
+        ).to_pylist()[0]
+        assert reader.notes == []
+    assert counts["rows"] == ROWS + 1
+    assert counts["failed"] == 3
+    assert counts["covered"] > 3600
+    assert [mark.name for mark in read_marks(store)] == ["deploy 1"]
+    assert [pin.name for pin in read_pins(store)] == ["kept"]
+
+
+def test_every_format_has_its_store() -> None:
+    assert [int(path.name) for path in STORES] == list(range(1, FORMAT_VERSION + 1))
