@@ -16,6 +16,7 @@ from qrec.commands import (
     pins,
     questions,
     recording,
+    searching,
     serving,
     transactions,
 )

@@ -160,20 +160,6 @@ class ContainerFlags:
 
 
 @dataclass(frozen=True)
-class FormatFlags:
-    """Written how, where the number of rows is not in question."""
-
-    format: Annotated[
-        str | None,
-        typer.Option("--format", metavar="FORMAT", help="table, json (one document) or jsonl."),
-    ] = None
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False
-
-    def as_rows(self) -> RowFlags:
-        return RowFlags(format=self.format, json=self.json)
-
-
-@dataclass(frozen=True)
 class RecordFlags:
     """What goes into the store, and under whose name."""
 
