@@ -27,6 +27,7 @@ class Answer:
 
     records: the rows for jsonl and csv where they are not the document's own.
     text: what to show instead of a table, for an answer that is more than one.
+    shown: what truncation counts, where it is not the rows.
     """
 
     document: dict[str, Any]
@@ -37,6 +38,7 @@ class Answer:
     empty: str = "nothing was recorded that matches"
     records: Sequence[Mapping[str, Any]] | None = None
     text: str | None = None
+    shown: int | None = None
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -64,7 +66,7 @@ def present(run: Run, answer: Answer) -> None:
             emit(to_table(answer.columns, answer.cells, run.width, run.paint))
     if not answer.rows and answer.empty:
         say(f"qrec: {answer.empty}")
-    narrate(run, answer.document, len(answer.rows))
+    narrate(run, answer.document, len(answer.rows) if answer.shown is None else answer.shown)
 
 
 def narrate(run: Run, document: dict[str, Any], shown: int) -> None:

@@ -56,6 +56,7 @@ class FailureCount:
     host: str | None
     route: str | None
     status: int | None
+    grpc_status: str | None
     signature: str | None
     errors: int
     last_seen: datetime
@@ -63,8 +64,9 @@ class FailureCount:
 
 @dataclass(frozen=True)
 class EndpointTime:
-    """An endpoint with its 95th percentile in ms."""
+    """An endpoint in one place (see HostRow) with its 95th percentile in ms."""
 
+    place: Place
     method: str | None
     host: str | None
     route: str | None

@@ -1,0 +1,170 @@
+"""`qrec timeline`: requests and failures over time, drawn on a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qrec.options import RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.output import Column
+from qrec.phrases import window_heading
+from qrec.run import Run, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from queries.timeline import Timeline
+
+_LEAST = 16  # columns of a chart
+
+
+def timeline(
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="A line for each: host, status, container, route, method, endpoint, process, "
+            "place, signature.",
+        ),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            "--every", metavar="LENGTH", help="minute, hour, 5m, … Default: what fits the window."
+        ),
+    ] = None,
+    *,
+    window: WindowFlags,
+    only: WhereFlags,
+    rows: RowFlags,
+    store: StoreFlags,
+) -> None:
+    """How the window went: requests and failures over time, drawn, for all or for each host, …
+
+    \b
+    Examples:
+      qrec timeline
+      qrec timeline --by status --last 6h
+      qrec timeline --by container --where 'res.status >= 500' --every minute
+      qrec timeline --by host --format csv > hosts.csv
+    """
+    from qrec.render import Answer, present
+    from queries.rows import document
+    from queries.timeline import dimension
+    from queries.timeline import timeline as ask
+
+    run = Run(store, rows)
+    named = dimension(by)
+    answer = ask(run.store, run.window(window), parsed(only), run.limit, named, every)
+    found = document(answer)
+    columns = [Column(by or "time"), Column("requests", right=True), Column("failed", right=True)]
+    cells = [[s.value or "-", f"{s.requests:,}", f"{s.errors:,}"] for s in answer.series]
+    if named is None:
+        columns += [Column("p95", right=True)]
+        cells = list(_buckets(run, answer))
+    records = list(_records(found))
+    empty = "" if answer.window.requests else "nothing was recorded that matches"
+    text = _drawn(run, answer)
+    shown = Answer(
+        found, "series", columns, cells, empty=empty, records=records, text=text, shown=len(cells)
+    )
+    present(run, shown)
+
+
+def _buckets(run: Run, answer: Timeline) -> Iterator[list[str]]:
+    from qrec.words import clock, millis, number
+
+    total = answer.total
+    for at, start in enumerate(answer.starts):
+        yield [clock(start, run.tz), number(total.counts[at]), number(total.failed[at]),
+               millis(total.p95_ms[at])]  # fmt: skip
+
+
+def _records(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One row a bucket, and with --by one a bucket and value: what a spreadsheet can draw."""
+    series = found["series"] if found["by"] else [{"value": None, **found["total"]}]
+    for one in series:
+        for at, start in enumerate(found["starts"]):
+            row = {"from": start, "covered_s": found["covered_s"][at], "value": one["value"]}
+            yield row | {"requests": one["counts"][at], "errors": one["failed"][at]}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the drawing, as high as its own peak."""
+
+    name: str
+    values: Sequence[float | None]
+    total: str = ""
+    timed: bool = False
+
+    @property
+    def peak(self) -> float:
+        return max((value for value in self.values if value is not None), default=0)
+
+    @property
+    def high(self) -> str:
+        from qrec.words import millis
+
+        return millis(self.peak) if self.timed else f"{self.peak:,.0f}"
+
+
+def _drawn(run: Run, answer: Timeline) -> str:
+    """All of the window in two or three lines, then a line for each value."""
+    from qrec.charts import chart, legend, squeezed, unicode_output
+    from qrec.safe import cut, width
+
+    blocks, lines = unicode_output(), _lines(answer)
+    names = min(max(width(line.name) for line in lines), 28)
+    totals = max(5, *(len(line.total) for line in lines))
+    highs = max(4, *(len(line.high) for line in lines))
+    before = names + totals + highs + 6
+    room = max((run.width or 10_000) - before, _LEAST)
+    drawn = [chart(squeezed(line.values, room), line.peak, blocks) for line in lines]
+    shown = [window_heading(answer.window, run.tz)]
+    axis = _axis(run, answer, len(drawn[0]))
+    shown.append(f"{'':{names}}  {'total':>{totals}}  {'peak':>{highs}}  {axis}")
+    for line, picture in zip(lines, drawn, strict=True):
+        name = cut(line.name, names)
+        left = f"{name}{' ' * (names - width(name))}  {line.total:>{totals}}  {line.high:>{highs}}"
+        shown.append(f"{left}  {picture}".rstrip())
+    shown.append(_scale(answer, -(-len(answer.starts) // max(len(drawn[0]), 1))))
+    return "\n".join(shown + ([legend(blocks)] if not all(answer.covered_s) else []))
+
+
+def _lines(answer: Timeline) -> list[_Line]:
+    from qrec.safe import visible
+
+    total = answer.total
+    lines = [
+        _Line("requests", total.counts, f"{answer.window.requests:,}"),
+        _Line("failed", total.failed, f"{answer.window.errors:,}"),
+    ]
+    if answer.by is None:
+        return [*lines, _Line("p95", total.p95_ms, timed=True)]
+    own = [_Line(visible(s.value or "(none)"), s.counts, f"{s.requests:,}") for s in answer.series]
+    return lines + own
+
+
+def _axis(run: Run, answer: Timeline, width: int) -> str:
+    """When the drawing begins and, where there is room, when it ends."""
+    step = timedelta(seconds=answer.every_s)
+    form = "%H:%M" if answer.every_s % 60 == 0 else "%H:%M:%S"
+    first, last = answer.starts[0].astimezone(run.tz), answer.starts[-1].astimezone(run.tz) + step
+    if last - first > timedelta(days=1):
+        form = "%m-%d " + form
+    left, right = first.strftime(form), last.strftime(form)
+    return left + right.rjust(width - len(left)) if width > len(left + right) + 1 else left
+
+
+def _scale(answer: Timeline, group: int) -> str:
+    from qrec.words import span
+
+    each = span(answer.every_s)
+    if group == 1:
+        return f"a character is {each}; each line is as high as its own peak"
+    return f"a character is {span(answer.every_s * group)}, as high as the peak {each} in it"
