@@ -12,6 +12,7 @@ from pydantic import Field
 from mcp_tools.arguments import Limit, Where
 from mcp_tools.asking import parsed, result
 from mcp_tools.tools_transactions import (
+    check_sensitive_data,
     get_payloads,
     get_traffic,
     get_transaction,
@@ -138,6 +139,9 @@ TOOLS = {
     "get_coverage": ToolSpec("Coverage", get_coverage, "queries.coverage_report:Coverage"),
     "search_traffic": ToolSpec("Search", search_traffic, "queries.search:Search"),
     "get_traffic": ToolSpec("Newest transactions", get_traffic, "queries.search:Search"),
+    "check_sensitive_data": ToolSpec(
+        "Sensitive data", check_sensitive_data, "queries.sensitive:Sensitive"
+    ),
     "get_transaction": ToolSpec("One transaction", get_transaction, "queries.show:Shown"),
     "get_payloads": ToolSpec("Bodies of transactions", get_payloads, "queries.show:Payloads"),
 }

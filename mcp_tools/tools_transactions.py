@@ -102,3 +102,22 @@ def get_payloads(
     from queries.show import payloads
 
     return result(payloads(store, ids, max_chars, offset))
+
+
+def check_sensitive_data(
+    store: Store, window: Window, *, where: Where = None, limit: Limit = DEFAULT_LIMIT
+) -> CallToolResult:
+    """Which credentials and personal data were in the traffic of a window; never their values.
+
+    Redaction took them out before anything was stored; what stays is the kind, the place
+    (request.header.authorization, response.body.user.email), host, source and a fingerprint:
+    the same fingerprint is the same secret. `findings` are sorted by concern: "leak" (in an
+    address, a response, or over plain HTTP to the outside), "review" (personal data, or a
+    credential in a body), "expected" (in a header made for it). `secrets` are those that turn up
+    in several places. `kinds` says what to do. An empty list means that no rule matched, not that
+    there is nothing. Next: search_traffic with where='findings.kind contains "…"', or
+    get_transaction on a `sample`.
+    """
+    from queries.sensitive import sensitive
+
+    return result(sensitive(store, window, parsed(where), limit))

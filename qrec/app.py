@@ -17,6 +17,7 @@ from qrec.commands import (
     questions,
     recording,
     searching,
+    secrets,
     serving,
     transactions,
 )
@@ -71,6 +72,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "coverage": questions.coverage,
     "search": searching.search,
     "show": transactions.show,
+    "sensitive": secrets.sensitive,
     "mark": moments.mark,
     "marks": moments.marks,
     "pin": pins.pin,

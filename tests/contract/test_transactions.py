@@ -21,6 +21,7 @@ COMMANDS = {
     "get_traffic": "search",
     "get_transaction": "show",
     "get_payloads": "show --bodies",
+    "check_sensitive_data": "sensitive",
 }
 ASKED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("search_traffic", {}, []),
@@ -31,6 +32,9 @@ ASKED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("get_traffic", {"limit": 3}, ["--limit", "3"]),
     ("get_transaction", {"id": "web:3"}, ["web:3"]),
     ("get_transaction", {"id": "web:s1:3", "max_chars": 10}, ["web:s1:3", "--chars", "10"]),
+    ("check_sensitive_data", {}, []),
+    ("check_sensitive_data", {"last": "30m", "limit": 1, "where": "res.status == 500"},
+     ["--last", "30m", "--limit", "1", "--where", "res.status == 500"]),
     ("get_payloads", {"ids": ["web:3", "web:4"]}, ["web:3", "web:4"]),
     ("get_payloads", {"ids": ["web:3"], "max_chars": 9, "offset": 5},
      ["web:3", "--chars", "9", "--offset", "5"]),
