@@ -160,6 +160,19 @@ def test_a_wrong_name_is_answered_with_the_right_one(
             "res.status == '404'",
             "res.status == '404' never holds: res.status is a number, '404' is text",
         ),
+        (
+            "req.host in 10.0.0.0/8",
+            "10.0.0.0/8 is compared as text, not as a network: write matches /^10\\./",
+        ),
+        (
+            "req.host in ['10.1.2.3', 'a.com']",
+            "'10.1.2.3' equals no text inside in […]: write == […] instead",
+        ),
+        (
+            "req.host in ['10.1.2.3']",
+            "req.host in ['10.1.2.3'] never holds: "
+            "inside in […] an address equals no text; write == […] instead",
+        ),
         ("req.method != 5", "req.method != 5 never holds: req.method is text, 5 is a number"),
         (
             "req.host in ['API.x.com']",
