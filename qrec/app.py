@@ -18,6 +18,7 @@ from qrec.commands import (
     recording,
     searching,
     secrets,
+    service,
     serving,
     transactions,
 )
@@ -88,3 +89,4 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(spread(command))
+app.add_typer(service.app, name="service")

@@ -1,0 +1,275 @@
+"""`qrec service`: the file is exactly what was asked for, and nothing happens by surprise."""
+
+from __future__ import annotations
+
+import json
+import os
+import plistlib
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qrec.__main__ import main
+from qrec.units import launchd_plist, systemd_unit, systemd_word
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Call qrec on a Linux without systemctl, with a home of its own; (code, stdout, stderr)."""
+    for name in [name for name in os.environ if name.startswith("QREC_")]:
+        monkeypatch.delenv(name)
+    for name, folder in (("HOME", ""), ("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", "data")):
+        (tmp_path / "home" / folder).mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv(name, str(tmp_path / "home" / folder).rstrip("/"))
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("sys.argv", ["qrec"])
+    monkeypatch.chdir(tmp_path)
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        code = main(["service", *argv])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    return tmp_path / "home/.config/systemd/user/qrec.service"
+
+
+def tool(tmp_path: Path, name: str, script: str = "") -> Callable[[], list[str]]:
+    """A stand-in for systemctl or launchctl; returns what it was called with."""
+    log = tmp_path / "calls"
+    path = tmp_path / "bin" / name
+    path.write_text(f'#!/bin/sh\necho "$*" >> {log}\n{script}\n')
+    path.chmod(0o755)
+    return lambda: log.read_text().splitlines() if log.exists() else []
+
+
+def command_of(text: str) -> list[str]:
+    [line] = [line for line in text.splitlines() if line.startswith("ExecStart=")]
+    return shlex.split(line.removeprefix("ExecStart=").replace("%%", "%").replace("$$", "$"))
+
+
+def test_the_file_has_the_options_as_given(run: Run, unit: Path, tmp_path: Path) -> None:
+    asked = ["--filter", 'req.host == "a b$c%d"', "--keep", "14d", "--metrics", "9464"]
+    code, out, err = run("install", *asked, "--store", "recordings", "--dry-run")
+    assert code == 0
+    assert command_of(out) == [
+        sys.executable, "-m", "qrec", "record", *asked, "--wait",
+        "--store", str(tmp_path / "recordings"),
+    ]  # fmt: skip
+    assert f"would be written to {unit}" in err
+    assert not unit.exists()
+
+
+def test_a_script_is_started_as_itself(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "home" / "qrec"
+    script.write_text("")
+    monkeypatch.setattr("sys.argv", [str(script)])
+    assert command_of(run("install", "--dry-run")[1])[:2] == [str(script), "record"]
+
+
+def test_wait_is_said_once(run: Run) -> None:
+    assert run("install", "--wait", "--dry-run")[1].count("--wait") == 1
+
+
+def test_without_systemctl_the_file_is_there_and_the_rest_is_said(run: Run, unit: Path) -> None:
+    code, out, err = run("install", "--keep", "14d")
+    assert (code, out) == (0, "")
+    assert f"wrote {unit}" in err
+    assert "no systemctl here" in err
+    assert "systemctl --user daemon-reload" in err
+    assert unit.stat().st_mode & 0o777 == 0o600
+    code, out, err = run("status")
+    assert code == 3
+    assert "qrec is unknown" in out
+    assert run("uninstall")[0] == 0
+    assert not unit.exists()
+
+
+def test_with_systemctl_it_is_started_and_stopped(run: Run, unit: Path, tmp_path: Path) -> None:
+    calls = tool(tmp_path, "systemctl", "[ $2 = is-active ] && echo active; exit 0")
+    code, _, err = run("install")
+    assert code == 0
+    assert calls() == [
+        "--user daemon-reload", "--user enable qrec.service", "--user restart qrec.service",
+    ]  # fmt: skip
+    assert "ran: systemctl --user enable qrec.service" in err
+    assert "journalctl --user -u qrec.service" in err
+    code, out, _ = run("status", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert (document["installed"], document["state"]) == (True, "active")
+    assert document["file"] == unit.read_text()
+    code, _, err = run("uninstall")
+    assert code == 0
+    assert calls()[-2:] == ["--user disable --now qrec.service", "--user daemon-reload"]
+    assert "the recordings stay" in err
+
+
+def test_nothing_is_started_when_asked_not_to(run: Run, unit: Path, tmp_path: Path) -> None:
+    calls = tool(tmp_path, "systemctl")
+    assert run("install", "--no-start")[0] == 0
+    assert unit.exists()
+    assert calls() == []
+
+
+def test_a_manager_that_refuses_is_quoted(run: Run, unit: Path, tmp_path: Path) -> None:
+    tool(tmp_path, "systemctl", "echo Failed to connect to bus: No medium found >&2; exit 1")
+    code, _, err = run("install")
+    assert code == 1
+    assert "`systemctl --user daemon-reload` failed" in err
+    assert "No medium found" in err
+    assert "no session" in err
+    assert unit.exists()
+    assert run("uninstall")[0] == 1
+    assert unit.exists()
+    assert run("uninstall", "--force")[0] == 0
+    assert not unit.exists()
+
+
+def test_a_different_file_is_not_written_over(run: Run, unit: Path) -> None:
+    assert run("install")[0] == 0
+    code, _, err = run("install")
+    assert code == 0
+    assert "already as asked for" in err
+    before = unit.read_text()
+    code, _, err = run("install", "--keep", "3d")
+    assert code == 2
+    assert "--force" in err
+    assert unit.read_text() == before
+    assert run("install", "--keep", "3d", "--force")[0] == 0
+    assert "--keep 3d" in unit.read_text()
+
+
+def test_a_file_of_somebody_else_stays(run: Run, unit: Path) -> None:
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\nExecStart=/bin/true\n")
+    code, _, err = run("uninstall")
+    assert code == 2
+    assert "not written by qrec" in err
+    assert unit.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--keep", "14x"], "'14x' is not a duration"),
+        (["--max-size", "20"], "not a size"),
+        (["--filter", "res.statu == 1"], "res.status"),
+        (["--push", "most"], "push cannot be"),
+        (["--metrics", "nowhere"], "no address"),
+        (["--no-redact"], "--i-know"),
+        (["--duration", "1h"], "records for good"),
+        (["--nonsense"], "--nonsense"),
+        (["--run-as", "qrec"], "--system"),
+        (["--name", "a b"], "cannot name a service"),
+    ],
+)
+def test_what_the_service_would_stumble_over_is_said_now(
+    run: Run, unit: Path, argv: list[str], said: str
+) -> None:
+    code, out, err = run("install", *argv)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not unit.exists()
+
+
+def test_what_this_shell_has_and_the_service_will_not(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QREC_RECORDER", "web")
+    (tmp_path / "qrec.toml").write_text('flush_interval = "2s"\n')
+    _, _, err = run("install", "--dry-run")
+    assert "does not see recorder from QREC_RECORDER" in err
+    assert f"does not see flush_interval from {tmp_path / 'qrec.toml'}" in err
+
+
+def test_the_systems_own_unit(run: Run) -> None:
+    code, out, err = run(
+        "install", "--system", "--run-as", "qrec", "--store", "/var/lib/qrec", "--dry-run"
+    )
+    assert code == 0
+    assert "User=qrec\n" in out
+    assert "WantedBy=multi-user.target" in out
+    assert "/etc/systemd/system/qrec.service" in err
+
+
+def test_nothing_is_installed_yet(run: Run) -> None:
+    code, out, _ = run("status")
+    assert code == 3
+    assert "no service" in out
+    assert json.loads(run("status", "--json")[1])["installed"] is False
+    assert run("uninstall")[0] == 2
+
+
+def test_on_a_mac_it_is_an_agent(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    calls = tool(tmp_path, "launchctl", "[ $1 = print ] && echo 'state = running'; exit 0")
+    assert run("install", "--filter", "res.status >= 400")[0] == 0
+    path = tmp_path / "home/Library/LaunchAgents/qrec.plist"
+    entries = plistlib.loads(path.read_bytes())
+    assert entries["ProgramArguments"][3:6] == ["record", "--filter", "res.status >= 400"]
+    assert entries["KeepAlive"] == {"SuccessfulExit": False}
+    assert f"bootstrap gui/{os.getuid()} {path}" in calls()
+    assert run("status")[0] == 0
+    assert run("uninstall")[0] == 0
+    assert not path.exists()
+
+
+def test_another_kind_of_machine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "FreeBSD")
+    code, _, err = run("install")
+    assert code == 2
+    assert "qrec record --wait" in err
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("--keep=14d", "--keep=14d"),
+        ("a b", '"a b"'),
+        ("", '""'),
+        ('say "hi" \\ $HOME %h', '"say \\"hi\\" \\\\ $$HOME %%h"'),
+        ("a\nb", '"a\\x0ab"'),
+        ("100%", '"100%%"'),
+        ("it's", '"it\'s"'),
+        (";", '";"'),
+    ],
+)
+def test_words_are_quoted_as_systemd_reads_them(word: str, quoted: str) -> None:
+    assert systemd_word(word) == quoted
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    path = tmp_path / "qrec.service"
+    awkward = 'req.host == "a b$c%d"'
+    path.write_text(systemd_unit(["/bin/true", "--filter", awkward], system=True, user="root"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(path) not in done.stderr  # a warning names the file and the line
+
+
+def test_a_plist_is_one(tmp_path: Path) -> None:
+    text = launchd_plist("qrec", ["qrec", "record", "<&>"], tmp_path / "log", user="qrec")
+    entries = plistlib.loads(text.encode())
+    assert entries["ProgramArguments"] == ["qrec", "record", "<&>"]
+    assert entries["UserName"] == "qrec"
+    assert entries["Umask"] == 0o077
