@@ -52,6 +52,20 @@ Where = Annotated[
         "'res.status >= 500 AND req.host == \"api.example.com\"'.",
     ),
 ]
+ContainerName = Annotated[
+    str | None,
+    Field(
+        max_length=300,
+        description="Only what this container (or program, outside of containers) did.",
+    ),
+]
+Cursor = Annotated[
+    str | None,
+    Field(
+        max_length=400,
+        description="`next_cursor` of the page before, with all other arguments as they were.",
+    ),
+]
 Limit = Annotated[int, Field(ge=1, le=MAX_ROWS, description="Rows to return at most.")]
 Vs = Annotated[
     str | None,

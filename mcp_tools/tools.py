@@ -9,8 +9,18 @@ from typing import Annotated, Any, Literal
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from mcp_tools.arguments import Limit, Where
+from mcp_tools.arguments import Cursor, Limit, Where
 from mcp_tools.asking import parsed, result
+from mcp_tools.tools_incident import get_errors, get_errors_by_container, get_slow, get_timeline
+from mcp_tools.tools_traffic import (
+    get_connections,
+    get_containers,
+    get_database,
+    get_dependencies,
+    get_processes,
+    get_routes,
+    get_traffic_summary,
+)
 from mcp_tools.tools_transactions import (
     check_sensitive_data,
     get_payloads,
@@ -50,7 +60,12 @@ def what_changed(
 
 
 def get_hosts(
-    store: Store, window: Window, *, where: Where = None, limit: Limit = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    *,
+    where: Where = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> CallToolResult:
     """Which hosts were talked to in a window, the busiest first.
 
@@ -62,11 +77,16 @@ def get_hosts(
     """
     from queries.hosts import hosts as ask
 
-    return result(ask(store, window, parsed(where), limit))
+    return result(ask(store, window, parsed(where), limit, cursor))
 
 
 def get_statuses(
-    store: Store, window: Window, *, where: Where = None, limit: Limit = DEFAULT_LIMIT
+    store: Store,
+    window: Window,
+    *,
+    where: Where = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> CallToolResult:
     """Which HTTP status codes were answered in a window, the most frequent first.
 
@@ -77,7 +97,7 @@ def get_statuses(
     """
     from queries.statuses import statuses as ask
 
-    return result(ask(store, window, parsed(where), limit))
+    return result(ask(store, window, parsed(where), limit, cursor))
 
 
 def get_endpoints(
@@ -90,6 +110,7 @@ def get_endpoints(
         Literal["requests", "errors", "p95"],
         Field(description="Order: most requests, most failures, or slowest 95th percentile."),
     ] = "requests",
+    cursor: Cursor = None,
 ) -> CallToolResult:
     """Which endpoints (method, host, route) were used in a window, in the order asked for.
 
@@ -100,7 +121,7 @@ def get_endpoints(
     """
     from queries.endpoints import endpoints as ask
 
-    return result(ask(store, window, parsed(where), limit, sort))
+    return result(ask(store, window, parsed(where), limit, sort, cursor))
 
 
 def get_coverage(store: Store, window: Window, *, limit: Limit = DEFAULT_LIMIT) -> CallToolResult:
@@ -136,6 +157,23 @@ TOOLS = {
     "get_hosts": ToolSpec("Hosts", get_hosts, "queries.hosts:Hosts"),
     "get_statuses": ToolSpec("Status codes", get_statuses, "queries.statuses:Statuses"),
     "get_endpoints": ToolSpec("Endpoints", get_endpoints, "queries.endpoints:Endpoints"),
+    "get_traffic_summary": ToolSpec(
+        "Traffic at a glance", get_traffic_summary, "queries.summary:Summary"
+    ),
+    "get_errors": ToolSpec("Errors", get_errors, "queries.errors:Errors"),
+    "get_errors_by_container": ToolSpec(
+        "Errors by container", get_errors_by_container, "queries.errors:ErrorsByContainer"
+    ),
+    "get_slow": ToolSpec("What is slow", get_slow, "queries.slow:Slow"),
+    "get_timeline": ToolSpec("Timeline", get_timeline, "queries.timeline:Timeline"),
+    "get_routes": ToolSpec("Routes", get_routes, "queries.routes:Routes"),
+    "get_containers": ToolSpec("Containers", get_containers, "queries.processes:Containers"),
+    "get_processes": ToolSpec("Processes", get_processes, "queries.processes:Processes"),
+    "get_dependencies": ToolSpec(
+        "Who talks to whom", get_dependencies, "queries.dependencies:Dependencies"
+    ),
+    "get_database": ToolSpec("Databases", get_database, "queries.database:Database"),
+    "get_connections": ToolSpec("Connections", get_connections, "queries.connections:Connections"),
     "get_coverage": ToolSpec("Coverage", get_coverage, "queries.coverage_report:Coverage"),
     "search_traffic": ToolSpec("Search", search_traffic, "queries.search:Search"),
     "get_traffic": ToolSpec("Newest transactions", get_traffic, "queries.search:Search"),

@@ -9,10 +9,12 @@ import typer
 
 from qrec.commands import (
     about,
+    beneath,
     changes,
     doctor,
     house,
     moments,
+    overview,
     pins,
     questions,
     recording,
@@ -20,7 +22,10 @@ from qrec.commands import (
     secrets,
     service,
     serving,
+    timing,
+    traffic,
     transactions,
+    trouble,
 )
 from qrec.options import spread
 from qrec.output import emit
@@ -70,6 +75,16 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "hosts": questions.hosts,
     "endpoints": questions.endpoints,
     "statuses": questions.statuses,
+    "summary": overview.summary,
+    "errors": trouble.errors,
+    "slow": trouble.slow,
+    "timeline": timing.timeline,
+    "routes": traffic.routes,
+    "containers": traffic.containers,
+    "processes": traffic.processes,
+    "dependencies": traffic.dependencies,
+    "database": beneath.database,
+    "connections": beneath.connections,
     "coverage": questions.coverage,
     "search": searching.search,
     "show": transactions.show,
