@@ -51,9 +51,7 @@ def _why(leaf: Leaf, field: Field, spec: FieldSpec) -> str:
 
 def _about_text(leaf: Leaf, field: Field) -> str:
     if isinstance(leaf, Compare) and leaf.op in ("==", "!=") and (nets := _literals(leaf, "cidr")):
-        return (
-            f"{nets[0].raw} is compared as text, not as a network: use matches /^10\\./ or the like"
-        )
+        return f"{nets[0].raw} is compared as text, not as a network: write matches /^10\\./"
     if isinstance(leaf, In) and (addresses := _literals(leaf, "ip")):
         return f"{addresses[0].raw} equals no text inside in […]: write == […] instead"
     upper = [one.value for one in _literals(leaf, "string") if one.value != str(one.value).lower()]
