@@ -43,6 +43,7 @@ class Stage:
     severity: float
     salt: int = 1
     plan: Hours | None = None
+    leaking: int | None = None  # the endpoint that leaked in the hours before as well
 
     @staticmethod
     def of(world: World, hour: int, seed: int, severity: float) -> Stage:
@@ -456,6 +457,29 @@ def broad(s: Stage) -> Truth:
     )
 
 
+def slow_leak(s: Stage) -> Truth:
+    """Failures grow by a ninth every hour for half a day: no hour differs much from the last."""
+    f = s.endpoint(least=0.01)
+    plan = s.window()
+    s.leaking = f.endpoint
+    mask = s.flows(lambda x: x.endpoint == f.endpoint)
+    leak(s.world, plan, f.endpoint, s.severity, 12)
+    return Truth(
+        ("trend", "errors"),
+        at(f),
+        "up",
+        count(plan, mask, 0) * 0.005 * s.severity * 12,
+        3,
+        None,
+        blast=frozenset({f.host}),
+    )
+
+
+def leak(world: World, plan: Hours, endpoint: int, severity: float, hours: int) -> None:
+    mask = np.array([f.endpoint == endpoint for f in world.flows])
+    plan.p_error[mask] = 0.01 + 0.005 * severity * hours
+
+
 def deep_service(s: Stage) -> Truth:
     """A service fails and is slow by itself; those above it suffer."""
     service = str(s.rng.choice(["ledger", "inventory", "auth", "payment", "catalog", "search"]))
@@ -498,6 +522,7 @@ INCIDENTS: dict[str, tuple[Callable[[Stage], Truth], tuple[float, ...]]] = {
     "no_response": (no_response, (1, 3, 10)),
     "interaction": (interaction, (1, 3, 10)),
     "broad": (broad, (1, 3)),
+    "slow_leak": (slow_leak, (1,)),
     "deep_service": (deep_service, (1, 3, 10)),
 }
 assert set(CALLS) - {""} <= set(INTERNAL)

@@ -12,10 +12,11 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.quality import rivals
 from bench.quality.cells import tables
-from bench.quality.incidents import Stage, Truth
+from bench.quality.incidents import Stage, Truth, leak
 from bench.quality.quiet import Pair
 from bench.quality.score import rival_rank, scored
 from bench.quality.world import Hours, World, pods
@@ -79,19 +80,20 @@ def asked(
     back: int = 1,
     before: Callable[[Hours], None] | None = None,
     pair: Pair | None = None,
-    earlier: Callable[[World, Hours], None] | None = None,
 ) -> tuple[Changes, dict[str, float], duckdb.DuckDBPyConnection]:
     """The comparison of a planned window with its baseline, and what it cost."""
     base_world = world_of(stage.world.seed, int(stage.world.requests))
     base_plan = base_world.hours(stage.hour - back)
     if before:
         before(base_plan)
-    if earlier:
-        earlier(base_world, base_plan)
+    if stage.leaking is not None:
+        leak(base_world, base_plan, stage.leaking, stage.severity, 11)
     parts = [tables(stage.world, plan, stage.salt), tables(base_world, base_plan)]
     if pair and pair.partly:
         parts[0] = (parts[0][0], _partly(parts[0][1], stage, pair))
     past = past_of(stage.world.seed, int(stage.world.requests), stage.hour, back, history)
+    if stage.leaking is not None:
+        past = _leaking(stage, past, history)
     if past.cells.num_rows:
         parts.append((past.cells, past.covered))
     con = duckdb.connect(config={"threads": 2})
@@ -105,6 +107,22 @@ def asked(
         con, span(base_world, stage.hour), [span(base_world, stage.hour - back)], options
     )
     return changes, {"seconds": time.perf_counter() - start}, con
+
+
+def _leaking(stage: Stage, past: Past, history: str) -> Past:
+    """The past with a leak that began twelve hours ago."""
+    if not past.cells.num_rows:
+        return past
+    assert stage.leaking is not None
+    world = world_of(stage.world.seed, int(stage.world.requests))
+    edge = pa.scalar(world.moment(stage.hour - 11), past.cells.schema.field("minute").type)
+    kept = past.cells.filter(pc.less(past.cells["minute"], edge))
+    parts = [kept]
+    for hours in range(1, 11):
+        plan = world.hours(stage.hour - 12 + hours)
+        leak(world, plan, stage.leaking, stage.severity, hours)
+        parts.append(tables(world, plan, durations=False)[0])
+    return Past(pa.concat_tables(parts), past.covered)
 
 
 def _partly(covered: pa.Table, stage: Stage, pair: Pair) -> pa.Table:

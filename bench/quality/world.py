@@ -151,9 +151,7 @@ class World:
 
     def _system(self, rng: np.random.Generator) -> None:
         called = {host for hosts in CALLS.values() for host in hosts}
-        popular = dict(zip(
-                sorted(called), rng.dirichlet(np.full(len(called), 2.0)), strict=True
-            ))
+        popular = dict(zip(sorted(called), rng.dirichlet(np.full(len(called), 2.0)), strict=True))
         for host in sorted(called):
             nouns = rng.choice(NOUNS, 2, replace=False)
             forms = rng.permutation(len(FORMS))[: int(rng.integers(3, 6))]

@@ -14,21 +14,33 @@ import numpy as np
 
 from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.compare import frame as frames
-from queries.compare import gaps, latency, merge, presence, rates, shares, sizes
+from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, trends
 from queries.compare.background import own_traffic
 from queries.compare.build import Scene, findings
+from queries.compare.calibrate import PastPair, calibrate, past_pairs, summarise
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.latency import Durations
 from queries.compare.limits import REPLICATES, limits
-from queries.compare.spans import Options, Span
+from queries.compare.spans import Options, Span, replicates
 from queries.compare.stats import Mask
 from queries.compare.tested import significant
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Changes", "Comparison", "Options", "Span", "compare"]
+__all__ = [
+    "Changes",
+    "Comparison",
+    "Options",
+    "PastPair",
+    "Span",
+    "calibrate",
+    "compare",
+    "past_pairs",
+    "replicates",
+    "summarise",
+]
 
 Comparison = Changes
 
@@ -96,7 +108,9 @@ def compare(
     frame = frames.load(con, window, len(baseline), len(history), aligned)
     scene = Scene(con, frame, latency.load(con, frame), window, baseline, kept, kept / frame.scale)
     notes += _qualified(frame, len(history))
-    leads = merge.merge(frame, candidates(frame, scene.durations, options.lossy))
+    changed = candidates(frame, scene.durations, options.lossy)
+    changed += _trends(frame, window, baseline, history)
+    leads = merge.merge(frame, changed)
     found = findings(scene, leads)
     return Changes(
         window=Side(window.from_ts, window.to_ts, seconds_w, *_totals(frame, True)),
@@ -114,6 +128,8 @@ def compare(
 
 def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidate]:
     """Every change that passes its test, its floor and its least count, not merged yet."""
+    if frame.size == 0:
+        return []
     limit = limits(frame.history.shape[1])
     within = own_traffic(frame)
     factor, past = rates.overall(frame, within)
@@ -138,6 +154,21 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
     found += [c for c in significant(slow, limit) if latency.matters(c, limit)]
     sized = [sizes.find(frame, d, limit, within) for d in _SIZE_LEVELS]
     return found + [c for c in significant(sized, limit) if sizes.matters(c, limit)]
+
+
+def _trends(
+    frame: Frame, window: Span, baseline: Sequence[Span], history: Sequence[Span]
+) -> list[Candidate]:
+    """Trends over the unbroken past; there is none unless the baseline is next to the window."""
+    if frame.size == 0 or len(baseline) != 1 or baseline[0].to_ts != window.from_ts:
+        return []
+    place = {span.to_ts: i for i, span in enumerate(history) if span.minutes == window.minutes}
+    row: list[int] = []
+    edge = baseline[0].from_ts
+    while edge in place:
+        row.insert(0, place[edge])
+        edge = history[place[edge]].from_ts
+    return trends.find(frame, row, limits(len(history)), own_traffic(frame))
 
 
 def _totals(frame: Frame, window: bool) -> tuple[int, int]:

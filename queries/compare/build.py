@@ -243,6 +243,8 @@ def _since(
     series: dict[tuple[int, int], tuple[Floats, Floats]],
 ) -> datetime | None:  # fmt: skip
     counted, requests = series[place, 0]
+    if lead.kind == "trend":
+        return None
     shares = lead.metric.endswith(("_share", "_ms"))
     if lead.direction in ("new", "moved"):
         active = np.flatnonzero(counted)

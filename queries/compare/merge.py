@@ -12,7 +12,16 @@ from queries.compare.stats import Floats
 HOLDS = 0.9
 _STORM = 4.0  # times as busy: then it may be the cause of failures, not their company
 _KINDS = ("errors", "no_response")
-_LATER = {"signature": 4, "edge": 3, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
+_LATER = {
+    "signature": 4,
+    "edge": 3,
+    "new": 4,
+    "gone": 4,
+    "latency": 5,
+    "rate": 6,
+    "size": 7,
+    "trend": 9,
+}
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:

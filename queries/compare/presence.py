@@ -53,9 +53,9 @@ def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
     """Keys that have a value in the dimensions that may be missing."""
     named = np.ones(frame.size, dtype=bool)
     for dim in set(dims) & {"host", "service", "signature"}:
-        named &= np.array([bool(value) for value in frame.columns[dim]])
+        named &= np.array([bool(value) for value in frame.columns[dim]], dtype=bool)
     if "service" in dims and "host" in dims:
-        named &= np.array([side == "out" for side in frame.columns["side"]])
+        named &= ~frame.incoming
     return named
 
 

@@ -171,6 +171,13 @@ def _maybe(choices: list[str]) -> st.SearchStrategy[str | None]:
     return st.one_of(st.sampled_from(choices), st.none())
 
 
+def _as_decoded(tx: Transaction) -> Transaction:
+    """A gRPC call has neither method nor host; decoding knows that it is a POST."""
+    if tx.protocol == "grpc":
+        tx.method, tx.host, tx.status = "POST", None, 200
+    return tx
+
+
 transactions = st.builds(
     Transaction,
     ts=st.just(0),
@@ -181,6 +188,7 @@ transactions = st.builds(
     scheme=_maybe(["", "https"]),
     status=st.one_of(st.just(404), st.sampled_from(STATUSES), st.none()),
     direction=_maybe(["egress-external", "ingress"]),
+    protocol=_maybe(["http1", "http2", "grpc"]),
     duration_ms=st.one_of(st.sampled_from([0, 5, 404]), st.none()),
     container_name=_maybe(["payment", *NAMES]),
     process_exe=_maybe(["/usr/bin/curl", "api", "/opt/", ""]),
@@ -192,4 +200,4 @@ transactions = st.builds(
     findings=st.lists(
         st.sampled_from(["jwt", "api", "card"]).map(lambda kind: Finding(kind, "body", "***"))
     ),
-)
+).map(_as_decoded)

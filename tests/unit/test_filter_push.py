@@ -58,6 +58,14 @@ from filters import parse, pushable
         ("not (req.host contains 'x')", None),
         ("not (req.host != 5)", None),
         ("req.host == 'é.com'", None),
+        # Qtap leaves the method of a gRPC call empty, which is a POST here
+        ("req.method == 'POST'", "req.method == 'POST' or req.method == \"\""),
+        ("not (req.method in ['GET', 'HEAD'])", "req.method != ['GET', 'HEAD']"),
+        (
+            "req.method matches /^P/ and res.status >= 400",
+            '(req.method matches /^P/ or req.method == "") and res.status >= 400',
+        ),
+        ("req.method", 'req.method or req.method == ""'),
         # more than one field in a comparison, and what a row works out for itself
         ("req.method == req.host", None),
         ("outcome == 'no_response'", None),

@@ -1,0 +1,74 @@
+"""What must hold for any traffic: whole documents, no invented numbers, silence about sameness."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from queries.answer import to_document
+from queries.compare.stats import benjamini_hochberg, t_tail
+from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer
+
+TEXT = st.sampled_from(["", "a", "api.example.com", "ü", "x" * 40, "{id}", "'; drop table cells"])
+ROW = st.fixed_dictionaries(
+    {
+        "recorder": st.just("web-1"),
+        "minute": st.integers(-60, 59).map(lambda m: NOON + timedelta(minutes=m)),
+        "direction": st.sampled_from(["ingress", "egress-internal", "egress-external", None]),
+        "host": TEXT | st.none(),
+        "method": TEXT | st.none(),
+        "route": TEXT | st.none(),
+        "status": st.sampled_from([None, 0, 100, 200, 404, 500, 599, 32767]),
+        "container": TEXT | st.none(),
+        "process": TEXT | st.none(),
+        "signature": TEXT | st.none(),
+        "requests": st.integers(1, 10**7),
+        "bytes_sent": st.integers(0, 10**9) | st.none(),
+        "bytes_received": st.integers(0, 10**9) | st.none(),
+        "durations": st.lists(
+            st.tuples(st.integers(-20, 300), st.integers(1, 1000)),
+            max_size=4,
+            unique_by=lambda pair: pair[0],
+        )
+        | st.none(),
+        "sample": st.none() | st.just("web-1:s:1"),
+    }
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(ROW, max_size=60))
+def test_any_cells_give_a_document_that_json_can_say(rows: list[dict[str, Any]]) -> None:
+    document = to_document(answer(rows, [WINDOW, BEFORE]))
+    json.dumps(document, allow_nan=False)
+    assert document["verdict"] in ("changed", "nothing_changed")
+    assert (document["verdict"] == "changed") == bool(document["findings"])
+    assert document["window"]["requests"] == sum(r["requests"] for r in rows if r["minute"] >= NOON)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(ROW, max_size=40))
+def test_an_hour_against_its_own_copy_is_silence(rows: list[dict[str, Any]]) -> None:
+    before = [r for r in rows if r["minute"] < NOON]
+    after = [{**r, "minute": r["minute"] + HOUR} for r in before]
+    assert answer([*before, *after], [WINDOW, BEFORE]).findings == ()
+
+
+@given(st.lists(st.floats(0, 1), max_size=50), st.floats(0.001, 0.5))
+def test_benjamini_hochberg_passes_the_smallest(values: list[float], q: float) -> None:
+    p = np.array(values)
+    passed = benjamini_hochberg(p, q)
+    if passed.any():
+        assert p[passed].max() <= p[~passed].min(initial=2.0)
+        assert p[passed].max() <= q
+
+
+@given(st.floats(0, 100), st.floats(1, 500))
+def test_tails_are_probabilities_and_fall(t: float, df: float) -> None:
+    p = t_tail(np.array([t, t + 1]), np.array([df, df]))
+    assert 0 <= p[1] <= p[0] <= 1

@@ -1,0 +1,79 @@
+"""Questions that cannot be answered get their own words, and past hours sharpen the answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+
+from queries.compare import Span, past_pairs, replicates, summarise
+from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, hour
+
+
+def codes(changes: object) -> set[str]:
+    return {note.code for note in getattr(changes, "notes", ())}
+
+
+def test_overlapping_windows_are_refused() -> None:
+    late = Span(NOON - timedelta(minutes=30), NOON + timedelta(minutes=30))
+    changes = answer([], [WINDOW, late])
+    assert changes.verdict == "not_comparable"
+    assert "overlap" in codes(changes)
+
+
+def test_a_window_that_nobody_recorded_is_no_data() -> None:
+    rows = hour(np.random.default_rng(1), NOON - HOUR, 5_000, False)
+    changes = answer(rows, [WINDOW, BEFORE], {NOON: range(60)})
+    assert changes.verdict == "no_data"
+    assert "no_data" in codes(changes)
+    assert changes.findings == ()
+
+
+def test_sides_that_share_no_minute_are_not_comparable() -> None:
+    gaps = {NOON: range(30), NOON - HOUR: range(30, 60)}
+    changes = answer([], [WINDOW, BEFORE], gaps)
+    assert changes.verdict == "not_comparable"
+    assert "no_common_minutes" in codes(changes)
+
+
+def test_no_traffic_at_all_is_nothing_changed_when_somebody_listened() -> None:
+    changes = answer([], [WINDOW, BEFORE])
+    assert changes.verdict == "nothing_changed"
+    assert "low_volume" in codes(changes)
+
+
+def test_one_baseline_hour_is_called_uncalibrated_and_a_day_is_not() -> None:
+    rng = np.random.default_rng(2)
+    spans = [Span(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
+    rows = [row for span in spans for row in hour(rng, span.from_ts, 3_000, False)]
+    assert "uncalibrated" in codes(answer(rows, spans[:2]))
+    assert "uncalibrated" not in codes(answer(rows, spans))
+
+
+def test_a_host_known_from_last_night_is_not_new() -> None:
+    rng = np.random.default_rng(4)
+    spans = [Span(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
+    rows = hour(rng, NOON, 5_000, True)
+    for span in spans[1:]:
+        rows += hour(rng, span.from_ts, 5_000, False)
+    known = [r for r in hour(rng, spans[6].from_ts, 5_000, True) if "telemetry" in r["host"]]
+    fresh = {f.key.get("host") for f in answer(rows, spans).findings if f.kind == "new"}
+    seen = {f.key.get("host") for f in answer(rows + known, spans).findings if f.kind == "new"}
+    assert "telemetry.example.net" in fresh
+    assert "telemetry.example.net" not in seen
+
+
+def test_replicates_are_the_last_day_and_the_same_hours_of_the_week() -> None:
+    spans = replicates(WINDOW, timedelta(days=7), [BEFORE])
+    assert all(not s.overlaps(BEFORE) and not s.overlaps(WINDOW) for s in spans)
+    assert Span(NOON - timedelta(days=6), NOON - timedelta(days=6) + HOUR) in spans
+    assert len(replicates(WINDOW, timedelta(hours=24), [BEFORE])) == 23
+    assert replicates(WINDOW, timedelta(0)) == []
+
+
+def test_calibration_takes_neighbours_of_the_past() -> None:
+    spans = replicates(WINDOW, timedelta(hours=24), [BEFORE])
+    pairs = past_pairs(spans, 8)
+    assert len(pairs) == 8
+    assert all(earlier.to_ts == later.from_ts for later, earlier in pairs)
+    assert summarise([]) is None
