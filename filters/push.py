@@ -14,8 +14,9 @@ from typing import TypeAlias
 
 from filters.fields import FIELDS
 from filters.nodes import And, Expr, Field, Leaf, Node, Not, Or, operands, parts, render
+from filters.predicate import predicate
 from filters.push_host import imply_host
-from filters.push_leaf import NOTHING, Implied, imply_number, imply_text
+from filters.push_leaf import NOTHING, Implied, compared, imply_number, imply_text, made
 
 Mode: TypeAlias = OneOf["safe", "all", "none"]
 
@@ -33,8 +34,8 @@ def pushable(expr: Expr, mode: Mode = "safe") -> str | None:
     "safe": over req.method, req.host and res.status only. "all": over every field that Qtap's
     documentation names too, which may well give an empty stream. "none": nothing.
 
-    It relies on the row having Qtap's own method and status, and a host that is Qtap's in lower
-    case with at most its end cut off.
+    It relies on what decoding does: the row has Qtap's own status, Qtap's method (or POST for a
+    gRPC call, where Qtap has none), and Qtap's host in lower case with at most its ends cut off.
     """
     if mode == "none":
         return None
@@ -80,5 +81,18 @@ def _leaf(leaf: Leaf, wanted: bool, names: frozenset[str]) -> Implied:
     field = mentioned[0]
     if field.name == "req.host":
         return imply_host(leaf, field, wanted)
+    if field.name == "req.method":
+        return _or_no_method(imply_text(leaf, field, wanted), leaf, field, wanted)
     number = FIELDS[field.name].kind == "int"
     return imply_number(leaf, field, wanted) if number else imply_text(leaf, field, wanted)
+
+
+def _or_no_method(implied: Implied, leaf: Leaf, field: Field, wanted: bool) -> Implied:
+    """Where a POST is accepted, let gRPC calls through, too: Qtap leaves their method empty."""
+    if isinstance(implied, bool):
+        return implied
+    accepts = predicate(Expr("", leaf if wanted else Not(leaf, 0, 0), False))
+    delivers = predicate(Expr("", implied, False), "qtap")
+    if not accepts({"req.method": "POST"}) or delivers({"req.method": ""}):
+        return implied
+    return Or((implied, compared(field, "==", made('""', ""))), 0, 0)

@@ -51,7 +51,7 @@ def imply_number(leaf: Leaf, field: Field, wanted: bool) -> Implied:
     """Over a field that is a number on both sides, such as res.status."""
     match leaf:
         case Truth(Field()):
-            return leaf if wanted else compared(field, "==", _literal("0", 0))
+            return leaf if wanted else compared(field, "==", made("0", 0))
         case Truth(Call("starts_with")):
             return _call(leaf, wanted)
         case Compare(Field(), op, Literal() as literal):
@@ -73,7 +73,7 @@ def imply_text(leaf: Leaf, field: Field, wanted: bool) -> Implied:
     """Over a field that is the same text on both sides, such as req.method."""
     match leaf:
         case Truth(Field()):
-            return leaf if wanted else compared(field, "==", _literal('""', ""))
+            return leaf if wanted else compared(field, "==", made('""', ""))
         case Truth(Call("starts_with")):
             return _call(leaf, wanted)
         case Matches(Field(), regex):
@@ -94,7 +94,7 @@ def imply_text(leaf: Leaf, field: Field, wanted: bool) -> Implied:
 
 def _call(leaf: Truth, wanted: bool) -> Implied:
     """starts_with: text of a number is the same on both sides for whole numbers."""
-    return leaf if wanted else compared(leaf.operand, "==", _literal("false", False))
+    return leaf if wanted else compared(leaf.operand, "==", made("false", False))
 
 
 def _number(field: Field, op: CompareOp, literal: Literal, wanted: bool) -> Implied:
@@ -150,6 +150,7 @@ def _elements(field: Field, array: Array, wanted: bool) -> Implied:
     return _members(field, op, array, ("string",), True)
 
 
-def _literal(raw: str, value: object) -> Literal:
+def made(raw: str, value: object) -> Literal:
+    """A literal made here, not read."""
     kind = {bool: "bool", int: "int", str: "string"}[type(value)]
     return Literal(kind, raw, value, 0, 0)  # type: ignore[arg-type]
