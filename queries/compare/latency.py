@@ -18,7 +18,7 @@ from queries.compare.candidate import Candidate
 from queries.compare.frame import FIRST_BUCKET, LAST_BUCKET, Frame, arrays
 from queries.compare.limits import Limits
 from queries.compare.shares import Runs
-from queries.compare.stats import Floats, Ints, Mask, best_runs, intervals, ratio, run_sums
+from queries.compare.stats import Floats, Ints, Mask, best_runs, bounds, intervals, ratio, run_sums
 from queries.compare.tested import Tested, tested
 
 if TYPE_CHECKING:
@@ -256,8 +256,8 @@ def _candidate(
         window=float(quantiles(histogram[: durations.blocks_w].sum(0), q)),
         baseline=value_b,
         ratio=change,
-        low=change * math.exp(-2 * error),
-        high=change * math.exp(2 * error),
+        low=bounds(change, error)[0],
+        high=bounds(change, error)[1],
         p=float(runs.p[i]),
         began=began,
         ended=ended,

@@ -10,7 +10,7 @@ from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.latency import scan
 from queries.compare.limits import Limits
-from queries.compare.stats import Floats, Mask, ratio
+from queries.compare.stats import Floats, Mask, bounds, ratio
 from queries.compare.tally import grouped
 from queries.compare.tested import Tested, tested
 
@@ -53,8 +53,8 @@ def find(frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask) -> T
             window=float(r_w[g].sum() / n_w[g].sum()),
             baseline=base,
             ratio=change,
-            low=change * math.exp(-2 * error),
-            high=change * math.exp(2 * error),
+            low=bounds(change, error)[0],
+            high=bounds(change, error)[1],
             p=float(runs.p[i]),
             began=began,
             ended=ended,

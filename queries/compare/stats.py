@@ -136,3 +136,9 @@ def best_runs(t: Floats, df: Floats, price: Floats) -> tuple[Floats, Ints]:
         better = p < best_p
         best_p[better], best[better] = p[better], chosen[better]
     return best_p, best
+
+
+def bounds(change: float, error: float) -> tuple[float, float]:
+    """Where the ratio may lie, two standard errors of its log to either side."""
+    wide = math.exp(min(2 * error, 30.0))
+    return change / wide, change * wide
