@@ -120,6 +120,9 @@ def replay(
             help="Move the recording so that it ends then.",
         ),
     ] = None,
+    connections: Annotated[
+        bool, typer.Option("--connections", help="Keep connections too, where the file has them.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Add a file once more that was replayed before.")
     ] = False,
@@ -150,7 +153,13 @@ def replay(
     paths = [stream_path(name) for name in files]
     progress = FileProgress()
     try:
-        done = start(paths, _options(run), shift_to_us=shift, again=again, progress=progress)
+        done = start(
+            paths,
+            _options(run, connections=connections),
+            shift_to_us=shift,
+            again=again,
+            progress=progress,
+        )
     finally:
         progress.line.clear()
     for file in done:

@@ -35,7 +35,7 @@ def world(folder: Path) -> Iterator[None]:
         "QREC_TIMEZONE": "UTC", "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder),
     }  # fmt: skip
     with mock.patch.dict(os.environ, {**kept, **ours}, clear=True), contextlib.chdir(folder):
-        run("replay checkout-incident --recorder shop")
+        run("replay checkout-incident --recorder shop --connections")
         yield
 
 

@@ -15,7 +15,7 @@ from store import Store
 from store.cover import sealed_name
 from store.files import make_folder
 from store.hours import hour_key, to_us
-from store.schema import COVERAGE, TRANSACTIONS
+from store.schema import COVERAGE, RECORDED
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 _EMPTY: dict[str, Any] = {"req_headers": [], "res_headers": [], "findings": []}
@@ -46,19 +46,47 @@ def stretch(from_ts: datetime, to_ts: datetime, **columns: Any) -> dict[str, Any
     return {**plain, **columns}
 
 
+def call(at: datetime, **columns: Any) -> dict[str, Any]:
+    """A database command with plain values for what a test does not care about."""
+    plain = {"ts": at, "duration_ms": 2, "direction": "egress-internal", "database_type": "redis",
+             "statement": "GET cart:{id}", "is_error": False, "container_name": "shop",
+             "process_exe": "/usr/bin/python3"}  # fmt: skip
+    return {**plain, **columns}
+
+
+def connection(at: datetime, **columns: Any) -> dict[str, Any]:
+    """An event of a connection with plain values for what a test does not care about."""
+    plain = {
+        "ts": at, "event": "closed", "connection_id": f"c{to_us(at)}", "direction":
+        "egress-external", "endpoint_id": "api.example.com", "socket_protocol": "tcp",
+        "l7_protocol": "http1", "tls_version": "TLS 1.3", "destination_ip": "203.0.113.7",
+        "destination_port": 443, "container_name": "shop", "process_exe": "/usr/bin/python3",
+        "bytes_sent": 300, "bytes_received": 900, "opened_ts": at - timedelta(seconds=5),
+    }  # fmt: skip
+    return {**plain, **columns}
+
+
 def build(
-    path: Path, rows: Sequence[dict[str, Any]], stretches: Sequence[dict[str, Any]] | None = None
+    path: Path,
+    rows: Sequence[dict[str, Any]],
+    stretches: Sequence[dict[str, Any]] | None = None,
+    **others: Sequence[dict[str, Any]],
 ) -> Store:
-    """A store with these transactions, sealed, and this coverage (by default 12:00 to 14:00)."""
+    """A store with these transactions, sealed, and this coverage (by default 12:00 to 14:00).
+
+    others: rows of `database` and `connections`.
+    """
     store = Store.create(path)
     if stretches is None:
         stretches = [stretch(NOW - timedelta(hours=2), minute(0)), stretch(minute(0), NOW)]
-    numbered = [
-        {"recorder": "web", "session": "s1", "seq": seq, **item} for seq, item in enumerate(rows, 1)
-    ]
-    for hour, part in _by_hour(numbered, "ts"):
-        name = sealed_name("web", part[-1]["seq"])
-        _write(store.sealed_hour("transactions", hour) / name, part, TRANSACTIONS)
+    for table, items in {"transactions": rows, **others}.items():
+        numbered = [
+            {"recorder": "web", "session": "s1", "seq": seq, **item}
+            for seq, item in enumerate(items, 1)
+        ]
+        for hour, part in _by_hour(numbered, "ts"):
+            name = sealed_name("web", part[-1]["seq"])
+            _write(store.sealed_hour(table, hour) / name, part, RECORDED[table])
     for hour, part in _by_hour(list(stretches), "from_ts"):
         for recorder in {item["recorder"] for item in part}:
             own = [item for item in part if item["recorder"] == recorder]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent, Tool
 
 from mcp_tools.server import build as build_server
+from mcp_tools.tools import TOOLS
 from qrec.__main__ import main
 from store.marks import add_mark
-from tests.contract.stored import NOW, build, minute, row, stretch
+from tests.contract.stored import NOW, build, call, connection, minute, row, stretch
 from tests.contract.test_transactions import COMMANDS as OF_TRANSACTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -27,19 +29,59 @@ COMMANDS = {
     "get_hosts": "hosts",
     "get_statuses": "statuses",
     "get_endpoints": "endpoints",
+    "get_traffic_summary": "summary",
+    "get_errors": "errors",
+    "get_errors_by_container": "errors --by container",
+    "get_slow": "slow",
+    "get_timeline": "timeline",
+    "get_routes": "routes",
+    "get_containers": "containers",
+    "get_processes": "processes",
+    "get_dependencies": "dependencies",
+    "get_database": "database",
+    "get_connections": "connections",
     "get_coverage": "coverage",
 }
 FLAGS = {"from_time": "--from", "to_time": "--to"}
-ASKED: list[tuple[str, dict[str, Any]]] = [
-    *((tool, {}) for tool in COMMANDS),
-    *((tool, {"last": "20m", "limit": 2}) for tool in COMMANDS),
-    ("what_changed", {"around": "deploy"}),
-    ("what_changed", {"vs_from": "12:10", "vs_to": "12:40", "where": "res.status < 500"}),
-    ("what_changed", {"from_time": "11:00", "to_time": "11:30"}),
-    ("get_hosts", {"since": "deploy", "where": 'req.host == "api.stripe.com"'}),
-    ("get_endpoints", {"sort": "errors", "from_time": "13:10Z", "to_time": "13:50Z"}),
-    ("get_coverage", {"from_time": "yesterday", "to_time": "now"}),
-]
+EVERYWHERE = 'container.name == "shop"'  # a filter that every recorded table understands
+
+
+def asked_of(tool: str) -> list[dict[str, Any]]:
+    """What a tool is asked: nothing, windows, and every choice of each of its own arguments."""
+    question = inspect.signature(TOOLS[tool].question, eval_str=True).parameters
+    asked: list[dict[str, Any]] = [
+        {}, {"last": "20m", "limit": 2}, {"from_time": "13:10Z", "to_time": "13:50Z"},
+        {"since": "deploy"},
+    ]  # fmt: skip
+    if "where" in question:
+        asked += [{"where": EVERYWHERE}]
+    if "container" in question:
+        asked += [{"container": "shop"}, {"container": "shp"}]
+    if "every" in question:
+        asked += [{"every": "hour"}, {"every": "90s"}]
+    for name, parameter in question.items():
+        asked += [{name: choice} for choice in _choices(parameter.annotation)]
+    return asked
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """The values of a Literal, wherever it stands in an annotation."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+        return
+    for part in get_args(annotation):
+        yield from _choices(part)
+
+
+ASKED: list[tuple[str, list[dict[str, Any]]]] = [
+    *((tool, asked_of(tool)) for tool in COMMANDS),
+    ("what_changed", [
+        {"around": "deploy"},
+        {"vs_from": "12:10", "vs_to": "12:40", "where": "res.status < 500"},
+        {"from_time": "11:00", "to_time": "11:30"},
+    ]),
+    ("get_coverage", [{"from_time": "yesterday", "to_time": "now"}]),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +98,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for part in range(6)
         ]  # fmt: skip
         if number >= 10:
-            rows.append(row(minute(number), host="new\x1b[2J.example.com"))
+            rows.append(row(minute(number), host="new\x1b[2J.example.com", container_name=None,
+                            status=404 if number % 7 == 0 else 200))  # fmt: skip
     made = build(
         tmp_path_factory.mktemp("contract") / "store",
         rows,
@@ -65,6 +108,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             stretch(NOW - timedelta(minutes=85), minute(0)),
             stretch(minute(0), NOW),
         ],
+        database=[call(minute(n), is_error=n == 9) for n in range(60)]
+        + [call(minute(n), database_type="mysql", statement="SELECT ?") for n in range(30)],
+        connections=[connection(minute(n)) for n in range(60)]
+        + [connection(minute(n), event="opened", endpoint_id="db") for n in range(7)],
     )
     add_mark(made, "deploy", minute(20))
     return made.path
@@ -73,7 +120,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_command_line(
     store: Path, tool: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    argv = [COMMANDS[tool], "--json", "--store", str(store), "--timezone", "UTC"]
+    argv = [*COMMANDS[tool].split(), "--json", "--store", str(store), "--timezone", "UTC"]
     argv += ["--now", NOW.isoformat()]
     for name, value in arguments.items():
         argv += [FLAGS.get(name, "--" + name.replace("_", "-")), str(value)]
@@ -103,12 +150,46 @@ async def _tools(store: Path) -> list[Tool]:
         return (await client.list_tools()).tools
 
 
-@pytest.mark.parametrize(("tool", "arguments"), ASKED, ids=str)
+@pytest.mark.parametrize(("tool", "asked"), ASKED, ids=str)
 def test_both_faces_give_the_same_document(
-    store: Path, tool: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    store: Path, tool: str, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [document] = by_mcp(store, [(tool, arguments)])
-    assert document == by_command_line(store, tool, arguments, capsys)
+    """Through every registered question, with every choice of its arguments."""
+    schema = {one.name: one for one in asyncio.run(_tools(store))}[tool].output_schema
+    assert schema is not None
+    for arguments, document in zip(asked, by_mcp(store, [(tool, a) for a in asked]), strict=True):
+        assert document == by_command_line(store, tool, arguments, capsys), arguments
+        assert next(iter(document)) == "version"
+        assert set(document) == set(schema["properties"]) == set(schema["required"])
+        assert {"window", "notes", "truncated"} <= set(document)
+
+
+PAGED = [
+    name for name in COMMANDS if "cursor" in inspect.signature(TOOLS[name].question).parameters
+]
+
+
+@pytest.mark.parametrize("tool", PAGED)
+def test_pages_are_the_whole_answer_on_both_faces(
+    store: Path, tool: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [whole] = by_mcp(store, [(tool, {"limit": 200})])
+    [key] = [name for name in whole if isinstance(whole[name], list) and name != "notes"]
+    rows, arguments = [], {"limit": 1}
+    while True:
+        [page] = by_mcp(store, [(tool, arguments)])
+        assert page == by_command_line(store, tool, arguments, capsys)
+        rows += page[key]
+        assert page["truncated"] == (page["next_cursor"] is not None)
+        if page["next_cursor"] is None:
+            break
+        arguments = {"limit": 1, "cursor": page["next_cursor"]}
+    if tool == "get_errors":  # bodies are longer where there is room for them
+        rows, whole[key] = (
+            [dict(row, example=None) for row in part] for part in (rows, whole[key])
+        )
+    assert rows == whole[key]
+    assert len(rows) > 1
 
 
 def test_over_a_real_stdio_process_it_is_the_same(
@@ -120,7 +201,7 @@ def test_over_a_real_stdio_process_it_is_the_same(
         command=sys.executable, args=["-m", "qrec", "mcp", "--store", str(store)],
         env=environ, cwd=str(ROOT),
     )  # fmt: skip
-    asked = ASKED[: len(COMMANDS)]
+    asked: list[tuple[str, dict[str, Any]]] = [(tool, {}) for tool in COMMANDS]
     found = asyncio.run(_call(server, asked))
     for (tool, arguments), document in zip(asked, found, strict=True):
         assert document == by_command_line(store, tool, arguments, capsys)
@@ -132,16 +213,6 @@ def test_the_contract_is_about_something(store: Path) -> None:
     assert changes["verdict"] == "changed"
     assert {f["key"].get("host") for f in changes["findings"]} >= {"api.stripe.com"}
     assert {h["host"] for h in hosts["hosts"]} >= {"new\x1b[2J.example.com"}
-
-
-def test_documents_keep_to_their_published_schema(store: Path) -> None:
-    """The client checks each result against the schema; here, that the schema says it all."""
-    tools = {tool.name: tool for tool in asyncio.run(_tools(store))}
-    for (name, _), document in zip(ASKED, by_mcp(store, ASKED), strict=True):
-        schema = tools[name].output_schema
-        assert schema is not None
-        assert next(iter(document)) == "version"
-        assert set(document) == set(schema["properties"]) == set(schema["required"])
 
 
 def test_tools_say_what_they_are(store: Path) -> None:
