@@ -218,5 +218,6 @@ def last_stretch(store: Store, recorder: str) -> Stretch | None:
         except (OSError, pa.ArrowInvalid):
             continue
         if rows:
-            return max(rows, key=lambda row: row.to_ts)
+            # "stopped" begins and ends where the stretch before it ends: the later row counts
+            return max(reversed(rows), key=lambda row: (row.to_ts, row.from_ts))
     return None

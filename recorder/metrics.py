@@ -64,8 +64,8 @@ class Metrics:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """`9464`, `:9464` or `127.0.0.1:9464`; loopback where no host is named."""
+    """`9464`, `:9464`, `127.0.0.1:9464` or `[::1]:9464`; loopback where no host is named."""
     host, _, port = text.rpartition(":")
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"{text!r} is no address to serve metrics at", "Write 127.0.0.1:9464.")
-    return host or "127.0.0.1", int(port)
+    return host.strip("[]") or "127.0.0.1", int(port)
