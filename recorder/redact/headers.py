@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from recorder.redact.named import AUTH_SCHEME
 from recorder.redact.names import NameBook, opaque
-from recorder.redact.text import Hit
+from recorder.redact.text import PLACEHOLDER, Hit
 
 _AWS4 = re.compile(rb"(?i)(?:credential=([^/, ]+)|signature=([0-9a-f]+))")
 _PAIR = re.compile(rb"([^=;]*)=([^;]*)")
@@ -21,6 +21,11 @@ _HEX = re.compile(rb"[0-9a-f]+\Z")
 
 def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     """What to take out of a header's value because of the header's name."""
+    hits = _hits(names, name, value)
+    return [hit for hit in hits if PLACEHOLDER.fullmatch(hit.secret) is None]
+
+
+def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     lower = name.lower()
     if lower == "cookie":
         return [hit for pair in _PAIR.finditer(value) if (hit := _cookie(names, pair, False))]

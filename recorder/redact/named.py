@@ -7,8 +7,8 @@ import re
 from recorder.redact.leaves import leaves
 from recorder.redact.names import NameBook
 from recorder.redact.rules import Field
-from recorder.redact.text import FORM, Text
-from recorder.redact.values import Name, Value, name_before, value_after, value_beside
+from recorder.redact.text import BEFORE_KIND, FORM, PLACEHOLDER, Text
+from recorder.redact.values import FIRST_LOOK, Name, Value, name_before, value_after, value_beside
 
 # What stands before credentials in an Authorization header stays readable.
 AUTH_SCHEME = re.compile(
@@ -16,6 +16,7 @@ AUTH_SCHEME = re.compile(
     rb"|aws4-hmac-sha256)[ +]+"
 )
 _WORD_OF_SCHEME = re.compile(rb"[^\s,]+")
+_SHORT_VALUE = 256  # a longer one is not looked at again
 _LONG_NAME = 40  # a longer run of name characters may hide a shape
 _TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
 _TAG_BEFORE = re.compile(rb"(?:<|\\u003[cC])[A-Za-z0-9_.-]{0,40}:?\Z")
@@ -30,9 +31,12 @@ class Named:
     def look(self, text: Text, start: int, end: int) -> int:
         """Take out what is filed under the name that ends in start..end; where to go on."""
         name = name_before(text.buf, end)
+        if taken := PLACEHOLDER.match(text.buf, max(0, name.start - BEFORE_KIND)):
+            return taken.end()  # redacted before: an export that is read again stays as it is
         named = self.names.look(name.text)
         if named is None:
             return start + 3 if end - start > _LONG_NAME else max(name.end, start + 1)
+        form, whole_line = bool(text.flags & FORM), False
         if name.ending in (b'"', b"'"):
             value = value_beside(text.buf, name)
         else:
@@ -41,16 +45,22 @@ class Named:
                 if not end:
                     return max(name.end, start + 1)
             whole_line = any(rule.kind == "authorization" for rule in named.rules)
-            value = value_after(text.buf, end, name, bool(text.flags & FORM), whole_line)
+            value = value_after(text.buf, end, name, form, whole_line)
         if value is None:
             return max(name.end, start + 1)
         if value.container:
             return self._container(text, name, named.rules[0], end)
+        if not value.delimited and value.end - value.start > FIRST_LOOK - 64:
+            if self.names.rule(name.text, "query", text.buf[value.start : value.end]) is None:
+                return name.end + 1
+            value = value_after(text.buf, end, name, form, whole_line, len(text.buf)) or value
         return self._value(text, name, value)
 
     def _value(self, text: Text, name: Name, value: Value) -> int:
         start, end, quote, _, delimited = value
         secret = text.buf[start:end]
+        if not delimited and (taken := PLACEHOLDER.match(secret)):
+            return start + taken.end()
         place = "query" if name.ending == b"=" and _in_query(text, name.start) else "body"
         rule = self.names.rule(name.text, place, secret)
         if rule is None or (quote and not rule.numbers):
@@ -60,9 +70,10 @@ class Named:
             if not delimited and (word := _WORD_OF_SCHEME.match(text.buf, start, end)):
                 end = word.end()
         text.add(start, end, rule.kind, name.text, quote)
-        # Where the value ends is a guess if nothing delimits it: a shape may reach further. And a
-        # value beside its name may stand before it.
-        return max(end if delimited else value.start - 1, name.end)
+        # Where a value ends is a guess if nothing delimits it: a shape may reach further.
+        if not delimited and end - value.start < _SHORT_VALUE:
+            end = value.start
+        return max(end, name.end)  # a value beside its name may stand before it
 
     def _container(self, text: Text, name: Name, rule: Field, pos: int) -> int:
         """Text in an object or array that is filed under a secret's name is secret."""

@@ -11,6 +11,9 @@ from recorder.redact.text import printable, unbase64
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _REMEMBERED = 20_000
 _LONGEST = 200  # a longer name is judged by its end
+_CONSTANTS = frozenset(
+    b"true false null none nil undefined yes no include omit same-origin".split()
+)
 _LONG_WORD = 5  # a word of so many letters counts inside a longer word too: mytoken
 
 
@@ -51,8 +54,8 @@ class NameBook:
         named = self.look(name)
         if named is None or not value:
             return None
-        if named.plural and value.isdigit():
-            return None  # a number of tokens
+        if (named.plural and value.isdigit()) or value.lower() in _CONSTANTS:
+            return None  # a number of tokens; whether there are credentials
         for rule in named.rules:
             if rule.only and place not in rule.only:
                 continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from recorder.redact.rules import builtin
+
 # Issuer ranges by first digits and the lengths they use. Numbers of other lengths count only
 # under a name that says card (rules.toml), since one number in ten passes the Luhn check.
 _ISSUERS = re.compile(
@@ -18,16 +20,9 @@ _ISSUERS = re.compile(
 )
 _GROUPED_ONLY = re.compile(rb"3(?:0[0-5]|[68][0-9]|9[0-9])[0-9]{11}\Z")  # Diners Club
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-# Right before a number, or as its JSON key, these say that it is no card: a bare run of digits
-# that happens to pass the check is far more often one of these.
-_OTHER = re.compile(
-    rb"(?i)(?:id|ids|order|invoice|seq|sequence|offset|time|timestamp|ts|date|trace|span|request"
-    rb"|tracking|sku|ean|gtin|upc|barcode|isbn|imei|serial|version|build|count|total|size|bytes"
-    rb"|length|hash|checksum|phone|tel|mobile|msisdn|ref|reference|nonce|cursor|snowflake|epoch"
-    rb"|nanos|micros|millis|ms|us|ns|no|ticket|shipment|parcel|batch|job|run|revision|number"
-    rb"|transaction|txn|latitude|longitude|lat|lng|lon|balance|amount)s?[\"'\\ :=#./]{0,6}\Z"
-)
-_CARD_WORD = re.compile(rb"(?i)(?:card|visa|mastercard|amex|credit|debit|pan|cc|payment)")
+_SEPARATORS = b"\"'\\ :=#./"
+_NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 # Length of an IBAN by country: ISO 13616 registry.
 _IBAN_LENGTHS = {
@@ -53,9 +48,15 @@ def luhn(digits: bytes) -> bool:
     return total % 10 == 0
 
 
-def other_number(name: bytes) -> bool:
+def other_number(before: bytes) -> bool:
     """Whether a name (or what stands before a number) says that the number is no card."""
-    return _OTHER.search(name) is not None and _CARD_WORD.search(name) is None
+    text = before.rstrip(_SEPARATORS)
+    name = text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1")
+    words = [word.lower() for word in _WORDS.findall(name)]
+    rules = builtin()
+    if not words or rules.card_words.intersection(words):
+        return False
+    return not rules.other_numbers.isdisjoint((words[-1], words[-1].removesuffix("s")))
 
 
 def is_card(text: bytes, before: bytes) -> bool:
@@ -72,7 +73,7 @@ def is_ssn(text: bytes, before: bytes) -> bool:
     """Whether nnn-nn-nnnn can be a social security number (no 000, 666 or 9xx area)."""
     area, group, serial = text.split(b"-")
     possible = area not in (b"000", b"666") and area < b"900" and group != b"00"
-    return possible and serial != b"0000" and _OTHER.search(before) is None
+    return possible and serial != b"0000" and not other_number(before)
 
 
 def iban_length(text: bytes) -> int:

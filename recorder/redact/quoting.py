@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _QUOTE = re.compile(rb"(\\*)\"")
-_MOST_QUOTES = 4096
+_MOST_QUOTES = 2048
 _AFTER_KEY = re.compile(rb"(\\*)\"[ \t\r\n]*:[ \t\r\n]*\Z")
 
 
-def quote_for(buf: bytes, start: int, end: int) -> bytes:
-    """The quote, with its backslashes, that a placeholder at start..end needs; b"" for none."""
-    before = buf[max(0, start - 32) : start]
-    if before.rstrip(b" \t\r\n")[-1:] not in (b":", b",", b"["):
-        return b""
-    if buf[end : end + 16].lstrip(b" \t\r\n")[:1] not in (b",", b"}", b"]"):
-        return b""
-    if key := _AFTER_KEY.search(before):
-        return key[0][: len(key[1]) + 1]
-    if buf.lstrip()[:1] not in (b"{", b"["):
-        return b""
-    if buf.count(b'"', 0, start) > _MOST_QUOTES:
-        return b'"'
-    return _lexed(buf, start)
-
-
-def _lexed(buf: bytes, at: int) -> bytes:
-    """Follow the strings up to `at`, those in JSON inside strings too."""
-    opened: list[int] = []
-    for match in _QUOTE.finditer(buf, 0, at):
-        run = len(match[1])
-        for level in range(len(opened)):
-            if run % 2 == 0:
-                del opened[level:]
-                break
-            run = (run - 1) // 2
+def quotes_for(buf: bytes, spans: list[tuple[int, int]]) -> Iterator[bytes | None]:
+    """The quote, with its backslashes, that a placeholder at each start..end needs; b"" for
+    none, None where it cannot be told. The spans are in order."""
+    lexer = _Lexer(buf)
+    for start, end in spans:
+        before = buf[max(0, start - 32) : start]
+        after = buf[end : end + 16].lstrip(b" \t\r\n")[:1]
+        bare = before.rstrip(b" \t\r\n")[-1:] in (b":", b",", b"[") and after in (b",", b"}", b"]")
+        if not bare:
+            yield b""
+        elif key := _AFTER_KEY.search(before):
+            yield key[0][: len(key[1]) + 1]
         else:
-            opened.append(match.end())
-    if not opened:
-        return b'"'
-    inside_json = buf[opened[-1] : opened[-1] + 32].lstrip()[:1] in (b"{", b"[")
-    return b"\\" * (2 ** len(opened) - 1) + b'"' if inside_json else b""
+            yield lexer.quote_at(start)
+
+
+class _Lexer:
+    """Follows the strings of a JSON text, those in JSON inside strings too, going forward."""
+
+    def __init__(self, buf: bytes) -> None:
+        self._buf = buf
+        self._json = buf.lstrip()[:1] in (b"{", b"[")
+        self._quotes = _QUOTE.finditer(buf)
+        self._next = next(self._quotes, None) if self._json else None
+        self._seen = 0
+        self._opened: list[int] = []
+
+    def quote_at(self, at: int) -> bytes | None:
+        """What a number at `at` needs around it to become a string."""
+        if not self._json:
+            return b""
+        while self._next is not None and self._next.start() < at and self._seen < _MOST_QUOTES:
+            self._seen += 1
+            self._take(self._next)
+            self._next = next(self._quotes, None)
+        if self._seen == _MOST_QUOTES:
+            return None
+        if not self._opened:
+            return b'"'
+        start = self._opened[-1]
+        inside_json = self._buf[start : start + 32].lstrip()[:1] in (b"{", b"[")
+        return b"\\" * (2 ** len(self._opened) - 1) + b'"' if inside_json else b""
+
+    def _take(self, quote: re.Match[bytes]) -> None:
+        run = len(quote[1])
+        for level in range(len(self._opened)):
+            if run % 2 == 0:
+                del self._opened[level:]
+                return
+            run = (run - 1) // 2
+        self._opened.append(quote.end())

@@ -7,8 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
 from recorder.redact.fingerprint import Fingerprinter
-from recorder.redact.quoting import quote_for
-from recorder.redact.rules import compiled, rules_for
+from recorder.redact.quoting import quotes_for
+from recorder.redact.rules import builtin, compiled, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, UNSURE, Hit
 from store.errors import UsageError
@@ -33,6 +33,8 @@ class Replacer:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
         self._fingerprint = Fingerprinter(key)
         self._kinds: dict[bytes, str | None] = {}
+        self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
+        self._shape_kinds.update(shape.kind for shape in builtin().shapes)
         try:
             self._allowed = [compiled(pattern) for pattern in config.allow_values]
         except Exception as error:  # re2.error is no subclass of anything narrower
@@ -56,12 +58,17 @@ class Replacer:
         marks: list[Mark] = []
         pieces: list[bytes] = []
         done = 0
+        if self._allowed:
+            hits = [hit for hit in hits if not self._is_allowed(hit.secret)]
+        unsure = [(hit.start, hit.end) for hit in hits if hit.quote == UNSURE]
+        quotes = quotes_for(buf, unsure)
         for hit in hits:
-            if self._allowed and any(one.fullmatch(hit.secret) for one in self._allowed):
-                continue
             mark = self._mark(hit, flags)
-            quote = quote_for(buf, hit.start, hit.end) if hit.quote == UNSURE else hit.quote
-            pieces += (buf[done : hit.start], quote, self.placeholder(mark), quote)
+            quote = next(quotes) if hit.quote == UNSURE else hit.quote
+            if quote is None:  # a number that may stand in a string or not: 0 fits both
+                pieces += (buf[done : hit.start], b"0")
+            else:
+                pieces += (buf[done : hit.start], quote, self.placeholder(mark), quote)
             done = hit.end
             marks.append(mark)
         if cut < 0:
@@ -71,6 +78,9 @@ class Replacer:
             pieces += (buf[done:cut], self.placeholder(rest))
             marks.append(rest)
         return b"".join(pieces), marks
+
+    def _is_allowed(self, secret: bytes) -> bool:
+        return any(one.fullmatch(secret) is not None for one in self._allowed)
 
     @staticmethod
     def placeholder(mark: Mark) -> bytes:
@@ -86,7 +96,7 @@ class Replacer:
             secret = unquote_to_bytes(secret.replace(b"+", b" "))
         elif b"\\" in secret:
             secret = secret.replace(b"\\/", b"/")
-        kind = (self._kind(secret) or hit.kind) if hit.name else hit.kind
+        kind = hit.kind if hit.kind in self._shape_kinds else self._kind(secret) or hit.kind
         return Mark(kind, self._fingerprint(secret), hit.name.decode("latin-1"))
 
     def _kind(self, secret: bytes) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Rules:
     harmless_before: frozenset[str]
     harmless_after: frozenset[str]
     harmless_names: frozenset[str]
+    card_words: frozenset[str]
+    other_numbers: frozenset[str]
 
 
 def options() -> Any:
@@ -80,6 +82,8 @@ def builtin() -> Rules:
         frozenset(harmless["before"]),
         frozenset(harmless["after"]),
         frozenset(harmless["names"]),
+        frozenset(table["numbers"]["card"]),
+        frozenset(table["numbers"]["other"]),
     )
 
 
@@ -106,12 +110,12 @@ def rules_for(config: RedactConfig) -> Rules:
             shapes.insert(0, Shape(rule.kind, (rule.pattern,), rule.pattern))
         if rule.names:
             names.insert(0, Field(rule.kind, within=rule.names, numbers=rule.numbers))
-    return Rules(
-        tuple(shapes),
-        tuple(names),
-        base.harmless_before,
-        base.harmless_after,
-        base.harmless_names | {squeezed(name) for name in config.allow_names},
+    allowed = {squeezed(name) for name in config.allow_names}
+    return replace(
+        base,
+        shapes=tuple(shapes),
+        fields=tuple(names),
+        harmless_names=base.harmless_names | allowed,
     )
 
 

@@ -53,7 +53,7 @@ def allowance(size: int) -> int:
     Ordinary texts have a few per kilobyte. The bound keeps the worst text that anybody can build
     about as cheap per byte as an ordinary one.
     """
-    return 256 + size // 512
+    return 256 + size // 1024
 
 
 class Scanner:
@@ -82,12 +82,13 @@ class Scanner:
         chain: list[View] = []
         if not flags & FORM and (view := json_view(buf)):
             chain.append(view)
-        text = self._scan(chain[0].text if chain else buf, flags, allowance(len(buf)))
+        granted = allowance(len(buf))
+        text = self._scan(chain[0].text if chain else buf, flags, granted)
         found = [_mapped(hit, chain) for hit in text.found]
         cut = _raw(chain, text.cut)
         left = text.left
         for path in _deeper(text.buf):
-            inner = self._scan(path[-1].text, flags, left)
+            inner = self._scan(path[-1].text, flags, max(left, granted // 4))
             left = inner.left
             stop = _TAG_DELIMITER if path[0].entities else _DELIMITER
             found += [_clamped(buf, _mapped(hit, chain + path), stop) for hit in inner.found]
@@ -218,7 +219,7 @@ def _link(text: Text, start: int, end: int) -> int:
     token = _SEGMENT.match(text.buf, slash + 1)
     if token is None or not opaque(token[0]):
         return slash
-    text.add(*token.span(), "link_token")
+    text.add(*token.span(), "token")
     return token.end()
 
 

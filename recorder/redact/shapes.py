@@ -12,9 +12,10 @@ from recorder.redact.rules import Rules, compiled, options
 from recorder.redact.text import Text, at_edge, printable, run_before, unbase64
 
 _LONGEST_BACK = 128
+_LONGEST_WHOLE = 1024
 _NEAR = 200  # bytes around a key id in which its secret is looked for
-_PEM_END = re.compile(rb"-----END[^-]{0,60}-----|Private-MAC:[ 0-9a-f]{1,80}")
-_STRING_STOP = re.compile(rb"(?<!\\)\"")
+# The end of a private key, or of the string that it was cut off in.
+_PEM_END = compiled(r"-----END[^-]{0,60}-----|Private-MAC:[ 0-9a-f]{1,80}|[^\\]\"")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-z0-9+/=])")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]|\\+/|%2[BbFf])+(?:=|%3[Dd]){0,2}")
 _MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
@@ -37,7 +38,7 @@ class Shapes:
 
     def whole(self, secret: bytes) -> str | None:
         """The kind of which `secret` is a whole example."""
-        found = self._whole.Match(secret)
+        found = self._whole.Match(secret) if len(secret) <= _LONGEST_WHOLE else None
         return self._rules[min(found)].kind if found else None
 
     def look(self, text: Text, index: int, start: int) -> int:
@@ -87,10 +88,10 @@ def _private_key(text: Text, start: int, end: int) -> int:
         if b"PRIVATE" in unbase64(buf[start : start + 80]):
             text.add(start, end, "private_key")
         return end
-    closing = _PEM_END.search(buf, end) or _STRING_STOP.search(buf, end)
+    closing = _PEM_END.search(buf, end)
     stop = len(buf) if closing is None else closing.end()
-    if closing is not None and closing[0] == b'"':
-        stop -= 1  # cut off: what is left of the string goes
+    if buf[stop - 1 : stop] == b'"':
+        stop -= 1
     text.add(run_before(buf, start, b"-", 8), stop, "private_key")
     return stop
 

@@ -12,7 +12,9 @@ BINARY = 2  # an image and the like: only shapes that cannot occur by chance
 PACKED = 4  # protobuf and the like: a letter before a string may be the string's length
 NO_CARD = 8  # the name says that digits are something else
 
-PLACEHOLDER = b"[redacted:"
+# What stands where a secret was; an export that is read again keeps it as it is.
+PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9_]{2,32}:[0-9a-f]{12}\]")
+BEFORE_KIND = len(b"[redacted:")
 UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
 
 _ALNUM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
@@ -48,7 +50,7 @@ class Text:
 
     def add(self, start: int, end: int, kind: str, name: bytes = b"", quote: bytes = b"") -> None:
         secret = self.buf[start:end]
-        if secret and not secret.startswith(PLACEHOLDER):
+        if secret and (secret[0] != 0x5B or PLACEHOLDER.fullmatch(secret) is None):
             self.found.append(Hit(start, end, kind, secret, name, quote))
 
 

@@ -12,16 +12,16 @@ import re
 from typing import NamedTuple
 
 from recorder.redact.rules import compiled
-from recorder.redact.text import odd_backslashes
+from recorder.redact.text import odd_backslashes, run_before
 
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$[]-"
 _LONGEST_NAME = 120
+FIRST_LOOK = 4096  # bytes in which the end of an undelimited value is looked for at first
 _BACKSLASH = 0x5C
-_TRIES = 200  # quotes that are looked at for the end of one string, then the rest is the value
+_TRIES = 16  # quotes of a rare kind that are looked at, then the rest is the value
 
 _BLANKS = re.compile(rb"[ \t]*")
 _OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"']|u0022)")
-_STRING_END = compiled(rb'(?:[^"\\]|\\(?s:.))*')
 _NUMBER = re.compile(rb"[ \t\r\n]*(-?[0-9][0-9.eE+-]*)")
 _CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
 # Unquoted, a value ends at a blank, and at & or ; only where another name follows.
@@ -107,8 +107,13 @@ def name_before(buf: bytes, end: int) -> Name:
 _ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']\Z")
 
 
-def value_after(buf: bytes, pos: int, name: Name, form: bool, whole_line: bool) -> Value | None:
-    """The value after a name and its separator, which ends at `pos`; None when there is none."""
+def value_after(
+    buf: bytes, pos: int, name: Name, form: bool, whole_line: bool, most: int = FIRST_LOOK
+) -> Value | None:
+    """The value after a name and its separator, which ends at `pos`; None when there is none.
+
+    A value that nothing delimits is followed for at most `most` bytes.
+    """
     if name.ending in (b"<", b">"):
         return _element(buf, pos)
     opening = _OPENING.match(buf, pos)
@@ -120,15 +125,17 @@ def value_after(buf: bytes, pos: int, name: Name, form: bool, whole_line: bool) 
             return Value(pos, pos, container=True)
         if number := _NUMBER.match(buf, pos):
             return Value(*number.span(1), quote=name.backslashes + b'"')
-        literal = _LITERAL.match(buf, pos)
-        return _plain(buf, literal)
+        literal = _LITERAL.match(buf, pos, pos + most)
+        return _plain(literal)
     if name.ending == b"=" and form:
-        end = buf.find(b"&", pos)
-        return Value(pos, len(buf) if end < 0 else end)
-    return _unquoted(buf, pos, name, whole_line)
+        end = buf.find(b"&", pos, pos + most)
+        if end < 0:
+            end = min(len(buf), pos + most)
+        return Value(pos, end, delimited=end - pos < most)
+    return _unquoted(buf, pos, name, whole_line, most)
 
 
-def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool) -> Value | None:
+def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> Value | None:
     """A value without quotes: to the end of the line where its name begins one, else a word."""
     begins = _begins_line(buf, name.start)
     blanks = _BLANKS.match(buf, pos)
@@ -136,13 +143,13 @@ def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool) -> Value | Non
     if name.ending == b"=" and start > pos and not begins and buf[pos - 2 : pos - 1] != b" ":
         return None  # the end of base64: …Pw= and then another word
     if begins or (name.ending == b":" and whole_line):
-        return _plain(buf, _LINE.match(buf, start))
+        return _plain(_LINE.match(buf, start, start + most))
     if buf[name.start - 1 : name.start] == b";":
-        return _plain(buf, _BETWEEN.match(buf, start))
-    return _plain(buf, _WORD.match(buf, start))
+        return _plain(_BETWEEN.match(buf, start, start + most))
+    return _plain(_WORD.match(buf, start, start + most))
 
 
-def _plain(buf: bytes, match: re.Match[bytes] | None) -> Value | None:
+def _plain(match: re.Match[bytes] | None) -> Value | None:
     if match is None or _CONSTANT.match(match[1]) or not match[1].strip(b"= "):
         return None
     start = match.start(1)
@@ -155,34 +162,48 @@ def _begins_line(buf: bytes, start: int) -> bool:
 
 
 def _element(buf: bytes, pos: int) -> Value | None:
-    ends = [at for at in (buf.find(b"<", pos), buf.find(b"\\u003c", pos)) if at >= 0]
-    end = min(ends, default=len(buf))
+    end = buf.find(b"<", pos)
+    end = len(buf) if end < 0 else end
+    escaped = buf.find(b"\\u003c", pos, end)
     if buf[end : end + 9] == b"<![CDATA[" and not buf[pos:end].strip():
         pos = end + 9
         end = buf.find(b"]]>", pos)
         end = len(buf) if end < 0 else end
-    return Value(pos, end) if buf[pos:end].strip() else None
+    elif escaped >= 0:
+        end = escaped
+    return Value(pos, end) if buf[pos : pos + 64].strip() and pos < end else None
 
 
 def string_end(buf: bytes, pos: int, quote: bytes, backslashes: int) -> int:
     """Where a string ends that was opened by `quote` behind so many backslashes."""
     at = buf.find(quote, pos)
-    if at >= 0 and buf[at - 1] != _BACKSLASH:
+    if at < 0:
+        return len(buf)
+    if buf[at - 1] != _BACKSLASH or at == pos:
         return at
-    if quote == b'"' and not backslashes:
-        return int(_STRING_END.match(buf, pos).end())
     depth = (backslashes + 1).bit_length() - 1
-    at = pos
+    if quote == b'"' and depth < len(_INSIDE):
+        end = int(_INSIDE[depth].match(buf, pos).end())
+        at = buf.find(quote, end)
+        return len(buf) if at < 0 else at - min(at - end, backslashes)
     for _ in range(_TRIES):
-        at = buf.find(quote, at)
-        if at < 0:
-            break
-        chunk = buf[max(pos, at - 64) : at]
-        run = len(chunk) - len(chunk.rstrip(b"\\"))
+        run = at - run_before(buf, at, b"\\", 64)
         if closes(run, depth):
             return at - min(run, backslashes)
-        at += 1
+        at = buf.find(quote, at + 1)
+        if at < 0:
+            break
     return len(buf)
+
+
+def _inside(depth: int) -> str:
+    """What a string at that depth of JSON in strings consists of: an inner quote stands behind
+    one backslash less than a multiple of 2^(depth + 1)."""
+    unit = 2 ** (depth + 1)
+    return rf'(?s:[^"\\]|\\+[^"\\]|(?:\\{{{unit}}})*\\{{{unit - 1}}}")*'
+
+
+_INSIDE = [compiled(_inside(depth)) for depth in range(5)]
 
 
 def closes(run: int, depth: int) -> bool:
@@ -204,12 +225,12 @@ def value_beside(buf: bytes, name: Name) -> Value | None:
         return Value(pair.end(), string_end(buf, pair.end(), pair[2], len(pair[1])))
     if not _FILED.search(buf, max(0, name.start - 40), name.start):
         return None
-    head = _PART_HEAD.match(buf, quote + 1, quote + 1000)
-    if head and buf[quote + 1 : quote + 2] in (b"\r", b"\n", b";"):
-        ends = [
-            at for at in (buf.find(b"\r\n--", head.end()), buf.find(b"\n--", head.end())) if at >= 0
-        ]
-        return Value(head.end(), min(ends, default=len(buf)))
+    head = None
+    if buf[quote + 1 : quote + 2] in (b"\r", b"\n", b";"):
+        head = _PART_HEAD.match(buf, quote + 1, quote + 1000)
+    if head:
+        boundary = _BOUNDARY.search(buf, head.end())
+        return Value(head.end(), boundary.start() if boundary else len(buf))
     beside = _BESIDE.search(_until(buf[quote + 1 : quote + 400], b"}>"))
     at = quote + 1
     if beside is None:  # the other way round: {"value": "…", "name": "DB_PASSWORD"}
