@@ -12,6 +12,7 @@ from qrec.commands import (
     beneath,
     changes,
     doctor,
+    files,
     house,
     moments,
     overview,
@@ -99,6 +100,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "info": about.info,
     "mcp": serving.mcp,
     "replay": recording.replay,
+    "export": files.export,
     "serve": serving.serve,
     "demo": serving.demo,
 }

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from recorder import wire
-from recorder.model import Transaction
+from recorder.model import Finding, Transaction
 from store.hours import MAX_US, to_us
 
 _ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)
@@ -189,8 +189,18 @@ def _transaction(inner: wire.HttpTransaction, ts: int, outer_id: str | None) -> 
             tx.res_body_bytes = len(response.body)
         if tx.res_headers:
             tx.grpc_status = tx.res_headers.get("Grpc-Status")
+    if about.qrec is not None:
+        _kept(tx, about.qrec)
     _locate(tx, request)
     return tx
+
+
+def _kept(tx: Transaction, kept: wire.Kept) -> None:
+    """An export of ours is read again: sizes of before redaction, and what redaction found."""
+    tx.req_body_bytes = _size(kept.req_body_bytes)
+    tx.res_body_bytes = _size(kept.res_body_bytes)
+    tx.error_signature = kept.error_signature
+    tx.findings = [Finding(*one) for one in kept.findings]
 
 
 def _who(call: wire.Call) -> dict[str, Any]:

@@ -130,9 +130,13 @@ class Intake:
         if self.shedding:
             tx.req_body = tx.res_body = None
             count("bodies_shed")
+        before = tx.findings
         self.cleaner.redact(tx)
+        if before:  # an export of ours: redacted once already
+            tx.findings = list(dict.fromkeys([*before, *tx.findings]))
         tx.route = self.router.route(tx.path or "", tx.host)
-        if tx.status is None or tx.status >= 400 or tx.grpc_status:
+        failed = tx.status is None or tx.status >= 400 or bool(tx.grpc_status)
+        if failed and tx.error_signature is None:
             tx.error_signature = error_signature(
                 tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
             )

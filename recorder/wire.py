@@ -28,6 +28,15 @@ class ArtifactEnvelope(msgspec.Struct, gc=False):
     ts: dt.datetime | None = None
 
 
+class Kept(msgspec.Struct, gc=False):
+    """What our own exports add, since Qtap's events have no place for it."""
+
+    req_body_bytes: int | None = None
+    res_body_bytes: int | None = None
+    error_signature: str | None = None
+    findings: list[tuple[str, str, str]] = []
+
+
 class Metadata(msgspec.Struct, gc=False):
     process_id: str | int | None = None
     process_exe: str | None = None
@@ -39,6 +48,7 @@ class Metadata(msgspec.Struct, gc=False):
     bytes_received: int | None = None
     connection_id: str | None = None
     endpoint_id: str | None = None
+    qrec: Kept | None = None
 
 
 class Request(msgspec.Struct, gc=False):

@@ -1,0 +1,6 @@
+-- How many transactions of each second match, to cut the window into pieces.
+SELECT date_trunc('second', ts) AS second, count(*) AS requests
+FROM transactions
+WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+GROUP BY second
+ORDER BY second
