@@ -11,7 +11,7 @@ _ASCII, _ASCII_DEAF = "_.:-=+*#", "?"
 
 def unicode_output() -> bool:
     """Whether stdout can show blocks."""
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "").startswith("utf")
 
 

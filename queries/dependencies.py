@@ -58,8 +58,8 @@ class Edge:
 class Dependencies:
     """The edges of a window, the busiest first. A database's `requests` are its calls.
 
-    container: whose edges were asked for. A call within this machine is one edge, though both of
-    its ends were recorded.
+    container: whose edges were asked for; `window` then counts their requests alone. A call
+    within this machine is one edge, though both of its ends were recorded.
     """
 
     window: Side
@@ -84,11 +84,13 @@ def dependencies(
     with asking(store, window, where, ("transactions", "database")) as asked:
         name = {"name": container}
         rows = asked.rows("edges", name)
+        counts = (sum(row["requests"] for row in rows), sum(row["errors"] for row in rows))
         databases, notes = _databases(asked, where, name)
         rows = sorted(rows + databases, key=lambda row: -row["requests"])
-        if container is not None and not rows:
+        if container is None:
+            counts = totals(asked.rows("window_totals"))
+        elif not rows:
             notes += unknown_container(asked, container)
-        counts = totals(asked.rows("window_totals"))
         found = asked.found(rows, limit, counts, notes)
     return Dependencies(
         window=found.window,

@@ -82,13 +82,13 @@ def connections(
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
     columns = [
         Column("to", give=1), Column("place"), Column("protocol"), Column("tls", optional=True),
-        Column("number", right=True), Column("open", right=True), Column("sent", right=True),
-        Column("received", right=True), Column("by", give=2),
+        Column("number", right=True), Column("open", right=True), Column("bytes", right=True),
+        Column("by", give=2),
     ]  # fmt: skip
     cells = [
         [f"{c.endpoint or '-'}:{c.port}" if c.port else c.endpoint or "-", c.place,
          c.protocol or "-", c.tls or "-", number(c.connections), number(c.open),
-         size(c.bytes_sent), size(c.bytes_received), program(c.container)]
+         size(c.bytes_sent + c.bytes_received), program(c.container)]
         for c in answer.connections
     ]  # fmt: skip
     side = answer.window

@@ -202,7 +202,7 @@ def dependencies(
         Column("from", give=1), Column("to", give=1), Column("place"),
         Column("requests", right=True), Column("failed", right=True),
         Column("p50", right=True, optional=True), Column("p95", right=True),
-        Column("as", give=2),
+        Column("as", give=2, optional=True),
     ]  # fmt: skip
     cells = [
         [_end(e.caller, e.caller_kind), _end(e.callee, e.callee_kind), e.place,

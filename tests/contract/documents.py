@@ -21,7 +21,12 @@ from qrec.app import COMMANDS
 from qrec.settings import SETTINGS, env_name
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("diff.md", "hosts.md", "statuses.md", "endpoints.md", "coverage.md")
+SERVICE = ("service", "service install", "service status", "service uninstall")
+PAGES = (
+    "diff.md", "summary.md", "errors.md", "slow.md", "timeline.md", "hosts.md", "endpoints.md",
+    "statuses.md", "used_routes.md", "containers.md", "processes.md", "dependencies.md",
+    "database.md", "connections.md", "coverage.md",
+)  # fmt: skip
 _BLOCK = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
 _TABLE = re.compile(r"(\| --- \| --- \| --- \| --- \|\n)(?:\|.*\n|\{table\}\n)*")
 
@@ -61,7 +66,7 @@ def page(text: str) -> str:
 def cli_page() -> str:
     """docs/cli.md: the help of qrec and of each command."""
     parts = ["# The command line\n\nMade from `--help`; `qrec COMMAND --help` shows the same.\n"]
-    for name in ("", *COMMANDS):
+    for name in ("", *COMMANDS, *SERVICE):
         title = f"qrec {name}".strip()
         parts.append(f"\n## {title}\n\n```text\n{run(f'{name} --help').rstrip()}\n```\n")
     return "".join(parts)

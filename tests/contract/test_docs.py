@@ -15,11 +15,22 @@ from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page,
 
 RENEW = "renew with: python -m tests.contract.documents"
 OURS = (*PAGES, "windows.md", "settings.md", "mcp.md")
-QUESTIONS = {
+# A page's command, its tool, and further tools that it tells of.
+QUESTIONS: dict[str, tuple[str, ...]] = {
     "diff.md": ("diff", "what_changed"),
+    "summary.md": ("summary", "get_traffic_summary"),
+    "errors.md": ("errors", "get_errors", "get_errors_by_container"),
+    "slow.md": ("slow", "get_slow"),
+    "timeline.md": ("timeline", "get_timeline"),
     "hosts.md": ("hosts", "get_hosts"),
-    "statuses.md": ("statuses", "get_statuses"),
     "endpoints.md": ("endpoints", "get_endpoints"),
+    "statuses.md": ("statuses", "get_statuses"),
+    "used_routes.md": ("routes", "get_routes"),
+    "containers.md": ("containers", "get_containers"),
+    "processes.md": ("processes", "get_processes"),
+    "dependencies.md": ("dependencies", "get_dependencies"),
+    "database.md": ("database", "get_database"),
+    "connections.md": ("connections", "get_connections"),
     "coverage.md": ("coverage", "get_coverage"),
 }
 
@@ -60,16 +71,16 @@ def test_lines_fit_and_links_lead_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_has_a_page_with_both_sides(name: str) -> None:
-    command, tool = QUESTIONS[name]
+    command, tool, *more = QUESTIONS[name]
     text = read(name)
     assert f"`qrec {command}` · `{tool}`" in text.splitlines()[0]
     calls = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     assert calls
     assert {call["name"] for call in calls} == {tool}
-    assert tool in read("mcp.md")
+    assert all(f"`{one}`" in text and f"`{one}`" in read("mcp.md") for one in (tool, *more))
 
 
 def test_no_question_is_without_a_page() -> None:
-    assert {tool for _, tool in QUESTIONS.values()} == set(TOOLS)
-    assert {command for command, _ in QUESTIONS.values()} <= set(COMMANDS)
+    assert {tool for _, *tools in QUESTIONS.values() for tool in tools} == set(TOOLS)
+    assert {command for command, *_ in QUESTIONS.values()} <= set(COMMANDS)
     assert all(Path(DOCS / name).exists() for name in OURS)
