@@ -18,7 +18,9 @@ class Candidate:
     scope: the keys it is about; part: those of them that it counts (the failed ones, say).
     excess [keys]: requests more (or fewer) than expected, of the keys in `part`.
     volume [keys]: what the excess would be spread like, if the whole scope changed alike.
-    began, ended: the run of window blocks in which it shows.
+    began, ended: the run of window blocks in which it shows best; in_run: the requests more or
+        fewer in that run, and run_volume all requests in it. excess and volume are of the whole
+        window, so that changes found in different runs can be compared, unless it hides them.
     """
 
     kind: Kind
@@ -37,6 +39,8 @@ class Candidate:
     p: float
     began: int
     ended: int
+    in_run: float = 0.0
+    run_volume: float = 0.0
     noise: float = 1.0
     score: float = 0.0
     strong: bool = True
@@ -50,6 +54,12 @@ class Candidate:
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
         return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
+
+
+def whole_or_run(whole: Floats, run: Floats) -> bool:
+    """Whether the whole window shows the change that the run shows, or hides most of it."""
+    sign = 1.0 if float(run.sum()) >= 0 else -1.0
+    return sign * float(whole.sum()) >= 0.7 * abs(float(run.sum()))
 
 
 def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from queries.compare.stats import Floats
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
+_LATER = 5  # blocks: best runs differ in length, so only a clearly later change is no cause
 _SEEN = 0.35  # of the callers' change has to be seen by the callee itself to blame the callee
 
 
@@ -74,7 +75,7 @@ def _deeper(
         if j == i or below.kind not in _BAD or below.direction == "down" or not below.key:
             continue
         callers, callees = around[j]
-        later = below.began > above.began + 1
+        later = below.began > above.began + _LATER
         enough = below.affected >= _MUCH * above.affected
         if serving & set(callers) and not serving & set(callees) and enough and not later:
             fit.append((-below.affected, j))

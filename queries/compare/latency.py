@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.compare.candidate import Candidate
+from queries.compare.candidate import Candidate, whole_or_run
 from queries.compare.frame import FIRST_BUCKET, LAST_BUCKET, Frame, arrays
 from queries.compare.limits import Limits
 from queries.compare.shares import Runs
@@ -243,7 +243,10 @@ def _candidate(
     value_w, value_b = float(quantiles(run, q)), float(quantiles(before, q))
     change = value_w / value_b if value_b and math.isfinite(value_w) else 1.0
     error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
-    excess, volume = _slowed(durations, scope, q, began, ended)
+    run_excess, run_volume = _slowed(durations, scope, q, began, ended)
+    excess, volume = _slowed(durations, scope, q, 0, durations.blocks_w)
+    if not whole_or_run(excess, run_excess):
+        excess, volume = run_excess, run_volume
     return Candidate(
         kind="latency",
         direction="up" if change >= 1 else "down",
@@ -261,6 +264,8 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
+        in_run=float(run_excess.sum()),
+        run_volume=float(run_volume.sum()),
         noise=2.0,
     )
 
@@ -282,9 +287,9 @@ def matters(c: Candidate, limits: Limits) -> bool:
     assert c.baseline is not None
     folds = c.ratio if c.direction == "up" else 1 / max(c.ratio, 1e-9)
     felt = abs(c.baseline * (c.ratio - 1))
-    moved = float(c.excess.sum()) * (1 if c.direction == "up" else -1)
+    moved = c.in_run * (1 if c.direction == "up" else -1)
     usual = {"p50_ms": 0.5, "p95_ms": 0.05, "p99_ms": 0.01}[c.metric]
-    share = moved / max(float(c.volume.sum()), 1.0)
+    share = moved / max(c.run_volume, 1.0)
     floor = 0.2 * usual if c.metric == "p50_ms" else 0.5 * usual
     return (
         folds >= limits.latency_ratio

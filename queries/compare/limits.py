@@ -27,9 +27,10 @@ class Limits:
     size_ratio: float = 2.0
     new_slots: int = 4  # active minutes before a new key is a fact
     new_count: float = 6
-    dispersion_shares: float = 2.0  # retries and shared fate: what blocks show at least
+    cluster: float = 4.0  # requests that come and stay away together
+    dispersion_shares: float = 3.0  # retries and shared fate: what blocks show at least
     share_drift: float = 0.2  # log spread of an error share between quiet hours
-    dispersion_rates: float = 3.0
+    dispersion_rates: float = 5.0
     prior_df: float = 6.0  # weight of the common dispersion against a key's own
 
 
@@ -47,5 +48,6 @@ def limits(histories: int) -> Limits:
         latency_ratio=1.5,
         latency_drift=0.07,
         size_ratio=2.5,
-        dispersion_shares=3.0,
+        dispersion_shares=4.0,
+        cluster=6.0,
     )

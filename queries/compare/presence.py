@@ -1,10 +1,11 @@
 """Presence: what is there now and was not, and what was there and is not any more.
 
 Counted in active minutes and blocks, not in requests: a burst of a hundred requests in one
-minute is one sighting. Two chances are worked out and the larger one counts: that sightings
-which fall at random over all covered minutes all missed the one side; and that a key which is
-active in the part of the blocks seen since it began stayed silent for the whole other side. The
-second one knows that a job of ten minutes an hour may well be silent for an hour.
+minute is one sighting. Three chances are worked out and the largest one counts: that sightings
+which fall at random over all covered minutes all missed the one side; that a key which is
+active in a part of the blocks since it began stayed silent for the whole other side; and that
+the other side got none of the few clusters of requests it was due. The last two know that a job
+of ten minutes an hour may well be silent for an hour.
 """
 
 from __future__ import annotations
@@ -81,8 +82,10 @@ class _Sides:
         blocks = self.window.shape[1] - first
         usual = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
         silent = usual ** max(self.window.shape[1] * other / seconds, 1.0)
-        p = np.maximum(rarely ** (self.now / max(self.factor, 1.0)), silent)
         requests = self.window.sum(1)
+        loud = 3.0 if self.level.dims == ("host",) else limits.cluster
+        unlucky = np.exp(-np.minimum(requests * other / seconds / loud, 700.0))
+        p = np.maximum(rarely ** (self.now / max(self.factor, 1.0)), np.maximum(silent, unlucky))
         enough = (self.now >= limits.new_slots) & (requests >= limits.new_count)
         return self._pick((self.now > 0) & (elsewhere == 0), p, enough, kind, "new", limits)
 
@@ -95,12 +98,24 @@ class _Sides:
         blocks = self.baseline.shape[1] - first
         active = (self.baseline > 0).sum(1) * min(self.factor, 1.0)
         silent = ((blocks + 1 - active) / (blocks + 1)) ** self.window.shape[1]
-        p = np.maximum((other / (other + seconds)) ** sightings, silent)
-        requests = self.baseline.sum(1) * self.frame.scale * min(self.factor, 1.0)
+        requests = self._usual() * min(self.factor, 1.0)
+        unlucky = np.exp(-np.minimum(requests / limits.cluster, 700.0))
+        p = np.maximum((other / (other + seconds)) ** sightings, np.maximum(silent, unlucky))
         enough = (self.before >= limits.new_slots) & (requests >= limits.new_count)
         enough &= self.spans >= _STEADY * len(self.frame.slots_h)
         named: Kind = "gone" if kind == "new" else kind
         return self._pick((self.before > 0) & (here == 0), p, enough, named, "gone", limits)
+
+    def _usual(self) -> Floats:
+        """Requests that the window would have had, by the baseline and the leanest of the past."""
+        seconds = float(self.frame.seconds_w.sum())
+        base = self.baseline.sum(1) * self.frame.scale
+        if not len(self.frame.slots_h):
+            return np.asarray(base, dtype=np.float64)
+        past = grouped(self.level, self.frame.history, self.part)
+        rates = past / np.maximum(self.frame.seconds_h, 1)
+        usual: Floats = np.minimum(base, np.quantile(rates, 0.25, axis=1) * seconds)
+        return usual
 
     def _pick(
         self, able: Mask, p: Floats, enough: Mask, kind: Kind, direction: Direction, limits: Limits

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.candidate import ENDPOINT, Candidate, whole_or_run
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.shares import Runs
@@ -177,6 +177,12 @@ def _candidate(
     scale = time / time_b * factor
     expected = np.where(scope, frame.baseline.sum(1), 0.0) * scale
     change = (run + 0.5) / (float(expected.sum()) + 0.5)
+    in_run = np.where(scope, frame.window[:, began:ended].sum(1), 0.0) - expected
+    due = np.where(scope, frame.baseline.sum(1), 0.0) * (
+        float(frame.seconds_w.sum()) / time_b * factor
+    )
+    whole = np.where(scope, frame.window.sum(1), 0.0) - due
+    use_whole = whole_or_run(whole, in_run)
     counting = float(runs.dispersion[i]) * (1 / (run + 0.5) + 1 / (n_b + 0.5))
     error = float(np.sqrt(counting + 2 * drift))
     return Candidate(
@@ -185,8 +191,8 @@ def _candidate(
         key=dict(zip(level.dims, level.values[g], strict=True)),
         scope=scope,
         part=scope,
-        excess=np.where(scope, frame.window[:, began:ended].sum(1), 0.0) - expected,
-        volume=expected,
+        excess=whole if use_whole else in_run,
+        volume=due if use_whole else expected,
         metric="per_s",
         window=float(frame.window[scope].sum() / frame.seconds_w.sum()),
         baseline=n_b / time_b,
@@ -196,6 +202,8 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
+        in_run=float(in_run.sum()),
+        run_volume=float(expected.sum()),
         noise=float(runs.dispersion[i]),
     )
 
@@ -203,4 +211,4 @@ def _candidate(
 def matters(c: Candidate, limits: Limits) -> bool:
     assert c.ratio is not None
     folds = c.ratio if c.direction == "up" else 1 / c.ratio
-    return folds >= limits.rate_ratio and c.affected >= limits.rate_count
+    return folds >= limits.rate_ratio and abs(c.in_run) >= limits.rate_count

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from queries.answer import Kind
-from queries.compare.candidate import Candidate
+from queries.compare.candidate import Candidate, whole_or_run
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.stats import (
@@ -41,7 +41,7 @@ class Runs:
     dispersion: Floats
 
 
-def scan(n: Tally, e: Tally, limits: Limits) -> Runs:
+def scan(n: Tally, e: Tally, drift: float, limits: Limits) -> Runs:
     """Quasi-likelihood ratio of every run of window blocks against the baseline and the past."""
     starts, ends, price = intervals(n.window.shape[1])
     run_n, run_e = run_sums(n.window, starts, ends), run_sums(e.window, starts, ends)
@@ -54,7 +54,7 @@ def scan(n: Tally, e: Tally, limits: Limits) -> Runs:
     dispersion = np.maximum(np.maximum(1.0, own), past[:, None])
     # a share drifts between quiet hours, in proportion to itself: more requests do not help
     usual = run_n * ((base_e + 0.5) / (base_n + 1))[:, None]
-    dispersion = dispersion + 2 * limits.share_drift**2 * usual
+    dispersion = dispersion + 2 * drift**2 * usual
     t = _deviance(run_n, run_e, base_n, base_e, dispersion)
     if limits.calibrated:
         long_n, long_e = base_n + n.history.sum(1), base_e + e.history.sum(1)
@@ -133,7 +133,8 @@ def find(
     )
     if able.size == 0:
         return Tested()
-    runs = scan(n.of(able), e.of(able), limits)
+    drift = limits.share_drift if dims else limits.share_drift / 2  # ups and downs cancel
+    runs = scan(n.of(able), e.of(able), drift, limits)
     return tested(
         runs.p,
         limits.q,
@@ -165,16 +166,19 @@ def _candidate(
     base = e_b / n_b
     change = ((run_e + 0.5) / (run_n + 1)) / ((e_b + 0.5) / (n_b + 1))
     error = float(np.sqrt(runs.dispersion[i] * (1 / (run_e + 0.5) + 1 / (e_b + 0.5))))
-    excess = np.where(part, requests, 0.0)
-    excess -= np.where(part, frame.baseline.sum(1), 0.0) * (run_n / n_b)
+    before = np.where(part, frame.baseline.sum(1), 0.0)
+    run = np.where(part, requests, 0.0) - before * (run_n / n_b)
+    everything = np.where(scope, frame.window.sum(1), 0.0)
+    whole = np.where(part, everything, 0.0) - before * (n_w / n_b)
+    use_whole = whole_or_run(whole, run)
     return Candidate(
         kind=kind,
         direction="up" if run_e / run_n >= base else "down",
         key=dict(zip(level.dims, level.values[g], strict=True)),
         scope=scope,
         part=part,
-        excess=excess,
-        volume=requests,
+        excess=whole if use_whole else run,
+        volume=everything if use_whole else requests,
         metric=metric,
         window=e_w / n_w,
         baseline=base,
@@ -184,6 +188,8 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
+        in_run=float(run.sum()),
+        run_volume=run_n,
         noise=float(runs.dispersion[i]),
     )
 
@@ -192,11 +198,12 @@ def matters(c: Candidate, limits: Limits) -> bool:
     """The floors: twice as often, enough requests, and more than a trace of them."""
     assert c.ratio is not None
     folds = c.ratio if c.direction == "up" else 1 / c.ratio
-    points = c.affected / max(float(c.volume.sum()), 1.0)
-    if c.direction == "down" and (c.p > 1e-5 or c.affected < 3 * limits.min_errors):
+    extra = abs(c.in_run)
+    points = extra / max(c.run_volume, 1.0)
+    if c.direction == "down" and (c.p > 1e-5 or extra < 3 * limits.min_errors):
         return False  # good news can wait until it is certain
     return (
         folds >= limits.error_ratio
-        and c.affected >= limits.min_errors
-        and (points >= limits.error_points or c.affected >= limits.error_many)
+        and extra >= limits.min_errors
+        and (points >= limits.error_points or extra >= limits.error_many)
     )
