@@ -101,6 +101,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "mcp": serving.mcp,
     "replay": recording.replay,
     "export": files.export,
+    "import": files.import_,
     "serve": serving.serve,
     "demo": serving.demo,
 }

@@ -106,6 +106,12 @@ class Intake:
                 ledger.count("other")
         ledger.alive(mono)
 
+    def take_rows(self, rows: Iterable[Transaction], mono: int) -> None:
+        """Take transactions that are decoded already (out of a HAR file), the last at `mono`."""
+        for tx in rows:
+            self._transaction(tx)
+        self.ledger.alive(mono)
+
     def _connected(self, name: str, data: str, ts: int | None, mono: int) -> None:
         """A stream begins: Qtap says so first, with an echo of the topics it understood."""
         if ts is None:

@@ -65,7 +65,7 @@ def replay(
     with recorder_lock(store, name):
         results = []
         for path, about in zip(files, surveys, strict=True):
-            one = _Replay(store, name, path, about, options)
+            one = OneFile(store, name, path, about, options)
             results.append(one.run(shift_to_us, again, progress))
         keeper = Housekeeper(store, name, "")
         keeper.about = one.writer.about
@@ -73,7 +73,9 @@ def replay(
     return results
 
 
-class _Replay:
+class OneFile:
+    """One file on its way into the store, under a recorder whose lock is held."""
+
     def __init__(
         self, store: Store, name: str, path: Path, about: Survey, options: RecordOptions
     ) -> None:

@@ -86,7 +86,7 @@ def record(
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
                             "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
     kept = keep(run.settings)
-    options = _options(
+    options = write_options(
         run,
         keep=None if kept is None else kept.total_seconds(),
         max_size=max_size(run.settings),
@@ -142,20 +142,15 @@ def replay(
     """
     from qrec.progress import FileProgress
     from recorder.replay import replay as start
-    from store.hours import to_us
 
     run = Run(store, extra=vars(what))
-    shift = None
-    if shift_to is not None:
-        from queries.windows import parse_moment
-
-        shift = to_us(parse_moment(shift_to, run.now, run.tz))
+    shift = shifted(run, shift_to)
     paths = [stream_path(name) for name in files]
     progress = FileProgress()
     try:
         done = start(
             paths,
-            _options(run, connections=connections),
+            write_options(run, connections=connections),
             shift_to_us=shift,
             again=again,
             progress=progress,
@@ -163,9 +158,19 @@ def replay(
     finally:
         progress.line.clear()
     for file in done:
-        progress.line.note(_told(file))
+        progress.line.note(told(file))
     if shift is None:
-        _when_it_was(run, progress.line.note)
+        recorded_when(run, progress.line.note)
+
+
+def shifted(run: Run, text: str | None) -> int | None:
+    """Where --shift-to has a recording end, in microseconds since the epoch."""
+    if text is None:
+        return None
+    from queries.windows import parse_moment
+    from store.hours import to_us
+
+    return to_us(parse_moment(text, run.now, run.tz))
 
 
 def stream_path(name: str) -> Path:
@@ -178,7 +183,8 @@ def stream_path(name: str) -> Path:
     return bundled_stream(name)
 
 
-def _options(run: Run, **given: Any) -> RecordOptions:
+def write_options(run: Run, **given: Any) -> RecordOptions:
+    """The settings that decide what is written and how, for any way in."""
     from qrec.redaction import UNREDACTED, redact_config
     from recorder.options import RecordOptions
 
@@ -208,10 +214,13 @@ def _seconds(text: str) -> float:
     return parse_duration(text).total_seconds()
 
 
-def _told(file: Replayed) -> str:
+def told(file: Replayed, verb: str = "replayed") -> str:
+    """What became of a file, on one line."""
+    from qrec.words import plural
+
     if file.known:
-        return f"{file.file.name}: replayed before, nothing added (--again adds it once more)"
-    parts = [f"{file.events:,} events", f"{file.written:,} transactions written"]
+        return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
+    parts = [plural(file.events, "event"), f"{plural(file.written, 'transaction')} written"]
     for count, what in (
         (file.filtered, "filtered out"),
         (file.rejected, "rejected"),
@@ -223,7 +232,7 @@ def _told(file: Replayed) -> str:
     return f"{file.file.name}: {', '.join(parts)}"
 
 
-def _when_it_was(run: Run, tell: Callable[[str], None]) -> None:
+def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
     from datetime import timedelta
 
