@@ -167,6 +167,7 @@ def load(
     slot = max(1, -(-window.minutes // SLOTS))
     con.execute(statement("cells"))
     con.execute(statement("keys"))
+    con.execute(statement("rows"))
     columns = _columns(con)
     size = len(columns["host"])
     codes, labels = _codes(columns)

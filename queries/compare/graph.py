@@ -15,7 +15,7 @@ from queries.compare.stats import Floats
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
-_LATER = 5  # blocks: best runs differ in length, so only a clearly later change is no cause
+_LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
 _SEEN = 0.35  # of the callers' change has to be seen by the callee itself to blame the callee
 
 

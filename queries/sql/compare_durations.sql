@@ -16,4 +16,3 @@ from (
     where c.kept and c.role <> 'history'
 )
 group by all
-order by all

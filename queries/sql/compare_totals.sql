@@ -3,10 +3,10 @@
 select
     k.key,
     c.span,
-    coalesce(sum(c.requests * c.weight) filter (c.kept), 0)::DOUBLE as requests,
+    coalesce(sum(c.weighted) filter (c.kept), 0)::DOUBLE as requests,
     sum(c.requests)::DOUBLE as anyhow,
     coalesce(bit_or(1::UBIGINT << (c.nth // $slot)::UBIGINT) filter (c.kept), 0)::UBIGINT as slots
-from compare_cells c
+from compare_rows c
 join compare_keys k using (id)
 group by all
 order by all
