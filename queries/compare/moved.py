@@ -16,7 +16,7 @@ _ALIKE = 0.5
 def pair(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     """Replace each fitting pair of a gone and a new lead by one that has moved."""
     gone = [c for c in leads if c.direction == "gone"]
-    fresh = [c for c in leads if c.direction == "new"]
+    fresh = [c for c in leads if c.direction == "new" and c.kind != "back"]
     taken: set[int] = set()
     for old in sorted(gone, key=Candidate.order):
         fits = [

@@ -47,6 +47,8 @@ def find(frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool)
         found += sides.new(kind, limits)
         if kind != "signature" and "status" not in dims and not lossy:
             found += sides.gone(kind, limits)
+        if kind == "new" and "status" not in dims and limits.calibrated:
+            found += sides.back(limits)
     return found
 
 
@@ -105,6 +107,19 @@ class _Sides:
         enough &= self.spans >= _STEADY * len(self.frame.slots_h)
         named: Kind = "gone" if kind == "new" else kind
         return self._pick((self.before > 0) & (here == 0), p, enough, named, "gone", limits)
+
+    def back(self, limits: Limits) -> list[Candidate]:
+        """Steady in the past, silent in the whole baseline, and there again."""
+        frame = self.frame
+        absent = self.level.sum(frame.anyhow_b * self.part) == 0
+        past = grouped(self.level, frame.history, self.part)
+        rates = past / np.maximum(frame.seconds_h, 1)
+        due = np.quantile(rates, 0.25, axis=1) * float(frame.seconds_b.sum())
+        p = np.exp(-np.minimum(due / limits.cluster, 700.0))
+        enough = (self.now >= limits.new_slots) & (self.window.sum(1) >= limits.new_count)
+        enough &= self.spans >= _STEADY * len(frame.slots_h)
+        able = absent & (self.now > 0) & (self.past > 0)
+        return self._pick(able, p, enough, "back", "new", limits)
 
     def _usual(self) -> Floats:
         """Requests that the window would have had, by the baseline and the leanest of the past."""

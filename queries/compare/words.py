@@ -80,7 +80,7 @@ def _origin(c: Candidate) -> str:
 
 
 def _appeared(c: Candidate) -> str:
-    what = {"signature": "new error", "edge": "new call"}.get(c.kind, "new")
+    what = {"signature": "new error", "edge": "new call", "back": "back again"}.get(c.kind, "new")
     if c.key.get("status"):
         what = f"new status {c.key['status']}"
     if c.kind == "edge":

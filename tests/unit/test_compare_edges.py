@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 
@@ -77,3 +78,16 @@ def test_calibration_takes_neighbours_of_the_past() -> None:
     assert len(pairs) == 8
     assert all(earlier.to_ts == later.from_ts for later, earlier in pairs)
     assert summarise([]) is None
+
+
+def test_a_host_that_was_away_for_an_hour_is_back_not_new() -> None:
+    rng = np.random.default_rng(6)
+    spans = [Span(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
+    rows = [row for span in spans for row in hour(rng, span.from_ts, 20_000, False)]
+    away = [r for r in rows if not (r["host"] == "legacy.example.com" and _in(r, spans[1]))]
+    found = answer(away, spans).findings
+    assert [(f.kind, f.key.get("host")) for f in found] == [("back", "legacy.example.com")]
+
+
+def _in(row: dict[str, Any], span: Span) -> bool:
+    return bool(span.from_ts <= row["minute"] < span.to_ts)
