@@ -21,6 +21,8 @@ from pydantic import ConfigDict
 from mcp_tools.arguments import with_arguments
 from mcp_tools.asking import Context
 from mcp_tools.careful import CarefulTool
+from mcp_tools.prompts import add_prompts
+from mcp_tools.resources import add_resources
 from mcp_tools.schemas import model_of
 from mcp_tools.tools import TOOLS
 from store.errors import UnavailableError
@@ -52,7 +54,7 @@ def build(
     # Before the constructor, which would set up logging in its own way.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="qrec mcp: %(message)s")
     context = Context(store, tz, now)
-    return MCPServer(
+    server: MCPServer[Any] = MCPServer(
         "qrec",
         title="qrec",
         instructions=INSTRUCTIONS,
@@ -60,6 +62,9 @@ def build(
         log_level="WARNING",
         tools=[_tool(name, context) for name in TOOLS],
     )
+    add_resources(server, context)
+    add_prompts(server, context)
+    return server
 
 
 def _tool(name: str, context: Context) -> Tool:
