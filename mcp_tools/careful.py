@@ -14,6 +14,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 
+from mcp_tools.patience import accompanied
 from store.errors import QrecError
 
 MAX_ERROR = 500
@@ -22,14 +23,17 @@ _ARGUMENTS = {"--from": "from_time", "--to": "to_time"}
 
 
 class CarefulTool(Tool):
-    """A tool that tells qrec's own errors and bad arguments in an assistant's terms."""
+    """A tool that tells qrec's own errors and bad arguments in an assistant's terms.
+
+    It runs in a thread, under the eyes of `accompanied`.
+    """
 
     async def run(
         self, arguments: dict[str, Any], context: Any, convert_result: bool = False
     ) -> Any:
         """As the base class. Raises ToolError; anything unforeseen keeps its text to itself."""
         try:
-            return await super().run(arguments, context, convert_result)
+            return await accompanied(super().run(arguments, context, convert_result), context)
         except ToolError as error:
             cause = error.__cause__
             if isinstance(cause, QrecError):

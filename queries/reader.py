@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.answer import Note
+from queries.watch import current, stoppable
 from queries.windows import Window
 from store import Store
 from store.errors import QrecError
@@ -58,6 +59,9 @@ class Reader:
         self._bad: set[Path] = set()
         self.con = duckdb.connect(config=_CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
+        self._watch = current()
+        if self._watch is not None:
+            self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
         self._open_views()
 
@@ -78,10 +82,15 @@ class Reader:
         return self._run(text, params)
 
     def _run(self, text: str, params: Mapping[str, Any] | None) -> pa.Table:
-        answer = self.con.sql(text, params=_used(text, params))
-        return pa.table({}) if answer is None else answer.to_arrow_table()
+        if self._watch is not None:
+            self._watch.check()
+        with stoppable():
+            answer = self.con.sql(text, params=_used(text, params))
+            return pa.table({}) if answer is None else answer.to_arrow_table()
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.end(self.con)
         self.con.close()
 
     def _open_views(self) -> None:

@@ -12,6 +12,7 @@ from queries.answer import Note, Side, to_document
 from queries.paging import Page, page_of
 from queries.reader import open_reader
 from queries.windows import Window
+from store.errors import UsageError
 from store.schema import RECORDED
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 VERSION = 1
 DEFAULT_LIMIT = 20
 MAX_TEXT = 1000  # characters of one text in a document
+_KNOWN = {
+    "database": "Such as container.name, process.binary, direction, duration_ms are known of them.",
+    "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
+}
 Place = Literal["outside", "inside", "here", "unknown"]
 
 
@@ -55,7 +60,13 @@ def condition(
     import filters
 
     columns = None if table == "transactions" else {name: name for name in RECORDED[table].names}
-    sql = filters.to_sql(where, columns)
+    try:
+        sql = filters.to_sql(where, columns)
+    except filters.FilterError as error:
+        if table == "transactions":
+            raise
+        message = error.message.replace("this view does", f"{table} rows do")
+        raise UsageError(message, _KNOWN[table]) from None
     if con is not None:
         sql.prepare(con)
     return f"({sql.text})", dict(sql.params)

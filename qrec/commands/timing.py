@@ -104,13 +104,13 @@ class _Line:
 
     @property
     def peak(self) -> float:
-        return max((value for value in self.values if value is not None), default=0)
+        return max((value for value in self.values if value is not None), default=0.0)
 
     @property
     def high(self) -> str:
         from qrec.words import millis
 
-        return millis(self.peak) if self.timed else f"{self.peak:,.0f}"
+        return millis(self.peak or None) if self.timed else f"{self.peak:,.0f}"
 
 
 def _drawn(run: Run, answer: Timeline) -> str:

@@ -1,0 +1,101 @@
+"""A long question over MCP: it tells how it goes, and ends when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from mcp import Client
+from mcp_types import CallToolResult
+
+from mcp_tools import patience
+from mcp_tools.server import build as build_server
+from mcp_tools.tools import TOOLS, ToolSpec
+from queries.reader import open_reader
+from queries.watch import StoppedError
+from queries.windows import Window
+from store import Store
+from tests.contract.stored import NOW, build, minute, row
+
+# Minutes of work, if nobody stops it.
+LONG = "SELECT sum(a.range * b.range) FROM range(3000000) AS a, range(3000000) AS b"
+
+
+class Work:
+    """A question that would take minutes, and how it ended."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.ended = threading.Event()
+        self.error: BaseException | None = None
+
+    def question(self, store: Store, window: Window) -> CallToolResult:
+        """It takes for ever."""
+        try:
+            with open_reader(store, [window]) as reader:
+                self.begun.set()
+                reader.query(LONG)
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self.ended.set()
+        raise AssertionError("nobody stopped it")
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+    work = Work()
+    monkeypatch.setitem(TOOLS, "wait", ToolSpec("Wait", work.question, "queries.hosts:Hosts"))
+    monkeypatch.setattr(patience, "FIRST_WORD_S", 0.05)
+    monkeypatch.setattr(patience, "_EVERY_S", 0.05)
+    yield work
+    assert work.ended.wait(20)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return build(tmp_path / "store", [row(minute(1))]).path
+
+
+def test_progress_is_told_and_cancelling_stops_the_query(store: Path, work: Work) -> None:
+    told: list[tuple[float, str | None]] = []
+
+    async def run() -> None:
+        heard = asyncio.Event()
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            told.append((progress, message))
+            if len(told) > 2:
+                heard.set()
+
+        async with Client(build_server(store, UTC, lambda: NOW)) as client:
+            call = asyncio.create_task(client.call_tool("wait", {}, progress_callback=hear))
+            await asyncio.wait_for(heard.wait(), 20)
+            call.cancel()
+            await asyncio.wait([call], timeout=20)
+            assert await asyncio.to_thread(work.ended.wait, 20)
+            result = await client.call_tool("get_hosts", {})  # the server lives on
+            assert not result.is_error
+
+    asyncio.run(run())
+    assert isinstance(work.error, StoppedError)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert all(message and message.startswith("scanning") for _, message in told)
+
+
+def test_a_server_that_is_closed_leaves_no_query_behind(store: Path, work: Work) -> None:
+    async def run() -> None:
+        async with Client(build_server(store, UTC, lambda: NOW)) as client:
+            call = asyncio.create_task(client.call_tool("wait", {}))
+            assert await asyncio.to_thread(work.begun.wait, 20)
+            call.cancel()
+            await asyncio.wait([call], timeout=20)
+
+    asyncio.run(run())
+    assert work.ended.wait(20)
+    assert isinstance(work.error, StoppedError)
