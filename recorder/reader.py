@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import httpx
 import msgspec
@@ -212,9 +212,8 @@ def _answers(http: httpx.Client, url: str) -> bool:
 
 def _hang_up(response: httpx.Response) -> None:
     """Wake the thread that waits in a read on a dead link."""
-    stream: Any = response.extensions.get("network_stream")
-    with contextlib.suppress(OSError, AttributeError):
-        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError, KeyError):
+        response.extensions["socket"].shutdown(socket.SHUT_RDWR)
 
 
 def main() -> None:

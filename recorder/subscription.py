@@ -7,7 +7,6 @@ line, time limits that suit a stream without keep-alives, and words for what wen
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,17 +17,12 @@ import msgspec
 from httpx_sse import EventSource, SSEError
 
 from recorder.decode import OVERSIZED
+from recorder.transport import StreamTransport
 
 PATH = "/devtools/api/events"
 LINE_LIMIT = 64 << 20  # bytes; a 20 MB body is 36 MB after two rounds of base64
 CONNECT_S = 5.0
 HEADERS_S = 15.0
-_KEEPALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", 4), 15),
-    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPINTVL", 5), 5),
-    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPCNT", 6), 3),
-]
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -62,9 +56,7 @@ class LinkError(Exception):
 
 def client(headers_s: float = HEADERS_S) -> httpx.Client:
     """A client for streams: no proxy from the environment between us and this host."""
-    transport = httpx.HTTPTransport(socket_options=_KEEPALIVE, retries=0)
-    timeout = httpx.Timeout(headers_s, connect=CONNECT_S)
-    return httpx.Client(transport=transport, timeout=timeout, trust_env=False)
+    return httpx.Client(transport=StreamTransport(CONNECT_S, headers_s), trust_env=False)
 
 
 @contextlib.contextmanager
@@ -77,9 +69,6 @@ def open_stream(
     try:
         with http.stream("POST", url, json=subscription.body(), headers=headers) as response:
             _check(response)
-            # A quiet host may say nothing for hours: from here on no read ever times out.
-            # httpcore looks at this mapping when the body is first read.
-            response.request.extensions["timeout"]["read"] = None
             response.stream = LineGuard(response.stream, waits=waits)
             yield response
     except httpx.ConnectError as error:
