@@ -294,6 +294,6 @@ def matters(c: Candidate, limits: Limits) -> bool:
     return (
         folds >= limits.latency_ratio
         and felt >= limits.latency_ms
-        and moved >= 8
+        and moved >= max(8.0, 2.5 * math.sqrt(usual * max(c.run_volume, 1.0)))
         and share >= floor
     )

@@ -15,7 +15,7 @@ from queries.compare.stats import Floats, Mask
 
 UNIT = ("side", *ENDPOINT, "container")
 _UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
-_EVEN = (0.3, 0.6)  # less even than that, a key is no cause; everything at once even less so
+_EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
 _LEFT = 0.5  # a candidate stands on its own if that part of it is not explained yet
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
 
@@ -59,6 +59,8 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
     if even < _EVEN[len(c.key) == 0]:
         held *= 0.1
+    if c.kind == "rate" and c.key.get("side") == "in":
+        plain *= 0.9  # it is the caller who calls more
     return held * even * plain * _WEIGHT.get(c.kind, 1.0)
 
 
