@@ -23,7 +23,9 @@ from mcp_tools.tools_traffic import (
 )
 from mcp_tools.tools_transactions import (
     check_sensitive_data,
+    compare_schemas,
     get_payloads,
+    get_schema,
     get_traffic,
     get_transaction,
     search_traffic,
@@ -179,6 +181,10 @@ TOOLS = {
     "get_traffic": ToolSpec("Newest transactions", get_traffic, "queries.search:Search"),
     "check_sensitive_data": ToolSpec(
         "Sensitive data", check_sensitive_data, "queries.sensitive:Sensitive"
+    ),
+    "get_schema": ToolSpec("Schemas of bodies", get_schema, "queries.schema:Schemas"),
+    "compare_schemas": ToolSpec(
+        "Changes of schemas", compare_schemas, "queries.schema:SchemaChanges"
     ),
     "get_transaction": ToolSpec("One transaction", get_transaction, "queries.show:Shown"),
     "get_payloads": ToolSpec("Bodies of transactions", get_payloads, "queries.show:Payloads"),

@@ -22,6 +22,8 @@ COMMANDS = {
     "get_transaction": "show",
     "get_payloads": "show --bodies",
     "check_sensitive_data": "sensitive",
+    "get_schema": "schema",
+    "compare_schemas": "schema --vs previous",
 }
 ASKED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("search_traffic", {}, []),
@@ -33,6 +35,12 @@ ASKED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("get_transaction", {"id": "web:3"}, ["web:3"]),
     ("get_transaction", {"id": "web:s1:3", "max_chars": 10}, ["web:s1:3", "--chars", "10"]),
     ("check_sensitive_data", {}, []),
+    ("get_schema", {}, []),
+    ("get_schema", {"last": "20m", "where": "res.status == 500"},
+     ["--last", "20m", "--where", "res.status == 500"]),
+    ("compare_schemas", {"last": "20m"}, ["--last", "20m"]),
+    ("compare_schemas", {"last": "10m", "limit": 1, "vs": "previous"},
+     ["--last", "10m", "--limit", "1"]),
     ("check_sensitive_data", {"last": "30m", "limit": 1, "where": "res.status == 500"},
      ["--last", "30m", "--limit", "1", "--where", "res.status == 500"]),
     ("get_payloads", {"ids": ["web:3", "web:4"]}, ["web:3", "web:4"]),
