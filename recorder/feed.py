@@ -14,7 +14,7 @@ from recorder.link import Frame, receive
 from recorder.reader import Options
 from recorder.subscription import Subscription
 
-_FRAMES = 16  # what more there is waits in the reading process, bounded and counted there
+_FRAMES = 8  # what more there is waits in the reading process, bounded and counted there
 
 
 class Feed:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
 _TICK_S = 0.2
-_FLUSH_ROWS, _FLUSH_BYTES = 25_000, 64 << 20
+_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
 _HOUSEKEEPING_S = 5.0
 
 

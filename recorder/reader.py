@@ -25,8 +25,8 @@ import msgspec
 from recorder.link import Alive, Batch, Down, Frame, Gaps, Up, send
 from recorder.subscription import LinkError, Subscription, Waits, client, events, open_stream
 
-QUEUE_BYTES = 160 << 20
-_BATCH_EVENTS, _BATCH_BYTES = 2_000, 8 << 20
+QUEUE_BYTES = 128 << 20
+_BATCH_EVENTS, _BATCH_BYTES = 500, 2 << 20
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 

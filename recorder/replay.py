@@ -28,7 +28,7 @@ from store.layout import check_recorder
 from store.lock import recorder_lock
 
 _BATCH = 1_000
-_FLUSH_ROWS, _FLUSH_BYTES = 25_000, 64 << 20
+_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
 
 Progress = Callable[[Path, int, int], None]  # the file, bytes read of it, its size
 
