@@ -184,6 +184,8 @@ WORST: dict[str, Callable[[], bytes]] = {
     "quotes and a card": lambda: b"[" + b'"",' * (_MEGABYTE // 3) + b"4111111111111111]",
     "unicode escapes": lambda: _filled("\\u0041"),
     "unicode escapes of quotes": lambda: _filled("\\u0022token\\u0022:"),
+    "quiet, then unicode escapes": lambda: b"lorem ipsum " * (_MEGABYTE // 24) + _filled("\\u0041")[: _MEGABYTE // 2],
+    "quiet, then passwords": lambda: b"lorem ipsum " * (_MEGABYTE // 24) + _filled("password=x&")[: _MEGABYTE // 2],
     "percent signs": lambda: _filled("%41"),
     "percent signs encoded often": lambda: _filled("%2525252541"),
     "few percent signs": lambda: _filled("%41 lorem ipsum dolor sit amet "),

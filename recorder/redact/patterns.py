@@ -100,7 +100,7 @@ STATEMENTS = (
 # scan's own patterns allow for (\/ \n \u003c \u0026 %20 %2F) are not among them.
 JSON_ESCAPES = r"\\u00(?:2[2DdEeFf]|3[0-9Aa]|40|[46][0-9A-Fa-f]|5[0-9AaFf]|7[0-9Aa])"
 PERCENT_ESCAPES = r"%(?:2[2567DEde]|3[0-9ADEFadef]|[46][0-9A-Fa-f]|5[0-9ABDFabdf]|7[0-9ABDEabde])"
-ENTITIES = r"&(?:quot|#[0-9xX])"
+ENTITIES = r"&(?:quot;|lt;|#[0-9xX])"
 
 
 class Patterns:

@@ -9,14 +9,17 @@ from typing import Any
 import msgspec
 
 _PLACEHOLDER = re.compile(r"\[redacted:([a-z0-9_]+):([0-9a-f]{12})\]")
+_BEGINS = "[redacted:"
 _LARGEST = 256 << 10  # bytes of JSON that are parsed for the sake of a path
 _MOST = 100  # placeholders that get their own place
 _LONGEST = 200
 _DEEPEST = 4  # JSON in JSON strings
 
+_Path = tuple[Any, str] | None  # the path of what contains it, its own step
 
-def json_places(body: bytes, prefix: str) -> list[tuple[str, str, str]] | None:
-    """(kind, place, fingerprint) of each placeholder in a redacted JSON body, in order.
+
+def json_places(body: bytes, prefix: str, count: int) -> list[tuple[str, str, str]] | None:
+    """(kind, place, fingerprint) of the `count` placeholders in a redacted JSON body.
 
     None when the body is no JSON, is cut off or too large to be parsed for this.
     """
@@ -27,38 +30,49 @@ def json_places(body: bytes, prefix: str) -> list[tuple[str, str, str]] | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     places = []
-    for place, text in _strings(document, prefix):
+    for path, text in _strings(document):
+        place = _joined(path, prefix)
         for kind, fingerprint in _PLACEHOLDER.findall(text):
             places.append((kind, place, fingerprint))
-            if len(places) >= _MOST:
-                return places
+        if len(places) >= min(count, _MOST):
+            break
     return places
 
 
-def _strings(document: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    """The strings with placeholders, and their paths; a stack, for depth is the sender's."""
-    stack: list[tuple[Any, str, int]] = [(document, prefix, 0)]
+def _strings(document: Any) -> Iterator[tuple[_Path, str]]:
+    """The strings and keys with placeholders, and their paths; a stack, for depth is the
+    sender's to choose."""
+    stack: list[tuple[Any, _Path, int]] = [(document, None, 0)]
     while stack:
         node, path, depth = stack.pop()
-        if isinstance(node, dict):
-            for key in node:
-                if "[redacted:" in key:
-                    yield path, key
-            for key, value in reversed(node.items()):
-                if isinstance(value, (dict, list, str)):
-                    stack.append((value, f"{path}.{_key(key)}"[:_LONGEST], depth))
-        elif isinstance(node, list):
-            stack.extend((value, f"{path}[]"[:_LONGEST], depth) for value in reversed(node))
-        elif isinstance(node, str) and "[redacted:" in node:
-            nested = _nested(node) if depth < _DEEPEST else None
-            if nested is None:
-                yield path, node
-            else:
-                stack.append((nested, path, depth + 1))
+        pairs = node.items() if type(node) is dict else (("[]", value) for value in node)
+        for key, value in pairs:
+            if _BEGINS in key:
+                yield path, key
+            kind = type(value)
+            if kind is str:
+                if _BEGINS in value:
+                    nested = _nested(value) if depth < _DEEPEST else None
+                    if nested is None:
+                        yield (path, key), value
+                    else:
+                        stack.append((nested, (path, key), depth + 1))
+            elif kind is dict or kind is list:
+                stack.append((value, (path, key), depth))
 
 
-def _key(key: str) -> str:
-    return _PLACEHOLDER.sub("*", key)
+def _joined(path: _Path, prefix: str) -> str:
+    steps: list[str] = []
+    length = 0
+    while path is not None:
+        path, step = path
+        step = "[]" if step == "[]" else "." + _PLACEHOLDER.sub("*", step)
+        steps.append(step)
+        length += len(step)
+        if length > _LONGEST:
+            steps.append("…")
+            break
+    return prefix + "".join(reversed(steps))
 
 
 def _nested(text: str) -> Any:

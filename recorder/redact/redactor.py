@@ -134,7 +134,8 @@ class Redactor:
         if tx.res_headers:
             self._headers(tx.res_headers, self._response, row)
         seldom = few(tx)
-        self._columns(tx, seldom, row)
+        new = seldom not in self._clean
+        self._columns(tx, seldom if new else (), row)
         joined = _SEPARATOR.join(row.texts).encode("utf-8", "surrogatepass")
         if tx.req_body:
             row.bodies.append(self._body(row, REQUEST_BODY, tx.req_body))
@@ -149,7 +150,7 @@ class Redactor:
             if index not in dirty and slot.misses < _MISSES:
                 slot.misses += 1
                 side.remember(item, None)
-        if not dirty:
+        if new and not dirty:
             if len(self._clean) >= _REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
@@ -158,10 +159,10 @@ class Redactor:
 
     def _headers(self, headers: dict[str, str], side: _Side, row: _Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
-        known, plain = side.known, side.plain
+        get, plain = side.known.get, side.plain
         changed: list[tuple[str, str]] = []
         for item in headers.items():
-            cleaned = known.get(item, _NEW)
+            cleaned = get(item, _NEW)
             if cleaned is None:
                 continue
             name, value = item
@@ -169,7 +170,8 @@ class Redactor:
                 slot = plain[name] if name in plain else self._slot(side, name)
                 if slot is not None:
                     if len(value) >= _SHORTEST and name != ":path":
-                        row.add(slot, value)
+                        row.slots.append(slot)
+                        row.texts.append(value)
                         row.missed.append((side, item))
                     continue
                 cleaned = self._named(side.name, name, value)
@@ -208,10 +210,9 @@ class Redactor:
                 row.add(header_slot("request", ":path"), target)
         if tx.trace_id and not tx.trace_id.isalnum():
             row.add(TRACE, tx.trace_id)
-        if seldom not in self._clean:
-            for slot, value in zip(FEW, seldom, strict=True):
-                if value:
-                    row.add(slot, value)
+        for slot, value in zip(FEW, seldom, strict=False):
+            if value:
+                row.add(slot, value)
 
     def _body(self, row: _Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
@@ -237,7 +238,9 @@ class Redactor:
             end += len(_BETWEEN) + len(part)
             if at >= end:
                 continue
-            clean, marks = self._replacer.replace(part, row.slots[index].flags)
+            # Before `at` there is nothing; an escape in front of a candidate is found again.
+            first = max(0, at - end + len(part))
+            clean, marks = self._replacer.replace(part, row.slots[index].flags, first=first)
             if marks:
                 dirty.add(index)
                 self._put_back(row, index, clean, marks)
@@ -255,7 +258,7 @@ class Redactor:
         found = findings(marks, slot.place)
         if slot.what == BODY:
             setattr(row.tx, slot.name, clean[: self.config.body_limit])
-            places = json_places(clean, slot.place)
+            places = json_places(clean, slot.place, len(marks))
             if places is not None:
                 known = {(mark.kind, mark.fingerprint) for mark in marks}
                 found = [Finding(*one) for one in places if (one[0], one[2]) in known]

@@ -44,13 +44,14 @@ class Replacer:
             ) from error
 
     def replace(
-        self, buf: bytes, flags: int = 0, by_name: list[Hit] | None = None
+        self, buf: bytes, flags: int = 0, by_name: list[Hit] | None = None, first: int = 0
     ) -> tuple[bytes, list[Mark]]:
         """`buf` without its secrets (the very same object if it has none), and their marks.
 
-        `by_name` are secrets that are known beforehand, because of where the text stands.
+        `by_name` are secrets that are known beforehand, because of where the text stands; before
+        `first` there is known to be nothing.
         """
-        hits, cut = self.scanner.hits(buf, flags)
+        hits, cut = self.scanner.hits(buf, flags, first)
         if by_name:
             hits = self.scanner.merged(hits, by_name, len(buf) if cut < 0 else cut)
         if not hits and cut < 0:

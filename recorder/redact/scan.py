@@ -25,11 +25,12 @@ from recorder.redact.text import (
     stands_alone,
     unbase64,
 )
-from recorder.redact.views import View, entity_view, json_view, percent_view
+from recorder.redact.views import TooManyEscapes, View, entity_view, json_view, percent_view
 
 _LEVELS = 3  # how often percent encoding is undone
 _AROUND = 32  # bytes before a number that may say what it is
 _AT = 0x40
+_LONG = 256 << 10
 
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+.-'"
 _DOMAIN = re.compile(rb"[A-Za-z0-9.-]{1,255}")
@@ -38,7 +39,7 @@ _NO_TOPLEVEL = frozenset(  # logo@2x.png
     b"woff2 ttf eot mp3 mp4 webm pdf zip gz tar py rb go rs php jar so dll exe".split()
 )
 _SCHEME = re.compile(rb"(?i)(bearer|basic)(?:[ \t+]|%20){1,3}")
-_TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]|\\+/|\\+u002[bBfFdD]|%(?:2[BbFf]|3[Dd]))+")
+_TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]++|\\++/|\\++u002[bBfFdD]|%(?:2[BbFf]|3[Dd]))++")
 _SHORTEST_BEARER = 16
 _DIGIT = re.compile(rb"[0-9]")
 _AUTHORITY = re.compile(rb"[^/?#\s\"'<>\\]{0,256}")
@@ -53,7 +54,7 @@ def allowance(size: int) -> int:
     Ordinary texts have a few per kilobyte. The bound keeps the worst text that anybody can build
     about as cheap per byte as an ordinary one.
     """
-    return 256 + size // 1024
+    return 256 + size // 2048
 
 
 class Scanner:
@@ -74,20 +75,37 @@ class Scanner:
             patterns.STATEMENT: statement,
         }
 
-    def hits(self, buf: bytes, flags: int = 0) -> tuple[list[Hit], int]:
+    def hits(self, buf: bytes, flags: int = 0, first: int = 0) -> tuple[list[Hit], int]:
         """What to take out of `buf`, in order and apart, and where to cut it off (-1: nowhere).
 
-        A text is cut off where it has more candidates than `allowance` grants.
+        A text is cut off where it has more candidates than `allowance` grants. Before `first`
+        there is known to be no candidate and no escape.
         """
+        granted = allowance(len(buf))
+        if len(buf) > _LONG:  # where the allowance is used up at once, the rest is not worth a look
+            found, cut = self._hits(buf[: _LONG // 4], flags, 0, granted)
+            if cut >= 0:
+                return found, cut
+        return self._hits(buf, flags, first, granted)
+
+    def _hits(self, buf: bytes, flags: int, first: int, granted: int) -> tuple[list[Hit], int]:
         chain: list[View] = []
         if not flags & FORM and (view := json_view(buf)):
             chain.append(view)
-        granted = allowance(len(buf))
-        text = self._scan(chain[0].text if chain else buf, flags, granted)
-        found = [_mapped(hit, chain) for hit in text.found]
+        if chain:
+            text = self._scan(chain[0].text, flags, granted)
+        else:
+            text = self._scan(buf, flags, granted, pos=first)
+        found = [_mapped(hit, chain) for hit in text.found] if chain else text.found
         cut = _raw(chain, text.cut)
         left = text.left
-        for path in _deeper(text.buf):
+        try:
+            paths = _deeper(text.buf if text.cut < 0 else text.buf[: text.cut])
+        except TooManyEscapes as escapes:
+            paths = []
+            at = _raw(chain, escapes.at)
+            cut = at if cut < 0 else min(cut, at)
+        for path in paths:
             inner = self._scan(path[-1].text, flags, max(left, granted // 4))
             left = inner.left
             stop = _TAG_DELIMITER if path[0].entities else _DELIMITER
@@ -102,10 +120,9 @@ class Scanner:
         """Two lists of hits as one, in order and apart; `more` gives its kind where both hit."""
         return _apart(more + hits, end)
 
-    def _scan(self, buf: bytes, flags: int, left: int, depth: int = 0) -> Text:
+    def _scan(self, buf: bytes, flags: int, left: int, depth: int = 0, pos: int = 0) -> Text:
         text = Text(buf, flags, left, depth)
         search = self.patterns.candidates.search
-        pos = 0
         while match := search(buf, pos):
             start, end = match.span()
             text.left -= 1
@@ -262,6 +279,8 @@ def _clamped(buf: bytes, hit: Hit, delimiter: re.Pattern[bytes]) -> Hit:
 def _apart(hits: list[Hit], end: int) -> list[Hit]:
     """In order, within the text up to `end`, overlapping ones as one."""
     apart: list[Hit] = []
+    if len(hits) == 1 and hits[0].start < hits[0].end <= end:
+        return hits
     for hit in sorted(hits, key=lambda one: (one.start, -one.end)):
         if hit.start >= end or hit.start >= hit.end:
             continue

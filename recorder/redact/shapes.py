@@ -17,7 +17,7 @@ _NEAR = 200  # bytes around a key id in which its secret is looked for
 # The end of a private key, or of the string that it was cut off in.
 _PEM_END = compiled(r"-----END[^-]{0,60}-----|Private-MAC:[ 0-9a-f]{1,80}|[^\\]\"")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-z0-9+/=])")
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]|\\+/|%2[BbFf])+(?:=|%3[Dd]){0,2}")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])++(?:=|%3[Dd]){0,2}")
 _MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
 _DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
 _ENCODED_COST = 512  # bytes of base64 that cost about as much as one candidate

@@ -27,11 +27,11 @@ _CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
 # Unquoted, a value ends at a blank, and at & or ; only where another name follows.
 _NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
 _WORD = re.compile(
-    rb"((?:[^&\s\"<>;\\`]|\\+/|\\+u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))+)" % (_NEXT, _NEXT)
+    rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))++)" % (_NEXT, _NEXT)
 )
-_BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]|\\+/)+)")  # ;password=my secret;
+_BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)++)")  # ;password=my secret;
 _LITERAL = re.compile(rb"[ \t\r\n]*([^\s,}\]\"'\\]+)")
-_LINE = re.compile(rb"((?:[^&\r\n\"\\<]|\\+/|&(?!%s))+)" % _NEXT)
+_LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|&(?!%s))++)" % _NEXT)
 _CONSTANT = re.compile(
     rb"(?i)(?:true|false|null|none|nil|undefined|yes|no|[*\xe2\x80\xa2]+)[,;)}\]]*\Z"
 )

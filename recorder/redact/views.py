@@ -7,6 +7,7 @@ else left as it is.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -26,23 +27,28 @@ _ENTITY = compiled(ENTITIES)
 _JSON_ESCAPE = re.compile(rb"(\\{1,5})u00([2-7][0-9A-Fa-f])")
 _PERCENT_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NUMBER_ENTITY = re.compile(rb"&#(?:0{0,5}([0-9]{2,3})|[xX]0{0,4}([2-7][0-9A-Fa-f]));")
+# The entities that encoders write.
+_COMMON = ("quot", "#34", "#39", "#x27", "lt", "gt", "apos", "#x2F", "#x2f", "#x3D", "#61", "#43",
+           "#x2B", "#64", "#x40", "#47", "amp", "#38")  # fmt: skip
 _ENTITIES = {
-    '"': ("&quot;", "&#34;", "&#x22;"),
-    "'": ("&apos;", "&#39;", "&#x27;"),
-    "&": ("&amp;", "&#38;", "&#x26;"),
-    "<": ("&lt;", "&#60;", "&#x3C;", "&#x3c;"),
-    ">": ("&gt;", "&#62;", "&#x3E;", "&#x3e;"),
-    "/": ("&#47;", "&#x2F;", "&#x2f;"),
-    "=": ("&#61;", "&#x3D;", "&#x3d;"),
-    "+": ("&#43;", "&#x2B;", "&#x2b;"),
-    "@": ("&#64;", "&#x40;"),
+    f"&{name};".encode(): html.unescape(f"&{name};").encode().ljust(len(name) + 2, _DROPPED)
+    for name in _COMMON
 }
-_MOST_NUMBERS = 256  # entities of other characters: nobody but an evader writes so many
+_COMMON_ENTITY = compiled("&(?:" + "|".join(_COMMON) + ");")
+_MOST_NUMBERS = 256  # entities of other characters: only who hides something writes more
 
 _HEX = np.full(256, 255, np.uint8)
 for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
     for _digit in _digits:
         _HEX[ord(_digit)] = _value
+
+
+class TooManyEscapes(Exception):
+    """A text is escaped in a way that no encoder uses, too often to be undone; `at` is where."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class View:
@@ -71,7 +77,9 @@ def json_view(text: bytes) -> View | None:
     if b"\\" not in text or _JSON.search(text) is None:
         return None
     if text.count(b"\\u00") > _FEW:
-        return View(_json_arrays(text))
+        if b"\\\\u00" not in text:  # the usual escape, one deep, has a quicker way
+            text = text.replace(b"\\u0022", b'\\"' + 4 * _DROPPED)
+        return View(_json_arrays(text) if _JSON.search(text) else text)
     return View(_padded(text, _JSON_ESCAPE, _json_character))
 
 
@@ -86,15 +94,17 @@ def percent_view(text: bytes) -> View | None:
 
 
 def entity_view(text: bytes) -> View | None:
-    """`text` with HTML entities of ASCII characters undone; None: it has none."""
+    """`text` with HTML entities of ASCII characters undone; None: it has none.
+
+    Raises TooManyEscapes.
+    """
     if b"&" not in text or _ENTITY.search(text) is None:
         return None
-    for character, names in _ENTITIES.items():
-        for name in names:
-            text = text.replace(name.encode(), character.encode().ljust(len(name), _DROPPED))
-    if b"&#" in text:
-        text = _NUMBER_ENTITY.sub(_number_entity, text, _MOST_NUMBERS)
-    return View(text, entities=True)
+    while common := _COMMON_ENTITY.search(text):  # once for each of them that occurs
+        text = text.replace(common.group(), _ENTITIES[common.group()])
+    if text.count(b"&#") > _MOST_NUMBERS + len(text) // 1024:
+        raise TooManyEscapes(text.index(b"&#"))
+    return View(_NUMBER_ENTITY.sub(_number_entity, text), entities=True)
 
 
 def _shown(code: int) -> bytes:
@@ -145,13 +155,13 @@ def _json_arrays(text: bytes) -> bytes:
     valid = (high >= 2) & (high < 8) & (low < 16)
     at, codes = at[valid], (high[valid] << 4) | low[valid]
     quote = (codes == 0x22) | (codes == 0x5C)
-    before = _backslashes_before(raw, at)
-    for step in range(1, 6):
-        raw[at[~quote] + step] = _FILL
-        reached = at[~quote & (before >= step)]
-        raw[reached[reached >= step] - step] = _FILL
-    raw[at[~quote]] = codes[~quote]
-    for run in range(5):  # a quote behind n backslashes needs 2n - 1 of them
+    nested = b"\\\\u00" in text
+    before = _backslashes_before(raw, at) if nested else np.zeros(len(at), np.int64)
+    plain, runs = at[~quote], before[~quote]
+    for step in range(-4 if nested else 1, 6):
+        raw[(plain[-runs <= step] if step < 1 else plain) + step] = _FILL
+    raw[plain - runs] = codes[~quote]  # where the escape begins, with its backslashes
+    for run in range(5 if nested else 1):  # a quote behind n backslashes needs 2n - 1 of them
         some, its = at[quote & (before == run)], codes[quote & (before == run)]
         for step in range(1, 6):
             raw[some + step] = ord("\\") if step <= run else _FILL
