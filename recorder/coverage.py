@@ -96,6 +96,12 @@ class Ledger:
         self.clock = SourceClock(ts, mono)
         self._begin("receiving", None, ts)
 
+    def nothing_pushed(self) -> None:
+        """The source turned out to apply no filter; here the whole of it is."""
+        self._pushed = None
+        if self.open is not None:
+            self.open.pushed = None
+
     def observe(self, ts: int | None, mono: int) -> None:
         """An event was broadcast at `ts` (source) and arrived at `mono`."""
         if ts is None or self.clock is None or self.open is None:

@@ -7,28 +7,26 @@ thread of it merges and seals. What the reading process cannot hand over waits t
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import queue
-import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from recorder import retention
 from recorder.coverage import Ledger, last_stretch
 from recorder.feed import Feed
 from recorder.link import Alive, Batch, Down, Frame, Gaps, Up
 from recorder.options import RecordOptions, Reporter, Status, make_intake
 from recorder.reader import QUEUE_BYTES, mono_us
+from recorder.running import ending_signals, keep_house
 from recorder.seal import Housekeeper
+from recorder.start import plan_filter, start_error
 from recorder.subscription import Subscription
 from recorder.writer import Writer, new_session
 from store import Store
-from store.errors import QrecError, UnavailableError, UsageError
+from store.errors import QrecError
 from store.layout import check_recorder
 from store.lock import recorder_lock
 
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.2
 _FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
-_HOUSEKEEPING_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -68,17 +65,6 @@ def record(
     with recorder_lock(store, name):
         recording = Recording(store, name, options, expression, pushed, reporter)
         return recording.run(stop or threading.Event())
-
-
-def plan_filter(options: RecordOptions) -> tuple[str | None, str | None]:
-    """(the expression as qrec reads it, the part for the source); UsageError when it is wrong."""
-    if not options.filter:
-        return None, None
-    import filters
-
-    expression = filters.parse(options.filter)
-    filters.check(expression, "record")
-    return expression.text, filters.pushable(expression, options.push)  # type: ignore[arg-type]
 
 
 class Recording:
@@ -122,9 +108,9 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
+        keeping = threading.Thread(target=keep_house, args=(self, done), daemon=True)
         keeping.start()
-        with _signals(self._stop):
+        with ending_signals(self._stop):
             self._subscribe(self.pushed)
             try:
                 self._loop(started, stop)
@@ -218,11 +204,13 @@ class Recording:
             self.reporter.note(f"the source is {source}")
             if self.pushed and not isinstance(topics, dict):
                 self.reporter.note("it knows no filters: the whole filter is applied here")
+        if not isinstance(topics, dict):
+            self.ledger.nothing_pushed()
         self.source = source
 
     def _down(self, down: Down) -> None:
         if not self._ever_up and (not self.options.wait or down.kind == "filter"):
-            raise _start_error(self.options.url, down)
+            raise start_error(self.options.url, down)
         if down.was_up:
             self.ledger.alive(down.good_until)
             self.ledger.lost(down.text, down.mono)
@@ -233,6 +221,7 @@ class Recording:
             # Another version came back that does not take the filter: take all, filter here.
             self.reporter.note("the source now refuses the filter: the whole of it is applied here")
             self.pushed = None
+            self.ledger.nothing_pushed()
             self._subscribe(None)
 
     def _report(self) -> None:
@@ -292,58 +281,3 @@ class Recording:
     def _reader_gone(self, closing: bool) -> None:
         if not closing:
             raise QrecError("the reading process ended unexpectedly", "Start the recorder again.")
-
-    def _keep_house(self, done: threading.Event) -> None:
-        while not done.wait(_HOUSEKEEPING_S):
-            try:
-                for hour in self.keeper.round(time.time_ns() // 1000):
-                    self.reporter.note(f"sealed hour {hour}")
-                self._retain()
-            except Exception as error:
-                self.reporter.note(f"housekeeping failed and will be tried again: {error}")
-
-    def _retain(self) -> None:
-        keep, largest = self.options.keep, self.options.max_size
-        if keep is None and largest is None:
-            return
-        age = None if keep is None else dt.timedelta(seconds=keep)
-        found = retention.plan(self.store, dt.datetime.now(dt.UTC), age, largest)
-        retention.apply(found.delete)
-        for hour in found.delete:
-            self.reporter.note(f"deleted hour {hour.hour}: older or more than is kept")
-
-
-def _start_error(url: str, down: Down) -> QrecError:
-    if down.kind == "filter":
-        return UsageError(f"the source refuses the filter: {down.text}", "Try --push none.")
-    if down.kind == "refused":
-        return UnavailableError(
-            f"nothing answers at {url}: {down.text}",
-            "Start Qtap with --enable-dev-tools (or `qrec serve FILE`), name another address, "
-            "or give --wait.",
-        )
-    if down.kind == "status" and "404" in down.text:
-        return UnavailableError(
-            f"{url} answers, but has no DevTools stream: {down.text}",
-            "Start Qtap with --enable-dev-tools; while it is starting, give --wait.",
-        )
-    return UnavailableError(
-        f"{url} is no Qtap stream: {down.text}", "Check the address, or give --wait."
-    )
-
-
-@contextlib.contextmanager
-def _signals(stop: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end the recording in good order; only the main thread may say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, lambda n, _f: stop(f"by {signal.Signals(n).name}"))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
