@@ -136,7 +136,9 @@ class _Sides:
         self, able: Mask, p: Floats, enough: Mask, kind: Kind, direction: Direction, limits: Limits
     ) -> list[Candidate]:
         at = np.flatnonzero(able & (p <= limits.q))
-        ok = benjamini_hochberg(p[at], limits.q, int(max(able.sum(), 1)), limits.step_up)
+        # every key that is there on a side could have come or gone, not only those that did
+        tests = int(((self.now > 0) | (self.before > 0)).sum())
+        ok = benjamini_hochberg(p[at], limits.q, max(tests, 1), limits.step_up)
         chosen = at[ok & enough[at]]
         return [self._candidate(int(g), kind, direction, float(p[g])) for g in chosen]
 
