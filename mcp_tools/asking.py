@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from filters import Expr
 
 
+MAX_ANSWER = 150_000  # characters of one answer
+_ROOMS = (300, 100)  # characters of one text, where the answer would be longer
+
+
 @dataclass(frozen=True)
 class Context:
     """What every tool needs to know about this server."""
@@ -54,8 +58,25 @@ def result(answer: Any) -> CallToolResult:
     """The document as structured content, and as text for clients that only read text.
 
     In the text, characters that nobody sees but a language model reads are written as escapes.
+    Where long texts make the whole too long to be read, they are cut shorter, and a note says so.
     """
     content = document(answer)
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = visible_json(text)
+    text = _text(content)
+    for room in _ROOMS if not hasattr(answer, "max_text") else ():
+        if len(text) <= MAX_ANSWER:
+            break
+        content = document(answer, room)
+        content.get("notes", []).append(_shortened(room))
+        text = _text(content)
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
+
+
+def _text(content: dict[str, Any]) -> str:
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return visible_json(text)
+
+
+def _shortened(room: int) -> dict[str, Any]:
+    text = f"texts are cut at {room} characters here to keep the answer short; a smaller limit, or"
+    text += " a narrower where, shows more of each"
+    return {"code": "shortened", "text": text, "from": None, "to": None}

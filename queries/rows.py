@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERSION = 1
 DEFAULT_LIMIT = 20
 MAX_TEXT = 1000  # characters of one text in a document
+_WHOLE = "next_cursor"  # a text that is worth nothing when it is cut
 _KNOWN = {
     "database": "Such as container.name, process.binary, direction, duration_ms are known of them.",
     "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
@@ -224,13 +225,14 @@ def share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def document(answer: Any) -> dict[str, Any]:
+def document(answer: Any, room: int | None = None) -> dict[str, Any]:
     """Any answer of this package as the JSON document that the CLI and MCP give.
 
     Recorded text has no bound (a path may be 8 KB long): what is longer than MAX_TEXT, or than
-    the answer's own `max_text`, is cut.
+    the answer's own `max_text`, is cut; room: characters of one text where even that is too much.
     """
-    cut: dict[str, Any] = _cut(to_document(answer), getattr(answer, "max_text", MAX_TEXT))
+    most = room if room is not None else getattr(answer, "max_text", MAX_TEXT)
+    cut: dict[str, Any] = _cut(to_document(answer), most)
     return cut
 
 
@@ -238,5 +240,5 @@ def _cut(value: Any, most: int) -> Any:
     if isinstance(value, str) and len(value) > most:
         return f"{value[:most]}… ({len(value) - most} more characters)"
     if isinstance(value, dict):
-        return {key: _cut(item, most) for key, item in value.items()}
+        return {k: item if k == _WHOLE else _cut(item, most) for k, item in value.items()}
     return [_cut(item, most) for item in value] if isinstance(value, list) else value
