@@ -25,7 +25,7 @@ from mcp_tools.instructions import instructions
 from mcp_tools.prompts import add_prompts
 from mcp_tools.resources import add_resources
 from mcp_tools.schemas import model_of
-from mcp_tools.tools import TOOLS
+from mcp_tools.tools import SQL_TOOLS, TOOLS
 from store.errors import UnavailableError
 from store.version import __version__
 
@@ -36,11 +36,15 @@ _READ_ONLY = ToolAnnotations(
 
 
 def build(
-    store: Path, tz: tzinfo, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    store: Path,
+    tz: tzinfo,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    allow_sql: bool = False,
 ) -> MCPServer[Any]:
     """A server over the store at `store`, which is opened anew for each question.
 
-    tz: the zone of times that an assistant writes without one; now: what "the last hour" ends at.
+    tz: the zone of times that an assistant writes without one; now: what "the last hour" ends at;
+    allow_sql: whether the assistant may write SELECT statements of its own.
     """
     # Before the constructor, which would set up logging in its own way.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="qrec mcp: %(message)s")
@@ -51,7 +55,7 @@ def build(
         instructions=instructions(context),
         version=__version__,
         log_level="WARNING",
-        tools=[_tool(name, context) for name in TOOLS],
+        tools=[_tool(name, context) for name in (*TOOLS, *(SQL_TOOLS if allow_sql else ()))],
     )
     add_resources(server, context)
     add_prompts(server, context)
@@ -59,7 +63,7 @@ def build(
 
 
 def _tool(name: str, context: Context) -> Tool:
-    spec = TOOLS[name]
+    spec = {**TOOLS, **SQL_TOOLS}[name]
     function = with_arguments(context, spec.question)
     returns = Annotated[CallToolResult, model_of(spec.answer_class())]
     signature = inspect.signature(function).replace(return_annotation=returns)
@@ -85,12 +89,13 @@ def serve(
     tz: tzinfo,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     http_port: int | None = None,
+    allow_sql: bool = False,
 ) -> None:
     """Serve until the client goes away (stdio) or forever (HTTP on 127.0.0.1, path /mcp).
 
     Raises UnavailableError when the port is taken.
     """
-    server = build(store, tz, now)
+    server = build(store, tz, now, allow_sql)
     if http_port is None:
         # The thread that reads stdin cannot be woken: without this, Ctrl-C would wait for a line.
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))

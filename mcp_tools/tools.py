@@ -21,6 +21,7 @@ from mcp_tools.tools_traffic import (
     get_routes,
     get_traffic_summary,
 )
+from mcp_tools.tools_sql import query_sql
 from mcp_tools.tools_transactions import (
     check_sensitive_data,
     compare_schemas,
@@ -189,3 +190,6 @@ TOOLS = {
     "get_transaction": ToolSpec("One transaction", get_transaction, "queries.show:Shown"),
     "get_payloads": ToolSpec("Bodies of transactions", get_payloads, "queries.show:Payloads"),
 }
+
+# Off unless `qrec mcp --allow-sql`.
+SQL_TOOLS = {"query_sql": ToolSpec("SQL", query_sql, "queries.sql_query:SqlAnswer")}

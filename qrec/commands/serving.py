@@ -88,6 +88,10 @@ def mcp(
             "--http", metavar="PORT", help="Serve streamable HTTP on 127.0.0.1 instead of stdio."
         ),
     ] = None,
+    allow_sql: Annotated[
+        bool,
+        typer.Option("--allow-sql", help="Let the assistant run SELECT statements of its own."),
+    ] = False,
     *,
     store: StoreFlags,
 ) -> None:
@@ -105,7 +109,7 @@ def mcp(
     if http is None and sys.stdin is not None and sys.stdin.isatty():
         say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
             "claude mcp add qrec -- qrec mcp")  # fmt: skip
-    start(run.settings.path("store"), run.tz, lambda: Run(store).now, http)
+    start(run.settings.path("store"), run.tz, lambda: Run(store).now, http, allow_sql)
 
 
 def demo(*, store: StoreFlags) -> None:
