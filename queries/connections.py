@@ -26,7 +26,8 @@ class ConnectionRow:
     """Connections of one sort. open: no end was seen by the window's end. Sizes in bytes, as far as
     they are known: Qtap tells them at the end of a connection.
 
-    endpoint: the name connected to, or its address; remotes: how many addresses are on the other
+    endpoint: the name of the other side, or its address; port: of the side that was connected to,
+    which for place `here` is this machine; remotes: how many addresses are on the other
     side; protocol: http1, dns, mysql, other …; tls null: none was seen. container: or executable.
     p50_ms and max_ms: how long they lasted, as far as it was seen. example: a connection's id.
     """

@@ -28,8 +28,8 @@ By = Literal[
 _SQL: dict[By | None, str] = {
     None: "NULL::VARCHAR",
     "status": "coalesce(status::VARCHAR, 'none')",
-    "route": "nullif(concat_ws(' ', host, route), '')",
-    "endpoint": "nullif(concat_ws(' ', method, host, route), '')",
+    "route": "nullif(concat_ws(' ', nullif(host, ''), route), '')",
+    "endpoint": "nullif(concat_ws(' ', nullif(method, ''), nullif(host, ''), route), '')",
 }
 # Steps that people read a clock in; the first that gives few enough buckets is taken.
 _STEPS = (10, 60, 300, 900, 3600, 6 * 3600, 86_400, 7 * 86_400)

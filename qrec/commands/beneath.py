@@ -81,7 +81,7 @@ def connections(
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
     columns = [
-        Column("to", give=1), Column("place"), Column("protocol"), Column("tls", optional=True),
+        Column("with", give=1), Column("place"), Column("protocol"), Column("tls", optional=True),
         Column("number", right=True), Column("open", right=True), Column("bytes", right=True),
         Column("by", give=2),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from queries.timeline import Timeline
 
-_LEAST = 16  # columns of a chart
+_LEAST = 30  # columns of a chart
 
 
 def timeline(
@@ -116,24 +116,35 @@ class _Line:
 def _drawn(run: Run, answer: Timeline) -> str:
     """All of the window in two or three lines, then a line for each value."""
     from qrec.charts import chart, legend, squeezed, unicode_output
-    from qrec.safe import cut, width
+    from qrec.safe import width
 
     blocks, lines = unicode_output(), _lines(answer)
-    names = min(max(width(line.name) for line in lines), 28)
     totals = max(5, *(len(line.total) for line in lines))
     highs = max(4, *(len(line.high) for line in lines))
-    before = names + totals + highs + 6
-    room = max((run.width or 10_000) - before, _LEAST)
+    room = (run.width or 10_000) - totals - highs - 6
+    least = min(_LEAST, max(room // 2, 8))
+    names = min(max(width(line.name) for line in lines), max(room - least, least))
+    room = max(room - names, least)
     drawn = [chart(squeezed(line.values, room), line.peak, blocks) for line in lines]
     shown = [window_heading(answer.window, run.tz)]
     axis = _axis(run, answer, len(drawn[0]))
     shown.append(f"{'':{names}}  {'total':>{totals}}  {'peak':>{highs}}  {axis}")
     for line, picture in zip(lines, drawn, strict=True):
-        name = cut(line.name, names)
+        name = _shortened(line.name, names)
         left = f"{name}{' ' * (names - width(name))}  {line.total:>{totals}}  {line.high:>{highs}}"
         shown.append(f"{left}  {picture}".rstrip())
     shown.append(_scale(answer, -(-len(answer.starts) // max(len(drawn[0]), 1))))
     return "\n".join(shown + ([legend(blocks)] if not all(answer.covered_s) else []))
+
+
+def _shortened(name: str, columns: int) -> str:
+    """A name without its middle: endpoints of one host differ at their end."""
+    from qrec.safe import cut, width
+
+    tail = columns * 2 // 3
+    if width(name) <= columns or not name.isascii():
+        return cut(name, columns)
+    return cut(name, columns - tail) + name[-tail:]
 
 
 def _lines(answer: Timeline) -> list[_Line]:
