@@ -85,7 +85,7 @@ def search(
         return Search(
             window=found.window,
             notes=found.notes,
-            transactions=tuple(_line(row) for row in found.rows),
+            transactions=tuple(line_of(row) for row in found.rows),
             next_cursor=_cursor(window, picked[limit - 1], text) if more else None,
             truncated=more,
         )
@@ -118,7 +118,7 @@ def _lines(asked: Asking, picked: list[Picked]) -> list[dict[str, Any]]:
     return asked.rows("search_lines", {"from_ts": min(times), "to_ts": max(times)})
 
 
-def _line(row: dict[str, Any]) -> Line:
+def line_of(row: dict[str, Any]) -> Line:
     return Line(
         id=transaction_id(row),
         url=url_of(row),

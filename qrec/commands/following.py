@@ -1,0 +1,95 @@
+"""`qrec tail`: transactions as they are recorded."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qrec.options import FormatFlags, StoreFlags, WhereFlags
+from qrec.output import emit, say, to_jsonl
+from qrec.run import Run, parsed
+from qrec.safe import cut, visible, width
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from queries.search import Line
+
+_LOOK_S = 0.5
+_URL = 30  # columns that an address keeps on a narrow terminal
+
+
+def tail(
+    filter_: Annotated[
+        str | None,
+        typer.Argument(metavar="FILTER", help="As in 'res.status >= 500'. Default: everything."),
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option("--duration", metavar="DURATION", help="Stop after so long: 90s, 10m."),
+    ] = None,
+    *,
+    only: WhereFlags,
+    rows: FormatFlags,
+    store: StoreFlags,
+) -> None:
+    """Follow a running recording: transactions as they are written, until Ctrl-C.
+
+    \b
+    Examples:
+      qrec tail
+      qrec tail 'res.status >= 500 AND container.name == "shop"'
+      qrec tail --format jsonl | jq .url
+    """
+    from queries.follow import Follower
+    from queries.windows import parse_duration
+
+    run = Run(store, rows.as_rows())
+    if run.format not in ("table", "jsonl"):
+        raise UsageError(f"what has no end has no form as {run.format}", "Use --format jsonl.")
+    if filter_ is not None and only.where is not None:
+        raise UsageError("the filter is given twice", "Keep FILTER or --where, not both.")
+    where = parsed(WhereFlags(filter_ if filter_ is not None else only.where))
+    seconds = None if duration is None else parse_duration(duration).total_seconds()
+    follower = Follower(run.store, where)
+    for note in follower.notes:
+        say(f"note: {note.text}")
+    if not follower.recording():
+        say("note: nobody is recording into this store now; waiting (`qrec record` starts one)")
+    try:
+        _follow(run, follower.poll, seconds)
+    finally:
+        follower.close()
+
+
+def _follow(run: Run, poll: object, seconds: float | None) -> None:
+    assert callable(poll)
+    end = None if seconds is None else time.monotonic() + seconds
+    while True:
+        for line in poll():
+            _show(run, line)
+        if end is not None and time.monotonic() >= end:
+            return
+        time.sleep(_LOOK_S)
+
+
+def _show(run: Run, line: Line) -> None:
+    from qrec.phrases import short_id, status_text
+    from qrec.words import clock, millis
+    from queries.follow import line_document
+
+    if run.format == "jsonl":
+        emit(to_jsonl([line_document(line)]))
+        return
+    failed = line.status is None or line.status >= 400
+    status = f"{status_text(line.status, line.grpc_status):<4}"
+    head = f"{clock(line.ts, run.tz, day=False)}  "
+    who = f"{line.container_name or line.process_exe or '-'}  {short_id(line.id)}"
+    end = visible(f"  {millis(line.duration_ms):>7}  {who}")
+    what = visible(f"  {line.method or '-':<6} {line.url}")
+    if run.width is not None:
+        room = max(run.width - len(head) - len(status) - width(end), _URL)
+        what = cut(what, room)
+        what += " " * (room - width(what))
+    emit(f"{head}{run.paint(status, 'red' if failed else None)}{what}{end}\n")
