@@ -116,7 +116,7 @@ class _Line:
 def _drawn(run: Run, answer: Timeline) -> str:
     """All of the window in two or three lines, then a line for each value."""
     from qrec.charts import chart, legend, squeezed, unicode_output
-    from qrec.safe import width
+    from qrec.safe import cut, width
 
     blocks, lines = unicode_output(), _lines(answer)
     totals = max(5, *(len(line.total) for line in lines))
@@ -130,7 +130,7 @@ def _drawn(run: Run, answer: Timeline) -> str:
     axis = _axis(run, answer, len(drawn[0]))
     shown.append(f"{'':{names}}  {'total':>{totals}}  {'peak':>{highs}}  {axis}")
     for line, picture in zip(lines, drawn, strict=True):
-        name = _shortened(line.name, names)
+        name = cut(line.name, names) if answer.by == "signature" else _shortened(line.name, names)
         left = f"{name}{' ' * (names - width(name))}  {line.total:>{totals}}  {line.high:>{highs}}"
         shown.append(f"{left}  {picture}".rstrip())
     shown.append(_scale(answer, -(-len(answer.starts) // max(len(drawn[0]), 1))))
