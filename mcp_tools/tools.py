@@ -12,6 +12,7 @@ from pydantic import Field
 from mcp_tools.arguments import Cursor, Limit, Where
 from mcp_tools.asking import parsed, result
 from mcp_tools.tools_incident import get_errors, get_errors_by_container, get_slow, get_timeline
+from mcp_tools.tools_sql import query_sql
 from mcp_tools.tools_traffic import (
     get_connections,
     get_containers,
@@ -21,7 +22,6 @@ from mcp_tools.tools_traffic import (
     get_routes,
     get_traffic_summary,
 )
-from mcp_tools.tools_sql import query_sql
 from mcp_tools.tools_transactions import (
     check_sensitive_data,
     compare_schemas,
