@@ -34,7 +34,7 @@ def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
         http_only = b"httponly" in value.lower()
         hit = _cookie(names, pair, http_only) if pair else None
         return [hit] if hit else []
-    rule = names.rule(name.encode(), "header", value)
+    rule = names.rule(name.encode("utf-8", "surrogatepass"), "header", value)
     if rule is None:
         return []
     if rule.kind == "authorization":

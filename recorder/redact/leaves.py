@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from recorder.redact.values import closes
+from recorder.redact.values import closing
 
 _TOKEN = re.compile(rb"(\\*)\"|[\[\]{}:,]")
 _PER_CANDIDATE = 8  # tokens that cost about as much as one candidate of the scan
@@ -43,9 +43,10 @@ def leaves(buf: bytes, pos: int, backslashes: int, left: int) -> Leaves:
         at = match.end()
         token = match[0]
         if start >= 0:
-            if token[-1:] == b'"' and closes(len(match[1]), level):
-                pending, start = (start, at - 1 - min(len(match[1]), backslashes)), -1
-                if len(match[1]) < backslashes:
+            own = closing(len(match[1]), level) if token[-1:] == b'"' else None
+            if own is not None:
+                pending, start = (start, at - 1 - own), -1
+                if own < backslashes:
                     break  # the string around this JSON ends here
         elif token[-1:] == b'"':
             start = at

@@ -8,7 +8,15 @@ from recorder.redact.leaves import leaves
 from recorder.redact.names import NameBook
 from recorder.redact.rules import Field
 from recorder.redact.text import BEFORE_KIND, FORM, PLACEHOLDER, Text
-from recorder.redact.values import FIRST_LOOK, Name, Value, name_before, value_after, value_beside
+from recorder.redact.values import (
+    FIRST_LOOK,
+    OPENING,
+    Name,
+    Value,
+    name_before,
+    value_after,
+    value_beside,
+)
 
 # What stands before credentials in an Authorization header stays readable.
 AUTH_SCHEME = re.compile(
@@ -44,6 +52,8 @@ class Named:
                 end = _tag_end(text.buf, name)
                 if not end:
                     return max(name.end, start + 1)
+            if _ends_string(text, name, end):
+                return name.end + 1
             whole_line = any(rule.kind == "authorization" for rule in named.rules)
             value = value_after(text.buf, end, name, form, whole_line)
         if value is None:
@@ -87,6 +97,16 @@ class Named:
         if found.cut:
             text.cut = found.end
         return found.end
+
+
+def _ends_string(text: Text, name: Name, pos: int) -> bool:
+    """Whether the quote at `pos` ends the JSON string around the name, and opens no value."""
+    quote = OPENING.match(text.buf, pos)
+    if quote is None or quote[2] != b'"':
+        return False
+    if name.quoted:
+        return len(quote[1]) < len(name.backslashes)
+    return not text.opens_string(name.start, len(quote[1]))
 
 
 def _in_query(text: Text, start: int) -> bool:

@@ -183,7 +183,10 @@ class Redactor:
 
     def _slot(self, side: _Side, name: str) -> Slot | None:
         names = self._replacer.scanner.names
-        special = name.lower() in ("cookie", "set-cookie") or names.look(name.encode()) is not None
+        special = (
+            name.lower() in ("cookie", "set-cookie")
+            or names.look(name.encode("utf-8", "surrogatepass")) is not None
+        )
         slot = None if special else header_slot(side.name, name)
         if len(side.plain) < _REMEMBERED:
             side.plain[name] = slot

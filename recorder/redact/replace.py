@@ -98,7 +98,7 @@ class Replacer:
         elif b"\\" in secret:
             secret = secret.replace(b"\\/", b"/")
         kind = hit.kind if hit.kind in self._shape_kinds else self._kind(secret) or hit.kind
-        return Mark(kind, self._fingerprint(secret), hit.name.decode("latin-1"))
+        return Mark(kind, self._fingerprint(secret), hit.name.decode("utf-8", "replace"))
 
     def _kind(self, secret: bytes) -> str | None:
         """The kind that a secret found by its name has by its looks."""

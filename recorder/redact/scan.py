@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from recorder.redact import numbers, patterns
+from recorder.redact.lexer import Lexer
 from recorder.redact.named import Named
 from recorder.redact.names import NameBook, opaque
 from recorder.redact.patterns import Patterns
@@ -19,6 +20,7 @@ from recorder.redact.text import (
     Hit,
     Text,
     at_edge,
+    is_json,
     past_escape,
     printable,
     run_before,
@@ -63,7 +65,7 @@ class Scanner:
     def __init__(self, rules: Rules, skipped: frozenset[str]) -> None:
         self.names = NameBook(rules)
         self.patterns = Patterns(rules, skipped)
-        self.shapes = Shapes(rules, lambda buf, left, depth: self._scan(buf, 0, left, depth))
+        self.shapes = Shapes(rules, self._unwrapped)
         self._handlers = {
             patterns.NAME: Named(self.names).look,
             patterns.EMAIL: _email,
@@ -93,9 +95,11 @@ class Scanner:
         if not flags & FORM and (view := json_view(buf)):
             chain.append(view)
         if chain:
-            text = self._scan(chain[0].text, flags, granted)
+            text = Text(chain[0].text, flags, granted, json=is_json(buf))
+            self._scan(text)
         else:
-            text = self._scan(buf, flags, granted, pos=first)
+            text = Text(buf, flags, granted, json=is_json(buf))
+            self._scan(text, first)
         found = [_mapped(hit, chain) for hit in text.found] if chain else text.found
         cut = _raw(chain, text.cut)
         left = text.left
@@ -105,14 +109,17 @@ class Scanner:
             paths = []
             at = _raw(chain, escapes.at)
             cut = at if cut < 0 else min(cut, at)
+        deep: list[Hit] = []
         for path in paths:
-            inner = self._scan(path[-1].text, flags, max(left, granted // 4))
+            inner = Text(path[-1].text, flags, max(left, granted // 4))
+            self._scan(inner)
             left = inner.left
             stop = _TAG_DELIMITER if path[0].entities else _DELIMITER
-            found += [_clamped(buf, _mapped(hit, chain + path), stop) for hit in inner.found]
+            deep += [_clamped(buf, _mapped(hit, chain + path), stop) for hit in inner.found]
             if inner.cut >= 0:
                 deeper = _raw(chain + path, inner.cut)
                 cut = deeper if cut < 0 else min(cut, deeper)
+        found += _in_strings(buf, deep) if text.json else deep
         return _apart(found, len(buf) if cut < 0 else cut), cut
 
     @staticmethod
@@ -120,8 +127,13 @@ class Scanner:
         """Two lists of hits as one, in order and apart; `more` gives its kind where both hit."""
         return _apart(more + hits, end)
 
-    def _scan(self, buf: bytes, flags: int, left: int, depth: int = 0, pos: int = 0) -> Text:
-        text = Text(buf, flags, left, depth)
+    def _unwrapped(self, buf: bytes, left: int, depth: int) -> Text:
+        text = Text(buf, 0, left, depth)
+        self._scan(text)
+        return text
+
+    def _scan(self, text: Text, pos: int = 0) -> None:
+        buf = text.buf
         search = self.patterns.candidates.search
         while match := search(buf, pos):
             start, end = match.span()
@@ -129,10 +141,9 @@ class Scanner:
             if text.left < 0 and text.cut < 0:
                 text.cut = pos
             if text.cut >= 0:
-                break
+                return
             # One byte back: many candidates begin with the byte before them.
             pos = max(self._look(text, start, end) - 1, start + 1)
-        return text
 
     def _look(self, text: Text, start: int, end: int) -> int:
         """Look at a candidate; where to go on."""
@@ -274,6 +285,13 @@ def _clamped(buf: bytes, hit: Hit, delimiter: re.Pattern[bytes]) -> Hit:
     stop = delimiter.search(buf, hit.start, hit.end)
     end = stop.start() if stop else hit.end
     return hit._replace(end=end, quote=b"%22" if hit.quote not in (b"", UNSURE) else b"")
+
+
+def _in_strings(buf: bytes, hits: list[Hit]) -> list[Hit]:
+    """The hits of a view that stand in strings of the JSON: an escape that decodes to a quote
+    can make a view begin a value behind the string's end."""
+    lexer = Lexer(buf)
+    return [hit for hit in sorted(hits) if lexer.depth_at(hit.start) != 0]
 
 
 def _apart(hits: list[Hit], end: int) -> list[Hit]:

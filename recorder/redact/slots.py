@@ -36,7 +36,13 @@ def header_slot(side: str, name: str) -> Slot:
     lower = name.lower()
     place = "request.query" if lower == ":path" else f"{side}.header.{lower}"
     flags = FORM if lower in _ADDRESSES else 0
-    return Slot(HEADER, side, name, place, flags | (NO_CARD if other_number(name.encode()) else 0))
+    return Slot(
+        HEADER,
+        side,
+        name,
+        place,
+        flags | (NO_CARD if other_number(name.encode("utf-8", "surrogatepass")) else 0),
+    )
 
 
 PATH = Slot(COLUMN, "request", "path", "request.path")

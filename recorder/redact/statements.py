@@ -9,7 +9,7 @@ from recorder.redact.values import string_end
 
 _OPENED = re.compile(rb"(\\*)([\"'])\Z")
 _USER = re.compile(rb"(\\*)([\"']?)[A-Za-z0-9_.@%+-]{1,64}:\Z")
-_BARE = re.compile(rb"[^\s\"']+")
+_BARE = re.compile(rb"(?:[^\s\"'\\]++|\\++/)++")
 _REDIS = re.compile(
     rb"(?i)(?:^|[\s\"])auth[\s\"]{1,4}(?!by\b|no\b)([^\s\"]+)(?:[\s\"]{1,4}([^\s\"]+))?"
 )
@@ -22,6 +22,8 @@ def statement(text: Text, start: int, end: int) -> int:
     opened = _OPENED.search(buf, max(start, end - 16), end)
     if opened is None and buf[end - 1 : end] == b":":
         opened = _USER.search(buf, start, end)
+    if opened and opened[2] == b'"' and not text.opens_string(start, len(opened[1])):
+        return end
     if opened is None or not opened[2]:
         bare = _BARE.match(buf, end)
         stop = bare.end() if bare else end

@@ -7,6 +7,8 @@ import binascii
 import re
 from typing import NamedTuple
 
+from recorder.redact.lexer import Lexer
+
 FORM = 1  # the text is a query or a form: name=value&name=value
 BINARY = 2  # an image and the like: only shapes that cannot occur by chance
 PACKED = 4  # protobuf and the like: a letter before a string may be the string's length
@@ -17,6 +19,9 @@ PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9_]{2,32}:[0-9a-f]{12}\]")
 BEFORE_KIND = len(b"[redacted:")
 UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
 
+_JSON_BEGINS = re.compile(rb"\s*[{\[][\s{\[]*[\"0-9tfn\]}-]")
+# A quote that no backslash escapes (a run of backslashes is skipped as a whole, with what follows).
+_STRING_END = re.compile(rb"(?<!\\)(?:\\\\)*\"")
 _ALNUM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _PRINTABLE = re.compile(rb"[\t\r\n -~\x80-\xff]*\Z")
@@ -36,22 +41,45 @@ class Hit(NamedTuple):
 
 class Text:
     """One text under inspection. `left` is how many more candidates it may have, `depth` how
-    often it was unwrapped from base64."""
+    often it was unwrapped from base64, `json` whether what is taken out must stay in its string."""
 
-    __slots__ = ("buf", "cut", "depth", "flags", "found", "left")
+    __slots__ = ("_lexer", "buf", "cut", "depth", "flags", "found", "json", "left")
 
-    def __init__(self, buf: bytes, flags: int, left: int, depth: int = 0) -> None:
+    def __init__(
+        self, buf: bytes, flags: int, left: int, depth: int = 0, json: bool = False
+    ) -> None:
         self.buf = buf
         self.flags = flags
         self.left = left
         self.depth = depth
+        self.json = json
+        self._lexer: Lexer | None = None
         self.found: list[Hit] = []
         self.cut = -1  # where it is cut off because it had too many
 
+    def opens_string(self, inside: int, backslashes: int) -> bool:
+        """Whether a quote behind so many backslashes opens a string in the one around `inside`.
+
+        The other possibility is that it ends that string: {"text": "token:"}.
+        """
+        if not self.json:
+            return True
+        self._lexer = self._lexer or Lexer(self.buf)
+        depth = self._lexer.depth_at(inside)
+        return depth is None or backslashes == 2**depth - 1
+
     def add(self, start: int, end: int, kind: str, name: bytes = b"", quote: bytes = b"") -> None:
         secret = self.buf[start:end]
+        if self.json and (closing := _STRING_END.search(secret)):
+            secret = secret[: closing.start()]
+            end = start + len(secret)
         if secret and (secret[0] != 0x5B or PLACEHOLDER.fullmatch(secret) is None):
             self.found.append(Hit(start, end, kind, secret, name, quote))
+
+
+def is_json(buf: bytes) -> bool:
+    """Whether a text begins as JSON does."""
+    return _JSON_BEGINS.match(buf) is not None
 
 
 def odd_backslashes(buf: bytes, at: int) -> bool:

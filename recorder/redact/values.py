@@ -21,7 +21,7 @@ _BACKSLASH = 0x5C
 _TRIES = 16  # quotes of a rare kind that are looked at, then the rest is the value
 
 _BLANKS = re.compile(rb"[ \t]*")
-_OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"']|u0022)")
+OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"']|u0022)")
 _NUMBER = re.compile(rb"[ \t\r\n]*(-?[0-9][0-9.eE+-]*)")
 _CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
 # Unquoted, a value ends at a blank, and at & or ; only where another name follows.
@@ -116,7 +116,7 @@ def value_after(
     """
     if name.ending in (b"<", b">"):
         return _element(buf, pos)
-    opening = _OPENING.match(buf, pos)
+    opening = OPENING.match(buf, pos)
     if opening and not (form and name.ending == b"="):
         start = opening.end()
         return Value(start, string_end(buf, start, opening[2], len(opening[1])))
@@ -185,11 +185,12 @@ def string_end(buf: bytes, pos: int, quote: bytes, backslashes: int) -> int:
     if quote == b'"' and depth < len(_INSIDE):
         end = int(_INSIDE[depth].match(buf, pos).end())
         at = buf.find(quote, end)
-        return len(buf) if at < 0 else at - min(at - end, backslashes)
+        return len(buf) if at < 0 else at - (closing(at - end, depth) or 0)
     for _ in range(_TRIES):
         run = at - run_before(buf, at, b"\\", 64)
-        if closes(run, depth):
-            return at - min(run, backslashes)
+        own = closing(run, depth)
+        if own is not None:
+            return at - own
         at = buf.find(quote, at + 1)
         if at < 0:
             break
@@ -206,13 +207,14 @@ def _inside(depth: int) -> str:
 _INSIDE = [compiled(_inside(depth)) for depth in range(5)]
 
 
-def closes(run: int, depth: int) -> bool:
-    """Whether a quote behind `run` backslashes ends a string at `depth` or one around it."""
-    for _ in range(depth + 1):
+def closing(run: int, depth: int) -> int | None:
+    """How many of the `run` backslashes before a quote are the quote's own when it ends a string
+    at `depth` or one around it; None when it is inside (the others are escaped backslashes)."""
+    for level in range(depth + 1):
         if run % 2 == 0:
-            return True
+            return int(2**level - 1)
         run = (run - 1) // 2
-    return False
+    return None
 
 
 def value_beside(buf: bytes, name: Name) -> Value | None:
@@ -223,10 +225,11 @@ def value_beside(buf: bytes, name: Name) -> Value | None:
     pair = _PAIRED.match(buf, quote + 1, quote + 64)
     if pair and buf[max(0, opening - 8) : opening].rstrip()[-1:] in (b"[", b"("):
         return Value(pair.end(), string_end(buf, pair.end(), pair[2], len(pair[1])))
-    if not _FILED.search(buf, max(0, name.start - 40), name.start):
+    filed = _FILED.search(buf, max(0, name.start - 40), name.start)
+    if not filed:
         return None
     head = None
-    if buf[quote + 1 : quote + 2] in (b"\r", b"\n", b";"):
+    if b"=" in filed[0] and buf[quote + 1 : quote + 2] in (b"\r", b"\n", b";"):
         head = _PART_HEAD.match(buf, quote + 1, quote + 1000)
     if head:
         boundary = _BOUNDARY.search(buf, head.end())
