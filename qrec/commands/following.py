@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from queries.search import Line
 
 _LOOK_S = 0.5
+_WHO = 16  # columns of who called
 _URL = 30  # columns that an address keeps on a narrow terminal
 
 
@@ -85,8 +86,8 @@ def _show(run: Run, line: Line) -> None:
     failed = line.status is None or line.status >= 400
     status = f"{status_text(line.status, line.grpc_status):<4}"
     head = f"{clock(line.ts, run.tz, day=False)}  "
-    who = f"{line.container_name or line.process_exe or '-'}  {short_id(line.id)}"
-    end = visible(f"  {millis(line.duration_ms):>7}  {who}")
+    who = cut(visible(line.container_name or line.process_exe or "-"), _WHO)
+    end = f"  {millis(line.duration_ms):>7}  {who}{' ' * (_WHO - width(who))}  {short_id(line.id)}"
     what = visible(f"  {line.method or '-':<6} {line.url}")
     if run.width is not None:
         room = max(run.width - len(head) - len(status) - width(end), _URL)

@@ -25,7 +25,7 @@ SERVICE = ("service", "service install", "service status", "service uninstall")
 PAGES = (
     "diff.md", "summary.md", "errors.md", "slow.md", "timeline.md", "hosts.md", "endpoints.md",
     "statuses.md", "used_routes.md", "containers.md", "processes.md", "dependencies.md",
-    "database.md", "connections.md", "coverage.md",
+    "database.md", "connections.md", "coverage.md", "search.md", "schema.md", "sql.md",
 )  # fmt: skip
 _BLOCK = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
 _TABLE = re.compile(r"(\| --- \| --- \| --- \| --- \|\n)(?:\|.*\n|\{table\}\n)*")

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mcp_tools.tools import TOOLS
+from mcp_tools.tools import SQL_TOOLS, TOOLS
 from qrec.app import COMMANDS
 from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page, world
 
 RENEW = "renew with: python -m tests.contract.documents"
-OURS = (*PAGES, "windows.md", "settings.md", "mcp.md")
+OURS = (
+    *PAGES, "windows.md", "settings.md", "mcp.md", "show.md", "sensitive.md", "files.md", "tail.md",
+)  # fmt: skip
 # A page's command, its tool, and further tools that it tells of.
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "diff.md": ("diff", "what_changed"),
@@ -32,6 +34,11 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "database.md": ("database", "get_database"),
     "connections.md": ("connections", "get_connections"),
     "coverage.md": ("coverage", "get_coverage"),
+    "search.md": ("search", "search_traffic", "get_traffic"),
+    "show.md": ("show", "get_transaction", "get_payloads"),
+    "sensitive.md": ("sensitive", "check_sensitive_data"),
+    "schema.md": ("schema", "get_schema", "compare_schemas"),
+    "sql.md": ("sql", "query_sql"),
 }
 
 
@@ -81,6 +88,7 @@ def test_a_question_has_a_page_with_both_sides(name: str) -> None:
 
 
 def test_no_question_is_without_a_page() -> None:
-    assert {tool for _, *tools in QUESTIONS.values() for tool in tools} == set(TOOLS)
+    told = {tool for _, *tools in QUESTIONS.values() for tool in tools}
+    assert told == {*TOOLS, *SQL_TOOLS}
     assert {command for command, *_ in QUESTIONS.values()} <= set(COMMANDS)
     assert all(Path(DOCS / name).exists() for name in OURS)
