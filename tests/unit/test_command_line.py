@@ -156,7 +156,7 @@ def test_a_bug_is_one_line_and_exits_70(run: Run, monkeypatch: pytest.MonkeyPatc
 
 
 def _break_hosts(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("queries.hosts.hosts", broken)

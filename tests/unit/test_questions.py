@@ -213,7 +213,7 @@ def test_a_summary_of_the_store(store: Store, tmp_path: Path) -> None:
 
 def test_a_document_names_things_as_json_does_and_has_no_odd_numbers(store: Store) -> None:
     plain = document(hosts(store, HOUR))
-    assert list(plain) == ["version", "window", "notes", "hosts", "truncated"]
+    assert list(plain) == ["version", "window", "notes", "hosts", "next_cursor", "truncated"]
     assert list(plain["hosts"][0]["statuses"])[:2] == ["1xx", "2xx"]
     assert plain["window"]["from"] == "2026-11-22T13:00:00Z"
     assert not _odd(plain)
