@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from queries.answer import Changes, Note
 from queries.cells import load_cells
 from queries.compare import Options, Span, compare
+from queries.compare.spans import replicates
 from queries.reader import Reader, open_reader
 from queries.rows import condition, remarks
 from queries.windows import Baseline, Window
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from filters import Expr
 
 DEFAULT_LIMIT = 50
-# Earlier stretches that tell how much quiet hours differ: a day of hours is enough to calibrate.
-HISTORY = 24
+REACH = timedelta(days=7)  # how far back the stretches lie that tell how much quiet ones differ
 _ENOUGH = 0.5  # of an earlier stretch must have been seen
 
 
@@ -30,15 +30,15 @@ def what_changed(
     *,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
-    history: int = HISTORY,
+    history: bool = True,
 ) -> Changes:
     """Compare `window` with `baseline` over everything that the store's recorders saw.
 
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept,
-    the rest is announced by `truncated`. history: how many earlier stretches serve as replicates.
+    the rest is announced by `truncated`. history: whether earlier stretches serve as replicates.
     Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
     """
-    before = _history(window, baseline, history)
+    before = _history(window, baseline) if history else []
     spans = [window, *baseline.spans, *before]
     with open_reader(store, spans) as reader:
         expressions, notes, comparable = _filters(reader, window, baseline)
@@ -56,6 +56,7 @@ def what_changed(
                 history=[_span(span) for span in before],
                 notes=[*reader.notes, *notes, *remarks(where)],
                 comparable=comparable,
+                lossy=_lossy(reader, [window, *baseline.spans]),
             ),
         )
 
@@ -64,14 +65,10 @@ def _span(window: Window) -> Span:
     return Span(window.from_ts, window.to_ts)
 
 
-def _history(window: Window, baseline: Baseline, count: int) -> list[Window]:
-    """Stretches as long as the window, before the earliest baseline: the same hour of earlier days
-    where the baseline is one of those, else one after the other."""
-    step = timedelta(days=1) if baseline.kind == "same_hour" else window.length
-    if step < window.length:
-        return []
-    begin = baseline.from_ts
-    return [Window(begin - step * n, begin - step * n + window.length) for n in range(1, count + 1)]
+def _history(window: Window, baseline: Baseline) -> list[Window]:
+    """Earlier stretches that tell how much quiet ones differ, in time's order."""
+    spans = replicates(_span(window), REACH, [_span(span) for span in baseline.spans])
+    return [Window(span.from_ts, span.to_ts) for span in reversed(spans)]
 
 
 def _covered(reader: Reader, span: Window) -> bool:
@@ -82,6 +79,20 @@ def _covered(reader: Reader, span: Window) -> bool:
         {"from_ts": span.from_ts, "to_ts": span.to_ts},
     )
     return any(row["seconds"] >= span.seconds * _ENOUGH for row in rows.to_pylist())
+
+
+def _lossy(reader: Reader, spans: Sequence[Window]) -> bool:
+    """Whether events are known, or must be feared, to be missing from what counts as covered."""
+    for span in spans:
+        rows = reader.query(
+            "SELECT coalesce(sum(dropped), 0) > 0 OR coalesce(bool_or(state = 'lagging'"
+            " AND to_ts - from_ts > INTERVAL 5 SECOND), false) AS lossy FROM coverage"
+            " WHERE to_ts > $from_ts AND from_ts < $to_ts",
+            {"from_ts": span.from_ts, "to_ts": span.to_ts},
+        )
+        if rows["lossy"][0].as_py():
+            return True
+    return False
 
 
 def _filters(

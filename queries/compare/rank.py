@@ -37,5 +37,9 @@ def confidence(c: Candidate) -> Confidence:
 CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
 
 
-def order(c: Candidate, level: Severity) -> tuple[int, float, str, str, str]:
-    return (CLASSES[level], *c.order())
+_FAILING = frozenset({"errors", "no_response", "statuses", "signature"})
+
+
+def order(c: Candidate, level: Severity) -> tuple[int, bool, float, str, str, str]:
+    """Severity first; of the same severity what fails comes before what stopped or slowed."""
+    return (CLASSES[level], c.kind not in _FAILING, *c.order())
