@@ -17,8 +17,8 @@ _CARRIERS = (
 )  # fmt: skip
 
 _ADVICE = {
-    "password": "Send passwords only to the sign-in they belong to; where one turned up in a response, a"
-    " log or an event, take the field out and have it changed.",
+    "password": "Send passwords only to the sign-in they belong to; where one turned up in a"
+    " response, a log or an event, take the field out and have it changed.",
     "basic": "Name and password travel with every request: use a token that expires instead.",
     "userinfo": "A name and password in an address end up in logs: move them into a header.",
     "private_key": "A private key has no business in traffic: revoke it and find who sends it.",

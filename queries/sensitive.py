@@ -7,8 +7,10 @@ own key) stands for each, so that the same secret is recognised wherever it turn
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queries.advice import Concern, advice, concern, personal
@@ -98,7 +100,8 @@ def sensitive(
         rows = [_finding(row) for row in asked.rows("sensitive")]
         rows.sort(key=lambda row: (_ORDER[row.concern], row.goes != "outside", -row.transactions))
         secrets = asked.rows("sensitive_secrets", {"rows": _LOOKED_AT})
-        found = asked.found(rows, limit, (whole["all_requests"], whole["all_errors"]))
+        counts = (whole["all_requests"], whole["all_errors"])
+        found = asked.found(rows, limit, counts, _unredacted(asked.reader.files["transactions"]))
     secrets.sort(key=lambda row: personal(row["kinds"]))  # a key that is shared comes first
     return Sensitive(
         window=found.window,
@@ -109,6 +112,25 @@ def sensitive(
         secrets=tuple(_secret(row) for row in secrets[:limit]),
         truncated=found.truncated or len(secrets) > limit,
     )
+
+
+def _unredacted(files: Sequence[Path]) -> list[Note]:
+    """Where redaction was switched off nothing was looked for: that is not the same as clean."""
+    import pyarrow.parquet as pq
+
+    off = 0
+    for path in files:
+        try:
+            about = pq.read_metadata(path).metadata or {}
+        except (OSError, ValueError):  # what is unreadable, the reader tells
+            continue
+        off += about.get(b"qrec.redaction") == b"off"
+    if not off:
+        return []
+    text = "was recorded with redaction switched off: nothing was looked for there"
+    return [
+        Note("unredacted", f"{off} of {len(files)} files of this window: what they hold {text}")
+    ]
 
 
 def _finding(row: dict[str, Any]) -> FindingRow:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import filters
+from fixtures.files import bundled_stream
 from queries.advice import advice, concern
 from queries.sensitive import sensitive
 from queries.windows import Window
+from recorder.options import RecordOptions
+from recorder.redact import RedactConfig
+from recorder.replay import replay
 from store import Store
+from store.hours import hour_start
 from tests.contract.stored import NOW, build, minute, row
 
 HOUR = Window(NOW - timedelta(hours=1), NOW)
@@ -77,6 +83,16 @@ def test_rows_are_bounded(store: Store) -> None:
 def test_a_quiet_window_is_an_answer(store: Store) -> None:
     answer = sensitive(store, Window(NOW - timedelta(hours=2), NOW - timedelta(hours=1)))
     assert (answer.findings, answer.kinds, answer.affected) == ((), (), 0)
+
+
+def test_without_redaction_it_does_not_pass_for_clean(tmp_path: Path) -> None:
+    options = RecordOptions(store=tmp_path / "s", redact=RedactConfig(enabled=False))
+    replay([bundled_stream("leaks")], options)
+    store = Store.open(tmp_path / "s")
+    start = hour_start(store.hours("transactions")[-1])
+    answer = sensitive(store, Window(start, start + timedelta(hours=1)))
+    assert answer.findings == ()
+    assert [note.code for note in answer.notes] == ["unredacted"]
 
 
 @pytest.mark.parametrize(
