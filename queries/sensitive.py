@@ -127,10 +127,8 @@ def _unredacted(files: Sequence[Path]) -> list[Note]:
         off += about.get(b"qrec.redaction") == b"off"
     if not off:
         return []
-    text = "was recorded with redaction switched off: nothing was looked for there"
-    return [
-        Note("unredacted", f"{off} of {len(files)} files of this window: what they hold {text}")
-    ]
+    text = "were written with redaction switched off: nothing was looked for in them"
+    return [Note("unredacted", f"{off} of {len(files)} files of this window {text}")]
 
 
 def _finding(row: dict[str, Any]) -> FindingRow:
