@@ -120,13 +120,13 @@ def record(url: str, folder: Path) -> dict[str, Any]:
         "offered": stats["offered"],
         "dropped": stats["dropped"] + own["dropped_here"],
         "offered_per_s": stats["offered"] / seconds,
-        "recorded_per_s": own["written"] / seconds,
+        "recorded_per_s": own["written"] / max(seconds, own["seconds"]),
         "stored_ratio": kept / max(stats["bytes"], 1),
         "rss_mb": watcher.rss_mb,
         "freshness_s_p50": statistics.median(ages),
         "freshness_s_p99": ages[int(len(ages) * 0.99)],
         "cpu_s_per_million": own["cpu_s"] / max(own["written"], 1) * 1e6,
-        "cpu_share": own["cpu_s"] / seconds,
+        "cpu_share": own["cpu_recording_s"] / own["seconds"],
         "lost": stats["offered"] - stats["dropped"] - own["written"],
     }
 

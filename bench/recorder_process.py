@@ -24,11 +24,16 @@ class Quiet:
         print(text, file=sys.stderr, flush=True)
 
 
+def _cpu(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
+
+
 def main() -> None:
     url, store = sys.argv[1:3]
     os.environ["QREC_MEASURE_READS"] = "1"
     listener = Quiet()
     options = RecordOptions(store=Path(store), url=url, recorder="bench", until_end=True)
+    began = resource.getrusage(resource.RUSAGE_SELF)
     summary = record(options, listener)
     own = resource.getrusage(resource.RUSAGE_SELF)
     child = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -38,9 +43,11 @@ def main() -> None:
                 "written": summary.written,
                 "dropped_here": listener.last.dropped if listener.last else 0,
                 "bodies_shed": listener.last.bodies_shed if listener.last else 0,
-                "cpu_s": own.ru_utime + own.ru_stime + child.ru_utime + child.ru_stime,
-                "writer_cpu_s": own.ru_utime + own.ru_stime,
-                "reader_cpu_s": child.ru_utime + child.ru_stime,
+                "cpu_s": _cpu(own) + _cpu(child),
+                "cpu_recording_s": _cpu(own) + _cpu(child) - _cpu(began),
+                "seconds": summary.seconds,
+                "writer_cpu_s": _cpu(own),
+                "reader_cpu_s": _cpu(child),
                 "read_gap_ms_p999": summary.read_gap_ms_p999,
                 "read_gap_ms_max": summary.read_gap_ms_max,
             }

@@ -65,10 +65,22 @@ def send(pipe: IO[bytes], frame: Frame) -> None:
 
 
 def receive(pipe: IO[bytes]) -> Frame | None:
-    """The next frame; None when the other side is gone."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
+    """The next frame of an unbuffered pipe; None when the other side is gone."""
+    head = _exactly(pipe, _LENGTH.size)
+    if head is None:
         return None
     (length,) = _LENGTH.unpack(head)
-    payload = pipe.read(length)
-    return _decoder.decode(payload) if len(payload) == length else None
+    payload = _exactly(pipe, length)
+    return None if payload is None else _decoder.decode(payload)
+
+
+def _exactly(pipe: IO[bytes], length: int) -> bytearray | None:
+    data = bytearray(length)
+    view = memoryview(data)
+    at = 0
+    while at < length:
+        got = pipe.readinto(view[at:])  # type: ignore[attr-defined]
+        if not got:
+            return None
+        at += got
+    return data

@@ -7,7 +7,6 @@ thread of it merges and seals. What the reading process cannot hand over waits t
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
 from dataclasses import dataclass
@@ -93,6 +92,7 @@ class Recording:
         self.stopping = ""
         self.source = ""
         self._dropped = 0
+        self._queued = 0
         self._ever_up = False
         self._heard = 0
         self.feed = Feed()
@@ -137,7 +137,7 @@ class Recording:
             frame: Frame | None
             try:
                 frame = self.feed.get(_TICK_S if not closing else 5.0)
-            except queue.Empty:
+            except TimeoutError:
                 if closing:
                     return
             else:
@@ -181,10 +181,15 @@ class Recording:
             case Gaps():
                 self.waits = frame
 
+    def pressed(self) -> bool:
+        """Whether events wait for this process: what can be put off is put off then."""
+        return self._queued > QUEUE_BYTES // 16
+
     def _shed(self, batch: Batch) -> None:
         """Under pressure bodies go first; what the queue had no room for is counted."""
         self.ledger.count("dropped", batch.dropped - self._dropped)
         self._dropped = batch.dropped
+        self._queued = batch.queued
         if batch.queued > QUEUE_BYTES // 2:
             self.intake.shedding = True
         elif batch.queued < QUEUE_BYTES // 8:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from recorder.live import Recording
 
 _HOUSEKEEPING_S = 5.0
+_LOW_PRIORITY = 15
 
 
 @contextlib.contextmanager
@@ -37,7 +39,13 @@ def ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
 
 def keep_house(recording: Recording, done: threading.Event) -> None:
     """Merge, seal and delete every few seconds until `done`; a failure is told and tried again."""
+    # This thread yields the processor to the one that writes, and its turn to a full queue:
+    # merging can wait, the stream cannot.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
     while not done.wait(_HOUSEKEEPING_S):
+        if recording.pressed():
+            continue
         try:
             for hour in recording.keeper.round(time.time_ns() // 1000):
                 recording.reporter.note(f"sealed hour {hour}")
