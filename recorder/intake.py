@@ -84,7 +84,9 @@ class Intake:
         self.shedding = False
         self.shift_us = 0
         self.pending = Pending()
-        self._seen: dict[str, None] = {}
+        self._seen: set[str] = set()
+        self._seen_before: set[str] = set()
+        self._known: set[str] = set()  # taken by the run that this one goes on for
 
     def take(self, events: Iterable[tuple[str, str]], mono: int) -> None:
         """Take a batch that arrived at `mono` (µs, monotonic)."""
@@ -183,17 +185,19 @@ class Intake:
         )
 
     def _repeated(self, request_id: str) -> bool:
-        seen = self._seen
-        if request_id in seen:
+        """Two generations of ids: forgetting the oldest costs nothing."""
+        if request_id in self._seen or request_id in self._seen_before:
             return True
-        seen[request_id] = None
-        if len(seen) > _REMEMBERED:
-            del seen[next(iter(seen))]
+        if request_id in self._known:
+            return True
+        if len(self._seen) >= _REMEMBERED // 2:
+            self._seen_before, self._seen = self._seen, set()
+        self._seen.add(request_id)
         return False
 
     def remember(self, request_ids: Iterable[str]) -> None:
         """Treat these transactions as already taken (a replay that goes on after a crash)."""
-        self._seen.update(dict.fromkeys(request_ids))
+        self._known.update(request_ids)
 
 
 def filter_predicate(
