@@ -61,9 +61,7 @@ def _json(text: str, **fields: Any) -> Transaction:
 
 
 def _form(text: str) -> Transaction:
-    return transaction(
-        req_body=text.encode(), req_content_type="application/x-www-form-urlencoded"
-    )
+    return transaction(req_body=text.encode(), req_content_type="application/x-www-form-urlencoded")
 
 
 def _text(text: str, kind: str = "text/plain") -> Transaction:
@@ -101,9 +99,7 @@ def _multipart(name: str, secret: str, extra: str = "") -> Transaction:
         f'--b1\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
         f'--b1\r\nContent-Disposition: form-data; name="{name}"\r\n{extra}\r\n{secret}\r\n--b1--\r\n'
     )
-    return transaction(
-        req_body=body.encode(), req_content_type="multipart/form-data; boundary=b1"
-    )
+    return transaction(req_body=body.encode(), req_content_type="multipart/form-data; boundary=b1")
 
 
 def _encoded(name: str, secret: str, encoding: str, pack: Callable[[bytes], bytes]) -> Transaction:

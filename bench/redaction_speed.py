@@ -16,7 +16,20 @@ from recorder.redact import RedactConfig, Redactor
 _KEY = b"bench-only-key-of-32-bytes-long!"
 _MEGABYTE = 1 << 20
 _BLOCK = 250
-_WORDS = ["invoice", "parcel", "chair", "lamp", "green", "quiet", "ready", "north", "river", "stone", "paper", "cloud"]
+_WORDS = [
+    "invoice",
+    "parcel",
+    "chair",
+    "lamp",
+    "green",
+    "quiet",
+    "ready",
+    "north",
+    "river",
+    "stone",
+    "paper",
+    "cloud",
+]
 
 
 def _document(rnd: random.Random, number: int) -> dict[str, Any]:
@@ -47,7 +60,10 @@ def ordinary(count: int, seed: int = 1) -> Iterator[Transaction]:
     """Different transactions of 20 headers and two JSON bodies of some 700 bytes each."""
     rnd = random.Random(seed)
     for number in range(count):
-        path, query = f"/v1/customers/cus_{number:014x}/charges", f"expand=items&limit={number % 99}"
+        path, query = (
+            f"/v1/customers/cus_{number:014x}/charges",
+            f"expand=items&limit={number % 99}",
+        )
         trace = f"00-{rnd.getrandbits(128):032x}-{rnd.getrandbits(64):016x}-01"
         yield Transaction(
             ts=1_795_352_400_000_000 + number,
@@ -184,8 +200,12 @@ WORST: dict[str, Callable[[], bytes]] = {
     "quotes and a card": lambda: b"[" + b'"",' * (_MEGABYTE // 3) + b"4111111111111111]",
     "unicode escapes": lambda: _filled("\\u0041"),
     "unicode escapes of quotes": lambda: _filled("\\u0022token\\u0022:"),
-    "quiet, then unicode escapes": lambda: b"lorem ipsum " * (_MEGABYTE // 24) + _filled("\\u0041")[: _MEGABYTE // 2],
-    "quiet, then passwords": lambda: b"lorem ipsum " * (_MEGABYTE // 24) + _filled("password=x&")[: _MEGABYTE // 2],
+    "quiet, then unicode escapes": lambda: (
+        b"lorem ipsum " * (_MEGABYTE // 24) + _filled("\\u0041")[: _MEGABYTE // 2]
+    ),
+    "quiet, then passwords": lambda: (
+        b"lorem ipsum " * (_MEGABYTE // 24) + _filled("password=x&")[: _MEGABYTE // 2]
+    ),
     "percent signs": lambda: _filled("%41"),
     "percent signs encoded often": lambda: _filled("%2525252541"),
     "few percent signs": lambda: _filled("%41 lorem ipsum dolor sit amet "),

@@ -13,8 +13,9 @@ import pyarrow as pa
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _MOST_LAYERS = 3
-_CHUNK = 64 << 10
+_CHUNK = 8 << 10  # of a damaged stream the last chunk is lost
 _SAMPLE = 2048
+_SHORT = 64  # nothing worth keeping is in a shorter encoded body
 _RANDOM = 150  # different byte values in a sample of that size: compressed or encrypted
 
 _FILE_STARTS = (
@@ -51,10 +52,11 @@ def decoded(body: bytes, encoding: str | None, most: int) -> bytes:
 
 
 def _layer(body: bytes, name: str, most: int) -> bytes:
-    if body.startswith(_GZIP):
-        return _inflated(body, 31, most)
-    if body.startswith(_ZSTD):
-        return _arrow(body, "zstd", most)
+    if body.startswith((_GZIP, _ZSTD)):
+        plain = _inflated(body, 31, most) if body[:2] == _GZIP else _arrow(body, "zstd", most)
+        if not plain and len(body) >= _SHORT:
+            raise Undecodable
+        return plain
     if (
         name == "deflate"
         and len(body) > 1
@@ -71,7 +73,7 @@ def _layer(body: bytes, name: str, most: int) -> bytes:
         plain = _inflated(body, -15, most)
     if plain:
         return plain
-    if len(set(body[:_SAMPLE])) >= min(_RANDOM, len(body) // 2) and len(body) >= 64:
+    if len(set(body[:_SAMPLE])) >= min(_RANDOM, len(body) // 2) and len(body) >= _SHORT:
         raise Undecodable
     return body
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.named import AUTH_SCHEME
@@ -12,6 +14,7 @@ from recorder.redact.text import PLACEHOLDER, Hit
 _AWS4 = re.compile(rb"(?i)(?:credential=([^/, ]+)|signature=([0-9a-f]+))")
 _PAIR = re.compile(rb"([^=;]*)=([^;]*)")
 _SCHEMES = {b"bearer": "bearer", b"basic": "basic"}
+COOKIES = ("cookie", "set-cookie")
 _LONG_COOKIE = 20
 _HTTP_ONLY_COOKIE = 12
 # Cookies that count visitors for statistics; they open nothing.
@@ -25,15 +28,22 @@ def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     return [hit for hit in hits if PLACEHOLDER.fullmatch(hit.secret) is None]
 
 
+def pairs(lower: str, value: bytes) -> Iterator[re.Match[bytes]]:
+    """The cookies in a Cookie or Set-Cookie header: its name in group 1, its value in 2."""
+    found = _PAIR.finditer(value)
+    return found if lower == "cookie" else islice(found, 1)
+
+
+def is_whole(name: str, value: bytes) -> bool:
+    """Whether `header_hits` says all there is to say of a header, but for shapes in cookies."""
+    return name.lower() in COOKIES or value[:5] == b"AWS4-"
+
+
 def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     lower = name.lower()
-    if lower == "cookie":
-        return [hit for pair in _PAIR.finditer(value) if (hit := _cookie(names, pair, False))]
-    if lower == "set-cookie":
-        pair = _PAIR.match(value)
-        http_only = b"httponly" in value.lower()
-        hit = _cookie(names, pair, http_only) if pair else None
-        return [hit] if hit else []
+    if lower in COOKIES:
+        http_only = lower == "set-cookie" and b"httponly" in value.lower()
+        return [hit for pair in pairs(lower, value) if (hit := _cookie(names, pair, http_only))]
     rule = names.rule(name.encode("utf-8", "surrogatepass"), "header", value)
     if rule is None:
         return []

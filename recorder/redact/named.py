@@ -86,17 +86,19 @@ class Named:
         return max(end, name.end)  # a value beside its name may stand before it
 
     def _container(self, text: Text, name: Name, rule: Field, pos: int) -> int:
-        """Text in an object or array that is filed under a secret's name is secret."""
-        if rule.only:
-            return pos
-        found = leaves(text.buf, pos, len(name.backslashes), text.left)
-        text.left -= found.cost
-        for start, end in found.spans:
-            if self.names.rule(name.text, "body", text.buf[start:end]):
-                text.add(start, end, rule.kind, name.text)
-        if found.cut:
-            text.cut = found.end
-        return found.end
+        """Text in an object or array that is filed under a secret's name is secret.
+
+        The scan goes on inside: keys, numbers and what is not secret by this name may hold more.
+        """
+        if not rule.only:
+            found = leaves(text.buf, pos, len(name.backslashes), text.left)
+            text.left -= found.cost
+            for start, end in found.spans:
+                if self.names.rule(name.text, "body", text.buf[start:end]):
+                    text.add(start, end, rule.kind, name.text)
+            if found.cut:
+                text.cut = found.end
+        return pos
 
 
 def _ends_string(text: Text, name: Name, pos: int) -> bool:

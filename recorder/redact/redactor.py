@@ -12,7 +12,7 @@ from typing import NamedTuple
 from recorder.model import Finding, Transaction
 from recorder.redact.bodies import Bodies
 from recorder.redact.config import RedactConfig
-from recorder.redact.headers import header_hits
+from recorder.redact.headers import COOKIES
 from recorder.redact.places import json_places
 from recorder.redact.replace import Mark, Replacer
 from recorder.redact.rules import TABLE
@@ -110,8 +110,13 @@ class Redactor:
             if self.config.enabled:
                 self._redact(tx)
             else:
-                tx.req_body = self._bodies.read(tx.req_body, tx.req_headers)
-                tx.res_body = self._bodies.read(tx.res_body, tx.res_headers)
+                limit = self.config.body_limit
+                tx.req_body = (self._bodies.read(tx.req_body, tx.req_headers) or b"")[
+                    :limit
+                ] or None
+                tx.res_body = (self._bodies.read(tx.res_body, tx.res_headers) or b"")[
+                    :limit
+                ] or None
         except Exception:
             self.failures += 1
             emptied(tx)
@@ -184,8 +189,7 @@ class Redactor:
     def _slot(self, side: _Side, name: str) -> Slot | None:
         names = self._replacer.scanner.names
         special = (
-            name.lower() in ("cookie", "set-cookie")
-            or names.look(name.encode("utf-8", "surrogatepass")) is not None
+            name.lower() in COOKIES or names.look(name.encode("utf-8", "surrogatepass")) is not None
         )
         slot = None if special else header_slot(side.name, name)
         if len(side.plain) < _REMEMBERED:
@@ -195,8 +199,7 @@ class Redactor:
     def _named(self, side: str, name: str, value: str) -> _Cleaned:
         """A header that its name may make a secret."""
         raw = value.encode("utf-8", "surrogatepass")
-        by_name = header_hits(self._replacer.scanner.names, name, raw)
-        clean, marks = self._replacer.replace(raw, 0, by_name)
+        clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
         return _Cleaned(_text(clean) if marks else value, findings(marks, place))
 
@@ -247,7 +250,7 @@ class Redactor:
             if marks:
                 dirty.add(index)
                 self._put_back(row, index, clean, marks)
-            match = self._first.search(joined, end)
+            match = self._first.search(joined, end) if end < len(joined) else None
             if match is None:
                 break
             at = match.start()

@@ -7,10 +7,12 @@ from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
 from recorder.redact.fingerprint import Fingerprinter
+from recorder.redact.headers import COOKIES, header_hits, is_whole, pairs
+from recorder.redact.numbers import other_number
 from recorder.redact.quoting import quotes_for
 from recorder.redact.rules import builtin, compiled, rules_for
 from recorder.redact.scan import Scanner
-from recorder.redact.text import FORM, UNSURE, Hit
+from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit
 from store.errors import UsageError
 
 _REMEMBERED = 20_000
@@ -52,6 +54,24 @@ class Replacer:
         `first` there is known to be nothing.
         """
         hits, cut = self.scanner.hits(buf, flags, first)
+        return self._without(buf, hits, cut, flags, by_name)
+
+    def header(self, name: str, value: bytes) -> tuple[bytes, list[Mark]]:
+        """A header's value without its secrets, by its name and by their looks."""
+        by_name = header_hits(self.scanner.names, name, value)
+        if not is_whole(name, value):
+            return self.replace(value, 0, by_name)
+        hits: list[Hit] = []
+        if name.lower() in COOKIES:
+            for pair in pairs(name.lower(), value):
+                flags = FORM | NO_CARD if other_number(pair[1]) else FORM
+                found, _ = self.scanner.hits(pair[2], flags)
+                hits += [_moved(hit, pair.start(2)) for hit in found]
+        return self._without(value, hits, -1, 0, by_name)
+
+    def _without(
+        self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None
+    ) -> tuple[bytes, list[Mark]]:
         if by_name:
             hits = self.scanner.merged(hits, by_name, len(buf) if cut < 0 else cut)
         if not hits and cut < 0:
@@ -111,3 +131,7 @@ class Replacer:
                 self._kinds.clear()
             kind = self._kinds[secret] = self.scanner.shapes.whole(secret)
             return kind
+
+
+def _moved(hit: Hit, by: int) -> Hit:
+    return hit._replace(start=hit.start + by, end=hit.end + by)

@@ -62,7 +62,7 @@ def options() -> Any:
     chosen = re2.Options()
     chosen.encoding = re2.Options.Encoding.LATIN1
     chosen.log_errors = False
-    chosen.max_mem = 64 << 20
+    chosen.max_mem = 32 << 20
     return chosen
 
 

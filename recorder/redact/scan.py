@@ -20,7 +20,6 @@ from recorder.redact.text import (
     Hit,
     Text,
     at_edge,
-    is_json,
     past_escape,
     printable,
     run_before,
@@ -95,10 +94,10 @@ class Scanner:
         if not flags & FORM and (view := json_view(buf)):
             chain.append(view)
         if chain:
-            text = Text(chain[0].text, flags, granted, json=is_json(buf))
+            text = Text(chain[0].text, flags, granted, whole=True)
             self._scan(text)
         else:
-            text = Text(buf, flags, granted, json=is_json(buf))
+            text = Text(buf, flags, granted, whole=True)
             self._scan(text, first)
         found = [_mapped(hit, chain) for hit in text.found] if chain else text.found
         cut = _raw(chain, text.cut)
@@ -119,7 +118,8 @@ class Scanner:
             if inner.cut >= 0:
                 deeper = _raw(chain + path, inner.cut)
                 cut = deeper if cut < 0 else min(cut, deeper)
-        found += _in_strings(buf, deep) if text.json else deep
+        if deep:
+            found = found + (_in_strings(buf, deep) if text.json else deep)
         return _apart(found, len(buf) if cut < 0 else cut), cut
 
     @staticmethod
@@ -191,7 +191,7 @@ def _userinfo(text: Text, start: int, end: int) -> int:
     last = rest[0].rfind(b"@") if rest else -1  # an @ in the password itself
     stop = end + last if last >= 0 else end - 1
     text.add(begin, stop, "userinfo")
-    return stop
+    return stop + 1  # beyond the @, which makes no e-mail address of user and host
 
 
 def _digits(text: Text, start: int, end: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from recorder.redact.text import Hit, Text
+from recorder.redact.text import PLACEHOLDER, Hit, Text
 from recorder.redact.values import string_end
 
 _OPENED = re.compile(rb"(\\*)([\"'])\Z")
@@ -40,5 +40,5 @@ def redis_hits(text: bytes) -> list[Hit]:
     return [
         Hit(*match.span(last), "password", match[last])
         for match in _REDIS.finditer(text)
-        if (last := 2 if match[2] else 1)
+        if (last := 2 if match[2] else 1) and not PLACEHOLDER.fullmatch(match[last])
     ]

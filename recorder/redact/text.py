@@ -41,21 +41,29 @@ class Hit(NamedTuple):
 
 class Text:
     """One text under inspection. `left` is how many more candidates it may have, `depth` how
-    often it was unwrapped from base64, `json` whether what is taken out must stay in its string."""
+    often it was unwrapped from base64; `whole`: it is what will be spliced, and no view of it, so
+    that in JSON what is taken out must stay within its string."""
 
-    __slots__ = ("_lexer", "buf", "cut", "depth", "flags", "found", "json", "left")
+    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "found", "left")
 
     def __init__(
-        self, buf: bytes, flags: int, left: int, depth: int = 0, json: bool = False
+        self, buf: bytes, flags: int, left: int, depth: int = 0, whole: bool = False
     ) -> None:
         self.buf = buf
         self.flags = flags
         self.left = left
         self.depth = depth
-        self.json = json
+        self._json: bool | None = None if whole else False
         self._lexer: Lexer | None = None
         self.found: list[Hit] = []
         self.cut = -1  # where it is cut off because it had too many
+
+    @property
+    def json(self) -> bool:
+        """Whether this is JSON whose strings must stay whole."""
+        if self._json is None:
+            self._json = is_json(self.buf)
+        return self._json
 
     def opens_string(self, inside: int, backslashes: int) -> bool:
         """Whether a quote behind so many backslashes opens a string in the one around `inside`.
@@ -70,7 +78,7 @@ class Text:
 
     def add(self, start: int, end: int, kind: str, name: bytes = b"", quote: bytes = b"") -> None:
         secret = self.buf[start:end]
-        if self.json and (closing := _STRING_END.search(secret)):
+        if b'"' in secret and self.json and (closing := _STRING_END.search(secret)):
             secret = secret[: closing.start()]
             end = start + len(secret)
         if secret and (secret[0] != 0x5B or PLACEHOLDER.fullmatch(secret) is None):

@@ -1,0 +1,214 @@
+# ruff: noqa: E501 (tables: one case a line)
+"""What is taken out of bodies, and what is left of them, notation by notation."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import zlib
+
+import pyarrow as pa
+import pytest
+
+from recorder.model import Transaction
+from recorder.redact import RedactConfig, Redactor
+
+_REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())
+_PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
+
+
+def _clean(body: str | bytes, kind: str = "application/json", encoding: str | None = None) -> bytes:
+    raw = body.encode() if isinstance(body, str) else body
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    tx = Transaction(
+        ts=0, method="GET", res_body=raw, res_content_type=kind, res_headers=headers, status=200
+    )
+    _REDACTOR.redact(tx)
+    assert _REDACTOR.failures == 0
+    return tx.res_body or b""
+
+
+def _masked(body: str | bytes, kind: str = "application/json") -> str:
+    """The redacted body with [KIND] for each placeholder."""
+    return re.sub(r"\[redacted:(\w+):[0-9a-f]{12}\]", r"[\1]", _clean(body, kind).decode())
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"password": "a\\"b", "n": 1.50}', '{"password": "[password]", "n": 1.50}'),
+        ('{"pin":1234,"password":99,"ok":true}', '{"pin":"[pin]","password":"[password]","ok":true}'),
+        ('{"password":null,"token":false,"secret":""}', '{"password":null,"token":false,"secret":""}'),
+        ('{"tokens":412,"max_tokens":9}', '{"tokens":412,"max_tokens":9}'),
+        ('{"number":4111111111111111}', '{"number":4111111111111111}'),
+        ('{"card":4111111111111111}', '{"card":"[card]"}'),
+        ('["x",4111111111111111, 2]', '["x","[card]", 2]'),
+        ('{"a":"pay 4111 1111 1111 1111 now"}', '{"a":"pay [card] now"}'),
+        ('{"score":0.4111111111111111}', '{"score":0.4111111111111111}'),
+        ('{"secrets":{"A":"x","type":"t","B":["y",1]}}', '{"secrets":{"A":"[secret]","type":"t","B":["[secret]",1]}}'),
+        ('{"password":{"type":"string","minLength":8}}', '{"password":{"type":"string","minLength":8}}'),
+        ('{"p":"{\\"token\\":\\"t1\\",\\"n\\":2}"}', '{"p":"{\\"token\\":\\"[token]\\",\\"n\\":2}"}'),
+        ('{"p":"{\\"pin\\":4321}"}', '{"p":"{\\"pin\\":\\"[pin]\\"}"}'),
+        ('{"env":[{"name":"DB_PASS","value":"x y"}]}', '{"env":[{"name":"DB_PASS","value":"[password]"}]}'),
+        ('{"env":[{"value":"x y","name":"DB_PASS"}]}', '{"env":[{"value":"[password]","name":"DB_PASS"}]}'),
+        ('[["Authorization","Bearer abc"],["A","b"]]', '[["Authorization","Bearer [authorization]"],["A","b"]]'),
+        ('{"u":"https://bob:pw@x.example/a"}', '{"u":"https://[userinfo]@x.example/a"}'),
+        ('{"u":"https://x.example/?a=1&sig=q%2Fw&b=2"}', '{"u":"https://x.example/?a=1&sig=[signature]&b=2"}'),
+        ('{"u":"https:\\/\\/x.example/?a=1\\u0026token=q\\u0026b=2"}', '{"u":"https:\\/\\/x.example/?a=1\\u0026token=[token]\\u0026b=2"}'),
+        ('{"a":"token:","b":"c"}', '{"a":"token:","b":"c"}'),
+        ('{"q":"mutation{login(user:\\"bob\\",password:\\"x\\")}"}', '{"q":"mutation{login(user:\\"bob\\",password:\\"[password]\\")}"}'),
+        ('{"mail":"Jane Roe <jane@roe.example>"}', '{"mail":"Jane Roe <[email]>"}'),
+        ('{"img":"logo@2x.png","dep":"lodash@4.17.21"}', '{"img":"logo@2x.png","dep":"lodash@4.17.21"}'),
+        ('{"a":"\\nuser@mail.example"}', '{"a":"\\n[email]"}'),
+        ('{"iban":"DE89 3704 0044 0532 0130 00"}', '{"iban":"[iban]"}'),
+        ('{"t":"to DE89370400440532013000, EUR"}', '{"t":"to [iban], EUR"}'),
+        ('{"t":"to DE88370400440532013000"}', '{"t":"to DE88370400440532013000"}'),
+        ('{"t":"ssn 123-45-6789, 000-45-6789"}', '{"t":"ssn [ssn], 000-45-6789"}'),
+        ('{"order":"123-45-6789"}', '{"order":"123-45-6789"}'),
+    ],
+)  # fmt: skip
+def test_json(body: str, expected: str) -> None:
+    assert _masked(body) == expected
+    json.loads(_clean(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "expected"),
+    [
+        ("a=1&password=x%20y&b=2", "application/x-www-form-urlencoded", "a=1&password=[password]&b=2"),
+        ("password=x;y,z\"'&b=2", "application/x-www-form-urlencoded", "password=[password]&b=2"),
+        ("user%5Bpassword%5D=x&b=2", "application/x-www-form-urlencoded", "user%5Bpassword%5D=[password]&b=2"),
+        ("code=4f8Kq1Zx9Lm2Rt5Yv7Bn&state=1", "", "code=[key]&state=1"),
+        ("<a><password>x&amp;y</password></a>", "text/xml", "<a><password>[password]</password></a>"),
+        ("<w:Password Type='t'>x</w:Password>", "text/xml", "<w:Password Type='t'>[password]</w:Password>"),
+        ("<a><![CDATA[x]]></a><token><![CDATA[y]]></token>", "text/xml", "<a><![CDATA[x]]></a><token><![CDATA[[token]]]></token>"),
+        ("&lt;pwd&gt;x&lt;/pwd&gt;", "text/xml", "&lt;pwd&gt;[password]&lt;/pwd&gt;"),
+        ('<input name="csrf_token" value="x1">', "text/html", '<input name="csrf_token" value="[token]">'),
+        ("db:\n  password: x y # old\n  z: 1\n", "", "db:\n  password: [password]\n  z: 1\n"),
+        ("export API_KEY='x y'\nA=1", "", "export API_KEY='[api_key]'\nA=1"),
+        ("INFO user=bob password=x2 ok", "text/plain", "INFO user=bob password=[password] ok"),
+        ("Server=db;Password=x y;Database=z", "text/plain", "Server=db;Password=[password];Database=z"),
+        ("Authorization: Bearer x.y\r\nHost: z", "text/plain", "Authorization: Bearer [authorization]\r\nHost: z"),
+        ("ALTER USER a IDENTIFIED BY 'x'", "text/plain", "ALTER USER a IDENTIFIED BY '[password]'"),
+        ("curl -u bob:x1 https://h", "text/plain", "curl -u bob:[password] https://h"),
+        ("if password == other:", "text/plain", "if password == other:"),
+        ("The token bucket is full", "text/plain", "The token bucket is full"),
+    ],
+)  # fmt: skip
+def test_other_notations(body: str, kind: str, expected: str) -> None:
+    assert _masked(body, kind) == expected
+
+
+def test_multipart_keeps_its_parts() -> None:
+    body = (
+        '--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
+        '--b\r\nContent-Disposition: form-data; name="password"\r\nContent-Type: text/plain\r\n\r\n'
+        "two\r\nlines\r\n--b--\r\n"
+    )
+    assert _masked(body, "multipart/form-data; boundary=b") == body.replace(
+        "two\r\nlines", "[password]"
+    )
+
+
+def test_a_private_key_goes_from_its_first_to_its_last_line() -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----"
+    assert _masked(json.dumps({"a": f"x {key} y"})) == '{"a": "x [private_key] y"}'
+    assert _masked(json.dumps({"a": key[:50], "b": 1})) == '{"a": "[private_key]", "b": 1}'
+    certificate = key.replace("RSA PRIVATE KEY", "CERTIFICATE")
+    assert certificate in _clean(certificate, "text/plain").decode()
+
+
+def test_an_aws_secret_is_known_by_the_key_id_beside_it() -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYzEXAMPLEKE"
+    text = f"id,value\nAKIAIOSFODNN7EXAMPLE,{secret}\n"
+    assert _masked(text, "text/csv") == "id,value\n[aws_key],[aws_secret]\n"
+    assert secret in _masked(f"checksum {secret}", "text/plain")
+
+
+def test_base64_of_json_is_opened() -> None:
+    assert _masked('{"data":"eyJwYXNzd29yZCI6ImEifQ=="}') == '{"data":"[base64]"}'
+    harmless = '{"cursor":"eyJpZCI6MTIzNDUsImRpciI6ImFzYyJ9"}'
+    assert _masked(harmless) == harmless
+
+
+def _brotli(data: bytes) -> bytes:
+    return bytes(pa.Codec("brotli").compress(data, asbytes=True))
+
+
+def _zstd(data: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", _raw_deflate),
+        ("br", _brotli),
+        ("zstd", _zstd),
+        ("gzip, br", lambda data: _brotli(gzip.compress(data))),
+        ("gzip", lambda data: data),
+        ("br", lambda data: data),
+        ("gzip", lambda data: gzip.compress(data[:20]) + gzip.compress(data[20:])),
+        (None, gzip.compress),
+    ],
+)
+def test_encoded_bodies_are_stored_as_they_read(encoding: str | None, pack: object) -> None:
+    body = json.dumps({"password": "hunter22", "text": "grün " * 20}).encode()
+    clean = _clean(pack(body), "application/json", encoding)  # type: ignore[operator]
+    document = json.loads(clean)
+    assert document["password"].startswith("[redacted:password:")
+    assert document["text"] == "grün " * 20
+
+
+def test_an_encoded_body_that_is_cut_off_is_read_as_far_as_it_goes() -> None:
+    filler = random.Random(1).choices("abcdefghijklmnop qrstuvwxyz", k=40_000)
+    body = json.dumps({"password": "hunter22", "text": "".join(filler)}).encode()
+    for pack, encoding in ((gzip.compress, "gzip"), (_zstd, "zstd"), (_brotli, "br")):
+        clean = _clean(pack(body)[:-200], "application/json", encoding)
+        assert b"hunter22" not in clean
+        assert clean.startswith((b'{"password": "[redacted:', b"[redacted:undecodable:"))
+    assert len(_clean(gzip.compress(body)[:-200], "application/json", "gzip")) > 30_000
+
+
+def test_a_bomb_is_cut_at_the_limit() -> None:
+    for pack, encoding in ((gzip.compress, "gzip"), (_zstd, "zstd"), (_brotli, "br")):
+        assert len(_clean(pack(b"a" * (64 << 20)), "text/plain", encoding)) == 64 << 10
+
+
+def test_what_cannot_be_decoded_is_not_kept() -> None:
+    tail = gzip.compress(bytes(i * 7 % 251 for i in range(40_000)))[100:3000]
+    assert _clean(tail, "application/json", "gzip").startswith(b"[redacted:undecodable:")
+
+
+def test_an_image_stays_as_it_is() -> None:
+    for encoding in (None, "gzip", "br"):
+        assert _clean(_PNG, "image/png", encoding) == _PNG
+
+
+def test_a_secret_across_the_limit_leaves_nothing() -> None:
+    for before in range(65_500, 65_540, 3):
+        clean = _clean("x" * before + " ghp_" + "aB3" * 12 + " y" * 9000, "text/plain")
+        assert len(clean) == 64 << 10
+        assert b"ghp_" not in clean
+        assert b"aB3" not in clean
+
+
+def test_a_text_with_too_much_to_look_at_is_cut_off() -> None:
+    addresses = [f"user{n}@mail{n}.example" for n in range(3000)]
+    tx = Transaction(ts=0, method="GET", res_body=json.dumps(addresses).encode())
+    _REDACTOR.redact(tx)
+    assert tx.res_body is not None
+    assert b"@" not in tx.res_body
+    assert tx.res_body.count(b"[redacted:email:") > 200
+    assert re.search(rb"\[redacted:uninspected:[0-9a-f]{12}\]\Z", tx.res_body)
+    assert "uninspected" in {finding.kind for finding in tx.findings}

@@ -1,0 +1,187 @@
+# ruff: noqa: E501 (tables: one case a line)
+"""The rule table: every rule is well-formed, says where it comes from, and does what it says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recorder.redact import ExtraRule, RedactConfig, Redactor
+from recorder.redact.names import NameBook, opaque
+from recorder.redact.rules import Field, Shape, builtin, compiled, rules_for
+from store.errors import UsageError
+
+_RULES = builtin()
+_REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())
+_IDS = [f"{shape.kind}-{number}" for number, shape in enumerate(_RULES.shapes)]
+
+
+@pytest.mark.parametrize("shape", _RULES.shapes, ids=_IDS)
+def test_a_shape_names_its_source_and_has_patterns_that_compile(shape: Shape) -> None:
+    assert shape.source.startswith("https://")
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", shape.kind)
+    for pattern in (*shape.starts, shape.pattern):
+        assert compiled(pattern).search(b"") is None
+    assert bool(shape.back) == bool(shape.back_min)
+
+
+@pytest.mark.parametrize("field", _RULES.fields, ids=lambda field: field.kind)
+def test_a_field_rule_names_its_source_and_its_names_are_words(field: Field) -> None:
+    assert field.source.startswith("https://")
+    for name in (*field.within, *field.words, *field.exact):
+        assert re.fullmatch(r"[a-z ]+", name)
+    assert field.only <= {"query", "cookie", "header", "body"}
+
+
+@pytest.mark.parametrize("shape", _RULES.shapes, ids=_IDS)
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_whatever_fits_a_shape_is_taken_out(shape: Shape, data: st.DataObject) -> None:
+    if shape.kind == "private_key":
+        return  # a block, see test_redact_bodies
+    ascii_only = st.characters(min_codepoint=33, max_codepoint=126)
+    secret = data.draw(st.from_regex(shape.pattern, fullmatch=True, alphabet=ascii_only), "secret")
+    if shape.back:
+        back = data.draw(st.from_regex(f"[{shape.back}]{{{shape.back_min}}}", fullmatch=True))
+        secret = back + secret
+    found = re.fullmatch(shape.pattern, secret)
+    inner = found[1] if found and found.groups() else secret
+    text = _REDACTOR.text(f'{{"note": "see {secret} and go on"}}')
+    assert inner not in text
+    assert "[redacted:" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("password", "password"),
+        ("userPassword2", "password"),
+        ("DB_PASSWORD", "password"),
+        ("user[password]", "password"),
+        ("new-password", "password"),
+        ("passwordConfirmation", "password"),
+        ("pwd", "password"),
+        ("X-Api-Key", "api_key"),
+        ("apikey", "api_key"),
+        ("myApiKey", "api_key"),
+        ("Ocp-Apim-Subscription-Key", "api_key"),
+        ("aws_secret_access_key", "secret"),
+        ("clientSecret", "secret"),
+        ("refresh_token", "token"),
+        ("mytoken", "token"),
+        ("X-CSRF-Token", "token"),
+        ("Authorization", "authorization"),
+        ("X-Auth-User", "authorization"),
+        ("private_key", "private_key"),
+    ],
+)
+def test_names_of_secrets(name: str, kind: str) -> None:
+    rule = NameBook(_RULES).rule(name.encode(), "body", b"Zx81-something-99")
+    assert rule is not None
+    assert rule.kind == kind
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["author", "authority", "shipping", "max_tokens", "total_tokens", "next_page_token", "tokenizer",
+     "token_type", "token_expires_at", "password_changed_at", "passwordless", "secretary", "sid",
+     "secret_name", "public_key", "idempotency_key", "cache_key", "sort_key", "key", "code", "nonce",
+     "compass", "passenger", "pinned", "design", "monkey", "WWW-Authenticate", "X-Author"],
+)  # fmt: skip
+def test_names_of_other_things(name: str) -> None:
+    assert NameBook(_RULES).rule(name.encode(), "body", b"Zx81-something-99") is None
+
+
+def test_some_names_count_in_a_query_only() -> None:
+    book = NameBook(_RULES)
+    for name, value in ((b"sig", b"abc"), (b"code", b"4f8Kq1Zx9Lm2Rt5Yv7Bn"), (b"sid", b"x1")):
+        assert book.rule(name, "query", value) is not None
+        assert book.rule(name, "body", value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "random"),
+    [
+        (b"4f8Kq1Zx9Lm2Rt5Yv7Bn", True),
+        (b"9f86d081884c7d659a2feaa0c55ad015", True),
+        (b"018f3c9e-7d1a-7b3c-9c55-0123456789ab", False),
+        (b"01HF7YAT31JZHSMW1CG6Q6MHB7", False),
+        (b"1795352400000000", False),
+        (b"2026-11-22T13:00:00Z", False),
+        (b"a-descriptive-slug-of-2026", False),
+        (b"someCamelCaseIdentifier", False),
+        (b"short1", False),
+    ],
+)
+def test_what_looks_random(value: bytes, random: bool) -> None:
+    assert opaque(value) is random
+
+
+def test_own_rules_and_exceptions() -> None:
+    config = RedactConfig(
+        rules=(
+            ExtraRule("badge", pattern="B-[0-9]{6}"),
+            ExtraRule("colour", names=("lamp colour",)),
+        ),
+        allow_names=("session token",),
+        allow_values=("sk_test_.*",),
+        skip_kinds=frozenset({"email"}),
+    )
+    redactor = Redactor(b"k" * 32, config)
+    text = redactor.text(
+        '{"note": "B-123456 of a@b.de", "lampColour": "red", "session_token": "x1", '
+        '"api_key": "sk_test_abcdefghijklm", "password": "hunter2"}'
+    )
+    assert "B-123456" not in text
+    assert '"lampColour": "[redacted:colour:' in text
+    assert "a@b.de" in text
+    assert '"session_token": "x1"' in text
+    assert '"api_key": "sk_test_abcdefghijklm"' in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("pattern", ["(?=x)", "a**", "x*", r"(a)\1"])
+def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
+    with pytest.raises(UsageError):
+        rules_for(RedactConfig(rules=(ExtraRule("mine", pattern=pattern),)))
+    if pattern != "x*":
+        with pytest.raises(UsageError):
+            Redactor(b"k" * 32, RedactConfig(allow_values=(pattern,)))
+
+
+def test_settings_are_read_from_a_table() -> None:
+    config = RedactConfig.from_mapping(
+        {
+            "body_limit": 1000,
+            "store_bodies": "errors",
+            "rules": [{"kind": "badge", "pattern": "B-[0-9]{6}"}],
+            "allow_names": ["x"],
+            "skip_kinds": ["email"],
+        }
+    )
+    assert config.body_limit == 1000
+    assert config.rules == (ExtraRule("badge", "B-[0-9]{6}"),)
+    assert config.skip_kinds == {"email"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"bodylimit": 1},
+        {"body_limit": "1"},
+        {"body_limit": True},
+        {"body_limit": -1},
+        {"store_bodies": "some"},
+        {"rules": [{"kind": "Not A Kind", "pattern": "x"}]},
+        {"rules": [{"kind": "empty"}]},
+        {"rules": [{"kind": "x", "regex": "x"}]},
+        {"allow_names": [1]},
+        {"enabled": "yes"},
+    ],
+)
+def test_settings_that_are_wrong_are_refused(table: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        RedactConfig.from_mapping(table)
