@@ -29,7 +29,7 @@ from store import Store
 from store.errors import QrecError
 from store.hours import from_us, to_us
 
-_POLL_S = 0.5
+_POLL_S = 0.7
 
 
 @contextlib.contextmanager
@@ -83,9 +83,16 @@ class Watcher:
 
     def _look(self) -> None:
         now = time.time()
-        window = Window(from_us(int((now - 600) * 1e6)), from_us(int((now + 60) * 1e6)))
-        with open_reader(Store.open(self.store), [window]) as reader:
-            answer = reader.query("SELECT max(ts) AS newest, count(*) AS n FROM transactions")
+        since = from_us(int((now - 20) * 1e6))
+        with open_reader(
+            Store.open(self.store), [Window(since, from_us(int(now * 1e6)))]
+        ) as reader:
+            # One thread and the last seconds only: looking must not slow down what is looked at.
+            reader.con.execute("SET threads = 1")
+            answer = reader.query(
+                "SELECT max(ts) AS newest, count(*) AS n FROM transactions WHERE ts >= $since",
+                {"since": since},
+            )
         newest = answer["newest"][0].as_py()
         if newest is None:
             return

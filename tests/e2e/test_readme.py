@@ -12,7 +12,8 @@ import pytest
 from tests.e2e.shell import ROOT, background, environment
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\$ (.+)$", TEXT, re.MULTILINE)
+BLOCKS = re.findall(r"```console\n(.+?)```", TEXT, re.DOTALL)
+COMMANDS = [line[2:] for block in BLOCKS for line in block.splitlines() if line[:2] == "$ "]
 
 
 @pytest.mark.timeout(240)
