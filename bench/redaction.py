@@ -1,36 +1,39 @@
 """How well redaction does: what leaks, what is taken out for nothing, and what it costs.
 
-    python -m bench.redaction [--json] [--speed] [--worst] [--no-store]
+    python -m bench.redaction [--json] [--speed] [--worst] [--no-store] [--seed N]
 
 Plants made-up secrets of every kind in every place and notation, lets the real Redactor (and, in
-a second pass, the whole way of `qrec replay` into a store) at them and looks for any part of them
-in what is left. Exits 1 when something leaked.
+a second pass, the whole way of a replay into a store) at them and looks for any part of them in
+what is left. Exits 1 when something leaked.
 """
 
 from __future__ import annotations
 
 import argparse
-import html
 import json
 import random
-import re
 import sys
-import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench import redaction_held_back, redaction_places, redaction_secrets
 from bench.redaction_harmless import HARMLESS, RANDOM
 from bench.redaction_harmless import PLACES as HARMLESS_PLACES
 from bench.redaction_places import Place
+from bench.redaction_readings import PIECE, leaked
 from bench.redaction_secrets import Secret
+from bench.redaction_singles import singles
+from bench.redaction_speed import speed, worst
+from bench.redaction_store import through_a_store
 from recorder.model import Transaction
 from recorder.redact import RedactConfig, Redactor
 
 _KEY = b"bench-only-key-of-32-bytes-long!"
-_PIECE = 7  # so many characters in a row of a secret count as a leak
 _EACH = 40  # harmless values of a kind in a place
+_ORDINARY = repr(redaction_places.transaction()) + repr(redaction_places.PADDING)
+
+SECRETS = redaction_secrets.SHAPES + redaction_secrets.NAMED
 
 
 def cases(
@@ -43,95 +46,58 @@ def cases(
             if not place.named and not secret.shape:
                 continue
             names = secret.names or ("note",)
-            for name in names if place.named and secret.names else names[:1]:
+            for name in names if place.named else names[:1]:
                 value = secret.make(rnd)
-                while len(value) < _PIECE and value in ORDINARY:
+                while len(value) < PIECE and value in _ORDINARY:
                     value = secret.make(rnd)
                 if " " in value and not place.blanks:
                     continue
-                try:
-                    yield f"{secret.kind} / {place.label} / {name}", value, place.plant(name, value)
-                except UnicodeEncodeError:
-                    continue
+                yield f"{secret.kind} / {place.label} / {name}", value, place.plant(name, value)
 
 
-ORDINARY = repr(redaction_places.transaction()) + repr(redaction_places.PADDING)
-
-
-def leaked(tx: Transaction, secret: str) -> bool:
-    """Whether any piece of the secret is left in any field, in any notation."""
-    return any(piece in text for text in _readings(tx) for piece in _pieces(secret))
-
-
-def _pieces(secret: str) -> list[str]:
-    core = secret
-    for part in re.findall(r"-----[A-Z ]+-----|https?://[a-z.]+/services/|AccountKey=", secret):
-        core = core.replace(part, " ")
-    core = core.strip()
-    size = min(_PIECE, len(core))
-    return [core[at : at + size] for at in range(len(core) - size + 1)]
-
-
-def _readings(tx: Transaction) -> Iterator[str]:
-    texts = []
+def _texts(tx: Transaction) -> Iterator[str]:
     for field in tx.__struct_fields__:
         value = getattr(tx, field)
         if isinstance(value, bytes):
-            texts.append(value.decode("utf-8", "replace"))
-            texts.append(value[: len(value) // 2 * 2].decode("utf-16", "ignore"))
+            yield value.decode("utf-8", "replace")
+            yield value[: len(value) // 2 * 2].decode("utf-16", "ignore")
         elif isinstance(value, dict):
-            texts += [f"{key}: {one}" for key, one in value.items()]
+            yield from (f"{key}: {one}" for key, one in value.items())
         elif isinstance(value, list):
-            texts += [finding.place for finding in value]
+            yield from (finding.place for finding in value)
         elif isinstance(value, str):
-            texts.append(value)
-    yield from readings("\n".join(texts))
-
-
-def readings(text: str) -> Iterator[str]:
-    """A text as it is, and with escapes, percent signs, entities and base64 undone."""
-    text = re.sub(r"\[redacted:[a-z0-9_]*(?::[0-9a-f]{0,12}\]?|$)", "[]", text, flags=re.MULTILINE)
-    yield text
-    plain = text
-    for _ in range(4):
-        plain = re.sub(r"\\+u00([0-9a-fA-F]{2})", lambda m: chr(int(m[1], 16)), plain)
-        plain = re.sub(r"\\+([\"/])", r"\1", plain).replace("\\n", "\n")
-        yield plain
-        plain = html.unescape(urllib.parse.unquote_plus(plain))
-        yield plain
-    for match in re.finditer(r"[A-Za-z0-9+/_-]{16,}={0,2}", text):
-        try:
-            blob = urllib.parse.unquote(match[0]).replace("-", "+").replace("_", "/")
-            yield __import__("base64").b64decode(blob + "=" * (-len(blob) % 4)).decode("latin-1")
-        except ValueError:
-            continue
+            yield value
 
 
 def leaks(secrets: list[Secret], places: list[Place], seed: int) -> dict[str, Any]:
     """Plant every case and see what is left of it."""
+    figures = {"kinds": len(secrets), "places": len(places)}
+    return figures | what_leaks(cases(secrets, places, seed))
+
+
+def what_leaks(planted: Iterable[tuple[str, str, Transaction]]) -> dict[str, Any]:
+    """How many planted secrets are left, in part or whole, and which."""
     redactor = Redactor(_KEY, RedactConfig())
     found: list[str] = []
-    unreported: list[str] = []
+    silent: list[str] = []
     total = 0
-    for label, value, tx in cases(secrets, places, seed):
+    for label, value, tx in planted:
         total += 1
         redactor.redact(tx)
-        if leaked(tx, value):
+        if leaked(_texts(tx), value):
             found.append(label)
         elif not tx.findings:
-            unreported.append(label)
+            silent.append(label)
     return {
-        "kinds": len(secrets),
-        "places": len(places),
         "planted": total,
         "leaked": len(found),
-        "without_finding": len(unreported),
+        "without_finding": len(silent),
         "failures": redactor.failures,
         "examples": sorted(set(found))[:200],
     }
 
 
-def harmless(seed: int) -> dict[str, Any]:
+def harmless(seed: int, each: int = _EACH) -> dict[str, Any]:
     """Ordinary values that are not secret, and how many are taken out all the same."""
     redactor = Redactor(_KEY, RedactConfig())
     rnd = random.Random(seed)
@@ -141,7 +107,7 @@ def harmless(seed: int) -> dict[str, Any]:
         for place, plant in HARMLESS_PLACES.items():
             if place == "cookie" and kind in RANDOM:
                 continue
-            for _ in range(_EACH):
+            for _ in range(each):
                 tx = plant(kind, name, make(rnd))
                 redactor.redact(tx)
                 total += 1
@@ -157,22 +123,36 @@ def harmless(seed: int) -> dict[str, Any]:
     }
 
 
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Everything that was asked for, in one document."""
+    result: dict[str, Any] = {}
+    if options.speed:
+        result["speed"] = speed()
+    if options.worst:
+        result["worst"] = worst()
+    if result:
+        return result
+    seed = options.seed
+    result["main"] = leaks(SECRETS, redaction_places.PLACES, seed)
+    result["held_back"] = leaks(redaction_held_back.SECRETS, redaction_held_back.PLACES, seed)
+    result["held_back_singles"] = what_leaks(singles())
+    result["harmless"] = harmless(seed)
+    if options.store:
+        result["store"] = through_a_store(cases(SECRETS, redaction_places.PLACES, seed))
+    return result
+
+
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one document on stdout")
+    parser = argparse.ArgumentParser(description="What redaction lets through, and what it costs.")
+    parser.add_argument("--json", action="store_true", help="one document on one line")
+    parser.add_argument("--speed", action="store_true", help="CPU time an event")
+    parser.add_argument("--worst", action="store_true", help="CPU time a byte of the worst input")
+    parser.add_argument("--no-store", dest="store", action="store_false", help="skip the replay")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
-    result = {
-        "main": leaks(
-            redaction_secrets.SHAPES + redaction_secrets.NAMED,
-            redaction_places.PLACES,
-            options.seed,
-        ),
-        "held_back": leaks(redaction_held_back.SECRETS, redaction_held_back.PLACES, options.seed),
-        "harmless": harmless(options.seed),
-    }
+    result = measure(options)
     print(json.dumps(result, indent=None if options.json else 2))
-    return 1 if result["main"]["leaked"] else 0
+    return 1 if any(result.get(key, {}).get("leaked") for key in ("main", "store")) else 0
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ _WORD_OF_SCHEME = re.compile(rb"[^\s,]+")
 _SHORT_VALUE = 256  # a longer one is not looked at again
 _LONG_NAME = 40  # a longer run of name characters may hide a shape
 _TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
+_NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>/]*>")
 _TAG_BEFORE = re.compile(rb"(?:<|\\u003[cC])[A-Za-z0-9_.-]{0,40}:?\Z")
 
 
@@ -38,7 +39,7 @@ class Named:
 
     def look(self, text: Text, start: int, end: int) -> int:
         """Take out what is filed under the name that ends in start..end; where to go on."""
-        name = name_before(text.buf, end)
+        name = name_before(text.buf, start, end)
         if taken := PLACEHOLDER.match(text.buf, max(0, name.start - BEFORE_KIND)):
             return taken.end()  # redacted before: an export that is read again stays as it is
         named = self.names.look(name.text)
@@ -48,7 +49,7 @@ class Named:
         if name.ending in (b'"', b"'"):
             value = value_beside(text.buf, name)
         else:
-            if name.ending in (b"<", b">"):
+            if name.ending in (b"<", b">") and not _NEXT_ELEMENT.match(text.buf, name.end):
                 end = _tag_end(text.buf, name)
                 if not end:
                     return max(name.end, start + 1)
@@ -90,7 +91,7 @@ class Named:
 
         The scan goes on inside: keys, numbers and what is not secret by this name may hold more.
         """
-        if not rule.only:
+        if not rule.only or "body" in rule.only:
             found = leaves(text.buf, pos, len(name.backslashes), text.left)
             text.left -= found.cost
             for start, end in found.spans:

@@ -19,6 +19,8 @@ _TAIL = r"[A-Za-z0-9_.$\[\]-]{0,40}"  # what may follow in the same name
 # (<token>, <token Type="x">) or the end of a string (name="token", for what stands beside it).
 _FILED_UNDER = (
     r"(?:\\*(?:[\"']|u0022))?[ \t\r\n]{0,8}(?:=>|[:=]|\\+u003[adAD])"
+    # <key>token</key><string>, <td>Token</td><td>
+    r"|</[a-z]{1,8}>[ \t\r\n]{0,16}<[a-z]{1,8}[^<>]{0,60}>"
     r"|>|\\+u003[eE]|[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']|\\*[\"']"
 )
 _SLASH = r"(?:\\*/)"
@@ -41,19 +43,22 @@ def _spaced(name: str) -> str:
 
 def _stems(fields: tuple[Field, ...]) -> tuple[str, str, str]:
     """The names to look for: those that count inside a longer name, those that must be a whole
-    word of it, and those that count in a query only."""
+    word of it, and (as a pattern) those that count in a query only."""
     within: set[str] = set()
     short: set[str] = set()
-    query: set[str] = set()
+    ends: set[str] = set()  # the last word of a query's name: X-Amz-Signature
+    exact: set[str] = set()
     for field in fields:
-        if field.only and "header" not in field.only:
-            query.update((*field.words, *map(_spaced, field.exact)))
+        if field.only and not field.only & {"header", "body"}:
+            ends.update(field.words)
+            exact.update(map(_spaced, field.exact))
             continue
-        within.update(field.within)
+        within.update((*field.within, *field.exact))
         for word in field.words:
             (within if len(word) > _SHORT else short).add(word)
     plain = "|".join(sorted(map(_spaced, within), key=len, reverse=True))
-    return plain, "|".join(sorted(short)), "|".join(sorted(query))
+    last = f"(?:[A-Za-z0-9_.-]{{0,30}}[_.-])?(?i:{'|'.join(sorted(ends))})"
+    return plain, "|".join(sorted(short)), f"(?:{last}|(?i:{'|'.join(sorted(exact))}))"
 
 
 def _names(fields: tuple[Field, ...]) -> str:
@@ -64,7 +69,8 @@ def _names(fields: tuple[Field, ...]) -> str:
         rf"(?:(?:^|[^A-Za-z0-9]|\\[nrtbf]|\\u00[0-9A-Fa-f]{{2}})(?i:{short})|[a-z](?:{capital}))"
         r"(?:[0-9_.\[\]-][A-Za-z0-9_.$\[\]-]{0,40}|[A-Z][A-Za-z0-9_.$\[\]-]{0,40})?"
     )
-    return rf"(?:{ahead}|{whole})(?:{_FILED_UNDER})|(?:^|[?&;#]|\\u0026)(?i:{query})="
+    in_query = rf"(?:^|[?&;#]|\\u0026){query}="
+    return rf"(?:{ahead}|{whole})(?:{_FILED_UNDER})|{in_query}"
 
 
 def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
@@ -89,11 +95,18 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
     return parts
 
 
-# Where credentials follow a phrase: SQL, .netrc, curl's command line.
+# Where credentials follow a phrase: SQL, .netrc, command lines, what mails and messages say.
+_BLANK = r"(?:[ +]|%20)"
+_CODE = r"(?i:code|pin|otp|passcode)"
 STATEMENTS = (
     r"(?i:identified(?: with [a-z0-9_]{1,40})? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
     r"|(?i:login[ \t]{1,4}[^\s\"]{1,64}[ \t]{1,4}password[ \t]{1,4})"
     r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]{1,64}:"
+    r"|[ ]--(?i:[a-z-]{0,20}(?:password|passwd|passphrase|token|secret|api-?key))[ ]{1,3}"
+    rf"|(?i:password|passphrase){_BLANK}is:?{_BLANK}"
+    rf"|(?i:your|verification|security|login|confirmation|access|time){_BLANK}{_CODE}"
+    rf"(?:{_BLANK}is)?:?{_BLANK}{{1,2}}[0-9]"
+    rf"|[0-9]{{4,8}}{_BLANK}is{_BLANK}(?i:your){_BLANK}"
 )
 
 # Escapes that hide what the scan looks for. Those that encoders write as a rule and that the

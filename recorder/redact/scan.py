@@ -55,7 +55,7 @@ def allowance(size: int) -> int:
     Ordinary texts have a few per kilobyte. The bound keeps the worst text that anybody can build
     about as cheap per byte as an ordinary one.
     """
-    return 256 + size // 2048
+    return 256 + size // 8192
 
 
 class Scanner:

@@ -10,6 +10,10 @@ from recorder.redact.values import string_end
 _OPENED = re.compile(rb"(\\*)([\"'])\Z")
 _USER = re.compile(rb"(\\*)([\"']?)[A-Za-z0-9_.@%+-]{1,64}:\Z")
 _BARE = re.compile(rb"(?:[^\s\"'\\]++|\\++/)++")
+_SAID = re.compile(rb"[^\s\"'<>\\&;,]{4,64}")  # "your password is Ab3-de", not "is required"
+_TELLING = re.compile(rb"[0-9]")
+_CODE = re.compile(rb"[0-9]{4,8}(?![0-9A-Za-z_.:-]?[0-9A-Za-z])")
+_IS = re.compile(rb"is:?(?:[ +]|%20)\Z")
 _REDIS = re.compile(
     rb"(?i)(?:^|[\s\"])auth[\s\"]{1,4}(?!by\b|no\b)([^\s\"]+)(?:[\s\"]{1,4}([^\s\"]+))?"
 )
@@ -17,8 +21,15 @@ _REDIS_HEAD = re.compile(rb"(?i)\s*\"?(?:auth|hello|acl|migrate)\b")
 
 
 def statement(text: Text, start: int, end: int) -> int:
-    """Take out what follows IDENTIFIED BY, PASSWORD, login … password or curl -u user:."""
+    """Take out what follows IDENTIFIED BY, PASSWORD, login … password, curl -u user:, --token,
+    "password is" or "your code is"."""
     buf = text.buf
+    if 0x30 <= buf[end - 1] <= 0x39:
+        return _said(text, end - 1, end, "otp", _CODE)
+    if 0x30 <= buf[start] <= 0x39:
+        return _said(text, start, end, "otp", _CODE)
+    if _IS.search(buf, start, end):
+        return _said(text, end, end, "password", _SAID)
     opened = _OPENED.search(buf, max(start, end - 16), end)
     if opened is None and buf[end - 1 : end] == b":":
         opened = _USER.search(buf, start, end)
@@ -31,6 +42,15 @@ def statement(text: Text, start: int, end: int) -> int:
         stop = string_end(buf, end, opened[2], len(opened[1]))
     text.add(end, stop, "password")
     return stop
+
+
+def _said(text: Text, at: int, end: int, kind: str, pattern: re.Pattern[bytes]) -> int:
+    """What a message says after "is": only what cannot be another word."""
+    found = pattern.match(text.buf, at)
+    if found is None or not _TELLING.search(found[0]):
+        return end
+    text.add(at, at + len(found[0].rstrip(b".!?)")), kind)
+    return max(end, found.end())
 
 
 def redis_hits(text: bytes) -> list[Hit]:

@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from recorder.redact.lexer import Lexer
+from recorder.redact.rules import compiled
 
 FORM = 1  # the text is a query or a form: name=value&name=value
 BINARY = 2  # an image and the like: only shapes that cannot occur by chance
@@ -20,8 +21,7 @@ BEFORE_KIND = len(b"[redacted:")
 UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
 
 _JSON_BEGINS = re.compile(rb"\s*[{\[][\s{\[]*[\"0-9tfn\]}-]")
-# A quote that no backslash escapes (a run of backslashes is skipped as a whole, with what follows).
-_STRING_END = re.compile(rb"(?<!\\)(?:\\\\)*\"")
+_IN_STRING = compiled(r'(?s:[^"\\]|\\.)*')
 _ALNUM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _PRINTABLE = re.compile(rb"[\t\r\n -~\x80-\xff]*\Z")
@@ -78,8 +78,8 @@ class Text:
 
     def add(self, start: int, end: int, kind: str, name: bytes = b"", quote: bytes = b"") -> None:
         secret = self.buf[start:end]
-        if b'"' in secret and self.json and (closing := _STRING_END.search(secret)):
-            secret = secret[: closing.start()]
+        if b'"' in secret and self.json:  # an unescaped quote ends the string that it stands in
+            secret = _IN_STRING.match(secret).group()
             end = start + len(secret)
         if secret and (secret[0] != 0x5B or PLACEHOLDER.fullmatch(secret) is None):
             self.found.append(Hit(start, end, kind, secret, name, quote))

@@ -21,7 +21,7 @@ _BACKSLASH = 0x5C
 _TRIES = 16  # quotes of a rare kind that are looked at, then the rest is the value
 
 _BLANKS = re.compile(rb"[ \t]*")
-OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"']|u0022)")
+OPENING = re.compile(rb"[ \t\r\n]*(\\*)([\"'`]|u0022)")
 _NUMBER = re.compile(rb"[ \t\r\n]*(-?[0-9][0-9.eE+-]*)")
 _CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
 # Unquoted, a value ends at a blank, and at & or ; only where another name follows.
@@ -29,6 +29,8 @@ _NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
 _WORD = re.compile(
     rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))++)" % (_NEXT, _NEXT)
 )
+_BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]*\r?\n")  # password: |
+_INDENTED = re.compile(rb"([ \t]*)[^\n]*(?:\n|\Z)")
 _BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)++)")  # ;password=my secret;
 _LITERAL = re.compile(rb"[ \t\r\n]*([^\s,}\]\"'\\]+)")
 _LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|&(?!%s))++)" % _NEXT)
@@ -66,11 +68,14 @@ class Value(NamedTuple):
     delimited: bool = True
 
 
-def name_before(buf: bytes, end: int) -> Name:
-    """The name whose candidate ends at `end` (after its separator, tag or closing quote)."""
+def name_before(buf: bytes, start: int, end: int) -> Name:
+    """The name in a candidate start..end, which ends after its separator, tag or closing quote;
+    the name itself may begin before it."""
     base = max(0, end - _LONGEST_NAME - 80)
     chunk = buf[base:end]
     ending = chunk[-1:]
+    if ending == b">" and (element := _NEXT_ELEMENT.search(buf, start, end)):
+        chunk = buf[base : element.start()] + b">"  # <key>token</key><string>
     if ending in (b'"', b"'") and (attribute := _ATTRIBUTE.search(chunk)):
         chunk, ending = chunk[: attribute.start()], b"<"
         body = chunk
@@ -93,17 +98,18 @@ def name_before(buf: bytes, end: int) -> Name:
     if quoted:
         plain = body.rstrip(b"\\")
         backslashes, body = body[len(plain) :], plain
-    start = len(body.rstrip(_NAME_BYTES))
-    text = body[start:]
-    if odd_backslashes(body, start) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
-        text, start = text[1:], start + 1  # the letter belongs to an escape: \ntoken=
-    elif text[:3] == b"u00" and odd_backslashes(body, start):
-        text, start = text[5:], start + 5  # \u0026token=
-    elif body[start - 1 : start] == b"%" and len(text) > 2:
-        text, start = text[2:], start + 2  # %20token=
-    return Name(text, base + start, base + start + len(text), quoted, backslashes, ending)
+    at = len(body.rstrip(_NAME_BYTES))
+    text = body[at:]
+    if odd_backslashes(body, at) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
+        text, at = text[1:], at + 1  # the letter belongs to an escape: \ntoken=
+    elif text[:3] == b"u00" and odd_backslashes(body, at):
+        text, at = text[5:], at + 5  # \u0026token=
+    elif body[at - 1 : at] == b"%" and len(text) > 2:
+        text, at = text[2:], at + 2  # %20token=
+    return Name(text, base + at, base + at + len(text), quoted, backslashes, ending)
 
 
+_NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>]*>\Z")
 _ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']\Z")
 
 
@@ -142,11 +148,25 @@ def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> 
     start = blanks.end() if blanks else pos
     if name.ending == b"=" and start > pos and not begins and buf[pos - 2 : pos - 1] != b" ":
         return None  # the end of base64: …Pw= and then another word
+    if begins and (block := _BLOCK.match(buf, start)):
+        return _block(buf, block.end(), name)
     if begins or (name.ending == b":" and whole_line):
         return _plain(_LINE.match(buf, start, start + most))
     if buf[name.start - 1 : name.start] == b";":
         return _plain(_BETWEEN.match(buf, start, start + most))
     return _plain(_WORD.match(buf, start, start + most))
+
+
+def _block(buf: bytes, pos: int, name: Name) -> Value:
+    """The lines of a YAML block: those that are indented deeper than its name."""
+    line = buf.rfind(b"\n", max(0, name.start - FIRST_LOOK), name.start) + 1
+    indent = name.start - line
+    end = pos
+    for match in _INDENTED.finditer(buf, pos, pos + FIRST_LOOK):
+        if match[0].strip() and len(match[1]) <= indent:
+            break
+        end = match.end()
+    return Value(pos, len(buf) if end - pos >= FIRST_LOOK - 1 else end)
 
 
 def _plain(match: re.Match[bytes] | None) -> Value | None:
