@@ -7,7 +7,6 @@ finds something is a text looked at by itself.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
 
 from recorder.model import Finding, Transaction
 from recorder.redact.bodies import Bodies
@@ -15,6 +14,7 @@ from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.places import json_places
 from recorder.redact.replace import Mark, Replacer
+from recorder.redact.row import NEW, REMEMBERED, Cleaned, Row, Side
 from recorder.redact.rules import TABLE
 from recorder.redact.slots import (
     BODY,
@@ -36,50 +36,8 @@ from recorder.redact.statements import redis_hits
 
 _SEPARATOR = "\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
 _BETWEEN = _SEPARATOR.encode()
-_REMEMBERED = 50_000
 _MISSES = 2_000  # a header with more values than that is scanned each time, not remembered
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
-
-
-class _Cleaned(NamedTuple):
-    value: str
-    findings: list[Finding]
-
-
-_NEW = _Cleaned("", [])  # stands for: not seen before
-
-
-class _Side:
-    """What is remembered of the headers of requests, or of responses."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.known: dict[tuple[str, str], _Cleaned | None] = {}  # None: clean as it is
-        self.plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
-
-    def remember(self, item: tuple[str, str], cleaned: _Cleaned | None) -> None:
-        if len(self.known) >= _REMEMBERED:
-            self.known.clear()
-        self.known[item] = cleaned
-
-
-class _Row:
-    """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
-
-    __slots__ = ("bodies", "found", "mirrored", "missed", "slots", "texts", "tx")
-
-    def __init__(self, tx: Transaction) -> None:
-        self.tx = tx
-        self.texts: list[str] = [""]
-        self.slots: list[Slot] = []
-        self.bodies: list[bytes] = []
-        self.missed: list[tuple[_Side, tuple[str, str]]] = []  # of the first slots, the headers
-        self.found: list[Finding] = []
-        self.mirrored = False  # the header :path repeats path and query
-
-    def add(self, slot: Slot, text: str) -> None:
-        self.slots.append(slot)
-        self.texts.append(text)
 
 
 class Redactor:
@@ -97,8 +55,8 @@ class Redactor:
         self._replacer = Replacer(key, config)
         self._first = self._replacer.scanner.patterns.first
         self._bodies = Bodies(config.body_limit)
-        self._request = _Side("request")
-        self._response = _Side("response")
+        self._request = Side("request")
+        self._response = Side("response")
         self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
@@ -134,7 +92,7 @@ class Redactor:
             return "[redacted:unreadable]"
 
     def _redact(self, tx: Transaction) -> None:
-        row = _Row(tx)
+        row = Row(tx)
         self._headers(tx.req_headers, self._request, row)
         if tx.res_headers:
             self._headers(tx.res_headers, self._response, row)
@@ -156,22 +114,22 @@ class Redactor:
                 slot.misses += 1
                 side.remember(item, None)
         if new and not dirty:
-            if len(self._clean) >= _REMEMBERED:
+            if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
         if row.found:
             tx.findings = list(dict.fromkeys(row.found))
 
-    def _headers(self, headers: dict[str, str], side: _Side, row: _Row) -> None:
+    def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
         get, plain = side.known.get, side.plain
         changed: list[tuple[str, str]] = []
         for item in headers.items():
-            cleaned = get(item, _NEW)
+            cleaned = get(item, NEW)
             if cleaned is None:
                 continue
             name, value = item
-            if cleaned is _NEW:
+            if cleaned is NEW:
                 slot = plain[name] if name in plain else self._slot(side, name)
                 if slot is not None:
                     if len(value) >= _SHORTEST and name != ":path":
@@ -186,24 +144,24 @@ class Redactor:
         if changed:
             headers.update(changed)
 
-    def _slot(self, side: _Side, name: str) -> Slot | None:
+    def _slot(self, side: Side, name: str) -> Slot | None:
         names = self._replacer.scanner.names
         special = (
             name.lower() in COOKIES or names.look(name.encode("utf-8", "surrogatepass")) is not None
         )
         slot = None if special else header_slot(side.name, name)
-        if len(side.plain) < _REMEMBERED:
+        if len(side.plain) < REMEMBERED:
             side.plain[name] = slot
         return slot
 
-    def _named(self, side: str, name: str, value: str) -> _Cleaned:
+    def _named(self, side: str, name: str, value: str) -> Cleaned:
         """A header that its name may make a secret."""
         raw = value.encode("utf-8", "surrogatepass")
         clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
-        return _Cleaned(_text(clean) if marks else value, findings(marks, place))
+        return Cleaned(_text(clean) if marks else value, findings(marks, place))
 
-    def _columns(self, tx: Transaction, seldom: Few, row: _Row) -> None:
+    def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
         if path:
             row.add(PATH, path)
@@ -220,7 +178,7 @@ class Redactor:
             if value:
                 row.add(slot, value)
 
-    def _body(self, row: _Row, slots: list[Slot], body: bytes) -> bytes:
+    def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
         tx, asked = row.tx, slots is REQUEST_BODY
         readable = self._bodies.read(body, tx.req_headers if asked else tx.res_headers)
@@ -234,7 +192,7 @@ class Redactor:
             setattr(tx, slots[flags].name, readable[: self.config.body_limit])
         return readable
 
-    def _inspect(self, row: _Row, joined: bytes, at: int) -> set[int]:
+    def _inspect(self, row: Row, joined: bytes, at: int) -> set[int]:
         """Look at each text in which the scan finds a candidate, the first at `at`; which had
         to be changed, by their index."""
         parts = [text.encode("utf-8", "surrogatepass") for text in row.texts[1:]] + row.bodies
@@ -259,7 +217,7 @@ class Redactor:
             tx.req_headers[":path"] = f"{tx.path}?{tx.query}" if tx.query else tx.path or ""
         return dirty
 
-    def _put_back(self, row: _Row, index: int, clean: bytes, marks: list[Mark]) -> None:
+    def _put_back(self, row: Row, index: int, clean: bytes, marks: list[Mark]) -> None:
         slot = row.slots[index]
         found = findings(marks, slot.place)
         if slot.what == BODY:
@@ -275,7 +233,7 @@ class Redactor:
             headers[slot.name] = _text(clean)
             if index < len(row.missed):
                 side, item = row.missed[index]
-                side.remember(item, _Cleaned(headers[slot.name], found))
+                side.remember(item, Cleaned(headers[slot.name], found))
         row.found += found
 
 

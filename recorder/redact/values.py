@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from recorder.redact.naming import Name
 from recorder.redact.rules import compiled
-from recorder.redact.text import odd_backslashes, run_before
+from recorder.redact.text import run_before
 
-_NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$[]-"
-_LONGEST_NAME = 120
 FIRST_LOOK = 4096  # bytes in which the end of an undelimited value is looked for at first
 _BACKSLASH = 0x5C
 _TRIES = 16  # quotes of a rare kind that are looked at, then the rest is the value
@@ -46,17 +45,6 @@ _FILED = re.compile(
 )
 
 
-class Name(NamedTuple):
-    """A name and how it is written. `depth` counts the backslashes before its quote."""
-
-    text: bytes
-    start: int
-    end: int
-    quoted: bool
-    backslashes: bytes
-    ending: bytes  # what came after it: : = > " or '
-
-
 class Value(NamedTuple):
     """A value's bytes start..end. `quote` is what a placeholder needs around it (numbers);
     `delimited`: its end is certain, as that of a string is."""
@@ -66,51 +54,6 @@ class Value(NamedTuple):
     quote: bytes = b""
     container: bool = False
     delimited: bool = True
-
-
-def name_before(buf: bytes, start: int, end: int) -> Name:
-    """The name in a candidate start..end, which ends after its separator, tag or closing quote;
-    the name itself may begin before it."""
-    base = max(0, end - _LONGEST_NAME - 80)
-    chunk = buf[base:end]
-    ending = chunk[-1:]
-    if ending == b">" and (element := _NEXT_ELEMENT.search(buf, start, end)):
-        chunk = buf[base : element.start()] + b">"  # <key>token</key><string>
-    if ending in (b'"', b"'") and (attribute := _ATTRIBUTE.search(chunk)):
-        chunk, ending = chunk[: attribute.start()], b"<"
-        body = chunk
-    elif ending in b":=>":
-        body = chunk[:-1]
-        if chunk.endswith(b"=>"):
-            body, ending = chunk[:-2], b":"
-    elif ending in (b'"', b"'"):
-        body = chunk
-    else:  # \u003d and the like
-        at = chunk.rfind(b"\\")
-        ending = {b"d": b"=", b"a": b":", b"e": b">"}.get(chunk[-1:].lower(), b"=")
-        body = chunk[:at].rstrip(b"\\")
-    body = body.rstrip(b" \t\r\n")
-    quoted, backslashes = False, b""
-    if body[-1:] in (b'"', b"'"):
-        quoted, body = True, body[:-1]
-    elif body[-5:] == b"u0022" and body[-6:-5] == b"\\":
-        quoted, body = True, body[:-5]
-    if quoted:
-        plain = body.rstrip(b"\\")
-        backslashes, body = body[len(plain) :], plain
-    at = len(body.rstrip(_NAME_BYTES))
-    text = body[at:]
-    if odd_backslashes(body, at) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
-        text, at = text[1:], at + 1  # the letter belongs to an escape: \ntoken=
-    elif text[:3] == b"u00" and odd_backslashes(body, at):
-        text, at = text[5:], at + 5  # \u0026token=
-    elif body[at - 1 : at] == b"%" and len(text) > 2:
-        text, at = text[2:], at + 2  # %20token=
-    return Name(text, base + at, base + at + len(text), quoted, backslashes, ending)
-
-
-_NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>]*>\Z")
-_ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']\Z")
 
 
 def value_after(
