@@ -22,7 +22,9 @@ from recorder.redact.text import (
 
 _AROUND = 32  # bytes before a number that may say what it is
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+.-'"
-_DOMAIN = re.compile(rb"[A-Za-z0-9.-]{1,255}")
+_DOMAIN = re.compile(
+    rb"(?:[A-Za-z0-9-]{1,63}+\.(?=[A-Za-z0-9])){1,8}+([A-Za-z]{2,24}+)(?![A-Za-z0-9])"
+)
 _NO_TOPLEVEL = frozenset(  # logo@2x.png
     b"png jpg jpeg gif svg webp ico bmp js mjs css ts tsx jsx json html htm xml txt md map woff "
     b"woff2 ttf eot mp3 mp4 webm pdf zip gz tar py rb go rs php jar so dll exe".split()
@@ -43,13 +45,11 @@ def email(text: Text, start: int, end: int) -> int:
     domain = _DOMAIN.match(buf, at + 1)
     if domain is None or local >= at or text.flags & BINARY:
         return at
-    name = domain[0].rstrip(b".-")
-    labels = name.split(b".")
-    top = labels[-1].lower()
-    if len(labels) < 2 or b"" in labels or not top.isalpha() or len(top) < 2 or top in _NO_TOPLEVEL:
+    if domain[1].lower() in _NO_TOPLEVEL:
         return at
-    text.add(local, at + 1 + len(name), "email")
-    return at + 1 + len(name)
+    end = domain.end()
+    text.add(local, end, "email")
+    return end
 
 
 def userinfo(text: Text, start: int, end: int) -> int:

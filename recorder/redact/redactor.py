@@ -12,7 +12,7 @@ from recorder.model import Finding, Transaction
 from recorder.redact.bodies import Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
-from recorder.redact.places import json_places
+from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import Mark, Replacer
 from recorder.redact.row import NEW, REMEMBERED, Cleaned, Row, Side
 from recorder.redact.rules import TABLE
@@ -183,8 +183,7 @@ class Redactor:
         tx, asked = row.tx, slots is REQUEST_BODY
         readable = self._bodies.read(body, tx.req_headers if asked else tx.res_headers)
         if readable is None:
-            mark = self._replacer.mark("undecodable", body)
-            readable = self._replacer.placeholder(mark)
+            readable, mark = self._replacer.unseen("undecodable", body)
             row.found += findings([mark], slots[0].place)
         flags = self._bodies.flags(readable, tx.req_content_type if asked else tx.res_content_type)
         row.slots.append(slots[flags])
@@ -219,14 +218,12 @@ class Redactor:
 
     def _put_back(self, row: Row, index: int, clean: bytes, marks: list[Mark]) -> None:
         slot = row.slots[index]
-        found = findings(marks, slot.place)
         if slot.what == BODY:
             setattr(row.tx, slot.name, clean[: self.config.body_limit])
-            places = json_places(clean, slot.place, len(marks))
-            if places is not None:
-                known = {(mark.kind, mark.fingerprint) for mark in marks}
-                found = [Finding(*one) for one in places if (one[0], one[2]) in known]
-        elif slot.what == COLUMN:
+            row.found += _in_body(clean, marks, slot.place)
+            return
+        found = findings(marks, slot.place)
+        if slot.what == COLUMN:
             setattr(row.tx, slot.name, _text(clean))
         else:
             headers = row.tx.req_headers if slot.side == "request" else row.tx.res_headers
@@ -239,3 +236,15 @@ class Redactor:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
+
+
+def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Finding]:
+    near = near_places(clean, [mark.at for mark in marks], prefix)
+    if near is not None:
+        pairs = zip(marks, near, strict=True)
+        return [Finding(mark.kind, place, mark.fingerprint) for mark, place in pairs]
+    parsed = json_places(clean, prefix, len(marks))
+    if parsed is None:
+        return findings(marks, prefix)
+    known = {(mark.kind, mark.fingerprint) for mark in marks}
+    return [Finding(*one) for one in parsed if (one[0], one[2]) in known]

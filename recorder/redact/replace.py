@@ -21,11 +21,13 @@ UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
 
 class Mark(NamedTuple):
-    """What stands in a secret's place: its kind, its fingerprint, the name it was filed under."""
+    """What stands in a secret's place: its kind, its fingerprint, the name it was filed under,
+    and where in the clean text."""
 
     kind: str
     fingerprint: str
     name: str
+    at: int = 0
 
 
 class Replacer:
@@ -83,33 +85,31 @@ class Replacer:
             hits = [hit for hit in hits if not self._is_allowed(hit.secret)]
         unsure = [(hit.start, hit.end) for hit in hits if hit.quote == UNSURE]
         quotes = quotes_for(buf, unsure)
+        gone = 0
         for hit in hits:
-            mark = self._mark(hit, flags)
+            kind, fingerprint, name, _ = self._mark(hit, flags)
             quote = next(quotes) if hit.quote == UNSURE else hit.quote
-            if quote is None:  # a number that may stand in a string or not: 0 fits both
-                pieces += (buf[done : hit.start], b"0")
-            else:
-                pieces += (buf[done : hit.start], quote, self.placeholder(mark), quote)
+            # None: a number that may stand in a string or not; 0 fits both
+            new = b"0" if quote is None else quote + _placeholder(kind, fingerprint) + quote
+            pieces += (buf[done : hit.start], new)
             done = hit.end
-            marks.append(mark)
+            marks.append(Mark(kind, fingerprint, name, hit.start - gone))
+            gone += hit.end - hit.start - len(new)
         if cut < 0:
             pieces.append(buf[done:])
         else:
-            rest = Mark(UNINSPECTED, self._fingerprint(buf[max(done, cut) :]), "")
-            pieces += (buf[done:cut], self.placeholder(rest))
-            marks.append(rest)
+            rest = self._fingerprint(buf[max(done, cut) :])
+            pieces += (buf[done:cut], _placeholder(UNINSPECTED, rest))
+            marks.append(Mark(UNINSPECTED, rest, "", cut - gone))
         return b"".join(pieces), marks
 
     def _is_allowed(self, secret: bytes) -> bool:
         return any(one.fullmatch(secret) is not None for one in self._allowed)
 
-    @staticmethod
-    def placeholder(mark: Mark) -> bytes:
-        return f"[redacted:{mark.kind}:{mark.fingerprint}]".encode()
-
-    def mark(self, kind: str, secret: bytes) -> Mark:
-        """The mark of something that is taken out unseen."""
-        return Mark(kind, self._fingerprint(secret), "")
+    def unseen(self, kind: str, secret: bytes) -> tuple[bytes, Mark]:
+        """A placeholder for something that is taken out as a whole, and its mark."""
+        fingerprint = self._fingerprint(secret)
+        return _placeholder(kind, fingerprint), Mark(kind, fingerprint, "")
 
     def _mark(self, hit: Hit, flags: int) -> Mark:
         secret = hit.secret
@@ -135,3 +135,7 @@ class Replacer:
 
 def _moved(hit: Hit, by: int) -> Hit:
     return hit._replace(start=hit.start + by, end=hit.end + by)
+
+
+def _placeholder(kind: str, fingerprint: str) -> bytes:
+    return f"[redacted:{kind}:{fingerprint}]".encode()
