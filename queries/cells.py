@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from queries.collapse import collapse
-from queries.reader import Reader
+from queries.reader import Reader, looks_whole
 from queries.windows import Window
 from store.cells import cells_sql
 
@@ -29,11 +30,27 @@ def load_cells(
     where: a DuckDB condition over `transactions`, with parameters; it forces the way over rows.
     """
     paths = reader.files["transactions"]
-    rollups = [] if where else [r for p in paths if (r := _rollup(reader, p)) is not None]
-    raw = paths if where else [p for p in paths if _rollup(reader, p) is None]
+    rollups = {} if where else {p: r for p in paths if (r := _rollup(reader, p)) is not None}
+    try:
+        _make(reader, spans, rollups, where, params)
+    except duckdb.Error:
+        # A rollup that breaks in the middle: the rows that it was made of are still there.
+        _make(reader, spans, {}, where, params)
+    _collapse_routes(reader)
+
+
+def _make(
+    reader: Reader,
+    spans: Sequence[Window],
+    rollups: Mapping[Path, Path],
+    where: str | None,
+    params: Mapping[str, Any] | None,
+) -> None:
+    raw = [path for path in reader.files["transactions"] if path not in rollups]
     parts = []
     if rollups:
-        parts.append(f"SELECT * FROM {_files(rollups)} WHERE {_within('minute', spans)}")
+        files = _files(list(rollups.values()))
+        parts.append(f"SELECT * FROM {files} WHERE {_within('minute', spans)}")
     if raw:
         condition = _within("ts", spans) + (f" AND ({where})" if where else "")
         parts.append(cells_sql(f"(FROM {_files(raw)} WHERE {condition})"))
@@ -41,7 +58,6 @@ def load_cells(
         parts.append(cells_sql("transactions") + " LIMIT 0")
     text = " UNION ALL BY NAME ".join(f"({part})" for part in parts)
     reader.query(f"CREATE OR REPLACE TEMP TABLE cells AS {text}", params)
-    _collapse_routes(reader)
 
 
 def _collapse_routes(reader: Reader) -> None:
@@ -67,7 +83,7 @@ def _rollup(reader: Reader, path: Path) -> Path | None:
     if not path.parent.name.startswith("hour="):
         return None
     rollup = reader.store.path / "rollups" / path.parent.name / path.name
-    return rollup if rollup.exists() else None
+    return rollup if looks_whole(rollup) else None
 
 
 def _files(paths: Sequence[Path]) -> str:

@@ -24,9 +24,17 @@ from queries.windows import Window
 from store import Store
 from store.errors import QrecError
 from store.hours import HOUR_US, hour_key, hour_start, to_us
+from store.layout import LIVE
 from store.schema import COVERAGE, RECORDED
 
 _MAGIC = b"PAR1"
+_NOT_THE_FILES = (  # what a broken file never raises
+    duckdb.InterruptException,
+    duckdb.OutOfMemoryException,
+    duckdb.BinderException,
+    duckdb.ParserException,
+    duckdb.CatalogException,
+)
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -59,6 +67,7 @@ class Reader:
         self._bad: set[Path] = set()
         self.con = duckdb.connect(config=_CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
+        self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         self._watch = current()
         if self._watch is not None:
             self._watch.begin(self.con)
@@ -76,7 +85,9 @@ class Reader:
         """Run one statement; an unreadable file is found, left out, and the statement run again."""
         try:
             return self._run(text, params)
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException):
+        except _NOT_THE_FILES:
+            raise
+        except duckdb.Error:
             if not self._leave_out_unreadable():
                 raise
         return self._run(text, params)
@@ -108,6 +119,13 @@ class Reader:
             self.con.register(f"empty_{table}", empty)
             self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM empty_{table}")
             return
+        try:
+            self._view_over(table, paths)
+        except duckdb.Error:  # a footer that does not parse fails here already
+            if not self._leave_out_unreadable(only=table):
+                raise
+
+    def _view_over(self, table: str, paths: Sequence[Path]) -> None:
         listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         self.con.execute(
             f"CREATE OR REPLACE VIEW {table} AS FROM read_parquet([{listed}],"
@@ -123,29 +141,29 @@ class Reader:
                 if self._readable(path):
                     tables.append(_conform(_read(path)))
         self.con.register("coverage", pa.concat_tables(tables))
-        self.con.execute(f"CREATE VIEW covered AS {sql_text('covered')}")
+        # An hour of which a file cannot be read is not covered: missing rows are no silence.
+        self.con.execute(
+            f"CREATE VIEW covered AS SELECT * FROM ({sql_text('covered')}) AS c WHERE NOT EXISTS"
+            " (FROM unreadable AS u WHERE u.recorder = c.recorder"
+            " AND u.hour = date_trunc('hour', c.minute))"
+        )
 
     def _readable(self, path: Path) -> bool:
         """Whether a file looks whole (both ends are Parquet's); a note says so when it does not."""
         if path in self._bad:
             return False
-        try:
-            with path.open("rb") as file:
-                start = file.read(4)
-                file.seek(-4, 2)
-                if start == _MAGIC and file.read(4) == _MAGIC:
-                    return True
-        except FileNotFoundError:
-            return False
-        except OSError:
-            pass
-        self._leave_out(path)
-        return False
+        whole = looks_whole(path)
+        if whole is False:
+            self._leave_out(path)
+        return bool(whole)
 
     def _leave_out(self, path: Path) -> None:
         self._bad.add(path)
         place = path.relative_to(self.store.path)
         hour = next((p for p in map(_hour_in, path.parts) if p is not None), None)
+        if hour is not None and "transactions" in place.parts:
+            owner = place.parts[1] if place.parts[0] == LIVE else path.stem.rpartition("-")[0]
+            self.con.execute("INSERT INTO unreadable VALUES (?, ?)", [owner, hour])
         self.notes.append(
             Note(
                 "unreadable_file",
@@ -155,10 +173,12 @@ class Reader:
             )
         )
 
-    def _leave_out_unreadable(self) -> bool:
+    def _leave_out_unreadable(self, only: str | None = None) -> bool:
         """Read every file whole to find those that fail. True when the views have changed."""
         changed = False
         for table, paths in self.files.items():
+            if only is not None and table != only:
+                continue
             bad = [path for path in paths if not _reads_whole(path)]
             for path in bad:
                 if path.exists():
@@ -184,6 +204,19 @@ def open_reader(
         ) from error
     finally:
         reader.close()
+
+
+def looks_whole(path: Path) -> bool | None:
+    """Whether both ends of a file are Parquet's; None when it is not there (any more)."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            file.seek(-4, 2)
+            return start == _MAGIC and file.read(4) == _MAGIC
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return False
 
 
 def _used(text: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
