@@ -15,9 +15,10 @@ _MOST = 100  # placeholders that get their own place
 _LONGEST = 200
 _DEEPEST = 4  # JSON in JSON strings
 _FEW = 8
-_BEFORE = 96
+_BEFORE = 96  # bytes in which a key is looked for
+_MOST_STEPS = 24
+_QUOTE, _LIST = 0x22, 0x5B
 _MOST_BRACKETS = 64
-_KEY = re.compile(rb'"([^"\\]{1,80})"\s*:\Z')
 
 _Path = tuple[Any, str] | None  # the path of what contains it, its own step
 
@@ -46,34 +47,36 @@ def _steps_back(body: bytes, at: int) -> list[str] | None:
     each other; where they do not, what stands before one of them is no JSON, and that is seen.
     """
     steps: list[str] = []
-    length = 0
     while at > 0:
-        before = body[max(0, at - _BEFORE) : at].rstrip()
-        if before[-1:] == b":":
-            key = _KEY.search(before)
-            if key is None:
-                return None
-            steps.append("." + _PLACEHOLDER.sub("*", key[1].decode("utf-8", "replace")))
-            length += len(steps[-1])
-        elif before[-1:] not in (b",", b"["):
+        if len(steps) > _MOST_STEPS:
             return None
-        at, opener = _opener(body, at)
+        before = body[max(0, at - _BEFORE) : at].rstrip()
+        last = before[-1:]
+        if last == b":":
+            end = len(before[:-1].rstrip()) - 1
+            start = before.rfind(b'"', 0, end) + 1
+            key = before[start:end]
+            if not start or before[end] != _QUOTE or b"\\" in key:
+                return None
+            step = key.decode("utf-8", "replace")
+            steps.append("." + (_PLACEHOLDER.sub("*", step) if "[" in step else step))
+        elif last != b"," and last != b"[":
+            return None
+        at = _opener(body, at)
         if at < 0:
             return None
-        if opener == b"[":
-            steps.append("[]") if before[-1:] != b":" else None
-        if length > _LONGEST:
-            return None
+        if last != b":" and body[at] == _LIST:
+            steps.append("[]")
     return steps
 
 
-def _opener(body: bytes, at: int) -> tuple[int, bytes]:
-    """Where the bracket stands that `at` is inside of, and which; -1 when there is none."""
+def _opener(body: bytes, at: int) -> int:
+    """Where the bracket stands that `at` is inside of; -1 when there is none."""
     depth = 0
     for _ in range(_MOST_BRACKETS):
         opened = max(body.rfind(b"{", 0, at), body.rfind(b"[", 0, at))
         closed = max(body.rfind(b"}", opened + 1, at), body.rfind(b"]", opened + 1, at))
-        if closed > opened:
+        if closed >= 0:
             depth += 1
             at = closed
         elif opened < 0:
@@ -82,8 +85,8 @@ def _opener(body: bytes, at: int) -> tuple[int, bytes]:
             depth -= 1
             at = opened
         else:
-            return opened, body[opened : opened + 1]
-    return -1, b""
+            return opened
+    return -1
 
 
 def json_places(body: bytes, prefix: str, count: int) -> list[tuple[str, str, str]] | None:
