@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from recorder.redact.rules import compiled
+
+# Whole strings and what stands between them, from a place that is in no string.
+_WHOLE = compiled(r'(?s:[^"]|"(?:[^"\\]|\\.)*")*')
 _QUOTE = re.compile(rb"(\\*)\"")
-_MOST_QUOTES = 4096
+_MOST_QUOTES = 2048  # in one string, for JSON in it
 
 
 class Lexer:
@@ -13,8 +18,10 @@ class Lexer:
 
     def __init__(self, buf: bytes) -> None:
         self._buf = buf
-        self._quotes = _QUOTE.finditer(buf)
-        self._next = next(self._quotes, None)
+        self._outside = 0  # a place before which every string has ended
+        self._inside = -1  # where the string begins that `_opened` is about
+        self._quotes: Iterator[re.Match[bytes]] = iter(())
+        self._next: re.Match[bytes] | None = None
         self._seen = 0
         self._opened: list[int] = []
 
@@ -23,6 +30,12 @@ class Lexer:
 
         Places must be asked for in order.
         """
+        end = _WHOLE.match(self._buf, self._outside, at).end() if at > self._outside else at
+        self._outside = end
+        if end >= at:
+            return 0
+        if end != self._inside:
+            self._enter(end)
         while self._next is not None and self._next.start() < at:
             self._seen += 1
             if self._seen > _MOST_QUOTES:
@@ -35,6 +48,13 @@ class Lexer:
         """Whether the innermost string at the last place asked for holds JSON of its own."""
         start = self._opened[-1]
         return self._buf[start : start + 32].lstrip()[:1] in (b"{", b"[")
+
+    def _enter(self, start: int) -> None:
+        self._inside = start
+        self._quotes = _QUOTE.finditer(self._buf, start)
+        self._next = next(self._quotes, None)
+        self._seen = 0
+        self._opened = []
 
     def _take(self, quote: re.Match[bytes]) -> None:
         run = len(quote[1])
