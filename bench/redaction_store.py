@@ -79,9 +79,7 @@ def through_a_store(cases: Iterable[tuple[str, str, Transaction]]) -> dict[str, 
     }
 
 
-def _rows_that_leak(
-    store: Path, planted: dict[str, tuple[str, str]]
-) -> tuple[list[str], int, int]:
+def _rows_that_leak(store: Path, planted: dict[str, tuple[str, str]]) -> tuple[list[str], int, int]:
     found: list[str] = []
     seen: set[str] = set()
     size = 0
