@@ -117,5 +117,5 @@ def link(text: Text, start: int, end: int) -> int:
     token = _SEGMENT.match(text.buf, slash + 1)
     if token is None or not opaque(token[0]):
         return slash
-    text.add(*token.span(), "token")
+    text.add(*token.span(), "link_token")
     return token.end()
