@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from recorder.redact.rules import Field, Rules, compiled
+from recorder.redact.rules import Field, Rules, compiled, words
 from recorder.redact.text import printable, unbase64
 
-_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _REMEMBERED = 20_000
 _LONGEST = 200  # a longer name is judged by its end
 _CONSTANTS = frozenset(
@@ -22,11 +21,6 @@ class Named(NamedTuple):
 
     rules: tuple[Field, ...]
     plural: bool
-
-
-def words(name: str) -> list[str]:
-    """The words of a name, in lower case: X-Api-Key2 and xAPIKey give x, api, key."""
-    return [word.lower() for word in _WORDS.findall(name)]
 
 
 class NameBook:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from recorder.redact.text import odd_backslashes
 
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$[]-"
+_QUOTED_BYTES = _NAME_BYTES + b" "  # "api key": …
 _LONGEST_NAME = 120
 _NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>]*>\Z")
 _ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']\Z")
@@ -38,7 +39,7 @@ def name_before(buf: bytes, start: int, end: int) -> Name:
     if quoted:
         plain = body.rstrip(b"\\")
         backslashes, body = body[len(plain) :], plain
-    at = len(body.rstrip(_NAME_BYTES))
+    at = len(body.rstrip(_QUOTED_BYTES if quoted else _NAME_BYTES))
     text = body[at:]
     if odd_backslashes(body, at) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
         text, at = text[1:], at + 1  # the letter belongs to an escape: \ntoken=

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,6 +14,7 @@ import re2
 from recorder.redact.config import RedactConfig
 from store.errors import UsageError
 
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 TABLE = Path(__file__).with_name("rules.toml")
 
 
@@ -109,8 +111,11 @@ def rules_for(config: RedactConfig) -> Rules:
             _check(rule.kind, rule.pattern)
             shapes.insert(0, Shape(rule.kind, (rule.pattern,), rule.pattern))
         if rule.names:
-            names.insert(0, Field(rule.kind, within=rule.names, numbers=rule.numbers))
-    allowed = {squeezed(name) for name in config.allow_names}
+            own = tuple(" ".join(words(name)) for name in rule.names)
+            if "" in own:
+                raise UsageError(f"a name of the rule for {rule.kind} has no letters", "Use some.")
+            names.insert(0, Field(rule.kind, words=own, numbers=rule.numbers))
+    allowed = {"".join(words(name)) for name in config.allow_names}
     return replace(
         base,
         shapes=tuple(shapes),
@@ -129,6 +134,6 @@ def _check(kind: str, pattern: str) -> None:
         raise UsageError(f"the pattern of the rule for {kind} matches nothing at all", hint)
 
 
-def squeezed(name: str) -> str:
-    """A name without its separators, in lower case: X-Api-Key and xApiKey are the same."""
-    return "".join(letter for letter in name.lower() if letter.isalpha())
+def words(name: str) -> list[str]:
+    """The words of a name, in lower case: X-Api-Key2 and xAPIKey give x, api, key."""
+    return [word.lower() for word in _WORDS.findall(name)]

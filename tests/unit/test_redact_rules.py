@@ -120,6 +120,13 @@ def test_what_looks_random(value: bytes, random: bool) -> None:
     assert opaque(value) is random
 
 
+@pytest.mark.parametrize("written", ["badge no", "badge_no", "badgeNo", "X-Badge-No", "BADGE_NO2"])
+def test_a_name_of_ones_own_counts_however_it_is_written(written: str) -> None:
+    for told in ("badge no", "badge_no", "badgeNo"):
+        redactor = Redactor(b"k" * 32, RedactConfig(rules=(ExtraRule("staff", names=(told,)),)))
+        assert "red" not in redactor.text(f'{{"{written}": "red"}}').replace("redacted", "")
+
+
 def test_own_rules_and_exceptions() -> None:
     config = RedactConfig(
         rules=(
@@ -152,6 +159,11 @@ def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
             Redactor(b"k" * 32, RedactConfig(allow_values=(pattern,)))
 
 
+def test_a_name_without_letters_is_refused() -> None:
+    with pytest.raises(UsageError):
+        rules_for(RedactConfig(rules=(ExtraRule("mine", names=("12",)),)))
+
+
 def test_settings_are_read_from_a_table() -> None:
     config = RedactConfig.from_mapping(
         {
@@ -180,6 +192,7 @@ def test_settings_are_read_from_a_table() -> None:
         {"rules": [{"kind": "x", "regex": "x"}]},
         {"allow_names": [1]},
         {"enabled": "yes"},
+        {"rules": [{"kind": "x", "names": "badge"}]},
     ],
 )
 def test_settings_that_are_wrong_are_refused(table: dict[str, object]) -> None:
