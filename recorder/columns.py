@@ -9,39 +9,50 @@ from typing import Any
 import pyarrow as pa
 
 from recorder.model import Transaction
+from store.hours import HOUR_US, hour_key
 from store.schema import RECORDED, TRANSACTIONS
 
 _ADDED = {"recorder", "session", "seq"}
 _SPECIAL = {"req_headers", "res_headers", "findings"}
+# A row as refining makes it; who recorded it, and as which one, is added where it is written.
+REFINED = pa.schema([field for field in TRANSACTIONS if field.name not in _ADDED])
 
 
-def transactions_table(rows: Sequence[Transaction], seqs: Sequence[int], who: Who) -> pa.Table:
-    """A table of `rows` (all of one hour), sorted by host, route and time."""
-    order = sorted(range(len(rows)), key=lambda i: _sort_key(rows[i]))
-    rows = [rows[i] for i in order]
-    arrays = []
-    for field in TRANSACTIONS:
-        if field.name in _ADDED:
-            arrays.append(who.column(field.name, [seqs[i] for i in order]))
-        elif field.name in _SPECIAL:
-            arrays.append(_SPECIAL_COLUMNS[field.name](rows))
-        else:
-            arrays.append(_array(list(map(attrgetter(field.name), rows)), field.type))
-    return pa.Table.from_arrays(arrays, schema=TRANSACTIONS)
-
-
-def other_table(
-    table: str, rows: Sequence[dict[str, Any]], seqs: Sequence[int], who: Who
-) -> pa.Table:
-    """A table of connection or database rows, in the order of their arrival."""
-    schema = RECORDED[table]
+def transactions_batch(rows: Sequence[Transaction]) -> pa.RecordBatch:
+    """`rows` in columns, sorted by host, route and time."""
+    rows = sorted(rows, key=_sort_key)
     arrays = [
-        who.column(field.name, seqs)
-        if field.name in _ADDED
-        else _array([row.get(field.name) for row in rows], field.type)
-        for field in schema
+        _SPECIAL_COLUMNS[field.name](rows)
+        if field.name in _SPECIAL
+        else _array(list(map(attrgetter(field.name), rows)), field.type)
+        for field in REFINED
     ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=REFINED)
+
+
+def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
+    """The rows of a batch by the hour that they belong to; mostly there is one."""
+    hours = batch.column("ts").cast(pa.int64()).to_numpy() // HOUR_US
+    found = sorted(set(hours.tolist()))
+    if len(found) == 1:
+        return {hour_key(found[0] * HOUR_US): batch}
+    return {hour_key(h * HOUR_US): batch.filter(pa.array(hours == h)) for h in found}
+
+
+def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
+    """Rows of one hour (batches of transactions, or other rows) in the store's schema, numbered
+    from `first`."""
+    schema = RECORDED[table]
+    if table == "transactions":
+        kept = pa.Table.from_batches(rows).unify_dictionaries()
+        columns, count = kept.columns, kept.num_rows
+    else:
+        names = [field for field in schema if field.name not in _ADDED]
+        columns = [_array([row.get(field.name) for row in rows], field.type) for field in names]
+        count = len(rows)
+    seqs = range(first, first + count)
+    columns += [who.column(field.name, seqs) for field in schema if field.name in _ADDED]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 class Who:
@@ -55,9 +66,8 @@ class Who:
         if name == "seq":
             return pa.array(seqs, pa.int64())
         value = self.recorder if name == "recorder" else self.session
-        return pa.DictionaryArray.from_arrays(
-            pa.array([0] * len(seqs), pa.int32()), pa.array([value], pa.string())
-        )
+        zeros = pa.repeat(pa.scalar(0, pa.int32()), len(seqs))
+        return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
 
 
 def _sort_key(tx: Transaction) -> tuple[str, str, int]:

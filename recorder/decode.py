@@ -60,6 +60,7 @@ def decode(name: str, data: str) -> Decoded:
 
 
 OVERSIZED = "qrec.oversized"  # the name that our own reader gives to an event it had to cut
+CONNECTED = "system.connected"
 
 
 def _short(error: Exception) -> str:

@@ -75,13 +75,14 @@ class _HarFile(OneFile):
         if not self.rows:
             self.ledger.count("rejected", self.bad)
             return
-        shift = self.intake.shift_us
+        shift = self.refinery.shift_us
         first = self.rows[0].ts - (self.rows[0].duration_ms or 0) * 1000
         self.ledger.connected(first + shift, 0)
         self.ledger.count("rejected", self.bad)
         for at in range(0, len(self.rows), _BATCH):
             batch = self.rows[at : at + _BATCH]
-            self.intake.take_rows(batch, batch[-1].ts - first)
+            end = batch[-1].ts - first  # refining moves the rows' times
+            self.intake.take(self.refinery.refine_rows(batch), end)
             pending = self.intake.pending
-            if pending.rows() >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES:
+            if pending.rows >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES:
                 self._flush()

@@ -1,191 +1,106 @@
-"""From raw events to clean rows: decode, filter, drop repeats, redact, name the route.
+"""What was refined comes in: told to the ledger, kept from coming twice, held for a flush.
 
-One pass, in this order, so that nothing unredacted lives longer than a batch, and nothing that
-the filter refuses costs more than its decoding.
+Refining may have been done by several processes; here everything is in the order of the stream.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
+
+import pyarrow as pa
 
 from recorder.coverage import Ledger
-from recorder.decode import decode
-from recorder.model import Transaction
-from recorder.routes import Router
-from recorder.signatures import error_signature
-from recorder.statements import normalise
+from recorder.refine import Connected, Part, Refined, Rejected
 
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
-BODY_LIMIT = 64 << 10
-CONNECTED = "system.connected"
-
-
-class Cleaner(Protocol):
-    """What the intake needs of redaction."""
-
-    policy: str
-
-    def redact(self, tx: Transaction) -> None: ...
-
-    def text(self, text: str) -> str: ...
-
-
-@dataclass
-class Rejected:
-    """An event that gave no row: why, how large it was, and how it began (redacted)."""
-
-    event: str
-    reason: str
-    size: int
-    sample: str
+_ROW_BYTES = 512  # about what a connection or a statement takes
 
 
 @dataclass
 class Pending:
-    """Clean rows and rejected events that wait for the next flush."""
+    """Clean rows and rejected events that wait for the next flush; `rows` and `size` of them."""
 
-    transactions: list[Transaction] = field(default_factory=list)
+    transactions: list[pa.RecordBatch] = field(default_factory=list)
     connections: list[dict[str, Any]] = field(default_factory=list)
     database: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    rows: int = 0
     size: int = 0
-
-    def rows(self) -> int:
-        return len(self.transactions) + len(self.connections) + len(self.database)
 
 
 class Intake:
-    """Takes events in, batch by batch; `pending` is what to write next."""
+    """Takes refined events in; `pending` is what to write next."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        cleaner: Cleaner,
-        router: Router,
-        *,
-        accepts: Callable[[Transaction], bool] | None = None,
-        connections: bool = False,
-        body_limit: int = BODY_LIMIT,
-        store_bodies: str = "all",
-        on_connected: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, ledger: Ledger, on_connected: Callable[[str], None] | None = None) -> None:
         self.ledger = ledger
-        self.cleaner = cleaner
-        self.router = router
-        self.accepts = accepts
-        self.connections = connections
-        self.body_limit = body_limit
-        self.store_bodies = store_bodies
         self.on_connected = on_connected
-        self.shedding = False
-        self.shift_us = 0
         self.pending = Pending()
         self._seen: set[str] = set()
         self._seen_before: set[str] = set()
         self._known: set[str] = set()  # taken by the run that this one goes on for
 
-    def take(self, events: Iterable[tuple[str, str]], mono: int) -> None:
-        """Take a batch that arrived at `mono` (µs, monotonic)."""
-        ledger, shift = self.ledger, self.shift_us
-        for name, data in events:
-            ts, table, row, reason = decode(name, data)
-            if name == CONNECTED or not ledger.connection:
-                self._connected(name, data, ts, mono)
-            elif ts is not None:
-                ledger.observe(ts + shift, mono)
-            if table == "transactions":
-                self._transaction(row)
-            elif row is not None:
-                self._other(str(table), row)
-            elif reason is not None:
-                ledger.count("events")
-                self._reject(name, data, reason)
+    def take(self, parts: Iterable[Part], mono: int) -> None:
+        """Take what a block came to that arrived at `mono` (µs, monotonic)."""
+        for part in parts:
+            if isinstance(part, Connected):
+                self._connected(part.ts, mono)
+                if self.on_connected is not None:
+                    self.on_connected(part.data)
             else:
-                ledger.count("other")
-        ledger.alive(mono)
-
-    def take_rows(self, rows: Iterable[Transaction], mono: int) -> None:
-        """Take transactions that are decoded already (out of a HAR file), the last at `mono`."""
-        for tx in rows:
-            self._transaction(tx)
+                self._refined(part, mono)
         self.ledger.alive(mono)
 
-    def _connected(self, name: str, data: str, ts: int | None, mono: int) -> None:
+    def remember(self, request_ids: Iterable[str]) -> None:
+        """Treat these transactions as already taken (a replay that goes on after a crash)."""
+        self._known.update(request_ids)
+
+    def _connected(self, ts: int | None, mono: int) -> None:
         """A stream begins: Qtap says so first, with an echo of the topics it understood."""
         if ts is None:
             ts = time.time_ns() // 1000
         if self.ledger.connection:  # a recording of several connections, one after the other
             self.ledger.alive(mono)
             self.ledger.lost("the recording was interrupted here", mono)
-        self.ledger.connected(ts + self.shift_us, mono)
-        if name == CONNECTED and self.on_connected is not None:
-            self.on_connected(data)
+        self.ledger.connected(ts, mono)
 
-    def _transaction(self, tx: Transaction) -> None:
-        count = self.ledger.count
-        count("events")
-        if self.accepts is not None and not self.accepts(tx):
-            count("filtered")
-            return
-        if tx.request_id is not None and self._repeated(tx.request_id):
-            count("duplicates")
-            return
-        tx.ts += self.shift_us
-        if self.shedding:
-            tx.req_body = tx.res_body = None
-            count("bodies_shed")
-        before = tx.findings
-        self.cleaner.redact(tx)
-        if before:  # an export of ours: redacted once already
-            tx.findings = list(dict.fromkeys([*before, *tx.findings]))
-        tx.route = self.router.route(tx.path or "", tx.host)
-        failed = tx.status is None or tx.status >= 400 or bool(tx.grpc_status)
-        if failed and tx.error_signature is None:
-            tx.error_signature = error_signature(
-                tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
-            )
-        self._cut(tx)
-        self.pending.transactions.append(tx)
-        self.pending.size += 1024 + len(tx.req_body or b"") + len(tx.res_body or b"")
+    def _refined(self, part: Refined, mono: int) -> None:
+        ledger = self.ledger
+        if not ledger.connection:  # a stream that does not say how it begins
+            self._connected(part.times[0] if part.times else None, mono)
+        for ts in part.times:
+            ledger.observe(ts, mono)
+        for name, amount in part.counts.items():
+            ledger.count(name, amount)
+        pending = self.pending
+        pending.rejected += part.rejected
+        if part.transactions is not None:
+            batch = self._new(part.transactions)
+            pending.transactions.append(batch)
+            pending.rows += batch.num_rows
+            pending.size += batch.nbytes
+        database = [row for row in part.database if not self._is_repeat(row["request_id"])]
+        ledger.count("duplicates", len(part.database) - len(database))
+        pending.connections += part.connections
+        pending.database += database
+        pending.rows += len(part.connections) + len(database)
+        pending.size += _ROW_BYTES * (len(part.connections) + len(database))
 
-    def _cut(self, tx: Transaction) -> None:
-        failed = tx.status is None or tx.status >= 400
-        if self.store_bodies == "none" or (self.store_bodies == "errors" and not failed):
-            tx.req_body = tx.res_body = None
-            return
-        limit = self.body_limit
-        if tx.req_body is not None and len(tx.req_body) > limit:
-            tx.req_body = tx.req_body[:limit]
-        if tx.res_body is not None and len(tx.res_body) > limit:
-            tx.res_body = tx.res_body[:limit]
+    def _new(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of `batch` that did not come before."""
+        new = [not self._is_repeat(one) for one in batch.column("request_id").to_pylist()]
+        if all(new):
+            return batch
+        self.ledger.count("duplicates", len(new) - sum(new))
+        return batch.filter(pa.array(new))
 
-    def _other(self, table: str, row: dict[str, Any]) -> None:
-        if table == "connections" and not self.connections:
-            self.ledger.count("other")
-            return
-        self.ledger.count("events")
-        row["ts"] += self.shift_us
-        if table == "database":
-            if row["request_id"] and self._repeated(row["request_id"]):
-                self.ledger.count("duplicates")
-                return
-            row["statement"] = normalise(row["database_type"], row["statement"])
-            row["error_message"] = row["error_message"] and self.cleaner.text(row["error_message"])
-        getattr(self.pending, table).append(row)
-        self.pending.size += 512
-
-    def _reject(self, name: str, data: str, reason: str) -> None:
-        self.ledger.count("rejected")
-        self.pending.rejected.append(
-            Rejected(name[:100], reason, len(data), self.cleaner.text(data[:400]))
-        )
-
-    def _repeated(self, request_id: str) -> bool:
+    def _is_repeat(self, request_id: str | None) -> bool:
         """Two generations of ids: forgetting the oldest costs nothing."""
+        if not request_id:
+            return False
         if request_id in self._seen or request_id in self._seen_before:
             return True
         if request_id in self._known:
@@ -194,14 +109,3 @@ class Intake:
             self._seen_before, self._seen = self._seen, set()
         self._seen.add(request_id)
         return False
-
-    def remember(self, request_ids: Iterable[str]) -> None:
-        """Treat these transactions as already taken (a replay that goes on after a crash)."""
-        self._known.update(request_ids)
-
-
-def filter_predicate(
-    accepts: Callable[[Mapping[str, Any]], bool], fields: Callable[[Any], Mapping[str, Any]]
-) -> Callable[[Transaction], bool]:
-    """A filter over the fields that a row has, as a filter over rows."""
-    return lambda tx: accepts(fields(tx))

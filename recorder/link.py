@@ -1,22 +1,34 @@
-"""What the reading process tells the recording one, as length-prefixed MessagePack frames."""
+"""What the recorder's processes tell one another, as length-prefixed MessagePack frames.
+
+The reading process hands blocks of events to the refining ones, in turn, and tells the recorder of
+each; so the recorder knows whose answer comes next, and takes everything in the stream's order.
+"""
 
 from __future__ import annotations
 
 import struct
-from typing import IO
+from typing import IO, Any
 
 import msgspec
+import pyarrow as pa
+
+from recorder.refine import Part
 
 _LENGTH = struct.Struct(">I")
-LARGEST = 1 << 30
 
 
-class Batch(msgspec.Struct, tag="batch", array_like=True):
-    """Events that arrived up to `mono` (µs, the machine's monotonic clock)."""
+class Block(msgspec.Struct, array_like=True):
+    """Reading to refining: some whole events, and how many bytes still wait behind them."""
+
+    data: bytes
+    queued: int
+
+
+class Handed(msgspec.Struct, tag="handed", array_like=True):
+    """A block, read up to `mono` (µs, the machine's monotonic clock), went to refiner `to`."""
 
     mono: int
-    names: list[str]
-    data: list[str]
+    to: int
     queued: int  # bytes still waiting in the reading process
     dropped: int  # events that its queue had no room for, in all
 
@@ -52,26 +64,44 @@ class Gaps(msgspec.Struct, tag="gaps", array_like=True):
     reads: int
 
 
-Frame = Batch | Up | Alive | Down | Gaps
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
+Frame = Handed | Up | Alive | Down | Gaps
 
 
-def send(pipe: IO[bytes], frame: Frame) -> None:
-    payload = _encoder.encode(frame)
-    pipe.write(_LENGTH.pack(len(payload)))
-    pipe.write(payload)
+def _packed(batch: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(_kind: type, data: Any) -> pa.RecordBatch:
+    return pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_packed)
+blocks = msgspec.msgpack.Decoder(Block)
+frames = msgspec.msgpack.Decoder(Frame)
+parts = msgspec.msgpack.Decoder(list[Part], dec_hook=_unpacked)
+
+
+def send(pipe: IO[bytes], what: Block | Frame | list[Part]) -> None:
+    payload = _encoder.encode(what)
+    for piece in (_LENGTH.pack(len(payload)), payload):
+        left = memoryview(piece)
+        while left:  # an unbuffered pipe may take a part
+            left = left[pipe.write(left) :]
     pipe.flush()
 
 
-def receive(pipe: IO[bytes]) -> Frame | None:
-    """The next frame of an unbuffered pipe; None when the other side is gone."""
+def receive(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    """The next frame, as `decoder` (one of this module's) has it; None when its sender is gone."""
     head = _exactly(pipe, _LENGTH.size)
     if head is None:
         return None
     (length,) = _LENGTH.unpack(head)
     payload = _exactly(pipe, length)
-    return None if payload is None else _decoder.decode(payload)
+    return None if payload is None else decoder.decode(payload)
 
 
 def _exactly(pipe: IO[bytes], length: int) -> bytearray | None:

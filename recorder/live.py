@@ -1,7 +1,8 @@
 """`qrec record`: from a live stream into the store, until told to stop.
 
-The reading process (recorder.reader) drains the socket; this one decodes, redacts and writes; a
-thread of it merges and seals. What the reading process cannot hand over waits there.
+The reading process (recorder.reader) drains the socket and hands blocks of events to processes that
+decode and redact them (recorder.refiner); this one takes their rows in order and writes; a thread
+of it merges and seals. What cannot be handed over waits in the reading process.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from recorder.columns import Who
 from recorder.coverage import Ledger, last_stretch
-from recorder.feed import Feed
-from recorder.link import Alive, Batch, Down, Frame, Gaps, Up
-from recorder.options import RecordOptions, Reporter, Status, make_intake
+from recorder.feed import Batch, Feed, Frame, default_refiners
+from recorder.intake import Intake
+from recorder.link import Alive, Down, Gaps, Up
+from recorder.options import RecordOptions, Reporter, Status, refining
 from recorder.reader import QUEUE_BYTES, mono_us
+from recorder.refine import Refinery
 from recorder.running import ending_signals, keep_house
 from recorder.seal import Housekeeper
 from recorder.start import plan_filter, start_error
@@ -84,9 +88,11 @@ class Recording:
         session = new_session()
         topics = ("http", "connection") if options.connections else ("http",)
         self.ledger = Ledger(store, name, session, expression, pushed, topics)
-        self.intake = make_intake(store, self.ledger, options, self._greeted)
-        self.writer = Writer(store, name, session, self.intake, self.ledger)
-        self.keeper = Housekeeper(store, name, self.intake.cleaner.policy)
+        how = refining(store, options)
+        policy = Refinery(how).cleaner.policy  # made here as well: what is wrong is told at once
+        self.intake = Intake(self.ledger, self._greeted)
+        self.writer = Writer(store, Who(name, session), policy, self.intake, self.ledger)
+        self.keeper = Housekeeper(store, name, policy)
         self.pushed = pushed
         self.previous = last_stretch(store, name)
         self.stopping = ""
@@ -95,7 +101,7 @@ class Recording:
         self._queued = 0
         self._ever_up = False
         self._heard = 0
-        self.feed = Feed()
+        self.feed = Feed(how, options.refiners or default_refiners())
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
         self._flush_s = 0.0
@@ -161,15 +167,16 @@ class Recording:
 
     def _much_pending(self) -> bool:
         pending = self.intake.pending
-        return pending.rows() >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES
+        return pending.rows >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES
 
     def _handle(self, frame: Frame) -> None:
         if not isinstance(frame, Down | Gaps):
             self._heard = frame.mono
         match frame:
             case Batch():
-                self._shed(frame)
-                self.intake.take(zip(frame.names, frame.data, strict=True), frame.mono)
+                self.ledger.count("dropped", frame.dropped - self._dropped)
+                self._dropped, self._queued = frame.dropped, frame.queued
+                self.intake.take(frame.parts, frame.mono)
             case Alive():
                 self.ledger.alive(frame.mono)
             case Up():
@@ -184,16 +191,6 @@ class Recording:
     def pressed(self) -> bool:
         """Whether events wait for this process: what can be put off is put off then."""
         return self._queued > QUEUE_BYTES // 16
-
-    def _shed(self, batch: Batch) -> None:
-        """Under pressure bodies go first; what the queue had no room for is counted."""
-        self.ledger.count("dropped", batch.dropped - self._dropped)
-        self._dropped = batch.dropped
-        self._queued = batch.queued
-        if batch.queued > QUEUE_BYTES // 2:
-            self.intake.shedding = True
-        elif batch.queued < QUEUE_BYTES // 8:
-            self.intake.shedding = False
 
     def _greeted(self, data: str) -> None:
         """system.connected: its echo tells the dialect, and with it whether filters were heard."""
@@ -285,4 +282,6 @@ class Recording:
 
     def _reader_gone(self, closing: bool) -> None:
         if not closing:
-            raise QrecError("the reading process ended unexpectedly", "Start the recorder again.")
+            raise QrecError(
+                "a process of the recorder's ended unexpectedly", "Start the recorder again."
+            )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from recorder.coverage import Ledger
-from recorder.intake import BODY_LIMIT, Intake, filter_predicate
-from recorder.redact import RedactConfig, Redactor, load_key
-from recorder.routes import Router
+from recorder.redact import RedactConfig, load_key
+from recorder.refine import BODY_LIMIT, Refining
 from store import Store
 from store.unredacted import mark_unredacted
 
@@ -38,6 +35,7 @@ class RecordOptions:
     routes: tuple[str, ...] = ()
     keep: float | None = None  # seconds; whole hours older than this are deleted
     max_size: int | None = None  # bytes; the oldest hours beyond are deleted
+    refiners: int | None = None  # processes that decode and redact; None: as the machine has it
     metrics: str | None = None  # where to serve Prometheus metrics: 127.0.0.1:9464
     headers_s: float = 15.0  # how long the source may take to answer at all
     probe_after_s: float = 10.0  # how long it may be silent before it is asked if it lives
@@ -80,31 +78,19 @@ def default_recorder() -> str:
     return name[:64] or "host"
 
 
-def make_intake(
-    store: Store,
-    ledger: Ledger,
-    options: RecordOptions,
-    on_connected: Callable[[str], None] | None = None,
-) -> Intake:
-    """The way in, as the options want it: filter, redaction, routes, body limits.
+def refining(store: Store, options: RecordOptions) -> Refining:
+    """How rows are made of events, as the options want it: filter, redaction, routes, limits.
 
     Without redaction the store is marked for it here, before the first row can come in.
     """
     if not options.redact.enabled:
         mark_unredacted(store, options.name())
-    accepts = None
-    if options.filter:
-        import filters  # the grammar costs time; most recordings have no filter
-
-        expression = filters.parse(options.filter)
-        accepts = filter_predicate(filters.predicate(expression, "qrec"), filters.row_fields)
-    return Intake(
-        ledger,
-        Redactor(load_key(store.key_file), options.redact),
-        Router(options.routes),
-        accepts=accepts,
-        connections=options.connections,
-        body_limit=options.body_limit,
-        store_bodies=options.store_bodies,
-        on_connected=on_connected,
+    return Refining(
+        load_key(store.key_file),
+        options.redact,
+        options.filter,
+        options.connections,
+        options.body_limit,
+        options.store_bodies,
+        options.routes,
     )

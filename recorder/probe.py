@@ -18,10 +18,9 @@ import httpx
 import msgspec
 
 import filters
-from recorder.decode import decode
+from recorder.decode import CONNECTED, decode
 from recorder.subscription import LinkError, Subscription, client, events, open_stream
 
-CONNECTED = "system.connected"
 TRANSACTION = "request.http_transaction"
 _AFTERMATH_S = 1.0  # how long the slower subscriptions may take to bring what the first one has
 _ENOUGH = 300  # transactions after which more would tell nothing new

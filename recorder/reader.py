@@ -2,8 +2,8 @@
 
 A process of its own, since decoding and reading under one interpreter lock would wait for each
 other (bench/README.md has both figures). The bounded queue between socket and recorder lives here.
-Run as `python -m recorder.reader`: options come as one JSON line on stdin, frames go to stdout,
-and the end of stdin is the order to stop.
+Run as `python -m recorder.reader`: options come as one JSON line on stdin, blocks of events go to
+the refining processes and word of them to stdout, and the end of stdin is the order to stop.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import httpx
 import msgspec
 
-from recorder.link import Alive, Batch, Down, Frame, Gaps, Up, send
-from recorder.subscription import LinkError, Subscription, Waits, client, events, open_stream
+from recorder.link import Alive, Block, Down, Frame, Gaps, Handed, Up, send
+from recorder.subscription import LinkError, Subscription, Waits, client, open_stream
 
 QUEUE_BYTES = 128 << 20
-_BATCH_EVENTS, _BATCH_BYTES = 500, 2 << 20
+_BLOCK_BYTES = 1 << 20  # some hundred events: enough to spread what each block costs
+_BUSY_BYTES = 64 << 10
+_BUSY_S, _QUIET_S = 0.002, 0.1  # how long a block gathers, when there is much and when little
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 
 
 class Options(msgspec.Struct, frozen=True):
     subscription: Subscription
+    refiners: list[int]  # file descriptors, to write blocks to in turn
     queue_bytes: int = QUEUE_BYTES
 
 
@@ -41,47 +44,45 @@ def mono_us() -> int:
 
 
 class Queue:
-    """Events on their way to the recorder, bounded in bytes; one thread puts, one takes."""
+    """Blocks of events on their way, bounded in bytes; one thread puts, one takes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._items: deque[tuple[str, str]] = deque()
+        self._blocks: deque[bytes] = deque()
         self.bytes_in = self.bytes_out = 0
-        self.dropped = 0
+        self.dropped = 0  # events
         self.ready = threading.Event()
 
-    def put(self, name: str, data: str) -> None:
-        if self.waiting() + len(data) > self._limit and self._items:
-            self.dropped += 1
+    def put(self, block: bytes) -> None:
+        if self.waiting() + len(block) > self._limit and self._blocks:
+            self.dropped += max(1, block.count(b"\n\n"))
             return
-        self._items.append((name, data))
-        self.bytes_in += len(data) + 1  # an event without data waits as well
+        self._blocks.append(block)
+        self.bytes_in += len(block)
         if not self.ready.is_set():
             self.ready.set()
 
-    def take(self) -> tuple[list[str], list[str]]:
-        names: list[str] = []
-        data: list[str] = []
+    def take(self) -> bytes:
+        taken: list[bytes] = []
         size = 0
-        while self._items and len(names) < _BATCH_EVENTS and size < _BATCH_BYTES:
-            name, text = self._items.popleft()
-            names.append(name)
-            data.append(text)
-            size += len(text) + 1
+        while self._blocks and size < _BLOCK_BYTES:
+            taken.append(self._blocks.popleft())
+            size += len(taken[-1])
         self.bytes_out += size
-        return names, data
+        return b"".join(taken)
 
     def waiting(self) -> int:
         return self.bytes_in - self.bytes_out
 
 
 class Reader:
-    """Three threads: one reads the socket, one sends frames on, one watches a silent link."""
+    """Three threads: one reads the socket, one hands blocks on, one watches a silent link."""
 
     def __init__(self, options: Options, out: BinaryIO) -> None:
         self.options = options
         self.queue = Queue(options.queue_bytes)
         self._out = out
+        self._refiners = [os.fdopen(end, "wb", buffering=0) for end in options.refiners]
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
@@ -105,27 +106,24 @@ class Reader:
 
     def _send(self, frame: Frame) -> None:
         with self._sending:
-            self._write(frame)
-
-    def _write(self, frame: Frame) -> None:
-        try:
-            send(self._out, frame)
-        except OSError:  # the recorder is gone, and so is our purpose
-            os._exit(0)
+            _write(self._out, frame)
 
     def _pump(self) -> None:
-        queue = self.queue
+        queue, turn = self.queue, 0
         while True:
             queue.ready.wait()
             queue.ready.clear()
+            sent = 0
             while queue.waiting():
                 with self._sending:  # taken and sent as one: a frame behind it stays behind it
-                    names, data = queue.take()
-                    frame = Batch(mono_us(), names, data, queue.waiting(), queue.dropped)
-                    self._write(frame)
+                    data = queue.take()
+                    _write(self._refiners[turn], Block(data, queue.waiting()))
+                    _write(self._out, Handed(mono_us(), turn, queue.waiting(), queue.dropped))
+                turn = (turn + 1) % len(self._refiners)
+                sent += len(data)
             if self._stopping.is_set():
                 return
-            time.sleep(0.002)  # let a batch gather: one frame for many events
+            time.sleep(_BUSY_S if sent > _BUSY_BYTES else _QUIET_S)
 
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
@@ -153,8 +151,8 @@ class Reader:
                 self._heard = mono_us()
                 up = True
                 self._send(Up(mono_us()))
-                for name, data in events(response):
-                    put(name, data)
+                for block in response.iter_bytes():
+                    put(block)
                     got = True
                     self._heard = mono_us()
             return got, up, *self._ended("ended", "the source ended the stream")
@@ -199,6 +197,13 @@ class Reader:
                     failures = 0
                     self._dead = True
                     _hang_up(response)
+
+
+def _write(out: IO[bytes], frame: Block | Frame) -> None:
+    try:
+        send(out, frame)
+    except OSError:  # who would take it is gone, and so is our purpose
+        os._exit(0)
 
 
 def _answers(http: httpx.Client, url: str) -> bool:

@@ -15,8 +15,9 @@ from typing import BinaryIO, cast
 
 import httpx
 
+from recorder.blocks import EventStream
 from recorder.decode import decode
-from recorder.subscription import LineGuard, events
+from recorder.subscription import events
 from store.errors import UnavailableError
 
 _CHUNK = 1 << 20
@@ -76,7 +77,7 @@ def survey(path: Path) -> Survey:
 
 def _guarded(stream: _FileStream) -> Iterator[tuple[str, str]]:
     headers = {"content-type": "text/event-stream"}
-    response = httpx.Response(200, headers=headers, stream=LineGuard(stream))
+    response = httpx.Response(200, headers=headers, stream=EventStream(stream))
     try:
         yield from events(response)
     except FileNotFoundError:

@@ -15,10 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recorder.columns import Who
 from recorder.coverage import Ledger
 from recorder.intake import Intake
-from recorder.options import RecordOptions, make_intake
+from recorder.options import RecordOptions, refining
 from recorder.recording import Survey, read_events, survey
+from recorder.refine import Refinery
 from recorder.seal import Housekeeper
 from recorder.writer import Writer, new_session
 from store import Store
@@ -87,8 +89,10 @@ class OneFile:
         self.session = new_session()
         expression = options.filter
         self.ledger = Ledger(store, name, self.session, expression, None)
-        self.intake: Intake = make_intake(store, self.ledger, options)
-        self.writer = Writer(store, name, self.session, self.intake, self.ledger)
+        self.refinery = Refinery(refining(store, options))
+        self.intake = Intake(self.ledger)
+        who, policy = Who(name, self.session), self.refinery.cleaner.policy
+        self.writer = Writer(store, who, policy, self.intake, self.ledger)
 
     def run(self, shift_to_us: int | None, again: bool, progress: Progress | None) -> Replayed:
         before = _journal(self.journal).get(self.about.digest, {})
@@ -98,7 +102,7 @@ class OneFile:
             self.intake.remember(_stored_ids(self.store, self.name, before["sessions"]))
         self._write_down(done=False)
         if shift_to_us is not None and self.about.last_ts is not None:
-            self.intake.shift_us = shift_to_us - self.about.last_ts
+            self.refinery.shift_us = shift_to_us - self.about.last_ts
         size = self.path.stat().st_size
         on_bytes = (lambda at: progress(self.path, at, size)) if progress else None
         self._take(on_bytes)
@@ -123,12 +127,12 @@ class OneFile:
         for event in read_events(self.path, on_bytes):
             batch.append(event)
             if len(batch) >= _BATCH:
-                self.intake.take(batch, 0)
+                self.intake.take(self.refinery.refine(batch), 0)
                 batch = []
                 pending = self.intake.pending
-                if pending.rows() >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES:
+                if pending.rows >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES:
                     self._flush()
-        self.intake.take(batch, 0)
+        self.intake.take(self.refinery.refine(batch), 0)
 
     def _flush(self) -> None:
         self.writer.flush(0)

@@ -1,7 +1,7 @@
 """One subscription to a Qtap DevTools stream: what is asked for, and reading what comes.
 
-Reading is httpx-sse's work; ours is what the wire needs beyond it: a bound on the length of a
-line, time limits that suit a stream without keep-alives, and words for what went wrong.
+Reading is httpx-sse's work; ours is what the wire needs beyond it: a bound on the length of an
+event, time limits that suit a stream without keep-alives, and words for what went wrong.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import httpx
 import msgspec
 from httpx_sse import EventSource, SSEError
 
-from recorder.decode import OVERSIZED
+from recorder.blocks import EventStream
 from recorder.transport import StreamTransport
 
 PATH = "/devtools/api/events"
-LINE_LIMIT = 64 << 20  # bytes; a 20 MB body is 36 MB after two rounds of base64
 CONNECT_S = 5.0
 HEADERS_S = 15.0
 
@@ -63,13 +62,17 @@ def client(headers_s: float = HEADERS_S) -> httpx.Client:
 def open_stream(
     http: httpx.Client, subscription: Subscription, waits: Waits | None = None
 ) -> Iterator[httpx.Response]:
-    """The response to the subscription, its headers checked. LinkError when it is not a stream."""
+    """The response to the subscription, its headers checked; its bytes come in whole events.
+
+    LinkError when it is no stream, or where it breaks.
+    """
     url = subscription.url.rstrip("/") + PATH
     headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
     try:
         with http.stream("POST", url, json=subscription.body(), headers=headers) as response:
             _check(response)
-            response.stream = LineGuard(response.stream, waits=waits)
+            read = waits.between(response.stream) if waits else None
+            response.stream = EventStream(response.stream, read)
             yield response
     except httpx.ConnectError as error:
         raise LinkError("refused", f"cannot connect: {error}") from None
@@ -83,7 +86,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
     """(name, data) of each event. LinkError when the response is no event stream."""
     try:
         for sse in EventSource(response).iter_sse():
-            yield (sse.event, sse.data) if sse.event != OVERSIZED else (OVERSIZED, "")
+            yield sse.event, sse.data
     except SSEError as error:
         raise LinkError("not_sse", str(error)) from None
     except (httpx.HTTPError, httpx.StreamError) as error:
@@ -104,38 +107,6 @@ def _check(response: httpx.Response) -> None:
     said = text[:4096].decode(errors="replace").strip()
     kind = "filter" if response.status_code == 400 else "status"
     raise LinkError(kind, f"HTTP {response.status_code}" + (f": {said}" if said else ""))
-
-
-class LineGuard(httpx.SyncByteStream):
-    """Passes a byte stream on, but cuts a line that grows beyond the limit and names its event.
-
-    httpx-sse would collect such a line without end. The rest of the line is read and thrown away.
-    """
-
-    def __init__(self, stream: Any, limit: int = LINE_LIMIT, waits: Waits | None = None) -> None:
-        self._stream = stream
-        self._chunks = stream if waits is None else waits.between(stream)
-        self._limit = limit
-
-    def __iter__(self) -> Iterator[bytes]:
-        length = 0  # of the line that is not yet ended
-        skipping = False
-        for chunk in self._chunks:
-            if skipping:
-                end = chunk.find(b"\n")
-                if end < 0:
-                    continue
-                skipping, length, chunk = False, 0, chunk[end:]
-            newline = chunk.rfind(b"\n")
-            length = len(chunk) - newline - 1 if newline >= 0 else length + len(chunk)
-            if length > self._limit:
-                yield chunk[: newline + 1] + f"\nevent: {OVERSIZED}\n".encode()
-                skipping = True
-                continue
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 class Waits:

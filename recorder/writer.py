@@ -11,10 +11,9 @@ import os
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
-from recorder.columns import Who, other_table, transactions_table
+from recorder.columns import Who, by_hour, numbered
 from recorder.coverage import SEEING, Ledger
 from recorder.intake import Intake, Pending
 from recorder.segment_files import highest_seq, metadata, write_segment
@@ -37,15 +36,14 @@ def new_session() -> str:
 class Writer:
     """Flushes what an intake has gathered into the store, under one recorder and session."""
 
-    def __init__(
-        self, store: Store, recorder: str, session: str, intake: Intake, ledger: Ledger
-    ) -> None:
+    def __init__(self, store: Store, who: Who, policy: str, intake: Intake, ledger: Ledger) -> None:
         self.store = store
-        self.who = Who(recorder, session)
+        self.who = who
+        self.policy = policy
         self.intake = intake
         self.ledger = ledger
-        self.about = metadata(recorder, intake.cleaner.policy)
-        self.seq = max(highest_seq(store, recorder), _saved_seq(store, recorder))
+        self.about = metadata(who.recorder, policy)
+        self.seq = max(highest_seq(store, who.recorder), _saved_seq(store, who.recorder))
         self.written = 0
         self.written_bytes = 0
         self.failed_since: float | None = None
@@ -61,7 +59,7 @@ class Writer:
         try:
             if not self.store.manifest.exists():  # the folder was deleted under us
                 Store.create(self.store.path)
-                if self.intake.cleaner.policy == "off":
+                if self.policy == "off":
                     mark_unredacted(self.store, self.who.recorder)
             while self._waiting:
                 table, hour, rows, first, last = self._waiting[0]
@@ -85,27 +83,16 @@ class Writer:
         pending, self.intake.pending = self.intake.pending, Pending()
         if pending.rejected:
             self._write_rejected(pending)
-        if not pending.rows():
+        if not pending.rows:
             return
         first = self.seq + 1
-        self.seq += pending.rows()
-        seq = first
-        batches: dict[tuple[str, str], tuple[list[Any], list[int]]] = defaultdict(lambda: ([], []))
-        for tx in pending.transactions:
-            _add(batches[("transactions", hour_key(tx.ts))], tx, seq)
-            seq += 1
-        for table in ("connections", "database"):
-            for row in getattr(pending, table):
-                _add(batches[(table, hour_key(row["ts"]))], row, seq)
-                seq += 1
-        for (table, hour), (rows, seqs) in batches.items():
-            arrow = self._arrow(table, rows, seqs)
-            self._waiting.append((table, hour, arrow, first, self.seq))
-
-    def _arrow(self, table: str, rows: Sequence[Any], seqs: Sequence[int]) -> Any:
-        if table == "transactions":
-            return transactions_table(rows, seqs, self.who)
-        return other_table(table, rows, seqs, self.who)
+        tables = []
+        for (table, hour), rows in _by_table_and_hour(pending).items():
+            arrow = numbered(table, rows, self.seq + 1, self.who)
+            tables.append((table, hour, arrow))
+            self.seq += arrow.num_rows
+        # A file's name is the range of the whole flush, whatever part of it lies in its hour.
+        self._waiting += [(table, hour, rows, first, self.seq) for table, hour, rows in tables]
 
     def _refused(self, why: str, mono: int) -> None:
         if self.failed_since is None:
@@ -145,9 +132,15 @@ class Writer:
         write_text(path, f"{self.seq}\n")
 
 
-def _add(batch: tuple[list[Any], list[int]], row: Any, seq: int) -> None:
-    batch[0].append(row)
-    batch[1].append(seq)
+def _by_table_and_hour(pending: Pending) -> dict[tuple[str, str], list[Any]]:
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for batch in pending.transactions:
+        for hour, rows in by_hour(batch).items():
+            found["transactions", hour].append(rows)
+    for table in ("connections", "database"):
+        for row in getattr(pending, table):
+            found[table, hour_key(row["ts"])].append(row)
+    return found
 
 
 def _saved_seq(store: Store, recorder: str) -> int:

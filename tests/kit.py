@@ -9,9 +9,11 @@ from typing import Any
 
 import duckdb
 
+from recorder.columns import Who
 from recorder.coverage import Ledger
 from recorder.intake import Intake
-from recorder.options import RecordOptions, make_intake
+from recorder.options import RecordOptions, refining
+from recorder.refine import Refinery
 from recorder.writer import Writer, new_session
 from store import Store
 from store.hours import from_us
@@ -72,11 +74,13 @@ class Desk:
         self.session = new_session()
         self.ledger = Ledger(self.store, recorder, self.session)
         options = RecordOptions(store=path, recorder=recorder)
-        self.intake: Intake = make_intake(self.store, self.ledger, options)
-        self.writer = Writer(self.store, recorder, self.session, self.intake, self.ledger)
+        self.refinery = Refinery(refining(self.store, options))
+        self.intake = Intake(self.ledger)
+        who, policy = Who(recorder, self.session), self.refinery.cleaner.policy
+        self.writer = Writer(self.store, who, policy, self.intake, self.ledger)
 
     def take(self, *events: Event, mono: int = 0) -> None:
-        self.intake.take(events, mono)
+        self.intake.take(self.refinery.refine(events), mono)
 
     def flush(self, mono: int = 0) -> None:
         self.writer.flush(mono)

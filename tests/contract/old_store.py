@@ -21,7 +21,7 @@ ROWS = 60  # thirty an hour, and what came late
 
 def make(path: Path) -> None:
     desk = Desk(path, "web-1")
-    keeper = Housekeeper(desk.store, "web-1", desk.intake.cleaner.policy, grace_s=0)
+    keeper = Housekeeper(desk.store, "web-1", desk.writer.policy, grace_s=0)
     desk.take(connected(NOON))
     for n in range(ROWS // 2):
         desk.take(transaction(f"first{n}", NOON + n * 120 * S, status=500 if n % 10 == 9 else 200))

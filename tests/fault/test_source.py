@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from recorder.blocks import EVENT_LIMIT
 from recorder.coverage import read_stretches
-from recorder.subscription import LINE_LIMIT
 from store import Store
 from store.errors import UnavailableError, UsageError
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
@@ -99,7 +99,7 @@ def test_one_byte_at_a_time_is_slow_and_right(tmp_path: Path) -> None:
 def test_a_line_without_end_is_cut_counted_and_skipped(tmp_path: Path) -> None:
     def huge(client: socket.socket) -> None:
         client.sendall(HEAD + hello() + b"event: request.http_transaction\ndata: ")
-        for _ in range((LINE_LIMIT >> 20) + 20):
+        for _ in range((EVENT_LIMIT >> 20) + 20):
             client.sendall(b"x" * (1 << 20))
         client.sendall(b"\n\n" + event("after"))
 

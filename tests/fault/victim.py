@@ -26,7 +26,7 @@ def work(store: Path, acknowledged: Path, first: int, seed: int) -> None:
     rng = random.Random(seed)
     desk = Desk(store)
     desk.take(connected(NOON))
-    keeper = Housekeeper(desk.store, "r", desk.intake.cleaner.policy, grace_s=0.05)
+    keeper = Housekeeper(desk.store, "r", desk.writer.policy, grace_s=0.05)
     log = os.open(acknowledged, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     numbers = itertools.count(first)
     now = NOON + (KEPT_HOURS + 5) * HOUR_US

@@ -1,0 +1,84 @@
+"""A stream of events in blocks of whole events: what is handed on, counted, and cut when too long.
+
+An event ends with an empty line. Looking for the last one in what a read brought is all that the
+reading process does with the stream; httpx-sse takes the blocks apart where there is time for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx
+from httpx_sse import EventSource
+
+from recorder.decode import OVERSIZED
+
+EVENT_LIMIT = 64 << 20  # bytes; a 20 MB body is 36 MB after two rounds of base64
+# Qtap ends lines with \n; the others are what the standard allows besides.
+_ENDS = (b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r")
+_EDGE = 3  # bytes of an end that can stand before the chunk which completes it
+
+
+def whole_events(chunks: Iterable[bytes], limit: int = EVENT_LIMIT) -> Iterator[bytes]:
+    """The same bytes in blocks that end where an event ends; half an event at the end is left out.
+
+    An event longer than `limit` is thrown away as it comes; an event of the name OVERSIZED with
+    no data stands in its place.
+    """
+    kept: list[bytes] = []
+    size = 0
+    skipping = False
+    edge = b""
+    for chunk in chunks:
+        at = _first_end(edge, chunk) if skipping else _last_end(edge, chunk)
+        edge = (edge + chunk)[-_EDGE:] if len(chunk) < _EDGE else chunk[-_EDGE:]
+        if at and skipping:
+            yield f"event: {OVERSIZED}\n\n".encode()
+            chunk, skipping = chunk[at:], False
+            at = _last_end(b"", chunk)
+        if at:
+            kept.append(chunk[:at])
+            yield b"".join(kept)
+            kept, size, chunk = [], 0, chunk[at:]
+        if chunk and not skipping:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                kept, size, skipping = [], 0, True
+
+
+def _last_end(edge: bytes, chunk: bytes) -> int:
+    """How far into `chunk` the last event that ends in it reaches; 0 where none does."""
+    for end in _ENDS:
+        if (found := chunk.rfind(end)) >= 0:
+            return found + len(end)
+    return _first_end(edge, chunk[:_EDGE])
+
+
+def _first_end(edge: bytes, chunk: bytes) -> int:
+    joined = edge + chunk
+    found = [at + len(end) for end in _ENDS if (at := joined.find(end)) >= 0]
+    return max(0, min(found, default=0) - len(edge))
+
+
+class EventStream(httpx.SyncByteStream):
+    """A response's bytes in blocks of whole events."""
+
+    def __init__(self, stream: Any, chunks: Iterable[bytes] | None = None) -> None:
+        self._stream = stream
+        self._chunks = stream if chunks is None else chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return whole_events(self._chunks)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def events_in(block: bytes) -> Iterator[tuple[str, str]]:
+    """(name, data) of each event of a block."""
+    headers = {"content-type": "text/event-stream"}
+    response = httpx.Response(200, headers=headers, stream=httpx.ByteStream(block))
+    for sse in EventSource(response).iter_sse():
+        yield sse.event, sse.data

@@ -1,0 +1,44 @@
+"""A refining process: blocks of raw events in, clean rows out, in the same order.
+
+Several of them work at the same time, since one interpreter decodes and redacts on one core only
+(bench/README.md has the figures). Run as `python -m recorder.refiner`: options come as one JSON
+line on stdin, then blocks; what they came to goes to stdout; the end of stdin is the end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import msgspec
+
+from recorder import link
+from recorder.blocks import events_in
+from recorder.reader import QUEUE_BYTES
+from recorder.refine import Refinery, Refining
+
+
+def shedding(queued: int, now: bool) -> bool:
+    """Whether to let bodies go with so many bytes waiting: rows matter more."""
+    if queued > QUEUE_BYTES // 2:
+        return True
+    return now and queued >= QUEUE_BYTES // 8
+
+
+def main() -> None:
+    # Ctrl-C reaches the whole process group; only the recorder decides when the work ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, out = sys.stdin.buffer, sys.stdout.buffer
+    refinery = Refinery(msgspec.json.decode(source.readline(), type=Refining))
+    while (block := link.receive(source, link.blocks)) is not None:
+        refinery.shedding = shedding(block.queued, refinery.shedding)
+        parts = refinery.refine(events_in(block.data))
+        try:
+            link.send(out, parts)
+        except OSError:  # the recorder is gone, and so is our purpose
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
