@@ -20,7 +20,7 @@ import msgspec
 from recorder import link
 from recorder.link import Alive, Down, Gaps, Handed, Up
 from recorder.reader import Options
-from recorder.refine import Part, Refining
+from recorder.refine import Part, Refining, from_bytes
 from recorder.subscription import Subscription
 
 _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounded and counted there
@@ -80,7 +80,7 @@ class Feed:
             return frame  # type: ignore[no-any-return]
         refiner = self._refiners[frame.to].stdout
         assert refiner is not None
-        parts = link.receive(refiner, link.parts)
+        parts = link.receive(refiner, from_bytes)
         return None if parts is None else Batch(frame.mono, parts, frame.queued, frame.dropped)
 
     def finish(self) -> None:

@@ -10,17 +10,17 @@ import struct
 from typing import IO, Any
 
 import msgspec
-import pyarrow as pa
-
-from recorder.refine import Part
 
 _LENGTH = struct.Struct(">I")
 
 
 class Block(msgspec.Struct, array_like=True):
-    """Reading to refining: some whole events, and how many bytes still wait behind them."""
+    """Reading to refining: some whole events, and how many bytes still wait behind them.
 
-    data: bytes
+    `pieces`: bytes and, where they were compressed while they waited, their size before (else 0).
+    """
+
+    pieces: list[tuple[bytes, int]]
     queued: int
 
 
@@ -67,26 +67,16 @@ class Gaps(msgspec.Struct, tag="gaps", array_like=True):
 Frame = Handed | Up | Alive | Down | Gaps
 
 
-def _packed(batch: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
-def _unpacked(_kind: type, data: Any) -> pa.RecordBatch:
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
-
-
-_encoder = msgspec.msgpack.Encoder(enc_hook=_packed)
+_encoder = msgspec.msgpack.Encoder()
 blocks = msgspec.msgpack.Decoder(Block)
 frames = msgspec.msgpack.Decoder(Frame)
-parts = msgspec.msgpack.Decoder(list[Part], dec_hook=_unpacked)
 
 
-def send(pipe: IO[bytes], what: Block | Frame | list[Part]) -> None:
-    payload = _encoder.encode(what)
+def send(pipe: IO[bytes], what: Block | Frame) -> None:
+    send_bytes(pipe, _encoder.encode(what))
+
+
+def send_bytes(pipe: IO[bytes], payload: bytes) -> None:
     for piece in (_LENGTH.pack(len(payload)), payload):
         left = memoryview(piece)
         while left:  # an unbuffered pipe may take a part
@@ -95,7 +85,7 @@ def send(pipe: IO[bytes], what: Block | Frame | list[Part]) -> None:
 
 
 def receive(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-    """The next frame, as `decoder` (one of this module's) has it; None when its sender is gone."""
+    """The next frame, as `decoder` has it; None when its sender is gone."""
     head = _exactly(pipe, _LENGTH.size)
     if head is None:
         return None

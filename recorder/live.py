@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+import pyarrow as pa
 
 from recorder.columns import Who
 from recorder.coverage import Ledger, last_stretch
@@ -21,7 +22,8 @@ from recorder.feed import Batch, Feed, Frame, default_refiners
 from recorder.intake import Intake
 from recorder.link import Alive, Down, Gaps, Up
 from recorder.options import RecordOptions, Reporter, Status, refining
-from recorder.reader import QUEUE_BYTES, mono_us
+from recorder.queue import QUEUE_BYTES
+from recorder.reader import mono_us
 from recorder.refine import Refinery
 from recorder.running import ending_signals, keep_house
 from recorder.seal import Housekeeper
@@ -65,6 +67,8 @@ def record(
     name = check_recorder(options.name())
     expression, pushed = plan_filter(options)
     store = Store.create(options.store)
+    # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
+    pa.set_memory_pool(pa.system_memory_pool())
     with recorder_lock(store, name):
         recording = Recording(store, name, options, expression, pushed, reporter)
         return recording.run(stop or threading.Event())

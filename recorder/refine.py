@@ -67,6 +67,22 @@ class Refined(msgspec.Struct, tag="refined", array_like=True):
 Part = Connected | Refined
 
 
+def _packed(batch: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(_kind: type, data: Any) -> pa.RecordBatch:
+    return pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
+
+
+to_bytes = msgspec.msgpack.Encoder(enc_hook=_packed)  # a list of parts, for another process
+from_bytes = msgspec.msgpack.Decoder(list[Part], dec_hook=_unpacked)
+
+
 class Refinery:
     """Refines events, block by block. For one thread at a time: it remembers what it has seen.
 

@@ -12,11 +12,14 @@ import signal
 import sys
 
 import msgspec
+import pyarrow as pa
 
 from recorder import link
 from recorder.blocks import events_in
-from recorder.reader import QUEUE_BYTES
-from recorder.refine import Refinery, Refining
+from recorder.queue import QUEUE_BYTES, joined
+from recorder.refine import Refinery, Refining, to_bytes
+
+_NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
 
 
 def shedding(queued: int, now: bool) -> bool:
@@ -29,13 +32,15 @@ def shedding(queued: int, now: bool) -> bool:
 def main() -> None:
     # Ctrl-C reaches the whole process group; only the recorder decides when the work ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICE)
+    pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     source, out = sys.stdin.buffer, sys.stdout.buffer
     refinery = Refinery(msgspec.json.decode(source.readline(), type=Refining))
     while (block := link.receive(source, link.blocks)) is not None:
         refinery.shedding = shedding(block.queued, refinery.shedding)
-        parts = refinery.refine(events_in(block.data))
+        parts = refinery.refine(events_in(joined(block.pieces)))
         try:
-            link.send(out, parts)
+            link.send_bytes(out, to_bytes.encode(parts))
         except OSError:  # the recorder is gone, and so is our purpose
             os._exit(0)
 

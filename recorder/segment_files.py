@@ -102,15 +102,22 @@ def merge(run: Sequence[Segment], about: dict[bytes, bytes]) -> Path:
 
 
 def _in_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """The rows of all files, a row group or several small ones at a time.
+
+    Whole groups and no threads: a merge runs beside the recording and must stay small, and a
+    reader of batches keeps every column open (bench/README.md).
+    """
     pending: list[pa.Table] = []
-    size = rows = 0
+    size = 0
     for path in paths:
-        table = pq.read_table(path, partitioning=None)
-        if pending and (size + table.nbytes > _ROW_GROUP_BYTES or rows > _ROW_GROUP_ROWS):
-            yield pa.concat_tables(pending).unify_dictionaries()
-            pending, size, rows = [], 0, 0
-        pending.append(table)
-        size, rows = size + table.nbytes, rows + table.num_rows
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, use_threads=False)
+                if pending and size + table.nbytes > _ROW_GROUP_BYTES:
+                    yield pa.concat_tables(pending).unify_dictionaries()
+                    pending, size = [], 0
+                pending.append(table)
+                size += table.nbytes
     if pending:
         yield pa.concat_tables(pending).unify_dictionaries()
 
