@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from bench.profile import profile
 from queries.reader import open_reader
 from queries.windows import Window
 from store import Store
@@ -66,7 +67,7 @@ class Watcher:
     def __init__(self, process: psutil.Process, store: Path) -> None:
         self.process = process
         self.store = store
-        self.rss_mb = 0.0
+        self.rss_mb = self.pss_mb = 0.0
         self.ages: list[float] = []
         self._done = threading.Event()
         self._newest = 0
@@ -77,7 +78,9 @@ class Watcher:
         while not self._done.wait(_POLL_S):
             with contextlib.suppress(psutil.Error):
                 family = [self.process, *self.process.children()]
-                self.rss_mb = max(self.rss_mb, sum(p.memory_info().rss for p in family) / 2**20)
+                memory = [p.memory_full_info() for p in family]
+                self.rss_mb = max(self.rss_mb, sum(m.rss for m in memory) / 2**20)
+                self.pss_mb = max(self.pss_mb, sum(getattr(m, "pss", 0) for m in memory) / 2**20)
             with contextlib.suppress(QrecError):
                 self._look()
 
@@ -130,6 +133,7 @@ def record(url: str, folder: Path) -> dict[str, Any]:
         "recorded_per_s": own["written"] / max(seconds, own["seconds"]),
         "stored_ratio": kept / max(stats["bytes"], 1),
         "rss_mb": watcher.rss_mb,
+        "pss_mb": watcher.pss_mb,
         "freshness_s_p50": statistics.median(ages),
         "freshness_s_p99": ages[int(len(ages) * 0.99)],
         "cpu_s_per_million": own["cpu_s"] / max(own["written"], 1) * 1e6,
@@ -141,6 +145,15 @@ def record(url: str, folder: Path) -> dict[str, Any]:
 def _counted(store: Path) -> list[Path]:
     opened = Store.open(store)
     return [p for h in opened.hours("transactions") for _, p in opened.visible("transactions", h)]
+
+
+def show_profile(rate: float, seconds: float, pool: int) -> None:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_source(f"{rate}:{seconds}", pool) as url,
+    ):
+        for row in profile(url, Path(name) / "store"):
+            print(f"{row['share']:6.1%}  {row['process']:10} {row['step']}")
 
 
 def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str, Any]:
@@ -163,6 +176,7 @@ def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str
         "burst_lost": burst["lost"],
         "burst_bodies_shed": burst["bodies_shed"],
         "burst_rss_mb": burst["rss_mb"],
+        "burst_pss_mb": burst["pss_mb"],
         "idle_cpu_share": idle["cpu_share"],
     }
 
@@ -174,7 +188,11 @@ def main() -> None:
     parser.add_argument("--flat-out", type=float, default=10, help="seconds of the unpaced runs")
     parser.add_argument("--pool", type=int, default=40_000, help="different events in the source")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="only show where the time goes")
     options = parser.parse_args()
+    if options.profile:
+        show_profile(options.rate, options.seconds, options.pool)
+        return
     figures = measure(options.rate, options.seconds, options.flat_out, options.pool)
     if options.json:
         print(json.dumps(figures, indent=1))

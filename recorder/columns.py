@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from recorder.model import Transaction
@@ -14,20 +15,52 @@ from store.schema import RECORDED, TRANSACTIONS
 
 _ADDED = {"recorder", "session", "seq"}
 _SPECIAL = {"req_headers", "res_headers", "findings"}
-# A row as refining makes it; who recorded it, and as which one, is added where it is written.
-REFINED = pa.schema([field for field in TRANSACTIONS if field.name not in _ADDED])
+# A row as refining makes it: `order` tells the rows' arrival. Who recorded it, and as which one, is
+# added where it is written.
+REFINED = pa.schema(
+    [*(field for field in TRANSACTIONS if field.name not in _ADDED), ("order", pa.int32())]
+)
 
 
 def transactions_batch(rows: Sequence[Transaction]) -> pa.RecordBatch:
     """`rows` in columns, sorted by host, route and time."""
-    rows = sorted(rows, key=_sort_key)
+    order = sorted(range(len(rows)), key=lambda i: _sort_key(rows[i]))
+    rows = [rows[i] for i in order]
     arrays = [
         _SPECIAL_COLUMNS[field.name](rows)
         if field.name in _SPECIAL
         else _array(list(map(attrgetter(field.name), rows)), field.type)
         for field in REFINED
+        if field.name != "order"
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=REFINED)
+    return pa.RecordBatch.from_arrays([*arrays, pa.array(order, pa.int32())], schema=REFINED)
+
+
+def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
+    """Rows of one hour (batches of transactions, or other rows) in the store's schema, numbered
+    from `first` as they arrived."""
+    schema = RECORDED[table]
+    if table == "transactions":
+        columns = pa.Table.from_batches(rows).unify_dictionaries().columns[:-1]
+        seqs = first + _arrival(rows)
+    else:
+        names = [field for field in schema if field.name not in _ADDED]
+        columns = [_array([row.get(field.name) for row in rows], field.type) for field in names]
+        seqs = first + np.arange(len(rows))
+    columns += [who.column(field.name, seqs) for field in schema if field.name in _ADDED]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _arrival(batches: Sequence[pa.RecordBatch]) -> Any:
+    """The place of each row among all the rows of `batches`, in the order of their arrival."""
+    orders, before = [], 0
+    for batch in batches:
+        orders.append(batch.column("order").to_numpy() + before)
+        before = int(orders[-1].max(initial=before)) + 1
+    places = np.argsort(np.concatenate(orders))
+    ranks = np.empty_like(places)
+    ranks[places] = np.arange(len(places))
+    return ranks
 
 
 def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
@@ -39,22 +72,6 @@ def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
     return {hour_key(h * HOUR_US): batch.filter(pa.array(hours == h)) for h in found}
 
 
-def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
-    """Rows of one hour (batches of transactions, or other rows) in the store's schema, numbered
-    from `first`."""
-    schema = RECORDED[table]
-    if table == "transactions":
-        kept = pa.Table.from_batches(rows).unify_dictionaries()
-        columns, count = kept.columns, kept.num_rows
-    else:
-        names = [field for field in schema if field.name not in _ADDED]
-        columns = [_array([row.get(field.name) for row in rows], field.type) for field in names]
-        count = len(rows)
-    seqs = range(first, first + count)
-    columns += [who.column(field.name, seqs) for field in schema if field.name in _ADDED]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
 class Who:
     """Which recorder, in which session, wrote a row: the columns that every table ends with."""
 
@@ -62,7 +79,7 @@ class Who:
         self.recorder = recorder
         self.session = session
 
-    def column(self, name: str, seqs: Sequence[int]) -> pa.Array:
+    def column(self, name: str, seqs: Any) -> pa.Array:
         if name == "seq":
             return pa.array(seqs, pa.int64())
         value = self.recorder if name == "recorder" else self.session

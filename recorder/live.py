@@ -286,6 +286,4 @@ class Recording:
 
     def _reader_gone(self, closing: bool) -> None:
         if not closing:
-            raise QrecError(
-                "a process of the recorder's ended unexpectedly", "Start the recorder again."
-            )
+            raise QrecError("a process of this recorder ended", "Start the recorder again.")

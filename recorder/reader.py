@@ -26,7 +26,7 @@ from recorder.queue import QUEUE_BYTES, Queue
 from recorder.subscription import LinkError, Subscription, Waits, client, open_stream
 
 _BUSY_BYTES = 64 << 10
-_BUSY_S, _QUIET_S = 0.002, 0.1  # how long a block gathers, when there is much and when little
+_BUSY_S, _QUIET_S = 0.002, 0.25  # how long a block gathers, when there is much and when little
 _SWITCH_S = 0.0005
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
@@ -86,8 +86,9 @@ class Reader:
                     pieces = queue.take()
                     _write(self._refiners[turn], Block(pieces, queue.waiting()))
                     _write(self._out, Handed(mono_us(), turn, queue.waiting(), queue.dropped))
-                turn = (turn + 1) % len(self._refiners)
                 sent += sum(len(piece) for piece, _ in pieces)
+                if sent > _BUSY_BYTES:  # a quiet stream wakes one process, not all in turn
+                    turn = (turn + 1) % len(self._refiners)
             if self._stopping.is_set():
                 return
             time.sleep(_BUSY_S if sent > _BUSY_BYTES else _QUIET_S)

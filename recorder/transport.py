@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import socket
 from collections.abc import Iterator
 
@@ -137,6 +138,6 @@ def unchunked(body: io.BufferedIOBase) -> Iterator[bytes]:
 
 def _size(line: bytes) -> int:
     digits = line.partition(b";")[0].strip()
-    if not digits.isalnum():
+    if re.fullmatch(rb"[0-9A-Fa-f]+", digits) is None:
         raise ValueError("the length of a chunk is no number")
     return int(digits, 16)

@@ -6,12 +6,13 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from recorder.blocks import EVENT_LIMIT
 from recorder.coverage import read_stretches
 from store import Store
-from store.errors import UnavailableError, UsageError
+from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
 from tests.kit import S, connected, frame, stamp, transaction, visible_ids
 
@@ -160,3 +161,21 @@ def test_a_dead_link_is_told_from_a_quiet_one_and_taken_up_again(tmp_path: Path)
     assert visible_ids(tmp_path / "s") == ["a", "b"]
     assert any("stopped answering" in note for note in listener.notes)
     assert "disconnected" in states(tmp_path / "s")
+
+
+def test_a_refining_process_that_dies_ends_the_recording_with_a_word(tmp_path: Path) -> None:
+    def kill_one(client: socket.socket) -> None:
+        client.sendall(HEAD + hello())
+        children = psutil.Process().children()
+        next(c for c in children if "recorder.refiner" in c.cmdline()).kill()
+        for number in range(200):
+            client.sendall(event(f"e{number}"))
+            time.sleep(0.01)
+
+    with (
+        source(kill_one) as qtap,
+        pytest.raises(QrecError, match="a process of this recorder ended"),
+    ):
+        run(qtap.url, tmp_path / "s", lambda s: False)
+    left = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    assert not [command for command in left if "recorder." in command]

@@ -1,0 +1,75 @@
+"""Where the recorder's time goes: py-spy's samples of all its processes, by step of the work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+_RATE = 200  # samples a second
+
+# A sample belongs to the step of the innermost frame that is named here: (in the frame, step).
+_STEPS = (
+    ("recorder/redact/", "redaction"),
+    ("recorder/routes.py", "routes"),
+    ("recorder/path_parts.py", "routes"),
+    ("recorder/wordlike.py", "routes"),
+    ("recorder/signatures.py", "error signatures"),
+    ("recorder/decode.py", "decoding JSON and base64"),
+    ("events_in (recorder/blocks.py", "taking blocks apart (httpx-sse)"),
+    ("recorder/blocks.py", "looking for the ends of events"),
+    ("recorder/columns.py", "rows to columns"),
+    ("_packed (recorder/refine.py", "between the processes"),
+    ("_unpacked (recorder/refine.py", "between the processes"),
+    ("recorder/link.py", "between the processes"),
+    ("recorder/queue.py", "the queue (compression included)"),
+    ("recorder/transport.py", "reading the socket"),
+    ("merge (recorder/segment_files.py", "merging segments"),
+    ("_in_groups (recorder/segment_files.py", "merging segments"),
+    ("recorder/segment_files.py", "writing segments"),
+    ("recorder/coverage.py", "coverage"),
+    ("recorder/intake.py", "repeats, order, coverage's clock"),
+    ("recorder/seal.py", "housekeeping"),
+)
+_PROCESSES = (
+    ("recorder/refiner.py", "refining"),
+    ("recorder/reader.py", "reading"),
+    ("bench/recorder_process.py", "recording"),
+    ("threading.py", "recording"),  # its housekeeping
+)
+
+
+def profile(url: str, store: Path) -> list[dict[str, Any]]:
+    """Record one stream to its end under py-spy: a row for each process and step, largest first.
+
+    Shares are of the samples in which a thread ran or wanted to, imports left out.
+    """
+    samples = store.parent / "samples.txt"
+    command = ["py-spy", "record", "--subprocesses", "--rate", str(_RATE), "--format", "raw"]
+    command += ["--output", str(samples), "--"]
+    command += [sys.executable, "-m", "bench.recorder_process", url, str(store)]
+    subprocess.run(command, capture_output=True, check=True)
+    counts: Counter[tuple[str, str]] = Counter()
+    for line in samples.read_text(encoding="utf-8").splitlines():
+        stack, _, number = line.rpartition(" ")
+        if found := _placed(stack.split(";")):
+            counts[found] += int(number)
+    total = sum(counts.values())
+    return [
+        {"process": process, "step": step, "share": number / total}
+        for (process, step), number in counts.most_common()
+    ]
+
+
+def _placed(frames: list[str]) -> tuple[str, str] | None:
+    """The process and step of a stack, outermost frame first; None while modules are imported."""
+    if any("importlib" in frame for frame in frames):
+        return None
+    process = next((name for part, name in _PROCESSES for f in frames if part in f), "other")
+    for frame in reversed(frames):
+        for part, step in _STEPS:
+            if part in frame:
+                return process, step
+    return process, "the rest"
