@@ -1,11 +1,12 @@
 """Sealing: the segments of an hour become one sorted file, a while after the hour has ended.
 
-DuckDB sorts on disk when memory runs short. What comes late to a sealed hour makes a segment of
-its own again and is sealed in with a higher generation; the file before it stays for the grace.
+What comes late to a sealed hour makes a segment of its own again and is sealed in with a higher
+generation; the file before it stays for the grace.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from recorder.segment_files import (
     merge,
     merge_candidates,
     metadata,
-    row_group_rows,
     superseded,
 )
+from recorder.sorting import write_sorted
 from store import Store, cover
 from store.cells import cells_sql
 from store.cover import Sealed, Segment, sealed_in, sealed_name
@@ -32,7 +33,6 @@ SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
 QUIET_S = 30.0  # an hour that still gets rows is left alone
 LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of its kind
 _MEMORY = "256MB"
-_ORDER = {"transactions": "host, route, ts"}
 
 
 class Housekeeper:
@@ -77,7 +77,7 @@ class Housekeeper:
         folder = make_folder(self.store.sealed_hour(table, hour))
         path = folder / sealed_name(self.recorder, new[-1].last)
         with replacing(path) as temporary:
-            self._sort_into(temporary, table, sources)
+            write_sorted(temporary, table, sources, self.about, self._spill())
             if table == "transactions":
                 self.roll_up(hour, temporary, path.name)
         return path
@@ -92,29 +92,20 @@ class Housekeeper:
                 f"{_sql_text(str(temporary))} (FORMAT parquet, COMPRESSION zstd, {self._about()})"
             )
 
-    def _sort_into(self, target: Path, table: str, sources: list[Path]) -> None:
-        with self._duckdb() as con:
-            listed = ", ".join(_sql_text(str(path)) for path in sources)
-            con.execute(
-                f"CREATE VIEW rows AS FROM read_parquet([{listed}], union_by_name = true,"
-                " hive_partitioning = false)"
-            )
-            counted = con.execute("SELECT count(*) FROM rows").fetchone()
-            unpacked = sum(path.stat().st_size for path in sources) * 10
-            group = max(2048, row_group_rows(counted[0] if counted else 0, unpacked))
-            con.execute(
-                f"COPY (FROM rows ORDER BY {_ORDER.get(table, 'ts')}) TO {_sql_text(str(target))} "
-                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, {self._about()})"
-            )
-
     def _duckdb(self) -> duckdb.DuckDBPyConnection:
         """A connection that spills to the store's own disk when a sort outgrows its memory."""
         con = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
-        spill = make_folder(self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}")
+        spill = self._spill()
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"SET temp_directory = {_sql_text(str(spill))}")
         con.execute("SET preserve_insertion_order = false")
         return con
+
+    def _spill(self) -> Path:
+        """An empty folder for what memory has no room for; what a killed seal left is deleted."""
+        spill = self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}"
+        shutil.rmtree(spill, ignore_errors=True)
+        return make_folder(spill)
 
     def _about(self) -> str:
         pairs = (f"{_sql_text(k.decode())}: {_sql_text(v.decode())}" for k, v in self.about.items())
