@@ -74,7 +74,6 @@ def watch(rows: int, rate: float, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, running_source(f"{rate}:{seconds}", 20_000) as url:
         store = Store.create(Path(name) / "store")
         hour = lay(store, rows)
-        live = sum(f.stat().st_size for f in store.live("bench").rglob("*.parquet"))
         command = [sys.executable, "-m", "bench.recorder_process", url, str(store.path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         family, began = psutil.Process(process.pid), time.monotonic()
@@ -89,12 +88,10 @@ def watch(rows: int, rate: float, seconds: float) -> dict[str, Any]:
             if sealed_s is None and list(folder.glob("*.parquet")):
                 sealed_s = time.monotonic() - began
         own = json.loads(process.communicate()[0])
-        kept = sum(f.stat().st_size for f in folder.glob("*.parquet"))
     return {
         "rows": rows // _ROWS * _ROWS,
         "hour": from_us(to_us(hour_start(hour))).isoformat(),
         "sealed_after_s": sealed_s,
-        "sealed_by_live_bytes": kept / live,
         "rate": rate,
         "written": own["written"],
         "dropped": own["dropped_here"],
