@@ -62,6 +62,29 @@ def what_changed(
     return result(ask(store, window, baseline, where=parsed(where), limit=limit))
 
 
+def get_calibration(
+    store: Store,
+    window: Window,
+    baseline: Baseline,
+    *,
+    where: Where = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> CallToolResult:
+    """How many findings what_changed usually gives here: the same comparison over past hours.
+
+    Makes the comparison for up to 24 pairs of this store's own past, of the same length and
+    distance as the window and its baseline, and gives the number of findings of each, with median
+    and 95th percentile (p95). Use it when what_changed notes that this is not counted yet, or to
+    judge whether three findings are many. The first call may take long, as each pair is a
+    comparison of its own; results are kept, and what_changed then has them in `calibration`.
+    `calibration` null: the store does not reach back far enough. Next: what_changed with from_time
+    and to_time of a past pair with many findings.
+    """
+    from queries.calibrate import calibration as ask
+
+    return result(ask(store, window, baseline, where=parsed(where), limit=limit))
+
+
 def get_hosts(
     store: Store,
     window: Window,
@@ -157,6 +180,9 @@ class ToolSpec:
 
 TOOLS = {
     "what_changed": ToolSpec("What changed", what_changed, "queries.answer:Changes"),
+    "get_calibration": ToolSpec(
+        "How much usually changes", get_calibration, "queries.calibrate:Calibrated"
+    ),
     "get_hosts": ToolSpec("Hosts", get_hosts, "queries.hosts:Hosts"),
     "get_statuses": ToolSpec("Status codes", get_statuses, "queries.statuses:Statuses"),
     "get_endpoints": ToolSpec("Endpoints", get_endpoints, "queries.endpoints:Endpoints"),

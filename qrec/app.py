@@ -10,6 +10,7 @@ import typer
 from qrec.commands import (
     about,
     beneath,
+    calibrating,
     changes,
     doctor,
     files,
@@ -76,6 +77,7 @@ def _root(
 COMMANDS: dict[str, Callable[..., Any]] = {
     "record": recording.record,
     "diff": changes.diff,
+    "calibrate": calibrating.calibrate,
     "hosts": questions.hosts,
     "endpoints": questions.endpoints,
     "statuses": questions.statuses,

@@ -68,7 +68,7 @@ class BaselineSide(Side):
 
 @dataclass(frozen=True)
 class Calibration:
-    """How many findings the same comparison gave over quiet pairs of the store's own past."""
+    """How many findings the same comparison gave over pairs of the store's own past hours."""
 
     pairs: int
     median: float
@@ -167,7 +167,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Changes:
-    """The whole answer."""
+    """The whole answer. `more`: findings that the limit cut off."""
 
     window: Side
     baseline: BaselineSide
@@ -177,6 +177,7 @@ class Changes:
     compared: Compared = Compared()
     findings: tuple[Finding, ...] = ()
     truncated: bool = False
+    more: int = 0
     version: int = VERSION
 
 

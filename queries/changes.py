@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from queries.answer import Changes, Note
-from queries.cells import load_cells
-from queries.compare import Options, Span, compare
-from queries.compare.spans import replicates
-from queries.reader import Reader, open_reader
-from queries.rows import condition, remarks
+from queries.calibrate import known
+from queries.comparison import compared
 from queries.windows import Baseline, Window
-from store import Store
 
 if TYPE_CHECKING:
     from filters import Expr
+    from store import Store
 
-DEFAULT_LIMIT = 50
-REACH = timedelta(days=7)  # how far back the stretches lie that tell how much quiet ones differ
-_ENOUGH = 0.5  # of an earlier stretch must have been seen
+DEFAULT_LIMIT = 10
 
 
 def what_changed(
@@ -30,107 +24,25 @@ def what_changed(
     *,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
-    history: bool = True,
 ) -> Changes:
     """Compare `window` with `baseline` over everything that the store's recorders saw.
 
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept,
-    the rest is announced by `truncated`. history: whether earlier stretches serve as replicates.
+    the rest is counted in `more`. `calibration` is there where it is known, or cheap to know.
     Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
     """
-    before = _history(window, baseline) if history else []
-    spans = [window, *baseline.spans, *before]
-    with open_reader(store, spans) as reader:
-        expressions, notes, comparable = _filters(reader, window, baseline)
-        before = [span for span in before if _covered(reader, span)]
-        spans = [window, *baseline.spans, *before]
-        text, params = _condition(reader, expressions, where)
-        load_cells(reader, spans, text, params)
-        return compare(
-            reader.con,
-            _span(window),
-            [_span(span) for span in baseline.spans],
-            Options(
-                kind=baseline.kind,
-                limit=limit,
-                history=[_span(span) for span in before],
-                notes=[*reader.notes, *notes, *remarks(where)],
-                comparable=comparable,
-                lossy=_lossy(reader, [window, *baseline.spans]),
-            ),
-        )
+    changes = compared(store, window, baseline, where, limit)
+    if changes.verdict not in ("changed", "nothing_changed"):
+        return changes
+    usual, waiting = known(store, window, baseline, where)
+    if usual is None and waiting:
+        changes = replace(changes, notes=(*changes.notes, _uncounted(waiting)))
+    return replace(changes, calibration=usual)
 
 
-def _span(window: Window) -> Span:
-    return Span(window.from_ts, window.to_ts)
-
-
-def _history(window: Window, baseline: Baseline) -> list[Window]:
-    """Earlier stretches that tell how much quiet ones differ, in time's order."""
-    spans = replicates(_span(window), REACH, [_span(span) for span in baseline.spans])
-    return [Window(span.from_ts, span.to_ts) for span in reversed(spans)]
-
-
-def _covered(reader: Reader, span: Window) -> bool:
-    """Whether a stretch was seen enough to tell how a quiet one looks."""
-    rows = reader.query(
-        "SELECT recorder, sum(seconds) AS seconds FROM covered"
-        " WHERE minute >= $from_ts AND minute < $to_ts GROUP BY recorder",
-        {"from_ts": span.from_ts, "to_ts": span.to_ts},
+def _uncounted(pairs: int) -> Note:
+    text = (
+        f"how many findings are usual here is not counted yet ({pairs} past pairs): `qrec "
+        "calibrate`, the tool get_calibration, counts once and keeps it"
     )
-    return any(row["seconds"] >= span.seconds * _ENOUGH for row in rows.to_pylist())
-
-
-def _lossy(reader: Reader, spans: Sequence[Window]) -> bool:
-    """Whether events are known, or must be feared, to be missing from what counts as covered."""
-    for span in spans:
-        rows = reader.query(
-            "SELECT coalesce(sum(dropped), 0) > 0 OR coalesce(bool_or(state = 'lagging'"
-            " AND to_ts - from_ts > INTERVAL 5 SECOND), false) AS lossy FROM coverage"
-            " WHERE to_ts > $from_ts AND from_ts < $to_ts",
-            {"from_ts": span.from_ts, "to_ts": span.to_ts},
-        )
-        if rows["lossy"][0].as_py():
-            return True
-    return False
-
-
-def _filters(
-    reader: Reader, window: Window, baseline: Baseline
-) -> tuple[list[str], list[Note], bool]:
-    """Filters under which only one of the sides was recorded: both are then held to all of them."""
-    ours = _filters_of(reader, [window])
-    theirs = _filters_of(reader, baseline.spans)
-    if not ours or not theirs or ours == theirs:
-        return [], [], True
-    both = sorted(f for f in ours | theirs if f)
-    note = Note(
-        "filter_differs",
-        "window and baseline were recorded under different filters; compared is what passes all "
-        "of them: " + " and ".join(f"({text})" for text in both),
-    )
-    return both, [note], True
-
-
-def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:
-    found: set[str] = set()
-    for span in spans:
-        rows = reader.query(
-            "SELECT DISTINCT coalesce(filter, '') AS filter FROM coverage"
-            " WHERE state IN ('receiving', 'lagging') AND to_ts > $from_ts AND from_ts < $to_ts",
-            {"from_ts": span.from_ts, "to_ts": span.to_ts},
-        )
-        found |= {row["filter"] for row in rows.to_pylist()}
-    return found
-
-
-def _condition(
-    reader: Reader, expressions: Sequence[str], where: Expr | None
-) -> tuple[str | None, Mapping[str, Any]]:
-    """All the expressions as one condition over `transactions`, with its parameters."""
-    texts = [*expressions, *([where.text] if where is not None else [])]
-    if not texts:
-        return None, {}
-    import filters
-
-    return condition(filters.parse(" AND ".join(f"({text})" for text in texts)), reader.con)
+    return Note("calibrate", text)

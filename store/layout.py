@@ -3,7 +3,7 @@
 <store>/transactions/hour=2026-11-22T13/<recorder>-<generation>.parquet    sealed hours
 <store>/_live/<recorder>/transactions/2026-11-22T13/<first>-<last>.parquet  live segments
 <store>/coverage, connections, database, rollups                           the same two places
-<store>/_rejected/  marks.jsonl  store.json  redaction.key
+<store>/_rejected/  marks.jsonl  store.json  redaction.key  calibration.json
 """
 
 from __future__ import annotations
@@ -113,6 +113,10 @@ class Store:
     @property
     def pins(self) -> Path:
         return self.path / "pins.jsonl"
+
+    @property
+    def calibration(self) -> Path:
+        return self.path / "calibration.json"
 
     @property
     def key_file(self) -> Path:

@@ -17,7 +17,6 @@ from queries.compare import frame as frames
 from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, trends
 from queries.compare.background import own_traffic
 from queries.compare.build import Scene, findings
-from queries.compare.calibrate import PastPair, calibrate, past_pairs, summarise
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.latency import Durations
@@ -33,13 +32,9 @@ __all__ = [
     "Changes",
     "Comparison",
     "Options",
-    "PastPair",
     "Span",
-    "calibrate",
     "compare",
-    "past_pairs",
     "replicates",
-    "summarise",
 ]
 
 Comparison = Changes
@@ -103,8 +98,10 @@ def compare(
     notes = [*options.notes, *gaps.notes(con, window, baseline)]
     if min(seconds_w, seconds_b) <= 0:
         return _empty(window, baseline, options, "no_data", [*notes, *_blind(seconds_w, seconds_b)])
-    if kept <= 0 or not options.comparable:
-        return _empty(window, baseline, options, "not_comparable", [*notes, *_disjoint(kept)])
+    if kept <= 0:
+        text = "no minute was covered in full on both sides by the same recorder"
+        notes.append(Note("no_common_minutes", text))
+        return _empty(window, baseline, options, "not_comparable", notes)
     frame = frames.load(con, window, len(baseline), len(history), aligned)
     scene = Scene(con, frame, latency.load(con, frame), window, baseline, kept, kept / frame.scale)
     notes += _qualified(frame, len(history))
@@ -119,10 +116,10 @@ def compare(
         ),
         verdict="changed" if found else "nothing_changed",
         notes=tuple(notes),
-        calibration=options.calibration,
         compared=_compared(frame),
         findings=tuple(found[: options.limit]),
         truncated=len(found) > options.limit,
+        more=max(0, len(found) - options.limit),
     )
 
 
@@ -208,13 +205,6 @@ def _blind(seconds_w: float, seconds_b: float) -> list[Note]:
     return [Note("no_data", f"no recorder was receiving in the {name}") for name in sides]
 
 
-def _disjoint(kept: float) -> list[Note]:
-    if kept > 0:
-        return []
-    text = "no minute was covered in full on both sides by the same recorder"
-    return [Note("no_common_minutes", text)]
-
-
 def _qualified(frame: Frame, histories: int) -> list[Note]:
     notes = []
     if histories < REPLICATES:
@@ -236,5 +226,4 @@ def _empty(
         baseline=BaselineSide(first, last, 0.0, 0, 0, options.kind),
         verdict=verdict,
         notes=tuple(notes),
-        calibration=options.calibration,
     )

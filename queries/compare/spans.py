@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from queries.answer import BaselineKind, Calibration, Note
+from queries.answer import BaselineKind, Note
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class Options:
 
     history: further stretches of the same length that tell how much quiet hours differ.
     notes: what the caller already knows and the answer shall say (unreadable files, filters).
-    comparable: False when the caller found that the sides were recorded too differently.
     lossy: the source is known to have dropped events on a side, nobody knows which: "gone" and
         "fell" are then not reported.
     """
@@ -42,9 +41,7 @@ class Options:
     kind: BaselineKind = "previous"
     limit: int = 50
     history: Sequence[Span] = ()
-    calibration: Calibration | None = None
     notes: Sequence[Note] = ()
-    comparable: bool = True
     lossy: bool = False
 
 

@@ -23,7 +23,8 @@ from qrec.settings import SETTINGS, env_name
 DOCS = Path(__file__).parents[2] / "docs"
 SERVICE = ("service", "service install", "service status", "service uninstall")
 PAGES = (
-    "diff.md", "summary.md", "errors.md", "slow.md", "timeline.md", "hosts.md", "endpoints.md",
+    "diff.md", "calibrate.md", "summary.md", "errors.md", "slow.md", "timeline.md", "hosts.md",
+    "endpoints.md",
     "statuses.md", "used_routes.md", "containers.md", "processes.md", "dependencies.md",
     "database.md", "connections.md", "coverage.md", "search.md", "schema.md", "sql.md",
 )  # fmt: skip

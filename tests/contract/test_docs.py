@@ -20,6 +20,7 @@ OURS = (
 # A page's command, its tool, and further tools that it tells of.
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "diff.md": ("diff", "what_changed"),
+    "calibrate.md": ("calibrate", "get_calibration"),
     "summary.md": ("summary", "get_traffic_summary"),
     "errors.md": ("errors", "get_errors", "get_errors_by_container"),
     "slow.md": ("slow", "get_slow"),

@@ -26,6 +26,7 @@ from tests.contract.test_transactions import COMMANDS as OF_TRANSACTIONS
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "what_changed": "diff",
+    "get_calibration": "calibrate",
     "get_hosts": "hosts",
     "get_statuses": "statuses",
     "get_endpoints": "endpoints",

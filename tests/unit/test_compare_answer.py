@@ -54,7 +54,7 @@ def test_keys_and_order_follow_the_contract() -> None:
     document = to_document(changes())
     assert list(document) == [
         "version", "window", "baseline", "verdict", "notes", "calibration", "compared",
-        "findings", "truncated",
+        "findings", "truncated", "more",
     ]  # fmt: skip
     assert list(document["window"]) == ["from", "to", "covered_s", "requests", "errors"]
     assert list(document["baseline"])[-1] == "kind"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from queries.compare import Span, past_pairs, replicates, summarise
+from queries.compare import Span, replicates
 from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, hour
 
 
@@ -70,14 +70,6 @@ def test_replicates_are_the_last_day_and_the_same_hours_of_the_week() -> None:
     assert Span(NOON - timedelta(days=6), NOON - timedelta(days=6) + HOUR) in spans
     assert len(replicates(WINDOW, timedelta(hours=24), [BEFORE])) == 23
     assert replicates(WINDOW, timedelta(0)) == []
-
-
-def test_calibration_takes_neighbours_of_the_past() -> None:
-    spans = replicates(WINDOW, timedelta(hours=24), [BEFORE])
-    pairs = past_pairs(spans, 8)
-    assert len(pairs) == 8
-    assert all(earlier.to_ts == later.from_ts for later, earlier in pairs)
-    assert summarise([]) is None
 
 
 def test_a_host_that_was_away_for_an_hour_is_back_not_new() -> None:
