@@ -114,9 +114,29 @@ def _counted(store: Store) -> Iterator[Path]:
     for table in RECORDED:
         for hour in store.hours(table):
             yield from (path for _, path in store.visible(table, hour))
-    for table in ("coverage", "rollups"):
-        for hour in store.hours(table):
-            yield from sorted(store.sealed_hour(table, hour).glob("*.parquet"))
+    for hour in store.hours("coverage"):
+        yield from sorted(store.sealed_hour("coverage", hour).glob("*.parquet"))
+
+
+def rolled_up(store: Store) -> Iterator[Check]:
+    """Whether each sealed hour has per-minute cells, without which a comparison takes long."""
+    from recorder.rollups import rollups
+
+    found = list(rollups(store, whole=False))
+    bad = [one for one in found if one.state != "ok"]
+    if not bad:
+        yield Check("rollups", "ok", f"{plural(len(found), 'finished hour')} rolled up")
+        return
+    named = ", ".join(f"{one.hour} ({one.state})" for one in bad[:_NAMED])
+    more = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
+    yield Check(
+        "rollups", "warning",
+        f"{len(bad):,} of {plural(len(found), 'finished hour')} without usable per-minute cells: "
+        f"{named}{more}; answers are right, and slow",
+        f"qrec rollup --rebuild --missing --store {quote(str(store.path))}",
+        {"hours": [{"hour": one.hour, "recorder": one.recorder, "state": one.state}
+                   for one in bad[:100]], "count": len(bad)},
+    )  # fmt: skip
 
 
 def redaction(store: Store) -> Iterator[Check]:

@@ -152,6 +152,7 @@ def _store(run: Run) -> Iterator[Check]:
     yield from guarded("recorders", lambda: holdings.recorders(store))
     yield from guarded("leftovers", lambda: holdings.leftovers(store))
     yield from guarded("files", lambda: holdings.files(store))
+    yield from guarded("rollups", lambda: holdings.rolled_up(store))
     yield from guarded("redaction", lambda: holdings.redaction(store))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 from qrec.__main__ import main
 from qrec.checks.honoured import _told, conditions
 from recorder.probe import Condition, Honoured
+from recorder.rollups import rebuild, rebuilding, rollups
 from store import Store
 from store.lock import recorder_lock
 from store.unredacted import mark_unredacted
@@ -39,6 +41,8 @@ def store(tmp_path: Path, now: datetime) -> Store:
     store = build(tmp_path / "store", rows, [ended])
     store.key_file.write_bytes(b"k" * 32)
     store.live("web").mkdir(parents=True)
+    with rebuilding(store, "web") as keeper:
+        assert all(rebuild(keeper, one) for one in rollups(store))
     tidy(store)
     return store
 
@@ -95,7 +99,7 @@ def test_all_is_well(doctor: Doctor, store: Store) -> None:
     assert code == 0, document
     assert {check["check"] for check in document["checks"]} >= {
         "settings", "source", "clock", "filter", "store", "writable", "space", "permissions",
-        "recorders", "leftovers", "files", "redaction",
+        "recorders", "leftovers", "files", "rollups", "redaction",
     }  # fmt: skip
     wrong = [check for check in document["checks"] if check["status"] != "ok"]
     assert wrong == []
@@ -339,6 +343,20 @@ def test_files_that_cannot_be_read(doctor: Doctor, store: Store) -> None:
     check = found(document, "files")
     assert check["facts"]["paths"] == [str(good)]
     assert f"mv {good}" in check["remedy"]
+
+
+def test_an_hour_without_its_cells_is_named_with_the_remedy(
+    doctor: Doctor, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [path, *_] = (store.path / "rollups").glob("*/*.parquet")
+    path.write_bytes(b"PAR1")
+    code, document = doctor()
+    check = found(document, "rollups")
+    assert (code, check["status"]) == (0, "warning")
+    assert f"{path.parent.name.removeprefix('hour=')} (unreadable)" in check["text"]
+    assert main(shlex.split(check["remedy"])[1:]) == 0
+    capsys.readouterr()
+    assert found(doctor()[1], "rollups")["status"] == "ok"
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, "warning"), (b"short", "problem")])

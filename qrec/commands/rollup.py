@@ -1,0 +1,179 @@
+"""`qrec rollup`: whether each sealed hour has its per-minute cells, and making them again."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qrec.options import StoreFlags
+from qrec.output import Column, emit, say
+from qrec.run import Run
+from store.errors import QrecError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qrec.progress import Line
+    from recorder.rollups import Rollup
+
+_SAID = {
+    "ok": "has its cells",
+    "missing": "has none",
+    "unreadable": "cannot be read",
+    "old": "of an older qrec",
+}
+
+
+def rollup(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the cells again from the recorded rows.")
+    ] = False,
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="Only of hours whose cells are missing, unreadable or old."),
+    ] = False,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From this hour on. Default: all.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Up to this time. Default: all.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be rebuilt, and write nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    *,
+    store: StoreFlags,
+) -> None:
+    """The per-minute cells of finished hours, which make `qrec diff` quick: are they there?
+
+    With --rebuild they are made again. Answers never depend on them: an hour without is counted
+    from its rows. A recorder may run meanwhile; pinned hours are no different.
+
+    \b
+    Examples:
+      qrec rollup
+      qrec rollup --rebuild --missing
+      qrec rollup --rebuild --from yesterday --dry-run
+    """
+    from qrec.output import to_json
+    from qrec.progress import Line
+
+    run, line = Run(store), Line()
+    if dry_run and not rebuild:
+        raise UsageError("--dry-run goes with --rebuild", "Without --rebuild nothing is written.")
+    try:
+        found = _states(run, line, from_, to)
+        asked = [one for one in found if one.state != "ok" or not missing]
+        done, failed = _rebuild(run, line, asked) if rebuild and not dry_run else ([], [])
+    finally:
+        line.clear()
+    shown = asked if missing or rebuild else found
+    if json:
+        emit(to_json(_document(shown, done, dry_run)))
+    else:
+        _show(run, shown)
+        _tell(found, asked, len(done), rebuild, dry_run)
+    if failed:
+        raise QrecError(
+            f"{len(failed)} of {len(asked)} rollups could not be made; the first: "
+            f"{failed[0].message}",
+            failed[0].hint,
+        )
+
+
+def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rollup]:
+    from recorder.rollups import rollups
+
+    hours = _hours(run, from_, to)
+    found: list[Rollup] = []
+    for number, hour in enumerate(hours):
+        line.show(f"looking at hour {hour}: {number} of {len(hours)}")
+        found += rollups(run.store, [hour])
+    return found
+
+
+def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
+    """The hours of the store that lie between the two."""
+    from queries.moments import parse_moment
+    from store.hours import hour_key, to_us
+
+    first, last = (None if text is None else parse_moment(text, run.now, run.tz)
+                   for text in (from_, to))  # fmt: skip
+    if first is not None and last is not None and first >= last:
+        raise UsageError("--from is not before --to", "Swap them, or leave one out.")
+    return [
+        hour
+        for hour in run.store.hours("transactions")
+        if (first is None or hour >= hour_key(to_us(first)))
+        and (last is None or hour <= hour_key(to_us(last) - 1))
+    ]
+
+
+def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup], list[QrecError]]:
+    """(what was made, why others were not)."""
+    from recorder import rollups
+
+    done: list[Rollup] = []
+    failed: list[QrecError] = []
+    ordered = sorted(asked, key=lambda one: (one.recorder, one.hour))
+    for recorder, own in groupby(ordered, lambda one: one.recorder):
+        with rollups.rebuilding(run.store, recorder) as keeper:
+            for one in own:
+                number = len(done) + len(failed)
+                line.show(f"rebuilding hour {one.hour}: {number} of {len(asked)}")
+                try:
+                    done += [one] if rollups.rebuild(keeper, one) else []
+                except rollups.Failed as error:
+                    failed.append(error)
+    return done, failed
+
+
+def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "dry_run": dry_run,
+        "hours": [
+            {"hour": one.hour, "recorder": one.recorder, "state": one.state, "bytes": one.size,
+             "rebuilt": one in done}
+            for one in shown
+        ],
+    }  # fmt: skip
+
+
+def _show(run: Run, shown: Sequence[Rollup]) -> None:
+    from qrec.output import to_table
+    from qrec.words import size
+
+    columns = [
+        Column("hour (UTC)"),
+        Column("recorder"),
+        Column("cells"),
+        Column("size", right=True),
+    ]
+    cells = [
+        [one.hour, one.recorder, _SAID[one.state], size(one.size) if one.size else "-"]
+        for one in shown
+    ]
+    if cells:
+        emit(to_table(columns, cells, run.width, run.paint))
+
+
+def _tell(
+    found: Sequence[Rollup], asked: Sequence[Rollup], done: int, rebuild: bool, dry_run: bool
+) -> None:
+    from qrec.words import plural
+
+    bad = sum(one.state != "ok" for one in found)
+    if rebuild:
+        count = len(asked) if dry_run else done
+        say(f"{plural(count, 'rollup')} {'would be rebuilt' if dry_run else 'rebuilt'}")
+    elif not found:
+        say("no hour is finished yet: there is nothing to roll up")
+    elif bad:
+        say(f"{bad} of {plural(len(found), 'rollup')} missing or not usable: "
+            "qrec rollup --rebuild --missing")  # fmt: skip
+    else:
+        say(f"all {plural(len(found), 'rollup')} are in order")
