@@ -54,8 +54,10 @@ def parsed(where: str | None) -> Expr | None:
     return expression
 
 
-def result(answer: Any) -> CallToolResult:
+def result(answer: Any, told: str | None = None) -> CallToolResult:
     """The document as structured content, and as text for clients that only read text.
+
+    told: the text, where it is not the document.
 
     In the text, characters that nobody sees but a language model reads are written as escapes.
     Where long texts make the whole too long to be read, they are cut shorter, and a note says so.
@@ -68,7 +70,8 @@ def result(answer: Any) -> CallToolResult:
         content = document(answer, room)
         content.get("notes", []).append(_shortened(room))
         text = _text(content)
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
+    said = TextContent(type="text", text=text if told is None else told)
+    return CallToolResult(content=[said], structured_content=content)
 
 
 def _text(content: dict[str, Any]) -> str:

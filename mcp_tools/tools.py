@@ -31,6 +31,7 @@ from mcp_tools.tools_transactions import (
     get_transaction,
     search_traffic,
 )
+from queries.answer import DEFAULT_FINDINGS
 from queries.rows import DEFAULT_LIMIT
 from queries.windows import Baseline, Window
 from store import Store
@@ -42,7 +43,11 @@ def what_changed(
     baseline: Baseline,
     *,
     where: Where = None,
-    limit: Limit = DEFAULT_LIMIT,
+    limit: Limit = DEFAULT_FINDINGS,
+    explain: Annotated[
+        str | None,
+        Field(max_length=40, description="All about one finding: its id (or rank), out of a list."),
+    ] = None,
 ) -> CallToolResult:
     """Start here when something is wrong, or to check that nothing is.
 
@@ -53,13 +58,17 @@ def what_changed(
     nobody was recording, which is not the same as quiet; see `notes`.
 
     Read `verdict`, then `notes` (gaps, filters), then `findings`; do not stop at rank 1, since
-    unrelated changes may coincide. Next: get_endpoints with a `where` on the finding's host for
-    current numbers, get_coverage when notes speak of gaps, or what_changed again with vs="7d" to
-    see whether this hour is like this every day.
+    unrelated changes may coincide. `calibration` says how many findings past hours gave. The text
+    has a line for each finding; the structured content has everything. Next: what_changed with
+    explain=ID and the same window for one finding in full; get_transaction on its example;
+    get_endpoints with a `where` on its host for current numbers; get_coverage when notes speak of
+    gaps; vs="7d" to see whether this hour is like this every day.
     """
+    from mcp_tools.brief import brief
     from queries.changes import what_changed as ask
 
-    return result(ask(store, window, baseline, where=parsed(where), limit=limit))
+    changes = ask(store, window, baseline, where=parsed(where), limit=limit, explain=explain)
+    return result(changes, None if explain else brief(changes))
 
 
 def get_calibration(

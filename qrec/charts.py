@@ -21,6 +21,17 @@ def chart(values: Sequence[float | None], top: float, blocks: bool = True) -> st
     return "".join(deaf if value is None else _height(value, top, heights) for value in values)
 
 
+def bars(values: Sequence[float], top: float, width: int, blocks: bool = True) -> str:
+    """At most `width` characters: neighbours share one, which shows their mean; zero is low."""
+    heights = _BLOCKS if blocks else _ASCII
+    group = max(1, -(-len(values) // width))
+    means = [sum(values[at : at + group]) / len(values[at : at + group])
+             for at in range(0, len(values), group)]  # fmt: skip
+    if top <= 0:
+        return heights[0] * len(means)
+    return "".join(heights[min(len(heights) - 1, int(mean / top * len(heights)))] for mean in means)
+
+
 def legend(blocks: bool = True) -> str:
     """What the characters mean, for below a chart."""
     return f"blank: none; {_DEAF if blocks else _ASCII_DEAF}: nobody was recording"

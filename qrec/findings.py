@@ -8,18 +8,22 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from qrec import words
-from qrec.output import Column, emit
-from qrec.render import Answer, note_text, present
+from qrec.charts import bars, unicode_output
+from qrec.output import Column
+from qrec.render import Answer, present
 from qrec.safe import visible
-from store.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qrec.run import Run
-    from queries.answer import Changes, Effect, Finding, Key, Numbers, Side
+    from queries.answer import Changes, Finding, Side
     from queries.windows import Baseline
 
 _STYLES = {"high": "red", "medium": "yellow", "low": None}
-_BARS = "▁▂▃▄▅▆▇█"
+_SPARK = 12  # characters
+_HARD_BLANK = "\u00a0"  # where a line is not broken: `29 %`, `73 affected`
+_AROUND = 30  # minutes before and after the onset that they show
 _COLUMNS = (
     Column("rank", right=True), Column("severity"), Column("kind"), Column("what", give=1),
     Column("affected", right=True),
@@ -28,7 +32,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Report:
-    """One comparison, to be shown as a list or one finding of it in full."""
+    """One comparison, to be shown as a list."""
 
     run: Run
     changes: Changes
@@ -42,25 +46,14 @@ class Report:
             [str(f.rank), f.severity, f.kind, self._summary(f), words.number(f.effect.affected)]
             for f in found
         ]
-        text = "\n".join([*self._heading(), "", *map(self._entry, found), self._verdict()])
-        answer = Answer(document(self.changes), "findings", _COLUMNS, cells, empty="", text=text)
+        lines = [*self.heading(), "", *self._entries(found), self.verdict()]
+        answer = Answer(
+            document(self.changes), "findings", _COLUMNS, cells, empty="", text="\n".join(lines),
+            announced=True,
+        )  # fmt: skip
         present(self.run, answer)
 
-    def explain(self, rank: int) -> None:
-        """Everything about one finding. UsageError when there is none of that rank."""
-        found = next((f for f in self.changes.findings if f.rank == rank), None)
-        if found is None:
-            there = len(self.changes.findings)
-            raise UsageError(
-                f"there is no finding {rank}",
-                f"There are {there}, from 1 on." if there else self._verdict(),
-            )
-        if self.run.format != "table":
-            raise UsageError("--explain is for reading", f"--format {self.run.format} has it all.")
-        lines = [*self._heading(), "", self._entry(found), *self._details(found)]
-        emit("\n".join(lines) + "\n")
-
-    def _heading(self) -> list[str]:
+    def heading(self) -> list[str]:
         window, before = self.changes.window, self.changes.baseline
         tz, spans = self.run.tz, self.baseline.spans
         this = words.stretch(window.from_ts, window.to_ts, tz)
@@ -75,22 +68,53 @@ class Report:
         ]
         calibration = self.changes.calibration
         if calibration is not None:
+            found = len(self.changes.findings) + self.changes.more
             lines.append(
-                f"{words.plural(calibration.pairs, 'quiet pair')} of this store's own past: median "
-                f"{calibration.median:g} findings, 95 % at most {calibration.p95:g}"
+                f"{words.plural(found, 'finding')}; your quiet hours: median "
+                f"{calibration.median:g}, p95 {calibration.p95:g} "
+                f"({words.plural(calibration.pairs, 'past pair')})"
             )
         return lines
 
-    def _entry(self, finding: Finding) -> str:
-        """`1  high  what happened … [412 requests, x171]`, wrapped under itself."""
-        head = f"{finding.rank:>2}  {finding.severity:<6}  "
+    def _entries(self, findings: Sequence[Finding]) -> list[str]:
+        sparks = [self._spark(finding) for finding in findings]
+        room = max((len(spark) for spark in sparks), default=0)
+        return [
+            self.entry(finding, spark.ljust(room) + "  " if room else "")
+            for finding, spark in zip(findings, sparks, strict=True)
+        ]
+
+    def _spark(self, finding: Finding) -> str:
+        """The finding's own measure around its onset, a few minutes a character."""
+        series = list(finding.minutes_window)
+        onset = 0
+        if self.adjacent:
+            onset = len(finding.minutes_baseline)
+            series = [*finding.minutes_baseline, *series]
+        if finding.since is not None:
+            onset += int((finding.since - self.changes.window.from_ts).total_seconds() // 60)
+        half = min(_AROUND, len(finding.minutes_window))
+        start = max(0, min(onset - half, len(series) - 2 * half))
+        part = series[start : start + 2 * half]
+        return bars(part, max(part, default=0.0), _SPARK, unicode_output())
+
+    @property
+    def adjacent(self) -> bool:
+        """Whether the baseline ends where the window begins."""
+        before = self.changes.baseline
+        return len(self.baseline.spans) == 1 and before.to_ts == self.changes.window.from_ts
+
+    def entry(self, finding: Finding, spark: str = "") -> str:
+        """`1  high  ▁▁▆█  what happened … [412 requests, x171]`, wrapped under itself."""
+        head = f"{finding.rank:>2}  {finding.severity:<6}  {spark}"
         doubt = ["possible"] if finding.confidence == "possible" else []
         more = [words.plural(len(finding.also), "symptom")] if finding.also else []
-        facts = ", ".join([*_size(finding), *more, *doubt])
-        text = self._summary(finding) + (f" [{facts}]" if facts else "")
-        lines = textwrap.wrap(
-            text, max((self.run.width or 10_000) - len(head), 30), break_on_hyphens=False
-        )
+        facts = ", ".join([*_size(finding), *more, *doubt]).replace(" ", _HARD_BLANK)
+        text = self._summary(finding).replace(" %", f"{_HARD_BLANK}%")
+        text += f" [{facts}]" if facts else ""
+        room = max((self.run.width or 10_000) - len(head), 30)
+        lines = textwrap.wrap(text.replace(f",{_HARD_BLANK}", ", "), room, break_on_hyphens=False)
+        lines = [line.replace(_HARD_BLANK, " ") for line in lines]
         painted = head.replace(
             finding.severity, self.run.paint(finding.severity, _STYLES[finding.severity])
         )
@@ -104,7 +128,7 @@ class Report:
         utc, local = (finding.since.astimezone(zone) for zone in (UTC, self.run.tz))
         return text.replace(f"since {utc:%H:%M}", f"since {local:%H:%M}")
 
-    def _verdict(self) -> str:
+    def verdict(self) -> str:
         changes = self.changes
         if changes.verdict == "no_data":
             return f"no data: nobody was recording on one side at least{self._newest()}"
@@ -112,33 +136,10 @@ class Report:
             return "not comparable: the two sides were not recorded alike, see the notes"
         looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
         if changes.findings:
-            more = "more findings are cut off" if changes.truncated else ""
-            return more or f"nothing else moved beyond chance {looked}"
+            if changes.more:
+                return f"{changes.more:,} more: --limit {len(changes.findings) + changes.more}"
+            return f"nothing else moved beyond chance {looked}"
         return f"nothing changed beyond chance {looked}"
-
-    def _details(self, finding: Finding) -> list[str]:
-        from queries.rows import document
-
-        facts = {
-            "kind": f"{finding.kind}, {finding.direction}, {finding.confidence}",
-            "where": _key(finding.key),
-            "effect": _effect(finding.effect),
-            "window": _numbers(finding.window),
-            "baseline": _numbers(finding.baseline),
-            "since": words.clock(finding.since, self.run.tz),
-            "blame": _blame(finding),
-            "error": visible(finding.evidence.signature or "-"),
-            "a minute": _minutes(finding),
-        }
-        lines = ["", *(f"    {name:<9} {text}" for name, text in facts.items() if text != "-")]
-        for symptom in finding.also:
-            change = " ".join(dict.fromkeys((symptom.kind, symptom.direction)))
-            lines.append(f"    {'also':<9} {change}: {_key(symptom.key)}")
-        for side in ("window", "baseline"):
-            ids = getattr(finding.evidence, side)
-            lines += [f"    {'evidence':<9} {visible(one)} ({side})" for one in ids]
-        notes = [note_text(self.run, note) for note in document(self.changes)["notes"]]
-        return lines + ([""] + [f"note: {text}" for text in notes] if notes else [])
 
     def _newest(self) -> str:
         """Where the data is, for whoever asked about the wrong time."""
@@ -175,56 +176,3 @@ def _size(finding: Finding) -> list[str]:
         return []
     ratio = finding.effect.ratio
     return [f"{finding.effect.affected:,} affected", *([] if ratio is None else [f"x{ratio:.3g}"])]
-
-
-def _effect(effect: Effect) -> str:
-    def value(number: float | None) -> str:
-        if effect.metric.endswith("share"):
-            return words.share(number)
-        return "-" if number is None else f"{number:.4g}"
-
-    text = f"{effect.metric} {value(effect.window)}, was {value(effect.baseline)}"
-    if effect.ratio is not None:
-        text += f": x{effect.ratio:.3g}"
-    if effect.low is not None and effect.high is not None:
-        text += f" (x{effect.low:.3g} to x{effect.high:.3g})"
-    return text
-
-
-def _numbers(numbers: Numbers) -> str:
-    rate = "" if numbers.per_s is None else f" ({numbers.per_s:.3g}/s)"
-    times = [f"{name} {words.millis(value)}" for name, value in
-             (("p50", numbers.p50_ms), ("p95", numbers.p95_ms), ("p99", numbers.p99_ms))
-             if value is not None]  # fmt: skip
-    counts = f"{words.plural(numbers.requests, 'request')}{rate}, {numbers.errors:,} failed"
-    return ", ".join([counts, *times])
-
-
-def _key(key: Key) -> str:
-    parts = (f"{name} {'none' if value is None else value}" for name, value in key.items())
-    return visible(", ".join(parts)) or "everything"
-
-
-def _blame(finding: Finding) -> str:
-    blame = finding.blame
-    if blame is None:
-        return "-"
-    edge = f", {' -> '.join(blame.edge)}" if blame.edge else ""
-    return visible(f"{blame.service or 'no one service'} ({blame.why}{edge})")
-
-
-def _minutes(finding: Finding) -> str:
-    """The finding's measure minute by minute, baseline then window, on one scale."""
-    before, after = finding.minutes_baseline, finding.minutes_window
-    top = max([*before, *after], default=0.0)
-    if top <= 0:
-        return "-"
-    return f"{_bars(before, top)} | {_bars(after, top)}"
-
-
-def _bars(values: tuple[float, ...], top: float) -> str:
-    """At most 30 bars: neighbouring minutes share one, which shows their mean."""
-    group = max(1, -(-len(values) // 30))
-    means = [sum(values[at : at + group]) / len(values[at : at + group])
-             for at in range(0, len(values), group)]  # fmt: skip
-    return "".join(_BARS[min(7, int(mean / top * 8))] for mean in means)

@@ -28,6 +28,7 @@ class Answer:
     records: the rows for jsonl and csv where they are not the document's own.
     text: what to show instead of a table, for an answer that is more than one.
     shown: what truncation counts, where it is not the rows.
+    announced: whether the text says itself that there is more.
     """
 
     document: dict[str, Any]
@@ -39,6 +40,7 @@ class Answer:
     records: Sequence[Mapping[str, Any]] | None = None
     text: str | None = None
     shown: int | None = None
+    announced: bool = False
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -66,7 +68,10 @@ def present(run: Run, answer: Answer) -> None:
             emit(to_table(answer.columns, answer.cells, run.width, run.paint))
     if not answer.rows and answer.empty:
         say(f"qrec: {answer.empty}")
-    narrate(run, answer.document, len(answer.rows) if answer.shown is None else answer.shown)
+    document = answer.document
+    if answer.announced and run.format == "table":
+        document = {**document, "truncated": False}
+    narrate(run, document, len(answer.rows) if answer.shown is None else answer.shown)
 
 
 def narrate(run: Run, document: dict[str, Any], shown: int) -> None:

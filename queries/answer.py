@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 VERSION = 1
+DEFAULT_FINDINGS = 10  # in an answer; one more screen is one more page at night
 
 Verdict = Literal["changed", "nothing_changed", "no_data", "not_comparable"]
 BaselineKind = Literal["previous", "same_hour", "explicit", "mark"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queries.answer import Changes, Note
+from queries.answer import DEFAULT_FINDINGS, Changes, Note
 from queries.calibrate import known
 from queries.comparison import compared
 from queries.windows import Baseline, Window
+from store.errors import UsageError
 
 if TYPE_CHECKING:
     from filters import Expr
     from store import Store
 
-DEFAULT_LIMIT = 10
+_ALL = 1_000_000
 
 
 def what_changed(
@@ -23,21 +24,37 @@ def what_changed(
     baseline: Baseline,
     *,
     where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int = DEFAULT_FINDINGS,
+    explain: str | None = None,
 ) -> Changes:
     """Compare `window` with `baseline` over everything that the store's recorders saw.
 
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept,
-    the rest is counted in `more`. `calibration` is there where it is known, or cheap to know.
-    Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
+    the rest is counted in `more`. explain: the id or the rank of the one finding that is wanted.
+    `calibration` is there where it is known, or cheap to know. Raises UsageError for a bad filter
+    and for a finding that is not there; gaps, unreadable files and differing filters are notes.
     """
-    changes = compared(store, window, baseline, where, limit)
+    changes = compared(store, window, baseline, where, _ALL if explain else limit)
     if changes.verdict not in ("changed", "nothing_changed"):
-        return changes
+        return _only(changes, explain) if explain else changes
     usual, waiting = known(store, window, baseline, where)
     if usual is None and waiting:
         changes = replace(changes, notes=(*changes.notes, _uncounted(waiting)))
-    return replace(changes, calibration=usual)
+    changes = replace(changes, calibration=usual)
+    return _only(changes, explain) if explain else changes
+
+
+def _only(changes: Changes, wanted: str) -> Changes:
+    """The answer with one finding of all; the others are in `more`."""
+    chosen = [f for f in changes.findings if wanted.strip() in (f.id, str(f.rank))]
+    if not chosen:
+        there = len(changes.findings)
+        raise UsageError(
+            f"there is no finding {wanted[:40]}",
+            f"There are {there}, by rank from 1 on or by id." if there else
+            "Nothing changed beyond chance, or there was too little to compare.",
+        )  # fmt: skip
+    return replace(changes, findings=tuple(chosen[:1]), more=len(changes.findings) - 1)
 
 
 def _uncounted(pairs: int) -> Note:

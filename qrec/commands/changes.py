@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.run import Run, parsed
 
+if TYPE_CHECKING:
+    from qrec.findings import Report
+    from queries.windows import Window
+
 CHANGED, NO_ANSWER = 10, 3
 
 
 def diff(
     explain: Annotated[
-        int | None,
-        typer.Option("--explain", metavar="N", help="Everything about the finding of rank N."),
+        str | None,
+        typer.Option(
+            "--explain", metavar="N", help="Everything about one finding, by its rank or its id."
+        ),
     ] = None,
     exit_code: Annotated[
         bool,
@@ -42,17 +48,36 @@ def diff(
       qrec diff --where 'container.name == "shop"' --exit-code
     """
     from qrec.findings import Report
+    from queries.answer import DEFAULT_FINDINGS
     from queries.changes import what_changed
 
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)
-    changes = what_changed(run.store, asked, against, where=parsed(only), limit=run.limit)
+    where, limit = parsed(only), run.limit
+    if run.settings.get("limit").origin == "default":
+        limit = DEFAULT_FINDINGS
+    changes = what_changed(
+        run.store, asked, against, where=where, limit=limit, explain=explain
+    )  # fmt: skip
     report = Report(run, changes, against)
-    if explain is None:
+    if explain is None or run.format != "table":
         report.show()
     else:
-        report.explain(explain)
+        _explained(report, asked, only)
     return _code(changes.verdict) if exit_code else 0
+
+
+def _explained(report: Report, window: Window, only: WhereFlags) -> None:
+    """The one finding, with its parts by container."""
+    import filters
+    from qrec.explained import Explanation
+    from queries.breakdown import by_container, filter_of
+
+    [finding] = report.changes.findings
+    texts = [text for text in (only.where, filter_of(finding.key)) if text]
+    where = filters.parse(" and ".join(f"({text})" for text in texts)) if texts else None
+    parts = by_container(report.run.store, window, report.baseline, where)
+    Explanation(report, finding, parts).show()
 
 
 def _code(verdict: str) -> int:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from qrec.explained import Explanation
 from qrec.findings import Report
 from qrec.options import RowFlags, StoreFlags
 from qrec.run import Run
@@ -26,9 +27,9 @@ from queries.answer import (
     Side,
     Symptom,
 )
+from queries.breakdown import Part
 from queries.windows import Baseline, Window
 from store import Store
-from store.errors import UsageError
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -83,12 +84,12 @@ def test_a_comparison_at_eighty_columns(berlin: Run, capsys: pytest.CaptureFixtu
     assert out == (
         "2026-11-22 14:00 to 15:00 CET: 48,112 requests, 1.1 % failed, covered in full\n"
         "against 13:00 to 14:00: 47,980 requests, 0.2 % failed, covered 50 min of 1 h\n"
-        "23 quiet pairs of this store's own past: median 0 findings, 95 % at most 1\n"
+        "2 findings; your quiet hours: median 0, p95 1 (23 past pairs)\n"
         "\n"
-        " 1  high    POST api.stripe.com /v1/charges\\x1b[2J failing: 34 % (was 0.2 %),\n"
-        "            402 and 500, since 14:41, only payment-service [412 affected, x170,\n"
-        "            2 symptoms, possible]\n"
-        " 2  low     old.example.com gone: was 55 requests\n"
+        " 1  high    ▁▁▁▁▃█  POST api.stripe.com /v1/charges\\x1b[2J failing: 34 % (was\n"
+        "                    0.2 %), 402 and 500, since 14:41, only payment-service\n"
+        "                    [412 affected, x170, 2 symptoms, possible]\n"
+        " 2  low     ▁▁▁▁▃█  old.example.com gone: was 55 requests\n"
         "nothing else moved beyond chance (214 endpoints compared)\n"
     )
     assert err == ("note: recorder web did not see 2026-11-22 13:10 to 13:20 CET in full\n")
@@ -113,9 +114,10 @@ def test_no_findings_is_said_in_different_words(
 def test_findings_that_are_cut_off_are_announced(
     berlin: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, err = shown(berlin, replace(CHANGES, truncated=True), capsys)
-    assert "more findings are cut off" in out
-    assert "--limit 100" in err
+    out, err = shown(berlin, replace(CHANGES, truncated=True, more=12), capsys)
+    assert out.endswith("12 more: --limit 14\n")
+    assert "14 findings; your quiet hours" in out
+    assert "--limit" not in err
 
 
 def test_seven_days_are_one_line(berlin: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +128,8 @@ def test_seven_days_are_one_line(berlin: Run, capsys: pytest.CaptureFixture[str]
 
 
 def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    Report(berlin, CHANGES, BASELINE).explain(1)
+    parts = [Part("payment-service", False, 1204, 1190, 412, 2)]
+    Explanation(Report(berlin, CHANGES, BASELINE), FINDING, parts).show()
     out = capsys.readouterr().out
     for line in (
         "where     host api.stripe.com, method POST, route /v1/charges\\x1b[2J",
@@ -135,19 +138,18 @@ def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) ->
         "since     2026-11-22 14:41:00",
         "blame     payment-service (downstream, payment-service -> api.stripe.com)",
         "error     card_declined",
-        "a minute  ▁▁▁ | ▁▃█",
+        "a minute  ▁▁▁ | ▁▃█ (peak 4)",
+        "in        payment-service calls it: 1,204 requests (was 1,190), 412 failed (was 2)",
         "also      new: status none",
         "also      rate up: everything",
         "evidence  web:s1:7 (window)",
         "note: recorder web did not see 2026-11-22 13:10 to 13:20 CET in full",
+        "qrec show web:7 --store",
+        """qrec errors --where 'req.host == "api.stripe.com" and req.method == "POST"' --from""",
+        "--from 2026-11-22T13:00:00Z --to 2026-11-22T14:00:00Z",
     ):
         assert line in out
     assert "\x1b" not in out
-
-
-def test_a_finding_that_is_not_there(berlin: Run) -> None:
-    with pytest.raises(UsageError, match="no finding 3"):
-        Report(berlin, CHANGES, BASELINE).explain(3)
 
 
 def test_seconds_and_zones_of_other_windows(berlin: Run) -> None:
