@@ -7,9 +7,11 @@ asked before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
+from queries import seen
 from queries.answer import Changes, Note
 from queries.cells import load_cells
 from queries.compare import Options, Span, compare
@@ -34,12 +36,12 @@ def compared(
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept.
     Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
     """
-    before = earlier(window, baseline)
-    with open_reader(store, [window, *baseline.spans, *before]) as reader:
+    before, sides = earlier(window, baseline), [window, *baseline.spans]
+    with open_reader(store, [*sides, *before]) as reader:
         expressions, notes = _filters(reader, window, baseline)
         before = _seen_enough(reader, before)
         text, params = _condition(reader, expressions, where)
-        load_cells(reader, [window, *baseline.spans, *before], text, params)
+        load_cells(reader, [*sides, *before], text, params)
         return compare(
             reader.con,
             _span(window),
@@ -48,8 +50,8 @@ def compared(
                 kind=baseline.kind,
                 limit=limit,
                 history=[_span(span) for span in before],
-                notes=[*reader.notes, *notes, *remarks(where)],
-                lossy=_lossy(reader, [window, *baseline.spans]),
+                notes=[*reader.notes, *notes, *_losses(reader, sides), *remarks(where)],
+                lossy=_lossy(reader, sides),
             ),
         )
 
@@ -70,8 +72,8 @@ def _seen_enough(reader: Reader, spans: Sequence[Window]) -> list[Window]:
         return []
     limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
     rows = reader.sql("seen_enough", {**limits, "share": _ENOUGH}).to_pylist()
-    seen = {row["from_ts"].astimezone(UTC) for row in rows}
-    return [span for span in spans if span.from_ts in seen]
+    enough = {row["from_ts"].astimezone(UTC) for row in rows}
+    return [span for span in spans if span.from_ts in enough]
 
 
 def _lossy(reader: Reader, spans: Sequence[Window]) -> bool:
@@ -86,6 +88,33 @@ def _lossy(reader: Reader, spans: Sequence[Window]) -> bool:
         if rows["lossy"][0].as_py():
             return True
     return False
+
+
+def _losses(reader: Reader, sides: Sequence[Window]) -> list[Note]:
+    """What was not seen of covered time, side by side, and where the source's clock jumped."""
+    found: list[Note] = []
+    for side in sides:
+        for recorder in seen.seen(reader, side):
+            for note in seen.losses(recorder):
+                if note.code != "filtered":
+                    note = replace(note, from_ts=side.from_ts, to_ts=side.to_ts)
+                found += [note] if note not in found else []
+        found += _clock_steps(reader, side)
+    return found
+
+
+def _clock_steps(reader: Reader, side: Window) -> list[Note]:
+    """What a jump of the clock does to times cannot be put right afterwards, only told."""
+    limits = {"from_ts": side.from_ts, "to_ts": side.to_ts}
+    found = []
+    for row in reader.sql("clock_steps", limits).to_pylist():
+        at = row["from_ts"].astimezone(UTC).replace(second=0, microsecond=0)
+        text = (
+            f"the clock of what recorder {row['recorder']} listens to jumped: times before and "
+            "after it do not fit together"
+        )
+        found.append(Note("clock", text, at, at + timedelta(minutes=1)))
+    return found
 
 
 def _filters(reader: Reader, window: Window, baseline: Baseline) -> tuple[list[str], list[Note]]:

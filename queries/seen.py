@@ -142,7 +142,7 @@ def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Not
         found.append(_nothing(reader, window))
     for recorder in recorders:
         found += _gap_notes(recorder) if recorder.covered_s > 0 else []
-        found += _loss_notes(recorder)
+        found += losses(recorder)
     return found
 
 
@@ -174,7 +174,8 @@ def _length(gap: Gap) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _loss_notes(recorder: Seen) -> list[Note]:
+def losses(recorder: Seen) -> list[Note]:
+    """What of the time that it received is not there: late, dropped, not decoded, filtered out."""
     name, stretches = recorder.recorder, recorder.stretches
     found = []
     lag = max((s.max_lag_ms for s in stretches if s.state == "lagging"), default=0)

@@ -56,7 +56,7 @@ def cells(store: Store) -> list[Path]:
 
 
 def without_a_column(path: Path) -> None:
-    pq.write_table(pq.read_table(path).drop_columns(["sample"]), path)
+    pq.write_table(pq.read_table(path).drop_columns(["host"]), path)
 
 
 def scrambled(path: Path) -> None:

@@ -1,0 +1,51 @@
+"""From a finding to its transactions: the filter that names them, and where they happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import filters
+from queries.answer import Key
+from queries.breakdown import by_container, filter_of
+from queries.windows import Baseline, Window
+from tests.contract.stored import NOW, build, minute, row
+
+HOUR = timedelta(hours=1)
+WINDOW = Window(NOW - HOUR, NOW)
+BASELINE = Baseline("previous", (Window(NOW - 2 * HOUR, NOW - HOUR),))
+
+
+def test_a_key_as_a_filter_is_one_that_is_understood() -> None:
+    key: Key = {
+        "host": "a.example.com", "method": "POST", "route": "/v1/{id}", "status": 503,
+        "container": "shop", "process": "/app/x", "signature": "card_declined: it's so",
+    }  # fmt: skip
+    text = filter_of(key)
+    filters.check(filters.parse(text), where="where")
+    assert text.startswith('req.host == "a.example.com" and req.method == "POST" and route ==')
+    assert filter_of({"status": None}) == 'outcome == "no_response"'
+
+
+def test_what_cannot_be_named_is_left_out() -> None:
+    assert filter_of({}) == ""
+    assert filter_of({"host": 'a"b', "route": "/users/{*}", "method": "G\\x"}) == ""
+
+
+def test_parts_are_by_container_and_end_of_the_wire(tmp_path: Path) -> None:
+    rows = [row(minute(at), host="api", container_name="web-7d9f8b6c5d-x2k4q",
+                status=500 if at >= 0 else 200) for at in range(-30, 30)]  # fmt: skip
+    rows += [row(minute(at), host="api", container_name="api", direction="ingress",
+                 status=500 if at >= 0 else 200) for at in range(-30, 30)]  # fmt: skip
+    rows += [row(minute(at), host="other") for at in range(-30, 30)]
+    rows += [row(minute(1), host="api", container_name=None, process_exe="/bin/curl")]
+    where = filters.parse(filter_of({"host": "api"}))
+    parts = by_container(build(tmp_path / "s", rows), WINDOW, BASELINE, where)
+    assert [(p.name, p.serves, p.requests, p.before, p.errors, p.errors_before) for p in parts] == [
+        ("api", True, 30, 30, 30, 0),
+        ("web-7d9f8b6c5d-x2k4q", False, 30, 30, 30, 0),
+        ("/bin/curl", False, 1, 0, 0, 0),
+    ]
+    service = filters.parse(filter_of({"container": "web"}))
+    only = by_container(build(tmp_path / "t", rows), WINDOW, BASELINE, service)
+    assert [p.name for p in only] == ["web-7d9f8b6c5d-x2k4q"]
