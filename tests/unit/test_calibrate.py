@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
 
 import filters
+from mcp_tools.server import build as build_server
+from qrec.__main__ import main
 from queries import calibrate as asking
 from queries.answer import Calibration, to_document
 from queries.calibrate import calibration
@@ -189,3 +193,27 @@ def test_yesterday_is_compared_with_the_days_before(store: Store) -> None:
     assert found.pairs
     for pair in found.pairs:
         assert pair.window.to_ts - pair.baseline.to_ts == 24 * HOUR
+
+
+def test_a_person_and_an_assistant_are_told_the_same(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def asked() -> Any:
+        async with Client(build_server(store.path, UTC, lambda: NOW)) as client:
+            return (await client.call_tool("get_calibration", {"limit": 4})).structured_content
+
+    flags = ["--store", str(store.path), "--now", NOW.isoformat(), "--timezone", "UTC"]
+    assert main(["calibrate", "--json", "--limit", "4", *flags]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["calibration"]["pairs"] > 4
+    assert len(document["pairs"]) == 4
+    assert document["truncated"]
+    assert asyncio.run(asked()) == document
+    assert main(["diff", *flags]) == 0
+    assert (
+        "0 findings; your quiet hours: median 0, p95 0 (21 past pairs)" in capsys.readouterr().out
+    )
+    assert main(["calibrate", *flags]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usual here: median 0, 95 % at most 0 findings, in ")
+    assert "2026-11-22 11:00 to 12:00 UTC  10:00 to 11:00         0" in out
