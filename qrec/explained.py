@@ -15,7 +15,6 @@ from qrec.phrases import short_id
 from qrec.render import note_text
 from qrec.safe import visible
 from queries.answer import iso
-from queries.breakdown import filter_of
 
 if TYPE_CHECKING:
     from queries.answer import Effect, Finding, Key, Numbers
@@ -26,11 +25,15 @@ _BARS = 20  # a side
 
 @dataclass(frozen=True)
 class Explanation:
-    """A comparison's one finding, with its parts by container."""
+    """A comparison's one finding, with its parts by container.
+
+    where: the filter that names its transactions; empty for all.
+    """
 
     report: Report
     finding: Finding
     parts: list[Part]
+    where: str = ""
 
     def show(self) -> None:
         from queries.rows import document
@@ -82,8 +85,7 @@ class Explanation:
         flags, window = self.report.run.flags, self.report.changes.window
         store = f" --store {quote(flags.store)}" if flags.store else ""
         when = f" --from {iso(window.from_ts)} --to {iso(window.to_ts)}"
-        text = filter_of(self.finding.key)
-        where = f" --where {quote(visible(text))}" if text else ""
+        where = f" --where {quote(visible(self.where))}" if self.where else ""
         shown = [*self.finding.evidence.window, *self.finding.evidence.baseline]
         if shown:
             yield f"qrec show {quote(visible(short_id(shown[0])))}{store}"

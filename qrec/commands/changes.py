@@ -75,9 +75,10 @@ def _explained(report: Report, window: Window, only: WhereFlags) -> None:
 
     [finding] = report.changes.findings
     texts = [text for text in (only.where, filter_of(finding.key)) if text]
-    where = filters.parse(" and ".join(f"({text})" for text in texts)) if texts else None
+    text = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
+    where = filters.parse(text) if text else None
     parts = by_container(report.run.store, window, report.baseline, where)
-    Explanation(report, finding, parts).show()
+    Explanation(report, finding, parts, text).show()
 
 
 def _code(verdict: str) -> int:

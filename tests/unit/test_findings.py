@@ -27,7 +27,7 @@ from queries.answer import (
     Side,
     Symptom,
 )
-from queries.breakdown import Part
+from queries.breakdown import Part, filter_of
 from queries.windows import Baseline, Window
 from store import Store
 
@@ -129,7 +129,8 @@ def test_seven_days_are_one_line(berlin: Run, capsys: pytest.CaptureFixture[str]
 
 def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) -> None:
     parts = [Part("payment-service", False, 1204, 1190, 412, 2)]
-    Explanation(Report(berlin, CHANGES, BASELINE), FINDING, parts).show()
+    where = filter_of(FINDING.key)
+    Explanation(Report(berlin, CHANGES, BASELINE), FINDING, parts, where).show()
     out = capsys.readouterr().out
     for line in (
         "where     host api.stripe.com, method POST, route /v1/charges\\x1b[2J",
