@@ -1,8 +1,13 @@
 """How long an answer takes, and what it grows with: `python -m bench.query --json`.
 
-Makes sealed hours of a synthetic host (60 hosts x 20 routes x 25 containers) at several volumes,
-asks what changed between the last two, and beside it, in the same run, counts the raw rows with
-plain DuckDB by the same key. Times are the best of a few; compare the ratios, not the seconds.
+Makes hours of a synthetic host (60 hosts x 20 routes x 25 containers) at several volumes, asks what
+changed between the last two, and beside it counts the raw rows with plain DuckDB by the same key.
+Each is asked in a fresh process, so that its memory is its own. Times are the best of a few;
+compare the ratios, not the seconds.
+
+--hours: stored hours; those before the last two are links to their files, whose rollups count the
+minutes of whatever hour they lie in. --live: the last hour lies in segments, in the order of time.
+--early: the window ends so many minutes before the hour does, and so cuts all hours in two.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,21 +27,22 @@ from typing import Any
 
 import duckdb
 
-from queries.changes import what_changed
-from queries.windows import Baseline, Window
 from recorder.coverage import Ledger
 from recorder.seal import Housekeeper
 from store import Store
-from store.cover import sealed_name
+from store.cover import sealed_name, segment_name
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key, to_us
 
 END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))
-_S = 1_000_000
+_MINUTE_US = 60_000_000
+_FRESH = 2  # hours that are drawn; older ones are links
+_SEGMENTS = 4
 
 
-def make_store(path: Path, requests: int, hours: int) -> Store:
-    """Sealed hours, with rollups and coverage, of `requests` each, up to END."""
+def make_store(path: Path, requests: int, hours: int, live: bool = False) -> Store:
+    """Hours with rollups and coverage, of `requests` each, up to END; `live`: the last in segments,
+    not sealed."""
     store = Store.create(path)
     keeper = Housekeeper(store, "bench", "none")
     ledger = Ledger(store, "bench", "s")
@@ -45,27 +51,42 @@ def make_store(path: Path, requests: int, hours: int) -> Store:
     ledger.flush()
     for number in range(hours):
         hour = hour_key(END - (number + 1) * HOUR_US)
-        folder = make_folder(store.sealed_hour("transactions", hour))
-        target = folder / sealed_name("bench", 1_000_000_000 + number)
         start = from_us(END - (number + 1) * HOUR_US).isoformat()
-        _write_rows(target, requests, start, number)
-        keeper.roll_up(hour, target, target.name)
+        if live and number == 0:
+            _write_live(store, hour, requests, start)
+        elif number < _FRESH + live:
+            target = _sealed(store, "transactions", number)
+            _write_rows(target, requests, start, number, "host, route, ts")
+            keeper.roll_up(hour, target, target.name)
+        else:
+            for table in ("transactions", "rollups"):
+                drawn = _sealed(store, table, number % _FRESH + live)
+                os.link(drawn, _sealed(store, table, number))
     return store
 
 
-def _write_rows(target: Path, requests: int, start: str, seed: int) -> None:
+def _sealed(store: Store, table: str, number: int) -> Path:
+    hour = hour_key(END - (number + 1) * HOUR_US)
+    return make_folder(store.sealed_hour(table, hour)) / sealed_name("bench", 1_000_000_000)
+
+
+def _write_live(store: Store, hour: str, requests: int, start: str) -> None:
+    folder = make_folder(store.live_hour("bench", "transactions", hour))
+    for number in range(_SEGMENTS):
+        first = 2_000_000_000 + number * requests
+        target = folder / segment_name(first, first + requests - 1)
+        _write_rows(target, requests // _SEGMENTS, start, number, "ts")
+
+
+def _write_rows(target: Path, requests: int, start: str, seed: int, order: str) -> None:
     text = (files("bench") / "query_rows.sql").read_text(encoding="utf-8")
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"SET temp_directory = '{target.parent.parent}/spill'")
         con.execute(f"SELECT setseed({(seed % 100) / 100})")
         text = text.replace("{requests}", str(requests)).replace("{start}", start)
+        text = text.replace("{order}", order)
         con.execute(f"COPY ({text}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
-
-
-def windows() -> tuple[Window, Baseline]:
-    window = Window(from_us(END - HOUR_US), from_us(END))
-    before = Window(from_us(END - 2 * HOUR_US), from_us(END - HOUR_US))
-    return window, Baseline("previous", (before,))
 
 
 def plain(store: Store) -> int:
@@ -85,35 +106,62 @@ def plain(store: Store) -> int:
     return int(rows[0]) if rows else 0
 
 
-def timed(work: Callable[[], Any], times: int) -> tuple[float, Any]:
-    best, answer = float("inf"), None
+def diff(store: Store, early: int) -> Callable[[], Any]:
+    from queries.changes import what_changed
+    from queries.windows import Baseline, Window
+
+    end = END - early * _MINUTE_US
+    window = Window(from_us(end - HOUR_US), from_us(end))
+    before = Window(from_us(end - 2 * HOUR_US), from_us(end - HOUR_US))
+    return lambda: what_changed(store, window, Baseline("previous", (before,)))
+
+
+def ask(path: Path, by_hand: bool, early: int, times: int) -> dict[str, Any]:
+    """Times and memory of one of the two ways, of this process alone."""
+    store = Store.open(path)
+    work: Callable[[], Any] = (lambda: plain(store)) if by_hand else diff(store, early)
+    taken, answer = [], None
     for _ in range(times):
-        begin = time.perf_counter()
+        begin = time.perf_counter(), time.process_time()
         answer = work()
-        best = min(best, time.perf_counter() - begin)
-    return best, answer
+        taken.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+    found = {
+        "first_s": round(taken[0][0], 3),
+        "s": round(min(wall for wall, _ in taken), 3),
+        "cpu_s": round(min(cpu for _, cpu in taken), 3),
+        "peak_mb": _peak_mb(),
+    }
+    if by_hand:
+        return {**found, "groups": answer}
+    assert answer is not None
+    return {**found, "verdict": answer.verdict, "findings": len(answer.findings)}
 
 
-def one(requests: int, hours: int, times: int) -> dict[str, Any]:
-    """One volume, in this process (so that its peak memory is its own)."""
-    with tempfile.TemporaryDirectory() as name:
-        store = make_store(Path(name) / "s", requests, hours)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        window, baseline = windows()
-        ours, changes = timed(lambda: what_changed(store, window, baseline), times)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        by_hand, groups = timed(lambda: plain(store), times)
+def _peak_mb() -> int:
+    """Of this program alone: what getrusage says includes the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if "VmHWM" in line)
+
+
+def one(requests: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One volume, both ways, in processes of their own."""
+    with tempfile.TemporaryDirectory(dir=options.dir) as name:
+        path = Path(name) / "s"
+        make_store(path, requests, options.hours, options.live)
+        found = {}
+        for way in ("ours", "plain"):
+            command = [sys.executable, "-m", "bench.query", "--ask", way, "--dir", str(path)]
+            command += ["--early", str(options.early), "--times", str(options.times)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            found[way] = json.loads(done.stdout)
     return {
         "requests_per_hour": requests,
-        "hours_stored": hours,
-        "diff_s": round(ours, 3),
-        "plain_duckdb_s": round(by_hand, 3),
-        "ratio": round(ours / by_hand, 3),
-        "cells_both_hours": groups,
-        "peak_rss_mb": round(peak / 1024),
-        "rss_before_mb": round(before / 1024),
-        "verdict": changes.verdict,
-        "findings": len(changes.findings),
+        "hours_stored": options.hours,
+        "live": options.live,
+        "early": options.early,
+        **{f"diff_{key}": value for key, value in found["ours"].items()},
+        **{f"plain_{key}": value for key, value in found["plain"].items()},
+        "ratio": round(found["ours"]["s"] / found["plain"]["s"], 3),
     }
 
 
@@ -121,19 +169,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", default="360000,3600000", help="an hour; 36000000 takes long")
     parser.add_argument("--hours", type=int, default=2, help="stored hours, the last two compared")
+    parser.add_argument("--early", type=int, default=0, help="minutes; wants one more hour")
+    parser.add_argument("--live", action="store_true", help="the last hour is not sealed")
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--dir", help="where the stores are made")
+    parser.add_argument("--ask", choices=("ours", "plain"), help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    volumes = [int(text) for text in options.requests.split(",")]
-    if options.one:
-        print(json.dumps(one(volumes[0], options.hours, options.times)))
+    if options.ask:
+        by_hand = options.ask == "plain"
+        print(json.dumps(ask(Path(options.dir), by_hand, options.early, options.times)))
         return
     rows = []
-    for volume in volumes:
-        command = [sys.executable, "-m", "bench.query", "--one", "--requests", str(volume)]
-        command += ["--hours", str(options.hours), "--times", str(options.times)]
-        rows.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
+    for volume in options.requests.split(","):
+        rows.append(one(int(volume), options))
         if not options.json:
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     if options.json:

@@ -24,4 +24,4 @@ FROM (
         random() AS luck
     FROM range({requests}) AS t (n)
 )
-ORDER BY host, route, ts
+ORDER BY {order}

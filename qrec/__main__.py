@@ -44,7 +44,7 @@ def _run(argv: list[str]) -> int:
     from qrec.app import app
 
     try:
-        code = get_command(app).main(args=argv, prog_name="qrec", standalone_mode=False)
+        code = get_command(app(argv)).main(args=argv, prog_name="qrec", standalone_mode=False)
     except Exception as error:
         # Typer's usage errors, by shape: its vendored click is not ours to import.
         text = getattr(error, "format_message", None)

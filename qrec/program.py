@@ -45,7 +45,7 @@ def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
 
     from qrec.app import app
 
-    group: Any = get_command(app)
+    group: Any = get_command(app(["record"]))
     context = group.commands["record"].make_context("qrec record", list(arguments))
     found: dict[str, Any] = context.params
     return found

@@ -1,22 +1,79 @@
-"""Per-minute cells of the spans a comparison asks for, from rollups where there are any.
+"""The traffic that a comparison asks for, hour by hour, from rollups where there are any.
 
-A sealed hour carries its cells as a rollup of the same name; only what is still live (or has no
-rollup, or must pass a filter) is counted from its rows. Both ways give the same cells.
+A sealed hour carries its counts as a rollup of the same name; only what is still live (or has no
+rollup, or must pass a filter) is counted from its rows. Both ways give the same counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+import numpy as np
 
 from queries.collapse import collapse
-from queries.reader import Reader, looks_whole
+from queries.compare.names import rolled as service_of
+from queries.parts import BrokenRollup, Column, Ints, Part, counted, rolled
+from queries.reader import Reader, looks_whole, sql_text
 from queries.windows import Window
-from store.cells import cells_sql
+from store.hours import HOUR_US, from_us, hour_start, to_us
+
+__all__ = ["DIMS", "BrokenRollup", "Cells", "Keys", "load_cells"]
+
+DIMS = ("side", "host", "method", "route", "status", "container", "process", "signature")
+_ROOM = 1 << 62  # combined codes stay below
+_MINUTE_US = 60_000_000
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Every key of all parts, numbered in the order of its names.
+
+    labels: the values of each of DIMS and of `service`, sorted; codes [keys]: places in labels.
+    of_rows: for each part, the key of each of its rows.
+    """
+
+    labels: dict[str, list[Any]]
+    codes: dict[str, Ints]
+    of_rows: list[Ints]
+
+    @property
+    def size(self) -> int:
+        return int(self.codes["host"].size)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Parts of the hours of `spans` ((from, to) in minutes since the epoch)."""
+
+    parts: Sequence[Part]
+    spans: Sequence[tuple[int, int]]
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys, with the routes of levels that have too many values brought together."""
+        keys = _keys(self.parts)
+        requests = np.zeros(keys.size)
+        for part, rows in zip(self.parts, keys.of_rows, strict=True):
+            requests += np.bincount(rows, weights=self._requests(part), minlength=keys.size)
+        return _collapsed(keys, requests)
+
+    def _requests(self, part: Part) -> Any:
+        """[rows]: requests inside the spans."""
+        minutes = np.arange(60) + part.hour * 60
+        inside = np.zeros(60, dtype=bool)
+        for begin, end in self.spans:
+            inside |= (begin <= minutes) & (minutes < end)
+        if inside.all():
+            return part.requests
+        listed = part.minutes()
+        weights = listed.values["requests"] * inside[listed.values["minute"]]
+        return np.add.reduceat(weights, listed.offsets[:-1], dtype=float)
 
 
 def load_cells(
@@ -24,57 +81,131 @@ def load_cells(
     spans: Sequence[Window],
     where: str | None = None,
     params: Mapping[str, Any] | None = None,
-) -> None:
-    """Make the table `cells` on the reader's connection: columns as in store/cells.py.
+    *,
+    light: Sequence[Window] = (),
+    rollups: bool = True,
+) -> Cells:
+    """The traffic of the spans and of the `light` ones, of which only requests will be asked.
 
-    where: a DuckDB condition over `transactions`, with parameters; it forces the way over rows.
+    where: a DuckDB condition over `transactions`, with parameters; it forces the way over rows,
+    and so does `rollups` = False. Raises BrokenRollup.
     """
-    paths = reader.files["transactions"]
-    rollups = {} if where else {p: r for p in paths if (r := _rollup(reader, p)) is not None}
-    try:
-        _make(reader, spans, rollups, where, params)
-    except duckdb.Error:
-        # A rollup that breaks in the middle: the rows that it was made of are still there.
-        _make(reader, spans, {}, where, params)
-    _collapse_routes(reader)
+    every = [*spans, *light]
+    parts: list[Part] = []
+    raw: dict[str, list[Path]] = {}
+    for path in reader.files["transactions"]:
+        hour = path.parent.name.removeprefix("hour=")
+        rollup = _rollup(reader, path) if rollups and not where else None
+        part = rolled(rollup, _number(hour)) if rollup else None
+        if part is None:
+            raw.setdefault(hour, []).append(path)
+        else:
+            parts.append(part)
+    for hour in raw:
+        number = _number(hour)
+        full = any(_touches(span, number) for span in spans)
+        parts += _rows(reader, hour, raw[hour], every, full, where, params)
+    parts.sort(key=lambda part: part.hour)
+    return Cells(parts, [_minutes(span) for span in every])
 
 
-def _make(
+def _rows(
     reader: Reader,
+    hour: str,
+    paths: Sequence[Path],
     spans: Sequence[Window],
-    rollups: Mapping[Path, Path],
+    full: bool,
     where: str | None,
     params: Mapping[str, Any] | None,
-) -> None:
-    raw = [path for path in reader.files["transactions"] if path not in rollups]
-    parts = []
-    if rollups:
-        files = _files(list(rollups.values()))
-        parts.append(f"SELECT * FROM {files} WHERE {_within('minute', spans)}")
-    if raw:
-        condition = _within("ts", spans) + (f" AND ({where})" if where else "")
-        parts.append(cells_sql(f"(FROM {_files(raw)} WHERE {condition})"))
-    if not parts:
-        parts.append(cells_sql("transactions") + " LIMIT 0")
-    text = " UNION ALL BY NAME ".join(f"({part})" for part in parts)
-    reader.query(f"CREATE OR REPLACE TEMP TABLE cells AS {text}", params)
+) -> list[Part]:
+    """What the rows of an hour give; a file that cannot be read is left out by the reader."""
+    condition = f"({_within(spans)})" + (f" AND ({where})" if where else "")
+    text = sql_text("cells_rows")
+    if not full:
+        text = f"SELECT * EXCLUDE (received, seqs) FROM ({text})"
+    source = f"(FROM {_files(paths)} WHERE {condition})"
+    try:
+        table = reader.query(text.replace("FROM rows", f"FROM {source}"), params)
+    except duckdb.Error:
+        left = [path for path in paths if path in reader.files["transactions"]]
+        if len(left) == len(paths):
+            raise
+        return _rows(reader, hour, left, spans, full, where, params) if left else []
+    return [counted(table, _number(hour))] if table.num_rows else []
 
 
-def _collapse_routes(reader: Reader) -> None:
+def _keys(parts: Sequence[Part]) -> Keys:
+    """Codes of different parts made comparable, and each combination of them numbered once."""
+    labels, codes = {}, {}
+    for name in DIMS:
+        of = [_side(p.keys["direction"]) if name == "side" else p.keys[name] for p in parts]
+        labels[name] = sorted({value for column in of for value in column.values})
+        place = {value: i for i, value in enumerate(labels[name])}
+        found = [
+            np.array([place[v] for v in column.values], dtype=np.int64)[column.codes]
+            for column in of
+        ]
+        codes[name] = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    key, first = _numbered(labels, codes)
+    ends = np.cumsum([0, *(part.size for part in parts)]).tolist()
+    of_rows = [key[begin:end] for begin, end in pairwise(ends)]
+    return _with_service(labels, {name: code[first] for name, code in codes.items()}, of_rows)
+
+
+def _side(direction: Column) -> Column:
+    return Column(direction.codes, ["in" if d == "ingress" else "out" for d in direction.values])
+
+
+def _numbered(labels: Mapping[str, list[Any]], codes: Mapping[str, Ints]) -> tuple[Ints, Ints]:
+    """(number of each row's combination, in the order of the labels; a row of each combination)"""
+    combined, room = np.zeros(codes["host"].size, dtype=np.int64), 1
+    for name in DIMS:
+        if room * len(labels[name]) >= _ROOM:
+            known = np.unique(combined)
+            combined, room = np.searchsorted(known, combined), known.size
+        combined = combined * len(labels[name]) + codes[name]
+        room *= len(labels[name])
+    known = np.unique(combined)
+    number = np.searchsorted(known, combined)
+    first = np.zeros(known.size, dtype=np.int64)
+    first[number] = np.arange(number.size)
+    return number, first
+
+
+def _with_service(
+    labels: dict[str, list[Any]], codes: dict[str, Ints], of_rows: list[Ints]
+) -> Keys:
+    services = [service_of(name) for name in labels["container"]]
+    labels["service"] = sorted(set(services))
+    place = {value: i for i, value in enumerate(labels["service"])}
+    short = np.array([place[name] for name in services], dtype=np.int64)
+    codes["service"] = short[codes["container"]]
+    return Keys(labels, codes, of_rows)
+
+
+def _collapsed(keys: Keys, requests: Any) -> Keys:
     """Levels of a path with too many values over all spans together become one route."""
-    counts = reader.query(
-        "SELECT host, route, sum(requests)::BIGINT AS requests FROM cells"
-        " WHERE route IS NOT NULL GROUP BY ALL"
-    ).to_pylist()
-    mapping = collapse({(row["host"] or "", row["route"]): row["requests"] for row in counts})
-    changed = {key: route for key, route in mapping.items() if key[1] != route}
-    if not changed:
-        return
-    rows = [{"host": host, "old": old, "new": new} for (host, old), new in changed.items()]
-    reader.con.register("renamed", pa.Table.from_pylist(rows))
-    reader.con.execute(
-        "UPDATE cells SET route = new FROM renamed"
-        " WHERE coalesce(cells.host, '') = renamed.host AND cells.route = renamed.old"
+    hosts, routes = keys.labels["host"], keys.labels["route"]
+    pair = keys.codes["host"] * max(len(routes), 1) + keys.codes["route"]
+    pairs = np.unique(pair)
+    at = np.searchsorted(pairs, pair)
+    counts = np.bincount(at, weights=requests, minlength=pairs.size)
+    named = [(hosts[p // len(routes)], routes[p % len(routes)]) for p in pairs.tolist()]
+    told = {
+        name: round(n) for name, n in zip(named, counts.tolist(), strict=True) if n > 0 and name[1]
+    }
+    mapping = collapse(told)
+    if all(name[1] == route for name, route in mapping.items()):
+        return keys
+    new = [mapping.get(name, name[1]) for name in named]
+    labels = {**keys.labels, "route": sorted(set(new))}
+    place = {value: i for i, value in enumerate(labels["route"])}
+    codes = {**keys.codes, "route": np.array([place[r] for r in new], dtype=np.int64)[at]}
+    number, first = _numbered(labels, codes)
+    return Keys(
+        labels,
+        {name: code[first] for name, code in codes.items()},
+        [number[rows] for rows in keys.of_rows],
     )
 
 
@@ -86,18 +217,27 @@ def _rollup(reader: Reader, path: Path) -> Path | None:
     return rollup if looks_whole(rollup) else None
 
 
+def _number(hour: str) -> int:
+    return to_us(hour_start(hour)) // HOUR_US
+
+
+def _touches(span: Window, hour: int) -> bool:
+    return to_us(span.from_ts) < (hour + 1) * HOUR_US and to_us(span.to_ts) > hour * HOUR_US
+
+
+def _minutes(span: Window) -> tuple[int, int]:
+    """From and to in minutes since the epoch, both rounded down as the comparison does."""
+    return to_us(span.from_ts) // _MINUTE_US, to_us(span.to_ts) // _MINUTE_US
+
+
 def _files(paths: Sequence[Path]) -> str:
     listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
-def _within(column: str, spans: Sequence[Window]) -> str:
-    return (
-        "("
-        + " OR ".join(
-            f"({column} >= '{span.from_ts.isoformat()}'::TIMESTAMPTZ"
-            f" AND {column} < '{span.to_ts.isoformat()}'::TIMESTAMPTZ)"
-            for span in spans
-        )
-        + ")"
+def _within(spans: Sequence[Window]) -> str:
+    """Whole minutes, so that rows give what a rollup of them gives."""
+    stretches = [[from_us(m * _MINUTE_US).isoformat() for m in _minutes(span)] for span in spans]
+    return " OR ".join(
+        f"(ts >= '{begin}'::TIMESTAMPTZ AND ts < '{end}'::TIMESTAMPTZ)" for begin, end in stretches
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from queries import seen
 from queries.answer import Changes, Note
-from queries.cells import load_cells
+from queries.cells import BrokenRollup, load_cells
 from queries.compare import Options, Span, compare
 from queries.compare.spans import replicates
 from queries.reader import Reader, open_reader
@@ -41,19 +41,27 @@ def compared(
         expressions, notes = _filters(reader, window, baseline)
         before = _seen_enough(reader, before)
         text, params = _condition(reader, expressions, where)
-        load_cells(reader, [*sides, *before], text, params)
-        return compare(
-            reader.con,
-            _span(window),
-            [_span(span) for span in baseline.spans],
-            Options(
-                kind=baseline.kind,
-                limit=limit,
-                history=[_span(span) for span in before],
-                notes=[*reader.notes, *notes, *_losses(reader, sides), *remarks(where)],
-                lossy=_lossy(reader, sides),
-            ),
-        )
+
+        def ask(rollups: bool) -> Changes:
+            cells = load_cells(reader, sides, text, params, light=before, rollups=rollups)
+            return compare(
+                reader.con,
+                cells,
+                _span(window),
+                [_span(span) for span in baseline.spans],
+                Options(
+                    kind=baseline.kind,
+                    limit=limit,
+                    history=[_span(span) for span in before],
+                    notes=[*reader.notes, *notes, *_losses(reader, sides), *remarks(where)],
+                    lossy=_lossy(reader, sides),
+                ),
+            )
+
+        try:
+            return ask(rollups=True)
+        except BrokenRollup:  # the rows that it was made of may still be there
+            return ask(rollups=False)
 
 
 def _span(window: Window) -> Span:

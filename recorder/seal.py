@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from recorder.segment_files import (
     GRACE_S,
@@ -23,7 +26,7 @@ from recorder.segment_files import (
 )
 from recorder.sorting import write_sorted
 from store import Store, cover
-from store.cells import cells_sql
+from store.cells import SOURCES, TEXTS, rollup_sql
 from store.cover import Sealed, Segment, sealed_in, sealed_name
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
@@ -33,6 +36,7 @@ SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
 QUIET_S = 30.0  # an hour that still gets rows is left alone
 LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of its kind
 _MEMORY = "256MB"
+_AT_ONCE = 500_000  # rows that are rolled up together: about 200 MB
 
 
 class Housekeeper:
@@ -83,14 +87,20 @@ class Housekeeper:
         return path
 
     def roll_up(self, hour: str, rows: Path, name: str) -> None:
-        """Write the per-minute cells of a sealed file; it stands before the file it speaks of."""
+        """Write the rollup of a sealed file; it stands before the file it speaks of.
+
+        rows: the file, maybe under a temporary name; name: what both files are called. A rollup
+        that is there already is replaced.
+        """
         folder = make_folder(self.store.sealed_hour("rollups", hour))
         with replacing(folder / name) as temporary, self._duckdb() as con:
-            source = f"read_parquet({_sql_text(str(rows))}, hive_partitioning = false)"
-            con.execute(
-                f"COPY ({cells_sql(source)} ORDER BY minute, host, route) TO "
-                f"{_sql_text(str(temporary))} (FORMAT parquet, COMPRESSION zstd, {self._about()})"
-            )
+            writer: pq.ParquetWriter | None = None
+            for part in _rolled_up(con, rows):
+                schema = part.schema.with_metadata(self.about)
+                writer = writer or pq.ParquetWriter(temporary, schema, compression="zstd")
+                writer.write_table(part.cast(schema))
+            if writer:
+                writer.close()
 
     def _duckdb(self) -> duckdb.DuckDBPyConnection:
         """A connection that spills to the store's own disk when a sort outgrows its memory."""
@@ -147,6 +157,14 @@ class Housekeeper:
         if newest is not None and not any(live.iterdir() if live.is_dir() else ()):
             # An empty folder of a finished hour; a row that comes late makes it anew.
             live.rmdir() if live.is_dir() else None
+
+
+def _rolled_up(con: duckdb.DuckDBPyConnection, rows: Path) -> Iterator[pa.Table]:
+    """The rollup of a sorted file, some rows of the file at a time: a key may be in two of them."""
+    with pq.ParquetFile(rows, read_dictionary=list(TEXTS)) as file:
+        for batch in file.iter_batches(_AT_ONCE, columns=list(SOURCES)):
+            con.register("rows", pa.Table.from_batches([batch]))
+            yield con.sql(rollup_sql()).to_arrow_table()
 
 
 def _written(path: Path) -> float:

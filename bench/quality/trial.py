@@ -16,13 +16,18 @@ import pyarrow.compute as pc
 
 from bench.quality import rivals
 from bench.quality.cells import tables
+from bench.quality.given import given
 from bench.quality.incidents import Stage, Truth, leak
 from bench.quality.quiet import Pair
 from bench.quality.score import rival_rank, scored
 from bench.quality.world import Hours, World, pods
 from queries.answer import Changes, Note
 from queries.compare import Options, Span, compare
+from queries.compare import frame as frames
+from queries.compare.frame import Frame
+from queries.compare.ledger import Ledger
 from queries.compare.spans import replicates
+from queries.compare.traffic import Traffic
 
 HISTORIES = {"1h": 1, "24h": 24, "7d": 168}
 _REFUSED = ("no_data", "not_comparable")
@@ -80,8 +85,8 @@ def asked(
     back: int = 1,
     before: Callable[[Hours], None] | None = None,
     pair: Pair | None = None,
-) -> tuple[Changes, dict[str, float], duckdb.DuckDBPyConnection]:
-    """The comparison of a planned window with its baseline, and what it cost."""
+) -> tuple[Changes, dict[str, float], Callable[[], Frame]]:
+    """The comparison of a planned window with its baseline, what it cost, and its arrays."""
     base_world = world_of(stage.world.seed, int(stage.world.requests))
     base_plan = base_world.hours(stage.hour - back)
     if before:
@@ -97,16 +102,21 @@ def asked(
     if past.cells.num_rows:
         parts.append((past.cells, past.covered))
     con = duckdb.connect(config={"threads": 2})
-    con.register("cells", pa.concat_tables([p[0] for p in parts]))
     con.register("covered", pa.concat_tables([p[1] for p in parts]))
     spans = [span(base_world, h) for h in _hours(base_world, stage.hour, back, history)]
     drops = bool(pair and pair.known_drops)
     options = Options(history=spans, lossy=drops, notes=[DROPS] if drops else [])
+    window, baseline = span(base_world, stage.hour), span(base_world, stage.hour - back)
+    cells = given(pa.concat_tables([p[0] for p in parts]), [window, baseline, *spans])
     start = time.perf_counter()
-    changes = compare(
-        con, span(base_world, stage.hour), [span(base_world, stage.hour - back)], options
-    )
-    return changes, {"seconds": time.perf_counter() - start}, con
+    changes = compare(con, cells, window, [baseline], options)
+    cost = {"seconds": time.perf_counter() - start}
+
+    def frame() -> Frame:
+        traffic = Traffic(cells, Ledger(con, [window, baseline, *spans]))
+        return frames.load(con, traffic, window, 1, True)
+
+    return changes, cost, frame
 
 
 def _leaking(stage: Stage, past: Past, history: str) -> Past:
@@ -165,7 +175,7 @@ def incident(
     truth = plant(stage)
     assert stage.plan is not None
     distract(stage, stage.plan, truth)
-    changes, cost, con = asked(stage, stage.plan, history)
+    changes, cost, frame = asked(stage, stage.plan, history)
     result = scored(changes.findings, truth)
     if result["since"] is not None and truth.onset is not None:
         due = stage.world.moment(hour) + timedelta(minutes=truth.onset)
@@ -182,16 +192,11 @@ def incident(
         **cost,
     }
     if with_rivals and history == "1h":
-        result["rivals"] = _rivals(con, stage, truth)
-    con.close()
+        result["rivals"] = _rivals(frame(), truth)
     return result
 
 
-def _rivals(con: duckdb.DuckDBPyConnection, stage: Stage, truth: Truth) -> dict[str, Any]:
-    from queries.compare import frame as frames
-
-    base = span(stage.world, stage.hour)
-    frame = frames.load(con, base, 1, 0, True)
+def _rivals(frame: Frame, truth: Truth) -> dict[str, Any]:
     found = {}
     for name, rival in rivals.RIVALS.items():
         keys = rival(frame)
@@ -209,7 +214,7 @@ def quiet(
 ) -> dict[str, Any]:
     stage = Stage.of(world_of(seed, size), hour_of(seed), seed, 1.0)
     pair = make(stage)
-    changes, cost, con = asked(stage, pair.window, history, pair.back, pair.baseline, pair)
+    changes, cost, frame = asked(stage, pair.window, history, pair.back, pair.baseline, pair)
     fell = [f for f in changes.findings if f.direction in ("gone", "down")]
     result = {
         "kind": name,
@@ -224,9 +229,6 @@ def quiet(
         **cost,
     }
     if with_rivals and history == "1h" and changes.verdict not in _REFUSED:
-        from queries.compare import frame as frames
-
-        frame = frames.load(con, span(stage.world, stage.hour), 1, 0, True)
-        result["rivals"] = {n: {"rows": len(r(frame))} for n, r in rivals.RIVALS.items()}
-    con.close()
+        arrays = frame()
+        result["rivals"] = {n: {"rows": len(r(arrays))} for n, r in rivals.RIVALS.items()}
     return result

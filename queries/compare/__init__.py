@@ -1,8 +1,8 @@
 """What changed between two stretches of recorded traffic: from per-minute cells to findings.
 
-`compare` reads two views of a DuckDB connection, `cells` (requests of a minute and key) and
-`covered` (seconds of a minute in which a recorder received), and answers with `Changes`. How it
-decides, and what it cannot see, is written in docs/method.md.
+`compare` takes the traffic of the hours asked for (queries/cells.py) and a DuckDB connection with
+the view `covered` (seconds of a minute in which a recorder received), and answers with `Changes`.
+How it decides, and what it cannot see, is written in docs/method.md.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from queries.compare.build import Scene, findings
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.latency import Durations
+from queries.compare.ledger import Ledger
 from queries.compare.limits import REPLICATES, limits
 from queries.compare.spans import Options, Span, replicates
 from queries.compare.stats import Mask
 from queries.compare.tested import significant
+from queries.compare.traffic import Traffic
 
 if TYPE_CHECKING:
     import duckdb
+
+    from queries.cells import Cells
 
 __all__ = [
     "Changes",
@@ -73,15 +77,17 @@ _FAILURES: tuple[tuple[Kind, Callable[[Frame], Mask], str], ...] = (
 
 def compare(
     con: duckdb.DuckDBPyConnection,
+    cells: Cells,
     window: Span,
     baseline: Sequence[Span],
     options: Options | None = None,
 ) -> Changes:
     """Compare a window with one or several baseline stretches.
 
-    con: has the views `cells` and `covered` over all stretches asked for, history included;
-    temporary tables named compare_* are left in it. Whole UTC minutes are compared. Raises only
-    what DuckDB raises; a comparison that makes no sense is a verdict and a note.
+    con: has the view `covered`; temporary tables named compare_* are left in it. cells: the
+    traffic of all stretches asked for, history included. Whole UTC minutes are compared. Raises
+    BrokenRollup (load the cells anew, from rows) and what DuckDB raises; a comparison that makes
+    no sense is a verdict and a note.
     """
     options = options or Options()
     window, baseline = window.whole(), [span.whole() for span in baseline]
@@ -102,10 +108,12 @@ def compare(
         text = "no minute was covered in full on both sides by the same recorder"
         notes.append(Note("no_common_minutes", text))
         return _empty(window, baseline, options, "not_comparable", notes)
-    frame = frames.load(con, window, len(baseline), len(history), aligned)
-    scene = Scene(con, frame, latency.load(con, frame), window, baseline, kept, kept / frame.scale)
+    traffic = Traffic(cells, Ledger(con, [window, *baseline, *history]))
+    frame = frames.load(con, traffic, window, len(baseline), aligned)
+    durations = latency.load(traffic, frame)
+    scene = Scene(traffic, frame, durations, window, baseline, kept, kept / frame.scale)
     notes += _qualified(frame, len(history))
-    changed = candidates(frame, scene.durations, options.lossy)
+    changed = candidates(frame, durations, options.lossy)
     changed += _trends(frame, window, baseline, history)
     leads = merge.merge(frame, changed)
     found = findings(scene, leads)
@@ -178,8 +186,10 @@ def _compared(frame: Frame) -> Compared:
 
     def count(*dims: str) -> int:
         level = frame.level(dims)
-        present = np.unique(level.group[seen])
-        return sum(all(v != "" for v in level.values[g]) for g in present.tolist())
+        named = seen.copy()
+        for dim in dims:
+            named &= (dim == "status") | frame.has(dim)
+        return int(np.unique(level.group[named]).size)
 
     return Compared(
         hosts=count("host"),

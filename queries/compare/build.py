@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queries.answer import Effect, Evidence, Finding, Numbers, Symptom
-from queries.compare import localise, merge, onset, rank, words
+from queries.compare import localise, merge, minutely, onset, rank, words
 from queries.compare.candidate import Candidate
-from queries.compare.frame import Frame, arrays, rows
+from queries.compare.frame import Frame
 from queries.compare.latency import Durations, quantiles
+from queries.compare.minutely import Series
 from queries.compare.spans import Span
-from queries.compare.stats import Floats, Mask
+from queries.compare.stats import Mask
 
 if TYPE_CHECKING:
-    import duckdb
+    from queries.compare.traffic import Traffic
 
 _ORDER = ("host", "method", "route", "status", "container", "process", "signature")
 _NAMES = {"service": "container"}
@@ -30,7 +31,7 @@ _MOST_ALSO = 12
 class Scene:
     """What the finishing needs beside the candidates."""
 
-    con: duckdb.DuckDBPyConnection
+    traffic: Traffic
     frame: Frame
     durations: Durations
     window: Span
@@ -41,6 +42,14 @@ class Scene:
     @property
     def adjacent(self) -> bool:
         return len(self.baseline) == 1 and self.baseline[0].to_ts == self.window.from_ts
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Ids of a few transactions of each side."""
+
+    window: tuple[str, ...]
+    baseline: tuple[str, ...]
 
 
 def public_key(key: dict[str, Any]) -> dict[str, Any]:
@@ -65,25 +74,32 @@ def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
     picked = [leads[i] for i in order]
     if not picked:
         return []
-    _pick(scene, picked)
-    series, samples = _series(scene, len(picked)), _samples(scene)
+    picks = [_pick(lead) for lead in picked]
+    spans = 1 + len(scene.baseline)
+    series = minutely.series(scene.traffic, picks, spans)
+    examples = [
+        Examples(*pair)
+        for pair in zip(
+            minutely.samples(scene.traffic, picks, [0]),
+            minutely.samples(scene.traffic, picks, range(1, spans)),
+            strict=True,
+        )
+    ]
     return [
-        _finding(scene, place, leads[i], levels[i], tops[i], series, samples)
+        _finding(scene, place, leads[i], levels[i], tops[i], series[place], examples[place])
         for place, i in enumerate(order)
     ]
 
 
 def _finding(
     scene: Scene, place: int, lead: Candidate, level: Any, top: list[int],
-    series: dict[tuple[int, int], tuple[Floats, Floats]],
-    samples: dict[tuple[int, str], tuple[str, ...]],
+    series: Series, examples: Examples,
 ) -> Finding:  # fmt: skip
     key = public_key(lead.key)
     once = _one_end(scene.frame, lead.scope)
     effect = _effect(scene, lead, once)
-    since = _since(scene, lead, place, series)
+    since = _since(scene, lead, series)
     lead_words = Candidate(**{**lead.__dict__, "key": key})
-    shown = series.get((place, 0)), series.get((place, 1))
     return Finding(
         rank=place + 1,
         id=_identity(lead.kind, key),
@@ -98,14 +114,14 @@ def _finding(
         baseline=_numbers(scene, once, False),
         since=since,
         evidence=Evidence(
-            samples.get((place, "window"), ()),
-            samples.get((place, "baseline"), ()),
+            examples.window,
+            examples.baseline,
             _signature(scene.frame, lead),
         ),
         also=_also(lead, key),
         summary=words.summary(lead_words, top, since),
-        minutes_window=tuple(shown[0][0]) if shown[0] else (),
-        minutes_baseline=tuple(shown[1][0]) if shown[1] else (),
+        minutes_window=tuple(series[0][0]),
+        minutes_baseline=tuple(series[1][0]),
     )
 
 
@@ -183,66 +199,16 @@ def _signature(frame: Frame, lead: Candidate) -> str | None:
     return None
 
 
-def _pick(scene: Scene, leads: list[Candidate]) -> None:
-    """Hand the findings' keys to DuckDB, for their minutes and their examples."""
-    import pyarrow as pa
-
-    pick, key, part, quick, bytes_ = [], [], [], [], []
-    for number, lead in enumerate(leads):
-        keys = np.flatnonzero(lead.scope)
-        pick.append(np.full(keys.size, number, dtype=np.int32))
-        key.append(keys.astype(np.int32))
-        part.append(lead.part[keys])
-        bytes_.append(np.full(keys.size, lead.kind == "size"))
-        cut = np.nan
-        if lead.kind == "latency" and lead.window and lead.baseline:
-            cut = np.log((lead.window * lead.baseline) ** 0.5) / np.log(1.1)
-        quick.append(np.full(keys.size, cut))
-    table = pa.table(
-        {
-            "pick": np.concatenate(pick),
-            "key": np.concatenate(key),
-            "part": np.concatenate(part),
-            "bytes": np.concatenate(bytes_),
-            "quick": pa.array(np.concatenate(quick), from_pandas=True),
-        }
-    )
-    scene.con.register("compare_given", table)
-    scene.con.execute("create or replace temp table compare_picks as from compare_given")
-    scene.con.unregister("compare_given")
+def _pick(lead: Candidate) -> minutely.Pick:
+    """What to count of a finding, minute by minute."""
+    cut = None
+    if lead.kind == "latency" and lead.window and lead.baseline:
+        cut = float(np.log((lead.window * lead.baseline) ** 0.5) / np.log(1.1))
+    return minutely.Pick(lead.scope, lead.scope & lead.part, cut, lead.kind == "size")
 
 
-def _series(scene: Scene, picks: int) -> dict[tuple[int, int], tuple[Floats, Floats]]:
-    """(pick, span) -> counted and requests of each minute of the span."""
-    column = arrays(scene.con, "series")
-    spans = [scene.window, *scene.baseline]
-    found = {
-        (pick, span): (np.zeros(spans[span].minutes), np.zeros(spans[span].minutes))
-        for pick in range(picks)
-        for span in range(len(spans))
-    }
-    names = ("pick", "span", "nth", "counted", "requests")
-    for pick, span, nth, counted, requests in zip(
-        *(column[n].tolist() for n in names), strict=True
-    ):
-        found[pick, span][0][nth] = counted
-        found[pick, span][1][nth] = requests
-    return found
-
-
-def _samples(scene: Scene) -> dict[tuple[int, str], tuple[str, ...]]:
-    found: dict[tuple[int, str], tuple[str, ...]] = {}
-    for row in rows(scene.con, "samples").to_pylist():
-        at = (row["pick"], row["role"])
-        found[at] = (*found.get(at, ()), row["sample"])
-    return found
-
-
-def _since(
-    scene: Scene, lead: Candidate, place: int,
-    series: dict[tuple[int, int], tuple[Floats, Floats]],
-) -> datetime | None:  # fmt: skip
-    counted, requests = series[place, 0]
+def _since(scene: Scene, lead: Candidate, series: Series) -> datetime | None:
+    counted, requests = series[0]
     if lead.kind == "trend":
         return None
     shares = lead.metric.endswith(("_share", "_ms"))
@@ -250,10 +216,10 @@ def _since(
         active = np.flatnonzero(counted)
         return _moment(scene.window.from_ts, int(active[0])) if active.size else None
     if scene.adjacent:
-        counted = np.concatenate([series[place, 1][0], counted])
-        requests = np.concatenate([series[place, 1][1], requests])
+        counted = np.concatenate([series[1][0], counted])
+        requests = np.concatenate([series[1][1], requests])
     if lead.direction == "gone":
-        counted = series[place, len(scene.baseline)][0]
+        counted = series[len(scene.baseline)][0]
         active = np.flatnonzero(counted)
         start = scene.baseline[-1].from_ts
         return _moment(start, int(active[-1]) + 1) if active.size and scene.adjacent else None

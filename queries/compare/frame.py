@@ -1,13 +1,12 @@
-"""From the two views to arrays: the keys of all spans, and their requests a block of minutes.
+"""The arrays that the comparison works on: keys, and their requests a block of minutes.
 
-Everything is counted in DuckDB; what arrives here has one row a key and block. A *key* is the
-finest thing that is told apart (side, host, method, route, status, container, process,
-signature); a *level* is a coarser one, such as the endpoint, and is summed from keys.
+A *key* is the finest thing that is told apart (side, host, method, route, status, container,
+process, signature); a *level* is a coarser one, such as the endpoint, and is summed from keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,42 +14,75 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.compare.names import rolled
 from queries.compare.spans import Span
 from queries.compare.stats import Floats, Ints, Mask
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
+
+    from queries.compare.tally import Tally
+    from queries.compare.traffic import Traffic
 
 SQL = Path(__file__).parent.parent / "sql"
 BLOCKS = 12  # a window has about that many; five minutes each in an hour
 SLOTS = 60
-DIMS = ("side", "host", "method", "route", "status", "container", "process", "signature")
-FIRST_BUCKET, LAST_BUCKET = -8, 160  # of durations: 0.5 ms to 70 minutes
+UNIT = ("side", "host", "method", "route", "container")
+
+
+@dataclass(frozen=True)
+class Values(Sequence[tuple[Any, ...]]):
+    """What the groups of a level are called; put together for those that are asked for."""
+
+    labels: list[list[Any]]
+    codes: list[Ints]  # [groups] for each dimension
+
+    def __len__(self) -> int:
+        return int(self.codes[0].size) if self.codes else 1
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return (self[group] for group in range(len(self)))
+
+    def __getitem__(self, group: Any) -> Any:
+        return tuple(
+            names[code[group]] for names, code in zip(self.labels, self.codes, strict=True)
+        )
 
 
 @dataclass(frozen=True)
 class Level:
-    """A coarser key: the group of each key and each group's values."""
+    """A coarser key: the group of each key, each group's first key, and each group's values."""
 
     dims: tuple[str, ...]
     group: Ints
-    values: list[tuple[Any, ...]]
+    first: Ints
+    values: Values
 
     @property
     def size(self) -> int:
-        return len(self.values)
+        return int(self.first.size)
 
     def sum(self, per_key: Floats) -> Floats:
         heap = np.bincount(self.group, weights=per_key, minlength=self.size)
-        return heap.astype(np.float64)
+        return heap.astype(np.float64, copy=False)
+
+
+class _Columns(dict[str, list[Any]]):
+    """The values of each key, dimension by dimension, made when they are asked for."""
+
+    def __init__(self, labels: dict[str, list[Any]], codes: dict[str, Ints]) -> None:
+        super().__init__()
+        self._labels, self._codes = labels, codes
+
+    def __missing__(self, name: str) -> list[Any]:
+        labels = self._labels[name]
+        return self.setdefault(name, [labels[code] for code in self._codes[name].tolist()])
 
 
 @dataclass
 class Frame:
     """All that the comparison works on.
 
+    labels: the values of each dimension, sorted; codes [keys]: places in them.
     window [keys, blocks] and baseline [keys, blocks of all baseline spans]: requests.
     seconds_w, seconds_b: covered recorder-seconds of those blocks.
     slots_w, slots_b [keys], slots_h [keys, history spans]: bit sets of active slots.
@@ -58,7 +90,6 @@ class Frame:
     history [keys, history spans]: requests, and seconds_h the covered recorder-seconds.
     """
 
-    columns: dict[str, list[Any]]
     codes: dict[str, Ints]
     labels: dict[str, list[Any]]
     window: Floats
@@ -74,16 +105,21 @@ class Frame:
     anyhow_b: Floats
     history: Floats
     seconds_h: Floats
-    places: list[int]
-    starts: Ints  # column of each span's first block
+    starts: Ints  # column of each compared span's first block
     slot_minutes: int
     block_minutes: int
     aligned: bool
     levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
+    tallies: dict[tuple[tuple[str, ...], bytes], Tally] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return len(self.columns["host"])
+        return int(self.codes["host"].size)
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """The values of each key, by dimension."""
+        return _Columns(self.labels, self.codes)
 
     @property
     def scale(self) -> float:
@@ -92,7 +128,7 @@ class Frame:
 
     @cached_property
     def status(self) -> Ints:
-        return np.asarray(self.columns["status"], dtype=np.int64)
+        return np.asarray(self.labels["status"], dtype=np.int64)[self.codes["status"]]
 
     @cached_property
     def failed(self) -> Mask:
@@ -103,13 +139,19 @@ class Frame:
     @cached_property
     def incoming(self) -> Mask:
         """Keys seen by the callee; all others were seen by the caller."""
-        return np.array([side == "in" for side in self.columns["side"]], dtype=bool)
+        return self._incoming(self.codes["side"])
 
     @cached_property
     def unit_incoming(self) -> Mask:
         """The same for the finest places (side, endpoint, container)."""
-        unit = self.level(("side", "host", "method", "route", "container"))
-        return np.array([value[0] == "in" for value in unit.values], dtype=bool)
+        return self._incoming(self.codes["side"][self.level(UNIT).first])
+
+    def _incoming(self, codes: Ints) -> Mask:
+        return np.array([side == "in" for side in self.labels["side"]], dtype=bool)[codes]
+
+    def has(self, dim: str) -> Mask:
+        """Keys that have a value in a dimension that may be missing."""
+        return np.array([bool(value) for value in self.labels[dim]], dtype=bool)[self.codes[dim]]
 
     def level(self, dims: tuple[str, ...]) -> Level:
         if dims not in self.levels:
@@ -122,24 +164,13 @@ def _level(frame: Frame, dims: tuple[str, ...]) -> Level:
     for dim in dims:
         combined = combined * len(frame.labels[dim]) + frame.codes[dim]
     _, first, group = np.unique(combined, return_index=True, return_inverse=True)
-    values = [tuple(frame.columns[dim][i] for dim in dims) for i in first.tolist()]
-    return Level(dims, group.astype(np.int64), values)
+    values = Values([frame.labels[d] for d in dims], [frame.codes[d][first] for d in dims])
+    return Level(dims, group.astype(np.int64, copy=False), first, values)
 
 
 @cache
 def statement(name: str) -> str:
     return (SQL / f"compare_{name}.sql").read_text()
-
-
-def rows(con: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> pa.Table:
-    """The result of queries/sql/compare_<name>.sql."""
-    return con.sql(statement(name), params=parameters or None).to_arrow_table()
-
-
-def arrays(con: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> dict[str, Any]:
-    """The same as numpy arrays."""
-    table = rows(con, name, **parameters)
-    return {column: table.column(column).to_numpy() for column in table.column_names}
 
 
 def prepare(
@@ -161,64 +192,40 @@ def prepare(
 
 
 def load(
-    con: duckdb.DuckDBPyConnection, window: Span, baselines: int, histories: int, aligned: bool
+    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Span, baselines: int, aligned: bool
 ) -> Frame:
+    """Count the traffic of the spans that `prepare` was given, the window the first of them."""
     block = max(1, round(window.minutes / BLOCKS))
     slot = max(1, -(-window.minutes // SLOTS))
-    con.execute(statement("cells"))
-    con.execute(statement("keys"))
-    con.execute(statement("rows"))
-    columns = _columns(con)
-    size = len(columns["host"])
-    codes, labels = _codes(columns)
-    blocks = arrays(con, "blocks", block=block)
     seconds = _seconds(con, block)
+    compared = 1 + baselines
     n_w = -(-window.minutes // block)
-    shape = [(n_w if s == 0 else _blocks_of(seconds, s)) for s in range(1 + baselines)]
+    shape = [(n_w if s == 0 else _blocks_of(seconds, s)) for s in range(compared)]
     starts = np.concatenate([[0], np.cumsum(shape)])
-    requests, received, covered = _spread(blocks, seconds, starts, size)
-    totals = _totals(con, slot, size, 1 + baselines + histories)
-    seconds_h = _history_seconds(seconds, baselines, histories)
+    totals = traffic.totals(compared, slot)
+    requests, received = traffic.blocks(starts, block)
+    covered = _covered(seconds, starts)
     return Frame(
-        columns=columns,
-        codes=codes,
-        labels=labels,
+        codes=traffic.codes,
+        labels=traffic.labels,
         window=requests[:, :n_w],
         baseline=requests[:, n_w:],
         received_w=received[:, :n_w],
         received_b=received[:, n_w:],
         seconds_w=covered[:n_w],
         seconds_b=covered[n_w:],
-        slots_w=totals["slots"][0],
-        slots_b=totals["slots"][1 : 1 + baselines],
-        slots_h=totals["slots"][1 + baselines :],
-        anyhow_w=totals["anyhow"][0],
-        anyhow_b=np.sum(totals["anyhow"][1 : 1 + baselines], axis=0),
-        history=np.array(totals["requests"][1 + baselines :]).reshape(histories, size).T,
-        seconds_h=seconds_h,
-        places=columns["place"],
+        slots_w=totals.slots[0],
+        slots_b=list(totals.slots[1:compared]),
+        slots_h=list(totals.slots[compared:]),
+        anyhow_w=totals.anyhow[0],
+        anyhow_b=totals.anyhow[1:].sum(0),
+        history=totals.history.T,
+        seconds_h=_history_seconds(seconds, baselines, len(totals.history)),
         starts=starts,
         slot_minutes=slot,
         block_minutes=block,
         aligned=aligned,
     )
-
-
-def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
-    table = con.sql("from compare_keys order by key").to_arrow_table()
-    columns = {name: table.column(name).to_pylist() for name in (*DIMS, "place")}
-    columns["service"] = [rolled(name) for name in columns["container"]]
-    return columns
-
-
-def _codes(columns: dict[str, list[Any]]) -> tuple[dict[str, Ints], dict[str, list[Any]]]:
-    codes: dict[str, Ints] = {}
-    labels: dict[str, list[Any]] = {}
-    for name in (*DIMS, "service"):
-        labels[name] = sorted(set(columns[name]))
-        place = {value: i for i, value in enumerate(labels[name])}
-        codes[name] = np.array([place[v] for v in columns[name]], dtype=np.int64)
-    return codes, labels
 
 
 def _seconds(con: duckdb.DuckDBPyConnection, block: int) -> dict[tuple[int, int], float]:
@@ -234,34 +241,12 @@ def _blocks_of(seconds: dict[tuple[int, int], float], span: int) -> int:
     return max((block + 1 for s, block in seconds if s == span), default=0)
 
 
-def _spread(
-    column: dict[str, Any], seconds: dict[tuple[int, int], float], starts: Ints, size: int
-) -> tuple[Floats, Floats, Floats]:
-    width = int(starts[-1])
-    place = column["key"].astype(np.int64) * width + starts[column["span"]] + column["block"]
-    spread: list[Floats] = [
-        np.bincount(place, weights=column[name], minlength=size * width)
-        .astype(np.float64)
-        .reshape(size, width)
-        for name in ("requests", "received")
-    ]
-    covered = np.zeros(width)
+def _covered(seconds: dict[tuple[int, int], float], starts: Ints) -> Floats:
+    covered = np.zeros(int(starts[-1]))
     for (span, block), value in seconds.items():
         if span < starts.size - 1:
             covered[starts[span] + block] = value
-    return spread[0], spread[1], covered
-
-
-def _totals(
-    con: duckdb.DuckDBPyConnection, slot: int, size: int, spans: int
-) -> dict[str, list[Any]]:
-    column = arrays(con, "totals", slot=slot)
-    result: dict[str, list[Any]] = {}
-    for name, kind in (("requests", np.float64), ("anyhow", np.float64), ("slots", np.uint64)):
-        grid = np.zeros((spans, size), dtype=kind)
-        grid[column["span"], column["key"]] = column[name]
-        result[name] = list(grid)
-    return result
+    return covered
 
 
 def _history_seconds(

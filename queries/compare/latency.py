@@ -9,115 +9,188 @@ a mere shift of the mix between fast and slow endpoints is not taken for slownes
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.compare.candidate import Candidate, whole_or_run
-from queries.compare.frame import FIRST_BUCKET, LAST_BUCKET, Frame, arrays
+from queries.compare.candidate import ENDPOINT, Candidate, whole_or_run
+from queries.compare.frame import UNIT, Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.shares import Runs
 from queries.compare.stats import Floats, Ints, Mask, best_runs, bounds, intervals, ratio, run_sums
 from queries.compare.tested import Tested, tested
+from queries.compare.traffic import block_of
+from queries.parts import Lists, only
+from store.cells import CODES
 
 if TYPE_CHECKING:
-    import duckdb
+    from queries.compare.traffic import Traffic
 
-BUCKETS = LAST_BUCKET - FIRST_BUCKET + 1
-MIDDLES = 1.1 ** (np.arange(FIRST_BUCKET, LAST_BUCKET + 1) - 0.5)  # milliseconds
+LAST_BUCKET = 160  # 70 minutes
+BUCKETS = LAST_BUCKET + 1
+MIDDLES = 1.1 ** (np.arange(BUCKETS) - 0.5)  # milliseconds
 # quantile, name, least requests a side, least requests a block
 QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
 # q (1 - q) / density**2 of the normal distribution at its quantile q
 _FACTOR = {0.5: 1.57, 0.95: 4.47, 0.99: 13.9}
+_AT_ONCE = 8 << 20  # cells of histograms in memory
 
 
 @dataclass(frozen=True)
-class Durations:
-    """One row a place, block and bucket; `key` is the first of the place's keys."""
+class Entries:
+    """Durations of one part: `unit` [rows], and lists of `cell` (BUCKETS * block + bucket) and
+    `requests`."""
 
-    key: Ints
-    block: Ints  # window blocks first, then those of the baseline
-    bucket: Ints
-    requests: Floats
-    blocks_w: int
-    blocks: int
-    keys: int
-    slower: dict[float, Floats] = field(default_factory=dict)
+    unit: Ints
+    lists: Lists
+
+    def of(self, place: Ints, elsewhere: int) -> tuple[Ints, Any, Any]:
+        """(place, cell, requests) of the entries; `place` [units] is negative for those left out.
+
+        Where few are left out they come along, at the place `elsewhere`: that is quicker.
+        """
+        mine = place[self.unit]
+        rows = np.flatnonzero(mine >= 0)
+        if 2 * rows.size > mine.size:
+            mine = np.where(mine >= 0, mine, elsewhere)
+            values = self.lists.values
+            return np.repeat(mine, self.lists.lengths), values["cell"], values["requests"]
+        row, values = self.lists.of(rows)
+        return mine[row], values["cell"], values["requests"]
+
+
+class Durations:
+    """Histograms of the durations of units: the finest places (side, endpoint, container).
+
+    blocks: window blocks first, then those of the baseline.
+    """
+
+    def __init__(self, frame: Frame, entries: Sequence[Entries]) -> None:
+        self.unit = frame.level(UNIT)
+        self._level = frame.level(("side", *ENDPOINT))
+        self.blocks_w = frame.window.shape[1]
+        self.blocks = self.blocks_w + frame.baseline.shape[1]
+        self._entries = entries
+        self._slower: dict[float, tuple[Mask, Floats]] = {}
+        self._endpoints: tuple[Mask, Floats] | None = None
+        self._block, self._bucket = np.divmod(np.arange(self.blocks * BUCKETS), BUCKETS)
 
     def histogram(self, group: Ints, groups: int) -> Floats:
-        """[groups, blocks, buckets] of requests; `group` maps keys, -1 leaves a key out."""
-        g = group[self.key]
-        inside = g >= 0
-        place = (g[inside] * self.blocks + self.block[inside]) * BUCKETS + self.bucket[inside]
-        size = groups * self.blocks * BUCKETS
-        heap = np.bincount(place, weights=self.requests[inside], minlength=size)
-        return heap.astype(np.float64).reshape(groups, self.blocks, BUCKETS)
+        """[groups, blocks, buckets] of requests; `group` maps keys, -1 leaves a key out.
 
+        A unit goes where its first key goes.
+        """
+        size = self.blocks * BUCKETS
+        heap = self._heap(group[self.unit.first], groups, np.arange(size))
+        return heap.reshape(groups, self.blocks, BUCKETS)
+
+    def grouped(self, level: Level, number: Ints, groups: int, within: Mask) -> Floats:
+        """The histogram of groups of a level, by their `number`, of the keys in `within`.
+
+        Levels above endpoints are summed from those, as long as all of them fit into memory.
+        """
+        fine = self._level
+        if not set(level.dims) <= set(fine.dims) or fine.size * self._block.size > _AT_ONCE:
+            return self.histogram(np.where(within, number[level.group], -1), groups)
+        if self._endpoints is None or not np.array_equal(self._endpoints[0], within):
+            group = np.where(within, fine.group, -1)
+            self._endpoints = within, self.histogram(group, fine.size)
+        of = number[level.group[fine.first]]
+        order = np.argsort(of, kind="stable")
+        order = order[of[order] >= 0]
+        found: Floats = self._endpoints[1][order]
+        if groups < order.size:
+            starts = np.searchsorted(of[order], np.arange(groups))
+            found = np.add.reduceat(found, starts, axis=0)
+        return found
+
+    @cached_property
     def counts(self) -> Floats:
-        """[keys, blocks]: requests with a duration."""
-        return self.above(-1.0)
+        """[units, blocks]: requests with a duration."""
+        units = self.unit.size
+        return self._heap(np.arange(units), units, self._block).reshape(units, self.blocks)
 
-    def both(self, frame: Frame) -> Mask:
+    @cached_property
+    def both(self) -> Mask:
         """Keys of places with durations on both sides: others cannot be slower or faster."""
-        counts = self.counts()
-        seen = (counts[:, : self.blocks_w].sum(1) > 0) & (counts[:, self.blocks_w :].sum(1) > 0)
-        unit = frame.level(("side", "host", "method", "route", "container"))
-        known: Mask = (unit.sum(seen.astype(np.float64)) > 0)[unit.group]
+        w, b = self.counts[:, : self.blocks_w].sum(1), self.counts[:, self.blocks_w :].sum(1)
+        known: Mask = ((w > 0) & (b > 0))[self.unit.group]
         return known
 
-    def above(self, q: float) -> Floats:
-        """[keys, blocks]: requests slower than the quantile q of their own place's baseline."""
-        if q not in self.slower:
-            limit = self._own_quantile(q) if q >= 0 else np.full(self.keys, -1)
-            self.slower[q] = self._grid(self.bucket > limit[self.key])
-        return self.slower[q]
+    def above(self, q: float, units: Ints) -> Floats:
+        """[units, blocks]: requests slower than the quantile q of their own unit's baseline;
+        zeros but for the `units` asked for, now or before."""
+        if q not in self._slower:
+            known = np.zeros(self.unit.size, dtype=bool)
+            self._slower[q] = known, np.zeros((self.unit.size, self.blocks))
+        known, found = self._slower[q]
+        missing = units[~known[units]]
+        for begin in range(0, missing.size, _AT_ONCE // BUCKETS):
+            some = missing[begin : begin + _AT_ONCE // BUCKETS]
+            number = np.full(self.unit.size, -1)
+            number[some] = np.arange(some.size)
+            found[some] = self._above(q, number, some.size)
+        known[missing] = True
+        return found
 
-    def _grid(self, rows: Mask) -> Floats:
-        place = self.key[rows] * self.blocks + self.block[rows]
-        size = self.keys * self.blocks
-        heap = np.bincount(place, weights=self.requests[rows], minlength=size)
-        return heap.astype(np.float64).reshape(self.keys, self.blocks)
+    def _above(self, q: float, number: Ints, size: int) -> Floats:
+        """[numbers, blocks]: requests in buckets beyond the quantile q of the unit's baseline."""
+        before = np.where(self._block >= self.blocks_w, self._bucket, BUCKETS)
+        running = self._heap(number, size, before, BUCKETS + 1)[:, :BUCKETS].cumsum(1)
+        total = running[:, -1]
+        limit = (running >= (q * total - 1e-9)[:, None]).argmax(1)
+        limit = np.append(np.where(total > 0, limit, BUCKETS), BUCKETS)
+        heap = np.zeros((size + 1) * self.blocks)
+        for entries in self._entries:
+            at, cell, requests = entries.of(number, size)
+            weights = requests * (self._bucket[cell] > limit[at])
+            heap += np.bincount(at * self.blocks + self._block[cell], weights, heap.size)
+        return heap.reshape(size + 1, self.blocks)[:size]
 
-    def _own_quantile(self, q: float) -> Ints:
-        """[keys]: the bucket below which a part q of the place's baseline lies."""
-        before = self.block >= self.blocks_w
-        code, back = np.unique(
-            self.key[before] * BUCKETS + self.bucket[before], return_inverse=True
-        )
-        heap = np.bincount(back, weights=self.requests[before], minlength=code.size)
-        key = code // BUCKETS
-        total = np.bincount(key, weights=heap, minlength=self.keys)
-        running = np.cumsum(heap)
-        start = np.concatenate([[0.0], np.cumsum(total)])[:-1]
-        reached = running - start[key] >= q * total[key] - 1e-9
-        limit = np.full(self.keys, BUCKETS, dtype=np.int64)
-        np.minimum.at(limit, key[reached], (code % BUCKETS)[reached])
-        return limit
+    def _heap(self, number: Ints, size: int, of_cell: Ints, width: int | None = None) -> Floats:
+        """[numbers, width]: requests of the units with that number, by what `of_cell` makes of
+        each cell."""
+        width = width or int(of_cell.max(initial=0)) + 1
+        heap = np.zeros((size + 1) * width)
+        for entries in self._entries:
+            at, cell, requests = entries.of(np.where(number >= 0, number * width, -1), size * width)
+            at += of_cell[cell] if width < of_cell.size else cell
+            heap += np.bincount(at, weights=requests, minlength=heap.size)
+        return heap.reshape(size + 1, width)[:size]
 
 
-def load(con: duckdb.DuckDBPyConnection, frame: Frame) -> Durations:
-    column = arrays(con, "durations", block=frame.block_minutes)
-    places = np.array(frame.places, dtype=np.uint64)
-    unique, first = np.unique(places, return_index=True)
-    key = first[np.searchsorted(unique, column["place"])]
-    block = frame.starts[column["span"]] + column["block"]
-    bucket = np.clip(column["bucket"], FIRST_BUCKET, LAST_BUCKET) - FIRST_BUCKET
-    blocks_w = frame.window.shape[1]
-    return Durations(
-        key=key.astype(np.int64),
-        block=block.astype(np.int64),
-        bucket=bucket.astype(np.int64),
-        requests=column["requests"],
-        blocks_w=blocks_w,
-        blocks=blocks_w + frame.baseline.shape[1],
-        keys=frame.size,
-    )
+def load(traffic: Traffic, frame: Frame) -> Durations:
+    unit = frame.level(UNIT).group
+    entries = []
+    for span in range(frame.starts.size - 1):
+        for s in traffic.sections(span):
+            listed = s.part.durations()
+            code, requests = listed.values["code"], listed.values["requests"].astype(np.float64)
+            cell = _cells(block_of(s, frame.starts, frame.block_minutes))[code]
+            lists = Lists(listed.offsets, {"cell": cell, "requests": requests})
+            if not s.whole:
+                kept = s.weight(listed.lengths, code // CODES) > 0
+                lists = only(listed.offsets, kept, cell=cell, requests=requests)
+            entries.append(Entries(unit[s.key], lists))
+    return Durations(frame, entries)
+
+
+def _cells(blocks: Ints) -> Ints:
+    """[code] -> cell."""
+    bucket = np.minimum(np.arange(CODES), LAST_BUCKET)
+    return (blocks[:, None] * BUCKETS + bucket).ravel().astype(np.int32)
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:
     """[..., buckets] -> [...]: the quantile in milliseconds, interpolated; NaN if empty."""
-    heap = histogram.cumsum(-1)
+    return _quantile(histogram, histogram.cumsum(-1), q)
+
+
+def _quantile(histogram: Floats, heap: Floats, q: float) -> Floats:
+    """The same with the running sums of the histogram."""
     total = heap[..., -1:]
     target = q * total
     at = np.minimum((heap < target).sum(-1), BUCKETS - 1)
@@ -180,32 +253,34 @@ def _common(spread: Floats, n: Floats) -> float:
     return max(float(np.median(spread[enough] / (n[enough] - 1))), 0.05**2)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """[groups, blocks]: the log of each block's quantile (NaN: too few), and its variance if
+    requests were independent log-normals."""
+
+    values: Floats
+    chance: Floats
+
+
 def find(
     frame: Frame, durations: Durations, dims: tuple[str, ...], limits: Limits, within: Mask
 ) -> list[Tested]:
     level = frame.level(dims)
-    totals = durations.counts()
-    within = within & durations.both(frame)
-    w = level.sum(totals[:, : durations.blocks_w].sum(1) * within)
-    b = level.sum(totals[:, durations.blocks_w :].sum(1) * within)
+    within = within & durations.both
+    w, b = _volumes(durations, level, within)
     able = np.flatnonzero((w >= QUANTILES[0][2]) & (b >= QUANTILES[0][2]))
     if able.size == 0:
         return []
-    number = np.full(level.size, -1)
-    number[able] = np.arange(able.size)
-    histogram = durations.histogram(np.where(within, number[level.group], -1), able.size)
-    counts = histogram.sum(-1)
     found: list[Tested] = []
-    for q, metric, least, each in QUANTILES:
+    measured = _measure(durations, level, within, able)
+    for (q, metric, least, _), each in zip(QUANTILES, measured, strict=True):
         rows = np.flatnonzero((w[able] >= least) & (b[able] >= least))
         if rows.size == 0:
             continue
-        values = np.log(quantiles(histogram[rows], q))
-        values[counts[rows] < each] = np.nan
-        w_values, b_values = values[:, : durations.blocks_w], values[:, durations.blocks_w :]
-        chance = _chance(histogram[rows], counts[rows], q)
-        halves = chance[:, : durations.blocks_w], chance[:, durations.blocks_w :]
-        runs = scan(w_values, b_values, limits.latency_drift, limits, halves)
+        values, chance = each.values[rows], each.chance[rows]
+        w_side, b_side = np.s_[:, : durations.blocks_w], np.s_[:, durations.blocks_w :]
+        halves = chance[w_side], chance[b_side]
+        runs = scan(values[w_side], values[b_side], limits.latency_drift, limits, halves)
 
         def build(
             i: int, rows: Ints = rows, runs: Runs = runs, measure: tuple[float, str] = (q, metric)
@@ -213,18 +288,53 @@ def find(
             g = int(able[rows[i]])
             key = dict(zip(level.dims, level.values[g], strict=True))
             scope = (level.group == g) & within
-            return _candidate(frame, durations, scope, key, histogram[rows[i]], measure, i, runs)
+            return _candidate(frame, durations, scope, key, measure, i, runs)
 
         found.append(tested(runs.p, limits.q, build))
     return found
 
 
-def _chance(histogram: Floats, counts: Floats, q: float) -> Floats:
-    """Variance of the log of each block's quantile if requests were independent log-normals."""
+def _volumes(durations: Durations, level: Level, within: Mask) -> tuple[Floats, Floats]:
+    """[groups]: requests with a duration, in the window and in the baseline."""
+    first = durations.unit.first
+    counts = durations.counts * within[first][:, None]
+    w, b = counts[:, : durations.blocks_w].sum(1), counts[:, durations.blocks_w :].sum(1)
+    group = level.group[first]
+    sums: list[Floats] = [np.bincount(group, side, level.size).astype(float) for side in (w, b)]
+    return sums[0], sums[1]
+
+
+def _measure(durations: Durations, level: Level, within: Mask, able: Ints) -> list[Measured]:
+    """What each of QUANTILES is in the blocks of the groups `able`, some groups at a time."""
+    most = max(_AT_ONCE // (durations.blocks * BUCKETS), 1)
+    parts = []
+    for begin in range(0, able.size, most):
+        some = able[begin : begin + most]
+        number = np.full(level.size, -1)
+        number[some] = np.arange(some.size)
+        parts.append(_measured(durations.grouped(level, number, some.size, within)))
+    return [
+        Measured(
+            np.concatenate([part[i].values for part in parts]),
+            np.concatenate([part[i].chance for part in parts]),
+        )
+        for i in range(len(QUANTILES))
+    ]
+
+
+def _measured(histogram: Floats) -> list[Measured]:
     whole = histogram.sum(1)
-    spread = np.log(quantiles(whole, 0.84) / quantiles(whole, 0.16)) / 2
-    value: Floats = _FACTOR[q] * (spread * spread)[:, None] / np.maximum(counts, 1)
-    return value
+    heap = histogram.cumsum(-1)
+    counts = heap[..., -1]
+    found = []
+    for q, _, _, each in QUANTILES:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = np.log(_quantile(histogram, heap, q))
+            spread = np.log(quantiles(whole, 0.84) / quantiles(whole, 0.16)) / 2
+        values[counts < each] = np.nan
+        chance = _FACTOR[q] * (spread * spread)[:, None] / np.maximum(counts, 1)
+        found.append(Measured(values, chance))
+    return found
 
 
 def _candidate(
@@ -232,19 +342,19 @@ def _candidate(
     durations: Durations,
     scope: Mask,
     key: dict[str, Any],
-    histogram: Floats,
     measure: tuple[float, str],
     i: int,
     runs: Runs,
 ) -> Candidate:
     q, metric = measure
+    histogram = durations.histogram(np.where(scope, 0, -1), 1)[0]
     began, ended = int(runs.began[i]), int(runs.ended[i])
     before, run = histogram[durations.blocks_w :].sum(0), histogram[began:ended].sum(0)
     value_w, value_b = float(quantiles(run, q)), float(quantiles(before, q))
     change = value_w / value_b if value_b and math.isfinite(value_w) else 1.0
     error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
-    run_excess, run_volume = _slowed(durations, scope, q, began, ended)
-    excess, volume = _slowed(durations, scope, q, 0, durations.blocks_w)
+    run_excess, run_volume = _slowed(frame, durations, scope, q, began, ended)
+    excess, volume = _slowed(frame, durations, scope, q, 0, durations.blocks_w)
     if not whole_or_run(excess, run_excess):
         excess, volume = run_excess, run_volume
     return Candidate(
@@ -271,14 +381,22 @@ def _candidate(
 
 
 def _slowed(
-    durations: Durations, scope: Mask, q: float, began: int, ended: int
+    frame: Frame, durations: Durations, scope: Mask, q: float, began: int, ended: int
 ) -> tuple[Floats, Floats]:
-    """Per key: requests of the run slower than usual beyond the usual part, and all requests."""
-    above, counts = durations.above(q), durations.counts()
+    """Per key: requests of the run slower than usual beyond the usual part, and all requests.
+
+    A unit's requests are told of its first key.
+    """
+    first = durations.unit.first
+    units = np.flatnonzero(scope[first])
+    above, counts = durations.above(q, units)[units], durations.counts[units]
     w, base = slice(began, ended), slice(durations.blocks_w, None)
     usual = ratio(above[:, base].sum(1), counts[:, base].sum(1))
-    volume = np.where(scope & (counts[:, base].sum(1) > 0), counts[:, w].sum(1), 0.0)
-    return np.where(volume > 0, above[:, w].sum(1) - usual * volume, 0.0), volume
+    excess, volume = np.zeros(frame.size), np.zeros(frame.size)
+    run = np.where(counts[:, base].sum(1) > 0, counts[:, w].sum(1), 0.0)
+    volume[first[units]] = run
+    excess[first[units]] = np.where(run > 0, above[:, w].sum(1) - usual * run, 0.0)
+    return excess, volume
 
 
 def matters(c: Candidate, limits: Limits) -> bool:

@@ -56,7 +56,7 @@ def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
     """Keys that have a value in the dimensions that may be missing."""
     named = np.ones(frame.size, dtype=bool)
     for dim in set(dims) & {"host", "service", "signature"}:
-        named &= np.array([bool(value) for value in frame.columns[dim]], dtype=bool)
+        named &= frame.has(dim)
     if "service" in dims and "host" in dims:
         named &= ~frame.incoming
     return named

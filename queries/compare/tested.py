@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,20 +14,30 @@ from queries.compare.stats import Floats, benjamini_hochberg
 
 @dataclass(frozen=True)
 class Tested:
-    """`candidates` are those that could pass at all (p <= q), of `tests` groups."""
+    """`p` of those groups, of `tests`, that could pass at all; `build` makes their candidates."""
 
     tests: int = 0
-    candidates: tuple[Candidate, ...] = ()
+    p: Floats = field(default_factory=lambda: np.zeros(0))
+    build: Callable[[int], Candidate] | None = None
 
 
 def tested(p: Floats, q: float, build: Callable[[int], Candidate]) -> Tested:
-    """Build candidates only for the groups whose p-value could pass whatever the others are."""
-    return Tested(p.size, tuple(build(int(i)) for i in np.flatnonzero(p <= q)))
+    """Keep only the groups whose p-value could pass whatever the others are."""
+    able = np.flatnonzero(p <= q)
+    return Tested(p.size, p[able], lambda i: build(int(able[i])))
 
 
 def significant(levels: Sequence[Tested], limits: Limits) -> list[Candidate]:
-    """Those that pass Benjamini-Hochberg over all groups of all levels that were tested."""
-    found = [c for level in levels for c in level.candidates]
+    """Those that pass Benjamini-Hochberg over all groups of all levels that were tested.
+
+    Only they are built: a candidate holds a few arrays over all keys.
+    """
+    p = np.concatenate([np.zeros(0), *(level.p for level in levels)])
     total = sum(level.tests for level in levels)
-    ok = benjamini_hochberg(np.array([c.p for c in found]), limits.q, total, limits.step_up)
-    return [c for yes, c in zip(ok, found, strict=True) if yes]
+    ok = np.flatnonzero(benjamini_hochberg(p, limits.q, total, limits.step_up))
+    starts = np.cumsum([0, *(level.p.size for level in levels)])
+    found = []
+    for place, level in enumerate(levels):
+        mine = ok[(ok >= starts[place]) & (ok < starts[place + 1])] - starts[place]
+        found += [level.build(int(i)) for i in mine if level.build]
+    return found

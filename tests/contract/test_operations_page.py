@@ -34,7 +34,7 @@ def commands() -> list[list[str]]:
 
 def taken(words: list[str]) -> Any:
     """What the command line makes of the words; a usage error when it does not take them."""
-    group: Any = get_command(app)
+    group: Any = get_command(app())
     name, rest = words[0], words[1:]
     if name == "service":
         group = group.commands["service"]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bench.quality.given import given
 from queries.answer import Changes, to_document
 from queries.compare import Options, Span, compare
 
@@ -100,9 +101,8 @@ def answer(
         }
     )
     con = duckdb.connect()
-    con.register("cells", cells)
     con.register("covered", covered)
-    return compare(con, spans[0], spans[1:2], Options(history=spans[2:]))
+    return compare(con, given(cells, spans), spans[0], spans[1:2], Options(history=spans[2:]))
 
 
 @pytest.mark.parametrize("requests", [5_000, 200_000])
