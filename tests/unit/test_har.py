@@ -236,7 +236,7 @@ def test_a_log_without_its_wrapper_is_read_too(tmp_path: Path) -> None:
         (b"", "a.har, line 1, column 1, is no HAR"),
         (b"[" * 10**6, "a.har"),
         (b"\x1f\x8b\x08\x00garbage", "a.har is a"),
-        (gzip.compress(b"{}" * 999)[:-9], "a.har is a gzip file that was cut short"),
+        (gzip.compress(b"{}" * 999, mtime=0)[:-9], "a.har is a gzip file that was cut short"),
     ],
 )
 def test_what_is_no_har_is_refused_with_its_place(tmp_path: Path, data: bytes, said: str) -> None:
