@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench.quality.world import NODES, Floats, Hours, World, node_of, outcomes
+from bench.quality.draw import outcomes
+from bench.quality.system import NODES, Floats, Hours
+from bench.quality.world import World, node_of
 
 LOG = np.log(1.1)
 TEXT = ("recorder", "direction", "host", "method", "route", "container", "process")

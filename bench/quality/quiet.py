@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.quality.incidents import Stage
-from bench.quality.world import EPOCH, NODES, Hours, pods
+from bench.quality.stage import Stage
+from bench.quality.system import EPOCH, NODES, Hours
+from bench.quality.world import pods
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.quality.incidents import Truth
+from bench.quality.stage import Truth
 from queries.answer import Finding
 from queries.compare.names import rolled as _rolled
 
