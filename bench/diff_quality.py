@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.quality.heldback import HELD_BACK
+from bench.quality.heldback2 import SECOND
 from bench.quality.incidents import INCIDENTS
 from bench.quality.quiet import GAPS, QUIET
 from bench.quality.report import report, table
@@ -51,7 +52,8 @@ def _sorts(arguments: argparse.Namespace) -> dict[str, dict[str, tuple[float, ..
         "gap": dict.fromkeys(GAPS, (1.0,)),
     }
     if arguments.held_back:
-        sorts = {"held_back": {name: severities for name, (_, severities) in HELD_BACK.items()}}
+        kept = {"first": HELD_BACK, "second": SECOND}[arguments.held_back]
+        sorts = {"held_back": {name: severities for name, (_, severities) in kept.items()}}
     return {k: v for k, v in sorts.items() if not arguments.only or k in arguments.only}
 
 
@@ -61,7 +63,7 @@ def run(job: Job) -> dict[str, Any]:
         make = (QUIET if sort == "quiet" else GAPS)[name]
         result = quiet(name, make, seed, size, history, rivals)
     else:
-        plant = (INCIDENTS if sort == "incident" else HELD_BACK)[name][0]
+        plant = {**INCIDENTS, **HELD_BACK, **SECOND}[name][0]
         result = incident(name, plant, seed, size, severity, history, rivals)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"sort": sort, "peak_mb": round(peak), **result}
@@ -100,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--histories", nargs="*", default=["1h", "24h", "7d"])
     parser.add_argument("--kinds", nargs="*", help="only these incidents or pairs")
     parser.add_argument("--only", nargs="*", help="incident, quiet, gap")
-    parser.add_argument("--held-back", action="store_true", help="the incidents kept back")
+    parser.add_argument("--held-back", choices=["first", "second"], help="incidents kept back")
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long")

@@ -44,13 +44,13 @@ def _stamps(start: datetime, minute: Any) -> pa.Array:
 def _side(world: World, plan: Hours, drawn: dict[str, Any], side: str, durations: bool) -> pa.Table:
     group, keys = _keys(world, plan, side)
     parts = []
-    for name in ("good", "failed", "none"):
+    for name in ("good", "failed", "none", "odd"):
         grid = _sum(drawn[name], group, len(keys["host"]))
         parts.append((name, grid))
     rows: dict[str, list[Any]] = {n: [] for n in ("key", "minute", "status", "n", "kind")}
     for place, (name, grid) in enumerate(parts):
         key, minute = np.nonzero(grid)
-        status = {"good": keys["ok"], "failed": keys["code"]}.get(name)
+        status = {"good": keys["ok"], "failed": keys["code"], "odd": keys["odd"]}.get(name)
         rows["key"].append(key)
         rows["minute"].append(minute)
         rows["n"].append(grid[key, minute])
@@ -85,6 +85,7 @@ def _keys(world: World, plan: Hours, side: str) -> tuple[Any, dict[str, Any]]:
             container,
             flow.ok,
             int(plan.code[i]),
+            int(plan.odd_code[i]) if plan.odd_code is not None else 0,
             plan.signature[i],
         )
         if key not in index:
@@ -99,12 +100,16 @@ def _keys(world: World, plan: Hours, side: str) -> tuple[Any, dict[str, Any]]:
         "method": [f.method for f in picked],
         "route": [f.route for f in picked],
         "container": [plan.renamed.get(n, n) for n in names],
-        "process": [f"/app/{f.caller if side == 'egress' else f.callee}" for f in picked],
+        "process": [
+            plan.programs.get(n, f"/app/{f.caller if side == 'egress' else f.callee}")
+            for n, f in zip(names, picked, strict=True)
+        ],
         "direction": internal if side == "egress" else ["ingress"] * len(picked),
         "recorder": [f"node-{node_of(n)}" for n in names],
         "node": np.array([node_of(n) for n in names], dtype=np.int64),
         "ok": np.array([f.ok for f in picked]),
         "code": plan.code[first] if first else np.zeros(0, int),
+        "odd": plan.odd_code[first] if plan.odd_code is not None else np.zeros(len(first), int),
         "signature": [plan.signature[i] for i in first],
         "flow": np.array(first, dtype=np.int64),
     }

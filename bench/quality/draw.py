@@ -25,4 +25,9 @@ def outcomes(world: World, plan: Hours, salt: int = 0) -> dict[str, Any]:
     shared = 2 * rng.poisson(np.where(small, total * p_error / 2, 0.0))
     failed = np.minimum(np.where(small, shared, rng.binomial(total, p_error)), total)
     none = rng.binomial(total - failed, np.clip(plan.p_none, 0, 1))
-    return {"good": total - failed - none, "failed": failed, "none": none, "rng": rng}
+    good = total - failed - none
+    odd = np.zeros_like(good)
+    if plan.odd is not None:  # with random numbers of its own: all else is drawn as ever
+        own = np.random.default_rng([world.seed, 6, plan.first, plan.minutes, salt])
+        odd = own.binomial(good, np.clip(plan.odd, 0, 1))
+    return {"good": good - odd, "failed": failed, "none": none, "odd": odd, "rng": rng}

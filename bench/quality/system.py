@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +104,9 @@ class Hours:
 
     p_error and code make failed responses, p_none calls without a response; slow multiplies all
     durations, tail is the part of the requests that takes ten times as long; size multiplies the
-    bytes; odd is the part answered with another good status. seen: whether a node's minute is
-    covered, [nodes, minutes].
+    bytes; odd is the part of the good answers that comes as odd_code [flows], without a body.
+    seen: whether a node's minute is covered, [nodes, minutes]. renamed: container -> its new name;
+    programs: container -> the program that runs in it instead of its usual one.
     """
 
     first: int
@@ -121,3 +123,14 @@ class Hours:
     seen: NDArray[np.bool_]
     thin: float = 1.0
     renamed: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
+    odd: Floats | None = None
+    odd_code: NDArray[np.int64] | None = None
+
+    def answered(self, target: Any, part: Any, code: int) -> None:
+        """From now on `part` of the good answers of the `target` flows is `code`."""
+        if self.odd is None or self.odd_code is None:
+            self.odd = np.zeros_like(self.rate)
+            self.odd_code = np.full(self.rate.shape[0], 204)
+        self.odd[target] = part
+        self.odd_code[target] = code
