@@ -26,8 +26,13 @@ def outcomes(world: World, plan: Hours, salt: int = 0) -> dict[str, Any]:
     failed = np.minimum(np.where(small, shared, rng.binomial(total, p_error)), total)
     none = rng.binomial(total - failed, np.clip(plan.p_none, 0, 1))
     good = total - failed - none
-    odd = np.zeros_like(good)
-    if plan.odd is not None:  # with random numbers of its own: all else is drawn as ever
-        own = np.random.default_rng([world.seed, 6, plan.first, plan.minutes, salt])
+    odd, extra = np.zeros_like(good), np.zeros_like(good)
+    # with random numbers of their own, so that all else is drawn as ever
+    own = np.random.default_rng([world.seed, 6, plan.first, plan.minutes, salt])
+    if plan.p_usual is not None:
+        beyond = 1 - np.clip(plan.p_usual, 0, 1) / np.maximum(p_error, 1e-12)
+        extra = own.binomial(failed, np.clip(beyond, 0, 1))
+    if plan.odd is not None:
         odd = own.binomial(good, np.clip(plan.odd, 0, 1))
-    return {"good": good - odd, "failed": failed, "none": none, "odd": odd, "rng": rng}
+    counts = {"good": good - odd, "failed": failed - extra, "extra": extra}
+    return {**counts, "none": none, "odd": odd, "rng": rng}

@@ -102,7 +102,8 @@ class Flow:
 class Hours:
     """What is about to happen in some hours: [flows, minutes] each, for incidents to change.
 
-    p_error and code make failed responses, p_none calls without a response; slow multiplies all
+    p_error makes failed responses: as many as p_usual of the flow's own status, those beyond it of
+    the status code; p_none makes calls without a response; slow multiplies all
     durations, tail is the part of the requests that takes ten times as long; size multiplies the
     bytes; odd is the part of the good answers that comes as odd_code [flows], without a body.
     seen: whether a node's minute is covered, [nodes, minutes]. renamed: container -> its new name;
@@ -124,6 +125,7 @@ class Hours:
     thin: float = 1.0
     renamed: dict[str, str] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)
+    p_usual: Floats | None = None
     odd: Floats | None = None
     odd_code: NDArray[np.int64] | None = None
 

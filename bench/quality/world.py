@@ -207,6 +207,7 @@ class World:
             np.array([f.error for f in self.flows]),
             [f.signature for f in self.flows],
             np.ones((NODES, minutes), dtype=bool),
+            p_usual=p_error.copy(),
         )
 
     def rhythm(self, first: int, minutes: int) -> Floats:
