@@ -132,8 +132,8 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
         return []
     limit = limits(frame.history.shape[1])
     within = own_traffic(frame)
-    factor, past = rates.overall(frame, within)
-    found = presence.find(frame, limit, within, factor, lossy)
+    usual = rates.usual(frame, within, limit)
+    found = presence.find(frame, limit, within, usual.factor, lossy)
     for kind, part, metric in _FAILURES:
         tested = [
             shares.find(frame, dims, part(frame), kind, metric, limit, within)
@@ -144,7 +144,7 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
             for c in significant(tested, limit)
             if shares.matters(c, limit) and not (lossy and c.direction == "down")
         ]
-    busy = [rates.find(frame, d, limit, within, factor, past) for d in _RATE_LEVELS]
+    busy = [rates.find(frame, d, limit, within, usual) for d in _RATE_LEVELS]
     found += [
         c
         for c in significant(busy, limit)

@@ -21,6 +21,7 @@ class Limits:
     rate_ratio: float = 1.5
     rate_count: float = 30  # requests more or fewer than expected
     rate_drift: float = 0.1  # log spread between quiet hours that is always allowed for
+    rate_peers: float = 0.12  # the same where the endpoints of the same hours show less
     latency_ratio: float = 1.25
     latency_ms: float = 5.0  # a change of less is not felt
     latency_drift: float = 0.05  # log spread of a quantile between quiet hours
@@ -43,7 +44,7 @@ def limits(histories: int) -> Limits:
         min_errors=12,
         error_ratio=3.0,
         share_drift=0.35,
-        rate_ratio=3.0,
+        rate_ratio=2.5,
         rate_drift=0.25,
         latency_ratio=1.5,
         latency_drift=0.07,

@@ -11,13 +11,16 @@ import numpy as np
 
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
-from queries.compare.stats import Floats, Mask
+from queries.compare.stats import Floats, Mask, ratio
 
 UNIT = ("side", *ENDPOINT, "container")
 _UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
 _LEFT = 0.5  # a candidate stands on its own if that part of it is not explained yet
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
+
+_KNOWN = 20  # requests of other callers from which on they say how the endpoint fares
+_SHARES = ("errors", "no_response")
 
 # Where two keys explain a change equally well, the one that is easier to say wins.
 _PLAIN: dict[tuple[str, ...], int] = {
@@ -92,13 +95,42 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         level = min(tier[id(c)] for c in open_)
         now = [c for c in open_ if tier[id(c)] == level]
         for c in now:
-            c.score = score(frame, c, left)
-        best = min(now, key=lambda c: (-round(c.score, 6), *c.order()))
+            c.score = score(frame, c, left) * (1.0 if c.alone is None else c.alone)
+        best = _best(frame, now)
         found.append(best)
         reaches.append(reach(frame, best))
         left &= ~reaches[-1]
         open_ = _fold(frame, [c for c in open_ if c is not best], found, reaches, left)
     return found
+
+
+def _best(frame: Frame, now: list[Candidate]) -> Candidate:
+    """The highest score; that others fail alike at the same places is looked at only then."""
+    while True:
+        best = min(now, key=lambda c: (-round(c.score, 6), *c.order()))
+        if best.alone is not None or best.key.get("side") != "out" or best.kind not in _SHARES:
+            return best
+        best.alone = contrast(frame, best)
+        best.score *= best.alone
+
+
+def contrast(frame: Frame, c: Candidate) -> float:
+    """The part of a caller's failures that other callers of the same endpoints do not have.
+
+    Where they fail alike, the endpoints are the cause and not this caller of them.
+    """
+    level = frame.level(ENDPOINT)
+    failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
+    others = ~frame.incoming & ~c.scope
+    run = frame.window[:, c.began : c.ended].sum(1)
+    before = frame.baseline.sum(1)
+    n_w, n_b = level.sum(run * others), level.sum(before * others)
+    e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
+    known = (n_w >= _KNOWN) & (n_b >= _KNOWN)
+    worse = np.where(known, np.maximum(ratio(e_w, n_w) - ratio(e_b, n_b), 0), 0.0)
+    own = np.maximum(level.sum(np.where(c.scope, c.excess, 0.0)), 0)
+    due = worse * level.sum(np.where(c.scope, c.volume, 0.0))
+    return 1 - float(np.minimum(own, due).sum() / max(float(own.sum()), 1e-9))
 
 
 def _fold(

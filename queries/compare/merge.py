@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from queries.compare import graph, localise, moved
-from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.candidate import ENDPOINT, Candidate, one_end
 from queries.compare.frame import Frame
 from queries.compare.stats import Floats
 
@@ -35,6 +35,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)
+        lead.hit = abs(one_end(lead.excess, frame.incoming))
     return found
 
 
