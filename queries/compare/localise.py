@@ -38,11 +38,20 @@ _WEIGHT = {"no_response": 1.05, "rate": 0.2}
 
 
 def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
-    """(change held, how evenly): both of the side of the wire that tells most, resp. least."""
-    unit = frame.level(UNIT)
+    """(change held, how evenly): both of the side of the wire that tells most, resp. least.
+
+    Looked at endpoint by endpoint, where a part has requests enough to differ from the rest, and
+    container by container in each of them.
+    """
+    parts = [_evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))]
+    return parts[0][0], min(even for _, even in parts)
+
+
+def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> tuple[float, float]:
+    unit = frame.level(dims)
     changed = unit.sum(np.where(left, c.excess, 0.0))
     volume = unit.sum(np.where(left, c.volume, 0.0))
-    incoming = frame.unit_incoming
+    incoming = np.array([value[0] == "in" for value in unit.values], dtype=bool)
     held, even = 0.0, 1.0
     most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
     for side in (incoming, ~incoming):
