@@ -15,7 +15,7 @@ import numpy as np
 from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.compare import frame as frames
 from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, trends
-from queries.compare.background import own_traffic
+from queries.compare.background import counted_once, own_traffic
 from queries.compare.build import Scene, findings
 from queries.compare.calibrate import PastPair, calibrate, past_pairs, summarise
 from queries.compare.candidate import ENDPOINT, Candidate
@@ -132,11 +132,12 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
         return []
     limit = limits(frame.history.shape[1])
     within = own_traffic(frame)
-    usual = rates.usual(frame, within, limit)
-    found = presence.find(frame, limit, within, usual.factor, lossy)
+    once = counted_once(frame)
+    usual = rates.usual(once, within, limit)
+    found = presence.find(frame, limit, within, usual.factor, lossy, once)
     for kind, part, metric in _FAILURES:
         tested = [
-            shares.find(frame, dims, part(frame), kind, metric, limit, within)
+            shares.find(frame, dims, part(frame), kind, metric, limit, within, once)
             for dims in _SHARE_LEVELS
         ]
         found += [
@@ -144,7 +145,7 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
             for c in significant(tested, limit)
             if shares.matters(c, limit) and not (lossy and c.direction == "down")
         ]
-    busy = [rates.find(frame, d, limit, within, usual) for d in _RATE_LEVELS]
+    busy = [rates.find(frame, d, limit, within, usual, once) for d in _RATE_LEVELS]
     found += [
         c
         for c in significant(busy, limit)

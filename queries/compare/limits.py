@@ -16,6 +16,7 @@ class Limits:
     step_up: int = 5  # causes at a time for which Benjamini-Hochberg may loosen
     min_errors: float = 10  # extra failed requests before a share is worth a line
     error_ratio: float = 2.0  # failing twice as often, at least
+    broad_ratio: float = 2.0  # of everything at once, where the ups and downs of endpoints cancel
     error_points: float = 0.005  # and half a point more of the requests ...
     error_many: float = 100  # ... or as many as this
     rate_ratio: float = 1.5

@@ -40,10 +40,13 @@ def slots_of(level: Level, bits: Any, within: Mask) -> Floats:
     return np.bitwise_count(joined).astype(np.float64)
 
 
-def find(frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool) -> list[Candidate]:
+def find(
+    frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool, once: Frame
+) -> list[Candidate]:
+    """once: the frame in which a call that was recorded at both ends counts once."""
     found: list[Candidate] = []
     for kind, dims in LEVELS:
-        sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor)
+        sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor, once)
         found += sides.new(kind, limits)
         if kind != "signature" and "status" not in dims and not lossy:
             found += sides.gone(kind, limits)
@@ -65,10 +68,11 @@ def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
 class _Sides:
     """One level's sightings on both sides."""
 
-    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float) -> None:
+    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float, once: Frame) -> None:
         self.frame, self.level, self.part, self.factor = frame, level, part, factor
-        self.window = grouped(level, frame.window, part)
-        self.baseline = grouped(level, frame.baseline, part)
+        self.window = grouped(level, once.window, part)
+        self.baseline = grouped(level, once.baseline, part)
+        self.history = grouped(level, once.history, part)
         self.now = slots_of(level, frame.slots_w, part)
         self.before = _total([slots_of(level, s, part) for s in frame.slots_b], level.size)
         past = [slots_of(level, s, part) for s in frame.slots_h]
@@ -112,8 +116,7 @@ class _Sides:
         """Steady in the past, silent in the whole baseline, and there again."""
         frame = self.frame
         absent = self.level.sum(frame.anyhow_b * self.part) == 0
-        past = grouped(self.level, frame.history, self.part)
-        rates = past / np.maximum(frame.seconds_h, 1)
+        rates = self.history / np.maximum(frame.seconds_h, 1)
         due = np.quantile(rates, 0.25, axis=1) * float(frame.seconds_b.sum())
         p = np.exp(-np.minimum(due / limits.cluster, 700.0))
         enough = (self.now >= limits.new_slots) & (self.window.sum(1) >= limits.new_count)
@@ -127,8 +130,7 @@ class _Sides:
         base = self.baseline.sum(1) * self.frame.scale
         if not len(self.frame.slots_h):
             return np.asarray(base, dtype=np.float64)
-        past = grouped(self.level, self.frame.history, self.part)
-        rates = past / np.maximum(self.frame.seconds_h, 1)
+        rates = self.history / np.maximum(self.frame.seconds_h, 1)
         usual: Floats = np.minimum(base, np.quantile(rates, 0.25, axis=1) * seconds)
         return usual
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from queries.compare.candidate import ENDPOINT, Candidate, whole_or_run
+from queries.compare.candidate import ENDPOINT, Candidate, one_end, whole_or_run
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.shares import Runs
@@ -148,9 +148,20 @@ def _noise(
     rate = (run + 0.5) / np.maximum(time, 1)
     spread = np.maximum((squares - 2 * rate * run + rate * rate * time) / rate, 0)
     filled = run_sums((frame.seconds_w[None, :] > 0).astype(np.float64), starts, ends)
-    df = limits.prior_df + np.maximum(live.sum(1) - 1.0, 0)[:, None] + np.maximum(filled - 1, 0)
-    top = limits.prior_df * limits.dispersion_rates + terms.sum(1)[:, None] + spread
+    # a block with less than a cluster of requests says little about how clustered they are
+    telling = _telling(expected, limits)
+    telling_w = _telling(run / np.maximum(filled, 1), limits)
+    df_b = np.maximum(telling.sum(1) - telling.max(1, initial=0), 0)[:, None]
+    df = limits.prior_df + df_b + telling_w * np.maximum(filled - 1, 0)
+    top = limits.prior_df * limits.dispersion_rates + (terms * telling).sum(1)[:, None]
+    top = top + spread * telling_w
     return np.maximum(1.0, top / df), df
+
+
+def _telling(requests: Floats, limits: Limits) -> Floats:
+    """How much a block of that many requests tells of their dispersion, 0 to 1."""
+    clusters = 2 * requests / limits.dispersion_rates
+    return clusters / (1 + clusters)
 
 
 def _drift(n: Tally, frame: Frame, usual: Usual, limits: Limits) -> tuple[Floats, Floats]:
@@ -199,9 +210,10 @@ def find(
     limits: Limits,
     within: Mask,
     usual: Usual,
+    once: Frame,
 ) -> Tested:
     level = frame.level(dims)
-    counts = tally(frame, level, within)
+    counts = tally(frame if "side" in dims else once, level, within)
     w, b = counts.window.sum(1), counts.baseline.sum(1)
     able = np.flatnonzero(
         (np.maximum(w, b * frame.scale * usual.factor) >= limits.rate_count) & (w > 0) & (b > 0)
@@ -261,8 +273,8 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
-        in_run=float(in_run.sum()),
-        run_volume=float(expected.sum()),
+        in_run=one_end(in_run, frame.incoming),
+        run_volume=one_end(expected, frame.incoming),
         noise=float(runs.dispersion[i]),
     )
 

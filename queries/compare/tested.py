@@ -25,9 +25,12 @@ def tested(p: Floats, q: float, build: Callable[[int], Candidate]) -> Tested:
     return Tested(p.size, tuple(build(int(i)) for i in np.flatnonzero(p <= q)))
 
 
+_LEAST = 20  # tests: where little is busy enough to be looked at, one in twenty is no news
+
+
 def significant(levels: Sequence[Tested], limits: Limits) -> list[Candidate]:
     """Those that pass Benjamini-Hochberg over all groups of all levels that were tested."""
     found = [c for level in levels for c in level.candidates]
-    total = sum(level.tests for level in levels)
+    total = max(_LEAST, sum(level.tests for level in levels))
     ok = benjamini_hochberg(np.array([c.p for c in found]), limits.q, total, limits.step_up)
     return [c for yes, c in zip(ok, found, strict=True) if yes]
