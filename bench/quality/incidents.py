@@ -31,5 +31,8 @@ INCIDENTS: dict[str, tuple[Callable[[Stage], Truth], tuple[float, ...]]] = {
     "interaction": (failing.interaction, (1, 3, 10)),
     "broad": (failing.broad, (1, 3)),
     "slow_leak": (failing.slow_leak, (1,)),
+    "good_mix": (shifting.good_mix, (1, 2)),
+    "other_program": (shifting.other_program, (1,)),
+    "one_stops": (shifting.one_stops, (1,)),
     "deep_service": (failing.deep_service, (1, 3, 10)),
 }

@@ -158,3 +158,64 @@ def size_collapse(s: Stage) -> Truth:
         onset,
         blast=frozenset({f.host}),
     )
+
+
+def good_mix(s: Stage) -> Truth:
+    """An endpoint that answered with its usual status begins to answer 204 to a third of them."""
+    f = s.endpoint(least=0.01)
+    onset = s.onset()
+    plan = s.window()
+    mask = s.flows(lambda x: x.endpoint == f.endpoint)
+    part = 0.3 * s.severity
+    plan.answered(mask, np.where(np.arange(60) >= onset, part, 0.0), 204)
+    return Truth(
+        ("statuses", "new"),
+        at(f),
+        "any",
+        count(plan, mask, onset) * part,
+        np.inf,
+        onset,
+        {"status": 204},
+        blast=frozenset({f.host}),
+    )
+
+
+def other_program(s: Stage) -> Truth:
+    """The same containers now run another program, which behaves as the old one did."""
+    service = s.endpoint(internal=True).callee
+    plan = s.window()
+    plan.programs |= dict.fromkeys(s.world.containers[service], f"/opt/next/{service}-ng")
+    mask = s.flows(lambda x: service in (x.caller, x.callee))
+    return Truth(
+        ("new", "moved"),
+        {"container": service, "process": f"/opt/next/{service}-ng"},
+        "any",
+        count(plan, mask, 0),
+        np.inf,
+        0,
+        blast=frozenset({service}),
+    )
+
+
+def one_stops(s: Stage) -> Truth:
+    """One container of a service of three or more is not asked any more, the others are."""
+    several = sorted(n for n, names in s.world.containers.items() if len(names) == 3)
+    service = several[int(s.rng.integers(len(several)))]
+    names = s.world.containers[service]
+    dead = names[int(s.rng.integers(len(names)))]
+    plan = s.window()
+    lost = s.flows(lambda x: dead in (x.callee_container, x.caller_container))
+    for role in ("callee", "caller"):
+        others = s.flows(lambda x, r=role: getattr(x, r) == service) & ~lost  # type: ignore[misc]
+        plan.rate[others] *= len(names) / (len(names) - 1)
+    affected = count(plan, lost, 0)
+    plan.rate[lost] = 0
+    return Truth(
+        ("gone",),
+        {"container": dead},
+        "gone",
+        affected,
+        np.inf,
+        0,
+        blast=frozenset({service, dead}),
+    )

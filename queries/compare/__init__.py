@@ -14,7 +14,7 @@ import numpy as np
 
 from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.compare import frame as frames
-from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, trends
+from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, statuses, trends
 from queries.compare.background import counted_once, own_traffic
 from queries.compare.build import Scene, findings
 from queries.compare.calibrate import PastPair, calibrate, past_pairs, summarise
@@ -48,6 +48,7 @@ _FEW = 200
 _SHARE_LEVELS: tuple[tuple[str, ...], ...] = (
     (),
     ("host",),
+    ("host", "method"),
     ENDPOINT,
     ("side", "service"),
     ("side", "container"),
@@ -145,6 +146,8 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
             for c in significant(tested, limit)
             if shares.matters(c, limit) and not (lossy and c.direction == "down")
         ]
+    mixed = [statuses.find(frame, d, limit, within, once) for d in statuses.LEVELS]
+    found += [c for c in significant(mixed, limit) if statuses.matters(c, limit)]
     busy = [rates.find(frame, d, limit, within, usual, once) for d in _RATE_LEVELS]
     found += [
         c

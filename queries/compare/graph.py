@@ -81,7 +81,7 @@ def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     for i, lead in enumerate(leads):
         if roots[i] != i:
             leads[roots[i]].folded += [lead, *lead.folded]
-        elif lead.kind in _BAD:
+        elif _bad(lead, down=True):
             lead.blame = _blame(frame, lead, *around[i])
     return [lead for i, lead in enumerate(leads) if roots[i] == i]
 
@@ -99,7 +99,7 @@ def _deeper(
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        if j == i or below.kind not in _BAD or below.direction == "down" or not below.key:
+        if j == i or not _bad(below) or not below.key:
             continue
         callers, callees = around[j]
         if below.affected < _MUCH * above.affected or serving & set(callees):
@@ -117,8 +117,14 @@ def _symptom(c: Candidate) -> bool:
     """Whether a change may be the company of another one further down."""
     if not c.key or c.direction == "down":
         return False
-    failing = c.kind == "new" and (c.key.get("status", 200) >= 400 or c.key.get("status") == 0)
-    return c.kind in _BAD or c.kind == "signature" or failing
+    failing = c.kind == "new" and not 0 < c.key.get("status", 200) < 400
+    return _bad(c) or c.kind == "signature" or failing
+
+
+def _bad(c: Candidate, down: bool = False) -> bool:
+    """Failing, without an answer or slow, and not the other way round unless `down`."""
+    harmless = c.kind == "statuses" and c.key["status"] < 400
+    return c.kind in _BAD and not harmless and (down or c.direction != "down")
 
 
 def _early(frame: Frame, above: Candidate, below: Candidate) -> float:

@@ -19,6 +19,7 @@ class Limits:
     broad_ratio: float = 2.0  # of everything at once, where the ups and downs of endpoints cancel
     error_points: float = 0.005  # and half a point more of the requests ...
     error_many: float = 100  # ... or as many as this
+    mix_points: float = 0.15  # of the answers, before a shift among good statuses is worth a line
     rate_ratio: float = 1.5
     rate_count: float = 30  # requests more or fewer than expected
     rate_drift: float = 0.1  # log spread between quiet hours that is always allowed for
@@ -45,6 +46,7 @@ def limits(histories: int) -> Limits:
         min_errors=12,
         error_ratio=3.0,
         share_drift=0.35,
+        mix_points=0.25,
         rate_ratio=2.5,
         rate_drift=0.25,
         latency_ratio=1.5,

@@ -26,15 +26,16 @@ _SHARES = ("errors", "no_response")
 _PLAIN: dict[tuple[str, ...], int] = {
     ("host",): 0,
     ENDPOINT: 0,
+    ("host", "method"): 1,
     ("side", "container"): 1,
     ("side", "service"): 2,
     (): 3,
 }
 
 
-# no_response says more than errors of the same size; calls that multiply are the cause of the
-# failures among them if there are more than five times as many of them
-_WEIGHT = {"no_response": 1.05, "rate": 0.2}
+# no_response says more than errors of the same size, and one status among them less; calls that
+# multiply are the cause of the failures among them if there are more than five times as many
+_WEIGHT = {"no_response": 1.05, "statuses": 0.85, "rate": 0.2}
 
 
 def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from queries.compare.stats import Floats
 
 HOLDS = 0.9
 _STORM = 4.0  # times as busy: then it may be the cause of failures, not their company
+_PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "container"})
 _KINDS = ("errors", "no_response")
 _LATER = {
     "signature": 4,
@@ -45,8 +46,10 @@ def _tier(c: Candidate) -> int:
         return 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
         return 1
-    if c.direction in ("new", "gone") and set(c.key) == set(ENDPOINT):
+    if c.direction in ("new", "gone") and set(c.key) in _PLACES:
         return 2
+    if c.kind == "statuses":
+        return 3 if c.key["status"] >= 400 else 6
     if c.kind in _KINDS:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and (c.ratio or 0) >= _STORM:

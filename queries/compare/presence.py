@@ -21,6 +21,7 @@ from queries.compare.limits import Limits
 from queries.compare.stats import Floats, Mask, benjamini_hochberg
 from queries.compare.tally import grouped
 
+REPLICA = ("service", "container")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host",)),
     ("new", ("service",)),
@@ -28,6 +29,8 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host", "method", "route", "status")),
     ("edge", ("service", "host")),
     ("signature", ("host", "method", "route", "signature")),
+    ("new", ("service", "process")),
+    ("gone", REPLICA),
 )
 _STEADY = 0.8  # of the past spans in which a key has to be seen before it can be gone
 
@@ -47,6 +50,9 @@ def find(
     found: list[Candidate] = []
     for kind, dims in LEVELS:
         sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor, once)
+        if dims == REPLICA:
+            found += [] if lossy else [c for c in sides.gone(kind, limits) if sides.missed(c)]
+            continue
         found += sides.new(kind, limits)
         if kind != "signature" and "status" not in dims and not lossy:
             found += sides.gone(kind, limits)
@@ -58,7 +64,7 @@ def find(
 def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
     """Keys that have a value in the dimensions that may be missing."""
     named = np.ones(frame.size, dtype=bool)
-    for dim in set(dims) & {"host", "service", "signature"}:
+    for dim in set(dims) & {"host", "service", "signature", "process"}:
         named &= np.array([bool(value) for value in frame.columns[dim]], dtype=bool)
     if "service" in dims and "host" in dims:
         named &= ~frame.incoming
@@ -111,6 +117,16 @@ class _Sides:
         enough &= self.spans >= _STEADY * len(self.frame.slots_h)
         named: Kind = "gone" if kind == "new" else kind
         return self._pick((self.before > 0) & (here == 0), p, enough, named, "gone", limits)
+
+    def missed(self, c: Candidate) -> bool:
+        """Whether a container that is gone leaves a gap among its own: others stay, most of them,
+        and none came in its place. Replaced ones are a roll-out or were moved, and no news.
+        """
+        mine = [g for g, v in enumerate(self.level.values) if v[0] == c.key["service"]]
+        stay = [g for g in mine if self.now[g] > 0 and self.before[g] > 0]
+        came = [g for g in mine if self.now[g] > 0 and self.before[g] == 0]
+        went = [g for g in mine if self.now[g] == 0 and self.before[g] > 0]
+        return not came and len(stay) >= max(len(went), 1)
 
     def back(self, limits: Limits) -> list[Candidate]:
         """Steady in the past, silent in the whole baseline, and there again."""

@@ -143,13 +143,13 @@ def find(
     return tested(
         runs.p,
         limits.q,
-        lambda i: _candidate(
+        lambda i: candidate(
             frame, level, int(able[i]), i, runs, part & within, within, kind, metric
         ),
     )
 
 
-def _candidate(
+def candidate(
     frame: Frame,
     level: Level,
     g: int,
