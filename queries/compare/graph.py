@@ -94,6 +94,8 @@ def _deeper(
 ) -> int:
     """The lead that explains lead i from below: its callers serve what fails in i."""
     above = leads[i]
+    if set(above.key) == {"service"} and above.direction in ("new", "moved"):
+        return _release(i, leads, around)
     if not _symptom(above):
         return i
     serving = set(around[i][1])
@@ -111,6 +113,20 @@ def _deeper(
         elif serving & graph.above(set(callers)) and _early(graph.frame, above, below) <= _EARLY:
             fit.append((1, -below.affected, j))
     return min(fit)[2] if fit else i
+
+
+def _release(
+    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
+) -> int:
+    """The failures of a service that came or has another name now: one roll-out, one finding."""
+    name = leads[i].key["service"]
+    fit = []
+    for j, lead in enumerate(leads):
+        ends = around[j]
+        mine = any(end.get(name, 0.0) >= 0.5 * max(sum(end.values()), 1e-9) for end in ends)
+        if j != i and _bad(lead) and lead.key and name in {*ends[0], *ends[1]} and mine:
+            fit.append((-lead.affected, j))
+    return min(fit)[1] if fit else i
 
 
 def _symptom(c: Candidate) -> bool:

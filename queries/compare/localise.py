@@ -21,6 +21,7 @@ _CHANGED = 0.05  # an endpoint with less of a change than this part does not sha
 
 _KNOWN = 20  # requests of other callers from which on they say how the endpoint fares
 _SHARES = ("errors", "no_response")
+_HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # not how many
 
 # Where two keys explain a change equally well, the one that is easier to say wins.
 _PLAIN: dict[tuple[str, ...], int] = {
@@ -59,9 +60,13 @@ def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> 
         total, all_volume = float(changed[side].sum()), float(volume[side].sum())
         if all_volume < 0.2 * most or total == 0:
             continue
-        expected = total * volume[side] / all_volume
+        share = volume[side] / all_volume
+        expected = total * share
+        # what is not there any more, a container that was replaced, cannot have its part of it
+        here = volume[side] > 0
+        shown = np.where(here, changed[side] + share * float(changed[side][~here].sum()), 0.0)
         chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
-        away = np.maximum(np.abs(changed[side] - expected) - chance, 0)
+        away = np.maximum(np.abs(shown - expected) - chance, 0)
         held = max(held, abs(total))
         even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
     return held, even
@@ -97,7 +102,8 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
 
     tier: by id of the candidate; lower tiers are settled first.
     """
-    left = np.ones(frame.size, dtype=bool)
+    # that a container or a program is another one now does not explain that its requests fail
+    left, still_same = np.ones(frame.size, dtype=bool), np.ones(frame.size, dtype=bool)
     found: list[Candidate] = []
     reaches: list[Mask] = []
     open_ = sorted(candidates, key=lambda c: (tier[id(c)], *c.order()))
@@ -105,12 +111,16 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         level = min(tier[id(c)] for c in open_)
         now = [c for c in open_ if tier[id(c)] == level]
         for c in now:
-            c.score = score(frame, c, left) * (1.0 if c.alone is None else c.alone)
+            c.score = score(frame, c, still_same if c.kind in _HOW else left)
+            c.score *= 1.0 if c.alone is None else c.alone
         best = _best(frame, now)
         found.append(best)
         reaches.append(reach(frame, best))
         left &= ~reaches[-1]
-        open_ = _fold(frame, [c for c in open_ if c is not best], found, reaches, left)
+        if "service" not in best.key or best.direction not in ("new", "gone"):
+            still_same &= ~reaches[-1]
+        rest = [c for c in open_ if c is not best]
+        open_ = _fold(frame, rest, found, reaches, (left, still_same))
     return found
 
 
@@ -148,10 +158,11 @@ def _fold(
     rest: list[Candidate],
     found: list[Candidate],
     reaches: list[Mask],
-    left: Mask,
+    masks: tuple[Mask, Mask],
 ) -> list[Candidate]:
     still = []
     for c in rest:
+        left = masks[c.kind in _HOW]
         size = np.abs(_net(frame, c.excess))
         total = float(size.sum())
         if float(np.abs(_net(frame, np.where(left, c.excess, 0.0))).sum()) > _LEFT * total:

@@ -22,7 +22,7 @@ def severity(c: Candidate, top_status: int | None) -> Severity:
     if c.kind in ("retries", "broad"):
         return "high"
     if c.kind == "latency":
-        large = c.ratio is not None and c.ratio >= 3
+        large = c.ratio is not None and c.ratio >= 3 and c.hit >= 20
         return ("high" if large else "medium") if c.direction == "up" else "low"
     if c.kind in ("new", "back", "moved", "edge", "trend"):
         return "medium"
