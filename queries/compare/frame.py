@@ -42,6 +42,11 @@ class Level:
     def size(self) -> int:
         return len(self.values)
 
+    @cached_property
+    def order(self) -> Ints:
+        """The keys, those of one group next to each other."""
+        return np.argsort(self.group, kind="stable")
+
     def sum(self, per_key: Floats) -> Floats:
         heap = np.bincount(self.group, weights=per_key, minlength=self.size)
         return heap.astype(np.float64)

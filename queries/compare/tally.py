@@ -32,10 +32,10 @@ def tally(frame: Frame, level: Level, part: Mask) -> Tally:
 
 def grouped(level: Level, per_key: Floats, part: Mask) -> Floats:
     """[keys, columns] -> [groups, columns], of the keys in `part`."""
-    columns = per_key.shape[1]
-    keys = np.flatnonzero(part)
-    if columns == 0 or keys.size == 0:
-        return np.zeros((level.size, columns))
-    place = level.group[keys][:, None] * columns + np.arange(columns)
-    heap = np.bincount(place.ravel(), weights=per_key[keys].ravel(), minlength=level.size * columns)
-    return heap.astype(np.float64).reshape(level.size, columns)
+    result = np.zeros((level.size, per_key.shape[1]))
+    keys = level.order[part[level.order]]
+    if keys.size and per_key.shape[1]:
+        group = level.group[keys]
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(group)) + 1])
+        result[group[starts]] = np.add.reduceat(per_key[keys], starts, axis=0)
+    return result
