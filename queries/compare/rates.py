@@ -83,12 +83,14 @@ def _peers(n: Tally, frame: Frame, factor: float, limits: Limits) -> float:
 
 def _typical(rate: Floats, base: Floats, frame: Frame) -> float:
     seconds = float(frame.seconds_w.sum())
-    enough = ((rate + base) * seconds >= 10) & (rate > 0) & (base > 0)
+    # one that fell to nothing tells of the whole as well: without those, thin hours seem fuller
+    enough = (rate + base) * seconds >= 10
     if enough.sum() < 4:
         total, total_b = float(rate.sum()), float(base.sum())
         return total / total_b if total > 0 and total_b > 0 else 1.0
-    logs = np.log(rate[enough] / base[enough])
-    weights = np.sqrt(np.minimum(rate[enough], base[enough]) * seconds)
+    few = 0.5 / seconds
+    logs = np.log((rate[enough] + few) / (base[enough] + few))
+    weights = np.sqrt((rate[enough] + base[enough]) * seconds)
     return float(np.exp(weighted_median(logs, weights)))
 
 
