@@ -112,6 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long")
+    parser.add_argument("--of", nargs="*", help="run nothing: report on these files of --raw")
     parser.add_argument("--raw", help="write every trial's scores to this file")
     arguments = parser.parse_args(argv)
     if arguments.real:
@@ -120,12 +121,16 @@ def main(argv: list[str] | None = None) -> int:
         arguments.seeds, arguments.histories = min(arguments.seeds, 2), ["1h", "24h"]
         arguments.sizes = [2_000, 200_000]
     start = time.monotonic()
-    results = run_all(
-        jobs(arguments),
-        arguments.workers,
-        start + 60 * arguments.minutes,
-        lambda text: print(text, file=sys.stderr),
-    )
+    if arguments.of:
+        texts = [Path(path).read_text() for path in arguments.of]
+        results = [json.loads(line) for text in texts for line in text.splitlines()]
+    else:
+        results = run_all(
+            jobs(arguments),
+            arguments.workers,
+            start + 60 * arguments.minutes,
+            lambda text: print(text, file=sys.stderr),
+        )
     if arguments.raw:
         with Path(arguments.raw).open("w") as out:
             out.writelines(json.dumps(r, default=str) + "\n" for r in results)
