@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.quality.heldback import HELD_BACK
+from bench.quality.heldback2 import SECOND
 from bench.quality.incidents import INCIDENTS
 from bench.quality.quiet import GAPS, QUIET
+from bench.quality.real import real
 from bench.quality.report import report, table
 from bench.quality.trial import incident, quiet
 
@@ -51,17 +53,22 @@ def _sorts(arguments: argparse.Namespace) -> dict[str, dict[str, tuple[float, ..
         "gap": dict.fromkeys(GAPS, (1.0,)),
     }
     if arguments.held_back:
-        sorts = {"held_back": {name: severities for name, (_, severities) in HELD_BACK.items()}}
+        kept = {"first": HELD_BACK, "second": SECOND}[arguments.held_back]
+        sorts = {"held_back": {name: severities for name, (_, severities) in kept.items()}}
+    if arguments.real:
+        return {"real": {name: severities[-1:] for name, severities in planted.items()}}
     return {k: v for k, v in sorts.items() if not arguments.only or k in arguments.only}
 
 
 def run(job: Job) -> dict[str, Any]:
     sort, name, seed, size, severity, history, rivals = job
+    if sort == "real":
+        return {"sort": sort, "peak_mb": 0, **real(name, INCIDENTS[name][0], seed, size, severity)}
     if sort in ("quiet", "gap"):
         make = (QUIET if sort == "quiet" else GAPS)[name]
         result = quiet(name, make, seed, size, history, rivals)
     else:
-        plant = (INCIDENTS if sort == "incident" else HELD_BACK)[name][0]
+        plant = {**INCIDENTS, **HELD_BACK, **SECOND}[name][0]
         result = incident(name, plant, seed, size, severity, history, rivals)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"sort": sort, "peak_mb": round(peak), **result}
@@ -100,22 +107,30 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--histories", nargs="*", default=["1h", "24h", "7d"])
     parser.add_argument("--kinds", nargs="*", help="only these incidents or pairs")
     parser.add_argument("--only", nargs="*", help="incident, quiet, gap")
-    parser.add_argument("--held-back", action="store_true", help="the incidents kept back")
+    parser.add_argument("--held-back", choices=["first", "second"], help="incidents kept back")
+    parser.add_argument("--real", action="store_true", help="through replay, store and qrec diff")
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long")
+    parser.add_argument("--of", nargs="*", help="run nothing: report on these files of --raw")
     parser.add_argument("--raw", help="write every trial's scores to this file")
     arguments = parser.parse_args(argv)
+    if arguments.real:
+        arguments.histories = ["1h"]
     if arguments.quick:
         arguments.seeds, arguments.histories = min(arguments.seeds, 2), ["1h", "24h"]
         arguments.sizes = [2_000, 200_000]
     start = time.monotonic()
-    results = run_all(
-        jobs(arguments),
-        arguments.workers,
-        start + 60 * arguments.minutes,
-        lambda text: print(text, file=sys.stderr),
-    )
+    if arguments.of:
+        texts = [Path(path).read_text() for path in arguments.of]
+        results = [json.loads(line) for text in texts for line in text.splitlines()]
+    else:
+        results = run_all(
+            jobs(arguments),
+            arguments.workers,
+            start + 60 * arguments.minutes,
+            lambda text: print(text, file=sys.stderr),
+        )
     if arguments.raw:
         with Path(arguments.raw).open("w") as out:
             out.writelines(json.dumps(r, default=str) + "\n" for r in results)

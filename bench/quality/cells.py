@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench.quality.world import NODES, Floats, Hours, World, node_of, outcomes
+from bench.quality.draw import outcomes
+from bench.quality.system import NODES, Floats, Hours
+from bench.quality.world import World, node_of
 
 LOG = np.log(1.1)
+PARTS = ("good", "failed", "none", "extra", "odd")
+STATUS = {"good": "ok", "failed": "error", "extra": "code", "odd": "odd"}
 TEXT = ("recorder", "direction", "host", "method", "route", "container", "process")
 
 
@@ -42,13 +46,13 @@ def _stamps(start: datetime, minute: Any) -> pa.Array:
 def _side(world: World, plan: Hours, drawn: dict[str, Any], side: str, durations: bool) -> pa.Table:
     group, keys = _keys(world, plan, side)
     parts = []
-    for name in ("good", "failed", "none"):
+    for name in PARTS:
         grid = _sum(drawn[name], group, len(keys["host"]))
         parts.append((name, grid))
     rows: dict[str, list[Any]] = {n: [] for n in ("key", "minute", "status", "n", "kind")}
     for place, (name, grid) in enumerate(parts):
         key, minute = np.nonzero(grid)
-        status = {"good": keys["ok"], "failed": keys["code"]}.get(name)
+        status = keys[STATUS[name]] if name in STATUS else None
         rows["key"].append(key)
         rows["minute"].append(minute)
         rows["n"].append(grid[key, minute])
@@ -82,7 +86,9 @@ def _keys(world: World, plan: Hours, side: str) -> tuple[Any, dict[str, Any]]:
             flow.route,
             container,
             flow.ok,
+            flow.error,
             int(plan.code[i]),
+            int(plan.odd_code[i]) if plan.odd_code is not None else 0,
             plan.signature[i],
         )
         if key not in index:
@@ -97,12 +103,17 @@ def _keys(world: World, plan: Hours, side: str) -> tuple[Any, dict[str, Any]]:
         "method": [f.method for f in picked],
         "route": [f.route for f in picked],
         "container": [plan.renamed.get(n, n) for n in names],
-        "process": [f"/app/{f.caller if side == 'egress' else f.callee}" for f in picked],
+        "process": [
+            plan.programs.get(n, f"/app/{f.caller if side == 'egress' else f.callee}")
+            for n, f in zip(names, picked, strict=True)
+        ],
         "direction": internal if side == "egress" else ["ingress"] * len(picked),
         "recorder": [f"node-{node_of(n)}" for n in names],
         "node": np.array([node_of(n) for n in names], dtype=np.int64),
         "ok": np.array([f.ok for f in picked]),
+        "error": np.array([f.error for f in picked]),
         "code": plan.code[first] if first else np.zeros(0, int),
+        "odd": plan.odd_code[first] if plan.odd_code is not None else np.zeros(len(first), int),
         "signature": [plan.signature[i] for i in first],
         "flow": np.array(first, dtype=np.int64),
     }
@@ -123,7 +134,7 @@ def _table(
     received = np.where(
         flat["kind"] == 0, size * n * np.exp(0.05 * rng.standard_normal(n.size)), 150 * n
     )
-    failed = flat["kind"] == 1
+    failed = np.isin(flat["kind"], (PARTS.index("failed"), PARTS.index("extra")))
     columns: dict[str, Any] = {"minute": _stamps(world.moment(plan.first), minute)}
     for name in TEXT:
         columns[name] = pa.DictionaryArray.from_arrays(key.astype(np.int32), keys[name]).cast(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.quality.incidents import Stage, Truth, at, count, spread
+from bench.quality.stage import Stage, Truth, at, count, spread
 
 
 def brownout(s: Stage) -> Truth:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.quality.incidents import Stage
-from bench.quality.world import EPOCH, NODES, Hours, pods
+from bench.quality.stage import Stage
+from bench.quality.system import EPOCH, NODES, Hours
+from bench.quality.world import pods
 
 
 @dataclass
@@ -75,6 +76,15 @@ def restart(s: Stage) -> Pair:
     return Pair(plan)
 
 
+def rescheduled(s: Stage) -> Pair:
+    """One container of each service that has such names runs elsewhere, under a new name."""
+    plan = s.window()
+    for service, names in sorted(s.world.containers.items()):
+        if not names[0].startswith("shop_"):
+            plan.renamed[names[0]] = pods(service, 1, s.rng)[0]
+    return Pair(plan)
+
+
 def id_churn(s: Stage) -> Pair:
     """Names in paths that no template caught: up to a hundred routes that are asked for once."""
     f = s.endpoint()
@@ -136,6 +146,7 @@ QUIET: dict[str, Callable[[Stage], Pair]] = {
         doubled,
         tenth,
         restart,
+        rescheduled,
         id_churn,
         cron,
         scanner,

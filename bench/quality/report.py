@@ -12,7 +12,7 @@ _CLEAR = 500  # requests affected, and effect x2: what the targets are about
 
 
 def report(trials: Sequence[Trial], seconds: float) -> dict[str, Any]:
-    incidents = [t for t in trials if t["sort"] in ("incident", "held_back")]
+    incidents = [t for t in trials if t["sort"] in ("incident", "held_back", "real")]
     quiet = [t for t in trials if t["sort"] == "quiet"]
     gaps = [t for t in trials if t["sort"] == "gap"]
     clear = [t for t in incidents if t["affected"] >= _CLEAR and t["effect"] >= 2]

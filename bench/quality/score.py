@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.quality.incidents import Truth
+from bench.quality.stage import Truth
 from queries.answer import Finding
 from queries.compare.names import rolled as _rolled
 
@@ -21,7 +21,9 @@ def matches(finding: Finding, truth: Truth) -> bool:
     """Same kind, direction and key; the service's own container may be named as well."""
     if finding.kind not in truth.kinds:
         return False
-    if finding.direction not in _UP.get(truth.direction, (truth.direction,)):
+    if truth.direction != "any" and finding.direction not in _UP.get(
+        truth.direction, (truth.direction,)
+    ):
         return False
     return key_matches(dict(finding.key), truth)
 

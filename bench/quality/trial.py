@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 
 from bench.quality import rivals
 from bench.quality.cells import tables
+from bench.quality.failing import leak
 from bench.quality.given import given
-from bench.quality.incidents import Stage, Truth, leak
 from bench.quality.quiet import Pair
 from bench.quality.score import rival_rank, scored
-from bench.quality.world import Hours, World, pods
+from bench.quality.stage import Stage, Truth
+from bench.quality.system import Hours
+from bench.quality.world import World, pods
 from queries.answer import Changes, Note
 from queries.compare import Options, Span, compare
 from queries.compare import frame as frames

@@ -7,126 +7,11 @@ their fate; there are cron jobs, health checks, scanners and a long tail of rare
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-EPOCH = datetime(2026, 11, 2, tzinfo=UTC)  # a Monday, hour 0 of every world
-NODES = 4
-
-# service -> (replicas, endpoints it serves, what it calls: host -> endpoints)
-INTERNAL: dict[str, int] = {
-    "gateway": 3,
-    "frontend": 3,
-    "catalog": 3,
-    "search": 2,
-    "cart": 2,
-    "checkout": 3,
-    "payment": 6,
-    "ledger": 2,
-    "inventory": 2,
-    "shipping": 2,
-    "user": 3,
-    "auth": 2,
-    "notifier": 2,
-    "worker": 2,
-}
-CALLS: dict[str, tuple[str, ...]] = {
-    "": ("gateway",),
-    "gateway": ("frontend", "user", "cart"),
-    "frontend": ("catalog", "cart", "checkout", "user"),
-    "catalog": ("search", "inventory", "cdn.example.net"),
-    "cart": ("catalog", "inventory"),
-    "checkout": ("payment", "shipping", "inventory", "notifier"),
-    "payment": ("ledger", "api.stripe.com", "risk.sift.example"),
-    "shipping": ("api.easypost.example",),
-    "user": ("auth",),
-    "auth": ("login.okta.example",),
-    "notifier": ("api.sendgrid.example", "hooks.slack.example"),
-    "search": ("es.example.org",),
-    "worker": ("ledger", "inventory", "s3.amazonaws.example", "api.github.example"),
-}
-NOUNS = (
-    "items",
-    "orders",
-    "users",
-    "prices",
-    "carts",
-    "quotes",
-    "tokens",
-    "events",
-    "reports",
-    "labels",
-    "charges",
-    "refunds",
-    "sessions",
-    "stock",
-    "images",
-    "messages",
-)
-FORMS = (
-    ("GET", "/v1/{n}"),
-    ("GET", "/v1/{n}/{{id}}"),
-    ("POST", "/v1/{n}"),
-    ("PUT", "/v1/{n}/{{id}}"),
-    ("GET", "/v1/{n}/{{id}}/detail"),
-    ("POST", "/v1/{n}/search"),
-    ("DELETE", "/v1/{n}/{{id}}"),
-)
-
-
-@dataclass
-class Flow:
-    """Requests from one caller container to one endpoint, served by one callee container."""
-
-    caller: str
-    caller_container: str
-    host: str
-    method: str
-    route: str
-    callee: str  # "" outside
-    callee_container: str
-    weight: float
-    endpoint: int
-    ok: int = 200
-    error: int = 500
-    signature: str = ""
-    p_error: float = 0.002
-    latency: float = 40.0
-    sigma: float = 0.7
-    size: float = 2000.0
-    cron: tuple[int, int, int] | None = None  # first minute, minutes, every so many hours
-    cluster: float = 3.0
-
-
-@dataclass
-class Hours:
-    """What is about to happen in some hours: [flows, minutes] each, for incidents to change.
-
-    p_error and code make failed responses, p_none calls without a response; slow multiplies all
-    durations, tail is the part of the requests that takes ten times as long; size multiplies the
-    bytes; odd is the part answered with another good status. seen: whether a node's minute is
-    covered, [nodes, minutes].
-    """
-
-    first: int
-    minutes: int
-    rate: Floats
-    p_error: Floats
-    p_none: Floats
-    slow: Floats
-    slow_in: Floats
-    tail: Floats
-    size: Floats
-    code: NDArray[np.int64]
-    signature: list[str]
-    seen: NDArray[np.bool_]
-    thin: float = 1.0
-    renamed: dict[str, str] = field(default_factory=dict)
+from bench.quality.system import CALLS, EPOCH, FORMS, INTERNAL, NODES, NOUNS, Floats, Flow, Hours
 
 
 class World:
@@ -322,6 +207,7 @@ class World:
             np.array([f.error for f in self.flows]),
             [f.signature for f in self.flows],
             np.ones((NODES, minutes), dtype=bool),
+            p_usual=p_error.copy(),
         )
 
     def rhythm(self, first: int, minutes: int) -> Floats:
@@ -388,21 +274,3 @@ def _ar(rng: np.random.Generator, rows: int, steps: int, sd: float, rho: float) 
         last = rho * last + shocks[:, step]
         out[:, step] = last
     return out
-
-
-def outcomes(world: World, plan: Hours, salt: int = 0) -> dict[str, Any]:
-    """Draw the requests of a plan: counts [flows, minutes] of each outcome."""
-    rng = np.random.default_rng([world.seed, 5, plan.first, plan.minutes, salt])
-    cluster = np.array([f.cluster for f in world.flows])[:, None]
-    clusters = rng.poisson(plan.rate / cluster)
-    total = clusters + np.where(
-        cluster > 1, rng.negative_binomial(np.maximum(clusters, 1), 1 / cluster), 0
-    ) * (clusters > 0)
-    if plan.thin < 1:
-        total = rng.binomial(total, plan.thin)
-    p_error = np.clip(plan.p_error, 0, 1)
-    small = p_error < 0.2
-    shared = 2 * rng.poisson(np.where(small, total * p_error / 2, 0.0))
-    failed = np.minimum(np.where(small, shared, rng.binomial(total, p_error)), total)
-    none = rng.binomial(total - failed, np.clip(plan.p_none, 0, 1))
-    return {"good": total - failed - none, "failed": failed, "none": none, "rng": rng}

@@ -14,8 +14,8 @@ import numpy as np
 
 from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.compare import frame as frames
-from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, trends
-from queries.compare.background import own_traffic
+from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, statuses, trends
+from queries.compare.background import counted_once, own_traffic
 from queries.compare.build import Scene, findings
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
@@ -47,6 +47,7 @@ _FEW = 200
 _SHARE_LEVELS: tuple[tuple[str, ...], ...] = (
     (),
     ("host",),
+    ("host", "method"),
     ENDPOINT,
     ("side", "service"),
     ("side", "container"),
@@ -137,11 +138,12 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
         return []
     limit = limits(frame.history.shape[1])
     within = own_traffic(frame)
-    factor, past = rates.overall(frame, within)
-    found = presence.find(frame, limit, within, factor, lossy)
+    once = counted_once(frame)
+    usual = rates.usual(once, within, limit)
+    found = presence.find(frame, limit, within, usual.factor, lossy, once)
     for kind, part, metric in _FAILURES:
         tested = [
-            shares.find(frame, dims, part(frame), kind, metric, limit, within)
+            shares.find(frame, dims, part(frame), kind, metric, limit, within, once)
             for dims in _SHARE_LEVELS
         ]
         found += [
@@ -149,7 +151,9 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
             for c in significant(tested, limit)
             if shares.matters(c, limit) and not (lossy and c.direction == "down")
         ]
-    busy = [rates.find(frame, d, limit, within, factor, past) for d in _RATE_LEVELS]
+    mixed = [statuses.find(frame, d, limit, within, once) for d in statuses.LEVELS]
+    found += [c for c in significant(mixed, limit) if statuses.matters(c, limit)]
+    busy = [rates.find(frame, d, limit, within, usual, once) for d in _RATE_LEVELS]
     found += [
         c
         for c in significant(busy, limit)

@@ -1,9 +1,13 @@
-"""Traffic that is not the system's own: scanners that try paths which were never there."""
+"""What has to be known of the traffic before it is compared: what is not the system's own, and
+what was recorded at both ends of the wire and is to count once."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from queries.compare.candidate import ENDPOINT
 from queries.compare.frame import Frame
 from queries.compare.stats import Mask
 
@@ -20,3 +24,24 @@ def own_traffic(frame: Frame) -> Mask:
     refusals = level.sum(np.where(refused & frame.incoming, seen, 0.0))
     own: Mask = (refusals < _MOSTLY * level.sum(seen))[level.group]
     return own
+
+
+def counted_once(frame: Frame) -> Frame:
+    """The same frame, in which a call that both its ends recorded weighs half at each.
+
+    Two records of one call are no two pieces of evidence. For levels that tell the sides apart
+    the frame itself is right.
+    """
+    level = frame.level(ENDPOINT)
+    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
+    incoming = level.sum(np.where(frame.incoming, total, 0.0))
+    outgoing = level.sum(np.where(frame.incoming, 0.0, total))
+    both = np.maximum(incoming + outgoing, 1e-9)
+    weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group][:, None]
+    return replace(
+        frame,
+        window=frame.window * weight,
+        baseline=frame.baseline * weight,
+        history=frame.history * weight,
+        tallies={},
+    )

@@ -19,8 +19,9 @@ import numpy as np
 from queries.compare.candidate import ENDPOINT, Candidate, whole_or_run
 from queries.compare.frame import UNIT, Frame, Level
 from queries.compare.limits import Limits
+from queries.compare.mix import alike, slowed
 from queries.compare.shares import Runs
-from queries.compare.stats import Floats, Ints, Mask, best_runs, bounds, intervals, ratio, run_sums
+from queries.compare.stats import Floats, Ints, Mask, best_runs, bounds, intervals, run_sums
 from queries.compare.tested import Tested, tested
 from queries.compare.traffic import block_of
 from queries.parts import Lists, only
@@ -106,6 +107,15 @@ class Durations:
             starts = np.searchsorted(of[order], np.arange(groups))
             found = np.add.reduceat(found, starts, axis=0)
         return found
+
+    def sides(self, units: Ints, began: int, ended: int) -> Floats:
+        """[units, 2, buckets]: requests of window blocks began..ended, and of the baseline."""
+        run = (self._block >= began) & (self._block < ended)
+        side = np.where(run, 0, np.where(self._block >= self.blocks_w, 1, 2))
+        number = np.full(self.unit.size, -1)
+        number[units] = np.arange(units.size)
+        heap = self._heap(number, units.size, side * BUCKETS + self._bucket, 3 * BUCKETS)
+        return heap.reshape(units.size, 3, BUCKETS)[:, :2]
 
     @cached_property
     def counts(self) -> Floats:
@@ -352,9 +362,11 @@ def _candidate(
     before, run = histogram[durations.blocks_w :].sum(0), histogram[began:ended].sum(0)
     value_w, value_b = float(quantiles(run, q)), float(quantiles(before, q))
     change = value_w / value_b if value_b and math.isfinite(value_w) else 1.0
+    now, due = alike(durations, scope, began, ended)
+    net = float(quantiles(now, q) / quantiles(due, q)) if due.any() and now.any() else 1.0
     error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
-    run_excess, run_volume = _slowed(frame, durations, scope, q, began, ended)
-    excess, volume = _slowed(frame, durations, scope, q, 0, durations.blocks_w)
+    run_excess, run_volume = slowed(frame, durations, scope, q, began, ended)
+    excess, volume = slowed(frame, durations, scope, q, 0, durations.blocks_w)
     if not whole_or_run(excess, run_excess):
         excess, volume = run_excess, run_volume
     return Candidate(
@@ -377,33 +389,16 @@ def _candidate(
         in_run=float(run_excess.sum()),
         run_volume=float(run_volume.sum()),
         noise=2.0,
+        net=net,
     )
-
-
-def _slowed(
-    frame: Frame, durations: Durations, scope: Mask, q: float, began: int, ended: int
-) -> tuple[Floats, Floats]:
-    """Per key: requests of the run slower than usual beyond the usual part, and all requests.
-
-    A unit's requests are told of its first key.
-    """
-    first = durations.unit.first
-    units = np.flatnonzero(scope[first])
-    above, counts = durations.above(q, units)[units], durations.counts[units]
-    w, base = slice(began, ended), slice(durations.blocks_w, None)
-    usual = ratio(above[:, base].sum(1), counts[:, base].sum(1))
-    excess, volume = np.zeros(frame.size), np.zeros(frame.size)
-    run = np.where(counts[:, base].sum(1) > 0, counts[:, w].sum(1), 0.0)
-    volume[first[units]] = run
-    excess[first[units]] = np.where(run > 0, above[:, w].sum(1) - usual * run, 0.0)
-    return excess, volume
 
 
 def matters(c: Candidate, limits: Limits) -> bool:
     """Slower by a quarter and by what one can feel, and really slower place by place."""
     assert c.ratio is not None
     assert c.baseline is not None
-    folds = c.ratio if c.direction == "up" else 1 / max(c.ratio, 1e-9)
+    least = min(c.ratio, c.net) if c.direction == "up" else max(c.ratio, c.net)
+    folds = least if c.direction == "up" else 1 / max(least, 1e-9)
     felt = abs(c.baseline * (c.ratio - 1))
     moved = c.in_run * (1 if c.direction == "up" else -1)
     usual = {"p50_ms": 0.5, "p95_ms": 0.05, "p99_ms": 0.01}[c.metric]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from queries.compare import graph, localise, moved
-from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.candidate import ENDPOINT, Candidate, one_end
 from queries.compare.frame import Frame
 from queries.compare.stats import Floats
 
 HOLDS = 0.9
 _STORM = 4.0  # times as busy: then it may be the cause of failures, not their company
+_PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "container"})
 _KINDS = ("errors", "no_response")
 _LATER = {
     "signature": 4,
@@ -35,6 +36,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)
+        lead.hit = abs(one_end(lead.excess, frame.incoming))
     return found
 
 
@@ -44,8 +46,10 @@ def _tier(c: Candidate) -> int:
         return 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
         return 1
-    if c.direction in ("new", "gone") and set(c.key) == set(ENDPOINT):
+    if c.direction in ("new", "gone") and set(c.key) in _PLACES:
         return 2
+    if c.kind == "statuses":
+        return 3 if c.key["status"] >= 400 else 6
     if c.kind in _KINDS:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and (c.ratio or 0) >= _STORM:

@@ -38,8 +38,10 @@ def _same_size(old: Candidate, new: Candidate) -> bool:
 
 def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:
     """Part of the paths (or, of one path, of the words) that both have in common."""
-    if set(old.key) == {"host"}:
+    if set(old.key) in ({"host"}, {"service"}):
         return _common(_paths(frame, old), _paths(frame, new))
+    if set(old.key) == {"service", "process"}:
+        return 1.0 if old.key["service"] == new.key["service"] else 0.0
     if set(old.key) != set(ENDPOINT) or old.key["method"] != new.key["method"]:
         return 0.0
     if old.key["host"] != new.key["host"]:

@@ -21,6 +21,7 @@ from queries.compare.limits import Limits
 from queries.compare.stats import Floats, Mask, benjamini_hochberg
 from queries.compare.tally import grouped
 
+REPLICA = ("service", "container")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host",)),
     ("new", ("service",)),
@@ -28,6 +29,8 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host", "method", "route", "status")),
     ("edge", ("service", "host")),
     ("signature", ("host", "method", "route", "signature")),
+    ("new", ("service", "process")),
+    ("gone", REPLICA),
 )
 _STEADY = 0.8  # of the past spans in which a key has to be seen before it can be gone
 
@@ -40,10 +43,16 @@ def slots_of(level: Level, bits: Any, within: Mask) -> Floats:
     return np.bitwise_count(joined).astype(np.float64)
 
 
-def find(frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool) -> list[Candidate]:
+def find(
+    frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool, once: Frame
+) -> list[Candidate]:
+    """once: the frame in which a call that was recorded at both ends counts once."""
     found: list[Candidate] = []
     for kind, dims in LEVELS:
-        sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor)
+        sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor, once)
+        if dims == REPLICA:
+            found += [] if lossy else [c for c in sides.gone(kind, limits) if sides.missed(c)]
+            continue
         found += sides.new(kind, limits)
         if kind != "signature" and "status" not in dims and not lossy:
             found += sides.gone(kind, limits)
@@ -55,7 +64,7 @@ def find(frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool)
 def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
     """Keys that have a value in the dimensions that may be missing."""
     named = np.ones(frame.size, dtype=bool)
-    for dim in set(dims) & {"host", "service", "signature"}:
+    for dim in set(dims) & {"host", "service", "signature", "process"}:
         named &= frame.has(dim)
     if "service" in dims and "host" in dims:
         named &= ~frame.incoming
@@ -65,10 +74,11 @@ def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
 class _Sides:
     """One level's sightings on both sides."""
 
-    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float) -> None:
+    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float, once: Frame) -> None:
         self.frame, self.level, self.part, self.factor = frame, level, part, factor
-        self.window = grouped(level, frame.window, part)
-        self.baseline = grouped(level, frame.baseline, part)
+        self.window = grouped(level, once.window, part)
+        self.baseline = grouped(level, once.baseline, part)
+        self.history = grouped(level, once.history, part)
         self.now = slots_of(level, frame.slots_w, part)
         self.before = _total([slots_of(level, s, part) for s in frame.slots_b], level.size)
         past = [slots_of(level, s, part) for s in frame.slots_h]
@@ -108,12 +118,21 @@ class _Sides:
         named: Kind = "gone" if kind == "new" else kind
         return self._pick((self.before > 0) & (here == 0), p, enough, named, "gone", limits)
 
+    def missed(self, c: Candidate) -> bool:
+        """Whether a container that is gone leaves a gap among its own: others stay, most of them,
+        and none came in its place. Replaced ones are a roll-out or were moved, and no news.
+        """
+        mine = [g for g, v in enumerate(self.level.values) if v[0] == c.key["service"]]
+        stay = [g for g in mine if self.now[g] > 0 and self.before[g] > 0]
+        came = [g for g in mine if self.now[g] > 0 and self.before[g] == 0]
+        went = [g for g in mine if self.now[g] == 0 and self.before[g] > 0]
+        return not came and len(stay) >= max(len(went), 1)
+
     def back(self, limits: Limits) -> list[Candidate]:
         """Steady in the past, silent in the whole baseline, and there again."""
         frame = self.frame
         absent = self.level.sum(frame.anyhow_b * self.part) == 0
-        past = grouped(self.level, frame.history, self.part)
-        rates = past / np.maximum(frame.seconds_h, 1)
+        rates = self.history / np.maximum(frame.seconds_h, 1)
         due = np.quantile(rates, 0.25, axis=1) * float(frame.seconds_b.sum())
         p = np.exp(-np.minimum(due / limits.cluster, 700.0))
         enough = (self.now >= limits.new_slots) & (self.window.sum(1) >= limits.new_count)
@@ -127,8 +146,7 @@ class _Sides:
         base = self.baseline.sum(1) * self.frame.scale
         if not len(self.frame.slots_h):
             return np.asarray(base, dtype=np.float64)
-        past = grouped(self.level, self.frame.history, self.part)
-        rates = past / np.maximum(self.frame.seconds_h, 1)
+        rates = self.history / np.maximum(self.frame.seconds_h, 1)
         usual: Floats = np.minimum(base, np.quantile(rates, 0.25, axis=1) * seconds)
         return usual
 

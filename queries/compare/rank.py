@@ -16,13 +16,13 @@ def severity(c: Candidate, top_status: int | None) -> Severity:
         if top_status is None:
             return "medium"
         hard = top_status == 0 or top_status >= 500 or top_status in _HARD or top_status == 402
-        return "high" if hard and c.affected >= 20 else "medium"
+        return "high" if hard and c.hit >= 20 else "medium"
     if c.kind == "gone":
         return "high" if set(c.key) == {"host"} else "medium"
     if c.kind in ("retries", "broad"):
         return "high"
     if c.kind == "latency":
-        large = c.ratio is not None and c.ratio >= 3
+        large = c.ratio is not None and c.ratio >= 3 and c.hit >= 20
         return ("high" if large else "medium") if c.direction == "up" else "low"
     if c.kind in ("new", "back", "moved", "edge", "trend"):
         return "medium"
@@ -40,6 +40,7 @@ CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
 _FAILING = frozenset({"errors", "no_response", "statuses", "signature"})
 
 
-def order(c: Candidate, level: Severity) -> tuple[int, bool, float, str, str, str]:
-    """Severity first; of the same severity what fails comes before what stopped or slowed."""
-    return (CLASSES[level], c.kind not in _FAILING, *c.order())
+def order(c: Candidate, level: Severity) -> tuple[int, bool, bool, float, str, str, str]:
+    """Severity first; of the same severity what is certain, then what fails, then the largest."""
+    sure = confidence(c) == "strong"
+    return (CLASSES[level], not sure, c.kind not in _FAILING, *c.order())

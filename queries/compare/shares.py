@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from queries.answer import Kind
-from queries.compare.candidate import Candidate, whole_or_run
+from queries.compare.candidate import Candidate, one_end, whole_or_run
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.stats import (
@@ -122,10 +122,15 @@ def find(
     metric: str,
     limits: Limits,
     within: Mask,
+    once: Frame,
 ) -> Tested:
-    """All groups of a level whose share of `part` could have changed, tested."""
+    """All groups of a level whose share of `part` could have changed, tested.
+
+    once: the frame in which a call that was recorded at both ends counts once.
+    """
     level = frame.level(dims)
-    n, e = tally(frame, level, within), tally(frame, level, part & within)
+    counts = frame if "side" in dims else once
+    n, e = tally(counts, level, within), tally(counts, level, part & within)
     able = np.flatnonzero(
         (np.maximum(e.window.sum(1), e.baseline.sum(1) * frame.scale) >= limits.min_errors)
         & (n.baseline.sum(1) > 0)
@@ -138,13 +143,13 @@ def find(
     return tested(
         runs.p,
         limits.q,
-        lambda i: _candidate(
+        lambda i: candidate(
             frame, level, int(able[i]), i, runs, part & within, within, kind, metric
         ),
     )
 
 
-def _candidate(
+def candidate(
     frame: Frame,
     level: Level,
     g: int,
@@ -188,8 +193,8 @@ def _candidate(
         p=float(runs.p[i]),
         began=began,
         ended=ended,
-        in_run=float(run.sum()),
-        run_volume=run_n,
+        in_run=one_end(run, frame.incoming),
+        run_volume=one_end(requests, frame.incoming),
         noise=float(runs.dispersion[i]),
     )
 
@@ -203,7 +208,7 @@ def matters(c: Candidate, limits: Limits) -> bool:
     if c.direction == "down" and (c.p > 1e-5 or extra < 3 * limits.min_errors):
         return False  # good news can wait until it is certain
     return (
-        folds >= limits.error_ratio
+        folds >= (limits.error_ratio if c.key else limits.broad_ratio)
         and extra >= limits.min_errors
         and (points >= limits.error_points or extra >= limits.error_many)
     )

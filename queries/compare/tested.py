@@ -27,13 +27,16 @@ def tested(p: Floats, q: float, build: Callable[[int], Candidate]) -> Tested:
     return Tested(p.size, p[able], lambda i: build(int(able[i])))
 
 
+_LEAST = 20  # tests: where little is busy enough to be looked at, one in twenty is no news
+
+
 def significant(levels: Sequence[Tested], limits: Limits) -> list[Candidate]:
     """Those that pass Benjamini-Hochberg over all groups of all levels that were tested.
 
     Only they are built: a candidate holds a few arrays over all keys.
     """
     p = np.concatenate([np.zeros(0), *(level.p for level in levels)])
-    total = sum(level.tests for level in levels)
+    total = max(_LEAST, sum(level.tests for level in levels))
     ok = np.flatnonzero(benjamini_hochberg(p, limits.q, total, limits.step_up))
     starts = np.cumsum([0, *(level.p.size for level in levels)])
     found = []

@@ -14,16 +14,17 @@ def subject(key: dict[str, Any]) -> str:
     parts = [key.get("method"), key.get("host"), key.get("route")]
     said = " ".join(str(part) for part in parts if part)
     if not said and key.get("container"):
-        return str(key["container"])
+        program = f" {key['process']}" if key.get("process") else ""
+        return str(key["container"]) + program
     return said or "all traffic"
 
 
 def summary(c: Candidate, statuses: Sequence[int], since: datetime | None) -> str:
     key = c.key
     who = subject(key)
-    caller = key.get("container") if who != key.get("container") else None
+    caller = key.get("container") if not who.startswith(str(key.get("container"))) else None
     parts = [f"{who} {_change(c)}"]
-    if c.kind in ("errors", "no_response", "statuses") and c.direction == "up":
+    if c.kind in ("errors", "no_response") and c.direction == "up":
         parts.append(_statuses(statuses))
     if since:
         parts.append(f"since {since:%H:%M}")
@@ -55,7 +56,8 @@ def _change(c: Candidate) -> str:
     if c.direction == "gone":
         return _vanished(c)
     if c.kind in ("errors", "no_response", "statuses"):
-        said = {"errors": "failing", "no_response": "without a response", "statuses": "answering"}
+        said = {"errors": "failing", "no_response": "without a response"}
+        said["statuses"] = f"answering {_status(c)}"
         word = said[c.kind] if c.direction == "up" or c.kind != "errors" else "failing less"
         return f"{word}: {percent(c.window)} (was {percent(c.baseline)})"
     if c.kind == "latency":
@@ -68,6 +70,10 @@ def _change(c: Candidate) -> str:
     return f"{word}: {times(c.ratio)}, {number(c.window)}/s (was {number(c.baseline)}/s)"
 
 
+def _status(c: Candidate) -> str:
+    return str(c.key.get("status") or "nothing")
+
+
 def _figures(c: Candidate) -> str:
     said = ms if c.metric.endswith("_ms") else percent
     return f"{said(c.window)} (was {said(c.baseline)})"
@@ -75,6 +81,8 @@ def _figures(c: Candidate) -> str:
 
 def _origin(c: Candidate) -> str:
     old = next(f for f in c.folded if f.direction == "gone")
+    if "host" not in c.key:
+        return str(old.key.get("process") or old.key["service"])
     same_host = old.key.get("host") == c.key.get("host")
     return str(old.key["route"]) if same_host else str(old.key["host"])
 
