@@ -18,8 +18,8 @@ from queries.compare import gaps, latency, merge, presence, rates, shares, sizes
 from queries.compare.background import counted_once, own_traffic
 from queries.compare.build import Scene, findings
 from queries.compare.candidate import ENDPOINT, Candidate
+from queries.compare.durations import Durations, histograms
 from queries.compare.frame import Frame
-from queries.compare.latency import Durations
 from queries.compare.ledger import Ledger
 from queries.compare.limits import REPLICATES, limits
 from queries.compare.spans import Options, Span, replicates
@@ -111,7 +111,7 @@ def compare(
         return _empty(window, baseline, options, "not_comparable", notes)
     traffic = Traffic(cells, Ledger(con, [window, *baseline, *history]))
     frame = frames.load(con, traffic, window, len(baseline), aligned)
-    durations = latency.load(traffic, frame)
+    durations = histograms(traffic, frame)
     scene = Scene(traffic, frame, durations, window, baseline, kept, kept / frame.scale)
     notes += _qualified(frame, len(history))
     changed = candidates(frame, durations, options.lossy)

@@ -13,8 +13,8 @@ import numpy as np
 from queries.answer import Effect, Evidence, Finding, Numbers, Symptom
 from queries.compare import localise, merge, minutely, onset, rank, words
 from queries.compare.candidate import Candidate
+from queries.compare.durations import Durations, quantiles
 from queries.compare.frame import Frame
-from queries.compare.latency import Durations, quantiles
 from queries.compare.minutely import Series
 from queries.compare.spans import Span
 from queries.compare.stats import Mask

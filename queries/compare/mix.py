@@ -13,8 +13,8 @@ import numpy as np
 from queries.compare.stats import Floats, Mask, ratio
 
 if TYPE_CHECKING:
+    from queries.compare.durations import Durations
     from queries.compare.frame import Frame
-    from queries.compare.latency import Durations
 
 _AT_ONCE = 8_000  # units whose histograms are in memory
 
