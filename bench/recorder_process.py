@@ -33,7 +33,6 @@ def main() -> None:
     os.environ["QREC_MEASURE_READS"] = "1"
     listener = Quiet()
     options = RecordOptions(store=Path(store), url=url, recorder="bench", until_end=True)
-    began = resource.getrusage(resource.RUSAGE_SELF)
     summary = record(options, listener)
     own = resource.getrusage(resource.RUSAGE_SELF)
     child = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -44,7 +43,6 @@ def main() -> None:
                 "dropped_here": listener.last.dropped if listener.last else 0,
                 "bodies_shed": listener.last.bodies_shed if listener.last else 0,
                 "cpu_s": _cpu(own) + _cpu(child),
-                "cpu_recording_s": _cpu(own) + _cpu(child) - _cpu(began),
                 "seconds": summary.seconds,
                 "writer_cpu_s": _cpu(own),
                 "reader_cpu_s": _cpu(child),

@@ -36,7 +36,7 @@ SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
 QUIET_S = 30.0  # an hour that still gets rows is left alone
 LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of its kind
 _MEMORY = "256MB"
-_AT_ONCE = 500_000  # rows that are rolled up together: about 200 MB
+_AT_ONCE = 250_000  # rows that are rolled up together: about 100 MB
 
 
 class Housekeeper:

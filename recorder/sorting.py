@@ -52,8 +52,9 @@ def _unpacked_bytes(sources: Sequence[Path]) -> int:
 
 def _places(sources: Sequence[Path], names: Sequence[str]) -> Any:
     """The place of each row in the order of `names`, by the files' order; int32."""
-    parts = [pq.read_table(path, columns=list(names), partitioning=None) for path in sources]
-    keys = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    keys = pa.concat_tables(
+        [pq.read_table(path, columns=list(names), partitioning=None) for path in sources]
+    ).unify_dictionaries()
     order = np.lexsort([_ranks(keys.column(name)) for name in reversed(names)])
     places = np.empty(len(order), np.int32)
     places[order] = np.arange(len(order), dtype=np.int32)

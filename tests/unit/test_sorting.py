@@ -1,0 +1,72 @@
+"""A sealed hour is sorted as a whole and holds every row once, whatever memory there is."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recorder import sorting
+from recorder.sorting import write_sorted
+from store.schema import TRANSACTIONS
+
+HOSTS = ["b.example", None, "a.example", "", "c.example"]
+ROUTES = ["/y", "/x", None]
+
+
+def source(path: Path, first: int, count: int) -> Path:
+    rows = [
+        {
+            "ts": (n * 7919) % 1000,
+            "method": "GET",
+            "host": HOSTS[n % 5],
+            "route": ROUTES[n % 3],
+            "path": f"/{n}",
+            "req_headers": [("A", str(n))],
+            "res_headers": [],
+            "findings": [],
+            "res_body": bytes([n % 256]) * 50,
+            "recorder": "r",
+            "session": "s",
+            "seq": n,
+        }
+        for n in range(first, first + count)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRANSACTIONS), path, row_group_size=40)
+    return path
+
+
+def key(row: dict[str, object]) -> tuple[object, ...]:
+    host, route = row["host"], row["route"]
+    return host is not None, host or "", route is not None, route or "", row["ts"]
+
+
+@pytest.mark.parametrize("run_bytes", [64 << 20, 3_000, 400])
+def test_all_rows_come_out_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_bytes: int
+) -> None:
+    monkeypatch.setattr(sorting, "RUN_BYTES", run_bytes)
+    sources = [source(tmp_path / f"{i}.parquet", i * 150, 150) for i in range(4)]
+    (tmp_path / "spill").mkdir()
+    target = tmp_path / "sealed"
+    write_sorted(target, "transactions", sources, {b"about": b"us"}, tmp_path / "spill")
+    table = pq.read_table(target)
+    assert table.schema.equals(TRANSACTIONS)
+    rows = table.to_pylist()
+    assert sorted(row["seq"] for row in rows) == list(range(600))
+    assert all(row["path"] == f"/{row['seq']}" for row in rows)
+    assert all(key(a) <= key(b) for a, b in itertools.pairwise(rows))
+    assert not list((tmp_path / "spill").iterdir())
+
+
+def test_a_column_that_an_older_file_lacks_is_null(tmp_path: Path) -> None:
+    old = source(tmp_path / "old.parquet", 0, 10)
+    pq.write_table(pq.read_table(old).drop_columns(["trace_id"]), old)
+    new = source(tmp_path / "new.parquet", 10, 10)
+    write_sorted(tmp_path / "out", "transactions", [old, new], {}, tmp_path)
+    table = pq.read_table(tmp_path / "out")
+    assert table.num_rows == 20
+    assert table.column("trace_id").null_count == 20
