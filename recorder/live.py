@@ -273,6 +273,7 @@ class Recording:
 
     def _subscribe(self, pushed: str | None) -> None:
         options = self.options
+        self._dropped = 0  # a new reading process counts anew
         self.feed.start(
             Subscription(
                 options.url,
