@@ -112,7 +112,9 @@ def known(
     past = Past(store, window, baseline, where)
     results = _kept(past)
     missing = [pair for pair in past.pairs[:PAIRS] if pair not in results]
-    if missing and len(results) + len(missing) >= LEAST and _cheap(past, missing):
+    if len(results) + len(missing) < LEAST:  # nothing to say, however long it is counted
+        return None, 0
+    if missing and _cheap(past, missing):
         results |= _make(past, missing)
         missing = []
     return _summary([pair.findings for pair in _with_findings(results)]), len(missing)

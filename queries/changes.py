@@ -60,6 +60,6 @@ def _only(changes: Changes, wanted: str) -> Changes:
 def _uncounted(pairs: int) -> Note:
     text = (
         f"how many findings are usual here is not counted yet ({pairs} past pairs): `qrec "
-        "calibrate`, the tool get_calibration, counts once and keeps it"
+        "calibrate` with the same options, or the tool get_calibration, counts once and keeps it"
     )
     return Note("calibrate", text)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from recorder.seal import Housekeeper
 from store import Store, cover
 from store.cells import COLUMNS
-from store.errors import QrecError, UnavailableError
+from store.errors import QrecError, UnavailableError, unwritable
 from store.lock import holder, recorder_lock
 
 State = Literal["ok", "missing", "unreadable", "old"]
@@ -111,10 +111,7 @@ def rebuild(keeper: Housekeeper, rollup: Rollup) -> bool:
             return False
         why = " ".join(str(error).split())[:120]
         if isinstance(error, OSError) and error.errno is not None:
-            raise UnavailableError(
-                f"cannot write to the store at {keeper.store.path}: {error.strerror}",
-                "Check the owner, the permissions and the free space (`qrec doctor`).",
-            ) from None
+            raise unwritable(keeper.store.path, error) from None
         raise Failed(
             f"{rollup.rows.relative_to(keeper.store.path)} cannot be read: {why}",
             "Restore it from a copy, or move it away: `qrec doctor` names all such files.",

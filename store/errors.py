@@ -30,6 +30,14 @@ class UnavailableError(QrecError):
     exit_code = 3
 
 
+def unwritable(store: object, error: OSError) -> UnavailableError:
+    """The disk refuses what was to be written into the store at this path."""
+    return UnavailableError(
+        f"cannot write to the store at {store}: {error.strerror}",
+        "Check the owner, the permissions and the free space (`qrec doctor`).",
+    )
+
+
 class TimedOutError(QrecError):
     """The work did not finish in the time that it was given."""
 

@@ -10,7 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from store.errors import UnavailableError
+from store.errors import UnavailableError, unwritable
 from store.files import make_folder
 from store.layout import Store
 
@@ -23,10 +23,7 @@ def recorder_lock(store: Store, recorder: str) -> Iterator[None]:
         make_folder(folder)
         descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
-        raise UnavailableError(
-            f"cannot write to the store at {store.path}: {error.strerror}",
-            "Check the owner, the permissions and the free space (`qrec doctor`).",
-        ) from None
+        raise unwritable(store.path, error) from None
     try:
         _take(descriptor, store, recorder)
         yield

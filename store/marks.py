@@ -7,7 +7,7 @@ import difflib
 import json
 from dataclasses import dataclass
 
-from store.errors import UsageError
+from store.errors import UsageError, unwritable
 from store.files import append_line
 from store.layout import Store
 
@@ -29,7 +29,10 @@ def add_mark(store: Store, name: str, ts: dt.datetime) -> Mark:
             'For instance: qrec mark "deploy 1234"',
         )
     mark = Mark(name, ts.astimezone(dt.UTC))
-    append_line(store.marks, json.dumps({"name": mark.name, "ts": mark.ts.isoformat()}))
+    try:
+        append_line(store.marks, json.dumps({"name": mark.name, "ts": mark.ts.isoformat()}))
+    except OSError as error:
+        raise unwritable(store.path, error) from None
     return mark
 
 

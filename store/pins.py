@@ -7,7 +7,7 @@ import difflib
 import json
 from dataclasses import dataclass
 
-from store.errors import UsageError
+from store.errors import UsageError, unwritable
 from store.files import append_line
 from store.hours import hour_start
 from store.layout import Store
@@ -34,7 +34,7 @@ def add_pin(store: Store, pin: Pin) -> None:
             'For instance: qrec pin "checkout incident" --last 2h',
         )
     times = {"from": pin.from_ts.isoformat(), "to": pin.to_ts.isoformat()}
-    append_line(store.pins, json.dumps({"name": pin.name, **times}))
+    _append(store, {"name": pin.name, **times})
 
 
 def remove_pin(store: Store, name: str) -> Pin:
@@ -44,7 +44,7 @@ def remove_pin(store: Store, name: str) -> Pin:
         near = difflib.get_close_matches(name, pins, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "`qrec pins` lists them."
         raise UsageError(f"there is no pin {name!r} in this store", hint)
-    append_line(store.pins, json.dumps({"name": name, "removed": True}))
+    _append(store, {"name": name, "removed": True})
     return pins[name]
 
 
@@ -67,3 +67,10 @@ def read_pins(store: Store) -> list[Pin]:
             continue
         pins[name] = Pin(name, begin.astimezone(dt.UTC), end.astimezone(dt.UTC))
     return sorted(pins.values(), key=lambda pin: pin.from_ts)
+
+
+def _append(store: Store, entry: dict[str, object]) -> None:
+    try:
+        append_line(store.pins, json.dumps(entry))
+    except OSError as error:
+        raise unwritable(store.path, error) from None

@@ -70,12 +70,12 @@ def rollup(
         done, failed = _rebuild(run, line, asked) if rebuild and not dry_run else ([], [])
     finally:
         line.clear()
-    shown = asked if missing or rebuild else found
+    shown = _again(run, asked, done) if missing or rebuild else found
     if json:
         emit(to_json(_document(shown, done, dry_run)))
     else:
         _show(run, shown)
-        _tell(found, asked, len(done), rebuild, dry_run)
+        _tell(run, found, asked, len(done), rebuild, dry_run)
     if failed:
         raise QrecError(
             f"{len(failed)} of {len(asked)} rollups could not be made; the first: "
@@ -131,13 +131,23 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
     return done, failed
 
 
+def _again(run: Run, asked: Sequence[Rollup], done: Sequence[Rollup]) -> list[Rollup]:
+    """Those that were asked for; how they stand now, where they were made."""
+    from recorder.rollups import rollups
+
+    now = {one.cells: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
+    made = {one.cells for one in done}
+    return [now.get(one.cells, one) if one.cells in made else one for one in asked]
+
+
 def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) -> dict[str, Any]:
+    made = {one.cells for one in done}
     return {
         "version": 1,
         "dry_run": dry_run,
         "hours": [
             {"hour": one.hour, "recorder": one.recorder, "state": one.state, "bytes": one.size,
-             "rebuilt": one in done}
+             "rebuilt": one.cells in made}
             for one in shown
         ],
     }  # fmt: skip
@@ -162,8 +172,15 @@ def _show(run: Run, shown: Sequence[Rollup]) -> None:
 
 
 def _tell(
-    found: Sequence[Rollup], asked: Sequence[Rollup], done: int, rebuild: bool, dry_run: bool
+    run: Run,
+    found: Sequence[Rollup],
+    asked: Sequence[Rollup],
+    done: int,
+    rebuild: bool,
+    dry_run: bool,
 ) -> None:
+    from shlex import quote
+
     from qrec.words import plural
 
     bad = sum(one.state != "ok" for one in found)
@@ -171,9 +188,9 @@ def _tell(
         count = len(asked) if dry_run else done
         say(f"{plural(count, 'rollup')} {'would be rebuilt' if dry_run else 'rebuilt'}")
     elif not found:
-        say("no hour is finished yet: there is nothing to roll up")
+        say("no sealed hour there: a recorder seals an hour some minutes after its end")
     elif bad:
         say(f"{bad} of {plural(len(found), 'rollup')} missing or not usable: "
-            "qrec rollup --rebuild --missing")  # fmt: skip
+            f"qrec rollup --rebuild --missing --store {quote(str(run.store.path))}")  # fmt: skip
     else:
         say(f"all {plural(len(found), 'rollup')} are in order")

@@ -20,7 +20,7 @@ COMMANDS = [line[2:] for block in BLOCKS for line in block.splitlines() if line[
 def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures", ignore=shutil.ignore_patterns("*.py"))
     assert COMMANDS[0].startswith("qrec serve ")
-    with background(*COMMANDS[0].split()[1:], "--hold", home=tmp_path) as standin:
+    with background(*COMMANDS[0].split()[1:], home=tmp_path) as standin:
         assert standin.stdout is not None
         for command in COMMANDS[1:]:
             done = _run(command, tmp_path)

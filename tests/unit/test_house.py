@@ -14,8 +14,10 @@ import pytest
 from qrec.__main__ import main
 from qrec.limits import parse_size
 from store import Store
-from store.errors import UsageError
+from store.errors import UnavailableError, UsageError
 from store.files import make_folder
+from store.hours import from_us
+from store.marks import add_mark
 
 Run = Callable[..., tuple[int, str, str]]
 DAY = "2024-03-05"
@@ -216,3 +218,10 @@ def test_hours_that_cannot_be_deleted_are_not_called_deleted(
     assert code == 1
     assert "cannot be deleted" in err
     assert "hours deleted" not in err
+
+
+def test_a_store_that_cannot_be_written_to_takes_no_mark(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store")
+    store.marks.mkdir()  # whoever runs the tests may write anywhere, but no line into a folder
+    with pytest.raises(UnavailableError, match="cannot write to the store"):
+        add_mark(store, "deploy", from_us(0))

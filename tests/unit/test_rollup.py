@@ -133,7 +133,7 @@ def test_rows_that_cannot_be_read_do_not_keep_others_from_their_cells(
 def test_nothing_is_finished_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Store.create(tmp_path / "new")
     assert main(["rollup", "--store", str(tmp_path / "new")]) == 0
-    assert "no hour is finished yet" in capsys.readouterr().err
+    assert "no sealed hour there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
