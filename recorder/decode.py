@@ -98,6 +98,11 @@ def _size(value: int | None) -> int | None:
     return value if value is not None and 0 <= value < 2**63 else None
 
 
+def _within(value: int | None, largest: int) -> int | None:
+    """A number that is no status or port at all must not cost the rows around it."""
+    return value if value is not None and 0 <= value <= largest else None
+
+
 def _text(value: str | int | None) -> str | None:
     return str(value) if value not in (None, "") else None
 
@@ -232,7 +237,7 @@ def _grpc(_name: str, data: str) -> Decoded:
         ts=_when(call.timestamp, broadcast),
         method=call.method or "POST",  # every gRPC call is a POST; Qtap leaves the field empty
         protocol="grpc",
-        status=call.status,
+        status=_within(call.status, 999),
         grpc_status=_text(call.grpcStatus),
         req_content_type=call.contentType or None,
         **_who(call),
@@ -290,7 +295,7 @@ def _connection(name: str, data: str) -> Decoded:
     }
     for side, end in (("source", source), ("destination", destination)):
         address = end.address or wire.Address()
-        row[f"{side}_ip"], row[f"{side}_port"] = address.ip, address.port
+        row[f"{side}_ip"], row[f"{side}_port"] = address.ip, _within(address.port, 65_535)
     return Decoded(broadcast, "connections", row)
 
 

@@ -48,3 +48,12 @@ def test_any_inner_transaction_is_decoded_or_refused(inner: object, ts: str) -> 
     data = json.dumps({"data": {"data": {"data": packed}}, "ts": ts})
     decoded = decode("request.http_transaction", data)
     assert (decoded.row is None) == (decoded.reason is not None)
+
+
+def test_numbers_that_fit_no_column_are_left_out() -> None:
+    moment = '"2026-11-22T12:00:00Z"'
+    call = f'{{"ts":{moment},"data":{{"data":{{"url":"http://a/b","status":70000}}}}}}'
+    assert decode("request.grpc", call).row.status is None
+    end = '{"address":{"ip":"10.0.0.1","port":99999999999}}'
+    opened = f'{{"ts":{moment},"data":{{"data":{{"source":{end}}}}}}}'
+    assert decode("connection.opened", opened).row["source_port"] is None
