@@ -67,7 +67,11 @@ def open_stream(
     LinkError when it is no stream, or where it breaks.
     """
     url = subscription.url.rstrip("/") + PATH
-    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    headers = {
+        "Accept": "text/event-stream",
+        "Accept-Encoding": "identity",  # events are cut out of the bytes as they come
+        "Cache-Control": "no-store",
+    }
     try:
         with http.stream("POST", url, json=subscription.body(), headers=headers) as response:
             _check(response)
