@@ -98,6 +98,8 @@ class Reader:
         with client(self.options.subscription.headers_s) as http:
             while not self._stopping.is_set():
                 got_event, was_up, kind, text = self._read_once(http)
+                if self._stopping.is_set():  # what waits is still handed on; the rest is no end
+                    return
                 if got_event:
                     backoff = _BACKOFF_S
                 wait = random.uniform(backoff / 2, backoff)
@@ -120,6 +122,8 @@ class Reader:
                 up = True
                 self._send(Up(mono_us()))
                 for block in response.iter_bytes():
+                    if self._stopping.is_set():  # or a flood would keep a stop from ending
+                        break
                     put(block)
                     got = True
                     self._heard = mono_us()
@@ -190,8 +194,9 @@ def _hang_up(response: httpx.Response) -> None:
 
 
 def main() -> None:
-    # Ctrl-C reaches the whole process group; only the recorder decides when reading ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Signals reach the whole process group; only the recorder decides when reading ends.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # The thread that reads must not wait for the one that hands on: 5 ms, Python's own measure,
     # is more than Qtap's buffer holds at 40,000 events a second.
     sys.setswitchinterval(_SWITCH_S)

@@ -30,8 +30,9 @@ def shedding(queued: int, now: bool) -> bool:
 
 
 def main() -> None:
-    # Ctrl-C reaches the whole process group; only the recorder decides when the work ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Signals reach the whole process group; only the recorder decides when the work ends.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
     pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     source, out = sys.stdin.buffer, sys.stdout.buffer

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -179,3 +183,33 @@ def test_a_refining_process_that_dies_ends_the_recording_with_a_word(tmp_path: P
         run(qtap.url, tmp_path / "s", lambda s: False)
     left = [" ".join(child.cmdline()) for child in psutil.Process().children()]
     assert not [command for command in left if "recorder." in command]
+
+
+def test_a_stop_ends_a_flood_and_tells_of_no_connection_that_was_not(tmp_path: Path) -> None:
+    block = b"".join(event(f"e{number}") for number in range(500))
+
+    def flood(client: socket.socket) -> None:
+        client.sendall(HEAD + hello())
+        while True:
+            client.sendall(block)
+
+    with source(flood) as qtap:
+        summary, _ = run(qtap.url, tmp_path / "s", lambda s: s.events > 20_000, duration=60.0)
+    assert summary.reason == "as asked"
+    assert states(tmp_path / "s") in (["receiving", "stopped"], ["receiving", "lagging", "stopped"])
+
+
+def test_a_signal_to_the_whole_group_is_a_stop_like_any_other(tmp_path: Path) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        command = [sys.executable, "-m", "qrec", "record", qtap.url, "--store", str(tmp_path / "s")]
+        process = subprocess.Popen(command, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not _written(tmp_path / "s"):
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert visible_ids(tmp_path / "s") == ["a"]
+
+
+def _written(store: Path) -> bool:
+    return any((store / "_live").glob("**/*.parquet"))
