@@ -20,7 +20,10 @@ import pyarrow.parquet as pq
 from recorder.segment_files import row_group_rows
 from store.schema import RECORDED
 
-RUN_BYTES = 16 << 20  # of columns as Parquet packs them; in memory they take about twice that
+RUN_BYTES = 32 << 20
+_ROW_BYTES = 2 << 10  # about what a row takes without its bodies
+_BODIES = ("req_body_bytes", "res_body_bytes")
+_LARGEST_BODY = 1 << 20  # what was captured beyond is cut before it is written
 _MOST_STRETCHES = 250  # files open at the same time
 _ORDER = {"transactions": ("host", "route", "ts")}
 _PLACE = "place"
@@ -34,35 +37,46 @@ def write_sorted(
     spill: an empty folder on a disk with room for about half of what the rows take unpacked.
     """
     schema = RECORDED[table].with_metadata(about)
-    places = _places(sources, _ORDER.get(table, ("ts",)))
-    stretches = min(_MOST_STRETCHES, -(-_unpacked_bytes(sources) // RUN_BYTES))
-    runs = _runs(_pieces(sources, schema), places)
-    if stretches > 1:
-        runs = _stretches(runs, -(-len(places) // stretches), spill)
+    places, stretch = _plan(sources, _ORDER.get(table, ("ts",)))
+    pieces = _placed(_pieces(sources, schema), places)
+    if stretch is None:
+        whole = list(pieces)
+        runs: Iterable[pa.Table] = [pa.concat_tables(whole)] if whole else []
+    else:
+        runs = _stretches(_runs(pieces), stretch, spill)
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for run in map(_sorted, runs):
             rows = _encoded(run.drop_columns([_PLACE]), schema)
             writer.write_table(rows, row_group_rows(rows.num_rows, rows.nbytes))
 
 
-def _unpacked_bytes(sources: Sequence[Path]) -> int:
-    about = [pq.read_metadata(path) for path in sources]
-    return sum(m.row_group(i).total_byte_size for m in about for i in range(m.num_row_groups))
+def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
+    """(the place of each row in the order of `names`, by the files' order; the stretch of each
+    place, None where all rows fit into memory), int32.
 
-
-def _places(sources: Sequence[Path], names: Sequence[str]) -> Any:
-    """The place of each row in the order of `names`, by the files' order; int32."""
+    What a row weighs is told by the sizes of its bodies as they were captured: packed columns
+    would hide that the same body came a million times.
+    """
     texts = [name for name in names if name != "ts"]  # plain in files that DuckDB wrote
-    keys = pa.concat_tables(
-        [
-            pq.read_table(path, columns=list(names), read_dictionary=texts, partitioning=None)
-            for path in sources
-        ]
-    ).unify_dictionaries()
+    read = []
+    for path in sources:
+        with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+            wanted = [name for name in (*names, *_BODIES) if name in file.schema_arrow.names]
+            read.append(file.read(columns=wanted, use_threads=False))
+    keys = pa.concat_tables(read, promote_options="default").unify_dictionaries()
+    del read
     order = np.lexsort([_ranks(keys.column(name)) for name in reversed(names)])
     places = np.empty(len(order), np.int32)
     places[order] = np.arange(len(order), dtype=np.int32)
-    return places
+    weight = np.full(len(order), _ROW_BYTES)
+    for name in set(_BODIES) & set(keys.column_names):
+        sizes = keys.column(name).cast(pa.int64()).fill_null(0).to_numpy()
+        weight += np.minimum(sizes, _LARGEST_BODY)
+    heap = weight[order].cumsum()
+    total = int(heap[-1]) if heap.size else 0
+    if total <= RUN_BYTES:
+        return places, None
+    return places, (heap // max(RUN_BYTES, -(-total // _MOST_STRETCHES))).astype(np.int32)
 
 
 def _ranks(column: pa.ChunkedArray) -> Any:
@@ -99,29 +113,35 @@ def _plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
-def _runs(pieces: Iterable[pa.Table], places: Any) -> Iterator[pa.Table]:
-    """The pieces as runs of so many bytes, each row with its place."""
+def _placed(pieces: Iterable[pa.Table], places: Any) -> Iterator[pa.Table]:
+    at = 0
+    for piece in pieces:
+        yield piece.append_column(_PLACE, pa.array(places[at : at + piece.num_rows]))
+        at += piece.num_rows
+
+
+def _runs(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The pieces as runs of so many bytes."""
     waiting: list[pa.Table] = []
-    size = at = 0
+    size = 0
     for piece in pieces:
         if waiting and size + piece.nbytes > RUN_BYTES:
             yield pa.concat_tables(waiting)
             waiting, size = [], 0
-        here = pa.array(places[at : at + piece.num_rows])
-        waiting.append(piece.append_column(_PLACE, here))
-        size, at = size + piece.nbytes, at + piece.num_rows
+        waiting.append(piece)
+        size += piece.nbytes
     if waiting:
         yield pa.concat_tables(waiting)
 
 
-def _stretches(runs: Iterable[pa.Table], rows: int, spill: Path) -> Iterator[pa.Table]:
-    """The same rows dealt out by place, `rows` of them a stretch, by way of the disk."""
+def _stretches(runs: Iterable[pa.Table], stretch: Any, spill: Path) -> Iterator[pa.Table]:
+    """The same rows dealt out, each to the stretch of its place, by way of the disk."""
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     files: dict[int, Path] = {}
     with ExitStack() as stack:
         writers: dict[int, Any] = {}
         for run in map(_sorted, runs):
-            numbers = run.column(_PLACE).to_numpy() // rows
+            numbers = stretch[run.column(_PLACE).to_numpy()]
             found, starts = np.unique(numbers, return_index=True)
             ends = [*starts[1:].tolist(), len(numbers)]
             for number, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True):

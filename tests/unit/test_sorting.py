@@ -11,7 +11,7 @@ import pytest
 
 from recorder import sorting
 from recorder.sorting import write_sorted
-from store.schema import TRANSACTIONS
+from store.schema import CONNECTIONS, TRANSACTIONS
 
 HOSTS = ["b.example", None, "a.example", "", "c.example"]
 ROUTES = ["/y", "/x", None]
@@ -29,6 +29,7 @@ def source(path: Path, first: int, count: int) -> Path:
             "res_headers": [],
             "findings": [],
             "res_body": bytes([n % 256]) * 50,
+            "res_body_bytes": 50,
             "recorder": "r",
             "session": "s",
             "seq": n,
@@ -70,3 +71,30 @@ def test_a_column_that_an_older_file_lacks_is_null(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "out")
     assert table.num_rows == 20
     assert table.column("trace_id").null_count == 20
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_other_tables_are_sorted_by_time(tmp_path: Path, count: int) -> None:
+    rows = [{"ts": count - n, "seq": n} for n in range(count)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=CONNECTIONS), tmp_path / "in.parquet")
+    write_sorted(tmp_path / "out", "connections", [tmp_path / "in.parquet"], {}, tmp_path)
+    table = pq.read_table(tmp_path / "out")
+    assert table.column("seq").to_pylist() == list(reversed(range(count)))
+
+
+def test_one_body_over_and_over_weighs_what_it_takes_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorting, "RUN_BYTES", 1 << 20)
+    rows = [
+        {"ts": n, "host": "a", "req_headers": [], "res_headers": [], "findings": [], "seq": n,
+         "res_body": b"x" * 4096, "res_body_bytes": 4096}
+        for n in range(1_000)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRANSACTIONS), tmp_path / "in.parquet")
+    (tmp_path / "spill").mkdir()
+    target = tmp_path / "out"
+    write_sorted(target, "transactions", [tmp_path / "in.parquet"], {}, tmp_path / "spill")
+    about = pq.read_metadata(target)
+    assert about.num_rows == 1_000
+    assert all(about.row_group(i).num_rows <= 200 for i in range(about.num_row_groups))
