@@ -102,6 +102,9 @@ def _check(response: httpx.Response) -> None:
         kind = response.headers.get("content-type", "")
         if "text/event-stream" not in kind:
             raise LinkError("not_sse", f"it answers with {kind or 'no content type'}")
+        packed = response.headers.get("content-encoding", "identity")
+        if packed != "identity":
+            raise LinkError("not_sse", f"it packs the stream with {packed}, though asked not to")
         return
     text = b""
     for chunk in response.iter_bytes():

@@ -226,3 +226,13 @@ def test_a_signal_to_the_whole_group_is_a_stop_like_any_other(tmp_path: Path) ->
 
 def _written(store: Path) -> bool:
     return any((store / "_live").glob("**/*.parquet"))
+
+
+def test_a_packed_stream_is_refused_with_a_word(tmp_path: Path) -> None:
+    head = HEAD.replace(b"Connection", b"Content-Encoding: gzip\r\nConnection")
+    with (
+        source(lambda client: client.sendall(head)) as qtap,
+        pytest.raises(UnavailableError, match="packs the stream with gzip"),
+    ):
+        run(qtap.url, tmp_path / "s", lambda s: False)
+    assert b"accept-encoding: identity" in qtap.subscriptions[0].lower()
