@@ -57,26 +57,40 @@ def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
     What a row weighs is told by the sizes of its bodies as they were captured: packed columns
     would hide that the same body came a million times.
     """
-    texts = [name for name in names if name != "ts"]  # plain in files that DuckDB wrote
-    read = []
+    keys, weights = [], []
     for path in sources:
-        with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
-            wanted = [name for name in (*names, *_BODIES) if name in file.schema_arrow.names]
-            read.append(file.read(columns=wanted, use_threads=False))
-    keys = pa.concat_tables(read, promote_options="default").unify_dictionaries()
-    del read
-    order = np.lexsort([_ranks(keys.column(name)) for name in reversed(names)])
+        rows = _read(path, names)
+        keys.append(rows.select(names))
+        weights.append(_weights(rows.drop_columns(list(names))))
+    order = _order(pa.concat_tables(keys).unify_dictionaries())
+    del keys  # what follows is as long as the hour has rows
     places = np.empty(len(order), np.int32)
     places[order] = np.arange(len(order), dtype=np.int32)
-    weight = np.full(len(order), _ROW_BYTES)
-    for name in set(_BODIES) & set(keys.column_names):
-        sizes = keys.column(name).cast(pa.int64()).fill_null(0).to_numpy()
-        weight += np.minimum(sizes, _LARGEST_BODY)
-    heap = weight[order].cumsum()
+    heap = np.concatenate(weights)[order].cumsum(dtype=np.int64)
     total = int(heap[-1]) if heap.size else 0
     if total <= RUN_BYTES:
         return places, None
     return places, (heap // max(RUN_BYTES, -(-total // _MOST_STRETCHES))).astype(np.int32)
+
+
+def _read(path: Path, names: Sequence[str]) -> pa.Table:
+    """The columns that order rows, and those that tell what they weigh, where there are any."""
+    texts = [name for name in names if name != "ts"]  # plain in files that DuckDB wrote
+    with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+        wanted = [name for name in (*names, *_BODIES) if name in file.schema_arrow.names]
+        return file.read(columns=wanted, use_threads=False)
+
+
+def _weights(sizes: pa.Table) -> Any:
+    weights = np.full(sizes.num_rows, _ROW_BYTES, np.int32)
+    for column in sizes.columns:
+        captured = column.cast(pa.int64()).fill_null(0).to_numpy()
+        weights += np.minimum(captured, _LARGEST_BODY).astype(np.int32)
+    return weights
+
+
+def _order(keys: pa.Table) -> Any:
+    return np.lexsort([_ranks(column) for column in reversed(keys.columns)])
 
 
 def _ranks(column: pa.ChunkedArray) -> Any:
