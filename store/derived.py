@@ -1,0 +1,55 @@
+"""What is derived from a recorded transaction, said once: place, who, outcome and failed.
+
+Questions, rollup and comparison read the view of `derived_sql`; filters, body keeping and error
+signatures ask the functions. Both say the same (tests/property/test_derived.py).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal
+
+Place = Literal["outside", "inside", "here", "unknown"]
+Outcome = Literal["ok", "client_error", "server_error", "no_response"]
+
+GRPC_OK: Final = ("", "0", "OK")
+# The statuses that OpenTelemetry's conventions for RPC lay at a server's door: UNKNOWN,
+# DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. Others are the caller's.
+GRPC_SERVER_ERRORS: Final = ("2", "4", "12", "13", "14", "15")
+_PLACES: Final[dict[str | None, Place]] = {
+    "egress-external": "outside",
+    "egress-internal": "inside",
+    "ingress": "here",
+}
+
+
+@cache
+def derived_sql() -> str:
+    """A SELECT over the relation {rows}, transactions as they are stored, that adds place, who,
+    outcome and failed to the columns."""
+    return (files("store") / "sql" / "derived.sql").read_text(encoding="utf-8")
+
+
+def outcome(status: int | None, grpc_status: str | None) -> Outcome:
+    """How a request ended: an HTTP status of 400 or more, a gRPC status other than OK, no status
+    at all (no response), or well."""
+    if status is None:
+        return "no_response"
+    if status >= 500:
+        return "server_error"
+    if status >= 400:
+        return "client_error"
+    if (grpc_status or "") in GRPC_OK:
+        return "ok"
+    return "server_error" if grpc_status in GRPC_SERVER_ERRORS else "client_error"
+
+
+def failed(status: int | None, grpc_status: str | None) -> bool:
+    """Whether a request failed: its outcome is not ok."""
+    return outcome(status, grpc_status) != "ok"
+
+
+def place(direction: str | None) -> Place:
+    """Where a call goes: outside (it leaves this machine's network), inside, here (served)."""
+    return _PLACES.get(direction, "unknown")
