@@ -108,7 +108,7 @@ def plain(store: Store) -> int:
 
 def diff(store: Store, early: int) -> Callable[[], Any]:
     from queries.changes import what_changed
-    from queries.windows import Baseline, Window
+    from queries.core.window import Baseline, Window
 
     end = END - early * _MINUTE_US
     window = Window(from_us(end - HOUR_US), from_us(end))

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mcp_tools.careful import without_paths
-from queries.answer import iso
-from queries.harmless import visible
+from queries.core.answer import iso
+from queries.core.escape import visible
 from store.errors import QrecError
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from mcp_tools.asking import Context
 from mcp_tools.careful import told
 from mcp_tools.labelled import labelled
-from queries.harmless import visible_json
-from queries.rows import document
-from queries.windows import Window
+from queries.core.escape import visible_json
+from queries.core.question import document
+from queries.core.window import Window
 from store.errors import QrecError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _coverage(context: Context) -> str:
 
 
 def _marks(context: Context) -> str:
-    from queries.answer import iso
+    from queries.core.answer import iso
     from store.marks import read_marks
 
     marks = read_marks(context.open())

@@ -31,9 +31,9 @@ from mcp_tools.tools_transactions import (
     get_transaction,
     search_traffic,
 )
-from queries.answer import DEFAULT_FINDINGS
-from queries.rows import DEFAULT_LIMIT
-from queries.windows import Baseline, Window
+from queries.core.answer import DEFAULT_FINDINGS
+from queries.core.question import DEFAULT_LIMIT
+from queries.core.window import Baseline, Window
 from store import Store
 
 
@@ -188,7 +188,7 @@ class ToolSpec:
 
 
 TOOLS = {
-    "what_changed": ToolSpec("What changed", what_changed, "queries.answer:Changes"),
+    "what_changed": ToolSpec("What changed", what_changed, "queries.core.answer:Changes"),
     "get_calibration": ToolSpec(
         "How much usually changes", get_calibration, "queries.calibrate:Calibrated"
     ),

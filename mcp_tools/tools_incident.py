@@ -9,8 +9,8 @@ from pydantic import Field
 
 from mcp_tools.arguments import ContainerName, Cursor, Limit, Where
 from mcp_tools.asking import parsed, result
-from queries.rows import DEFAULT_LIMIT
-from queries.windows import Window
+from queries.core.question import DEFAULT_LIMIT
+from queries.core.window import Window
 from store import Store
 
 

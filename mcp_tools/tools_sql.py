@@ -9,8 +9,8 @@ from pydantic import Field
 
 from mcp_tools.arguments import Limit
 from mcp_tools.asking import result
+from queries.core.window import Window
 from queries.sql_query import DEFAULT_ROWS, MAX_SQL
-from queries.windows import Window
 from store import Store
 
 

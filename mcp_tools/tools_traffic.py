@@ -9,9 +9,9 @@ from pydantic import Field
 
 from mcp_tools.arguments import MAX_ROWS, Cursor, Limit, Where
 from mcp_tools.asking import parsed, result
-from queries.rows import DEFAULT_LIMIT
+from queries.core.question import DEFAULT_LIMIT
+from queries.core.window import Window
 from queries.summary import SUMMARY_LIMIT
-from queries.windows import Window
 from store import Store
 
 

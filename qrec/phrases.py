@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from queries.answer import Side
+    from queries.core.answer import Side
 
 
 def window_heading(side: Side, tz: tzinfo, what: str = "request") -> str:

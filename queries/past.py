@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from queries.compare.limits import REPLICATES
 from queries.comparison import REACH, earlier
-from queries.reader import hours_of
-from queries.windows import Baseline, Window
+from queries.core.session import hours_of
+from queries.core.window import Baseline, Window
 from store.version import __version__
 
 if TYPE_CHECKING:

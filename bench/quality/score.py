@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.quality.stage import Truth
-from queries.answer import Finding
 from queries.compare.names import rolled as _rolled
+from queries.core.answer import Finding
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
 

@@ -36,7 +36,7 @@ def calibrate(
     from qrec.render import Answer, present
     from qrec.words import number, stretch
     from queries.calibrate import calibration
-    from queries.rows import document
+    from queries.core.question import document
 
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)

@@ -43,8 +43,8 @@ def tail(
       qrec tail 'res.status >= 500 AND container.name == "shop"'
       qrec tail --format jsonl | jq .url
     """
+    from queries.core.window import parse_duration
     from queries.follow import Follower
-    from queries.windows import parse_duration
 
     run = Run(store, rows.as_rows())
     if run.format not in ("table", "jsonl"):

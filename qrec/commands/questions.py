@@ -35,8 +35,8 @@ def hosts(
     """
     from qrec.render import Answer, present
     from qrec.words import clock, millis, number, share
+    from queries.core.question import document
     from queries.hosts import hosts as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, cursor=page.cursor)
@@ -73,7 +73,7 @@ def statuses(
     """
     from qrec.render import Answer, present
     from qrec.words import clock, number, share
-    from queries.rows import document
+    from queries.core.question import document
     from queries.statuses import statuses as ask
 
     run = Run(store, rows)
@@ -114,9 +114,9 @@ def endpoints(
     """
     from qrec.render import Answer, present
     from qrec.words import millis, number, share
+    from queries.core.question import document
     from queries.endpoints import endpoints as ask
     from queries.endpoints import sort_order
-    from queries.rows import document
 
     run = Run(store, rows)
     order = sort_order(sort)
@@ -147,8 +147,8 @@ def coverage(*, window: WindowFlags, rows: RowFlags, store: StoreFlags) -> None:
     """
     from qrec.render import Answer, present
     from qrec.words import span, stretch
+    from queries.core.question import document
     from queries.coverage_report import coverage as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     asked = run.window(window)

@@ -38,7 +38,7 @@ def search(
     from qrec.phrases import short_id, status_text, window_heading
     from qrec.render import Answer, present
     from qrec.words import clock, millis
-    from queries.rows import document
+    from queries.core.question import document
     from queries.search import search as ask
 
     run = Run(store, rows)

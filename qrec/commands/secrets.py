@@ -27,7 +27,7 @@ def sensitive(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: S
     from qrec.phrases import window_heading
     from qrec.render import Answer, present
     from qrec.words import number
-    from queries.rows import document
+    from queries.core.question import document
     from queries.sensitive import sensitive as ask
 
     run = Run(store, rows)

@@ -43,7 +43,7 @@ def _shown(run: Run, window: WindowFlags, only: WhereFlags) -> None:
     from qrec.phrases import window_heading
     from qrec.render import Answer, present
     from qrec.words import number
-    from queries.rows import document
+    from queries.core.question import document
     from queries.schema import schema as ask
 
     answer = ask(run.store, run.window(window), parsed(only), run.limit)
@@ -103,7 +103,7 @@ def _kind(found: Mapping[str, Any]) -> str:
 def _compared(run: Run, window: WindowFlags, vs: BaselineFlags, only: WhereFlags) -> None:
     from qrec.render import Answer, present
     from qrec.words import plural, share, stretch
-    from queries.rows import document
+    from queries.core.question import document
     from queries.schema import compare_schemas as ask
 
     asked, baseline = run.windows(window, vs)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.compare import frame as frames
 from queries.compare import gaps, latency, merge, presence, rates, shares, sizes, statuses, trends
 from queries.compare.background import counted_once, own_traffic
@@ -26,6 +25,7 @@ from queries.compare.spans import Options, Span, replicates
 from queries.compare.stats import Mask
 from queries.compare.tested import significant
 from queries.compare.traffic import Traffic
+from queries.core.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.answer import Effect, Evidence, Finding, Numbers, Symptom
 from queries.compare import localise, merge, minutely, onset, rank, words
 from queries.compare.candidate import Candidate
 from queries.compare.durations import Durations, quantiles
@@ -18,6 +17,7 @@ from queries.compare.frame import Frame
 from queries.compare.minutely import Series
 from queries.compare.spans import Span
 from queries.compare.stats import Mask
+from queries.core.answer import Effect, Evidence, Finding, Numbers, Symptom
 
 if TYPE_CHECKING:
     from queries.compare.traffic import Traffic

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from queries.answer import Blame, Direction, Kind
 from queries.compare.stats import Floats, Mask
+from queries.core.answer import Blame, Direction, Kind
 
 ENDPOINT = ("host", "method", "route")
 

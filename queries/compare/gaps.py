@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from queries.answer import Note
 from queries.compare.spans import Span
+from queries.core.answer import Note
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from queries.answer import Blame
 from queries.compare.candidate import ENDPOINT, Candidate
 from queries.compare.frame import Frame
 from queries.compare.stats import Floats
+from queries.core.answer import Blame
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _FAR = 3  # calls from a cause to the symptoms furthest up

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from queries.answer import Direction, Kind
 from queries.compare.candidate import Candidate
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
 from queries.compare.stats import Floats, Mask, benjamini_hochberg
 from queries.compare.tally import grouped
+from queries.core.answer import Direction, Kind
 
 REPLICA = ("service", "container")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from queries.answer import Confidence, Severity
 from queries.compare.candidate import Candidate
+from queries.core.answer import Confidence, Severity
 
 _HARD = frozenset({401, 403, 429})
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from queries.answer import Kind
 from queries.compare.candidate import Candidate, one_end, whole_or_run
 from queries.compare.frame import Frame, Level
 from queries.compare.limits import Limits
@@ -28,6 +27,7 @@ from queries.compare.stats import (
 )
 from queries.compare.tally import Tally, tally
 from queries.compare.tested import Tested, tested
+from queries.core.answer import Kind
 
 
 @dataclass(frozen=True)

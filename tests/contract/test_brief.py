@@ -15,7 +15,7 @@ from mcp_types import TextContent
 
 from mcp_tools.brief import BYTES_A_TOKEN, TOKENS, brief
 from mcp_tools.server import build as build_server
-from queries.answer import (
+from queries.core.answer import (
     BaselineSide,
     Blame,
     Calibration,

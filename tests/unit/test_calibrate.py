@@ -17,10 +17,10 @@ import filters
 from mcp_tools.server import build as build_server
 from qrec.__main__ import main
 from queries import calibrate as asking
-from queries.answer import to_document
 from queries.calibrate import calibration
 from queries.changes import what_changed
-from queries.windows import Baseline, Window
+from queries.core.answer import to_document
+from queries.core.window import Baseline, Window
 from store import Store
 from store.calibration import read_kept
 from tests.contract.stored import NOW, build, row, stretch

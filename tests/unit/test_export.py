@@ -15,9 +15,9 @@ import pytest
 
 import filters
 from fixtures.files import bundled_stream
+from queries.core.window import Window
 from queries.export import export, format_of
 from queries.export.curl import command
-from queries.windows import Window
 from recorder.har import read_har
 from recorder.options import RecordOptions
 from recorder.replay import replay
