@@ -16,7 +16,7 @@ from pydantic import Field
 from queries.core.window import resolve_window, resolve_windows
 
 if TYPE_CHECKING:
-    from mcp_tools.asking import Context
+    from mcp_tools.context import Context
 
 MAX_ROWS = 200
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ResourceError
 
-from mcp_tools.asking import Context
-from mcp_tools.careful import told
+from mcp_tools.context import Context
+from mcp_tools.errors import told
 from mcp_tools.labelled import labelled
 from queries.core.escape import visible_json
 from queries.core.question import document
@@ -86,7 +86,7 @@ def _type(kind: Any) -> str:
 
 
 def _coverage(context: Context) -> str:
-    from queries.coverage_report import coverage
+    from queries.coverage import coverage
 
     now = context.now()
     return _json(document(coverage(context.open(), Window(now - _DAY, now))))

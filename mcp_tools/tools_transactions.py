@@ -8,7 +8,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_tools.arguments import Limit, Where
-from mcp_tools.asking import parsed, result
+from mcp_tools.context import parsed, result
 from queries.bodies import DEFAULT_CHARS, MAX_CHARS
 from queries.core.question import DEFAULT_LIMIT
 from queries.core.window import Baseline, Window

@@ -44,7 +44,7 @@ def tail(
       qrec tail --format jsonl | jq .url
     """
     from queries.core.window import parse_duration
-    from queries.follow import Follower
+    from queries.tail import Follower
 
     run = Run(store, rows.as_rows())
     if run.format not in ("table", "jsonl"):
@@ -78,7 +78,7 @@ def _follow(run: Run, poll: object, seconds: float | None) -> None:
 def _show(run: Run, line: Line) -> None:
     from qrec.phrases import short_id, status_text
     from qrec.words import clock, millis
-    from queries.follow import line_document
+    from queries.tail import line_document
 
     if run.format == "jsonl":
         emit(to_jsonl([line_document(line)]))

@@ -14,7 +14,7 @@ from qrec.run import Run, parsed
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from queries.coverage_report import RecorderRow
+    from queries.coverage import RecorderRow
 
 
 def hosts(
@@ -148,7 +148,7 @@ def coverage(*, window: WindowFlags, rows: RowFlags, store: StoreFlags) -> None:
     from qrec.render import Answer, present
     from qrec.words import span, stretch
     from queries.core.question import document
-    from queries.coverage_report import coverage as ask
+    from queries.coverage import coverage as ask
 
     run = Run(store, rows)
     asked = run.window(window)

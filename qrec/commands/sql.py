@@ -34,7 +34,7 @@ def sql(
     from qrec.render import Answer, present
     from queries.core.question import document
     from queries.core.window import parse_duration
-    from queries.sql_query import query_sql
+    from queries.sql import query_sql
 
     run = Run(store, rows)
     seconds = min(parse_duration(timeout).total_seconds(), 3600)

@@ -13,8 +13,8 @@ import pytest
 from mcp import Client
 from mcp_types import TextContent
 
-from mcp_tools.brief import BYTES_A_TOKEN, TOKENS, brief
 from mcp_tools.server import build as build_server
+from mcp_tools.text import BYTES_A_TOKEN, TOKENS, brief
 from queries.core.answer import (
     BaselineSide,
     Blame,

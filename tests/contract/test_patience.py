@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult
 
-from mcp_tools import patience
+from mcp_tools import progress as patience
 from mcp_tools.server import build as build_server
 from mcp_tools.tools import TOOLS, ToolSpec
 from queries.core.session import open_reader

@@ -177,7 +177,7 @@ def test_a_stream_keeps_its_gaps(store: Store, tmp_path: Path) -> None:
     stream = tmp_path / "x.sse"
     stream.write_bytes(written(store, "sse"))
     replay([stream], RecordOptions(store=tmp_path / "s"))
-    from queries.coverage_report import coverage
+    from queries.coverage import coverage
 
     [recorder] = coverage(Store.open(tmp_path / "s"), HOUR).recorders
     assert recorder.covered_s == pytest.approx(40 * 60, abs=1)

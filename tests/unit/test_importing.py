@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from queries.core.window import Window
-from queries.coverage_report import coverage
+from queries.coverage import coverage
 from queries.search import search
 from queries.show import transaction
 from recorder.importing import import_har

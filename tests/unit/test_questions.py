@@ -11,7 +11,7 @@ import filters
 from queries.core.notes import newest
 from queries.core.question import document
 from queries.core.window import Window
-from queries.coverage_report import coverage
+from queries.coverage import coverage
 from queries.endpoints import endpoints, sort_order
 from queries.hosts import hosts
 from queries.info import store_info
