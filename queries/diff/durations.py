@@ -14,7 +14,7 @@ from queries.diff.frame import UNIT, Frame, Level
 from queries.diff.parts import Lists, only
 from queries.diff.stats import Floats, Ints, Mask
 from queries.diff.traffic import block_of
-from store.cells import CODES
+from store.rollup import CODES
 
 if TYPE_CHECKING:
     from queries.diff.traffic import Traffic
