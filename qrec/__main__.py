@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     from typer.main import get_command
 
-    from qrec.app import app
+    from qrec.cli import app
 
     try:
         code = get_command(app(argv)).main(args=argv, prog_name="qrec", standalone_mode=False)

@@ -43,7 +43,7 @@ def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
     """The options of `qrec record` by name; its usage errors go their way to the user."""
     from typer.main import get_command
 
-    from qrec.app import app
+    from qrec.cli import app
 
     group: Any = get_command(app(["record"]))
     context = group.commands["record"].make_context("qrec record", list(arguments))

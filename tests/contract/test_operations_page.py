@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from qrec import checks
-from qrec.app import app
+from qrec.cli import app
 from recorder import metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
