@@ -27,8 +27,8 @@ from typing import Any
 
 import duckdb
 
-from recorder.coverage import Ledger
-from recorder.seal import Housekeeper
+from recorder.write.coverage import Ledger
+from recorder.write.seal import Housekeeper
 from store import Store
 from store.cover import sealed_name, segment_name
 from store.files import make_folder

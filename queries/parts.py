@@ -1,7 +1,7 @@
 """Traffic of one hour out of one source, a row a key: what a comparison counts.
 
 A part comes from a rollup, whose lists are read when they are asked for, or from rows. Both have
-the columns KEY of store/cells.py and lists of minutes and of durations; the lists of rows have an
+the columns KEY of store/rollup.py and lists of minutes and of durations; the lists of rows have an
 entry a request, those of a rollup one a minute or duration. Whoever sums them gets the same.
 """
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from store.cells import CODES, COLUMNS, KEY
+from store.rollup import CODES, COLUMNS, KEY
 
 Ints = NDArray[np.int64]
 _TEXTS = frozenset(KEY) - {"status"}

@@ -14,7 +14,7 @@ from queries.compare.frame import UNIT, Frame, Level
 from queries.compare.stats import Floats, Ints, Mask
 from queries.compare.traffic import block_of
 from queries.parts import Lists, only
-from store.cells import CODES
+from store.rollup import CODES
 
 if TYPE_CHECKING:
     from queries.compare.traffic import Traffic

@@ -10,7 +10,7 @@ import numpy as np
 
 from queries.compare.stats import Floats, Ints, Mask
 from queries.compare.traffic import Section, Traffic
-from store.cells import CODES
+from store.rollup import CODES
 
 Series = list[tuple[Floats, Floats]]  # for each span
 _MOST = 3  # examples a finding and side

@@ -18,7 +18,7 @@ from queries.changes import what_changed
 from queries.windows import Baseline, Window
 from recorder.options import RecordOptions
 from recorder.replay import replay
-from recorder.rollups import rebuilding
+from recorder.write.rollup import rebuilding
 from store import Store
 from store.hours import HOUR_US, from_us
 from store.lock import recorder_lock

@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from recorder.compound import name_compound
-from recorder.wordlike import KNOWN, is_random
+from recorder.normalize.compound import name_compound
+from recorder.normalize.wordlike import KNOWN, is_random
 
 GONE: Final = "…"
 

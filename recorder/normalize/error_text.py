@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from recorder.scrub import scrub
+from recorder.normalize.scrub import scrub
 
 MAX_BODY: Final = 16 * 1024  # bytes looked at
 MAX_SIGNATURE: Final = 160  # characters

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from recorder import wire
-from recorder.model import Finding, Transaction
+from recorder.decode import wire
+from recorder.decode.row import Finding, Transaction
 from store.hours import MAX_US
 
 _ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)

@@ -13,10 +13,10 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from recorder.columns import Who, by_hour, numbered
-from recorder.coverage import SEEING, Ledger
+from recorder.decode.columns import Who, by_hour, numbered
 from recorder.intake import Intake, Pending
-from recorder.segment_files import highest_seq, metadata, write_segment
+from recorder.write.coverage import SEEING, Ledger
+from recorder.write.segments import highest_seq, metadata, write_segment
 from store import Store
 from store.errors import UnavailableError
 from store.files import append_line, make_folder, write_text

@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from recorder.path_parts import name_segment
+from recorder.normalize.tokens import name_segment
 
 MAX_INPUT: Final = 8192  # characters looked at
 MAX_STATEMENT: Final = 1000  # characters kept

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from recorder.wordlike import is_random, margin
+from recorder.normalize.wordlike import is_random, margin
 
 TOKEN_LENGTH: Final = 32  # from here on a random text is a token rather than an identifier
 HEX_LENGTH: Final = 16  # shorter ones are too often digits only, which would split their route

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.segment_files import row_group_rows
+from recorder.write.segments import row_group_rows
 from store.schema import RECORDED
 
 RUN_BYTES = 32 << 20

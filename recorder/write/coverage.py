@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.clock import SourceClock
+from recorder.write.clock import SourceClock
 from store import Store
 from store.files import make_folder, replacing
 from store.hours import HOUR_US, hour_key

@@ -17,11 +17,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.seal import Housekeeper
+from recorder.write.seal import Housekeeper
 from store import Store, cover
-from store.cells import COLUMNS
 from store.errors import QrecError, UnavailableError, unwritable
 from store.lock import holder, recorder_lock
+from store.rollup import COLUMNS
 
 State = Literal["ok", "missing", "unreadable", "old"]
 _ERRORS = (OSError, pa.ArrowException, duckdb.Error)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.segment_files import (
+from recorder.write.segments import (
     GRACE_S,
     clear,
     live_segments,
@@ -24,12 +24,12 @@ from recorder.segment_files import (
     metadata,
     superseded,
 )
-from recorder.sorting import write_sorted
+from recorder.write.sort import write_sorted
 from store import Store, cover
-from store.cells import SOURCES, TEXTS, rollup_sql
 from store.cover import Sealed, Segment, sealed_in, sealed_name
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
+from store.rollup import SOURCES, TEXTS, rollup_sql
 from store.schema import RECORDED
 
 SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after

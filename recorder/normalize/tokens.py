@@ -18,7 +18,14 @@ from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import quote, unquote
 
-from recorder.compound import PLACEHOLDER, SIZE, VERSION, name_compound, opaque_name, stays
+from recorder.normalize.compound import (
+    PLACEHOLDER,
+    SIZE,
+    VERSION,
+    name_compound,
+    opaque_name,
+    stays,
+)
 
 MAX_SEGMENT: Final = 256  # characters; no name is longer
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
-from recorder.path_parts import name_segment
+from recorder.normalize.tokens import name_segment
 from store.errors import UsageError
 
 MAX_ROUTE: Final = 512  # characters
