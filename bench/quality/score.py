@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.quality.stage import Truth
-from queries.compare.names import rolled as _rolled
 from queries.core.answer import Finding
+from queries.diff.names import rolled as _rolled
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
 

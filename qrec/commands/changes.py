@@ -48,8 +48,8 @@ def diff(
       qrec diff --where 'container.name == "shop"' --exit-code
     """
     from qrec.findings import Report
-    from queries.changes import what_changed
     from queries.core.answer import DEFAULT_FINDINGS
+    from queries.diff.what_changed import what_changed
 
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)
