@@ -19,12 +19,12 @@ import pytest
 
 from fixtures import wire_events, xid
 from fixtures.files import bundled_stream, write_stream
-from fixtures.quiet import QUIET
-from fixtures.scenarios import START, frames, scenario
-from fixtures.services import SERVICES
 from fixtures.standin import Standin, running
 from fixtures.wire_events import Connection, Statement
 from store.errors import UnavailableError, UsageError
+from tests.world.quiet import QUIET
+from tests.world.scenarios import START, frames, scenario
+from tests.world.services import SERVICES
 
 _PATH = "/devtools/api/events"
 _HTTP = {"topics": {"http": "*"}}
