@@ -17,14 +17,15 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures import wire_events, xid
+from fixtures import xid
 from fixtures.files import bundled_stream, write_stream
 from fixtures.standin import Standin, running
-from fixtures.wire_events import Connection, Statement
 from store.errors import UnavailableError, UsageError
+from tests.world import wire_events
 from tests.world.quiet import QUIET
 from tests.world.scenarios import START, frames, scenario
 from tests.world.services import SERVICES
+from tests.world.wire_events import Connection, Statement
 
 _PATH = "/devtools/api/events"
 _HTTP = {"topics": {"http": "*"}}

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from fixtures import wire, wire_events, xid
-from fixtures.wire import Actor, Transaction
+from fixtures import xid
+from tests.world import wire, wire_events
+from tests.world.wire import Actor, Transaction
 
 _TS = 1_795_348_800_120_000_000  # 2026-11-22T12:00:00.12Z
 _ACTOR = Actor(4242, "/usr/bin/curl", "api", "acme/api:1", "api-0", "prod")
