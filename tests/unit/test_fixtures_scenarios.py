@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 
 from fixtures import xid
-from fixtures.files import FOLDER, bundled, bundled_stream, write_stream
+from fixtures.files import FOLDER, bundled, bundled_stream
+from fixtures.wire import NS
 from store.errors import UsageError
-from tests.world.checkout import CHECKOUT_INCIDENT
-from tests.world.quiet import QUIET
-from tests.world.scenarios import SCENARIOS, START, frames, main, scenario, stream_facts
+from tests.world.events import Transaction
+from tests.world.incidents import CHECKOUT_INCIDENT, QUIET
+from tests.world.scenarios import (
+    SCENARIOS,
+    START,
+    frames,
+    main,
+    scenario,
+    stream_facts,
+    write_stream,
+)
 from tests.world.traffic import Player, rhythm
-from tests.world.wire import NS, Transaction
 
 _HEAD = b"event: request.http_transaction\ndata: "
 
