@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor
 
 _KEY = b"bench-only-key-of-32-bytes-long!"

@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from recorder.columns import transactions_batch
-from recorder.decode import CONNECTED, decode
-from recorder.model import Transaction
+from recorder.decode.columns import transactions_batch
+from recorder.decode.events import CONNECTED, decode
+from recorder.decode.row import Transaction
+from recorder.normalize.error_text import error_signature
+from recorder.normalize.routes import Router
+from recorder.normalize.statements import normalise
 from recorder.redact import RedactConfig, Redactor
-from recorder.routes import Router
-from recorder.signatures import error_signature
-from recorder.statements import normalise
 
 BODY_LIMIT = 64 << 10
 

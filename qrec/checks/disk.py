@@ -17,7 +17,7 @@ from store import Store
 from store.files import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
-    from recorder.retention import Hour
+    from recorder.write.retention import Hour
 
 _NAMED = 5
 _RATE_HOURS = 6  # the newest whole hours, of which the present rate is told
@@ -59,7 +59,7 @@ def writable(path: Path) -> Iterator[Check]:
 def space(path: Path, store: Store | None, keep: timedelta | None, most: int | None
           ) -> Iterator[Check]:  # fmt: skip
     """How long the room lasts at the rate of the newest hours, and whether limits hold it."""
-    from recorder.retention import store_hours
+    from recorder.write.retention import store_hours
 
     there = path
     while not there.exists() and there.parent != there:

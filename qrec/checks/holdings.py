@@ -36,7 +36,7 @@ def recorders(store: Store) -> Iterator[Check]:
 
 
 def _recorder(store: Store, name: str, pid: int | None) -> Iterator[Check]:
-    from recorder.coverage import last_stretch
+    from recorder.write.coverage import last_stretch
 
     last = last_stretch(store, name)
     state = last.state if last else "starting"
@@ -120,7 +120,7 @@ def _counted(store: Store) -> Iterator[Path]:
 
 def rolled_up(store: Store) -> Iterator[Check]:
     """Whether each sealed hour has per-minute cells, without which a comparison takes long."""
-    from recorder.rollups import rollups
+    from recorder.write.rollup import rollups
 
     found = list(rollups(store, whole=False))
     bad = [one for one in found if one.state != "ok"]

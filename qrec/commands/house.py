@@ -15,7 +15,7 @@ from store.errors import QrecError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recorder.retention import Hour, Plan
+    from recorder.write.retention import Hour, Plan
 
 
 def prune(
@@ -43,7 +43,7 @@ def prune(
 
     from qrec.limits import keep, max_size
     from qrec.output import to_json
-    from recorder.retention import plan
+    from recorder.write.retention import plan
 
     run = Run(store, extra=vars(house))
     age, largest = keep(run.settings), max_size(run.settings)
@@ -120,7 +120,7 @@ def _agree(yes: bool) -> None:
 
 
 def _delete(found: Plan) -> None:
-    from recorder.retention import apply
+    from recorder.write.retention import apply
 
     apply(found.delete)
     left = [folder for hour in found.delete for folder in hour.folders if folder.exists()]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from queries.windows import Window
-    from recorder.retention import Hour
+    from recorder.write.retention import Hour
     from store.pins import Pin
 
 
@@ -101,7 +101,7 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
 
 def _held(run: Run, found: Sequence[Pin]) -> dict[str, list[Hour]]:
     """The recorded hours that each pin holds."""
-    from recorder.retention import store_hours
+    from recorder.write.retention import store_hours
 
     hours = store_hours(run.store)
     return {one.name: [hour for hour in hours if one.holds(hour.hour)] for one in found}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from recorder.model import Finding, Transaction
+from recorder.decode.row import Finding, Transaction
 from recorder.redact.bodies import Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from recorder.model import Finding, Transaction
+from recorder.decode.row import Finding, Transaction
 from recorder.redact.slots import Slot
 
 REMEMBERED = 50_000  # header values, and sets of column values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.model import Finding, Transaction
+from recorder.decode.row import Finding, Transaction
 from recorder.redact.numbers import other_number
 from recorder.redact.replace import Mark
 from recorder.redact.text import FORM, NO_CARD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from recorder.model import Finding, Transaction
+from recorder.decode.row import Finding, Transaction
 
 HOSTS = [
     "api",

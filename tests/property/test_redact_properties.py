@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor
 from recorder.redact.places import json_places, near_places
 from recorder.redact.views import json_view, percent_view

@@ -17,7 +17,7 @@ import pytest
 from qrec.__main__ import main
 from qrec.checks.honoured import _told, conditions
 from recorder.probe import Condition, Honoured
-from recorder.rollups import rebuild, rebuilding, rollups
+from recorder.write.rollup import rebuild, rebuilding, rollups
 from store import Store
 from store.lock import recorder_lock
 from store.unredacted import mark_unredacted

@@ -6,7 +6,7 @@ import pytest
 
 from filters import FIELDS, FilterError, check, parse, predicate, remarks, row_fields
 from filters.check import Place
-from recorder.model import Finding, Transaction
+from recorder.decode.row import Finding, Transaction
 from store.schema import TRANSACTIONS
 
 TX = Transaction(

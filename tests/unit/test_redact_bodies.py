@@ -12,7 +12,7 @@ import zlib
 import pyarrow as pa
 import pytest
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor
 
 _REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())

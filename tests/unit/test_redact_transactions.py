@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor, load_key
 from store.errors import UnavailableError
 
