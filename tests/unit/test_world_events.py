@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from fixtures import wire, wire_events, xid
-from fixtures.wire import Actor, Transaction
+from fixtures import wire, xid
+from tests.world import events
+from tests.world.events import Actor, Transaction
 
 _TS = 1_795_348_800_120_000_000  # 2026-11-22T12:00:00.12Z
 _ACTOR = Actor(4242, "/usr/bin/curl", "api", "acme/api:1", "api-0", "prod")
@@ -42,7 +43,7 @@ def _document(frame: bytes) -> Any:
 
 
 def test_a_transaction_is_base64_in_base64_with_a_summary() -> None:
-    frame = wire.http_transaction(_transaction(), _TS)
+    frame = events.http_transaction(_transaction(), _TS)
     artifact = _payload(frame)["data"]["data"]
     assert frame.startswith(b"event: request.http_transaction\ndata: {")
     assert artifact["type"] == "http_transaction"
@@ -57,7 +58,7 @@ def test_a_transaction_is_base64_in_base64_with_a_summary() -> None:
 
 
 def test_without_a_response_it_is_a_422_that_has_no_response_headers() -> None:
-    frame = wire.http_transaction(_transaction(status=None), _TS)
+    frame = events.http_transaction(_transaction(status=None), _TS)
     document = _document(frame)
     assert document["response"] == {"status": 422}
     assert "duration_ms" not in document
@@ -69,7 +70,7 @@ def test_what_is_empty_is_left_out() -> None:
     bare = _transaction(
         actor=Actor(7, "/bin/x"), request_headers={}, request_body=b"", response_body=b""
     )
-    document = _document(wire.http_transaction(bare, _TS))
+    document = _document(events.http_transaction(bare, _TS))
     assert set(document["metadata"]) == {
         "process_id", "process_exe", "bytes_received", "connection_id"
     }  # fmt: skip
@@ -110,30 +111,30 @@ def test_the_ids_of_one_process_differ_and_count_on() -> None:
 
 
 def test_other_events_have_their_payload_where_qtap_puts_it() -> None:
-    process = wire_events.Process(_ACTOR, "root", 0, "web-1", "0123456789abcdef")
-    started = _payload(wire_events.process_started(process, _TS, _TS))
+    process = events.Process(_ACTOR, "root", 0, "web-1", "0123456789abcdef")
+    started = _payload(events.process_started(process, _TS, _TS))
     assert started["data"]["pid"] == 4242
     assert started["data"]["user"] == {"name": "root"}
     assert started["data"]["container"]["id"] == "0123456789ab"
-    stopped = _payload(wire_events.process_stopped(4242, _TS, _TS, _TS))
+    stopped = _payload(events.process_stopped(4242, _TS, _TS, _TS))
     assert set(stopped["data"]) == {"pid", "createdAt", "closedAt"}
-    call = wire_events.Grpc(_TS, "ingress", _ACTOR, "pkg.Svc", "Call", "r", "c", code=14)
-    grpc = _payload(wire_events.grpc(call, _TS))["data"]["data"]
+    call = events.Grpc(_TS, "ingress", _ACTOR, "pkg.Svc", "Call", "r", "c", code=14)
+    grpc = _payload(events.grpc(call, _TS))["data"]["data"]
     assert (grpc["path"], grpc["status"], grpc["grpcStatus"]) == ("/pkg.Svc/Call", 200, "14")
-    statement = wire_events.Statement(_TS, _ACTOR, "mysql", "SELECT 1", "r", "c")
-    assert _payload(wire_events.database(statement, _TS))["data"]["data"]["statement"] == "SELECT 1"
-    assert _payload(wire_events.system_connected(None, _TS))["data"] == {"topics": None}
+    statement = events.Statement(_TS, _ACTOR, "mysql", "SELECT 1", "r", "c")
+    assert _payload(events.database(statement, _TS))["data"]["data"]["statement"] == "SELECT 1"
+    assert _payload(wire.system_connected(None, _TS))["data"] == {"topics": None}
 
 
 def test_the_local_process_of_an_ingress_connection_is_its_destination() -> None:
-    process = wire_events.Process(_ACTOR, "root", 0, "web-1")
-    link = wire_events.Connection(
+    process = events.Process(_ACTOR, "root", 0, "web-1")
+    link = events.Connection(
         "c", "visitors", "ingress", process, ("10.0.0.1", 8080), ("203.0.113.9", 40000), _TS
     )
-    opened = _payload(wire_events.connection("connection.opened", link, _TS))["data"]["data"]
+    opened = _payload(events.connection("connection.opened", link, _TS))["data"]["data"]
     assert opened["destination"]["exe"] == "/usr/bin/curl"
     assert "exe" not in opened["source"]
     assert "part" not in opened
     assert "finalized" not in opened
-    closed = wire_events.connection("connection.closed", link, _TS, part=3, closed=_TS)
+    closed = events.connection("connection.closed", link, _TS, part=3, closed=_TS)
     assert _payload(closed)["data"]["data"]["finalized"] is True

@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 
 from fixtures import xid
-from fixtures.checkout import CHECKOUT_INCIDENT
-from fixtures.files import FOLDER, bundled, bundled_stream, write_stream
-from fixtures.quiet import QUIET
-from fixtures.scenarios import SCENARIOS, START, frames, main, scenario, stream_facts
-from fixtures.traffic import Player, rhythm
-from fixtures.wire import NS, Transaction
+from fixtures.files import FOLDER, bundled, bundled_stream
+from fixtures.wire import NS
 from store.errors import UsageError
+from tests.world.events import Transaction
+from tests.world.incidents import CHECKOUT_INCIDENT, QUIET
+from tests.world.scenarios import (
+    SCENARIOS,
+    START,
+    frames,
+    main,
+    scenario,
+    stream_facts,
+    write_stream,
+)
+from tests.world.traffic import Player, rhythm
 
 _HEAD = b"event: request.http_transaction\ndata: "
 
