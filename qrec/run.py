@@ -54,7 +54,7 @@ class Run:
 
     @cached_property
     def tz(self) -> tzinfo:
-        from queries.core.zone import zone
+        from queries.core.window import zone
 
         return zone(self.settings.text("timezone"))
 

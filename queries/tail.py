@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from queries.core.answer import Side
-from queries.core.question import condition, document, remarks
-from queries.core.session import sql_text
+from queries.core.answer import Side, document
+from queries.core.selection import condition, remarks
+from queries.core.session import CONFIG, parquet, sql_text
 from queries.search import Line, Search, line_of
 from store import cover
 from store.hours import from_us
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from store import Store
 
 _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)
-_SHUT = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
 class Follower:
@@ -34,7 +33,7 @@ class Follower:
     def __init__(self, store: Store, where: Expr | None = None) -> None:
         self.store = store
         self.notes: list[Note] = remarks(where)
-        self._con = duckdb.connect(config={**_SHUT, "threads": 1})
+        self._con = duckdb.connect(config={**CONFIG, "threads": 1})
         self._con.execute("SET TimeZone = 'UTC'")
         self._where, self._params = condition(where, self._con)
         self._reached = {name: last for name, last, _ in self._segments({})}
@@ -73,11 +72,11 @@ class Follower:
         return sorted(found, key=lambda one: one[1])
 
     def _read(self, name: str, paths: list[Path]) -> list[Line]:
-        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        text = sql_text("follow").replace("{files}", listed).replace("{where}", self._where)
+        text = sql_text("tail", files=parquet(paths), where=self._where)
         params = {**self._params, "after": self._reached.get(name, 0)}
-        rows = self._con.sql(text, params=params).to_arrow_table().to_pylist()
-        return [line_of(row) for row in rows]
+        result = self._con.execute(text, params)
+        names = [column[0] for column in result.description]
+        return [line_of(dict(zip(names, row, strict=True))) for row in result.fetchall()]
 
 
 def line_document(line: Line) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import BaselineKind, Calibration, Changes, Note, iso
-from queries.core.question import DEFAULT_LIMIT, VERSION
+from queries.core.answer import VERSION, BaselineKind, Calibration, Changes, Note, iso
+from queries.core.question import DEFAULT_LIMIT
 from queries.core.window import Baseline, Window
 from queries.diff.comparison import compared
 from queries.diff.past import Pair, Past
