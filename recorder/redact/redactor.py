@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 from recorder.redact.bodies import Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
@@ -29,8 +29,8 @@ from recorder.redact.slots import (
     Slot,
     emptied,
     few,
-    findings,
     header_slot,
+    secrets,
 )
 from recorder.redact.statements import redis_hits
 
@@ -60,7 +60,7 @@ class Redactor:
         self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
-        """Take the secrets out of `tx` and set its findings; decode and cut its bodies.
+        """Take the secrets out of `tx` and list them in its findings; decode and cut its bodies.
 
         Never raises. A row on which this fails keeps its numbers and loses its texts.
         """
@@ -115,8 +115,8 @@ class Redactor:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
-        if row.found:
-            tx.findings = list(dict.fromkeys(row.found))
+        if row.secrets:
+            tx.findings = list(dict.fromkeys(row.secrets))
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
@@ -138,7 +138,7 @@ class Redactor:
                 cleaned = self._named(side.name, name, value)
                 side.remember(item, cleaned)
             changed.append((name, cleaned.value))
-            row.found += cleaned.findings
+            row.secrets += cleaned.secrets
         if changed:
             headers.update(changed)
 
@@ -157,7 +157,7 @@ class Redactor:
         raw = value.encode("utf-8", "surrogatepass")
         clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
-        return Cleaned(_text(clean) if marks else value, findings(marks, place))
+        return Cleaned(_text(clean) if marks else value, secrets(marks, place))
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -184,7 +184,7 @@ class Redactor:
         readable = self._bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self._replacer.unseen("undecodable", body)
-            row.found += findings([mark], slots[0].place)
+            row.secrets += secrets([mark], slots[0].place)
         flags = self._bodies.flags(readable, content_type)
         row.slots.append(slots[flags])
         if readable is not body:
@@ -220,9 +220,9 @@ class Redactor:
         slot = row.slots[index]
         if slot.what == BODY:
             setattr(row.tx, slot.name, clean[: self.config.body_limit])
-            row.found += _in_body(clean, marks, slot.place)
+            row.secrets += _in_body(clean, marks, slot.place)
             return
-        found = findings(marks, slot.place)
+        own = secrets(marks, slot.place)
         if slot.what == COLUMN:
             setattr(row.tx, slot.name, _text(clean))
         else:
@@ -230,21 +230,21 @@ class Redactor:
             headers[slot.name] = _text(clean)
             if index < len(row.missed):
                 side, item = row.missed[index]
-                side.remember(item, Cleaned(headers[slot.name], found))
-        row.found += found
+                side.remember(item, Cleaned(headers[slot.name], own))
+        row.secrets += own
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Finding]:
+def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Secret]:
     near = near_places(clean, [mark.at for mark in marks], prefix)
     if near is not None:
         pairs = zip(marks, near, strict=True)
-        return [Finding(mark.kind, place, mark.fingerprint) for mark, place in pairs]
+        return [Secret(mark.kind, place, mark.fingerprint) for mark, place in pairs]
     parsed = json_places(clean, prefix, len(marks))
     if parsed is None:
-        return findings(marks, prefix)
+        return secrets(marks, prefix)
     known = {(mark.kind, mark.fingerprint) for mark in marks}
-    return [Finding(*one) for one in parsed if (one[0], one[2]) in known]
+    return [Secret(*one) for one in parsed if (one[0], one[2]) in known]
