@@ -63,10 +63,10 @@ def _setting(run: Run, name: str) -> dict[str, Any]:
 
 def _redact(run: Run) -> dict[str, Any]:
     """The `[redact]` table, checked by redaction itself, as a recorder would when it starts."""
-    from recorder.redact.config import RedactConfig
+    from qrec.redaction import checked_table
 
     value = run.settings.redact()
-    RedactConfig.from_mapping(value.value)
+    checked_table(run.settings)
     return {"name": "redact", "value": sorted(value.value), "origin": value.origin}
 
 

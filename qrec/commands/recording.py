@@ -185,7 +185,7 @@ def stream_path(name: str) -> Path:
 
 def write_options(run: Run, **given: Any) -> RecordOptions:
     """The settings that decide what is written and how, for any way in."""
-    from qrec.redaction import UNREDACTED, redact_config
+    from qrec.redaction import UNREDACTED, body_options, redact_config
     from recorder.options import RecordOptions
 
     settings = run.settings
@@ -201,9 +201,8 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         push=settings.text("push"),
         flush_interval=_seconds(settings.text("flush_interval")),
         routes=settings.texts("routes.templates"),
-        body_limit=redact.body_limit,
-        store_bodies=redact.store_bodies,
         redact=redact,
+        **body_options(settings, run.extra),
         **given,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from recorder.decode.row import Secret, Transaction
-from recorder.redact.bodies import Bodies
+from recorder.redact.bodies import BODY_LIMIT, Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.places import json_places, near_places
@@ -43,18 +43,20 @@ _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 class Redactor:
     """Redacts transactions, in place. For one thread at a time: it remembers what it has seen.
 
+    Bodies are inspected and kept up to `body_limit` bytes.
     `policy` is a short id of the rules and settings, for the files that are written under them.
     `failures` counts rows that had to be emptied because redaction itself failed.
     """
 
-    def __init__(self, key: bytes, config: RedactConfig) -> None:
+    def __init__(self, key: bytes, config: RedactConfig, body_limit: int = BODY_LIMIT) -> None:
         self.config = config
+        self.body_limit = body_limit
         self.failures = 0
         rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
         self.policy = f"qrec-{rules}" if config.enabled else "off"
         self._replacer = Replacer(key, config)
         self._first = self._replacer.scanner.patterns.first
-        self._bodies = Bodies(config.body_limit)
+        self._bodies = Bodies(body_limit)
         self._request = Side("request")
         self._response = Side("response")
         self._clean: set[Few] = set()
@@ -68,7 +70,7 @@ class Redactor:
             if self.config.enabled:
                 self._redact(tx)
             else:
-                limit, read = self.config.body_limit, self._bodies.read
+                limit, read = self.body_limit, self._bodies.read
                 body = read(tx.req_body, tx.req_headers, tx.req_content_type) or b""
                 tx.req_body = body[:limit] or None
                 body = read(tx.res_body, tx.res_headers, tx.res_content_type) or b""
@@ -188,7 +190,7 @@ class Redactor:
         flags = self._bodies.flags(readable, content_type)
         row.slots.append(slots[flags])
         if readable is not body:
-            setattr(tx, slots[flags].name, readable[: self.config.body_limit])
+            setattr(tx, slots[flags].name, readable[: self.body_limit])
         return readable
 
     def _inspect(self, row: Row, joined: bytes, at: int) -> set[int]:
@@ -219,7 +221,7 @@ class Redactor:
     def _put_back(self, row: Row, index: int, clean: bytes, marks: list[Mark]) -> None:
         slot = row.slots[index]
         if slot.what == BODY:
-            setattr(row.tx, slot.name, clean[: self.config.body_limit])
+            setattr(row.tx, slot.name, clean[: self.body_limit])
             row.secrets += _in_body(clean, marks, slot.place)
             return
         own = secrets(marks, slot.place)
