@@ -8,7 +8,7 @@ from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, Window
 from qrec.run import Run, parsed
 
 if TYPE_CHECKING:
-    from queries.calibrate import Calibrated
+    from queries.diff.calibrate import Calibrated
 
 
 def calibrate(
@@ -35,7 +35,7 @@ def calibrate(
     from qrec.output import Column
     from qrec.progress import Line
     from qrec.render import Answer, present
-    from queries.calibrate import calibration
+    from queries.diff.calibrate import calibration
     from queries.rows import document
 
     run = Run(store, rows)

@@ -49,7 +49,7 @@ def diff(
     """
     from qrec.findings import Report
     from queries.answer import DEFAULT_FINDINGS
-    from queries.changes import what_changed
+    from queries.diff.what_changed import what_changed
 
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)

@@ -68,13 +68,11 @@ class Redactor:
             if self.config.enabled:
                 self._redact(tx)
             else:
-                limit = self.config.body_limit
-                tx.req_body = (self._bodies.read(tx.req_body, tx.req_headers) or b"")[
-                    :limit
-                ] or None
-                tx.res_body = (self._bodies.read(tx.res_body, tx.res_headers) or b"")[
-                    :limit
-                ] or None
+                limit, read = self.config.body_limit, self._bodies.read
+                body = read(tx.req_body, tx.req_headers, tx.req_content_type) or b""
+                tx.req_body = body[:limit] or None
+                body = read(tx.res_body, tx.res_headers, tx.res_content_type) or b""
+                tx.res_body = body[:limit] or None
         except Exception:
             self.failures += 1
             emptied(tx)
@@ -181,11 +179,13 @@ class Redactor:
     def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
         tx, asked = row.tx, slots is REQUEST_BODY
-        readable = self._bodies.read(body, tx.req_headers if asked else tx.res_headers)
+        headers = tx.req_headers if asked else tx.res_headers
+        content_type = tx.req_content_type if asked else tx.res_content_type
+        readable = self._bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self._replacer.unseen("undecodable", body)
             row.found += findings([mark], slots[0].place)
-        flags = self._bodies.flags(readable, tx.req_content_type if asked else tx.res_content_type)
+        flags = self._bodies.flags(readable, content_type)
         row.slots.append(slots[flags])
         if readable is not body:
             setattr(tx, slots[flags].name, readable[: self.config.body_limit])
