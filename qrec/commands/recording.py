@@ -78,9 +78,9 @@ def record(
       qrec record --duration 1h --store ./incident
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
+    from qrec.format import plural, span
     from qrec.limits import keep, max_size
     from qrec.progress import RecordingLine
-    from qrec.words import plural, span
     from recorder.live import record as start
 
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
@@ -215,7 +215,7 @@ def _seconds(text: str) -> float:
 
 def told(file: Replayed, verb: str = "replayed") -> str:
     """What became of a file, on one line."""
-    from qrec.words import plural
+    from qrec.format import plural
 
     if file.known:
         return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
@@ -235,7 +235,7 @@ def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
     from datetime import timedelta
 
-    from qrec.words import clock, just_after
+    from qrec.format import clock, just_after
     from queries.seen import newest
 
     last = newest(run.store)

@@ -119,8 +119,8 @@ def _paths(document: dict[str, Any]) -> list[str]:
 
 
 def _store_text(run: Run, store: dict[str, Any]) -> str:
+    from qrec.format import number, plural, size
     from qrec.output import Column, to_table
-    from qrec.words import number, plural, size
 
     if "problem" in store:
         return f"{store['problem']}\n  {store['hint']}\n"
