@@ -16,6 +16,7 @@ from queries.core.question import (
     DEFAULT_LIMIT,
     LIMIT,
     WHERE,
+    Argument,
     Column,
     Question,
 )
@@ -248,6 +249,9 @@ ERRORS_BY_CONTAINER = Question(
     group="incident",
     function=errors_by_container,
     answer=ErrorsByContainer,
+    flag=Argument(
+        "by", "container: one entry for each that fails.", "WHAT", choices=("container",)
+    ),
     rows="containers",
     arguments=(WHERE, LIMIT),
     columns=(

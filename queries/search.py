@@ -93,13 +93,6 @@ def search(
         )
 
 
-def newest(
-    store: Store, window: Window, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-) -> Search:
-    """The newest `limit` transactions of the window, whatever they are."""
-    return search(store, window, None, limit, cursor)
-
-
 def _newest(
     chosen: Selection, rows: int, after: tuple[int, str, int] | None
 ) -> tuple[list[Picked], tuple[int, int]]:
@@ -166,6 +159,7 @@ SEARCH = Question(
     answer=Search,
     rows="transactions",
     arguments=(WHERE, LIMIT, CURSOR),
+    filter_first=True,
     columns=(
         Column("time", "ts", "clock"),
         Column("status", lambda t: (t.status, t.grpc_status), "status"),
@@ -193,24 +187,5 @@ SEARCH = Question(
     matches, in, AND, OR, not; texts in double quotes. `window.requests` counts all matches, also
     those beyond `limit`. When `truncated`, pass `next_cursor` as `cursor` for the page after. For
     counts rather than cases use get_endpoints or get_statuses. Next: get_transaction on an id.
-    """,
-)
-NEWEST = Question(
-    name="search",
-    tool="get_traffic",
-    title="Newest transactions",
-    summary="transactions that match",
-    group="transactions",
-    function=newest,
-    answer=Search,
-    rows="transactions",
-    arguments=(LIMIT, CURSOR),
-    help="""The newest transactions of a window.""",
-    guide="""
-    The newest transactions of a window, whatever they are, one line each with its id.
-
-    Use it to get a feeling for what a host does; it answers from the recording at once, no capture
-    is started. For anything in particular search_traffic finds it by a filter, and get_hosts and
-    get_endpoints sum it up in far fewer words. Next: get_transaction on an id, or search_traffic.
     """,
 )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from queries.core.answer import Side, document
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question
 from queries.core.selection import condition, remarks
 from queries.core.session import CONFIG, parquet, sql_text
-from queries.search import Line, Search, line_of
+from queries.search import Line, Search, line_of, search
 from store import cover
 from store.hours import from_us
 from store.lock import holder
@@ -22,6 +23,7 @@ from store.lock import holder
 if TYPE_CHECKING:
     from filters import Expr
     from queries.core.answer import Note
+    from queries.core.window import Window
     from store import Store
 
 _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)
@@ -84,3 +86,31 @@ def line_document(line: Line) -> dict[str, Any]:
     found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), None, False))
     first: dict[str, Any] = found["transactions"][0]
     return first
+
+
+def newest(
+    store: Store, window: Window, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Search:
+    """The newest `limit` transactions of the window, whatever they are."""
+    return search(store, window, None, limit, cursor)
+
+
+NEWEST = Question(
+    name="tail",
+    tool="get_traffic",
+    title="Newest transactions",
+    summary="follow a recording",
+    group="transactions",
+    function=newest,
+    answer=Search,
+    rows="transactions",
+    arguments=(LIMIT, CURSOR),
+    help="""The newest transactions of a window.""",
+    guide="""
+    The newest transactions of a window, whatever they are, one line each with its id.
+
+    Use it to get a feeling for what a host does; it answers from the recording at once, no capture
+    is started. For anything in particular search_traffic finds it by a filter, and get_hosts and
+    get_endpoints sum it up in far fewer words. Next: get_transaction on an id, or search_traffic.
+    """,
+)

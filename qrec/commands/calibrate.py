@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
-from qrec.run import Run, parsed
+from qrec.run import Run
+from queries.core.question import parsed
 
 if TYPE_CHECKING:
     from queries.diff.calibrate import Calibrated
@@ -35,7 +36,7 @@ def calibrate(
     from qrec.output import Column
     from qrec.progress import Line
     from qrec.render import Answer, present
-    from queries.core.question import document
+    from queries.core.answer import document
     from queries.diff.calibrate import calibration
 
     run = Run(store, rows)
@@ -43,7 +44,7 @@ def calibrate(
     line = Line()
     try:
         answer = calibration(
-            run.store, asked, against, where=parsed(only), limit=run.limit,
+            run.store, asked, against, where=parsed(only.where), limit=run.limit,
             tell=lambda done, pairs: line.show(f"comparing past hours: {done} of {pairs}"),
         )  # fmt: skip
     finally:

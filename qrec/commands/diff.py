@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
-from qrec.run import Run, parsed
+from qrec.run import Run
+from queries.core.question import parsed
 
 if TYPE_CHECKING:
     from qrec.findings import Report
@@ -53,7 +54,7 @@ def diff(
 
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)
-    where, limit = parsed(only), run.limit
+    where, limit = parsed(only.where), run.limit
     if run.settings.get("limit").origin == "default":
         limit = DEFAULT_FINDINGS
     changes = what_changed(
@@ -71,7 +72,7 @@ def _explained(report: Report, window: Window, only: WhereFlags) -> None:
     """The one finding, with its parts by container."""
     import filters
     from qrec.explained import Explanation
-    from queries.breakdown import by_container, filter_of
+    from queries.diff.explain.breakdown import by_container, filter_of
 
     [finding] = report.changes.findings
     texts = [text for text in (only.where, filter_of(finding.key)) if text]

@@ -176,7 +176,7 @@ def _document(worst: str, checks: list[Check]) -> dict[str, Any]:
 
 def _text(run: Run, worst: str, checks: list[Check]) -> str:
     from qrec.format import plural
-    from qrec.safe import visible
+    from queries.core.escape import visible
 
     lines = []
     for check in checks:

@@ -127,7 +127,6 @@ CURSOR: Final = Argument(
 CONTAINER: Final = Argument(
     "container", "Only what this container (or program, outside of one) did.", "NAME", 300
 )
-_NAMED: Final = {"window": WINDOW, "baseline": BASELINE}
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,9 @@ class Question:
     summary: for the list of commands, in 25 letters. function: takes the store, a window, a
     baseline, and its arguments by name, as far as they are declared. rows: the field of the answer
     that a table, jsonl and csv show. lines: the rows themselves, where they are not that field.
-    noun: what its window counts. page: of docs, where it is not the name.
+    noun: what its window counts. page: of docs, where it is not the name. flag: of the command,
+    which asks this instead of the module's first question. filter_first: the command takes its
+    filter without --where, too.
     """
 
     name: str
@@ -159,6 +160,8 @@ class Question:
     noun: str = "request"
     empty: str = "nothing was recorded that matches"
     page: str = ""
+    flag: Argument | None = None
+    filter_first: bool = False
 
     @property
     def every_argument(self) -> tuple[Argument, ...]:
@@ -189,7 +192,7 @@ class Question:
             own["where"] = parsed(own["where"])
         spans: tuple[Any, ...] = ()
         if self.window:
-            asked = asked_window(store, values)
+            asked = asked_window(lambda: store, values)
             resolve = resolve_windows if self.baseline else resolve_window
             resolved: Any = resolve(asked, now, tz)
             spans = resolved if self.baseline else (resolved,)
@@ -201,12 +204,12 @@ def limit_of(most: int, help: str = LIMIT.help) -> Argument:
     return replace(LIMIT, default=most, help=help)
 
 
-def asked_window(store: Store, values: Mapping[str, Any]) -> Asked:
+def asked_window(store: Callable[[], Store], values: Mapping[str, Any]) -> Asked:
     """The window (and baseline) as it was asked for; marks are read only where one is named."""
     texts = {argument.name: values.get(argument.name) for argument in (*WINDOW, *BASELINE)}
-    marks = {}
+    marks: dict[str, datetime] = {}
     if texts["since"] is not None or texts["around"] is not None:
-        marks = {mark.name: mark.ts for mark in read_marks(store)}
+        marks = {mark.name: mark.ts for mark in read_marks(store())}
     from_, to = texts.pop("from_time"), texts.pop("to_time")
     return Asked(from_=from_, to=to, marks=marks, **texts)
 
