@@ -24,7 +24,7 @@ UNREDACTED = (
 
 def redact_config(settings: Settings, flags: Mapping[str, Any]) -> RedactConfig:
     """The configuration. `flags`: no_redact, i_know, body_limit as given. Raises UsageError."""
-    from qrec.limits import parse_size
+    from qrec.settings import parse_size
     from recorder.redact import RedactConfig
 
     table = settings.redact()

@@ -79,8 +79,8 @@ def record(
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
     from qrec.format import plural, span
-    from qrec.limits import keep, max_size
     from qrec.progress import RecordingLine
+    from qrec.settings import keep, max_size
     from recorder.live import record as start
 
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
