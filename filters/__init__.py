@@ -1,6 +1,6 @@
 """Qtap's filter language (rulekit): parsed once, used live, pushed to Qtap, and as SQL.
 
-Importing this package is cheap; lark, RE2 and the public suffix list come when first needed.
+Importing this package is cheap; RE2 and the public suffix list come when first needed.
 """
 
 from __future__ import annotations
