@@ -85,7 +85,14 @@ calls_of_hosts = st.one_of(
 )
 
 
-@given(st.one_of(over_hosts, calls_of_hosts), st.booleans(), transactions, st.integers(0, 4))
+grpc_calls = st.builds(
+    lambda host: Transaction(ts=0, method="POST", protocol="grpc", host=host, status=200),
+    st.sampled_from(["api.b.c:8443", "[fd00::1]:8443", "api.b.c"]),
+)
+rows_with_hosts = st.one_of(transactions, grpc_calls)
+
+
+@given(st.one_of(over_hosts, calls_of_hosts), st.booleans(), rows_with_hosts, st.integers(0, 4))
 def test_no_spelling_of_a_host_is_lost(
     text: str, negated: bool, tx: Transaction, spelling: int
 ) -> None:
