@@ -27,8 +27,8 @@ from typing import Any
 
 import duckdb
 
-from recorder.coverage import Ledger
-from recorder.seal import Housekeeper
+from recorder.write.coverage import Ledger
+from recorder.write.seal import Housekeeper
 from store import Store
 from store.cover import sealed_name, segment_name
 from store.files import make_folder
@@ -107,7 +107,7 @@ def plain(store: Store) -> int:
 
 
 def diff(store: Store, early: int) -> Callable[[], Any]:
-    from queries.changes import what_changed
+    from queries.diff.what_changed import what_changed
     from queries.windows import Baseline, Window
 
     end = END - early * _MINUTE_US

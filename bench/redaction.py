@@ -26,7 +26,7 @@ from bench.redaction_secrets import Secret
 from bench.redaction_singles import singles
 from bench.redaction_speed import speed, worst
 from bench.redaction_store import through_a_store
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor
 
 _KEY = b"bench-only-key-of-32-bytes-long!"

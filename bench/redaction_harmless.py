@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from bench.redaction_places import transaction
 from bench.redaction_secrets import pick
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 
 _HEX = "0123456789abcdef"
 _ALNUM = string.ascii_letters + string.digits

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 
 _S = "Qz7kT2vX9mB4nL8w"
 _P = "correct-Horse7"

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor
 
 _KEY = b"bench-only-key-of-32-bytes-long!"
@@ -245,8 +245,7 @@ def _mixed() -> bytes:
 
 def worst() -> dict[str, Any]:
     """CPU time a byte (ns) of a body of one megabyte, for each kind of bad input."""
-    config = RedactConfig(body_limit=_MEGABYTE)
-    redactor = Redactor(_KEY, config)
+    redactor = Redactor(_KEY, RedactConfig(), _MEGABYTE)
     warm = list(ordinary(2_000))
     for tx in warm:
         redactor.redact(tx)

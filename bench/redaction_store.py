@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from bench.redaction_readings import PIECE, leaked, pieces, readings
-from recorder.model import Transaction
+from recorder.decode.row import Transaction
 from recorder.options import RecordOptions
 from recorder.replay import replay
 

@@ -23,10 +23,10 @@ import psutil
 
 from bench.ingest import running_source
 from bench.source import Producer, make_pool
-from recorder.columns import Who, numbered
+from recorder.decode.columns import Who, numbered
 from recorder.redact import RedactConfig
 from recorder.refine import Refined, Refinery, Refining
-from recorder.segment_files import metadata, write_segment
+from recorder.write.segments import metadata, write_segment
 from store import Store
 from store.cover import segment_name
 from store.hours import HOUR_US, from_us, hour_key, hour_start, to_us

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
-from recorder.decode import OVERSIZED
+from recorder.decode.events import OVERSIZED
 
 EVENT_LIMIT = 64 << 20  # bytes; a 20 MB body is 36 MB after two rounds of base64
 # Qtap ends lines with \n; the others are what the standard allows besides.

@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
+from recorder.decode.row import Transaction
 from recorder.har_entry import Entry, NotHttp, to_transaction
-from recorder.model import Transaction
 from store.errors import QrecError, UnavailableError
 
 MAX_FILE: Final = 1 << 30  # bytes, unpacked

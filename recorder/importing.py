@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from recorder.decode.row import Transaction
 from recorder.har import read_har
-from recorder.model import Transaction
 from recorder.options import RecordOptions
 from recorder.recording import Survey
 from recorder.replay import OneFile, Progress, Replayed
-from recorder.seal import Housekeeper
+from recorder.write.seal import Housekeeper
 from store import Store
 from store.layout import check_recorder
 from store.lock import recorder_lock

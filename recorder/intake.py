@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from recorder.coverage import Ledger
 from recorder.refine import Connected, Part, Refined, Rejected
+from recorder.write.coverage import Ledger
 
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
-from recorder.columns import Who
-from recorder.coverage import Ledger, last_stretch
+from recorder.decode.columns import Who
 from recorder.feed import Batch, Feed, Frame, default_refiners
 from recorder.intake import Intake
 from recorder.link import Alive, Down, Gaps, Up
@@ -26,10 +25,11 @@ from recorder.queue import QUEUE_BYTES
 from recorder.reader import mono_us
 from recorder.refine import Refinery
 from recorder.running import ending_signals, keep_house
-from recorder.seal import Housekeeper
 from recorder.start import plan_filter, start_error
 from recorder.subscription import Subscription
-from recorder.writer import Writer, new_session
+from recorder.write.coverage import Ledger, last_stretch
+from recorder.write.seal import Housekeeper
+from recorder.write.writer import Writer, new_session
 from store import Store
 from store.errors import QrecError
 from store.layout import check_recorder

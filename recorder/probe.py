@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 import filters
-from recorder.decode import CONNECTED, decode
+from recorder.decode.events import CONNECTED, decode
 from recorder.subscription import LinkError, Subscription, client, events, open_stream
 
 TRANSACTION = "request.http_transaction"

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 import httpx
 
 from recorder.blocks import EventStream
-from recorder.decode import decode
+from recorder.decode.events import decode
 from recorder.subscription import events
 from store.errors import UnavailableError
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.columns import Who
-from recorder.coverage import Ledger
+from recorder.decode.columns import Who
 from recorder.intake import Intake
 from recorder.options import RecordOptions, refining
 from recorder.recording import Survey, read_events, survey
 from recorder.refine import Refinery
-from recorder.seal import Housekeeper
-from recorder.writer import Writer, new_session
+from recorder.write.coverage import Ledger
+from recorder.write.seal import Housekeeper
+from recorder.write.writer import Writer, new_session
 from store import Store
 from store.errors import UnavailableError
 from store.files import append_line

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from recorder import retention
+from recorder.write import retention
 
 if TYPE_CHECKING:
     from recorder.live import Recording

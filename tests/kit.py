@@ -9,12 +9,12 @@ from typing import Any
 
 import duckdb
 
-from recorder.columns import Who
-from recorder.coverage import Ledger
+from recorder.decode.columns import Who
 from recorder.intake import Intake
 from recorder.options import RecordOptions, refining
 from recorder.refine import Refinery
-from recorder.writer import Writer, new_session
+from recorder.write.coverage import Ledger
+from recorder.write.writer import Writer, new_session
 from store import Store
 from store.hours import from_us
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qrec.progress import Line
-    from recorder.rollups import Rollup
+    from recorder.write.rollup import Rollup
 
 _SAID = {
     "ok": "has its cells",
@@ -85,7 +85,7 @@ def rollup(
 
 
 def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rollup]:
-    from recorder.rollups import rollups
+    from recorder.write.rollup import rollups
 
     hours = _hours(run, from_, to)
     found: list[Rollup] = []
@@ -114,7 +114,7 @@ def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
 
 def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup], list[QrecError]]:
     """(what was made, why others were not)."""
-    from recorder import rollups
+    from recorder.write import rollup as rollups
 
     done: list[Rollup] = []
     failed: list[QrecError] = []
@@ -133,7 +133,7 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
 
 def _again(run: Run, asked: Sequence[Rollup], done: Sequence[Rollup]) -> list[Rollup]:
     """Those that were asked for; how they stand now, where they were made."""
-    from recorder.rollups import rollups
+    from recorder.write.rollup import rollups
 
     now = {one.cells: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
     made = {one.cells for one in done}
@@ -154,8 +154,8 @@ def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) ->
 
 
 def _show(run: Run, shown: Sequence[Rollup]) -> None:
+    from qrec.format import size
     from qrec.output import to_table
-    from qrec.words import size
 
     columns = [
         Column("hour (UTC)"),
@@ -181,7 +181,7 @@ def _tell(
 ) -> None:
     from shlex import quote
 
-    from qrec.words import plural
+    from qrec.format import plural
 
     bad = sum(one.state != "ok" for one in found)
     if rebuild:

@@ -10,7 +10,7 @@ import datetime as dt
 import sys
 from pathlib import Path
 
-from recorder.seal import Housekeeper
+from recorder.write.seal import Housekeeper
 from store.hours import HOUR_US, from_us
 from store.marks import add_mark
 from store.pins import Pin, add_pin

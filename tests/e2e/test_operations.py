@@ -20,7 +20,7 @@ import pytest
 
 from fixtures.files import bundled_stream
 from fixtures.standin import Standin, running
-from recorder.coverage import last_stretch
+from recorder.write.coverage import last_stretch
 from store import Store
 from store.files import make_folder
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.coverage import read_stretches
-from recorder.seal import Housekeeper
+from recorder.write.coverage import read_stretches
+from recorder.write.seal import Housekeeper
 from store import Store
 from store.hours import HOUR_US, hour_key
 from tests.kit import NOON, Desk, S, connected, stamp, transaction, visible_ids
@@ -77,7 +77,7 @@ def test_a_step_of_the_clock_loses_no_row_and_covers_no_time_twice(
 
 def test_the_night_on_which_clocks_change_has_all_its_hours(tmp_path: Path) -> None:
     """Qtap writes the host's offset; 02:30 comes twice in Berlin on 2026-10-25, an hour apart."""
-    from recorder.decode import decode
+    from recorder.decode.events import decode
 
     first = decode("process.started", '{"data":{},"ts":"2026-10-25T02:30:00+02:00"}').ts
     second = decode("process.started", '{"data":{},"ts":"2026-10-25T02:30:00+01:00"}').ts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.coverage import last_stretch
+from recorder.write.coverage import last_stretch
 from store import Store
 from store.lock import holder
 from tests.fault import victim

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.coverage import read_stretches
+from recorder.write.coverage import read_stretches
 from store import Store
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
@@ -120,7 +120,7 @@ def test_a_store_deleted_under_the_recorder_is_made_anew(tmp_path: Path) -> None
 def test_what_memory_cannot_hold_is_counted_as_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recorder.writer._HELD_BYTES", 20_000)
+    monkeypatch.setattr("recorder.write.writer._HELD_BYTES", 20_000)
     with disk(tmp_path / "disk", "size=4m") as folder:
         desk = desk_with_a_row(folder / "store")
         remount(folder, "ro")

@@ -11,8 +11,8 @@ import pytest
 
 from queries.reader import open_reader
 from queries.windows import Window
-from recorder import segment_files
-from recorder.seal import Housekeeper
+from recorder.write import segments as segment_files
+from recorder.write.seal import Housekeeper
 from store import Store
 from store.hours import HOUR_US, from_us
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids

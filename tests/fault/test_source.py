@@ -18,9 +18,9 @@ import pytest
 
 from recorder import link
 from recorder.blocks import EVENT_LIMIT
-from recorder.coverage import read_stretches
 from recorder.reader import Options, Reader
 from recorder.subscription import Subscription
+from recorder.write.coverage import read_stretches
 from store import Store
 from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream

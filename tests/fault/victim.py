@@ -11,8 +11,9 @@ import os
 import random
 from pathlib import Path
 
-from recorder import retention, segment_files
-from recorder.seal import Housekeeper
+from recorder.write import retention
+from recorder.write import segments as segment_files
+from recorder.write.seal import Housekeeper
 from store.hours import HOUR_US, from_us
 from tests.kit import NOON, Desk, S, connected, transaction
 

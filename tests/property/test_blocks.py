@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.blocks import events_in, whole_events
-from recorder.decode import OVERSIZED
+from recorder.decode.events import OVERSIZED
 from recorder.queue import Queue, joined
 from recorder.transport import unchunked
 

@@ -8,7 +8,7 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recorder.decode import decode
+from recorder.decode.events import decode
 
 NAMES = st.sampled_from(
     ["request.http_transaction", "request.grpc", "request.database", "connection.updated",

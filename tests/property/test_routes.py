@@ -8,7 +8,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.routes import MAX_ROUTE, Router
+from recorder.normalize.routes import MAX_ROUTE, Router
 
 PATH_TEXT = st.text(
     st.sampled_from(string.ascii_letters + string.digits + "/-_.%=;:@[]{}(),+~'é\x00")

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from recorder.seal import Housekeeper
-from recorder.segment_files import live_segments, merge
+from recorder.write.seal import Housekeeper
+from recorder.write.segments import live_segments, merge
 from store.cover import maximal_cover
 from store.hours import HOUR_US, hour_key
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recorder.coverage import Ledger, Stretch, last_stretch, read_stretches
+from recorder.write.coverage import Ledger, Stretch, last_stretch, read_stretches
 from store import Store
 from store.hours import HOUR_US
 

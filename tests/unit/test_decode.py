@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from recorder.decode import decode
-from recorder.model import Transaction
+from recorder.decode.events import decode
+from recorder.decode.row import Transaction
 
 TS = "2026-11-22T13:00:00.123456789+01:00"
 

@@ -10,7 +10,7 @@ import pytest
 import filters
 from qrec.__main__ import main
 from queries.follow import Follower
-from recorder.seal import Housekeeper
+from recorder.write.seal import Housekeeper
 from tests.kit import NOON, Desk, S, connected, transaction
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.retention import apply, plan, store_hours
+from recorder.write.retention import apply, plan, store_hours
 from store import Store
 from store.errors import UsageError
 from store.files import make_folder

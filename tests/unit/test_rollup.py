@@ -14,11 +14,11 @@ import pytest
 from fixtures.files import bundled_stream
 from qrec.__main__ import main
 from queries.answer import to_document
-from queries.changes import what_changed
+from queries.diff.what_changed import what_changed
 from queries.windows import Baseline, Window
 from recorder.options import RecordOptions
 from recorder.replay import replay
-from recorder.rollups import rebuilding
+from recorder.write.rollup import rebuilding
 from store import Store
 from store.hours import HOUR_US, from_us
 from store.lock import recorder_lock

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import recorder.seal
+import recorder.write.seal
 from fixtures.files import bundled_stream
 from queries.answer import to_document
-from queries.changes import what_changed
+from queries.diff.what_changed import what_changed
 from queries.windows import Baseline, Window
 from recorder.options import RecordOptions
 from recorder.replay import replay
@@ -56,7 +56,7 @@ def rebuilt(store: Store) -> None:
         hour = path.parent.name.removeprefix("hour=")
         rows = store.sealed_hour("transactions", hour) / path.name
         owner = path.stem.rpartition("-")[0]
-        recorder.seal.Housekeeper(store, owner, "none").roll_up(hour, rows, path.name)
+        recorder.write.seal.Housekeeper(store, owner, "none").roll_up(hour, rows, path.name)
 
 
 @pytest.mark.parametrize("early", [0, 7, 25])
@@ -73,7 +73,7 @@ def test_a_key_may_be_told_in_several_rows_of_a_rollup(
 ) -> None:
     expected = asked(store, 7)
     rows = [pq.ParquetFile(path).metadata.num_rows for path in rollups(store)]
-    monkeypatch.setattr(recorder.seal, "_AT_ONCE", 97)
+    monkeypatch.setattr(recorder.write.seal, "_AT_ONCE", 97)
     rebuilt(store)
     assert sum(pq.ParquetFile(p).metadata.num_rows for p in rollups(store)) > sum(rows)
     assert asked(store, 7) == expected

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.path_parts import name_segment
-from recorder.routes import MAX_ROUTE, MAX_SEGMENTS, Router
+from recorder.normalize.routes import MAX_ROUTE, MAX_SEGMENTS, Router
+from recorder.normalize.tokens import name_segment
 from store.errors import UsageError
 
 DATA = Path(__file__).parent / "data"

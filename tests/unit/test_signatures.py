@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.signatures import MAX_SIGNATURE, error_signature
+from recorder.normalize.error_text import MAX_SIGNATURE, error_signature
 
 ANY_JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recorder import sorting
-from recorder.sorting import write_sorted
+from recorder.write import sort as sorting
+from recorder.write.sort import write_sorted
 from store.schema import CONNECTIONS, TRANSACTIONS
 
 HOSTS = ["b.example", None, "a.example", "", "c.example"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.statements import MAX_STATEMENT, normalise
+from recorder.normalize.statements import MAX_STATEMENT, normalise
 
 
 @pytest.mark.parametrize(

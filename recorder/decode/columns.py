@@ -1,0 +1,150 @@
+"""From rows to an Arrow table of the store's schema, sorted so that pruning and zstd do well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from recorder.decode.row import Transaction
+from store.hours import HOUR_US, hour_key
+from store.schema import RECORDED, TRANSACTIONS
+
+_ADDED = {"recorder", "session", "seq"}
+_SPECIAL = {"req_headers", "res_headers", "findings"}
+# A row as refining makes it: `order` tells the rows' arrival. Who recorded it, and as which one, is
+# added where it is written.
+REFINED = pa.schema(
+    [*(field for field in TRANSACTIONS if field.name not in _ADDED), ("order", pa.int32())]
+)
+
+
+def transactions_batch(rows: Sequence[Transaction]) -> pa.RecordBatch:
+    """`rows` in columns, sorted by host, route and time."""
+    order = sorted(range(len(rows)), key=lambda i: _sort_key(rows[i]))
+    rows = [rows[i] for i in order]
+    arrays = [
+        _SPECIAL_COLUMNS[field.name](rows)
+        if field.name in _SPECIAL
+        else _array(list(map(attrgetter(field.name), rows)), field.type)
+        for field in REFINED
+        if field.name != "order"
+    ]
+    return pa.RecordBatch.from_arrays([*arrays, pa.array(order, pa.int32())], schema=REFINED)
+
+
+def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
+    """Rows of one hour (batches of transactions, or other rows) in the store's schema, numbered
+    from `first` as they arrived."""
+    schema = RECORDED[table]
+    if table == "transactions":
+        columns = pa.Table.from_batches(rows).unify_dictionaries().columns[:-1]
+        seqs = first + _arrival(rows)
+    else:
+        names = [field for field in schema if field.name not in _ADDED]
+        columns = [_array([row.get(field.name) for row in rows], field.type) for field in names]
+        seqs = first + np.arange(len(rows))
+    columns += [who.column(field.name, seqs) for field in schema if field.name in _ADDED]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _arrival(batches: Sequence[pa.RecordBatch]) -> Any:
+    """The place of each row among all the rows of `batches`, in the order of their arrival."""
+    orders, before = [], 0
+    for batch in batches:
+        orders.append(batch.column("order").to_numpy() + before)
+        before = int(orders[-1].max(initial=before)) + 1
+    places = np.argsort(np.concatenate(orders))
+    ranks = np.empty_like(places)
+    ranks[places] = np.arange(len(places))
+    return ranks
+
+
+def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
+    """The rows of a batch by the hour that they belong to; mostly there is one."""
+    hours = batch.column("ts").cast(pa.int64()).to_numpy() // HOUR_US
+    found = sorted(set(hours.tolist()))
+    if len(found) == 1:
+        return {hour_key(found[0] * HOUR_US): batch}
+    return {hour_key(h * HOUR_US): batch.filter(pa.array(hours == h)) for h in found}
+
+
+class Who:
+    """Which recorder, in which session, wrote a row: the columns that every table ends with."""
+
+    def __init__(self, recorder: str, session: str) -> None:
+        self.recorder = recorder
+        self.session = session
+
+    def column(self, name: str, seqs: Any) -> pa.Array:
+        if name == "seq":
+            return pa.array(seqs, pa.int64())
+        value = self.recorder if name == "recorder" else self.session
+        zeros = pa.repeat(pa.scalar(0, pa.int32()), len(seqs))
+        return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
+
+
+def _sort_key(tx: Transaction) -> tuple[str, str, int]:
+    return tx.host or "", tx.route or "", tx.ts
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return _strings(values).dictionary_encode()
+    if pa.types.is_string(kind):
+        return _strings(values)
+    if pa.types.is_timestamp(kind):
+        return pa.array(values, pa.int64()).cast(kind)
+    return pa.array(values, kind)
+
+
+def _strings(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # a lone surrogate out of a \ud800 escape: not text on any disk
+        return pa.array([_clean(value) for value in values], pa.string())
+
+
+def _clean(value: str | None) -> str | None:
+    return value.encode(errors="replace").decode() if value is not None else None
+
+
+def _headers(
+    get: Callable[[Transaction], dict[str, str]],
+) -> Callable[[Sequence[Transaction]], pa.Array]:
+    def column(rows: Sequence[Transaction]) -> pa.Array:
+        names: list[str] = []
+        values: list[str] = []
+        offsets = [0]
+        for row in rows:
+            headers = get(row)
+            names.extend(headers)
+            values.extend(headers.values())
+            offsets.append(len(names))
+        return pa.MapArray.from_arrays(
+            pa.array(offsets, pa.int32()), _strings(names), _strings(values)
+        )
+
+    return column
+
+
+def _findings(rows: Iterable[Transaction]) -> pa.Array:
+    kind = TRANSACTIONS.field("findings").type
+    flat = []
+    offsets = [0]
+    for row in rows:
+        flat.extend(row.findings)
+        offsets.append(len(flat))
+    columns = [_strings([finding[i] for finding in flat]) for i in range(3)]
+    struct = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct)
+
+
+_SPECIAL_COLUMNS: dict[str, Callable[[Sequence[Transaction]], pa.Array]] = {
+    "req_headers": _headers(attrgetter("req_headers")),
+    "res_headers": _headers(attrgetter("res_headers")),
+    "findings": _findings,
+}

@@ -1,0 +1,179 @@
+"""The route of a path: `/v1/customers/cus_9s6XKzkNRiz8i3` is `/v1/customers/{id}`.
+
+Routes are what endpoints are counted and compared by, so they are named while recording, once
+a row, from the path alone. What only many paths together can tell (that alice and bob are two
+of a thousand users) is left to the questions: `queries.core.collapse`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Final, Generic, TypeVar
+
+from recorder.normalize.tokens import name_segment
+from store.errors import UsageError
+
+MAX_ROUTE: Final = 512  # characters
+MAX_SEGMENTS: Final = 32
+MAX_PATH: Final = 8192  # characters looked at
+_CACHED_PATH: Final = 1024  # longer paths are not worth their place in the memory
+_REST: Final = "{rest}"
+_Key = TypeVar("_Key", bound=Hashable)
+
+_API: Final = frozenset({"api", "apis", "rest"})
+_NUMBERED_API: Final = re.compile(r"\d{1,2}(?:\.\d{1,2})?")  # /rest/api/2/issue, /api/2.1/jobs
+_FIRST_API: Final = re.compile(r"\d\.\d{1,2}")  # /2.0/repositories, /1.1/statuses
+# A date in a path is a date, except for these: versions that AWS and Twilio put first.
+_DATED: Final = """
+2010-04-01 2013-01-01 2013-04-01 2014-11-13 2015-01-01 2015-02-01 2015-03-31 2016-02-16 2016-08-19
+2017-03-25 2017-03-31 2017-10-31 2018-06-01 2018-10-31 2019-09-25 2019-09-30 2020-01-01 2020-04-22
+2020-05-31 2020-06-30 2020-08-15 2021-01-01 2021-10-31 2021-11-15 2022-07-01
+"""
+_DATED_API: Final = frozenset(_DATED.split())
+
+
+class Router:
+    """Names routes. Pure: the same path and templates give the same route, always.
+
+    `templates` win over what is found, the first that matches: "/users/{name}/posts/{slug}", or
+    for one host "api.example.com/users/{name}"; `{…}` stands for one part, or a piece of one,
+    and a last part `**` for any number. Raises UsageError for a template that is none.
+    """
+
+    def __init__(self, templates: Sequence[str] = (), cache_size: int = 16_384) -> None:
+        self._templates = [_Template(text) for text in templates]
+        self._hosted = any(template.host for template in self._templates)
+        self._paths = _Memory[str](cache_size)
+        self._hosts = _Memory[tuple[str, str]](cache_size if self._hosted else 0)
+        self._segments = _Memory[str](2 * cache_size)
+
+    def route(self, path: str, host: str | None = None) -> str:
+        """The route of a path (its query, if any, is ignored); at most MAX_ROUTE characters.
+
+        `host` (lower case, without a port) matters only to templates that name one.
+        """
+        if self._hosted:
+            return self._of_host(path, host or "")
+        found = self._paths.young.get(path)
+        return found if found is not None else self._miss(path)
+
+    def _of_host(self, path: str, host: str) -> str:
+        found = self._hosts.get((host, path))
+        if found is None:
+            found = self._name(path, host)
+            if len(path) <= _CACHED_PATH:
+                self._hosts.put((host, path), found)
+        return found
+
+    def _miss(self, path: str) -> str:
+        found = self._paths.get(path)
+        if found is None:
+            found = self._name(path, "")
+            if len(path) <= _CACHED_PATH:
+                self._paths.put(path, found)
+        return found
+
+    def _name(self, path: str, host: str) -> str:
+        path = path[:MAX_PATH].partition("?")[0].partition("#")[0]
+        for template in self._templates:
+            if template.matches(path, host):
+                return template.route
+        if not path:
+            return "/"
+        parts = path.split("/", MAX_SEGMENTS)
+        if len(parts) > MAX_SEGMENTS:
+            parts[MAX_SEGMENTS - 1 :] = [_REST]
+        before, first = "", path[0] == "/"
+        for index, part in enumerate(parts):
+            if part and not (
+                part[0] <= "9" and index + 1 < len(parts) and _is_api(part, before, index == first)
+            ):
+                parts[index] = self._segment(part)
+            before = part
+        return _fit("/".join(parts), parts)
+
+    def _segment(self, segment: str) -> str:
+        if segment.isalpha() and segment.islower() and len(segment) < 8:
+            return segment  # most parts of most paths
+        found = self._segments.get(segment)
+        if found is None:
+            found = name_segment(segment)
+            if len(segment) <= 128:
+                self._segments.put(segment, found)
+        return found
+
+
+def _is_api(part: str, before: str, is_first: bool) -> bool:
+    """Whether a part that begins with a digit is the version of an API."""
+    if is_first and (part in _DATED_API or _FIRST_API.fullmatch(part)):
+        return True
+    return before in _API and _NUMBERED_API.fullmatch(part) is not None
+
+
+def _fit(route: str, parts: list[str]) -> str:
+    """Whole parts only, so that what is cut off leaves no half a name."""
+    if len(route) <= MAX_ROUTE:
+        return route
+    room, kept = MAX_ROUTE - len(_REST), 0
+    for part in parts:
+        if len(part) + 1 > room:
+            break
+        room -= len(part) + 1
+        kept += 1
+    return "/".join([*parts[:kept], _REST])
+
+
+class _Memory(Generic[_Key]):
+    """A bounded memory: two generations, the older one forgotten when the younger is full.
+
+    Cheaper a look than an order of use, and what is asked for often survives all the same.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._half = max(1, size // 2)
+        self.young: dict[_Key, str] = {}
+        self._old: dict[_Key, str] = {}
+
+    def get(self, key: _Key) -> str | None:
+        found = self.young.get(key)
+        if found is None and (found := self._old.get(key)) is not None:
+            self.put(key, found)
+        return found
+
+    def put(self, key: _Key, value: str) -> None:
+        if len(self.young) >= self._half:
+            self._old, self.young = self.young, {}
+        self.young[key] = value
+
+
+class _Template:
+    """One template of the user's: a pattern over a path, and over its host if it names one."""
+
+    def __init__(self, text: str) -> None:
+        self.host, slash, rest = text.strip().partition("/")
+        self.host, self.route = self.host.lower(), slash + rest
+        _check(text, self.host, self.route)
+        body, anything = self.route, ""
+        if body.endswith("/**"):
+            body, anything = body[:-3], "(?:/.*)?"
+        pieces = re.split(r"(\{[^{}]*\})", body.rstrip("/"))
+        pattern = "".join("[^/]+?" if p[:1] == "{" else re.escape(p) for p in pieces)
+        self._pattern = re.compile(f"{pattern}{anything}/?", re.DOTALL)
+
+    def matches(self, path: str, host: str) -> bool:
+        return self.host in {"", host} and self._pattern.fullmatch(path) is not None
+
+
+def _check(text: str, host: str, route: str) -> None:
+    hint = 'Write it like "/users/{name}/posts/{slug}" or "api.example.com/users/{name}".'
+    if not route:
+        raise UsageError(f"the route template {text!r} has no path", hint)
+    if " " in text.strip():
+        raise UsageError(f"the route template {text!r} has a space in it: no method, please", hint)
+    if "{" in host or "}" in host:
+        raise UsageError(f"the route template {text!r} has a placeholder in its host", hint)
+    if re.search(r"[{}]", re.sub(r"\{[A-Za-z_][\w-]*\}", "", route)):
+        raise UsageError(f"the route template {text!r} has a placeholder without a name", hint)
+    if "}{" in route:
+        raise UsageError(f"the route template {text!r} has two placeholders side by side", hint)
