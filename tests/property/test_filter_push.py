@@ -17,8 +17,8 @@ PROBES = [*PUSHED * 3, *FIELDS]
 def on_the_wire(tx: Transaction, spelling: int) -> dict[str, dict[str, object]]:
     """The event as Qtap's filter sees it: status a float, the host as the client wrote it."""
     if tx.protocol == "grpc":  # by the call's address, without port and brackets
-        host = (tx.host or "").removesuffix(":8443").strip("[]")
-        return {"req": {"method": "", "host": host, "path": "/x"}, "res": {"status": 200.0}}
+        name = (tx.host or "").removesuffix(":8443").strip("[]")
+        return {"req": {"method": "", "host": name, "path": "/x"}, "res": {"status": 200.0}}
     host = tx.host
     if host is not None:
         host = [host, host.upper(), host.title(), f"{host}:443", f"{host.upper()}:443"][spelling]
