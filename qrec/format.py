@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from queries.answer import Side
+from queries.core.answer import Side
 
 
 def number(value: int | float | None) -> str:

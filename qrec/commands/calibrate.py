@@ -8,8 +8,8 @@ from qrec.output import Column
 from qrec.progress import Line
 from qrec.render import Answer, present
 from qrec.run import Run, parsed
+from queries.core.question import document
 from queries.diff.calibrate import Calibrated, calibration
-from queries.rows import document
 
 
 def calibrate(

@@ -11,10 +11,10 @@ from qrec.explained import Explanation
 from qrec.findings import Report
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.run import Run, parsed
-from queries.answer import DEFAULT_FINDINGS
 from queries.breakdown import by_container, filter_of
+from queries.core.answer import DEFAULT_FINDINGS
+from queries.core.window import Window
 from queries.diff.what_changed import what_changed
-from queries.windows import Window
 
 CHANGED, NO_ANSWER = 10, 3
 

@@ -19,7 +19,7 @@ from qrec.output import emit, to_json
 from qrec.run import Run
 from qrec.safe import visible
 from qrec.settings import keep, max_size
-from queries.moments import parse_duration
+from queries.core.moments import parse_duration
 from store import Store
 from store.errors import UsageError
 

@@ -12,10 +12,10 @@ import typer
 from qrec.format import number, plural, size
 from qrec.options import StoreFlags
 from qrec.output import Column, emit, to_json, to_table
+from qrec.redaction import checked_table
 from qrec.run import Run
 from qrec.settings import SETTINGS
 from queries.info import store_info
-from recorder.redact.config import RedactConfig
 from store.errors import QrecError
 from store.version import __version__
 
@@ -66,7 +66,7 @@ def _setting(run: Run, name: str) -> dict[str, Any]:
 def _redact(run: Run) -> dict[str, Any]:
     """The `[redact]` table, checked by redaction itself, as a recorder would when it starts."""
     value = run.settings.redact()
-    RedactConfig.from_mapping(value.value)
+    checked_table(run.settings)
     return {"name": "redact", "value": sorted(value.value), "origin": value.origin}
 
 

@@ -11,8 +11,8 @@ from qrec.options import RowFlags, StoreFlags
 from qrec.output import Column, say
 from qrec.render import Answer, present
 from qrec.run import Run
-from queries.answer import iso
-from queries.windows import parse_moment
+from queries.core.answer import iso
+from queries.core.window import parse_moment
 from store.marks import add_mark, read_marks
 
 

@@ -12,8 +12,8 @@ from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
 from qrec.output import Column, say
 from qrec.render import Answer, present
 from qrec.run import Run
-from queries.answer import iso
-from queries.windows import Window
+from queries.core.answer import iso
+from queries.core.window import Window
 from recorder.write.retention import Hour, store_hours
 from store.errors import UsageError
 from store.pins import Pin, add_pin, read_pins, remove_pin

@@ -167,7 +167,7 @@ def shifted(run: Run, text: str | None) -> int | None:
     """Where --shift-to has a recording end, in microseconds since the epoch."""
     if text is None:
         return None
-    from queries.windows import parse_moment
+    from queries.core.window import parse_moment
     from store.hours import to_us
 
     return to_us(parse_moment(text, run.now, run.tz))
@@ -185,7 +185,7 @@ def stream_path(name: str) -> Path:
 
 def write_options(run: Run, **given: Any) -> RecordOptions:
     """The settings that decide what is written and how, for any way in."""
-    from qrec.redaction import UNREDACTED, redact_config
+    from qrec.redaction import UNREDACTED, body_options, redact_config
     from recorder.options import RecordOptions
 
     settings = run.settings
@@ -201,15 +201,14 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         push=settings.text("push"),
         flush_interval=_seconds(settings.text("flush_interval")),
         routes=settings.texts("routes.templates"),
-        body_limit=redact.body_limit,
-        store_bodies=redact.store_bodies,
         redact=redact,
+        **body_options(settings, run.extra),
         **given,
     )
 
 
 def _seconds(text: str) -> float:
-    from queries.windows import parse_duration
+    from queries.core.window import parse_duration
 
     return parse_duration(text).total_seconds()
 
@@ -237,7 +236,7 @@ def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     from datetime import timedelta
 
     from qrec.format import clock, just_after
-    from queries.seen import newest
+    from queries.core.notes import newest
 
     last = newest(run.store)
     if last is not None and run.now - last > timedelta(minutes=5):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from recorder.redact.content import Undecodable, decoded, is_file
 from recorder.redact.text import BINARY, FORM, PACKED
 
+BODY_LIMIT = 64 << 10  # bytes of a body that are kept, unless told otherwise
 # A secret that begins before the limit is whole within this many bytes more.
 _MARGIN = 8 << 10
 _FORM_LIKE = re.compile(rb"[A-Za-z0-9_.%\[\]-]{1,64}=[^\s<>{}\"]*\Z")
