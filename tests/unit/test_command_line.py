@@ -285,6 +285,8 @@ def qrec(store: Path, command: str) -> subprocess.CompletedProcess[str]:
         ("set -o pipefail; $QREC hosts --json | head -c 1 > /dev/null", 0, ""),
         ("$QREC hosts >&-", 0, ""),
         ("$QREC hosts > /dev/full", 1, "cannot write the answer"),
+        ("$QREC hosts --limit 1 2> /dev/full", 0, ""),
+        ("$QREC hosts --limit 1 2>&-", 0, ""),
         ("PYTHONIOENCODING=ascii $QREC diff --help > /dev/null", 0, ""),
     ],
 )
