@@ -21,11 +21,9 @@ from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact import BODY_LIMIT, RedactConfig, Redactor
 from store.derived import failed
 from store.schema import DATABASE as DATABASE_ROWS
-
-BODY_LIMIT = 64 << 10
 
 
 class Refining(msgspec.Struct, frozen=True):
@@ -94,11 +92,10 @@ class Refinery:
     """
 
     def __init__(self, refining: Refining) -> None:
-        self.cleaner = Redactor(refining.key, refining.redact)
+        self.cleaner = Redactor(refining.key, refining.redact, refining.body_limit)
         self.router = Router(refining.routes)
         self.filter = _Filter(refining.filter) if refining.filter else None
         self.connections = refining.connections
-        self.body_limit = refining.body_limit
         self.store_bodies = refining.store_bodies
         self.shedding = False
         self.shift_us = 0
@@ -195,7 +192,7 @@ class Refinery:
             tx.error_signature = error_signature(
                 tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
             )
-        self._cut(tx)
+        self._drop_bodies(tx)
         self._keep(tx)
 
     def _keep(self, tx: Transaction) -> None:
@@ -209,18 +206,12 @@ class Refinery:
                 return
         self._rows.append(tx)
 
-    def _cut(self, tx: Transaction) -> None:
+    def _drop_bodies(self, tx: Transaction) -> None:
         keep = self.store_bodies == "all" or (
             self.store_bodies == "errors" and failed(tx.status, tx.grpc_status)
         )
         if not keep:
             tx.req_body = tx.res_body = None
-            return
-        limit = self.body_limit
-        if tx.req_body is not None and len(tx.req_body) > limit:
-            tx.req_body = tx.req_body[:limit]
-        if tx.res_body is not None and len(tx.res_body) > limit:
-            tx.res_body = tx.res_body[:limit]
 
     def _other(self, table: str, row: dict[str, Any]) -> None:
         if table == "connections" and not self.connections:

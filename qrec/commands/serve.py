@@ -125,7 +125,7 @@ def demo(*, store: StoreFlags) -> None:
     from dataclasses import replace
     from pathlib import Path
 
-    from qrec.commands.changes import diff
+    from qrec.commands.diff import diff
     from qrec.options import BaselineFlags, RowFlags, WhereFlags, WindowFlags
 
     begun = time.monotonic()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from qrec.checks import Check
-from qrec.words import plural, span
+from qrec.doctor import Check
+from qrec.format import plural, span
 from store.errors import QrecError
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ def mark(
       qrec mark "config rolled out" --at 14:20
       qrec diff --around "deploy 1234"
     """
-    from qrec.words import clock, zone_name
+    from qrec.format import clock, zone_name
     from queries.windows import parse_moment
     from store.marks import add_mark
 
@@ -47,8 +47,8 @@ def marks(*, store: StoreFlags, rows: RowFlags) -> None:
       qrec marks
       qrec marks --json
     """
+    from qrec.format import clock
     from qrec.render import Answer, present
-    from qrec.words import clock
     from queries.answer import iso
     from store.marks import read_marks
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from qrec.checks import Check
+from qrec.doctor import Check
 from store.errors import QrecError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def source(url: str, greeting: Greeting) -> Iterator[Check]:
 
 
 def _clock(ahead: float) -> Check:
-    from qrec.words import span
+    from qrec.format import span
 
     facts = {"ahead_s": round(ahead, 3)}
     if abs(ahead) < _SKEW_S:

@@ -31,10 +31,10 @@ def calibrate(
       qrec calibrate --vs yesterday --json
       qrec calibrate --where 'container.name == "shop"'
     """
+    from qrec.format import number, stretch
     from qrec.output import Column
     from qrec.progress import Line
     from qrec.render import Answer, present
-    from qrec.words import number, stretch
     from queries.diff.calibrate import calibration
     from queries.rows import document
 
@@ -62,7 +62,7 @@ def calibrate(
 
 
 def _heading(answer: Calibrated) -> str:
-    from qrec.words import plural
+    from qrec.format import plural
 
     usual = answer.calibration
     if usual is None:

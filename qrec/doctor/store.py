@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from qrec.checks import Check
-from qrec.words import plural, size, span
+from qrec.doctor import Check
+from qrec.format import plural, size, span
 from store import Store
 from store.files import TEMPORARY_SUFFIX
 from store.lock import holder

@@ -78,8 +78,8 @@ def _document(found: Plan, dry_run: bool) -> dict[str, Any]:
 
 def _show(run: Run, found: Plan) -> None:
     """The hours that go, neighbours as one line."""
+    from qrec.format import number, size
     from qrec.output import to_table
-    from qrec.words import number, size
 
     columns = [Column("goes (UTC)"), Column("hours", right=True), Column("size", right=True)]
     cells = []
@@ -132,7 +132,7 @@ def _delete(found: Plan) -> None:
 
 
 def _tell(run: Run, found: Plan, largest: int | None, dry_run: bool) -> None:
-    from qrec.words import plural, size
+    from qrec.format import plural, size
 
     freed = size(found.size_before - found.size_after)
     if found.delete:

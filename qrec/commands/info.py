@@ -63,10 +63,10 @@ def _setting(run: Run, name: str) -> dict[str, Any]:
 
 def _redact(run: Run) -> dict[str, Any]:
     """The `[redact]` table, checked by redaction itself, as a recorder would when it starts."""
-    from recorder.redact.config import RedactConfig
+    from qrec.redaction import checked_table
 
     value = run.settings.redact()
-    RedactConfig.from_mapping(value.value)
+    checked_table(run.settings)
     return {"name": "redact", "value": sorted(value.value), "origin": value.origin}
 
 
@@ -119,8 +119,8 @@ def _paths(document: dict[str, Any]) -> list[str]:
 
 
 def _store_text(run: Run, store: dict[str, Any]) -> str:
+    from qrec.format import number, plural, size
     from qrec.output import Column, to_table
-    from qrec.words import number, plural, size
 
     if "problem" in store:
         return f"{store['problem']}\n  {store['hint']}\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from qrec.checks import Check
-from qrec.words import plural, size, span
+from qrec.doctor import Check
+from qrec.format import plural, size, span
 from store import Store
 from store.files import TEMPORARY_SUFFIX
 
