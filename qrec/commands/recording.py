@@ -219,7 +219,7 @@ def _seconds(text: str) -> float:
 
 def rows(written: Mapping[str, int]) -> str:
     """`39 transactions, 5 connections and 6 database calls`: what there is of each."""
-    from qrec.words import plural
+    from qrec.format import plural
 
     others = (("connections", "connection"), ("database", "database call"))
     parts = [plural(written.get("transactions", 0), "transaction")]
