@@ -107,7 +107,7 @@ def plain(store: Store) -> int:
 
 
 def diff(store: Store, early: int) -> Callable[[], Any]:
-    from queries.changes import what_changed
+    from queries.diff.what_changed import what_changed
     from queries.windows import Baseline, Window
 
     end = END - early * _MINUTE_US

@@ -65,7 +65,7 @@ def what_changed(
     gaps; vs="7d" to see whether this hour is like this every day.
     """
     from mcp_tools.brief import brief
-    from queries.changes import what_changed as ask
+    from queries.diff.what_changed import what_changed as ask
 
     changes = ask(store, window, baseline, where=parsed(where), limit=limit, explain=explain)
     return result(changes, None if explain else brief(changes))
@@ -89,7 +89,7 @@ def get_calibration(
     `calibration` null: the store does not reach back far enough. Next: what_changed with from_time
     and to_time of a past pair with many findings.
     """
-    from queries.calibrate import calibration as ask
+    from queries.diff.calibrate import calibration as ask
 
     return result(ask(store, window, baseline, where=parsed(where), limit=limit))
 
@@ -190,7 +190,7 @@ class ToolSpec:
 TOOLS = {
     "what_changed": ToolSpec("What changed", what_changed, "queries.answer:Changes"),
     "get_calibration": ToolSpec(
-        "How much usually changes", get_calibration, "queries.calibrate:Calibrated"
+        "How much usually changes", get_calibration, "queries.diff.calibrate:Calibrated"
     ),
     "get_hosts": ToolSpec("Hosts", get_hosts, "queries.hosts:Hosts"),
     "get_statuses": ToolSpec("Status codes", get_statuses, "queries.statuses:Statuses"),

@@ -39,12 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    from typer.main import get_command
-
-    from qrec.app import app
+    from qrec.cli import command_line
 
     try:
-        code = get_command(app(argv)).main(args=argv, prog_name="qrec", standalone_mode=False)
+        code = command_line().main(args=argv, prog_name="qrec", standalone_mode=False)
     except Exception as error:
         # Typer's usage errors, by shape: its vendored click is not ours to import.
         text = getattr(error, "format_message", None)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from qrec import words
+from qrec import format as words
 from qrec.charts import bars, unicode_output
 from qrec.findings import Report
+from qrec.format import short_id
 from qrec.output import emit
-from qrec.phrases import short_id
 from qrec.render import note_text
 from qrec.safe import visible
 from queries.answer import iso

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from qrec import words
+from qrec import format as words
 from qrec.charts import bars, unicode_output
 from qrec.output import Column
 from qrec.render import Answer, present

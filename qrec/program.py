@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qrec.cli import command
 from store.errors import UsageError
 
 _FLEETING = ("/uv/archive", "/.cache/", "/pipx/.cache", "/tmp/")
@@ -41,14 +42,9 @@ def record_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
     """The options of `qrec record` by name; its usage errors go their way to the user."""
-    from typer.main import get_command
-
-    from qrec.app import app
-
-    group: Any = get_command(app(["record"]))
-    context = group.commands["record"].make_context("qrec record", list(arguments))
-    found: dict[str, Any] = context.params
-    return found
+    context = command("record").make_context("qrec record", list(arguments))
+    params: dict[str, Any] = context.params
+    return params
 
 
 def _refuse_mistakes(settings: Any, given: dict[str, Any]) -> None:

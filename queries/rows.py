@@ -211,7 +211,7 @@ def _collapse(reader: Reader, where: str, params: dict[str, Any]) -> None:
     """Make the table `renamed` (host, old, new): routes with a level of too many values."""
     import pyarrow as pa
 
-    from queries.collapse import collapse
+    from queries.core.collapse import collapse
 
     counts = reader.sql("routes", params, where=where).to_pylist()
     routes = collapse({(row["host"], row["route"]): row["requests"] for row in counts})

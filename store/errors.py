@@ -6,6 +6,8 @@ part of the interface and documented in the README.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class QrecError(Exception):
     """Something went wrong that qrec foresaw. `hint` is the next step, in one sentence."""
@@ -42,3 +44,13 @@ class TimedOutError(QrecError):
     """The work did not finish in the time that it was given."""
 
     exit_code = 4
+
+
+def did_you_mean(word: str, choices: Iterable[str], then: str = "") -> str:
+    """`Did you mean 'hosts'?` where one of the choices is near the word, and then the rest."""
+    from difflib import get_close_matches
+
+    lowered = {choice.lower(): choice for choice in choices}
+    near = get_close_matches(word.lower(), lowered, 1)
+    return " ".join(part for part in (f"Did you mean {lowered[near[0]]!r}?" if near else "", then)
+                    if part)  # fmt: skip

@@ -8,9 +8,9 @@ from importlib.resources import files
 import duckdb
 import pyarrow as pa
 
-from queries.cells import Cells
-from queries.compare import Span
-from queries.parts import Held, numbers, of_table
+from queries.diff.cells import Cells
+from queries.diff.compare import Span
+from queries.diff.parts import Held, numbers, of_table
 from store.hours import to_us
 
 _MINUTE_US = 60_000_000

@@ -26,10 +26,10 @@ from bench.quality.stage import Stage, Truth
 from bench.quality.system import Flow, Hours
 from bench.quality.trial import distract, hour_of, world_of
 from bench.quality.world import World
-from fixtures.files import write_stream
-from fixtures.wire import NS, Actor, Transaction, http_transaction
-from fixtures.wire_events import system_connected
+from fixtures.wire import NS, system_connected
 from fixtures.xid import make
+from tests.world.events import Actor, Transaction, http_transaction
+from tests.world.scenarios import write_stream
 
 _TOPICS = {"connection": "*", "http": "*", "process": "*"}
 

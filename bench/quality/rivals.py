@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from queries.compare.frame import Frame
+from queries.diff.frame import Frame
 
 LEVELS = (
     ("host",),

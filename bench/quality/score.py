@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.quality.stage import Truth
 from queries.answer import Finding
-from queries.compare.names import rolled as _rolled
+from queries.diff.names import rolled as _rolled
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
 

@@ -24,12 +24,12 @@ from bench.quality.stage import Stage, Truth
 from bench.quality.system import Hours
 from bench.quality.world import World, pods
 from queries.answer import Changes, Note
-from queries.compare import Options, Span, compare
-from queries.compare import frame as frames
-from queries.compare.frame import Frame
-from queries.compare.ledger import Ledger
-from queries.compare.spans import replicates
-from queries.compare.traffic import Traffic
+from queries.diff import frame as frames
+from queries.diff.compare import Options, Span, compare
+from queries.diff.frame import Frame
+from queries.diff.ledger import Ledger
+from queries.diff.spans import replicates
+from queries.diff.traffic import Traffic
 
 HISTORIES = {"1h": 1, "24h": 24, "7d": 168}
 _REFUSED = ("no_data", "not_comparable")

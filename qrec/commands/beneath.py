@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from qrec.format import people, program, window_heading
 from qrec.options import PageFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Column
-from qrec.phrases import people, program, window_heading
 from qrec.run import Run, parsed
 
 
@@ -32,8 +32,8 @@ def database(
       qrec database --sort time --last 15m
       qrec database --where 'container.name == "order-service"'
     """
+    from qrec.format import millis, number, share
     from qrec.render import Answer, present
-    from qrec.words import millis, number, share
     from queries.database import database as ask
     from queries.database import database_order
     from queries.rows import document
@@ -73,8 +73,8 @@ def connections(
       qrec connections
       qrec connections --where 'direction == "egress-external"' --limit 100
     """
+    from qrec.format import number, plural, size, stretch
     from qrec.render import Answer, present
-    from qrec.words import number, plural, size, stretch
     from queries.connections import connections as ask
     from queries.rows import document
 

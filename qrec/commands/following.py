@@ -76,8 +76,7 @@ def _follow(run: Run, poll: object, seconds: float | None) -> None:
 
 
 def _show(run: Run, line: Line) -> None:
-    from qrec.phrases import short_id, status_text
-    from qrec.words import clock, millis
+    from qrec.format import clock, millis, short_id, status_text
     from queries.follow import line_document
 
     if run.format == "jsonl":

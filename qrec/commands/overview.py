@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from qrec.format import (
+    clock,
+    endpoint_text,
+    millis,
+    number,
+    plural,
+    program,
+    share,
+    size,
+    status_text,
+    window_heading,
+)
 from qrec.options import RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Column
-from qrec.phrases import endpoint_text, program, status_text, window_heading
 from qrec.run import Run, parsed
-from qrec.words import clock, millis, number, plural, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -36,7 +36,7 @@ def pin(
       qrec pin "deploy 1234" --around "deploy 1234"
       qrec pin "night of the 12th" --from 2026-11-12T01:00 --to 2026-11-12T05:00
     """
-    from qrec.words import plural, size, stretch
+    from qrec.format import plural, size, stretch
     from store.pins import Pin, add_pin, read_pins
 
     run = Run(store)
@@ -73,8 +73,8 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
       qrec pins
       qrec pins --json
     """
+    from qrec.format import clock, number, size
     from qrec.render import Answer, present
-    from qrec.words import clock, number, size
     from queries.answer import iso
     from store.pins import read_pins
 
@@ -118,7 +118,7 @@ def unpin(
     Examples:
       qrec unpin "checkout incident"
     """
-    from qrec.words import stretch
+    from qrec.format import stretch
     from store.pins import remove_pin
 
     run = Run(store)

@@ -154,8 +154,8 @@ def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) ->
 
 
 def _show(run: Run, shown: Sequence[Rollup]) -> None:
+    from qrec.format import size
     from qrec.output import to_table
-    from qrec.words import size
 
     columns = [
         Column("hour (UTC)"),
@@ -181,7 +181,7 @@ def _tell(
 ) -> None:
     from shlex import quote
 
-    from qrec.words import plural
+    from qrec.format import plural
 
     bad = sum(one.state != "ok" for one in found)
     if rebuild:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 NOT_RUNNING = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-app = typer.Typer(
+service = typer.Typer(
+    name="service",
     help="Run `qrec record` for good: as a systemd unit (Linux) or a launchd agent (macOS).",
     rich_markup_mode=None,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,13 +39,13 @@ Name = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Also over a file that is different.")]
 
 
-@app.callback(invoke_without_command=True)
+@service.callback(invoke_without_command=True)
 def _root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         emit(context.get_help() + "\n")
 
 
-@app.command(
+@service.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     options_metavar="[OPTIONS] [OPTIONS OF qrec record]...",
 )
@@ -162,7 +164,7 @@ def _run(there: Manager, commands: Sequence[Command], else_: str) -> bool:
     return True
 
 
-@app.command()
+@service.command()
 def status(
     system: System = False,
     name: Name = "qrec",
@@ -209,7 +211,7 @@ def _read(there: Manager) -> str | None:
         ) from None
 
 
-@app.command()
+@service.command()
 def uninstall(system: System = False, name: Name = "qrec", force: Force = False) -> None:
     """Stop the service and remove its file. The recordings stay.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qrec.format import people, program, status_text, window_heading
 from qrec.options import (
     ContainerFlags,
     PageFlags,
@@ -16,7 +17,6 @@ from qrec.options import (
     WindowFlags,
 )
 from qrec.output import Column, emit
-from qrec.phrases import people, program, status_text, window_heading
 from qrec.run import Run, parsed
 from qrec.safe import visible
 from store.errors import UsageError
@@ -153,7 +153,7 @@ _PARTS = tuple(
 
 
 def _part(part: Part) -> list[str]:
-    from qrec.words import millis, number, share
+    from qrec.format import millis, number, share
 
     if not part.requests:
         return ["-", "-", "-"]
@@ -180,9 +180,9 @@ def dependencies(
       qrec dependencies --as mermaid --limit 200
       qrec dependencies --as dot | dot -Tsvg > map.svg
     """
+    from qrec.format import millis, number, share
     from qrec.graphs import GRAPHS
     from qrec.render import Answer, narrate, present
-    from qrec.words import millis, number, share
     from queries.dependencies import dependencies as ask
     from queries.rows import document
 

@@ -134,7 +134,7 @@ def _write(run: Run, documents: list[dict[str, Any]], text: str, more: str) -> N
 
 
 def _text(run: Run, shown: Shown) -> str:
-    from qrec.words import clock, millis, size, zone_name
+    from qrec.format import clock, millis, size, zone_name
 
     when = f"{clock(shown.ts, run.tz)} {zone_name(shown.ts.astimezone(run.tz))}"
     outcome = "no response" if shown.status is None else str(shown.status)
@@ -178,7 +178,7 @@ def _message(run: Run, name: str, message: Message) -> list[str]:
 
 def _body(run: Run, name: str, body: Body) -> list[str]:
     """Recorded lines begin with a bar, so that none passes for a line of qrec's own."""
-    from qrec.words import size
+    from qrec.format import size
 
     if not body.text:
         lost = f", {size(body.bytes)}, not kept" if body.bytes else ", none"

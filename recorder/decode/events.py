@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from recorder.decode import wire
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 from store.hours import MAX_US
 
 _ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)
@@ -215,7 +215,7 @@ def _kept(tx: Transaction, kept: wire.Kept) -> None:
     tx.req_body_bytes = _size(kept.req_body_bytes)
     tx.res_body_bytes = _size(kept.res_body_bytes)
     tx.error_signature = kept.error_signature
-    tx.findings = [Finding(*one) for one in kept.findings]
+    tx.findings = [Secret(*one) for one in kept.findings]
 
 
 def _who(call: wire.Call) -> dict[str, Any]:

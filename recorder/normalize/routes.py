@@ -2,7 +2,7 @@
 
 Routes are what endpoints are counted and compared by, so they are named while recording, once
 a row, from the path alone. What only many paths together can tell (that alice and bob are two
-of a thousand users) is left to the questions: `queries.collapse`.
+of a thousand users) is left to the questions: `queries.core.collapse`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import islice
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.named import AUTH_SCHEME
@@ -12,9 +11,9 @@ from recorder.redact.names import NameBook, opaque
 from recorder.redact.text import PLACEHOLDER, Hit
 
 _AWS4 = re.compile(rb"(?i)(?:credential=([^/, ]+)|signature=([0-9a-f]+))")
-_PAIR = re.compile(rb"([^=;]*)=([^;]*)")
 _SCHEMES = {b"bearer": "bearer", b"basic": "basic"}
 COOKIES = ("cookie", "set-cookie")
+_MOST_COOKIES = 256  # browsers send at most 180 to a host
 _LONG_COOKIE = 20
 _HTTP_ONLY_COOKIE = 12
 # Cookies that count visitors for statistics; they open nothing.
@@ -22,28 +21,53 @@ _COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|opti
 _HEX = re.compile(rb"[0-9a-f]+\Z")
 
 
+class Cookie(NamedTuple):
+    """A cookie in a header: its name and value as written, and where the value begins."""
+
+    name: bytes
+    value: bytes
+    start: int
+
+
 def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
-    """What to take out of a header's value because of the header's name."""
-    hits = _hits(names, name, value)
-    return [hit for hit in hits if PLACEHOLDER.fullmatch(hit.secret) is None]
+    """What to take out of a header's value because of the header's name; cookies have their own."""
+    return [hit for hit in _hits(names, name, value) if not PLACEHOLDER.fullmatch(hit.secret)]
 
 
-def pairs(lower: str, value: bytes) -> Iterator[re.Match[bytes]]:
-    """The cookies in a Cookie or Set-Cookie header: its name in group 1, its value in 2."""
-    found = _PAIR.finditer(value)
-    return found if lower == "cookie" else islice(found, 1)
+def is_whole(value: bytes) -> bool:
+    """Whether `header_hits` says all there is to say of a header."""
+    return value[:5] == b"AWS4-"
 
 
-def is_whole(name: str, value: bytes) -> bool:
-    """Whether `header_hits` says all there is to say of a header, but for shapes in cookies."""
-    return name.lower() in COOKIES or value[:5] == b"AWS4-"
+def cookies(lower: str, header: bytes) -> tuple[list[Cookie], int]:
+    """The cookies of a Cookie header, or the one of a Set-Cookie header, and where the rest begins
+    that is too much to look at (-1: nowhere). One without = has no name."""
+    most = _MOST_COOKIES if lower == "cookie" else 1
+    parts = header.split(b";", most)
+    cookies: list[Cookie] = []
+    start = 0
+    for part in parts[:most]:
+        name, equals, value = part.partition(b"=")
+        named = Cookie(name, value, start + len(name) + 1)
+        cookies.append(named if equals else Cookie(b"", part, start))
+        start += len(part) + 1
+    return cookies, start if lower == "cookie" and most < len(parts) else -1
+
+
+def cookie_hit(names: NameBook, header: bytes, cookie: Cookie, http_only: bool) -> Hit | None:
+    """What to take out of a cookie because of its name, or because its value is a session's."""
+    name, value = cookie.name.strip(), cookie.value.strip().strip(b'"')
+    if PLACEHOLDER.fullmatch(value):
+        return None
+    start = cookie.start + cookie.value.find(value)
+    rule = names.rule(name, "cookie", value)
+    kind = rule.kind if rule else None
+    if kind is None and _random_cookie(name, value, http_only):
+        kind = "cookie"
+    return _hit(header, start, start + len(value), kind, name) if kind else None
 
 
 def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
-    lower = name.lower()
-    if lower in COOKIES:
-        http_only = lower == "set-cookie" and b"httponly" in value.lower()
-        return [hit for pair in pairs(lower, value) if (hit := _cookie(names, pair, http_only))]
     rule = names.rule(name.encode("utf-8", "surrogatepass"), "header", value)
     if rule is None:
         return []
@@ -67,16 +91,6 @@ def _credentials(value: bytes) -> list[Hit]:
             for match in _AWS4.finditer(value)
         ]
     return [_hit(value, scheme.end(), len(value), _SCHEMES.get(word, "authorization"))]
-
-
-def _cookie(names: NameBook, pair: re.Match[bytes], http_only: bool) -> Hit | None:
-    name, value = pair[1].strip(), pair[2].strip().strip(b'"')
-    start = pair.string.index(value, pair.start(2)) if value else pair.end()
-    rule = names.rule(name, "cookie", value)
-    kind = rule.kind if rule else None
-    if kind is None and _random_cookie(name, value, http_only):
-        kind = "cookie"
-    return _hit(pair.string, start, start + len(value), kind, name) if kind else None
 
 
 def _random_cookie(name: bytes, value: bytes, http_only: bool) -> bool:

@@ -86,7 +86,7 @@ def digits(text: Text, start: int, end: int) -> int:
 def iban(text: Text, start: int, end: int) -> int:
     buf = text.buf
     if text.flags & BINARY or not at_edge(buf, start):
-        return end
+        return start + 4  # not beyond: a key may begin among the letters and digits
     length = numbers.iban_length(buf[start:end])
     if not length or buf[start + length : start + length + 1].isalnum():
         return start + 4

@@ -33,11 +33,12 @@ class NameBook:
 
     def look(self, name: bytes) -> Named | None:
         """The rules for a name, or None when it is harmless."""
+        name = name[-_LONGEST:]
         try:
             return self._known[name]
         except KeyError:
             pass
-        found = self._judge(name[-_LONGEST:].decode("latin-1"))
+        found = self._judge(name.decode("latin-1"))
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[name] = found

@@ -25,7 +25,7 @@ _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 # Length of an IBAN by country: ISO 13616 registry.
-_IBAN_LENGTHS = {
+IBAN_LENGTHS = {
     b"AD": 24, b"AE": 23, b"AL": 28, b"AT": 20, b"AZ": 28, b"BA": 20, b"BE": 16, b"BG": 22,
     b"BH": 22, b"BR": 29, b"BY": 28, b"CH": 21, b"CR": 22, b"CY": 28, b"CZ": 24, b"DE": 22,
     b"DK": 18, b"DO": 28, b"EE": 20, b"EG": 29, b"ES": 24, b"FI": 18, b"FO": 18, b"FR": 27,
@@ -79,7 +79,7 @@ def is_ssn(text: bytes, before: bytes) -> bool:
 def iban_length(text: bytes) -> int:
     """How many characters of `text`, separators included, are an IBAN; 0 when it is none."""
     text = text.replace(b"%20", b"   ")
-    wanted = _IBAN_LENGTHS[text[:2]]
+    wanted = IBAN_LENGTHS[text[:2]]
     end = taken = 0
     while end < len(text) and taken < wanted:
         taken += text[end] not in b" +"

@@ -117,7 +117,8 @@ ENTITIES = r"&(?:quot;|lt;|#[0-9xX])"
 
 
 class Patterns:
-    """The compiled scan. `first` finds a candidate or an escape, `candidates` no escapes."""
+    """The compiled scan. `first` finds a candidate or an escape, `candidates` no escapes,
+    `no_shape` what a candidate may be that began like a key and is none."""
 
     def __init__(self, rules: Rules, skipped: frozenset[str]) -> None:
         parts = _scan_parts(rules, skipped)
@@ -125,6 +126,7 @@ class Patterns:
         self.custom = any(not shape.source for shape in rules.shapes)
         alternatives = "|".join(text for _, text in parts)
         self.candidates = compiled(alternatives)
+        self.no_shape = compiled("|".join(text for number, text in parts if number != SHAPE))
         self.first = compiled(f"{alternatives}|{JSON_ESCAPES}|{PERCENT_ESCAPES}|{ENTITIES}")
         self._categories = [category for category, _ in parts]
         self._which = re2.Set.FullMatchSet(options())

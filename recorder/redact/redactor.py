@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
-from recorder.decode.row import Finding, Transaction
-from recorder.redact.bodies import Bodies
+from recorder.decode.row import Secret, Transaction
+from recorder.redact.bodies import BODY_LIMIT, Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.places import json_places, near_places
@@ -29,8 +29,8 @@ from recorder.redact.slots import (
     Slot,
     emptied,
     few,
-    findings,
     header_slot,
+    secrets,
 )
 from recorder.redact.statements import redis_hits
 
@@ -43,24 +43,26 @@ _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 class Redactor:
     """Redacts transactions, in place. For one thread at a time: it remembers what it has seen.
 
+    Bodies are inspected and kept up to `body_limit` bytes.
     `policy` is a short id of the rules and settings, for the files that are written under them.
     `failures` counts rows that had to be emptied because redaction itself failed.
     """
 
-    def __init__(self, key: bytes, config: RedactConfig) -> None:
+    def __init__(self, key: bytes, config: RedactConfig, body_limit: int = BODY_LIMIT) -> None:
         self.config = config
+        self.body_limit = body_limit
         self.failures = 0
         rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
         self.policy = f"qrec-{rules}" if config.enabled else "off"
         self._replacer = Replacer(key, config)
         self._first = self._replacer.scanner.patterns.first
-        self._bodies = Bodies(config.body_limit)
+        self._bodies = Bodies(body_limit)
         self._request = Side("request")
         self._response = Side("response")
         self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
-        """Take the secrets out of `tx` and set its findings; decode and cut its bodies.
+        """Take the secrets out of `tx` and list them in its findings; decode and cut its bodies.
 
         Never raises. A row on which this fails keeps its numbers and loses its texts.
         """
@@ -68,13 +70,11 @@ class Redactor:
             if self.config.enabled:
                 self._redact(tx)
             else:
-                limit = self.config.body_limit
-                tx.req_body = (self._bodies.read(tx.req_body, tx.req_headers) or b"")[
-                    :limit
-                ] or None
-                tx.res_body = (self._bodies.read(tx.res_body, tx.res_headers) or b"")[
-                    :limit
-                ] or None
+                limit, read = self.body_limit, self._bodies.read
+                body = read(tx.req_body, tx.req_headers, tx.req_content_type) or b""
+                tx.req_body = body[:limit] or None
+                body = read(tx.res_body, tx.res_headers, tx.res_content_type) or b""
+                tx.res_body = body[:limit] or None
         except Exception:
             self.failures += 1
             emptied(tx)
@@ -117,8 +117,8 @@ class Redactor:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
-        if row.found:
-            tx.findings = list(dict.fromkeys(row.found))
+        if row.secrets:
+            tx.findings = list(dict.fromkeys(row.secrets))
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
@@ -140,7 +140,7 @@ class Redactor:
                 cleaned = self._named(side.name, name, value)
                 side.remember(item, cleaned)
             changed.append((name, cleaned.value))
-            row.found += cleaned.findings
+            row.secrets += cleaned.secrets
         if changed:
             headers.update(changed)
 
@@ -159,7 +159,7 @@ class Redactor:
         raw = value.encode("utf-8", "surrogatepass")
         clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
-        return Cleaned(_text(clean) if marks else value, findings(marks, place))
+        return Cleaned(_text(clean) if marks else value, secrets(marks, place))
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -181,14 +181,16 @@ class Redactor:
     def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
         tx, asked = row.tx, slots is REQUEST_BODY
-        readable = self._bodies.read(body, tx.req_headers if asked else tx.res_headers)
+        headers = tx.req_headers if asked else tx.res_headers
+        content_type = tx.req_content_type if asked else tx.res_content_type
+        readable = self._bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self._replacer.unseen("undecodable", body)
-            row.found += findings([mark], slots[0].place)
-        flags = self._bodies.flags(readable, tx.req_content_type if asked else tx.res_content_type)
+            row.secrets += secrets([mark], slots[0].place)
+        flags = self._bodies.flags(readable, content_type)
         row.slots.append(slots[flags])
         if readable is not body:
-            setattr(tx, slots[flags].name, readable[: self.config.body_limit])
+            setattr(tx, slots[flags].name, readable[: self.body_limit])
         return readable
 
     def _inspect(self, row: Row, joined: bytes, at: int) -> set[int]:
@@ -219,10 +221,10 @@ class Redactor:
     def _put_back(self, row: Row, index: int, clean: bytes, marks: list[Mark]) -> None:
         slot = row.slots[index]
         if slot.what == BODY:
-            setattr(row.tx, slot.name, clean[: self.config.body_limit])
-            row.found += _in_body(clean, marks, slot.place)
+            setattr(row.tx, slot.name, clean[: self.body_limit])
+            row.secrets += _in_body(clean, marks, slot.place)
             return
-        found = findings(marks, slot.place)
+        own = secrets(marks, slot.place)
         if slot.what == COLUMN:
             setattr(row.tx, slot.name, _text(clean))
         else:
@@ -230,21 +232,21 @@ class Redactor:
             headers[slot.name] = _text(clean)
             if index < len(row.missed):
                 side, item = row.missed[index]
-                side.remember(item, Cleaned(headers[slot.name], found))
-        row.found += found
+                side.remember(item, Cleaned(headers[slot.name], own))
+        row.secrets += own
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Finding]:
+def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Secret]:
     near = near_places(clean, [mark.at for mark in marks], prefix)
     if near is not None:
         pairs = zip(marks, near, strict=True)
-        return [Finding(mark.kind, place, mark.fingerprint) for mark, place in pairs]
+        return [Secret(mark.kind, place, mark.fingerprint) for mark, place in pairs]
     parsed = json_places(clean, prefix, len(marks))
     if parsed is None:
-        return findings(marks, prefix)
+        return secrets(marks, prefix)
     known = {(mark.kind, mark.fingerprint) for mark in marks}
-    return [Finding(*one) for one in parsed if (one[0], one[2]) in known]
+    return [Secret(*one) for one in parsed if (one[0], one[2]) in known]

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
 from recorder.redact.fingerprint import Fingerprinter
-from recorder.redact.headers import COOKIES, header_hits, is_whole, pairs
+from recorder.redact.headers import COOKIES, cookie_hit, cookies, header_hits, is_whole
 from recorder.redact.numbers import other_number
 from recorder.redact.quoting import quotes_for
 from recorder.redact.rules import builtin, compiled, rules_for
@@ -60,16 +60,26 @@ class Replacer:
 
     def header(self, name: str, value: bytes) -> tuple[bytes, list[Mark]]:
         """A header's value without its secrets, by its name and by their looks."""
+        lower = name.lower()
+        if lower in COOKIES:
+            return self._cookies(lower, value)
         by_name = header_hits(self.scanner.names, name, value)
-        if not is_whole(name, value):
-            return self.replace(value, 0, by_name)
+        if is_whole(value):
+            return self._without(value, by_name, -1, 0, None)
+        return self.replace(value, 0, by_name)
+
+    def _cookies(self, lower: str, header: bytes) -> tuple[bytes, list[Mark]]:
+        http_only = lower == "set-cookie" and b"httponly" in header.lower()
+        by_name: list[Hit] = []
         hits: list[Hit] = []
-        if name.lower() in COOKIES:
-            for pair in pairs(name.lower(), value):
-                flags = FORM | NO_CARD if other_number(pair[1]) else FORM
-                found, _ = self.scanner.hits(pair[2], flags)
-                hits += [_moved(hit, pair.start(2)) for hit in found]
-        return self._without(value, hits, -1, 0, by_name)
+        each, cut = cookies(lower, header)
+        for cookie in each:
+            if hit := cookie_hit(self.scanner.names, header, cookie, http_only):
+                by_name.append(hit)
+            flags = FORM | NO_CARD if other_number(cookie.name) else FORM
+            own, _ = self.scanner.hits(cookie.value, flags)
+            hits += [_moved(hit, cookie.start) for hit in own]
+        return self._without(header, hits, cut, 0, by_name)
 
     def _without(
         self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 from recorder.redact.slots import Slot
 
 REMEMBERED = 50_000  # header values, and sets of column values
@@ -12,7 +12,7 @@ REMEMBERED = 50_000  # header values, and sets of column values
 
 class Cleaned(NamedTuple):
     value: str
-    findings: list[Finding]
+    secrets: list[Secret]
 
 
 NEW = Cleaned("", [])  # stands for: not seen before
@@ -35,7 +35,7 @@ class Side:
 class Row:
     """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
 
-    __slots__ = ("bodies", "found", "mirrored", "missed", "slots", "texts", "tx")
+    __slots__ = ("bodies", "mirrored", "missed", "secrets", "slots", "texts", "tx")
 
     def __init__(self, tx: Transaction) -> None:
         self.tx = tx
@@ -43,7 +43,7 @@ class Row:
         self.slots: list[Slot] = []
         self.bodies: list[bytes] = []
         self.missed: list[tuple[Side, tuple[str, str]]] = []  # of the first slots, the headers
-        self.found: list[Finding] = []
+        self.secrets: list[Secret] = []
         self.mirrored = False  # the header :path repeats path and query
 
     def add(self, slot: Slot, text: str) -> None:

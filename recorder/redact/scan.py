@@ -126,5 +126,11 @@ class Scanner:
         for index in shapes:
             if after := self.shapes.look(text, index, start):
                 return after
+        if category == patterns.SHAPE:
+            other = self.patterns.no_shape.match(buf, start)
+            if other is None:
+                return start + 2
+            end = other.end()
+            category, _ = self.patterns.category(buf[start:end])
         handler = self._handlers.get(category)
         return handler(text, start, end) if handler else start + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 from recorder.redact.numbers import other_number
 from recorder.redact.replace import Mark
 from recorder.redact.text import FORM, NO_CARD
@@ -17,7 +17,7 @@ _ADDRESSES = frozenset(
 
 
 class Slot:
-    """A header, column or body of a row. `place` names it in findings; `misses` counts how
+    """A header, column or body of a row. `place` names it in the row's secrets; `misses` counts how
     often a header's value had not been seen before."""
 
     __slots__ = ("flags", "misses", "name", "place", "side", "what")
@@ -77,10 +77,10 @@ def few(tx: Transaction) -> Few:
     )  # fmt: skip
 
 
-def findings(marks: list[Mark], place: str) -> list[Finding]:
-    """The findings that marks at a place come to."""
+def secrets(marks: list[Mark], place: str) -> list[Secret]:
+    """The secrets that marks at a place stand for."""
     return [
-        Finding(mark.kind, f"{place}.{mark.name}" if mark.name else place, mark.fingerprint)
+        Secret(mark.kind, f"{place}.{mark.name}" if mark.name else place, mark.fingerprint)
         for mark in marks
     ]
 
@@ -91,4 +91,4 @@ def emptied(tx: Transaction) -> None:
     tx.req_headers, tx.res_headers = {}, {}
     tx.req_body = tx.res_body = tx.error_signature = None
     tx.req_content_type = tx.res_content_type = tx.endpoint_id = tx.authority = None
-    tx.findings = [Finding("unreadable", "transaction", "")]
+    tx.findings = [Secret("unreadable", "transaction", "")]

@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from qrec.__main__ import main
-from qrec.app import COMMANDS
+from qrec.cli import COMMANDS
 from qrec.settings import SETTINGS, env_name
 
 DOCS = Path(__file__).parents[2] / "docs"

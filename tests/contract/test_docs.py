@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcp_tools.tools import SQL_TOOLS, TOOLS
-from qrec.app import COMMANDS
+from qrec.cli import COMMANDS
 from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page, world
 
 RENEW = "renew with: python -m tests.contract.documents"

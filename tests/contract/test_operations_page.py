@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from qrec import checks
-from qrec.app import app
+from qrec import doctor as checks
+from qrec.cli import command
 from recorder import metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -34,12 +33,11 @@ def commands() -> list[list[str]]:
 
 def taken(words: list[str]) -> Any:
     """What the command line makes of the words; a usage error when it does not take them."""
-    group: Any = get_command(app())
     name, rest = words[0], words[1:]
+    found = command(name)
     if name == "service":
-        group = group.commands["service"]
-        name, rest = rest[0], rest[1:]
-    return group.commands[name].make_context(name, rest).params
+        found, rest = found.commands[rest[0]], rest[1:]
+    return found.make_context(name, rest).params
 
 
 def test_the_page_has_commands() -> None:

@@ -237,7 +237,7 @@ def test_tools_say_what_they_are(store: Path) -> None:
 
 
 def test_every_question_is_on_both_sides(store: Path) -> None:
-    from qrec.app import COMMANDS as known
+    from qrec.cli import COMMANDS as known
 
     every = COMMANDS | OF_TRANSACTIONS
     assert {tool.name for tool in asyncio.run(_tools(store))} == set(every)

@@ -17,14 +17,15 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures import wire_events, xid
-from fixtures.files import bundled_stream, write_stream
-from fixtures.quiet import QUIET
-from fixtures.scenarios import START, frames, scenario
-from fixtures.services import SERVICES
+from fixtures import xid
+from fixtures.files import bundled_stream
 from fixtures.standin import Standin, running
-from fixtures.wire_events import Connection, Statement
 from store.errors import UnavailableError, UsageError
+from tests.world import events
+from tests.world.events import Connection, Statement
+from tests.world.incidents import QUIET
+from tests.world.scenarios import START, frames, scenario, write_stream
+from tests.world.shop import SERVICES
 
 _PATH = "/devtools/api/events"
 _HTTP = {"topics": {"http": "*"}}
@@ -164,19 +165,17 @@ def test_calls_know_their_connection(tmp_path: Path) -> None:
     link = Connection("c" * 20, "redis", "egress-internal", service.process,
                       (service.ip, 40000), ("10.42.0.99", 6379), ts)  # fmt: skip
     made = [
-        wire_events.connection("connection.opened", link, ts),
+        events.connection("connection.opened", link, ts),
         *(
-            wire_events.database(
-                Statement(ts, service.process.actor, "redis", text, "r", where), ts
-            )
+            events.database(Statement(ts, service.process.actor, "redis", text, "r", where), ts)
             for text, where in (("GET a", "c" * 20), ("GET b", "d" * 20))
         ),
     ]
     write_stream(tmp_path / "calls.sse", made)
     with running([tmp_path / "calls.sse"]) as standin:
-        events = _read(standin, {"topics": {"http": 'process.binary == "search"'}})
-    found = [event["data"]["data"] for name, event in events if name == "request.database"]
-    assert [item["statement"] for item in found] == ["GET a"]
+        answered = _read(standin, {"topics": {"http": 'process.binary == "search"'}})
+    calls = [event["data"]["data"] for name, event in answered if name == "request.database"]
+    assert [item["statement"] for item in calls] == ["GET a"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.files import bundled_stream
 from queries.answer import to_document
-from queries.changes import what_changed
+from queries.diff.what_changed import what_changed
 from queries.windows import Baseline, Window
 from recorder.options import RecordOptions
 from recorder.replay import replay

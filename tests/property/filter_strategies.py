@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 
 HOSTS = [
     "api",
@@ -198,6 +198,6 @@ transactions = st.builds(
     ),
     res_body=st.one_of(st.sampled_from(BODIES), st.none(), st.binary(max_size=4)),
     findings=st.lists(
-        st.sampled_from(["jwt", "api", "card"]).map(lambda kind: Finding(kind, "body", "***"))
+        st.sampled_from(["jwt", "api", "card"]).map(lambda kind: Secret(kind, "body", "***"))
     ),
 ).map(_as_decoded)

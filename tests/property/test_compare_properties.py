@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queries.answer import to_document
-from queries.compare.stats import benjamini_hochberg, t_tail
+from queries.diff.stats import benjamini_hochberg, t_tail
 from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer
 
 TEXT = st.sampled_from(["", "a", "api.example.com", "ü", "x" * 40, "{id}", "'; drop table cells"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.collapse import VERY_WIDE, WIDE, collapse
+from queries.core.collapse import VERY_WIDE, WIDE, collapse
 
 NAMES = [
     f"{first}{last}"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qrec.__main__ import main
+from qrec.cli import COMMANDS, FIRST, command
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError
 from tests.contract.stored import NOW, build, minute, row
 
@@ -49,12 +50,29 @@ def run(
     return call
 
 
-def test_help_is_answered_and_has_every_command(run: Run) -> None:
-    code, out, err = run("--help")
+@pytest.mark.parametrize("argv", [(), ("-h",), ("--help",), ("help",)])
+def test_the_help_is_one_screen_with_every_command(run: Run, argv: tuple[str, ...]) -> None:
+    code, out, err = run(*argv)
     assert (code, err) == (0, "")
-    assert out == run()[1] or out.rstrip() == run()[1].rstrip()
-    for name in ("record", "diff", "hosts", "replay", "serve", "mcp", "demo", "info", "mark"):
-        assert f"\n  {name} " in out
+    lines = out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    listed = {name for line in lines if line.startswith("  ")
+              for name in (line[2:15].strip(), line[42:55].strip())}  # fmt: skip
+    assert set(COMMANDS) <= listed
+    assert [line.split()[0] for line in lines if line.startswith("  ")][:3] == [
+        "demo", "record", "diff",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_where_the_table_says(name: str) -> None:
+    assert command(name).name == name
+    assert len(COMMANDS[name].summary) <= 25 or name in FIRST
+
+
+def test_help_of_a_command_by_the_word_help(run: Run) -> None:
+    assert run("help", "diff") == run("diff", "--help")
 
 
 @pytest.mark.parametrize("command", ["diff", "hosts", "record", "replay", "serve", "mark"])
@@ -76,6 +94,8 @@ def test_the_version(run: Run) -> None:
     ("argv", "said"),
     [
         (["hots"], "Did you mean 'hosts'"),
+        (["nonsense"], "`qrec --help` lists"),
+        (["--verison"], "--version"),
         (["hosts", "--lats", "1h"], "--last"),
         (["hosts", "--limit", "many"], "'--limit'"),
         (["hosts", "--limit", "0"], "between 1 and"),

@@ -12,7 +12,7 @@ import pytest
 
 from bench.quality.given import given
 from queries.answer import Changes, to_document
-from queries.compare import Options, Span, compare
+from queries.diff.compare import Options, Span, compare
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

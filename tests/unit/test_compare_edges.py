@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from queries.compare import Span, replicates
+from queries.diff.compare import Span, replicates
 from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, hour
 
 

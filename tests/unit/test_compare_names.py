@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queries.compare.names import rolled
+from queries.diff.names import rolled
 
 
 @pytest.mark.parametrize(

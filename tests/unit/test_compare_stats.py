@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from queries.compare.onset import change_point, step
-from queries.compare.stats import (
+from queries.diff.detect.trends import kendall, theil_sen
+from queries.diff.explain.onset import change_point, step
+from queries.diff.stats import (
     benjamini_hochberg,
     best_runs,
     intervals,
@@ -16,7 +17,6 @@ from queries.compare.stats import (
     weighted_median,
     xlogy,
 )
-from queries.compare.trends import kendall, theil_sen
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_seconds_and_zones_of_other_windows(berlin: Run) -> None:
-    from qrec.words import just_after, span, stretch
+    from qrec.format import just_after, span, stretch
 
     tokyo = ZoneInfo("Asia/Tokyo")
     assert stretch(AT, AT + HOUR * 11, UTC) == "2026-11-22 13:00 to 2026-11-23 00:00 UTC"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fixtures.files import FOLDER
-from fixtures.leaks import DECOYS, LEAKS
+from tests.world.leaks import DECOYS, LEAKS
 
 _FACTS = json.loads((FOLDER / "facts.json").read_text())["streams"]
 _BASELINE_END = "2026-11-22T13:00:00"

@@ -195,6 +195,34 @@ def test_an_image_stays_as_it_is() -> None:
         assert _clean(_PNG, "image/png", encoding) == _PNG
 
 
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+@pytest.mark.parametrize("kind", ["image/png", "application/octet-stream", ""])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_bytes_that_begin_as_utf16_does_and_are_no_text_stay_as_they_are(
+    mark: bytes, kind: str, enabled: bool
+) -> None:
+    redactor = Redactor(b"a key for tests only, 32 bytes..", RedactConfig(enabled=enabled))
+    noise = random.Random(4)
+    for body in (
+        mark + bytes(range(256)) * 17,
+        mark + bytes(range(255, -1, -1)) * 17,
+        *(mark + noise.randbytes(noise.randrange(2, 900)) for _ in range(40)),
+    ):
+        tx = Transaction(ts=0, method="GET", res_body=body, res_content_type=kind, status=200)
+        redactor.redact(tx)
+        assert tx.res_body == body
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["{}", "x=1", "很长的中文消息，没有几个字母" * 9 + "!" * 9])
+def test_text_in_utf16_is_looked_into(encoding: str, text: str) -> None:
+    body = f"\ufeff{json.dumps({'password': 'hunter22', 'text': text}, ensure_ascii=False)}"
+    for raw in (body.encode(encoding), body.encode(encoding)[:-1]):
+        clean = _clean(raw)
+        assert b'"password": "[redacted:password:' in clean
+        assert text.encode() in clean
+
+
 def test_a_secret_across_the_limit_leaves_nothing() -> None:
     for before in range(65_500, 65_540, 3):
         clean = _clean("x" * before + " ghp_" + "aB3" * 12 + " y" * 9000, "text/plain")

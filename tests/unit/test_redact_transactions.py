@@ -76,6 +76,24 @@ def test_cookies_one_by_one(redactor: Redactor) -> None:
     assert ("session", "response.header.set-cookie.remember_me") in _places(tx)
 
 
+def test_a_cookie_without_a_name_is_looked_at(redactor: Redactor) -> None:
+    key = "ghp_" + "aB3" * 12
+    tx = _tx(req_headers={"Cookie": f"{key}; l=de"}, res_headers={"Set-Cookie": f"{key}; Path=/"})
+    redactor.redact(tx)
+    assert tx.req_headers["Cookie"].startswith("[redacted:github:")
+    assert tx.req_headers["Cookie"].endswith("; l=de")
+    assert tx.res_headers["Set-Cookie"].startswith("[redacted:github:")
+    assert tx.res_headers["Set-Cookie"].endswith("; Path=/")
+
+
+def test_more_cookies_than_any_browser_sends_are_cut_off(redactor: Redactor) -> None:
+    tx = _tx(req_headers={"Cookie": "a=1;" * 300 + "sid=hunter2"})
+    redactor.redact(tx)
+    assert tx.req_headers["Cookie"].startswith("a=1;" * 256 + "[redacted:uninspected:")
+    assert "hunter2" not in tx.req_headers["Cookie"]
+    assert _places(tx) == {("uninspected", "request.header.cookie")}
+
+
 def test_ordinary_headers_stay(redactor: Redactor) -> None:
     headers = {
         ":authority": "api.example.com",
@@ -192,7 +210,7 @@ def test_a_row_on_which_redaction_fails_loses_its_texts(
 
 
 def test_switched_off_it_still_decodes_and_cuts() -> None:
-    redactor = Redactor(_KEY, RedactConfig(enabled=False, body_limit=1000))
+    redactor = Redactor(_KEY, RedactConfig(enabled=False), body_limit=1000)
     tx = _tx(req_headers={"X-Api-Key": "abc"}, req_body=b"password=x" * 5000)
     redactor.redact(tx)
     assert tx.req_headers == {"X-Api-Key": "abc"}

@@ -1,0 +1,212 @@
+"""The command line: which commands there are, where each lives, and the help of all of them.
+
+A command is named here by its module and function and imported only when it is called, so that
+commands import at the top of their files and `qrec diff` does not pay for `qrec record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from keyword import iskeyword
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from qrec.options import spread
+from qrec.output import emit
+from store.errors import UsageError, did_you_mean
+from store.version import __version__
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lives, as `module:name`, and what it is for in at most 25 letters."""
+
+    target: str
+    summary: str
+
+    def load(self) -> Any:
+        module, _, name = self.target.partition(":")
+        return getattr(import_module(module), name)
+
+
+# Commands that do not live in the module of their own name.
+MODULES = {
+    "summary": "overview", "timeline": "timing", "errors": "trouble", "slow": "trouble",
+    "hosts": "questions", "endpoints": "questions", "statuses": "questions",
+    "coverage": "questions", "routes": "traffic", "containers": "traffic", "processes": "traffic",
+    "dependencies": "traffic", "database": "beneath", "connections": "beneath",
+    "schema": "shapes", "sensitive": "secrets", "search": "searching", "show": "transactions",
+    "tail": "following", "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording",
+    "replay": "recording", "export": "files", "import": "files", "demo": "serve", "mcp": "serve",
+}  # fmt: skip
+
+
+def _entries(summaries: dict[str, str]) -> dict[str, Entry]:
+    return {
+        name: Entry(
+            f"qrec.commands.{MODULES.get(name, name)}:{name}{'_' if iskeyword(name) else ''}",
+            summary,
+        )
+        for name, summary in summaries.items()
+    }
+
+
+FIRST = _entries({
+    "demo": "see it work, without Qtap",
+    "record": "record a Qtap stream into the store",
+    "diff": "what changed in the last hour?",
+})  # fmt: skip
+QUESTIONS = _entries({
+    "summary": "a window at a glance",
+    "timeline": "requests over time",
+    "errors": "what fails, and how",
+    "slow": "the slowest endpoints",
+    "hosts": "hosts talked to",
+    "endpoints": "method, host and route",
+    "statuses": "status codes",
+    "routes": "the routes of each host",
+    "containers": "who sends and serves",
+    "processes": "programs behind requests",
+    "dependencies": "who calls whom",
+    "database": "database statements",
+    "connections": "network connections",
+    "schema": "fields of JSON bodies",
+    "sensitive": "secrets seen in traffic",
+    "coverage": "what was seen, what not",
+    "search": "transactions that match",
+    "show": "one transaction in full",
+    "tail": "follow a recording",
+    "sql": "a SELECT of your own",
+})  # fmt: skip
+GROUPS: dict[str, dict[str, Entry]] = {
+    "Begin with these": FIRST,
+    "Ask about a window of time": QUESTIONS,
+    "During an incident": _entries({
+        "mark": "give a moment a name",
+        "marks": "list the marks",
+        "pin": "keep an incident's hours",
+        "pins": "list the pins",
+        "unpin": "let pinned hours go",
+        "calibrate": "findings that are usual",
+    }),
+    "Files and hours": _entries({
+        "export": "a window into a file",
+        "import": "HAR files into the store",
+        "replay": "recorded streams into it",
+        "rollup": "counts of finished hours",
+        "prune": "delete the oldest hours",
+    }),
+    "Keep it running": _entries({
+        "service": "record for good",
+        "doctor": "check source and store",
+        "info": "settings, paths, store",
+        "mcp": "answer an assistant",
+        "serve": "stand in for Qtap",
+    }),
+}  # fmt: skip
+COMMANDS: dict[str, Entry] = {
+    name: entry for group in GROUPS.values() for name, entry in group.items()
+}
+
+_HELP = """\
+Usage: qrec COMMAND [OPTIONS]
+
+Record what a host says over HTTP, and ask what changed.
+
+{commands}
+More: qrec COMMAND --help, --version, --install-completion, --show-completion.
+Exit codes: 0 answered, 1 failed, 2 usage or configuration, 3 source or store
+unavailable, 4 timed out, 70 a bug in qrec, 130 interrupted.
+"""
+
+
+def command(name: str) -> Any:
+    """The command of that name as Typer makes it, imported now."""
+    loaded = COMMANDS[name].load()
+    if isinstance(loaded, typer.Typer):
+        return get_command(loaded)
+    return get_command(single(name, loaded))
+
+
+def single(name: str, function: Callable[..., Any]) -> typer.Typer:
+    """A Typer of one command."""
+    app = typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings=SETTINGS,
+    )
+    app.command(name)(spread(function))
+    return app
+
+
+class _Commands(TyperGroup):
+    """All commands by name; only the one that is called is imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            raise UsageError(
+                f"there is no command {cmd_name[:40]!r}",
+                did_you_mean(cmd_name, COMMANDS, "`qrec --help` lists what there is."),
+            )
+        return command(cmd_name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(_HELP.format(commands="\n".join(_listed())))
+
+
+def _listed() -> Iterator[str]:
+    """The groups: the first a line a command, the others two to a line."""
+    for title, entries in GROUPS.items():
+        yield f"{title}:"
+        cells = [f"  {name:<12} {entry.summary}" for name, entry in entries.items()]
+        if entries is FIRST:
+            yield from cells
+        else:
+            for left, right in zip(cells[::2], [*cells[1::2], ""], strict=False):
+                yield f"{left:<40}{right}".rstrip()
+        yield ""
+
+
+def _version(value: bool) -> None:
+    if value:
+        emit(f"qrec {__version__}\n")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        emit(context.get_help() + "\n")
+
+
+def command_line() -> Any:
+    """The whole command line, ready to be run with arguments."""
+    app = typer.Typer(
+        name="qrec",
+        cls=_Commands,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=SETTINGS,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    return get_command(app)

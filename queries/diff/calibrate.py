@@ -1,0 +1,202 @@
+"""How many findings is normal here? The same comparison over pairs of the store's own past hours.
+
+Nobody says which past hours were quiet, so the median and the 95th percentile are what to look
+at: incidents of the past are a few large numbers among many small ones. A comparison costs about
+as much as the question itself, so results are kept in the store (store/calibration.py).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from queries.answer import BaselineKind, Calibration, Changes, Note, iso
+from queries.diff.comparison import compared
+from queries.diff.past import Pair, Past
+from queries.rows import DEFAULT_LIMIT, VERSION
+from queries.windows import Baseline, Window
+from store.calibration import Kept, keep, read_kept
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+PAIRS = 24  # the newest, which are compared where no result is kept
+LEAST = 3  # fewer say nothing
+# What `what_changed` may spend on comparisons that nobody kept: a pair costs as much as reading
+# this many bytes of cells, whatever it holds. Sizes decide, since clocks would change the answer.
+_PAIR_BYTES = 256 << 10
+_BUDGET_BYTES = 1 << 20
+_ALL = 1_000_000
+_ENOUGH = 0.5  # of both sides must have been seen
+
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Between:
+    """A stretch of time."""
+
+    from_ts: datetime = field(metadata={"name": "from"})
+    to_ts: datetime = field(metadata={"name": "to"})
+
+
+@dataclass(frozen=True)
+class AskedBaseline(Between):
+    kind: BaselineKind
+
+
+@dataclass(frozen=True)
+class PastPair:
+    """A comparison of the past: its window, its baseline (all stretches of it), its findings."""
+
+    window: Between
+    baseline: Between
+    findings: int
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What is usual for this comparison. calibration: None with fewer than three past pairs.
+
+    window and baseline: as asked; no pair overlaps them. pairs: newest first.
+    """
+
+    window: Between
+    baseline: AskedBaseline
+    calibration: Calibration | None
+    pairs: tuple[PastPair, ...]
+    notes: tuple[Note, ...] = ()
+    truncated: bool = False
+    version: int = VERSION
+
+
+def calibration(
+    store: Store,
+    window: Window,
+    baseline: Baseline,
+    *,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    tell: Tell = lambda _done, _all: None,
+) -> Calibrated:
+    """Make the comparison over past pairs, and say how many findings each gave.
+
+    limit: pairs listed; all count. tell: called with (done, all) before each comparison.
+    Raises UsageError for a bad filter. Costs one comparison for each pair not kept.
+    """
+    past = Past(store, window, baseline, where)
+    results = _kept(past)
+    results |= _make(past, [pair for pair in past.pairs[:PAIRS] if pair not in results], tell)
+    found = _with_findings(results)
+    return Calibrated(
+        Between(window.from_ts, window.to_ts),
+        AskedBaseline(baseline.from_ts, baseline.to_ts, baseline.kind),
+        _summary([pair.findings for pair in found]),
+        tuple(found[:limit]),
+        tuple(_notes(results, found)),
+        len(found) > limit,
+    )
+
+
+def known(
+    store: Store, window: Window, baseline: Baseline, where: Expr | None
+) -> tuple[Calibration | None, int]:
+    """(what the kept results say, how many past pairs wait to be compared).
+
+    Compares what is missing where that costs next to nothing: decided by the size of the files.
+    """
+    past = Past(store, window, baseline, where)
+    results = _kept(past)
+    missing = [pair for pair in past.pairs[:PAIRS] if pair not in results]
+    if len(results) + len(missing) < LEAST:  # nothing to say, however long it is counted
+        return None, 0
+    if missing and _cheap(past, missing):
+        results |= _make(past, missing)
+        missing = []
+    return _summary([pair.findings for pair in _with_findings(results)]), len(missing)
+
+
+def _kept(past: Past) -> dict[Pair, int | None]:
+    """The results that are kept, of pairs whose files are still the same."""
+    kept = read_kept(past.store)
+    ends = {entry.to for entry in kept.values()}
+    there = [pair for pair in past.pairs if iso(pair.window.to_ts) in ends]
+    keys = {pair: past.key(pair) for pair in there}
+    return {pair: kept[key].findings for pair, key in keys.items() if key in kept}
+
+
+def _make(past: Past, pairs: Sequence[Pair], tell: Tell = lambda _done, _all: None
+          ) -> dict[Pair, int | None]:  # fmt: skip
+    """Compare the pairs; what is done is kept, also when it is broken off."""
+    results: dict[Pair, int | None] = {}
+    lasting: dict[str, Kept] = {}
+    try:
+        for done, pair in enumerate(pairs):
+            tell(done, len(pairs))
+            changes = compared(past.store, pair.window, pair.baseline, where=past.where, limit=_ALL)
+            results[pair] = _findings(past, pair, changes)
+            if not _passing(changes):
+                lasting[past.key(pair)] = Kept(iso(pair.window.to_ts), results[pair])
+    finally:
+        if lasting:
+            keep(past.store, lasting)
+    return results
+
+
+def _findings(past: Past, pair: Pair, changes: Changes) -> int | None:
+    """How many there were; None where the pair says nothing about the comparison asked for."""
+    lengths = sum(span.seconds for span in pair.baseline.spans)
+    seen = (
+        changes.window.covered_s >= _ENOUGH * pair.window.seconds
+        and changes.baseline.covered_s >= _ENOUGH * lengths
+    )
+    sharp = "uncalibrated" not in {note.code for note in changes.notes}
+    answered = changes.verdict in ("changed", "nothing_changed")
+    return len(changes.findings) if answered and seen and sharp == past.sharp else None
+
+
+def _passing(changes: Changes) -> bool:
+    """Whether the result may be another one without any file's name having changed."""
+    return "unreadable_file" in {note.code for note in changes.notes}
+
+
+def _with_findings(results: dict[Pair, int | None]) -> list[PastPair]:
+    ordered = sorted(results, key=lambda pair: pair.window.to_ts, reverse=True)
+    return [
+        PastPair(
+            Between(pair.window.from_ts, pair.window.to_ts),
+            Between(pair.baseline.from_ts, pair.baseline.to_ts),
+            count,
+        )
+        for pair in ordered
+        if (count := results[pair]) is not None
+    ]
+
+
+def _summary(counts: Sequence[int]) -> Calibration | None:
+    if len(counts) < LEAST:
+        return None
+    at = -(-95 * len(counts) // 100) - 1  # the least that 95 % of the pairs do not exceed
+    return Calibration(len(counts), float(statistics.median(counts)), float(sorted(counts)[at]))
+
+
+def _cheap(past: Past, missing: Sequence[Pair]) -> bool:
+    if len(missing) * _PAIR_BYTES > _BUDGET_BYTES:
+        return False
+    return sum(_PAIR_BYTES + past.weight(pair) for pair in missing) <= _BUDGET_BYTES
+
+
+def _notes(results: dict[Pair, int | None], found: Sequence[PastPair]) -> Iterator[Note]:
+    left_out = len(results) - len(found)
+    if left_out:
+        yield Note("gap", f"{left_out} past pairs are left out: too little of them was recorded")
+    if len(found) < LEAST:
+        yield Note(
+            "few_pairs",
+            f"past hours give {len(found)} pairs to compare, and at least {LEAST} are needed to "
+            "say what is usual: ask again when the store reaches further back",
+        )

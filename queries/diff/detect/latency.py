@@ -1,0 +1,228 @@
+"""Latency: p50, p95 and p99, each on its own, from the block histograms of durations.
+
+Each block gives one quantile; the blocks are the sample. Their spread already holds the noise
+that a slow minute brings to all of its requests, which a test on single requests would not know.
+Which requests became slow is then counted against each place's own baseline quantile, so that
+a mere shift of the mix between fast and slow endpoints is not taken for slowness.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from queries.diff.candidate import Candidate, whole_or_run
+from queries.diff.detect.mix import alike, slowed
+from queries.diff.detect.shares import Runs
+from queries.diff.durations import AT_ONCE, BUCKETS, Durations, quantiles, quantiles_of
+from queries.diff.frame import Frame, Level
+from queries.diff.limits import Limits
+from queries.diff.stats import Floats, Ints, Mask, best_runs, bounds, intervals, run_sums
+from queries.diff.tested import Tested, tested
+
+# quantile, name, least requests a side, least requests a block
+QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
+# q (1 - q) / density**2 of the normal distribution at its quantile q
+_FACTOR = {0.5: 1.57, 0.95: 4.47, 0.99: 13.9}
+
+
+def scan(
+    w: Floats,
+    b: Floats,
+    drift: float,
+    limits: Limits,
+    chance: tuple[Floats, Floats] | None = None,
+) -> Runs:
+    """t-test of every run of window blocks against all baseline blocks, on logs; NaN is no value.
+
+    drift: standard deviation between quiet hours that is allowed for on both sides.
+    chance: variance of each value that its own few requests explain, [groups, blocks] a side.
+    """
+    starts, ends, price = intervals(w.shape[1])
+    n, total, squares = (run_sums(x, starts, ends) for x in _moments(w))
+    nb, total_b, squares_b = (x.sum(1)[:, None] for x in _moments(b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, mean_b = total / n, total_b / nb
+        spread = np.nan_to_num(np.maximum(squares - n * mean * mean, 0))
+        spread_b = np.nan_to_num(np.maximum(squares_b - nb * mean_b * mean_b, 0))
+        df = limits.prior_df + np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
+        common = _common(spread_b[:, 0], nb[:, 0])
+        variance = (limits.prior_df * common + spread + spread_b) / df
+        error, error_b = variance / n, variance / nb
+        if chance is not None:
+            few, few_b = (
+                np.where(np.isfinite(x), c, 0) for x, c in zip((w, b), chance, strict=True)
+            )
+            error = np.maximum(error, run_sums(few, starts, ends) / (n * n))
+            error_b = np.maximum(error_b, few_b.sum(1)[:, None] / (nb * nb))
+        t = (mean - mean_b) / np.sqrt(error + error_b + 2 * drift * drift)
+    t = np.nan_to_num(t, posinf=0, neginf=0)
+    t[(n < 1) | (nb < 3)] = 0.0
+    p, best = best_runs(np.abs(t), df, price)
+    row = np.arange(p.size)
+    return Runs(p, starts[best], ends[best], t[row, best], variance[row, best])
+
+
+def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
+    zero = np.nan_to_num(values)
+    return np.isfinite(values).astype(np.float64), zero, zero * zero
+
+
+def _common(spread: Floats, n: Floats) -> float:
+    """The typical variance of a group's blocks, at least that of 5 % noise."""
+    enough = n >= 4
+    if not enough.any():
+        return 0.15**2
+    return max(float(np.median(spread[enough] / (n[enough] - 1))), 0.05**2)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """[groups, blocks]: the log of each block's quantile (NaN: too few), and its variance if
+    requests were independent log-normals."""
+
+    values: Floats
+    chance: Floats
+
+
+def find(
+    frame: Frame, durations: Durations, dims: tuple[str, ...], limits: Limits, within: Mask
+) -> list[Tested]:
+    level = frame.level(dims)
+    within = within & durations.both
+    w, b = _volumes(durations, level, within)
+    able = np.flatnonzero((w >= QUANTILES[0][2]) & (b >= QUANTILES[0][2]))
+    if able.size == 0:
+        return []
+    found: list[Tested] = []
+    measured = _measure(durations, level, within, able)
+    for (q, metric, least, _), each in zip(QUANTILES, measured, strict=True):
+        rows = np.flatnonzero((w[able] >= least) & (b[able] >= least))
+        if rows.size == 0:
+            continue
+        values, chance = each.values[rows], each.chance[rows]
+        w_side, b_side = np.s_[:, : durations.blocks_w], np.s_[:, durations.blocks_w :]
+        halves = chance[w_side], chance[b_side]
+        runs = scan(values[w_side], values[b_side], limits.latency_drift, limits, halves)
+
+        def build(
+            i: int, rows: Ints = rows, runs: Runs = runs, measure: tuple[float, str] = (q, metric)
+        ) -> Candidate:
+            g = int(able[rows[i]])
+            key = dict(zip(level.dims, level.values[g], strict=True))
+            scope = (level.group == g) & within
+            return _candidate(frame, durations, scope, key, measure, i, runs)
+
+        found.append(tested(runs.p, limits.q, build))
+    return found
+
+
+def _volumes(durations: Durations, level: Level, within: Mask) -> tuple[Floats, Floats]:
+    """[groups]: requests with a duration, in the window and in the baseline."""
+    first = durations.unit.first
+    counts = durations.counts * within[first][:, None]
+    w, b = counts[:, : durations.blocks_w].sum(1), counts[:, durations.blocks_w :].sum(1)
+    group = level.group[first]
+    sums: list[Floats] = [np.bincount(group, side, level.size).astype(float) for side in (w, b)]
+    return sums[0], sums[1]
+
+
+def _measure(durations: Durations, level: Level, within: Mask, able: Ints) -> list[Measured]:
+    """What each of QUANTILES is in the blocks of the groups `able`, some groups at a time."""
+    most = max(AT_ONCE // (durations.blocks * BUCKETS), 1)
+    parts = []
+    for begin in range(0, able.size, most):
+        some = able[begin : begin + most]
+        number = np.full(level.size, -1)
+        number[some] = np.arange(some.size)
+        parts.append(_measured(durations.grouped(level, number, some.size, within)))
+    return [
+        Measured(
+            np.concatenate([part[i].values for part in parts]),
+            np.concatenate([part[i].chance for part in parts]),
+        )
+        for i in range(len(QUANTILES))
+    ]
+
+
+def _measured(histogram: Floats) -> list[Measured]:
+    whole = histogram.sum(1)
+    heap = histogram.cumsum(-1)
+    counts = heap[..., -1]
+    found = []
+    for q, _, _, each in QUANTILES:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = np.log(quantiles_of(histogram, heap, q))
+            spread = np.log(quantiles(whole, 0.84) / quantiles(whole, 0.16)) / 2
+        values[counts < each] = np.nan
+        chance = _FACTOR[q] * (spread * spread)[:, None] / np.maximum(counts, 1)
+        found.append(Measured(values, chance))
+    return found
+
+
+def _candidate(
+    frame: Frame,
+    durations: Durations,
+    scope: Mask,
+    key: dict[str, Any],
+    measure: tuple[float, str],
+    i: int,
+    runs: Runs,
+) -> Candidate:
+    q, metric = measure
+    histogram = durations.histogram(np.where(scope, 0, -1), 1)[0]
+    began, ended = int(runs.began[i]), int(runs.ended[i])
+    before, run = histogram[durations.blocks_w :].sum(0), histogram[began:ended].sum(0)
+    value_w, value_b = float(quantiles(run, q)), float(quantiles(before, q))
+    change = value_w / value_b if value_b and math.isfinite(value_w) else 1.0
+    now, due = alike(durations, scope, began, ended)
+    net = float(quantiles(now, q) / quantiles(due, q)) if due.any() and now.any() else 1.0
+    error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
+    run_excess, run_volume = slowed(frame, durations, scope, q, began, ended)
+    excess, volume = slowed(frame, durations, scope, q, 0, durations.blocks_w)
+    if not whole_or_run(excess, run_excess):
+        excess, volume = run_excess, run_volume
+    return Candidate(
+        kind="latency",
+        direction="up" if change >= 1 else "down",
+        key=key,
+        scope=scope,
+        part=scope,
+        excess=excess,
+        volume=volume,
+        metric=metric,
+        window=float(quantiles(histogram[: durations.blocks_w].sum(0), q)),
+        baseline=value_b,
+        ratio=change,
+        low=bounds(change, error)[0],
+        high=bounds(change, error)[1],
+        p=float(runs.p[i]),
+        began=began,
+        ended=ended,
+        in_run=float(run_excess.sum()),
+        run_volume=float(run_volume.sum()),
+        noise=2.0,
+        net=net,
+    )
+
+
+def matters(c: Candidate, limits: Limits) -> bool:
+    """Slower by a quarter and by what one can feel, and really slower place by place."""
+    assert c.ratio is not None
+    assert c.baseline is not None
+    least = min(c.ratio, c.net) if c.direction == "up" else max(c.ratio, c.net)
+    folds = least if c.direction == "up" else 1 / max(least, 1e-9)
+    felt = abs(c.baseline * (c.ratio - 1))
+    moved = c.in_run * (1 if c.direction == "up" else -1)
+    usual = {"p50_ms": 0.5, "p95_ms": 0.05, "p99_ms": 0.01}[c.metric]
+    share = moved / max(c.run_volume, 1.0)
+    floor = 0.2 * usual if c.metric == "p50_ms" else 0.5 * usual
+    return (
+        folds >= limits.latency_ratio
+        and felt >= limits.latency_ms
+        and moved >= max(8.0, 2.5 * math.sqrt(usual * max(c.run_volume, 1.0)))
+        and share >= floor
+    )

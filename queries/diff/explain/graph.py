@@ -1,0 +1,185 @@
+"""Who calls whom, from both ends of the wire, and which change lies deepest.
+
+A recorder sees the caller's outgoing and the callee's incoming requests under the same host.
+The service that serves a host is the one whose containers have incoming requests for it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from queries.answer import Blame
+from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.frame import Frame
+from queries.diff.stats import Floats
+
+_BAD = ("errors", "no_response", "latency", "statuses")
+_FAR = 3  # calls from a cause to the symptoms furthest up
+_EARLY = 0.35  # of a symptom may have come before its cause
+_MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
+_LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
+_SEEN = 0.35  # of the callers' change has to be seen by the callee itself to blame the callee
+
+
+class Graph:
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.services = frame.level(("service",))
+        self.callers = _callers(frame)
+
+    def around(self, lead: Candidate) -> tuple[dict[str, float], dict[str, float]]:
+        """(callers, callees): services and their part of the change, on either end of the wire."""
+        held = np.abs(lead.excess)
+        level = self.frame.level(ENDPOINT)
+        each = level.sum(held)
+        touched = (each >= 0.05 * max(each.sum(), 1e-9))[level.group]
+        busy = self.frame.window.sum(1) + self.frame.baseline.sum(1)
+        mine = np.where(lead.scope, held, 0.0)
+        incoming = self.frame.incoming
+        callers = self._named(np.where(~incoming & touched, mine if mine.any() else busy, 0.0))
+        callees = self._named(np.where(incoming & touched, mine, 0.0))
+        if not callers:
+            callers = self._named(np.where(~incoming & touched, busy, 0.0))
+        if not callees:
+            callees = dict.fromkeys(self._named(np.where(incoming & touched, busy, 0.0)), 0.0)
+        return callers, callees
+
+    def above(self, callers: set[str]) -> set[str]:
+        """Those services and all that call them, directly or through others."""
+        found, edge = set(callers), set(callers)
+        for _ in range(_FAR - 1):
+            edge = {c for s in edge for c in self.callers.get(s, ())} - found
+            found |= edge
+        return found
+
+    def _named(self, weights: Floats) -> dict[str, float]:
+        heap = self.services.sum(weights)
+        total = max(float(heap.sum()), 1e-9)
+        names = [value[0] for value in self.services.values]
+        return {n: float(w) for n, w in zip(names, heap, strict=True) if n and w >= 0.05 * total}
+
+
+def _callers(frame: Frame) -> dict[str, set[str]]:
+    """Service -> the services that call the hosts it serves."""
+    level = frame.level(("side", "service", "host"))
+    serves: dict[str, set[str]] = {}
+    calls: dict[str, set[str]] = {}
+    for side, service, host in level.values:
+        if service and host and side == "in":
+            serves.setdefault(service, set()).add(host)
+        elif service and host:
+            calls.setdefault(host, set()).add(service)
+    return {s: {c for h in hosts for c in calls.get(h, ())} - {s} for s, hosts in serves.items()}
+
+
+def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
+    """Fold what a deeper change explains into that change, and say who is to blame."""
+    graph = Graph(frame)
+    around = [graph.around(lead) for lead in leads]
+    parent = [_deeper(i, leads, around, graph) for i in range(len(leads))]
+    roots = [_root(i, parent) for i in range(len(leads))]
+    for i, lead in enumerate(leads):
+        if roots[i] != i:
+            leads[roots[i]].folded += [lead, *lead.folded]
+        elif _bad(lead, down=True):
+            lead.blame = _blame(frame, lead, *around[i])
+    return [lead for i, lead in enumerate(leads) if roots[i] == i]
+
+
+def _deeper(
+    i: int,
+    leads: list[Candidate],
+    around: list[tuple[dict[str, float], dict[str, float]]],
+    graph: Graph,
+) -> int:
+    """The lead that explains lead i from below: its callers serve what fails in i."""
+    above = leads[i]
+    if set(above.key) == {"service"} and above.direction in ("new", "moved"):
+        return _release(i, leads, around)
+    if not _symptom(above):
+        return i
+    serving = set(around[i][1])
+    fit = []
+    for j, below in enumerate(leads):
+        if j == i or not _bad(below) or not below.key:
+            continue
+        callers, callees = around[j]
+        if below.affected < _MUCH * above.affected or serving & set(callees):
+            continue
+        if below.kind == "latency" and above.kind != "latency":
+            continue
+        if serving & set(callers) and below.began <= above.began + _LATER:
+            fit.append((0, -below.affected, j))
+        elif serving & graph.above(set(callers)) and _early(graph.frame, above, below) <= _EARLY:
+            fit.append((1, -below.affected, j))
+    return min(fit)[2] if fit else i
+
+
+def _release(
+    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
+) -> int:
+    """The failures of a service that came or has another name now: one roll-out, one finding."""
+    name = leads[i].key["service"]
+    fit = []
+    for j, lead in enumerate(leads):
+        ends = around[j]
+        mine = any(end.get(name, 0.0) >= 0.5 * max(sum(end.values()), 1e-9) for end in ends)
+        if j != i and _bad(lead) and lead.key and name in {*ends[0], *ends[1]} and mine:
+            fit.append((-lead.affected, j))
+    return min(fit)[1] if fit else i
+
+
+def _symptom(c: Candidate) -> bool:
+    """Whether a change may be the company of another one further down."""
+    if not c.key or c.direction == "down":
+        return False
+    failing = c.kind == "new" and not 0 < c.key.get("status", 200) < 400
+    return _bad(c) or c.kind == "signature" or failing
+
+
+def _bad(c: Candidate, down: bool = False) -> bool:
+    """Failing, without an answer or slow, and not the other way round unless `down`."""
+    harmless = c.kind == "statuses" and c.key["status"] < 400
+    return c.kind in _BAD and not harmless and (down or c.direction != "down")
+
+
+def _early(frame: Frame, above: Candidate, below: Candidate) -> float:
+    """Part of what happened above before it began below."""
+    if above.kind == "latency":
+        return 0.0 if above.began + 1 >= below.began else 1.0
+    usual = frame.baseline[above.part].sum() / max(float(frame.seconds_b.sum()), 1.0)
+    more = np.maximum(frame.window[above.part].sum(0) - usual * frame.seconds_w, 0)
+    return float(more[: below.began].sum() / max(float(more.sum()), 1e-9))
+
+
+def _root(i: int, parent: list[int]) -> int:
+    seen = {i}
+    while parent[i] != i and parent[i] not in seen:
+        i = parent[i]
+        seen.add(i)
+    return i
+
+
+def _blame(
+    frame: Frame, lead: Candidate, callers: dict[str, float], callees: dict[str, float]
+) -> Blame | None:
+    caller = _largest(callers)
+    if not callees:
+        host = lead.key.get("host") or _largest_host(frame, lead)
+        edge = (caller, str(host)) if caller and host else None
+        return Blame(str(host) if host else caller, edge, "downstream")
+    callee = _largest(callees)
+    out, seen = sum(callers.values()), sum(callees.values())
+    if caller and callee and out > 0 and seen < _SEEN * out and "container" not in lead.key:
+        return Blame(None, (caller, callee), "network")
+    return Blame(callee, (caller, callee) if caller and callee else None, "itself")
+
+
+def _largest(weights: dict[str, float]) -> str | None:
+    return min(weights, key=lambda n: (-weights[n], n)) if weights else None
+
+
+def _largest_host(frame: Frame, lead: Candidate) -> str | None:
+    level = frame.level(("host",))
+    held = level.sum(np.abs(lead.excess))
+    return str(level.values[int(np.argmax(held))][0]) if held.any() else None

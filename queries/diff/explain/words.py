@@ -1,0 +1,132 @@
+"""One line a finding, as one would say it to a colleague at night."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from queries.diff.candidate import Candidate
+
+
+def subject(key: dict[str, Any]) -> str:
+    """POST api.stripe.com /v1/charges; a host, a container or everything, where that is all."""
+    parts = [key.get("method"), key.get("host"), key.get("route")]
+    said = " ".join(str(part) for part in parts if part)
+    if not said and key.get("container"):
+        program = f" {key['process']}" if key.get("process") else ""
+        return str(key["container"]) + program
+    return said or "all traffic"
+
+
+def summary(c: Candidate, statuses: Sequence[int], since: datetime | None) -> str:
+    key = c.key
+    who = subject(key)
+    caller = key.get("container") if not who.startswith(str(key.get("container"))) else None
+    parts = [f"{who} {_change(c)}"]
+    if c.kind in ("errors", "no_response") and c.direction == "up":
+        parts.append(_statuses(statuses))
+    if since:
+        parts.append(f"since {since:%H:%M}")
+    if caller and c.kind != "edge":
+        parts.append(f"only {caller}")
+    return ", ".join(part for part in parts if part)
+
+
+def _statuses(statuses: Sequence[int]) -> str:
+    names = [str(s) if s else "no response" for s in statuses[:3]]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _change(c: Candidate) -> str:
+    both = f"{number(c.window)} (was {number(c.baseline)})"
+    if c.kind == "broad":
+        word = "slower" if c.metric.endswith("_ms") else "failing more"
+        return f"{word} everywhere, no single key: {_figures(c)}"
+    if c.kind == "trend":
+        return f"failing more hour by hour: {_figures(c)}"
+    if c.kind == "moved":
+        return (
+            f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
+        )
+    if c.kind == "retries":
+        return f"called {times(c.ratio)} as often without more demand: {both}/s"
+    if c.direction == "new":
+        return _appeared(c)
+    if c.direction == "gone":
+        return _vanished(c)
+    if c.kind in ("errors", "no_response", "statuses"):
+        said = {"errors": "failing", "no_response": "without a response"}
+        said["statuses"] = f"answering {_status(c)}"
+        word = said[c.kind] if c.direction == "up" or c.kind != "errors" else "failing less"
+        return f"{word}: {percent(c.window)} (was {percent(c.baseline)})"
+    if c.kind == "latency":
+        word = "slower" if c.direction == "up" else "faster"
+        return f"{word}: {c.metric[:3]} {ms(c.baseline)} -> {ms(c.window)}"
+    if c.kind == "size":
+        word = "larger" if c.direction == "up" else "smaller"
+        return f"answers {word}: {both} bytes"
+    word = "busier" if c.direction == "up" else "quieter"
+    return f"{word}: {times(c.ratio)}, {number(c.window)}/s (was {number(c.baseline)}/s)"
+
+
+def _status(c: Candidate) -> str:
+    return str(c.key.get("status") or "nothing")
+
+
+def _figures(c: Candidate) -> str:
+    said = ms if c.metric.endswith("_ms") else percent
+    return f"{said(c.window)} (was {said(c.baseline)})"
+
+
+def _origin(c: Candidate) -> str:
+    old = next(f for f in c.folded if f.direction == "gone")
+    if "host" not in c.key:
+        return str(old.key.get("process") or old.key["service"])
+    same_host = old.key.get("host") == c.key.get("host")
+    return str(old.key["route"]) if same_host else str(old.key["host"])
+
+
+def _appeared(c: Candidate) -> str:
+    what = {"signature": "new error", "edge": "new call", "back": "back again"}.get(c.kind, "new")
+    if c.key.get("status"):
+        what = f"new status {c.key['status']}"
+    if c.kind == "edge":
+        what = f"newly called by {c.key.get('container')}"
+    if c.key.get("signature"):
+        what += f' "{c.key["signature"]}"'
+    return f"{what}: {number(c.window)} requests"
+
+
+def _vanished(c: Candidate) -> str:
+    what = "gone"
+    if c.kind == "edge":
+        what = f"no longer called by {c.key.get('container')}"
+    if c.kind == "signature":
+        what = f'error "{c.key["signature"]}" gone'
+    return f"{what}: was {number(c.baseline)} requests"
+
+
+def percent(share: float | None) -> str:
+    if share is None:
+        return "none"
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.2g} %"
+
+
+def ms(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def times(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"x{value:.2g}" if value >= 0.1 else f"x{value:.1g}"

@@ -1,0 +1,259 @@
+"""The arrays that the comparison works on: keys, and their requests a block of minutes.
+
+A *key* is the finest thing that is told apart (side, host, method, route, status, container,
+process, signature); a *level* is a coarser one, such as the endpoint, and is summed from keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from queries.diff.spans import Span
+from queries.diff.stats import Floats, Ints, Mask
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from queries.diff.tally import Tally
+    from queries.diff.traffic import Traffic
+
+SQL = Path(__file__).parent.parent / "sql"
+BLOCKS = 12  # a window has about that many; five minutes each in an hour
+SLOTS = 60
+UNIT = ("side", "host", "method", "route", "container")
+
+
+@dataclass(frozen=True)
+class Values(Sequence[tuple[Any, ...]]):
+    """What the groups of a level are called; put together for those that are asked for."""
+
+    labels: list[list[Any]]
+    codes: list[Ints]  # [groups] for each dimension
+
+    def __len__(self) -> int:
+        return int(self.codes[0].size) if self.codes else 1
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return (self[group] for group in range(len(self)))
+
+    def __getitem__(self, group: Any) -> Any:
+        return tuple(
+            names[code[group]] for names, code in zip(self.labels, self.codes, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Level:
+    """A coarser key: the group of each key, each group's first key, and each group's values."""
+
+    dims: tuple[str, ...]
+    group: Ints
+    first: Ints
+    values: Values
+
+    @property
+    def size(self) -> int:
+        return int(self.first.size)
+
+    def sum(self, per_key: Floats) -> Floats:
+        heap = np.bincount(self.group, weights=per_key, minlength=self.size)
+        return heap.astype(np.float64, copy=False)
+
+
+class _Columns(dict[str, list[Any]]):
+    """The values of each key, dimension by dimension, made when they are asked for."""
+
+    def __init__(self, labels: dict[str, list[Any]], codes: dict[str, Ints]) -> None:
+        super().__init__()
+        self._labels, self._codes = labels, codes
+
+    def __missing__(self, name: str) -> list[Any]:
+        labels = self._labels[name]
+        return self.setdefault(name, [labels[code] for code in self._codes[name].tolist()])
+
+
+@dataclass
+class Frame:
+    """All that the comparison works on.
+
+    labels: the values of each dimension, sorted; codes [keys]: places in them.
+    window [keys, blocks] and baseline [keys, blocks of all baseline spans]: requests.
+    seconds_w, seconds_b: covered recorder-seconds of those blocks.
+    slots_w, slots_b [keys], slots_h [keys, history spans]: bit sets of active slots.
+    anyhow_w, anyhow_b: requests of all minutes, compared or not, to refute "new" and "gone".
+    history [keys, history spans]: requests, and seconds_h the covered recorder-seconds.
+    """
+
+    codes: dict[str, Ints]
+    labels: dict[str, list[Any]]
+    window: Floats
+    baseline: Floats
+    received_w: Floats
+    received_b: Floats
+    seconds_w: Floats
+    seconds_b: Floats
+    slots_w: Any
+    slots_b: list[Any]
+    slots_h: list[Any]
+    anyhow_w: Floats
+    anyhow_b: Floats
+    history: Floats
+    seconds_h: Floats
+    starts: Ints  # column of each compared span's first block
+    slot_minutes: int
+    block_minutes: int
+    aligned: bool
+    levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
+    tallies: dict[tuple[tuple[str, ...], bytes], Tally] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return int(self.codes["host"].size)
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """The values of each key, by dimension."""
+        return _Columns(self.labels, self.codes)
+
+    @property
+    def scale(self) -> float:
+        """Window seconds over baseline seconds: what baseline counts are multiplied by."""
+        return float(self.seconds_w.sum() / self.seconds_b.sum())
+
+    @cached_property
+    def status(self) -> Ints:
+        return np.asarray(self.labels["status"], dtype=np.int64)[self.codes["status"]]
+
+    @cached_property
+    def failed(self) -> Mask:
+        """Keys of failed requests: no response, or a status of 400 and more."""
+        failed: Mask = (self.status == 0) | (self.status >= 400)
+        return failed
+
+    @cached_property
+    def incoming(self) -> Mask:
+        """Keys seen by the callee; all others were seen by the caller."""
+        return self._incoming(self.codes["side"])
+
+    @cached_property
+    def unit_incoming(self) -> Mask:
+        """The same for the finest places (side, endpoint, container)."""
+        return self._incoming(self.codes["side"][self.level(UNIT).first])
+
+    def _incoming(self, codes: Ints) -> Mask:
+        return np.array([side == "in" for side in self.labels["side"]], dtype=bool)[codes]
+
+    def has(self, dim: str) -> Mask:
+        """Keys that have a value in a dimension that may be missing."""
+        return np.array([bool(value) for value in self.labels[dim]], dtype=bool)[self.codes[dim]]
+
+    def level(self, dims: tuple[str, ...]) -> Level:
+        if dims not in self.levels:
+            self.levels[dims] = _level(self, dims)
+        return self.levels[dims]
+
+
+def _level(frame: Frame, dims: tuple[str, ...]) -> Level:
+    combined = np.zeros(frame.size, dtype=np.int64)
+    for dim in dims:
+        combined = combined * len(frame.labels[dim]) + frame.codes[dim]
+    _, first, group = np.unique(combined, return_index=True, return_inverse=True)
+    values = Values([frame.labels[d] for d in dims], [frame.codes[d][first] for d in dims])
+    return Level(dims, group.astype(np.int64, copy=False), first, values)
+
+
+@cache
+def statement(name: str) -> str:
+    return (SQL / f"compare_{name}.sql").read_text()
+
+
+def prepare(
+    con: duckdb.DuckDBPyConnection, window: Span, baseline: Sequence[Span], history: Sequence[Span]
+) -> bool:
+    """Leave compare_minutes in the connection; say whether the spans are compared by offset."""
+    con.execute("set timezone = 'UTC'")
+    con.execute(
+        "create or replace temp table compare_spans"
+        " (span integer, role varchar, from_ts timestamptz, to_ts timestamptz)"
+    )
+    roles = [("window", window), *(("baseline", s) for s in baseline)]
+    roles += [("history", s) for s in history]
+    rows = [(i, role, s.from_ts, s.to_ts) for i, (role, s) in enumerate(roles)]
+    con.executemany("insert into compare_spans values (?, ?, ?, ?)", rows)
+    aligned = all(s.minutes == window.minutes for s in baseline)
+    con.execute(statement("minutes"), {"aligned": aligned})
+    return aligned
+
+
+def load(
+    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Span, baselines: int, aligned: bool
+) -> Frame:
+    """Count the traffic of the spans that `prepare` was given, the window the first of them."""
+    block = max(1, round(window.minutes / BLOCKS))
+    slot = max(1, -(-window.minutes // SLOTS))
+    seconds = _seconds(con, block)
+    compared = 1 + baselines
+    n_w = -(-window.minutes // block)
+    shape = [(n_w if s == 0 else _blocks_of(seconds, s)) for s in range(compared)]
+    starts = np.concatenate([[0], np.cumsum(shape)])
+    totals = traffic.totals(compared, slot)
+    requests, received = traffic.blocks(starts, block)
+    covered = _covered(seconds, starts)
+    return Frame(
+        codes=traffic.codes,
+        labels=traffic.labels,
+        window=requests[:, :n_w],
+        baseline=requests[:, n_w:],
+        received_w=received[:, :n_w],
+        received_b=received[:, n_w:],
+        seconds_w=covered[:n_w],
+        seconds_b=covered[n_w:],
+        slots_w=totals.slots[0],
+        slots_b=list(totals.slots[1:compared]),
+        slots_h=list(totals.slots[compared:]),
+        anyhow_w=totals.anyhow[0],
+        anyhow_b=totals.anyhow[1:].sum(0),
+        history=totals.history.T,
+        seconds_h=_history_seconds(seconds, baselines, len(totals.history)),
+        starts=starts,
+        slot_minutes=slot,
+        block_minutes=block,
+        aligned=aligned,
+    )
+
+
+def _seconds(con: duckdb.DuckDBPyConnection, block: int) -> dict[tuple[int, int], float]:
+    rows = con.execute(
+        "select span, (nth // $block)::integer, sum(seconds) from compare_minutes"
+        " where kept group by all order by all",
+        {"block": block},
+    ).fetchall()
+    return {(span, number): float(seconds) for span, number, seconds in rows}
+
+
+def _blocks_of(seconds: dict[tuple[int, int], float], span: int) -> int:
+    return max((block + 1 for s, block in seconds if s == span), default=0)
+
+
+def _covered(seconds: dict[tuple[int, int], float], starts: Ints) -> Floats:
+    covered = np.zeros(int(starts[-1]))
+    for (span, block), value in seconds.items():
+        if span < starts.size - 1:
+            covered[starts[span] + block] = value
+    return covered
+
+
+def _history_seconds(
+    seconds: dict[tuple[int, int], float], baselines: int, histories: int
+) -> Floats:
+    result = np.zeros(histories)
+    for (span, _), value in seconds.items():
+        if span > baselines:
+            result[span - baselines - 1] += value
+    return result

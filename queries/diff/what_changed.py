@@ -1,0 +1,65 @@
+"""The question of the product: what changed between a window and its baseline?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from queries.answer import DEFAULT_FINDINGS, Changes, Note
+from queries.diff.calibrate import known
+from queries.diff.comparison import compared
+from queries.windows import Baseline, Window
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+_ALL = 1_000_000
+
+
+def what_changed(
+    store: Store,
+    window: Window,
+    baseline: Baseline,
+    *,
+    where: Expr | None = None,
+    limit: int = DEFAULT_FINDINGS,
+    explain: str | None = None,
+) -> Changes:
+    """Compare `window` with `baseline` over everything that the store's recorders saw.
+
+    where: a parsed filter; only transactions that pass it are compared. limit: findings kept,
+    the rest is counted in `more`. explain: the id or the rank of the one finding that is wanted.
+    `calibration` is there where it is known, or cheap to know. Raises UsageError for a bad filter
+    and for a finding that is not there; gaps, unreadable files and differing filters are notes.
+    """
+    changes = compared(store, window, baseline, where, _ALL if explain else limit)
+    if changes.verdict not in ("changed", "nothing_changed"):
+        return _only(changes, explain) if explain else changes
+    usual, waiting = known(store, window, baseline, where)
+    if usual is None and waiting:
+        changes = replace(changes, notes=(*changes.notes, _uncounted(waiting)))
+    changes = replace(changes, calibration=usual)
+    return _only(changes, explain) if explain else changes
+
+
+def _only(changes: Changes, wanted: str) -> Changes:
+    """The answer with one finding of all; the others are in `more`."""
+    chosen = [f for f in changes.findings if wanted.strip() in (f.id, str(f.rank))]
+    if not chosen:
+        there = len(changes.findings)
+        raise UsageError(
+            f"there is no finding {wanted[:40]}",
+            f"There are {there}, by rank from 1 on or by id." if there else
+            "Nothing changed beyond chance, or there was too little to compare.",
+        )  # fmt: skip
+    return replace(changes, findings=tuple(chosen[:1]), more=len(changes.findings) - 1)
+
+
+def _uncounted(pairs: int) -> Note:
+    text = (
+        f"how many findings are usual here is not counted yet ({pairs} past pairs): `qrec "
+        "calibrate` with the same options, or the tool get_calibration, counts once and keeps it"
+    )
+    return Note("calibrate", text)
