@@ -23,6 +23,7 @@ from store.hours import HOUR_US, hour_key
 from store.lock import SEALING, recorder_lock
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
+Notes = list[str]
 LATER = NOON + 9 * HOUR_US
 HOURS = [hour_key(NOON + n * HOUR_US) for n in range(3)]
 
@@ -60,7 +61,7 @@ def spoil(path: Path) -> None:
 
 
 def test_an_unreadable_segment_is_set_aside_and_told_of(tmp_path: Path) -> None:
-    desk, notes = recorded(tmp_path / "s"), []
+    desk, notes = recorded(tmp_path / "s"), Notes()
     spoil(segments(desk.store, HOURS[0])[1])
     house = Housekeeper(desk.store, "r", "p", 0, ledger=desk.ledger, note=notes.append)
     assert house.round(LATER) == HOURS[1:]  # the other hours do not wait
@@ -80,7 +81,7 @@ def test_an_unreadable_segment_is_set_aside_and_told_of(tmp_path: Path) -> None:
 def test_a_seal_that_does_not_fit_is_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, notes = recorded(tmp_path / "s"), []
+    desk, notes = recorded(tmp_path / "s"), Notes()
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, (1 << 30) - 4096, 4096))
     house = keeper(desk.store, notes)
@@ -96,7 +97,7 @@ def test_a_seal_that_does_not_fit_is_not_begun(
 def test_an_hour_that_fails_is_tried_again_after_a_pause_that_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, notes, now = recorded(tmp_path / "s"), [], [1000.0]
+    desk, notes, now = recorded(tmp_path / "s"), Notes(), [1000.0]
     tried: list[float] = []
 
     def fail(*_: object) -> None:
@@ -104,7 +105,7 @@ def test_an_hour_that_fails_is_tried_again_after_a_pause_that_grows(
         raise RuntimeError("odd")
 
     monkeypatch.setattr(seal, "write_sorted", fail)
-    monkeypatch.setattr(seal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     house = keeper(desk.store, notes)
     for _ in range(400):
         house.round(LATER)
@@ -120,7 +121,7 @@ def test_a_rollup_that_fails_keeps_no_hour_from_being_sealed(
         raise MemoryError("too much")
 
     monkeypatch.setattr(Housekeeper, "roll_up", fail)
-    desk, notes = recorded(tmp_path / "s"), []
+    desk, notes = recorded(tmp_path / "s"), Notes()
     assert keeper(desk.store, notes).round(LATER) == HOURS
     assert len(notes) == 3
     assert "qrec rollup" in notes[0]
@@ -168,7 +169,7 @@ def test_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:
 
 def test_the_hours_of_a_recorder_that_has_ended_are_sealed_by_another(tmp_path: Path) -> None:
     recorded(tmp_path / "s", "gone")
-    desk, notes = recorded(tmp_path / "s"), []
+    desk, notes = recorded(tmp_path / "s"), Notes()
     house = keeper(desk.store, notes)
     with recorder_lock(desk.store, "gone"):  # it runs
         assert house.seal_others(LATER) == []
