@@ -18,9 +18,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queries.answer import Note
-from queries.watch import current, stoppable
-from queries.windows import Window
+from queries.core.answer import Note
+from queries.core.watch import current, stoppable
+from queries.core.window import Window
 from store import Store
 from store.errors import QrecError
 from store.hours import HOUR_US, hour_key, hour_start, to_us
