@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from recorder.redact.rules import Field, Rules, compiled, words
-from recorder.redact.text import printable, unbase64
+from recorder.redact.rules import Field, Rules, words
+from recorder.redact.text import compiled, printable, unbase64
 
 _REMEMBERED = 20_000
 _LONGEST = 200  # a longer name is judged by its end

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re2
 
-from recorder.redact.rules import Field, Rules, compiled, options
+from recorder.redact.rules import Field, Rules
+from recorder.redact.text import compiled, options
 
 NAME, EMAIL, USERINFO, DIGITS, IBAN, SCHEME, LINK, STATEMENT, SHAPE = range(9)
 

@@ -10,9 +10,9 @@ from recorder.redact.fingerprint import Fingerprinter
 from recorder.redact.headers import COOKIES, cookie_hit, cookies, header_hits, is_whole
 from recorder.redact.numbers import other_number
 from recorder.redact.quoting import quotes_for
-from recorder.redact.rules import builtin, compiled, rules_for
+from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
-from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit
+from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, compiled
 from store.errors import UsageError
 
 _REMEMBERED = 20_000

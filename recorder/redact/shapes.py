@@ -8,8 +8,8 @@ from typing import Any
 
 import re2
 
-from recorder.redact.rules import Rules, compiled, options
-from recorder.redact.text import Text, at_edge, printable, run_before, unbase64
+from recorder.redact.rules import Rules
+from recorder.redact.text import Text, at_edge, compiled, options, printable, run_before, unbase64
 
 _LONGEST_BACK = 128
 _LONGEST_WHOLE = 1024

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from recorder.redact.lexer import Lexer
-from recorder.redact.text import UNSURE, Hit
+from recorder.redact.text import UNSURE, Hit, Lexer
 from recorder.redact.views import View, entity_view, percent_view
 
 _LEVELS = 3  # how often percent encoding is undone

@@ -12,8 +12,7 @@ import re
 from typing import NamedTuple
 
 from recorder.redact.naming import Name
-from recorder.redact.rules import compiled
-from recorder.redact.text import run_before
+from recorder.redact.text import compiled, run_before
 
 FIRST_LOOK = 4096  # bytes in which the end of an undelimited value is looked for at first
 _BACKSLASH = 0x5C

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from recorder.redact.patterns import ENTITIES, JSON_ESCAPES, PERCENT_ESCAPES
-from recorder.redact.rules import compiled
+from recorder.redact.text import compiled
 
 _FEW = 32  # up to so many escapes a loop is quicker than arrays
 _FILL = 1  # the byte that is dropped
