@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 
-from recorder.redact.leaves import leaves
 from recorder.redact.names import NameBook
-from recorder.redact.naming import Name, name_before
 from recorder.redact.rules import Field
 from recorder.redact.text import BEFORE_KIND, FORM, PLACEHOLDER, Text
 from recorder.redact.values import (
     FIRST_LOOK,
     OPENING,
+    Name,
     Value,
+    leaves,
+    name_before,
     value_after,
     value_beside,
 )
