@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from recorder.redact import looks, patterns
-from recorder.redact.named import Named
-from recorder.redact.names import NameBook
+from recorder.redact.names import NameBook, NamedSecrets
 from recorder.redact.patterns import Patterns
 from recorder.redact.rules import Rules
 from recorder.redact.shapes import Shapes
@@ -34,7 +33,7 @@ class Scanner:
         self.patterns = Patterns(rules, skipped)
         self.shapes = Shapes(rules, self._unwrapped)
         self._handlers = {
-            patterns.NAME: Named(self.names).look,
+            patterns.NAME: NamedSecrets(self.names).look,
             patterns.EMAIL: looks.email,
             patterns.USERINFO: looks.userinfo,
             patterns.DIGITS: looks.digits,
