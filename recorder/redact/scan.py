@@ -7,10 +7,19 @@ from recorder.redact.names import NameBook, NamedSecrets
 from recorder.redact.patterns import Patterns
 from recorder.redact.rules import Rules
 from recorder.redact.shapes import Shapes
-from recorder.redact.spans import apart, clamped, deeper, in_strings, mapped, raw
 from recorder.redact.statements import statement
 from recorder.redact.text import FORM, Hit, Text
-from recorder.redact.views import TooManyEscapes, View, json_view
+from recorder.redact.views import (
+    TooManyEscapes,
+    View,
+    apart,
+    clamped,
+    deeper,
+    in_strings,
+    json_view,
+    mapped,
+    raw,
+)
 
 _AT = 0x40
 _LONG = 256 << 10  # a longer text is tried on its beginning, a quarter of that, first
