@@ -2,18 +2,112 @@
 
 from __future__ import annotations
 
+import contextlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
-from recorder.redact.fingerprint import Fingerprinter
 from recorder.redact.headers import COOKIES, cookie_hit, cookies, header_hits, is_whole
 from recorder.redact.numbers import other_number
-from recorder.redact.quoting import quotes_for
 from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
-from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, compiled
-from store.errors import UsageError
+from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
+from store.errors import UnavailableError, UsageError
+
+_KEY_BYTES = 32
+_DIGITS = 12  # hex digits of a fingerprint: 48 bits keep a store's secrets apart
+_REMEMBERED = 20_000
+
+
+class Fingerprinter:
+    """HMAC-SHA256 under the store's key, cut to 12 hex digits; remembers a bounded number."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[bytes, str] = {}
+
+    def __call__(self, secret: bytes) -> str:
+        known = self._known.get(secret)
+        if known is None:
+            known = hmac.digest(self._key, secret, "sha256").hex()[:_DIGITS]
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[secret] = known
+        return known
+
+
+def load_key(path: Path) -> bytes:
+    """The store's key for fingerprints: 32 random bytes, made (0600) when there is none yet.
+
+    Raises UnavailableError when the file cannot be made or read, or holds no key.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+        key = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the redaction key {path} cannot be used: {error.strerror}",
+            "Check who owns the store and its permissions.",
+        ) from error
+    if len(key) != _KEY_BYTES:
+        raise UnavailableError(
+            f"{path} is no redaction key",
+            "Remove it to have a new one made; fingerprints of before then no longer compare.",
+        )
+    return key
+
+
+def _create(path: Path) -> None:
+    """Write a new key in one step: of several recorders that start at once, one wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
+        os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+
+
+_AFTER_KEY = re.compile(rb"(\\*)\"[ \t\r\n]*:[ \t\r\n]*\Z")
+
+
+def quotes_for(buf: bytes, spans: list[tuple[int, int]]) -> Iterator[bytes | None]:
+    """The quote, with its backslashes, that a placeholder at each start..end needs; b"" for
+    none, None where it cannot be told. The spans are in order."""
+    lexer = Lexer(buf) if buf.lstrip()[:1] in (b"{", b"[") else None
+    for start, end in spans:
+        before = buf[max(0, start - 32) : start]
+        after = buf[end : end + 16].lstrip(b" \t\r\n")[:1]
+        bare = before.rstrip(b" \t\r\n")[-1:] in (b":", b",", b"[") and after in (b",", b"}", b"]")
+        if not bare:
+            yield b""
+        elif key := _AFTER_KEY.search(before):
+            yield key[0][: len(key[1]) + 1]
+        else:
+            yield _lexed(lexer, start) if lexer else b""
+
+
+def _lexed(lexer: Lexer, at: int) -> bytes | None:
+    depth = lexer.depth_at(at)
+    if depth is None:
+        return None
+    if depth and not lexer.holds_json():
+        return b""
+    backslashes: int = 2**depth - 1
+    return b"\\" * backslashes + b'"'
+
 
 _REMEMBERED = 20_000
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
