@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES, cookie_hit, cookies, header_hits, is_whole
-from recorder.redact.numbers import other_number
+from recorder.redact.looks import other_number
 from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled

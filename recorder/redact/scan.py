@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from recorder.redact import looks, patterns
+from recorder.redact.looks import Shapes
 from recorder.redact.names import NameBook, NamedSecrets
 from recorder.redact.patterns import Patterns
 from recorder.redact.rules import Rules
-from recorder.redact.shapes import Shapes
 from recorder.redact.statements import statement
 from recorder.redact.text import FORM, Hit, Text
 from recorder.redact.views import (

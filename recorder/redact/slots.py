@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recorder.decode.row import Secret, Transaction
-from recorder.redact.numbers import other_number
+from recorder.redact.looks import other_number
 from recorder.redact.replace import Mark
 from recorder.redact.text import FORM, NO_CARD
 
