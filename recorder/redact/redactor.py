@@ -16,6 +16,7 @@ from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import Mark, Replacer
 from recorder.redact.row import NEW, REMEMBERED, Cleaned, Row, Side
 from recorder.redact.rules import TABLE
+from recorder.redact.scan import redis_hits
 from recorder.redact.slots import (
     BODY,
     COLUMN,
@@ -32,7 +33,6 @@ from recorder.redact.slots import (
     header_slot,
     secrets,
 )
-from recorder.redact.statements import redis_hits
 
 _SEPARATOR = "\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
 _BETWEEN = _SEPARATOR.encode()
