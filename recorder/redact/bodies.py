@@ -1,4 +1,4 @@
-"""Bodies before the scan: decoded, bounded, and told apart by what they are."""
+"""Bodies before the scan: decoded, bounded, and distinguished by what they are."""
 
 from __future__ import annotations
 
@@ -57,12 +57,7 @@ def _layer(body: bytes, name: str, most: int) -> bytes:
         if not plain and len(body) >= _SHORT:
             raise Undecodable
         return plain
-    if (
-        name == "deflate"
-        and len(body) > 1
-        and body[0] & 15 == 8
-        and not (body[0] * 256 + body[1]) % 31
-    ):
+    if name == "deflate" and _has_zlib_head(body):
         return _inflated(body, 15, most)
     if name in ("", "identity") or _reads_as_text(body) or is_file(body):
         return body
@@ -130,7 +125,7 @@ def _arrow(body: bytes, codec: str, most: int) -> bytes:
     return bytes(out)
 
 
-BODY_LIMIT = 64 << 10  # bytes of a body that are kept, unless told otherwise
+BODY_LIMIT = 64 << 10  # bytes of a body that are kept, if nothing else is set
 # A secret that begins before the limit is whole within this many bytes more.
 _MARGIN = 8 << 10
 _FORM_LIKE = re.compile(rb"[A-Za-z0-9_.%\[\]-]{1,64}=[^\s<>{}\"]*\Z")

@@ -1,5 +1,8 @@
-"""A closer look at a candidate of the scan, one function a category: each takes out what stands
-there and says where to go on."""
+"""Secrets known by their looks: e-mail addresses, addresses with credentials, numbers with a check
+built in, and the shapes of the rule table.
+
+A function looks at a candidate of the scan, takes out what stands there and returns where to go on.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import re2
 
 from recorder.redact.names import opaque
-from recorder.redact.rules import Rules, builtin
+from recorder.redact.rules import Rules, builtin, words
 from recorder.redact.text import (
     BINARY,
     NO_CARD,
@@ -42,7 +45,6 @@ _GROUPED_ONLY = re.compile(rb"3(?:0[0-5]|[68][0-9]|9[0-9])[0-9]{11}\Z")  # Diner
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SEPARATORS = b"\"'\\ :=#./"
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
-_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 # Length of an IBAN by country: ISO 13616 registry.
 IBAN_LENGTHS = {
@@ -71,12 +73,11 @@ def luhn(digits: bytes) -> bool:
 def other_number(before: bytes) -> bool:
     """Whether a name (or what stands before a number) says that the number is no card."""
     text = before.rstrip(_SEPARATORS)
-    name = text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1")
-    words = [word.lower() for word in _WORDS.findall(name)]
+    parts = words(text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1"))
     rules = builtin()
-    if not words or rules.card_words.intersection(words):
+    if not parts or rules.card_words.intersection(parts):
         return False
-    return not rules.other_numbers.isdisjoint((words[-1], words[-1].removesuffix("s")))
+    return not rules.other_numbers.isdisjoint((parts[-1], parts[-1].removesuffix("s")))
 
 
 def is_card(text: bytes, before: bytes) -> bool:
@@ -105,9 +106,7 @@ def iban_length(text: bytes) -> int:
         taken += text[end] not in b" +"
         end += 1
     compact = text[:end].translate(None, b" +")
-    if len(compact) != wanted:
-        return 0
-    if not compact.isalnum():
+    if len(compact) != wanted or not compact.isalnum():
         return 0
     number = "".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])
     return end if int(number) % 97 == 1 else 0
@@ -241,8 +240,8 @@ class Shapes:
 
     def whole(self, secret: bytes) -> str | None:
         """The kind of which `secret` is a whole example."""
-        found = self._whole.Match(secret) if len(secret) <= _LONGEST_WHOLE else None
-        return self._rules[min(found)].kind if found else None
+        fitting = self._whole.Match(secret) if len(secret) <= _LONGEST_WHOLE else None
+        return self._rules[min(fitting)].kind if fitting else None
 
     def look(self, text: Text, index: int, start: int) -> int:
         """Take rule `index`'s secret out at `start`; where to go on, 0 when there is none."""
@@ -273,7 +272,7 @@ class Shapes:
         text.left -= len(inner) // _ENCODED_COST
         if text.left <= 0 or not printable(inner):
             return match.end()
-        if text.depth == _DEEPEST or self._scan(inner, text.left, text.depth + 1).found:
+        if text.depth == _DEEPEST or self._scan(inner, text.left, text.depth + 1).hits:
             text.add(*match.span(), "base64")
         return match.end()
 

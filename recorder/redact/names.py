@@ -1,8 +1,10 @@
-"""Which names are names of secrets: X-Api-Key, user[password], refreshToken, next_page_token."""
+"""Which names are names of secrets (X-Api-Key, user[password], refreshToken; not next_page_token),
+and what is filed under them."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from recorder.redact.rules import Field, Rules, words
@@ -38,21 +40,12 @@ class NameBook:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._known: dict[bytes, NameRules | None] = {}
+        self._judged = lru_cache(_REMEMBERED)(self._judge)
         self._values = {rule: compiled(rule.value) for rule in rules.fields if rule.value}
 
     def look(self, name: bytes) -> NameRules | None:
         """The rules for a name, or None when it is harmless."""
-        name = name[-_LONGEST_NAME:]
-        try:
-            return self._known[name]
-        except KeyError:
-            pass
-        found = self._judge(name.decode("latin-1"))
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[name] = found
-        return found
+        return self._judged(name[-_LONGEST_NAME:])
 
     def rule(self, name: bytes, place: str, value: bytes) -> Field | None:
         """The rule by which `value`, filed under `name` at `place`, is a secret."""
@@ -71,13 +64,13 @@ class NameBook:
             return rule
         return None
 
-    def _judge(self, name: str) -> NameRules | None:
-        parts = words(name)
+    def _judge(self, name: bytes) -> NameRules | None:
+        parts = words(name.decode("latin-1"))
         whole = "".join(parts)
         if not parts or whole in self._rules.harmless_names:
             return None
-        found = tuple(rule for rule in self._rules.fields if self._fits(rule, parts, whole))
-        return NameRules(found, parts[-1].endswith("s")) if found else None
+        rules = tuple(rule for rule in self._rules.fields if self._fits(rule, parts, whole))
+        return NameRules(rules, parts[-1].endswith("s")) if rules else None
 
     def _fits(self, rule: Field, parts: list[str], whole: str) -> bool:
         if whole in (name.replace(" ", "") for name in rule.exact):
@@ -228,13 +221,13 @@ class NamedSecrets:
         The scan goes on inside: keys, numbers and what is not secret by this name may hold more.
         """
         if not rule.only or "body" in rule.only:
-            found = leaves(text.buf, pos, len(name.backslashes), text.left)
-            text.left -= found.cost
-            for start, end in found.spans:
+            strings = leaves(text.buf, pos, len(name.backslashes), text.left)
+            text.left -= strings.cost
+            for start, end in strings.spans:
                 if self.names.rule(name.text, "body", text.buf[start:end]):
                     text.add(start, end, rule.kind, name.text)
-            if found.cut:
-                text.cut = found.end
+            if strings.cut:
+                text.cut = strings.end
         return pos
 
 

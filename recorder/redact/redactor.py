@@ -7,6 +7,8 @@ finds something is a text looked at by itself.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 
 from recorder.decode.row import Secret, Transaction
@@ -49,13 +51,9 @@ def header_slot(side: str, name: str) -> Slot:
     lower = name.lower()
     place = "request.query" if lower == ":path" else f"{side}.header.{lower}"
     flags = FORM if lower in _ADDRESSES else 0
-    return Slot(
-        HEADER,
-        side,
-        name,
-        place,
-        flags | (NO_CARD if other_number(name.encode("utf-8", "surrogatepass")) else 0),
-    )
+    if other_number(name.encode("utf-8", "surrogatepass")):
+        flags |= NO_CARD
+    return Slot(HEADER, side, name, place, flags)
 
 
 PATH = Slot(COLUMN, "request", "path", "request.path")
@@ -80,14 +78,7 @@ FEW = [
 ]
 
 Few = tuple[str | None, ...]
-
-
-def few(tx: Transaction) -> Few:
-    """The values of the columns in FEW."""
-    return (
-        tx.method, tx.host, tx.authority, tx.user_agent, tx.req_content_type, tx.res_content_type,
-        tx.endpoint_id, tx.grpc_status, tx.route, tx.error_signature,
-    )  # fmt: skip
+few: Callable[[Transaction], Few] = attrgetter(*(slot.name for slot in FEW))
 
 
 def secrets(marks: list[Mark], place: str) -> list[Secret]:
@@ -297,9 +288,9 @@ class Redactor:
 
     def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
-        tx, asked = row.tx, slots is REQUEST_BODY
-        headers = tx.req_headers if asked else tx.res_headers
-        content_type = tx.req_content_type if asked else tx.res_content_type
+        tx, outward = row.tx, slots is REQUEST_BODY
+        headers = tx.req_headers if outward else tx.res_headers
+        content_type = tx.req_content_type if outward else tx.res_content_type
         readable = self._bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self._replacer.unseen("undecodable", body)
@@ -320,7 +311,7 @@ class Redactor:
             end += len(_BETWEEN) + len(part)
             if at >= end:
                 continue
-            # Before `at` there is nothing; an escape in front of a candidate is found again.
+            # Before `at` there is nothing; an escape in front of a candidate is met again.
             first = max(0, at - end + len(part))
             clean, marks = self._replacer.replace(part, row.slots[index].flags, first=first)
             if marks:

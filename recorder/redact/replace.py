@@ -1,4 +1,4 @@
-"""From what was found in a text to the text without it."""
+"""From the secrets in a text to the text without them: fingerprints and placeholders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -22,24 +23,11 @@ from store.errors import UnavailableError, UsageError
 
 _KEY_BYTES = 32
 _DIGITS = 12  # hex digits of a fingerprint: 48 bits keep a store's secrets apart
-_REMEMBERED = 20_000
 
 
-class Fingerprinter:
-    """HMAC-SHA256 under the store's key, cut to 12 hex digits; remembers a bounded number."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-        self._known: dict[bytes, str] = {}
-
-    def __call__(self, secret: bytes) -> str:
-        known = self._known.get(secret)
-        if known is None:
-            known = hmac.digest(self._key, secret, "sha256").hex()[:_DIGITS]
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[secret] = known
-        return known
+def fingerprint(key: bytes, secret: bytes) -> str:
+    """HMAC-SHA256 of a secret under the store's key, cut to 12 hex digits."""
+    return hmac.digest(key, secret, "sha256").hex()[:_DIGITS]
 
 
 def load_key(path: Path) -> bytes:
@@ -109,7 +97,8 @@ def _lexed(lexer: Lexer, at: int) -> bytes | None:
     return b"\\" * backslashes + b'"'
 
 
-_REMEMBERED = 20_000
+_REMEMBERED = 20_000  # secrets
+_LONGEST_REMEMBERED = 1024  # bytes of one
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
 UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
@@ -129,8 +118,8 @@ class Replacer:
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
-        self._fingerprint = Fingerprinter(key)
-        self._kinds: dict[bytes, str | None] = {}
+        self._key = key
+        self._looked_up = lru_cache(_REMEMBERED)(self._look_up)
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
         try:
@@ -191,20 +180,20 @@ class Replacer:
         quotes = quotes_for(buf, unsure)
         gone = 0
         for hit in hits:
-            kind, fingerprint, name, _ = self._mark(hit, flags)
+            mark = self._mark(hit, flags)
             quote = next(quotes) if hit.quote == UNSURE else hit.quote
             # None: a number that may stand in a string or not; 0 fits both
-            new = b"0" if quote is None else quote + _placeholder(kind, fingerprint) + quote
+            new = b"0" if quote is None else quote + _placeholder(mark) + quote
             pieces += (buf[done : hit.start], new)
             done = hit.end
-            marks.append(Mark(kind, fingerprint, name, hit.start - gone))
+            marks.append(mark._replace(at=hit.start - gone))
             gone += hit.end - hit.start - len(new)
         if cut < 0:
             pieces.append(buf[done:])
         else:
-            rest = self._fingerprint(buf[max(done, cut) :])
-            pieces += (buf[done:cut], _placeholder(UNINSPECTED, rest))
-            marks.append(Mark(UNINSPECTED, rest, "", cut - gone))
+            placeholder, mark = self.unseen(UNINSPECTED, buf[max(done, cut) :])
+            pieces += (buf[done:cut], placeholder)
+            marks.append(mark._replace(at=cut - gone))
         return b"".join(pieces), marks
 
     def _is_allowed(self, secret: bytes) -> bool:
@@ -212,8 +201,8 @@ class Replacer:
 
     def unseen(self, kind: str, secret: bytes) -> tuple[bytes, Mark]:
         """A placeholder for something that is taken out as a whole, and its mark."""
-        fingerprint = self._fingerprint(secret)
-        return _placeholder(kind, fingerprint), Mark(kind, fingerprint, "")
+        mark = Mark(kind, fingerprint(self._key, secret), "")
+        return _placeholder(mark), mark
 
     def _mark(self, hit: Hit, flags: int) -> Mark:
         secret = hit.secret
@@ -221,25 +210,21 @@ class Replacer:
             secret = unquote_to_bytes(secret.replace(b"+", b" "))
         elif b"\\" in secret:
             secret = secret.replace(b"\\/", b"/")
-        kind = hit.kind if hit.kind in self._shape_kinds else self._kind(secret) or hit.kind
-        return Mark(kind, self._fingerprint(secret), hit.name.decode("utf-8", "replace"))
+        look_up = self._looked_up if len(secret) <= _LONGEST_REMEMBERED else self._look_up
+        kind, digest = look_up(secret)
+        if kind is None or hit.kind in self._shape_kinds:
+            kind = hit.kind
+        return Mark(kind, digest, hit.name.decode("utf-8", "replace"))
 
-    def _kind(self, secret: bytes) -> str | None:
-        """The kind that a secret found by its name has by its looks."""
-        if len(secret) < _BY_SHAPE:
-            return None
-        try:
-            return self._kinds[secret]
-        except KeyError:
-            if len(self._kinds) >= _REMEMBERED:
-                self._kinds.clear()
-            kind = self._kinds[secret] = self.scanner.shapes.whole(secret)
-            return kind
+    def _look_up(self, secret: bytes) -> tuple[str | None, str]:
+        """The kind that a secret has by its looks, and its fingerprint."""
+        kind = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
+        return kind, fingerprint(self._key, secret)
 
 
 def _moved(hit: Hit, by: int) -> Hit:
     return hit._replace(start=hit.start + by, end=hit.end + by)
 
 
-def _placeholder(kind: str, fingerprint: str) -> bytes:
-    return f"[redacted:{kind}:{fingerprint}]".encode()
+def _placeholder(mark: Mark) -> bytes:
+    return f"[redacted:{mark.kind}:{mark.fingerprint}]".encode()

@@ -17,7 +17,6 @@ from recorder.redact.views import (
     JSON_ESCAPES,
     PERCENT_ESCAPES,
     TooManyEscapes,
-    View,
     apart,
     clamped,
     deeper,
@@ -148,20 +147,17 @@ class Patterns:
 
     def category(self, candidate: bytes) -> tuple[int, list[int]]:
         """What a candidate is, and which shapes (indices) it may be the start of."""
-        found = sorted(self._which.Match(candidate) or ())
-        if not found:
+        fitting = sorted(self._which.Match(candidate) or ())
+        if not fitting:
             return SHAPE, []
-        shapes: list[int] = []
-        for index in found:
-            if self._categories[index] == SHAPE and self._shape_of[index] not in shapes:
-                shapes.append(self._shape_of[index])
-        return self._categories[found[0]], shapes
+        shapes = [self._shape_of[index] for index in fitting if self._categories[index] == SHAPE]
+        return self._categories[fitting[0]], list(dict.fromkeys(shapes))
 
 
 _OPENED = re.compile(rb"(\\*)([\"'])\Z")
 _USER = re.compile(rb"(\\*)([\"']?)[A-Za-z0-9_.@%+-]{1,64}:\Z")
 _BARE = re.compile(rb"(?:[^\s\"'\\]++|\\++/)++")
-_SAID = re.compile(rb"[^\s\"'<>\\&;,]{4,64}")  # "your password is Ab3-de", not "is required"
+_PASSWORD = re.compile(rb"[^\s\"'<>\\&;,]{4,64}")  # "your password is Ab3-de", not "is required"
 _TELLING = re.compile(rb"[0-9]")
 _CODE_DIGITS = re.compile(rb"[0-9]{4,8}(?![0-9A-Za-z_.:-]?[0-9A-Za-z])")
 _IS = re.compile(rb"is:?(?:[ +]|%20)\Z")
@@ -176,11 +172,11 @@ def statement(text: Text, start: int, end: int) -> int:
     "password is" or "your code is"."""
     buf = text.buf
     if 0x30 <= buf[end - 1] <= 0x39:
-        return _said(text, end - 1, end, "otp", _CODE_DIGITS)
+        return _after_is(text, end - 1, end, "otp", _CODE_DIGITS)
     if 0x30 <= buf[start] <= 0x39:
-        return _said(text, start, end, "otp", _CODE_DIGITS)
+        return _after_is(text, start, end, "otp", _CODE_DIGITS)
     if _IS.search(buf, start, end):
-        return _said(text, end, end, "password", _SAID)
+        return _after_is(text, end, end, "password", _PASSWORD)
     opened = _OPENED.search(buf, max(start, end - 16), end)
     if opened is None and buf[end - 1 : end] == b":":
         opened = _USER.search(buf, start, end)
@@ -195,13 +191,13 @@ def statement(text: Text, start: int, end: int) -> int:
     return stop
 
 
-def _said(text: Text, at: int, end: int, kind: str, pattern: re.Pattern[bytes]) -> int:
+def _after_is(text: Text, at: int, end: int, kind: str, pattern: re.Pattern[bytes]) -> int:
     """What a message says after "is": only what cannot be another word."""
-    found = pattern.match(text.buf, at)
-    if found is None or not _TELLING.search(found[0]):
+    word = pattern.match(text.buf, at)
+    if word is None or not _TELLING.search(word[0]):
         return end
-    text.add(at, at + len(found[0].rstrip(b".!?)")), kind)
-    return max(end, found.end())
+    text.add(at, at + len(word[0].rstrip(b".!?)")), kind)
+    return max(end, word.end())
 
 
 def redis_hits(text: bytes) -> list[Hit]:
@@ -254,22 +250,17 @@ class Scanner:
         """
         granted = allowance(len(buf))
         if len(buf) > _LONG:  # where the allowance is used up at once, the rest is not worth a look
-            found, cut = self._hits(buf[: _LONG // 4], flags, 0, granted)
+            hits, cut = self._hits(buf[: _LONG // 4], flags, 0, granted)
             if cut >= 0:
-                return found, cut
+                return hits, cut
         return self._hits(buf, flags, first, granted)
 
     def _hits(self, buf: bytes, flags: int, first: int, granted: int) -> tuple[list[Hit], int]:
-        chain: list[View] = []
-        if not flags & FORM and (view := json_view(buf)):
-            chain.append(view)
-        if chain:
-            text = Text(chain[0].text, flags, granted, whole=True)
-            self._scan(text)
-        else:
-            text = Text(buf, flags, granted, whole=True)
-            self._scan(text, first)
-        found = [mapped(hit, chain) for hit in text.found] if chain else text.found
+        view = None if flags & FORM else json_view(buf)
+        chain = [view] if view else []
+        text = Text(chain[0].text if chain else buf, flags, granted, whole=True)
+        self._scan(text, 0 if chain else first)
+        hits = [mapped(hit, chain) for hit in text.hits] if chain else text.hits
         cut = raw(chain, text.cut)
         left = text.left
         try:
@@ -284,13 +275,13 @@ class Scanner:
             self._scan(inner)
             left = inner.left
             tags = path[0].entities
-            deep += [clamped(buf, mapped(hit, chain + path), tags) for hit in inner.found]
+            deep += [clamped(buf, mapped(hit, chain + path), tags) for hit in inner.hits]
             if inner.cut >= 0:
                 further = raw(chain + path, inner.cut)
                 cut = further if cut < 0 else min(cut, further)
         if deep:
-            found = found + (in_strings(buf, deep) if text.json else deep)
-        return apart(found, len(buf) if cut < 0 else cut), cut
+            hits = hits + (in_strings(buf, deep) if text.json else deep)
+        return apart(hits, len(buf) if cut < 0 else cut), cut
 
     @staticmethod
     def merged(hits: list[Hit], more: list[Hit], end: int) -> list[Hit]:

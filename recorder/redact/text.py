@@ -33,7 +33,7 @@ NO_CARD = 8  # the name says that digits are something else
 # What stands where a secret was; an export that is read again keeps it as it is.
 PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9_]{2,32}:[0-9a-f]{12}\]")
 BEFORE_KIND = len(b"[redacted:")
-UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
+UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see replace)
 
 _JSON_BEGINS = re.compile(rb"\s*[{\[][\s{\[]*[\"0-9tfn\]}-]")
 _IN_STRING = compiled(r'(?s:[^"\\]|\\.)*')
@@ -59,7 +59,7 @@ class Text:
     often it was unwrapped from base64; `whole`: it is what will be spliced, and no view of it, so
     that in JSON what is taken out must stay within its string."""
 
-    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "found", "left")
+    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "hits", "left")
 
     def __init__(
         self, buf: bytes, flags: int, left: int, depth: int = 0, whole: bool = False
@@ -70,7 +70,7 @@ class Text:
         self.depth = depth
         self._json: bool | None = None if whole else False
         self._lexer: Lexer | None = None
-        self.found: list[Hit] = []
+        self.hits: list[Hit] = []
         self.cut = -1  # where it is cut off because it had too many
 
     @property
@@ -97,7 +97,7 @@ class Text:
             secret = _IN_STRING.match(secret).group()
             end = start + len(secret)
         if secret and (secret[0] != 0x5B or PLACEHOLDER.fullmatch(secret) is None):
-            self.found.append(Hit(start, end, kind, secret, name, quote))
+            self.hits.append(Hit(start, end, kind, secret, name, quote))
 
 
 def is_json(buf: bytes) -> bool:
@@ -188,7 +188,7 @@ class Lexer:
     def depth_at(self, at: int) -> int | None:
         """In how many strings `at` stands; None where there are too many quotes to tell.
 
-        Places must be asked for in order.
+        Call it with places in order.
         """
         end = _WHOLE.match(self._buf, self._outside, at).end() if at > self._outside else at
         self._outside = end
@@ -205,7 +205,7 @@ class Lexer:
         return len(self._opened)
 
     def holds_json(self) -> bool:
-        """Whether the innermost string at the last place asked for holds JSON of its own."""
+        """Whether the innermost string at the last place looked at holds JSON of its own."""
         start = self._opened[-1]
         return self._buf[start : start + 32].lstrip()[:1] in (b"{", b"[")
 
