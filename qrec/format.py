@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from queries.answer import Side
+    from queries.core.answer import Side
 
 
 def number(value: int | float | None) -> str:

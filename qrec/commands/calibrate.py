@@ -35,8 +35,8 @@ def calibrate(
     from qrec.output import Column
     from qrec.progress import Line
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.diff.calibrate import calibration
-    from queries.rows import document
 
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)

@@ -11,7 +11,7 @@ from qrec.run import Run, parsed
 
 if TYPE_CHECKING:
     from qrec.findings import Report
-    from queries.windows import Window
+    from queries.core.window import Window
 
 CHANGED, NO_ANSWER = 10, 3
 
@@ -48,7 +48,7 @@ def diff(
       qrec diff --where 'container.name == "shop"' --exit-code
     """
     from qrec.findings import Report
-    from queries.answer import DEFAULT_FINDINGS
+    from queries.core.answer import DEFAULT_FINDINGS
     from queries.diff.what_changed import what_changed
 
     run = Run(store, rows)

@@ -69,7 +69,7 @@ def doctor(
 
 
 def _seconds(text: str) -> float:
-    from queries.moments import parse_duration
+    from queries.core.moments import parse_duration
     from store.errors import UsageError
 
     seconds = parse_duration(text).total_seconds()

@@ -29,7 +29,7 @@ def mark(
       qrec diff --around "deploy 1234"
     """
     from qrec.format import clock, zone_name
-    from queries.windows import parse_moment
+    from queries.core.window import parse_moment
     from store.marks import add_mark
 
     run = Run(store)
@@ -49,7 +49,7 @@ def marks(*, store: StoreFlags, rows: RowFlags) -> None:
     """
     from qrec.format import clock
     from qrec.render import Answer, present
-    from queries.answer import iso
+    from queries.core.answer import iso
     from store.marks import read_marks
 
     run = Run(store, rows)

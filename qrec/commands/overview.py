@@ -37,7 +37,7 @@ def summary(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: Sto
       qrec summary --where 'container.name == "shop"' --json
     """
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.summary import SUMMARY_LIMIT
     from queries.summary import summary as ask
 

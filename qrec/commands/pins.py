@@ -14,7 +14,7 @@ from store.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from queries.windows import Window
+    from queries.core.window import Window
     from recorder.write.retention import Hour
     from store.pins import Pin
 
@@ -57,7 +57,7 @@ def pin(
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
     from qrec.options import BaselineFlags
-    from queries.windows import Window
+    from queries.core.window import Window
 
     if flags.around is None and flags.since is None:
         return run.window(flags)
@@ -75,7 +75,7 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
     """
     from qrec.format import clock, number, size
     from qrec.render import Answer, present
-    from queries.answer import iso
+    from queries.core.answer import iso
     from store.pins import read_pins
 
     run = Run(store, rows)

@@ -167,7 +167,7 @@ def shifted(run: Run, text: str | None) -> int | None:
     """Where --shift-to has a recording end, in microseconds since the epoch."""
     if text is None:
         return None
-    from queries.windows import parse_moment
+    from queries.core.window import parse_moment
     from store.hours import to_us
 
     return to_us(parse_moment(text, run.now, run.tz))
@@ -208,7 +208,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
 
 
 def _seconds(text: str) -> float:
-    from queries.windows import parse_duration
+    from queries.core.window import parse_duration
 
     return parse_duration(text).total_seconds()
 
@@ -236,7 +236,7 @@ def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     from datetime import timedelta
 
     from qrec.format import clock, just_after
-    from queries.seen import newest
+    from queries.core.notes import newest
 
     last = newest(run.store)
     if last is not None and run.now - last > timedelta(minutes=5):

@@ -97,7 +97,7 @@ def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rol
 
 def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
     """The hours of the store that lie between the two."""
-    from queries.moments import parse_moment
+    from queries.core.moments import parse_moment
     from store.hours import hour_key, to_us
 
     first, last = (None if text is None else parse_moment(text, run.now, run.tz)

@@ -36,7 +36,7 @@ def recorders(store: Store) -> Iterator[Check]:
 
 
 def _recorder(store: Store, name: str, pid: int | None) -> Iterator[Check]:
-    from recorder.write.coverage import last_stretch
+    from store.coverage import last_stretch
 
     last = last_stretch(store, name)
     state = last.state if last else "starting"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcp import Client
 from mcp_types import TextContent
 
-from mcp_tools.careful import MAX_ERROR, without_paths
+from mcp_tools.errors import MAX_ERROR, without_paths
 from mcp_tools.server import build as build_server
 from mcp_tools.tools import TOOLS
 from store import Store

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries import seen
-from queries.answer import Note, Side, to_document
-from queries.paging import Page, page_of
-from queries.reader import open_reader
-from queries.windows import Window
+from queries.core import notes as seen
+from queries.core.answer import Note, Side, to_document
+from queries.core.paging import Page, page_of
+from queries.core.session import open_reader
+from queries.core.window import Window
 from store.errors import UsageError
 from store.schema import RECORDED
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.reader import Reader
+    from queries.core.session import Reader
     from store import Store
 
 VERSION = 1

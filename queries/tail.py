@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from queries.answer import Side
-from queries.reader import sql_text
-from queries.rows import condition, document, remarks
+from queries.core.answer import Side
+from queries.core.question import condition, document, remarks
+from queries.core.session import sql_text
 from queries.search import Line, Search, line_of
 from store import cover
 from store.hours import from_us
@@ -21,7 +21,7 @@ from store.lock import holder
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.answer import Note
+    from queries.core.answer import Note
     from store import Store
 
 _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)

@@ -14,7 +14,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 
-from mcp_tools.patience import accompanied
+from mcp_tools.progress import accompanied
 from store.errors import QrecError
 
 MAX_ERROR = 500

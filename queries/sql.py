@@ -15,11 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note
-from queries.harmless import visible_lines
-from queries.reader import hours_of, open_reader
-from queries.rows import VERSION
-from queries.windows import Window
+from queries.core.answer import Note
+from queries.core.escape import visible_lines
+from queries.core.question import VERSION
+from queries.core.session import hours_of, open_reader
+from queries.core.window import Window
 from store.errors import QrecError, TimedOutError, UsageError
 from store.schema import COVERAGE, RECORDED
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from queries import seen
-from queries.answer import Note
-from queries.reader import open_reader
-from queries.rows import DEFAULT_LIMIT, VERSION
-from queries.seen import Gap, Seen, Stretch
-from queries.windows import Window
+from queries.core import notes as seen
+from queries.core.answer import Note
+from queries.core.notes import Gap, Seen, Stretch
+from queries.core.question import DEFAULT_LIMIT, VERSION
+from queries.core.session import open_reader
+from queries.core.window import Window
 from store.hours import hour_start
 
 if TYPE_CHECKING:

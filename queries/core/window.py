@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Literal
 
-from queries.moments import days_earlier, parse_duration, parse_moment
+from queries.core.moments import days_earlier, parse_duration, parse_moment
 from store.errors import UsageError
 
 __all__ = ["Asked", "Baseline", "Window", "parse_duration", "parse_moment", "resolve_window",

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from queries.answer import iso
-from queries.harmless import visible
+from queries.core.answer import iso
+from queries.core.escape import visible
 
 if TYPE_CHECKING:
-    from queries.answer import Changes, Finding, Side
+    from queries.core.answer import Changes, Finding, Side
 
 TOKENS, BYTES_A_TOKEN = 1500, 3
 _ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text

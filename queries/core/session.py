@@ -18,9 +18,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queries.answer import Note
-from queries.watch import current, stoppable
-from queries.windows import Window
+from queries.core.answer import Note
+from queries.core.watch import current, stoppable
+from queries.core.window import Window
 from store import Store
 from store.errors import QrecError
 from store.hours import HOUR_US, hour_key, hour_start, to_us
@@ -135,7 +135,7 @@ class Reader:
     def _coverage(self, hours: Sequence[str]) -> None:
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         tables = [COVERAGE.empty_table()]
-        for hour in hours:
+        for hour in [*self.store.hour_before("coverage", hours[0]), *hours] if hours else ():
             folder = self.store.sealed_hour("coverage", hour)
             for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
                 if self._readable(path):

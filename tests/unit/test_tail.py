@@ -9,7 +9,7 @@ import pytest
 
 import filters
 from qrec.__main__ import main
-from queries.follow import Follower
+from queries.tail import Follower
 from recorder.write.seal import Housekeeper
 from tests.kit import NOON, Desk, S, connected, transaction
 
@@ -78,7 +78,7 @@ def test_without_a_recorder_it_says_so_and_waits(
 
 
 def test_lines_are_those_of_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from queries.follow import line_document
+    from queries.tail import line_document
 
     desk = Desk(tmp_path / "s")
     follower = Follower(desk.store)

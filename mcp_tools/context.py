@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, TextContent
 
-from queries.harmless import visible_json
-from queries.rows import document
-from queries.windows import Asked
+from queries.core.escape import visible_json
+from queries.core.question import document
+from queries.core.window import Asked
 from store import Store
 from store.marks import read_marks
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note, iso
-from queries.reader import Reader, open_reader
-from queries.windows import Window
+from queries.core.answer import Note, iso
+from queries.core.session import Reader, open_reader
+from queries.core.window import Window
 from store.hours import hour_start
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import json
 import zlib
 from dataclasses import dataclass
 
-from queries.harmless import visible
-from queries.windows import Window
+from queries.core.escape import visible
+from queries.core.window import Window
 from store.errors import UsageError
 from store.hours import from_us, to_us
 
