@@ -19,8 +19,8 @@ import pytest
 from recorder import feed
 from recorder.reader import Options, Reader
 from recorder.subscription import Subscription, check_url
-from recorder.write.coverage import last_stretch
 from store import Store
+from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.scripted import HEAD, Script, answer, run, source, staying
 from tests.fault.test_source import event, hello
