@@ -69,13 +69,11 @@ def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
 def _body_settings(settings: Settings) -> tuple[int, str]:
     """`body_limit` and `store_bodies` of the `[redact]` table: the recorder's, not redaction's."""
     from recorder.redact import BODY_LIMIT
-    from recorder.redact.config import typed
 
     table = settings.redact().value
-    limit = typed(table, "body_limit", int, BODY_LIMIT)
-    which = typed(table, "store_bodies", str, "all")
-    if limit < 0:
-        raise UsageError("redact.body_limit is negative", "Give a number of bytes.")
+    limit, which = table.get("body_limit", BODY_LIMIT), table.get("store_bodies", "all")
+    if type(limit) is not int or limit < 0:
+        raise UsageError(f"redact.body_limit is {limit!r}", "Give a number of bytes.")
     if which not in _STORE_BODIES:
         hint = f"Use one of {', '.join(_STORE_BODIES)}."
         raise UsageError(f"redact.store_bodies is {which!r}", hint)

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from qrec.doctor import Check
 from qrec.format import plural, size, span
-from recorder.write.coverage import coverage_file, last_stretch
 from recorder.write.rollup import rollups
 from store import Store
+from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.lock import holder
 from store.schema import RECORDED
