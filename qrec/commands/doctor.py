@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qrec.doctor import Check
-    from recorder.probe import Greeting
+    from recorder.source.probe import Greeting
     from store import Store
 
 NOT_WELL = 3

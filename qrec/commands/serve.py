@@ -156,8 +156,8 @@ def _record_incident(folder: Any) -> int:
     from fixtures.files import bundled_stream
     from fixtures.standin import running
     from qrec.progress import RecordingLine
-    from recorder.live import record
     from recorder.options import RecordOptions
+    from recorder.record import record
 
     reporter = RecordingLine(quiet=True)
     try:

@@ -14,7 +14,7 @@ from qrec.format import plural, span
 from store.errors import QrecError
 
 if TYPE_CHECKING:
-    from recorder.probe import Condition, Honoured
+    from recorder.source.probe import Condition, Honoured
 
 _NOTHING = "nothing"
 _YOURS = "your filter"
@@ -32,7 +32,7 @@ _CONDITIONS = (
 
 def conditions(pushed: str | None) -> list[Condition]:
     """What a probe tries; `pushed` is the part of a filter that a recording would send."""
-    from recorder.probe import Condition
+    from recorder.source.probe import Condition
 
     found = [Condition(name, text) for name, text in _CONDITIONS]
     return found + ([Condition(_YOURS, pushed)] if pushed else [])
@@ -40,8 +40,8 @@ def conditions(pushed: str | None) -> list[Condition]:
 
 def probed(url: str, pushed: str | None, seconds: float) -> Iterator[Check]:
     """Run the probe for at most so long, and say what it showed."""
-    from recorder.probe import Probe
-    from recorder.subscription import LinkError
+    from recorder.source.probe import Probe
+    from recorder.source.subscription import LinkError
 
     try:
         count, results = Probe(url, conditions(pushed)).run(seconds)

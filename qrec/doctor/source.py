@@ -12,8 +12,8 @@ from qrec.doctor import Check
 from store.errors import QrecError
 
 if TYPE_CHECKING:
-    from recorder.probe import Greeting
-    from recorder.subscription import LinkError
+    from recorder.source.probe import Greeting
+    from recorder.source.subscription import LinkError
 
 _REMEDY = {
     "refused": "Start Qtap with --enable-dev-tools, or name its address with --url.",
@@ -28,8 +28,8 @@ _LISTEN = "0A"
 
 def greeted(url: str) -> Greeting:
     """The source's greeting. QrecError, with what to do, where there is none."""
-    from recorder.probe import greet
-    from recorder.subscription import LinkError
+    from recorder.source.probe import greet
+    from recorder.source.subscription import LinkError
 
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -124,8 +124,8 @@ def _loopback(host: str) -> bool:
 def filter_check(text: str, push: str, url: str, greeting: Greeting | None) -> Iterator[Check]:
     """Whether the filter is valid, how it is read, and what of it the source takes."""
     import filters
-    from recorder.probe import greet
-    from recorder.subscription import LinkError
+    from recorder.source.probe import greet
+    from recorder.source.subscription import LinkError
 
     if not text:
         yield Check("filter", "ok", "no filter: every transaction is recorded")
