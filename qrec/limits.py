@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 def keep(settings: Settings) -> timedelta | None:
     """How long hours are kept; None: for ever. UsageError names who said what cannot be read."""
-    from queries.moments import parse_duration
+    from queries.core.moments import parse_duration
 
     value = settings.get("keep")
     return _read(parse_duration, str(value.value), value.origin) if value.value else None

@@ -52,7 +52,7 @@ def _refuse_mistakes(settings: Any, given: dict[str, Any]) -> None:
     from qrec.limits import keep, max_size
     from qrec.redaction import redact_config
     from qrec.settings import SETTINGS
-    from queries.moments import parse_duration
+    from queries.core.moments import parse_duration
 
     for setting in SETTINGS:
         settings.get(setting.name)

@@ -8,38 +8,73 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from qrec.settings import BY_NAME, Settings
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from qrec.settings import Settings
     from recorder.redact import RedactConfig
 
 UNREDACTED = (
     "nothing is redacted: passwords, tokens and personal data go to the disk as they are, and "
     "the store is marked for it"
 )
+_STORE_BODIES = BY_NAME["store_bodies"].choices
+
+
+class BodyOptions(TypedDict):
+    """The part of a recording's options that says what is kept of bodies; bytes."""
+
+    body_limit: int
+    store_bodies: str
 
 
 def redact_config(settings: Settings, flags: Mapping[str, Any]) -> RedactConfig:
-    """The configuration. `flags`: no_redact, i_know, body_limit as given. Raises UsageError."""
-    from qrec.limits import parse_size
-    from recorder.redact import RedactConfig
-
-    table = settings.redact()
-    config = RedactConfig.from_mapping(table.value)
-    if flags.get("body_limit") is not None:
-        config = replace(config, body_limit=parse_size(flags["body_limit"]))
+    """The configuration. `flags`: no_redact and i_know as given. Raises UsageError."""
+    config = checked_table(settings)
     if flags.get("no_redact"):
         config = replace(config, enabled=False)
     if not config.enabled and not flags.get("i_know"):
-        who = "--no-redact" if flags.get("no_redact") else f"{table.origin}: redact.enabled = false"
+        table = f"{settings.redact().origin}: redact.enabled = false"
         raise UsageError(
-            f"{who} would keep every password and token of the traffic on the disk",
+            f"{'--no-redact' if flags.get('no_redact') else table} would keep every password and "
+            "token of the traffic on the disk",
             "Leave it out, or add --i-know; the store is then marked as unredacted.",
         )
-    bodies = settings.get("store_bodies")
-    if bodies.origin != "default":  # said nearer than in the table, where it may stand as well
-        config = replace(config, store_bodies=str(bodies.value))
     return config
+
+
+def checked_table(settings: Settings) -> RedactConfig:
+    """The `[redact]` table as redaction reads it. Raises UsageError."""
+    from recorder.redact import RedactConfig
+
+    _body_settings(settings)
+    return RedactConfig.from_mapping(settings.redact().value, ("body_limit", "store_bodies"))
+
+
+def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
+    """How much of which bodies is kept: flags, then the setting, then the `[redact]` table."""
+    from qrec.limits import parse_size
+
+    limit, which = _body_settings(settings)
+    if flags.get("body_limit") is not None:
+        limit = parse_size(flags["body_limit"])
+    setting = settings.get("store_bodies")
+    if setting.origin != "default":  # said nearer than in the table, where it may stand as well
+        which = str(setting.value)
+    return BodyOptions(body_limit=limit, store_bodies=which)
+
+
+def _body_settings(settings: Settings) -> tuple[int, str]:
+    """`body_limit` and `store_bodies` of the `[redact]` table: the recorder's, not redaction's."""
+    from recorder.redact import BODY_LIMIT
+
+    table = settings.redact().value
+    limit, which = table.get("body_limit", BODY_LIMIT), table.get("store_bodies", "all")
+    if type(limit) is not int or limit < 0:
+        raise UsageError(f"redact.body_limit is {limit!r}", "Give a number of bytes.")
+    if which not in _STORE_BODIES:
+        hint = f"Use one of {', '.join(_STORE_BODIES)}."
+        raise UsageError(f"redact.store_bodies is {which!r}", hint)
+    return limit, which

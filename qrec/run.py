@@ -17,7 +17,7 @@ from store.errors import UsageError
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.windows import Asked, Baseline, Window
+    from queries.core.window import Asked, Baseline, Window
     from store import Store
 
 
@@ -54,14 +54,14 @@ class Run:
 
     @cached_property
     def tz(self) -> tzinfo:
-        from queries.zone import zone
+        from queries.core.zone import zone
 
         return zone(self.settings.text("timezone"))
 
     @cached_property
     def now(self) -> datetime:
         """The moment that counts as now; --now and QREC_NOW make an answer repeatable."""
-        from queries.windows import parse_moment
+        from queries.core.window import parse_moment
 
         text = self.flags.now or os.environ.get("QREC_NOW")
         clock = datetime.now(UTC)
@@ -98,17 +98,17 @@ class Run:
         return Painter(self.format == "table" and wants_color(color, sys.stdout))
 
     def window(self, flags: WindowFlags) -> Window:
-        from queries.windows import resolve_window
+        from queries.core.window import resolve_window
 
         return resolve_window(self._asked(flags, BaselineFlags()), self.now, self.tz)
 
     def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
-        from queries.windows import resolve_windows
+        from queries.core.window import resolve_windows
 
         return resolve_windows(self._asked(flags, vs), self.now, self.tz)
 
     def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
-        from queries.windows import Asked
+        from queries.core.window import Asked
 
         named = {**vars(flags), **vars(vs)}
         if flags.since is not None or flags.around is not None:

@@ -126,7 +126,7 @@ def _end(entry: Entry) -> int:
         took = _timing(entry, ("blocked", "dns", "connect", "send", "wait", "receive"))
     ts = started + int(min(took, _LONGEST_MS) * 1000)
     if not 0 <= ts <= MAX_US:
-        raise ValueError("its time is outside 1970 to 9999")
+        raise ValueError("its time is outside 1970 to 9998")
     return ts
 
 

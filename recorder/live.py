@@ -27,11 +27,12 @@ from recorder.refine import Refinery
 from recorder.running import ending_signals, keep_house
 from recorder.start import plan_filter, start_error
 from recorder.subscription import Subscription
-from recorder.write.coverage import Ledger, last_stretch
+from recorder.write.coverage import Ledger
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store import Store
-from store.errors import QrecError
+from store.coverage import last_stretch
+from store.errors import QrecError, UnavailableError
 from store.layout import check_recorder
 from store.lock import recorder_lock
 
@@ -96,7 +97,8 @@ class Recording:
         policy = Refinery(how).cleaner.policy  # made here as well: what is wrong is told at once
         self.intake = Intake(self.ledger, self._greeted)
         self.writer = Writer(store, Who(name, session), policy, self.intake, self.ledger)
-        self.keeper = Housekeeper(store, name, policy)
+        self.keeper = Housekeeper(store, name, policy, ledger=self.ledger, note=reporter.note)
+        self.keeper.tidy()
         self.pushed = pushed
         self.previous = last_stretch(store, name)
         self.stopping = ""
@@ -113,7 +115,10 @@ class Recording:
         if options.metrics:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
 
-            self._metrics = Metrics(options.metrics, name)
+            try:
+                self._metrics = Metrics(options.metrics, name)
+            except UnavailableError as error:  # a taken port; recording matters more
+                reporter.note(error.message)
 
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from recorder.redact import RedactConfig, load_key
-from recorder.refine import BODY_LIMIT, Refining
+from recorder.redact import BODY_LIMIT, RedactConfig, load_key
+from recorder.refine import Refining
 from store import Store
 from store.unredacted import mark_unredacted
 

@@ -20,9 +20,7 @@ from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
-from recorder.redact import RedactConfig, Redactor
-
-BODY_LIMIT = 64 << 10
+from recorder.redact import BODY_LIMIT, RedactConfig, Redactor
 
 
 class Refining(msgspec.Struct, frozen=True):
@@ -91,11 +89,10 @@ class Refinery:
     """
 
     def __init__(self, refining: Refining) -> None:
-        self.cleaner = Redactor(refining.key, refining.redact)
+        self.cleaner = Redactor(refining.key, refining.redact, refining.body_limit)
         self.router = Router(refining.routes)
         self.accepts = _predicate(refining.filter)
         self.connections = refining.connections
-        self.body_limit = refining.body_limit
         self.store_bodies = refining.store_bodies
         self.shedding = False
         self.shift_us = 0
@@ -164,19 +161,13 @@ class Refinery:
             tx.error_signature = error_signature(
                 tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
             )
-        self._cut(tx)
+        self._drop_bodies(tx)
         self._rows.append(tx)
 
-    def _cut(self, tx: Transaction) -> None:
+    def _drop_bodies(self, tx: Transaction) -> None:
         failed = tx.status is None or tx.status >= 400
         if self.store_bodies == "none" or (self.store_bodies == "errors" and not failed):
             tx.req_body = tx.res_body = None
-            return
-        limit = self.body_limit
-        if tx.req_body is not None and len(tx.req_body) > limit:
-            tx.req_body = tx.req_body[:limit]
-        if tx.res_body is not None and len(tx.res_body) > limit:
-            tx.res_body = tx.res_body[:limit]
 
     def _other(self, table: str, row: dict[str, Any]) -> None:
         if table == "connections" and not self.connections:

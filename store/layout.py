@@ -150,6 +150,17 @@ class Store:
             found |= {p.name for p in cover.list_folder(self.live(recorder) / table) if p.is_dir()}
         return sorted(hour for hour in found if is_hour(hour))
 
+    def live_hours(self, recorder: str, table: str) -> list[str]:
+        """The hours of which a recorder has live segments, sorted."""
+        names = (p.name for p in cover.list_folder(self.live(recorder) / table))
+        return [name for name in names if is_hour(name)]
+
+    def hour_before(self, table: str, hour: str) -> list[str]:
+        """The last sealed hour before `hour`, if there is one: only names are compared."""
+        folders = cover.list_folder(self.path / table)
+        before = [p.name for p in folders if "hour=" < p.name < f"hour={hour}"]
+        return [name.removeprefix("hour=") for name in before[-1:]]
+
     def visible(self, table: str, hour: str) -> Iterator[tuple[str, Path]]:
         """(recorder, file) of an hour, each row in exactly one of the files.
 

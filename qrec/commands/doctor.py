@@ -12,7 +12,7 @@ from qrec.run import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qrec.checks import Check
+    from qrec.doctor import Check
     from recorder.probe import Greeting
     from store import Store
 
@@ -69,7 +69,7 @@ def doctor(
 
 
 def _seconds(text: str) -> float:
-    from queries.moments import parse_duration
+    from queries.core.moments import parse_duration
     from store.errors import UsageError
 
     seconds = parse_duration(text).total_seconds()
@@ -80,7 +80,7 @@ def _seconds(text: str) -> float:
 
 def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
     """All findings. What a check needs and an earlier one did not find, it does without."""
-    from qrec.checks import guarded
+    from qrec.doctor import guarded
 
     settings = run.settings
     yield from guarded("settings", lambda: _settings(run))
@@ -95,7 +95,7 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
 
 
 def _settings(run: Run) -> Iterator[Check]:
-    from qrec.checks import Check
+    from qrec.doctor import Check
     from qrec.limits import keep, max_size
 
     files = [str(path) for path, _ in run.settings.tables()]
@@ -109,14 +109,14 @@ def _settings(run: Run) -> Iterator[Check]:
 
 
 def _source(url: str, found: list[Greeting]) -> Iterator[Check]:
-    from qrec.checks.source import greeted, source
+    from qrec.doctor.source import greeted, source
 
     found.append(greeted(url))
     yield from source(url, found[0])
 
 
 def _filter(text: str, push: str, url: str, greeting: Greeting | None) -> Iterator[Check]:
-    from qrec.checks.source import filter_check
+    from qrec.doctor.source import filter_check
 
     yield from filter_check(text, push, url, greeting)
 
@@ -125,8 +125,8 @@ def _probe(
     text: str, push: str, url: str, greeting: Greeting, seconds: float
 ) -> Iterator[Check]:  # fmt: skip
     import filters
-    from qrec.checks import Check
-    from qrec.checks.honoured import probed
+    from qrec.doctor import Check
+    from qrec.doctor.pushdown import probed
 
     if not greeting.filters:
         yield Check("probe", "ok", "nothing to probe: a Qtap before 0.14 knows no filters")
@@ -136,7 +136,8 @@ def _probe(
 
 
 def _store(run: Run) -> Iterator[Check]:
-    from qrec.checks import disk, guarded, holdings
+    from qrec.doctor import disk, guarded
+    from qrec.doctor import store as holdings
     from qrec.limits import keep, max_size
 
     path = run.settings.path("store").absolute()
@@ -174,8 +175,8 @@ def _document(worst: str, checks: list[Check]) -> dict[str, Any]:
 
 
 def _text(run: Run, worst: str, checks: list[Check]) -> str:
+    from qrec.format import plural
     from qrec.safe import visible
-    from qrec.words import plural
 
     lines = []
     for check in checks:

@@ -14,7 +14,7 @@ from store.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from queries.windows import Window
+    from queries.core.window import Window
     from recorder.write.retention import Hour
     from store.pins import Pin
 
@@ -36,7 +36,7 @@ def pin(
       qrec pin "deploy 1234" --around "deploy 1234"
       qrec pin "night of the 12th" --from 2026-11-12T01:00 --to 2026-11-12T05:00
     """
-    from qrec.words import plural, size, stretch
+    from qrec.format import plural, size, stretch
     from store.pins import Pin, add_pin, read_pins
 
     run = Run(store)
@@ -57,7 +57,7 @@ def pin(
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
     from qrec.options import BaselineFlags
-    from queries.windows import Window
+    from queries.core.window import Window
 
     if flags.around is None and flags.since is None:
         return run.window(flags)
@@ -73,9 +73,9 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
       qrec pins
       qrec pins --json
     """
+    from qrec.format import clock, number, size
     from qrec.render import Answer, present
-    from qrec.words import clock, number, size
-    from queries.answer import iso
+    from queries.core.answer import iso
     from store.pins import read_pins
 
     run = Run(store, rows)
@@ -118,7 +118,7 @@ def unpin(
     Examples:
       qrec unpin "checkout incident"
     """
-    from qrec.words import stretch
+    from qrec.format import stretch
     from store.pins import remove_pin
 
     run = Run(store)

@@ -78,9 +78,9 @@ def record(
       qrec record --duration 1h --store ./incident
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
+    from qrec.format import plural, span
     from qrec.limits import keep, max_size
     from qrec.progress import RecordingLine
-    from qrec.words import plural, span
     from recorder.live import record as start
 
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
@@ -167,7 +167,7 @@ def shifted(run: Run, text: str | None) -> int | None:
     """Where --shift-to has a recording end, in microseconds since the epoch."""
     if text is None:
         return None
-    from queries.windows import parse_moment
+    from queries.core.window import parse_moment
     from store.hours import to_us
 
     return to_us(parse_moment(text, run.now, run.tz))
@@ -185,7 +185,7 @@ def stream_path(name: str) -> Path:
 
 def write_options(run: Run, **given: Any) -> RecordOptions:
     """The settings that decide what is written and how, for any way in."""
-    from qrec.redaction import UNREDACTED, redact_config
+    from qrec.redaction import UNREDACTED, body_options, redact_config
     from recorder.options import RecordOptions
 
     settings = run.settings
@@ -201,22 +201,21 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         push=settings.text("push"),
         flush_interval=_seconds(settings.text("flush_interval")),
         routes=settings.texts("routes.templates"),
-        body_limit=redact.body_limit,
-        store_bodies=redact.store_bodies,
         redact=redact,
+        **body_options(settings, run.extra),
         **given,
     )
 
 
 def _seconds(text: str) -> float:
-    from queries.windows import parse_duration
+    from queries.core.window import parse_duration
 
     return parse_duration(text).total_seconds()
 
 
 def told(file: Replayed, verb: str = "replayed") -> str:
     """What became of a file, on one line."""
-    from qrec.words import plural
+    from qrec.format import plural
 
     if file.known:
         return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
@@ -236,8 +235,8 @@ def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
     from datetime import timedelta
 
-    from qrec.words import clock, just_after
-    from queries.seen import newest
+    from qrec.format import clock, just_after
+    from queries.core.notes import newest
 
     last = newest(run.store)
     if last is not None and run.now - last > timedelta(minutes=5):

@@ -97,7 +97,7 @@ def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rol
 
 def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
     """The hours of the store that lie between the two."""
-    from queries.moments import parse_moment
+    from queries.core.moments import parse_moment
     from store.hours import hour_key, to_us
 
     first, last = (None if text is None else parse_moment(text, run.now, run.tz)
@@ -154,8 +154,8 @@ def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) ->
 
 
 def _show(run: Run, shown: Sequence[Rollup]) -> None:
+    from qrec.format import size
     from qrec.output import to_table
-    from qrec.words import size
 
     columns = [
         Column("hour (UTC)"),
@@ -181,7 +181,7 @@ def _tell(
 ) -> None:
     from shlex import quote
 
-    from qrec.words import plural
+    from qrec.format import plural
 
     bad = sum(one.state != "ok" for one in found)
     if rebuild:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from recorder.decode import wire
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 from store.hours import MAX_US
 
 _ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)
@@ -86,7 +86,7 @@ def _when(moment: dt.datetime | None, broadcast: int | None) -> int:
     if broadcast is not None and abs(ts - broadcast) > _PLAUSIBLE_US:
         raise ValueError("its time is more than 48 h from its broadcast")
     if not 0 <= ts <= MAX_US:
-        raise ValueError("its time is outside 1970 to 9999")
+        raise ValueError("its time is outside 1970 to 9998")
     return ts
 
 
@@ -137,6 +137,14 @@ def _trace_id(headers: dict[str, str]) -> str | None:
             parts = value.split("-")
             return parts[1] if len(parts) == 4 else value[:64]
     return None
+
+
+def _grpc_status(headers: dict[str, str], content_type: str | None) -> str | None:
+    """How a gRPC call ended: an answer without a body has its trailers among the headers."""
+    status = headers.get("Grpc-Status")
+    if status is None and (content_type or "").lower().startswith("application/grpc"):
+        status = next((headers[name] for name in headers if name.lower() == "grpc-status"), None)
+    return status.strip() if status else None
 
 
 def _status(response: wire.Response | None) -> int | None:
@@ -195,8 +203,7 @@ def _transaction(inner: wire.HttpTransaction, ts: int, outer_id: str | None) -> 
         if response.body:
             tx.res_body = response.body
             tx.res_body_bytes = len(response.body)
-        if tx.res_headers:
-            tx.grpc_status = tx.res_headers.get("Grpc-Status")
+        tx.grpc_status = _grpc_status(tx.res_headers, tx.res_content_type)
     if about.qrec is not None:
         _kept(tx, about.qrec)
     _locate(tx, request)
@@ -208,13 +215,13 @@ def _kept(tx: Transaction, kept: wire.Kept) -> None:
     tx.req_body_bytes = _size(kept.req_body_bytes)
     tx.res_body_bytes = _size(kept.res_body_bytes)
     tx.error_signature = kept.error_signature
-    tx.findings = [Finding(*one) for one in kept.findings]
+    tx.findings = [Secret(*one) for one in kept.findings]
 
 
 def _who(call: wire.Call) -> dict[str, Any]:
     process = call.process or wire.Process()
     return {
-        "duration_ms": _duration(call.duration),
+        "duration_ms": _duration(call.duration) or None,  # 0: Qtap knew no beginning
         "direction": call.direction,
         "process_id": _text(process.pid),
         "process_exe": process.exe,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class Finding(NamedTuple):
+class Secret(NamedTuple):
     """What redaction took out of a row: which kind of secret, where, and its fingerprint."""
 
     kind: str
@@ -58,5 +58,5 @@ class Transaction(msgspec.Struct, gc=False):
     endpoint_id: str | None = None
     request_id: str | None = None
     trace_id: str | None = None
-    findings: list[Finding] = []
+    findings: list[Secret] = []
     authority: str | None = None  # as on the wire, port and case kept: what Qtap calls req.host

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import msgspec
+
 from store.errors import UsageError
 
-STORE_BODIES = ("all", "errors", "none")
+_HINT = 'A rule is { kind = "badge", pattern = "B-[0-9]{6}" } or has names = ["badge"].'
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 
 
@@ -23,79 +25,45 @@ class ExtraRule:
     numbers: bool = False
 
 
+_RULE_KEYS = {one.name for one in fields(ExtraRule)}
+
+
 @dataclass(frozen=True)
 class RedactConfig:
-    """How to redact. Sizes are bytes; patterns are RE2.
+    """How to redact. Patterns are RE2.
 
     `allow_names` are fields, headers, cookies and parameters that are never secret by their
     name; `allow_values` are patterns that a whole value matches to be left alone; `skip_kinds`
-    turns kinds off. Bodies are inspected and kept up to `body_limit`. `store_bodies` is for
-    whoever writes rows: redaction itself drops no body.
+    turns kinds off.
     """
 
     enabled: bool = True
-    body_limit: int = 64 << 10
-    store_bodies: str = "all"
     rules: tuple[ExtraRule, ...] = ()
     allow_names: tuple[str, ...] = ()
     allow_values: tuple[str, ...] = ()
     skip_kinds: frozenset[str] = field(default_factory=frozenset)
 
     @staticmethod
-    def from_mapping(table: Mapping[str, Any]) -> RedactConfig:
-        """The configuration in a parsed `[redact]` table. UsageError names what is wrong."""
-        known = {one.name for one in fields(RedactConfig)}
+    def from_mapping(table: Mapping[str, Any], beside: Collection[str] = ()) -> RedactConfig:
+        """The configuration in a parsed `[redact]` table, which may hold the settings `beside` for
+        others. UsageError names what is wrong."""
+        known = {*beside, *(one.name for one in fields(RedactConfig))}
         for key in table:
             if key not in known:
                 raise UsageError(
                     f"unknown setting redact.{key}",
                     f"Known settings are {', '.join(sorted(known))}.",
                 )
-        config = RedactConfig(
-            enabled=_typed(table, "enabled", bool, True),
-            body_limit=_typed(table, "body_limit", int, 64 << 10),
-            store_bodies=_typed(table, "store_bodies", str, "all"),
-            rules=tuple(_rule(one) for one in _typed(table, "rules", list, [])),
-            allow_names=_texts(table, "allow_names"),
-            allow_values=_texts(table, "allow_values"),
-            skip_kinds=frozenset(_texts(table, "skip_kinds")),
-        )
-        if config.store_bodies not in STORE_BODIES:
-            raise UsageError(
-                f"redact.store_bodies is {config.store_bodies!r}",
-                f"Use one of {', '.join(STORE_BODIES)}.",
-            )
-        if config.body_limit < 0:
-            raise UsageError("redact.body_limit is negative", "Give a number of bytes.")
+        own = {key: value for key, value in table.items() if key not in beside}
+        try:
+            config = msgspec.convert(own, RedactConfig)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"the table [redact] is wrong: {error}", _HINT) from error
+        for rule, entry in zip(config.rules, table.get("rules", ()), strict=True):
+            if not set(entry) <= _RULE_KEYS:
+                raise UsageError(f"redact.rules holds {entry!r}", _HINT)
+            if not _KIND.match(rule.kind):
+                raise UsageError(f"redact.rules has the kind {rule.kind!r}", "Use a-z, 0-9 and _.")
+            if not rule.pattern and not rule.names:
+                raise UsageError(f"the rule for {rule.kind} has neither pattern nor names", _HINT)
         return config
-
-
-def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
-    value = table.get(key, default)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UsageError(f"redact.{key} is {value!r}", f"It wants a {kind.__name__}.")
-    return value
-
-
-def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    values = _typed(table, key, list, [])
-    if not all(isinstance(value, str) for value in values):
-        raise UsageError(f"redact.{key} holds something else than text", "Give a list of strings.")
-    return tuple(values)
-
-
-def _rule(entry: Any) -> ExtraRule:
-    hint = 'A rule is { kind = "badge", pattern = "B-[0-9]{6}" } or has names = ["badge"].'
-    if not isinstance(entry, Mapping) or not set(entry) <= {"kind", "pattern", "names", "numbers"}:
-        raise UsageError(f"redact.rules holds {entry!r}", hint)
-    rule = ExtraRule(
-        kind=_typed(entry, "kind", str, ""),
-        pattern=_typed(entry, "pattern", str, ""),
-        names=_texts(entry, "names"),
-        numbers=_typed(entry, "numbers", bool, False),
-    )
-    if not _KIND.match(rule.kind):
-        raise UsageError(f"redact.rules has the kind {rule.kind!r}", "Use a-z, 0-9 and _.")
-    if not rule.pattern and not rule.names:
-        raise UsageError(f"the rule for {rule.kind} has neither pattern nor names", hint)
-    return rule

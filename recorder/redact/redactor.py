@@ -7,32 +7,140 @@ finds something is a text looked at by itself.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from operator import attrgetter
+from typing import NamedTuple
 
-from recorder.decode.row import Finding, Transaction
-from recorder.redact.bodies import Bodies
+from recorder.decode.row import Secret, Transaction
+from recorder.redact.bodies import BODY_LIMIT, Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
+from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import Mark, Replacer
-from recorder.redact.row import NEW, REMEMBERED, Cleaned, Row, Side
 from recorder.redact.rules import TABLE
-from recorder.redact.slots import (
-    BODY,
-    COLUMN,
-    FEW,
-    PATH,
-    QUERY,
-    REQUEST_BODY,
-    RESPONSE_BODY,
-    TRACE,
-    Few,
-    Slot,
-    emptied,
-    few,
-    findings,
-    header_slot,
-)
-from recorder.redact.statements import redis_hits
+from recorder.redact.scan import redis_hits
+from recorder.redact.text import FORM, NO_CARD
+
+HEADER, COLUMN, BODY = range(3)
+
+# Headers that hold an address, whose query is read as a query.
+_ADDRESSES = frozenset(
+    ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
+     "x-forwarded-uri", "x-rewrite-url", "refresh")
+)  # fmt: skip
+
+
+class Slot:
+    """A header, column or body of a row. `place` names it in the row's secrets; `misses` counts how
+    often a header's value had not been seen before."""
+
+    __slots__ = ("flags", "misses", "name", "place", "side", "what")
+
+    def __init__(self, what: int, side: str, name: str, place: str, flags: int = 0) -> None:
+        self.what = what
+        self.side = side
+        self.name = name
+        self.place = place
+        self.flags = flags
+        self.misses = 0
+
+
+def header_slot(side: str, name: str) -> Slot:
+    """The slot of a header that its name does not make a secret."""
+    lower = name.lower()
+    place = "request.query" if lower == ":path" else f"{side}.header.{lower}"
+    flags = FORM if lower in _ADDRESSES else 0
+    if other_number(name.encode("utf-8", "surrogatepass")):
+        flags |= NO_CARD
+    return Slot(HEADER, side, name, place, flags)
+
+
+PATH = Slot(COLUMN, "request", "path", "request.path")
+QUERY = Slot(COLUMN, "request", "query", "request.query", FORM)
+TRACE = Slot(COLUMN, "request", "trace_id", "trace_id")
+# How to read a body decides its flags, so there is a slot for each.
+REQUEST_BODY = [Slot(BODY, "request", "req_body", "request.body", flags) for flags in range(8)]
+RESPONSE_BODY = [Slot(BODY, "response", "res_body", "response.body", flags) for flags in range(8)]
+
+# Columns of few different values: once clean together, always clean together.
+FEW = [
+    Slot(COLUMN, "request", "method", "request.method"),
+    Slot(COLUMN, "request", "host", "request.host"),
+    Slot(COLUMN, "request", "authority", "request.host"),
+    Slot(COLUMN, "request", "user_agent", "request.header.user-agent"),
+    Slot(COLUMN, "request", "req_content_type", "request.header.content-type"),
+    Slot(COLUMN, "response", "res_content_type", "response.header.content-type"),
+    Slot(COLUMN, "request", "endpoint_id", "endpoint_id"),
+    Slot(COLUMN, "response", "grpc_status", "response.header.grpc-status"),
+    Slot(COLUMN, "request", "route", "request.path"),
+    Slot(COLUMN, "response", "error_signature", "response.body"),
+]
+
+Few = tuple[str | None, ...]
+few: Callable[[Transaction], Few] = attrgetter(*(slot.name for slot in FEW))
+
+
+def secrets(marks: list[Mark], place: str) -> list[Secret]:
+    """The secrets that marks at a place stand for."""
+    return [
+        Secret(mark.kind, f"{place}.{mark.name}" if mark.name else place, mark.fingerprint)
+        for mark in marks
+    ]
+
+
+def emptied(tx: Transaction) -> None:
+    """Keep what a row needs to be counted; nothing that came out of the traffic itself."""
+    tx.path, tx.route, tx.query, tx.user_agent, tx.trace_id = "/", None, None, None, None
+    tx.req_headers, tx.res_headers = {}, {}
+    tx.req_body = tx.res_body = tx.error_signature = None
+    tx.req_content_type = tx.res_content_type = tx.endpoint_id = tx.authority = None
+    tx.findings = [Secret("unreadable", "transaction", "")]
+
+
+REMEMBERED = 50_000  # header values, and sets of column values
+
+
+class Cleaned(NamedTuple):
+    value: str
+    secrets: list[Secret]
+
+
+NEW = Cleaned("", [])  # stands for: not seen before
+
+
+class Side:
+    """What is remembered of the headers of requests, or of responses."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
+        self.plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
+
+    def remember(self, item: tuple[str, str], cleaned: Cleaned | None) -> None:
+        if len(self.known) >= REMEMBERED:
+            self.known.clear()
+        self.known[item] = cleaned
+
+
+class Row:
+    """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
+
+    __slots__ = ("bodies", "mirrored", "missed", "secrets", "slots", "texts", "tx")
+
+    def __init__(self, tx: Transaction) -> None:
+        self.tx = tx
+        self.texts: list[str] = [""]
+        self.slots: list[Slot] = []
+        self.bodies: list[bytes] = []
+        self.missed: list[tuple[Side, tuple[str, str]]] = []  # of the first slots, the headers
+        self.secrets: list[Secret] = []
+        self.mirrored = False  # the header :path repeats path and query
+
+    def add(self, slot: Slot, text: str) -> None:
+        self.slots.append(slot)
+        self.texts.append(text)
+
 
 _SEPARATOR = "\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
 _BETWEEN = _SEPARATOR.encode()
@@ -43,24 +151,26 @@ _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 class Redactor:
     """Redacts transactions, in place. For one thread at a time: it remembers what it has seen.
 
+    Bodies are inspected and kept up to `body_limit` bytes.
     `policy` is a short id of the rules and settings, for the files that are written under them.
     `failures` counts rows that had to be emptied because redaction itself failed.
     """
 
-    def __init__(self, key: bytes, config: RedactConfig) -> None:
+    def __init__(self, key: bytes, config: RedactConfig, body_limit: int = BODY_LIMIT) -> None:
         self.config = config
+        self.body_limit = body_limit
         self.failures = 0
         rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
         self.policy = f"qrec-{rules}" if config.enabled else "off"
         self._replacer = Replacer(key, config)
         self._first = self._replacer.scanner.patterns.first
-        self._bodies = Bodies(config.body_limit)
+        self._bodies = Bodies(body_limit)
         self._request = Side("request")
         self._response = Side("response")
         self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
-        """Take the secrets out of `tx` and set its findings; decode and cut its bodies.
+        """Take the secrets out of `tx` and list them in its findings; decode and cut its bodies.
 
         Never raises. A row on which this fails keeps its numbers and loses its texts.
         """
@@ -68,7 +178,7 @@ class Redactor:
             if self.config.enabled:
                 self._redact(tx)
             else:
-                limit, read = self.config.body_limit, self._bodies.read
+                limit, read = self.body_limit, self._bodies.read
                 body = read(tx.req_body, tx.req_headers, tx.req_content_type) or b""
                 tx.req_body = body[:limit] or None
                 body = read(tx.res_body, tx.res_headers, tx.res_content_type) or b""
@@ -115,8 +225,8 @@ class Redactor:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
-        if row.found:
-            tx.findings = list(dict.fromkeys(row.found))
+        if row.secrets:
+            tx.findings = list(dict.fromkeys(row.secrets))
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
@@ -138,7 +248,7 @@ class Redactor:
                 cleaned = self._named(side.name, name, value)
                 side.remember(item, cleaned)
             changed.append((name, cleaned.value))
-            row.found += cleaned.findings
+            row.secrets += cleaned.secrets
         if changed:
             headers.update(changed)
 
@@ -157,7 +267,7 @@ class Redactor:
         raw = value.encode("utf-8", "surrogatepass")
         clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
-        return Cleaned(_text(clean) if marks else value, findings(marks, place))
+        return Cleaned(_text(clean) if marks else value, secrets(marks, place))
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -178,17 +288,17 @@ class Redactor:
 
     def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
-        tx, asked = row.tx, slots is REQUEST_BODY
-        headers = tx.req_headers if asked else tx.res_headers
-        content_type = tx.req_content_type if asked else tx.res_content_type
+        tx, outward = row.tx, slots is REQUEST_BODY
+        headers = tx.req_headers if outward else tx.res_headers
+        content_type = tx.req_content_type if outward else tx.res_content_type
         readable = self._bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self._replacer.unseen("undecodable", body)
-            row.found += findings([mark], slots[0].place)
+            row.secrets += secrets([mark], slots[0].place)
         flags = self._bodies.flags(readable, content_type)
         row.slots.append(slots[flags])
         if readable is not body:
-            setattr(tx, slots[flags].name, readable[: self.config.body_limit])
+            setattr(tx, slots[flags].name, readable[: self.body_limit])
         return readable
 
     def _inspect(self, row: Row, joined: bytes, at: int) -> set[int]:
@@ -201,7 +311,7 @@ class Redactor:
             end += len(_BETWEEN) + len(part)
             if at >= end:
                 continue
-            # Before `at` there is nothing; an escape in front of a candidate is found again.
+            # Before `at` there is nothing; an escape in front of a candidate is met again.
             first = max(0, at - end + len(part))
             clean, marks = self._replacer.replace(part, row.slots[index].flags, first=first)
             if marks:
@@ -219,10 +329,10 @@ class Redactor:
     def _put_back(self, row: Row, index: int, clean: bytes, marks: list[Mark]) -> None:
         slot = row.slots[index]
         if slot.what == BODY:
-            setattr(row.tx, slot.name, clean[: self.config.body_limit])
-            row.found += _in_body(clean, marks, slot.place)
+            setattr(row.tx, slot.name, clean[: self.body_limit])
+            row.secrets += _in_body(clean, marks, slot.place)
             return
-        found = findings(marks, slot.place)
+        own = secrets(marks, slot.place)
         if slot.what == COLUMN:
             setattr(row.tx, slot.name, _text(clean))
         else:
@@ -230,21 +340,21 @@ class Redactor:
             headers[slot.name] = _text(clean)
             if index < len(row.missed):
                 side, item = row.missed[index]
-                side.remember(item, Cleaned(headers[slot.name], found))
-        row.found += found
+                side.remember(item, Cleaned(headers[slot.name], own))
+        row.secrets += own
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Finding]:
+def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Secret]:
     near = near_places(clean, [mark.at for mark in marks], prefix)
     if near is not None:
         pairs = zip(marks, near, strict=True)
-        return [Finding(mark.kind, place, mark.fingerprint) for mark, place in pairs]
+        return [Secret(mark.kind, place, mark.fingerprint) for mark, place in pairs]
     parsed = json_places(clean, prefix, len(marks))
     if parsed is None:
-        return findings(marks, prefix)
+        return secrets(marks, prefix)
     known = {(mark.kind, mark.fingerprint) for mark in marks}
-    return [Finding(*one) for one in parsed if (one[0], one[2]) in known]
+    return [Secret(*one) for one in parsed if (one[0], one[2]) in known]

@@ -12,6 +12,7 @@ from typing import Any
 import re2
 
 from recorder.redact.config import RedactConfig
+from recorder.redact.text import compiled
 from store.errors import UsageError
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
@@ -57,20 +58,6 @@ class Rules:
     harmless_names: frozenset[str]
     card_words: frozenset[str]
     other_numbers: frozenset[str]
-
-
-def options() -> Any:
-    """RE2 options for all patterns: bytes in, nothing on stderr, room for a large DFA."""
-    chosen = re2.Options()
-    chosen.encoding = re2.Options.Encoding.LATIN1
-    chosen.log_errors = False
-    chosen.max_mem = 32 << 20
-    return chosen
-
-
-def compiled(pattern: str | bytes) -> Any:
-    """An RE2 pattern over bytes. Raises re2.error."""
-    return re2.compile(pattern if isinstance(pattern, bytes) else pattern.encode(), options())
 
 
 @cache

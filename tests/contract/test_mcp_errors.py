@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.server import MCPServer
 from mcp_types import TextContent
 
-from mcp_tools.careful import MAX_ERROR, without_paths
+from mcp_tools.errors import MAX_ERROR, without_paths
 from mcp_tools.server import build as build_server
 from mcp_tools.tools import TOOLS
 from store import Store

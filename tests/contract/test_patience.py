@@ -12,12 +12,12 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult
 
-from mcp_tools import patience
+from mcp_tools import progress as patience
 from mcp_tools.server import build as build_server
 from mcp_tools.tools import TOOLS, ToolSpec
-from queries.reader import open_reader
-from queries.watch import StoppedError
-from queries.windows import Window
+from queries.core.session import open_reader
+from queries.core.watch import StoppedError
+from queries.core.window import Window
 from store import Store
 from tests.contract.stored import NOW, build, minute, row
 from tests.kit import PATIENCE_S

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write.coverage import last_stretch
 from store import Store
+from store.coverage import last_stretch
 from store.lock import holder
 from tests.fault import victim
 from tests.kit import visible_ids, wait_for

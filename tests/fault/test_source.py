@@ -20,8 +20,8 @@ from recorder import link
 from recorder.blocks import EVENT_LIMIT
 from recorder.reader import Options, Reader
 from recorder.subscription import Subscription
-from recorder.write.coverage import read_stretches
 from store import Store
+from store.coverage import read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
 from tests.kit import PATIENCE_S, S, connected, frame, stamp, transaction, visible_ids, wait_for

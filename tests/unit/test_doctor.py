@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from qrec.__main__ import main
-from qrec.checks.honoured import _told, conditions
+from qrec.doctor.pushdown import _told, conditions
 from recorder.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store import Store
@@ -378,7 +378,7 @@ def test_a_check_that_breaks_is_a_finding(doctor: Doctor, monkeypatch: pytest.Mo
     def broken(_: Store) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("qrec.checks.holdings.files", broken)
+    monkeypatch.setattr("qrec.doctor.store.files", broken)
     code, document = doctor()
     assert code == 3
     assert "broke off: KeyError" in found(document, "files")["text"]

@@ -6,7 +6,7 @@ import pytest
 
 from filters import FIELDS, FilterError, check, parse, predicate, remarks, row_fields
 from filters.check import Place
-from recorder.decode.row import Finding, Transaction
+from recorder.decode.row import Secret, Transaction
 from store.schema import TRANSACTIONS
 
 TX = Transaction(
@@ -23,7 +23,7 @@ TX = Transaction(
     container_name="payment",
     req_headers={"X-Request-Id": "r-1", ":path": "/v1/charges"},
     res_body=b'{"error": "card_declined"}',
-    findings=[Finding("jwt", "req.header.Authorization", "eyJ…")],
+    findings=[Secret("jwt", "req.header.Authorization", "eyJ…")],
 )
 
 

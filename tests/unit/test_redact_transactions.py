@@ -210,7 +210,7 @@ def test_a_row_on_which_redaction_fails_loses_its_texts(
 
 
 def test_switched_off_it_still_decodes_and_cuts() -> None:
-    redactor = Redactor(_KEY, RedactConfig(enabled=False, body_limit=1000))
+    redactor = Redactor(_KEY, RedactConfig(enabled=False), body_limit=1000)
     tx = _tx(req_headers={"X-Api-Key": "abc"}, req_body=b"password=x" * 5000)
     redactor.redact(tx)
     assert tx.req_headers == {"X-Api-Key": "abc"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qrec.redaction import redact_config
+from qrec.redaction import body_options, checked_table, redact_config
 from qrec.settings import Settings
 from store import Store
 from store.errors import UnavailableError, UsageError
@@ -49,13 +49,28 @@ def test_a_file_alone_cannot_turn_redaction_off(tmp_path: Path) -> None:
 def test_which_bodies_are_kept(
     tmp_path: Path, text: str, environ: dict[str, str], bodies: str
 ) -> None:
-    assert redact_config(settings(tmp_path, text, **environ), {}).store_bodies == bodies
+    assert body_options(settings(tmp_path, text, **environ), {})["store_bodies"] == bodies
 
 
 def test_the_body_limit_of_the_flag_wins(tmp_path: Path) -> None:
     file = settings(tmp_path, "[redact]\nbody_limit = 10\n")
-    assert redact_config(file, {}).body_limit == 10
-    assert redact_config(file, {"body_limit": "1MiB"}).body_limit == 1 << 20
+    assert body_options(file, {})["body_limit"] == 10
+    assert body_options(file, {"body_limit": "1MiB"})["body_limit"] == 1 << 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bodylimit = 1",
+        'body_limit = "1"',
+        "body_limit = true",
+        "body_limit = -1",
+        'store_bodies = "some"',
+    ],
+)
+def test_what_is_kept_of_bodies_is_checked_with_the_table(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="redact"):
+        checked_table(settings(tmp_path, f"[redact]\n{text}\n"))
 
 
 def test_the_mark_stays_and_tells_of_the_first_time(tmp_path: Path) -> None:
