@@ -6,7 +6,9 @@ each; so the recorder knows whose answer comes next, and takes everything in the
 
 from __future__ import annotations
 
+import select
 import struct
+import time
 from typing import IO, Any
 
 import msgspec
@@ -84,23 +86,37 @@ def send_bytes(pipe: IO[bytes], payload: bytes) -> None:
     pipe.flush()
 
 
-def receive(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-    """The next frame, as `decoder` has it; None when its sender is gone."""
-    head = _exactly(pipe, _LENGTH.size)
-    if head is None:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    payload = _exactly(pipe, length)
-    return None if payload is None else decoder.decode(payload)
+class Receiver:
+    """The frames that come through a pipe, waited for no longer than the caller can wait."""
 
+    def __init__(self, pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Any]) -> None:
+        self.pipe = pipe
+        self._decoder = decoder
+        self._expect(_LENGTH.size, head=True)
 
-def _exactly(pipe: IO[bytes], length: int) -> bytearray | None:
-    data = bytearray(length)
-    view = memoryview(data)
-    at = 0
-    while at < length:
-        got = pipe.readinto(view[at:])  # type: ignore[attr-defined]
-        if not got:
-            return None
-        at += got
-    return data
+    def _expect(self, size: int, head: bool) -> None:
+        self._data, self._at, self._head = bytearray(size), 0, head
+
+    def receive(self, timeout: float | None = None) -> Any:
+        """The next frame; None when its sender is gone.
+
+        TimeoutError after so many seconds without a whole one: what came of it is kept.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            while self._at < len(self._data):
+                if end is not None:
+                    ready = select.poll()  # select takes no descriptor beyond 1,023
+                    ready.register(self.pipe, select.POLLIN)
+                    if not ready.poll(max(0.0, end - time.monotonic()) * 1000):
+                        raise TimeoutError
+                view = memoryview(self._data)[self._at :]
+                count = self.pipe.readinto(view)  # type: ignore[attr-defined]
+                if not count:
+                    return None
+                self._at += count
+            data, head = self._data, self._head
+            if not head:
+                self._expect(_LENGTH.size, head=True)
+                return self._decoder.decode(data)
+            self._expect(_LENGTH.unpack(data)[0], head=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,13 @@ from recorder.decode.columns import Who
 from recorder.feed import Batch, Feed, Frame, default_refiners
 from recorder.intake import Intake
 from recorder.link import Alive, Down, Gaps, Up
-from recorder.options import RecordOptions, Reporter, Status, refining
+from recorder.options import RecordOptions, Reporter, Status, Unfailing, refining
 from recorder.queue import QUEUE_BYTES
-from recorder.reader import mono_us
+from recorder.reader import QUIET_S, mono_us
 from recorder.refine import Refinery
 from recorder.running import ending_signals, keep_house
-from recorder.start import plan_filter, start_error
-from recorder.subscription import Subscription
+from recorder.start import plan_filter, remove_empty, start_error
+from recorder.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
@@ -50,6 +51,7 @@ class Summary:
     recorder: str
     session: str
     written: int
+    rows: Mapping[str, int]  # written, by table: transactions, connections, database
     seconds: float
     gaps: int
     reason: str
@@ -66,13 +68,22 @@ def record(
     store cannot be used, UsageError when the source refuses the filter.
     """
     name = check_recorder(options.name())
-    expression, pushed = plan_filter(options)
+    check_url(options.url)
+    reporter = Unfailing(reporter)
+    expression, pushed, remarks = plan_filter(options)
+    for remark in remarks:
+        reporter.note(remark)
+    was_there = options.store.exists()
     store = Store.create(options.store)
     # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
     pa.set_memory_pool(pa.system_memory_pool())
     with recorder_lock(store, name):
         recording = Recording(store, name, options, expression, pushed, reporter)
-        return recording.run(stop or threading.Event())
+        try:
+            return recording.run(stop or threading.Event())
+        finally:
+            if not was_there and not recording.ever_up:
+                remove_empty(store, name)
 
 
 class Recording:
@@ -105,7 +116,8 @@ class Recording:
         self.source = ""
         self._dropped = 0
         self._queued = 0
-        self._ever_up = False
+        self._drained = False  # everything that was read has been taken in
+        self.ever_up = False
         self._heard = 0
         self.feed = Feed(how, options.refiners or default_refiners())
         self._last_status = (time.monotonic(), 0)
@@ -138,6 +150,7 @@ class Recording:
             recorder=who.recorder,
             session=who.session,
             written=self.writer.written,
+            rows=self.writer.rows,
             seconds=time.monotonic() - started,
             gaps=self.ledger.gaps,
             reason=self.stopping,
@@ -156,8 +169,10 @@ class Recording:
                 if closing:
                     return
             else:
+                if frame is None and not closing:
+                    raise QrecError("a process of this recorder ended", "Start the recorder again.")
                 if frame is None:
-                    self._reader_gone(closing)
+                    self._drained = True
                     return
                 self._handle(frame)
             now = time.monotonic()
@@ -189,9 +204,9 @@ class Recording:
             case Alive():
                 self.ledger.alive(frame.mono)
             case Up():
-                if not self._ever_up:
+                if not self.ever_up:
                     self.reporter.note(f"connected to {self.options.url}")
-                self._ever_up = True
+                self.ever_up = True
             case Down():
                 self._down(frame)
             case Gaps():
@@ -220,14 +235,16 @@ class Recording:
         self.source = source
 
     def _down(self, down: Down) -> None:
-        if not self._ever_up and (not self.options.wait or down.kind == "filter"):
+        if not self.ever_up and (not self.options.wait or down.kind == "filter"):
             raise start_error(self.options.url, down)
         if down.was_up:
             self.ledger.alive(down.good_until)
+            if self.options.until_end:  # the end that was waited for is no gap
+                self.ledger.connection = False
+                self._stop("the source ended the stream")
+                return
             self.ledger.lost(down.text, down.mono)
             self.reporter.note(f"disconnected: {down.text}; trying again")
-            if self.options.until_end:
-                self._stop("the source ended the stream")
         elif down.kind == "filter" and self.pushed:
             # Another version came back that does not take the filter: take all, filter here.
             self.reporter.note("the source now refuses the filter: the whole of it is applied here")
@@ -242,7 +259,7 @@ class Recording:
         total = self.ledger.totals
         clock = self.ledger.clock
         status = Status(
-            state=self.ledger.state() if self._ever_up else "waiting",
+            state=self.ledger.state() if self.ever_up else "waiting",
             events=total["events"],
             written=written,
             per_s=(written - before) / max(now - then, 1e-3),
@@ -266,8 +283,10 @@ class Recording:
     def _end(self) -> None:
         """The last flush; then coverage says that the recorder stopped of its own will."""
         self.feed.close()
-        if self.ledger.connection and mono_us() - self._heard < 1.5e6 * self.options.probe_after_s:
-            # Silent for less than it takes to ask: nothing speaks against the link.
+        recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
+        if self._drained and self.ledger.connection and recent:
+            # Silent for less than it takes to ask: nothing speaks against the link. After a
+            # failure what was under way is lost: then only what is written counts as seen.
             self.ledger.alive(mono_us())
         self.writer.flush(mono_us())
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
@@ -284,12 +303,10 @@ class Recording:
                 options.url,
                 pushed,
                 options.connections,
+                artifacts=True,
                 once=options.until_end,
                 headers_s=options.headers_s,
                 probe_after_s=options.probe_after_s,
-            )
+            ),
+            gather_s=min(QUIET_S, QUIET_S * options.flush_interval),
         )
-
-    def _reader_gone(self, closing: bool) -> None:
-        if not closing:
-            raise QrecError("a process of this recorder ended", "Start the recorder again.")

@@ -6,8 +6,6 @@ Everything is bounded in time, whatever the other side does.
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +17,7 @@ import msgspec
 
 import filters
 from recorder.decode.events import CONNECTED, decode
-from recorder.subscription import LinkError, Subscription, client, events, open_stream
+from recorder.subscription import LinkError, Subscription, client, events, hang_up, open_stream
 
 TRANSACTION = "request.http_transaction"
 _AFTERMATH_S = 1.0  # how long the slower subscriptions may take to bring what the first one has
@@ -144,7 +142,8 @@ class Probe:
         self._wait_for(compared)
         result = [self._verdict(at, compared) for at in range(len(self._listeners))]
         for one in everybody:
-            _hang_up(one.response)
+            if one.response is not None:
+                hang_up(one.response)
         for thread in threads:
             thread.join(1.0)
         return len(compared), result
@@ -205,10 +204,3 @@ class Probe:
 
 def _predicate(text: str) -> Callable[[Any], bool]:
     return filters.predicate(filters.parse(text), "qtap")
-
-
-def _hang_up(response: httpx.Response | None) -> None:
-    """Wake the thread that waits in a read, and let go of the connection."""
-    stream: Any = None if response is None else response.extensions.get("network_stream")
-    with contextlib.suppress(OSError, AttributeError):
-        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

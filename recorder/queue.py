@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 QUEUE_BYTES = 128 << 20
+BUSY_BYTES = 64 << 10  # waiting: the stream is not a quiet one
 _PRESSED = 16 << 20  # bytes waiting from which on what comes is compressed
 _WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
 _BLOCK_BYTES = 1 << 20  # some hundred events: enough to spread what each block costs
@@ -31,7 +32,8 @@ class Queue:
         self._pieces: deque[Piece] = deque()
         self.bytes_in = self.bytes_out = 0
         self.dropped = 0  # events
-        self.ready = threading.Event()
+        self.ready = threading.Event()  # there is something to take
+        self.filling = threading.Event()  # there is so much that it should not wait
 
     def put(self, events: bytes) -> None:
         waiting = self.waiting()
@@ -45,6 +47,8 @@ class Queue:
         self.bytes_in += len(piece[0])
         if not self.ready.is_set():
             self.ready.set()
+        if waiting + len(piece[0]) > BUSY_BYTES and not self.filling.is_set():
+            self.filling.set()
 
     def take(self) -> list[Piece]:
         """About a block's worth of what has waited longest."""

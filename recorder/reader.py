@@ -12,21 +12,24 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import IO, BinaryIO
 
 import httpx
 import msgspec
 
 from recorder.link import Alive, Block, Down, Frame, Gaps, Handed, Up, send
-from recorder.queue import QUEUE_BYTES, Queue
-from recorder.subscription import LinkError, Subscription, Waits, client, open_stream
+from recorder.queue import BUSY_BYTES, QUEUE_BYTES, Queue
+from recorder.subscription import LinkError, Subscription, Waits, client, hang_up, open_stream
 
-_BUSY_BYTES = 64 << 10
-_BUSY_S, _QUIET_S = 0.002, 0.25  # how long a block gathers, when there is much and when little
+_BUSY_S = 0.002  # how long a block gathers when there is much
+# How long it gathers when there is little. A block costs 2 ms whatever it holds, which is most of
+# what an idle recorder uses; rows are on the disk after a flush interval of 1 s at the earliest,
+# so that gathering for less of it makes nothing visible sooner.
+QUIET_S = 0.9
 _SWITCH_S = 0.0005
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
@@ -36,6 +39,7 @@ class Options(msgspec.Struct, frozen=True):
     subscription: Subscription
     refiners: list[int]  # file descriptors, to write blocks to in turn
     queue_bytes: int = QUEUE_BYTES
+    gather_s: float = QUIET_S
 
 
 def mono_us() -> int:
@@ -57,16 +61,11 @@ class Reader:
         self._waits = Waits() if os.environ.get("QREC_MEASURE_READS") else None
 
     def run(self) -> None:
-        pump = threading.Thread(target=self._pump, daemon=True)
-        for thread in (
-            pump,
-            threading.Thread(target=self._read_forever, daemon=True),
-            threading.Thread(target=self._watch, daemon=True),
-        ):
-            thread.start()
+        pump, *_ = [_started(work) for work in (self._pump, self._read_forever, self._watch)]
         sys.stdin.buffer.read()  # until the recorder closes it, or is gone
         self._stopping.set()
         self.queue.ready.set()
+        self.queue.filling.set()
         pump.join()
         if self._waits is not None:
             self._send(Gaps(self._waits.p999(), self._waits.largest, self._waits.reads))
@@ -80,6 +79,7 @@ class Reader:
         while True:
             queue.ready.wait()
             queue.ready.clear()
+            queue.filling.clear()
             sent = 0
             while queue.waiting():
                 with self._sending:  # taken and sent as one: a frame behind it stays behind it
@@ -87,11 +87,14 @@ class Reader:
                     _write(self._refiners[turn], Block(pieces, queue.waiting()))
                     _write(self._out, Handed(mono_us(), turn, queue.waiting(), queue.dropped))
                 sent += sum(len(piece) for piece, _ in pieces)
-                if sent > _BUSY_BYTES:  # a quiet stream wakes one process, not all in turn
+                if sent > BUSY_BYTES:  # a quiet stream wakes one process, not all in turn
                     turn = (turn + 1) % len(self._refiners)
             if self._stopping.is_set():
                 return
-            time.sleep(_BUSY_S if sent > _BUSY_BYTES else _QUIET_S)
+            if sent > BUSY_BYTES:
+                time.sleep(_BUSY_S)
+            else:
+                queue.filling.wait(self.options.gather_s)
 
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
@@ -130,6 +133,9 @@ class Reader:
             return got, up, *self._ended("ended", "the source ended the stream")
         except LinkError as error:
             return got, up, *self._ended(error.kind, error.text)
+        except Exception as error:  # one connection that nobody foresaw is one broken connection
+            text = f"the stream broke: {type(error).__name__}: {str(error)[:200]}"
+            return got, up, *self._ended("broken", text)
         finally:
             self._response = None
 
@@ -145,6 +151,7 @@ class Reader:
         """Wait until what came before is sent: frames keep the order of what happened."""
         while self.queue.waiting() and not self._stopping.is_set():
             self.queue.ready.set()
+            self.queue.filling.set()
             time.sleep(0.005)
 
     def _watch(self) -> None:
@@ -168,7 +175,24 @@ class Reader:
                 if failures >= _PROBES:
                     failures = 0
                     self._dead = True
-                    _hang_up(response)
+                    hang_up(response)
+
+
+def _started(work: Callable[[], None]) -> threading.Thread:
+    """A thread that does the work. An exception in it ends the process, for everybody to see: a
+    process that lives on with one of its threads gone is deaf, and nobody would know."""
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            with contextlib.suppress(OSError, ValueError):
+                print(f"qrec: the reading process failed: {error!r}", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
 
 
 def _write(out: IO[bytes], frame: Block | Frame) -> None:
@@ -181,21 +205,15 @@ def _write(out: IO[bytes], frame: Block | Frame) -> None:
 def _answers(http: httpx.Client, url: str) -> bool:
     """Any answer counts: a Qtap without /healthz says 404, and lives."""
     try:
-        http.get(url)
+        with http.stream("GET", url):  # its head is enough: the rest may be without end
+            return True
     except httpx.HTTPError:
         return False
-    return True
-
-
-def _hang_up(response: httpx.Response) -> None:
-    """Wake the thread that waits in a read on a dead link."""
-    with contextlib.suppress(OSError, KeyError):
-        response.extensions["socket"].shutdown(socket.SHUT_RDWR)
 
 
 def main() -> None:
     # Signals reach the whole process group; only the recorder decides when reading ends.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # The thread that reads must not wait for the one that hands on: 5 ms, Python's own measure,
     # is more than Qtap's buffer holds at 40,000 events a second.

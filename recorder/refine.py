@@ -8,19 +8,22 @@ that it can be done in processes of its own (recorder.refiner).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from recorder.decode.columns import transactions_batch
-from recorder.decode.events import CONNECTED, decode
+from recorder.decode.events import CONNECTED, DATABASE, decode
 from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
 from recorder.redact import BODY_LIMIT, RedactConfig, Redactor
+from store.derived import failed
+from store.schema import DATABASE as DATABASE_ROWS
 
 
 class Refining(msgspec.Struct, frozen=True):
@@ -91,7 +94,7 @@ class Refinery:
     def __init__(self, refining: Refining) -> None:
         self.cleaner = Redactor(refining.key, refining.redact, refining.body_limit)
         self.router = Router(refining.routes)
-        self.accepts = _predicate(refining.filter)
+        self.filter = _Filter(refining.filter) if refining.filter else None
         self.connections = refining.connections
         self.store_bodies = refining.store_bodies
         self.shedding = False
@@ -100,28 +103,40 @@ class Refinery:
         self._open = Refined()
 
     def refine(self, events: Iterable[tuple[str, str]]) -> list[Part]:
-        """The events in order: each beginning of a stream, and what came between two of them."""
+        """The events in order: each beginning of a stream, and what came between two of them.
+
+        An event that nobody foresaw is rejected like one that cannot be read: the next version of
+        the source must not be able to end a recording.
+        """
         parts: list[Part] = []
         self._begin()
         for name, data in events:
-            ts, table, row, reason = decode(name, data)
-            if ts is not None:
-                ts += self.shift_us
-            if name == CONNECTED:
-                parts += [self._end(), Connected(ts, data)]
-                self._begin()
-            elif ts is not None:
-                self._open.times.append(ts)
-            if table == "transactions":
-                self._transaction(row)
-            elif row is not None:
-                self._other(str(table), row)
-            elif reason is not None:
-                self._reject(name, data, reason)
-            else:
-                self._counts["other"] += 1
+            events_before = self._counts["events"]
+            try:
+                self._event(name, data, parts)
+            except Exception as error:
+                self._counts["events"] = events_before
+                self._reject(name, data, _internal(error))
         parts.append(self._end())
         return [part for part in parts if isinstance(part, Connected) or part.counts]
+
+    def _event(self, name: str, data: str, parts: list[Part]) -> None:
+        ts, table, row, reason = decode(name, data)
+        if ts is not None:
+            ts += self.shift_us
+        if name == CONNECTED:
+            parts += [self._end(), Connected(ts, data)]
+            self._begin()
+        elif ts is not None:
+            self._open.times.append(ts)
+        if table == "transactions":
+            self._transaction(row)
+        elif row is not None:
+            self._other(str(table), row)
+        elif reason is not None:
+            self._reject(name, data, reason)
+        else:
+            self._counts["other"] += 1
 
     def refine_rows(self, rows: Iterable[Transaction]) -> list[Part]:
         """The same for transactions that are decoded already (out of a HAR file)."""
@@ -132,19 +147,36 @@ class Refinery:
 
     def _begin(self) -> None:
         self._rows = []
+        self._grpc_calls: dict[str, int] = {}  # request id -> place in the rows
         self._counts: Counter[str] = Counter()
         self._open = Refined([], {}, None, [], [], [])
 
     def _end(self) -> Refined:
-        self._open.counts = dict(self._counts)
         if self._rows:
-            self._open.transactions = transactions_batch(self._rows)
+            self._open.transactions = self._batch()
+        self._open.counts = dict(self._counts)
         return self._open
+
+    def _batch(self) -> pa.RecordBatch | None:
+        try:
+            return transactions_batch(self._rows)
+        except Exception:  # one row that fits no column must not cost the others
+            rows = [tx for tx in self._rows if self._fits(tx)]
+            return transactions_batch(rows) if rows else None
+
+    def _fits(self, tx: Transaction) -> bool:
+        try:
+            transactions_batch([tx])
+        except Exception as error:
+            self._counts["rejected"] += 1
+            self._open.rejected.append(Rejected("transaction", _internal(error), 0, ""))
+            return False
+        return True
 
     def _transaction(self, tx: Transaction) -> None:
         counts = self._counts
         counts["events"] += 1
-        if self.accepts is not None and not self.accepts(tx):
+        if self.filter is not None and not self.filter.accepts(tx):
             counts["filtered"] += 1
             return
         tx.ts += self.shift_us
@@ -156,17 +188,29 @@ class Refinery:
         if before:  # an export of ours: redacted once already
             tx.findings = list(dict.fromkeys([*before, *tx.findings]))
         tx.route = self.router.route(tx.path or "", tx.host)
-        failed = tx.status is None or tx.status >= 400 or bool(tx.grpc_status)
-        if failed and tx.error_signature is None:
+        if tx.error_signature is None and failed(tx.status, tx.grpc_status):
             tx.error_signature = error_signature(
                 tx.status, tx.res_content_type, tx.res_body, tx.grpc_status
             )
         self._drop_bodies(tx)
+        self._keep(tx)
+
+    def _keep(self, tx: Transaction) -> None:
+        """A gRPC call may come twice, as an event and as an artifact that tells more of it."""
+        if tx.protocol == "grpc" and tx.request_id:
+            at = self._grpc_calls.setdefault(tx.request_id, len(self._rows))
+            if at < len(self._rows):
+                self._counts["duplicates"] += 1
+                if tx.req_headers and not self._rows[at].req_headers:
+                    self._rows[at] = tx
+                return
         self._rows.append(tx)
 
     def _drop_bodies(self, tx: Transaction) -> None:
-        failed = tx.status is None or tx.status >= 400
-        if self.store_bodies == "none" or (self.store_bodies == "errors" and not failed):
+        keep = self.store_bodies == "all" or (
+            self.store_bodies == "errors" and failed(tx.status, tx.grpc_status)
+        )
+        if not keep:
             tx.req_body = tx.res_body = None
 
     def _other(self, table: str, row: dict[str, Any]) -> None:
@@ -174,23 +218,60 @@ class Refinery:
             self._counts["other"] += 1
             return
         self._counts["events"] += 1
+        if table == "database" and self.filter and not self.filter.accepts_call(row):
+            self._counts["filtered"] += 1
+            return
         row["ts"] += self.shift_us
         if table == "database":
-            row["statement"] = normalise(row["database_type"], row["statement"])
+            row["statement"] = normalise(row["database_type"] or "", row["statement"])
             row["error_message"] = row["error_message"] and self.cleaner.text(row["error_message"])
         getattr(self._open, table).append(row)
 
     def _reject(self, name: str, data: str, reason: str) -> None:
         self._counts["events"] += 1
         self._counts["rejected"] += 1
-        sample = self.cleaner.text(data[:400])
-        self._open.rejected.append(Rejected(name[:100], reason, len(data), sample))
+        self._open.rejected.append(
+            Rejected(name[:100], reason, len(data), self._sample(name, data))
+        )
+
+    def _sample(self, name: str, data: str) -> str:
+        """How the event begins, redacted; nothing of a statement: no pattern knows its values."""
+        if name == DATABASE:
+            return ""
+        try:
+            return self.cleaner.text(data[:400])
+        except Exception:
+            return ""
 
 
-def _predicate(text: str | None) -> Callable[[Transaction], bool] | None:
-    if not text:
-        return None
-    import filters  # the grammar costs time; most recordings have no filter
+def _internal(error: Exception) -> str:
+    """The reason for an event on which our own code failed; its values stay out of it."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    place = f" in {at.tb_frame.f_code.co_name}" if at else ""
+    return f"internal: {type(error).__name__}{place}"
 
-    accepts = filters.predicate(filters.parse(text), "qrec")
-    return lambda tx: accepts(filters.row_fields(tx))
+
+class _Filter:
+    """The whole filter, in our own meaning. FilterError for a text that is none."""
+
+    def __init__(self, text: str) -> None:
+        import filters  # the grammar costs time; most recordings have no filter
+
+        self._passes = filters.predicate(filters.parse(text), "qrec")
+        self._fields = filters.row_fields
+        self._call_fields = {
+            name: spec.read
+            for name, spec in filters.FIELDS.items()
+            if "record" in spec.uses and set(spec.columns) <= set(DATABASE_ROWS.names)
+        }
+
+    def accepts(self, tx: Transaction) -> bool:
+        return self._passes(self._fields(tx))
+
+    def accepts_call(self, row: dict[str, Any]) -> bool:
+        """A database call is filtered by the fields that it has; it has no req and no res."""
+        call = SimpleNamespace(**row)
+        values = {name: read(call) for name, read in self._call_fields.items()}
+        return self._passes({name: value for name, value in values.items() if value is not None})

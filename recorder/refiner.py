@@ -31,13 +31,14 @@ def shedding(queued: int, now: bool) -> bool:
 
 def main() -> None:
     # Signals reach the whole process group; only the recorder decides when the work ends.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
     pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     source, out = sys.stdin.buffer, sys.stdout.buffer
     refinery = Refinery(msgspec.json.decode(source.readline(), type=Refining))
-    while (block := link.receive(source, link.blocks)) is not None:
+    blocks = link.Receiver(source, link.blocks)
+    while (block := blocks.receive()) is not None:
         refinery.shedding = shedding(block.queued, refinery.shedding)
         parts = refinery.refine(events_in(joined(block.pieces)))
         try:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,6 +43,7 @@ class Replayed:
     known: bool
     events: int = 0
     written: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)  # written, by table
     rejected: int = 0
     duplicates: int = 0
     filtered: int = 0
@@ -116,6 +117,7 @@ class OneFile:
             known=False,
             events=self.about.events,
             written=self.writer.written,
+            rows=self.writer.rows,
             rejected=total["rejected"],
             duplicates=total["duplicates"],
             filtered=total["filtered"],

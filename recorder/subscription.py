@@ -7,9 +7,11 @@ event, time limits that suit a stream without keep-alives, and words for what we
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 import httpx
@@ -18,10 +20,12 @@ from httpx_sse import EventSource, SSEError
 
 from recorder.blocks import EventStream
 from recorder.transport import StreamTransport
+from store.errors import UsageError
 
 PATH = "/devtools/api/events"
 CONNECT_S = 5.0
 HEADERS_S = 15.0
+_SCHEMES = ("http", "https")
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -30,6 +34,7 @@ class Subscription(msgspec.Struct, frozen=True):
     url: str
     filter: str | None = None
     connections: bool = False
+    artifacts: bool = False  # they tell more of gRPC calls, where a Qtap sends them
     once: bool = False  # read one stream to its end, and no other after it
     headers_s: float = HEADERS_S  # how long the answer's head may take
     probe_after_s: float = 10.0  # how long a silence lasts before the source is asked if it lives
@@ -38,6 +43,9 @@ class Subscription(msgspec.Struct, frozen=True):
         """One body that both dialects of Qtap understand; each ignores the other's keys."""
         topics = {"http": self.filter or "*"}
         old = ["request"]
+        if self.artifacts:  # they have no field that a filter could match there
+            topics["artifact"] = "*"
+            old.append("artifact")
         if self.connections:
             topics["connection"] = "*"
             old.append("connection")
@@ -53,6 +61,26 @@ class LinkError(Exception):
         self.text = text
 
 
+def check_url(text: str) -> None:
+    """UsageError for an address at which nothing can ever answer."""
+    hint = "Write it as http://HOST:PORT."
+    try:
+        url = httpx.URL(text)
+        url.host.encode("idna")
+        if url.port is not None and not 0 < url.port < 1 << 16:
+            raise httpx.InvalidURL(f"there is no port {url.port}")
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise UsageError(f"{text[:200]!r} is no address: {error}", hint) from None
+    if url.scheme not in _SCHEMES:
+        near = get_close_matches(url.scheme, _SCHEMES, 1)
+        rest = text.partition("://")[2]
+        if near and rest:
+            hint = f"Did you mean {near[0]}://{rest}?"
+        raise UsageError(f"{text[:200]!r} is no address of the web", hint)
+    if not url.host:
+        raise UsageError(f"{text[:200]!r} names no host", hint)
+
+
 def client(headers_s: float = HEADERS_S) -> httpx.Client:
     """A client for streams: no proxy from the environment between us and this host."""
     return httpx.Client(transport=StreamTransport(CONNECT_S, headers_s), trust_env=False)
@@ -66,6 +94,10 @@ def open_stream(
 
     LinkError when it is no stream, or where it breaks.
     """
+    try:
+        check_url(subscription.url)
+    except UsageError as error:
+        raise LinkError("refused", error.message) from None
     url = subscription.url.rstrip("/") + PATH
     headers = {
         "Accept": "text/event-stream",
@@ -84,6 +116,12 @@ def open_stream(
         raise LinkError("timeout", "no answer in time") from None
     except (httpx.HTTPError, httpx.StreamError) as error:
         raise LinkError("broken", f"the stream broke: {error or type(error).__name__}") from None
+
+
+def hang_up(response: httpx.Response) -> None:
+    """Wake the thread that waits in a read of this response, and let go of the connection."""
+    with contextlib.suppress(OSError, KeyError):
+        response.extensions["socket"].shutdown(socket.SHUT_RDWR)
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str, str]]:

@@ -73,7 +73,11 @@ class StreamTransport(httpx.BaseTransport):
             line.settimeout(None)
         return httpx.Response(
             answer.status,
-            headers=answer.getheaders(),
+            # As bytes: httpx would encode text as ASCII, and proxies write what they like.
+            headers=[
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in answer.getheaders()
+            ],
             stream=_Body(connection, answer),
             extensions={"socket": line},
         )

@@ -50,7 +50,9 @@ def test_record_until_the_end_then_ask(qrec: Qrec) -> None:
     with running([bundled_stream("checkout-incident")], keep_times=True, patience=30.0) as source:
         code, out, err = qrec("record", source.url, "--until-end", "--recorder", "shop")
     assert (code, out) == (0, "")
-    assert re.search(r"recorded [\d,]+ transactions in .*; stopped the source ended", err)
+    assert re.search(
+        r"recorded 6,288 transactions and 144 database calls in [^;]* s; stopped the source", err
+    )
     code, out, _ = qrec("hosts", "--json", "--now", "2026-11-22T14:00Z")
     assert code == 0
     assert {"api.stripe.com", "api.segment.io"} <= {h["host"] for h in json.loads(out)["hosts"]}
@@ -67,10 +69,37 @@ def test_record_what_a_filter_lets_through_and_say_so_ever_after(qrec: Qrec) -> 
     assert err == ""
 
 
+DATABASE = ("database", "--json", "--now", "2026-11-22T14:00Z", "--last", "2h")
+
+
+def test_a_filter_on_containers_keeps_their_database_calls_and_no_others(qrec: Qrec) -> None:
+    expression = 'container.name == "payment-service"'
+    with running([bundled_stream("checkout-incident")], keep_times=True, patience=30.0) as source:
+        assert qrec("record", source.url, "--until-end", "--filter", expression)[0] == 0
+    document = json.loads(qrec(*DATABASE)[1])
+    assert document["statements"]
+    assert {tuple(one["containers"]) for one in document["statements"]} == {("payment-service",)}
+    assert "filtered_calls" in {note["code"] for note in document["notes"]}
+
+
+def test_a_pushed_filter_keeps_database_calls_away_and_that_is_said(qrec: Qrec) -> None:
+    expression = 'res.status >= 100 or res.status == "404" and req.method != "NONE"'
+    with running([bundled_stream("quiet")], keep_times=True, patience=30.0) as source:
+        code, _, err = qrec("record", source.url, "--until-end", "--filter", expression)
+    assert code == 0
+    assert "AND and OR mixed: read as" in err
+    assert 'res.status == "404" never holds' in err
+    assert "no calls of databases then (--push none" in err
+    document = json.loads(qrec(*DATABASE)[1])
+    assert document["statements"] == []
+    assert "filtered_calls" in {note["code"] for note in document["notes"]}
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
         (["record", "http://127.0.0.1:1"], 3, "qrec serve FILE"),
+        (["record", "htp://localhost:10001"], 2, "Did you mean http://localhost:10001?"),
         (["record", "--filter", "res.statu > 1"], 2, "res.status"),
         (["record", "--filter", "req.path == '/'"], 2, "--where"),
         (["record", "--recorder", "a/b"], 2, "letters"),
@@ -91,7 +120,7 @@ def test_recording_held_wrong(qrec: Qrec, argv: list[str], code: int, said: str)
 def test_replaying_twice_adds_nothing_and_says_so(qrec: Qrec) -> None:
     code, _, err = qrec("replay", "quiet")
     assert code == 0
-    assert "transactions written" in err
+    assert "6,200 transactions and 144 database calls written" in err
     assert "qrec diff --now 2026-11-22T14:00Z" in err
     before = json.loads(qrec("info", "--json")[1])["store"]["tables"]
     assert "nothing added (--again" in qrec("replay", "quiet")[2]

@@ -103,6 +103,24 @@ def test_a_probe_sees_that_nothing_is_filtered() -> None:
     assert nothing.extra > 0
 
 
+def test_a_probe_hangs_up_when_it_has_seen_enough() -> None:
+    ended: list[float] = []
+
+    def stays(client: socket.socket) -> None:
+        client.sendall(HEAD + HELLO)
+        client.recv(1)
+        ended.append(time.monotonic())
+
+    with source(stays) as there:
+        started = time.monotonic()
+        Probe(there.url, SAFE).run(1.0)
+        assert time.monotonic() - started < 1.0 + 1.5  # a second more for each one, without
+        deadline = time.monotonic() + 5
+        while len(ended) < len(SAFE) + 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(ended) == len(SAFE) + 1
+
+
 class Choosy(Source):
     """Answers by what is asked: all of the traffic, or what passes a filter."""
 
