@@ -80,8 +80,8 @@ def record(
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
     from qrec.format import plural, span
-    from qrec.limits import keep, max_size
     from qrec.progress import RecordingLine
+    from qrec.settings import keep, max_size
     from recorder.options import Unfailing
     from recorder.record import record as start
 

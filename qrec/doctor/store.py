@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from qrec.doctor import Check
 from qrec.format import plural, size, span
+from recorder.write.rollup import rollups
 from store import Store
+from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.lock import holder
 from store.schema import RECORDED
@@ -36,17 +42,16 @@ def recorders(store: Store) -> Iterator[Check]:
 
 
 def _recorder(store: Store, name: str, pid: int | None) -> Iterator[Check]:
-    from store.coverage import last_stretch
-
     last = last_stretch(store, name)
     state = last.state if last else "starting"
     facts = {"recorder": name, "pid": pid, "state": state}
-    since = span(max(0.0, time.time() - last.to_ts / 1e6)) if last else ""
+    silent_s = _silent_s(store, name) if last else 0.0
     if pid is None:
         if last is not None and state != "stopped":
             yield Check(
                 "recorders", "warning",
-                f"recorder {name} ended without a word {since} ago: killed, or the machine died",
+                f"recorder {name} ended without a word {span(silent_s)} ago: killed, or the "
+                "machine died",
                 "Start it again; it goes on from there, and coverage shows the gap.", facts,
             )  # fmt: skip
         return
@@ -54,11 +59,23 @@ def _recorder(store: Store, name: str, pid: int | None) -> Iterator[Check]:
     if last is not None and state in ("disconnected", "disk_full", "lagging"):
         yield Check("recorders", "warning", f"{who} is {state}: {last.reason or 'no reason given'}",
                     "`qrec coverage` shows since when; see the other checks.", facts)  # fmt: skip
-    elif last is not None and time.time() - last.to_ts / 1e6 > _SILENT_S:
-        yield Check("recorders", "warning", f"{who} runs, and last wrote {since} ago",
+    elif silent_s > _SILENT_S:
+        yield Check("recorders", "warning", f"{who} runs, and last wrote {span(silent_s)} ago",
                     f"If it hangs, restart it: kill {pid}", facts)  # fmt: skip
     else:
         yield Check("recorders", "ok", f"{who} is {state}", facts=facts)
+
+
+def _silent_s(store: Store, name: str) -> float:
+    """Seconds since this recorder last wrote coverage, by the file's own time.
+
+    What stands in the file is the source's time, and the source's clock may be hours behind.
+    """
+    newest = 0.0
+    for hour in store.hours("coverage"):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(newest, coverage_file(store, hour, name).stat().st_mtime)
+    return max(0.0, time.time() - newest)
 
 
 def leftovers(store: Store) -> Iterator[Check]:
@@ -84,9 +101,6 @@ def leftovers(store: Store) -> Iterator[Check]:
 
 def files(store: Store) -> Iterator[Check]:
     """Whether each Parquet file that a query would open has its footer."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     bad: list[tuple[Path, str]] = []
     count = 0
     for path in _counted(store):
@@ -120,18 +134,16 @@ def _counted(store: Store) -> Iterator[Path]:
 
 def rolled_up(store: Store) -> Iterator[Check]:
     """Whether each sealed hour has per-minute cells, without which a comparison takes long."""
-    from recorder.write.rollup import rollups
-
-    found = list(rollups(store, whole=False))
-    bad = [one for one in found if one.state != "ok"]
+    every = list(rollups(store, whole=False))
+    bad = [one for one in every if one.state != "ok"]
     if not bad:
-        yield Check("rollups", "ok", f"{plural(len(found), 'finished hour')} rolled up")
+        yield Check("rollups", "ok", f"{plural(len(every), 'finished hour')} rolled up")
         return
     named = ", ".join(f"{one.hour} ({one.state})" for one in bad[:_NAMED])
     more = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
     yield Check(
         "rollups", "warning",
-        f"{len(bad):,} of {plural(len(found), 'finished hour')} without usable per-minute cells: "
+        f"{len(bad):,} of {plural(len(every), 'finished hour')} without usable per-minute cells: "
         f"{named}{more}; answers are right, and slow",
         f"qrec rollup --rebuild --missing --store {quote(str(store.path))}",
         {"hours": [{"hour": one.hour, "recorder": one.recorder, "state": one.state}

@@ -24,7 +24,7 @@ from store import Store
 from store.coverage import read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
-from tests.kit import S, connected, frame, stamp, transaction, visible_ids
+from tests.kit import PATIENCE_S, S, connected, frame, stamp, transaction, visible_ids, wait_for
 
 NOW = int(time.time()) * S
 
@@ -218,11 +218,9 @@ def test_a_signal_to_the_whole_group_is_a_stop_like_any_other(tmp_path: Path) ->
     with source(staying(hello(), event("a"))) as qtap:
         command = [sys.executable, "-m", "qrec", "record", qtap.url, "--store", str(tmp_path / "s")]
         process = subprocess.Popen(command, start_new_session=True)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and not _written(tmp_path / "s"):
-            time.sleep(0.05)
+        wait_for(lambda: _written(tmp_path / "s"))
         os.killpg(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert visible_ids(tmp_path / "s") == ["a"]
 
 
