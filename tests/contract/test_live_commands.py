@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mcp import Client
 from fixtures.files import bundled_stream
 from fixtures.standin import running
 from qrec.__main__ import main
+from tests.kit import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).parents[2]
 Qrec = Callable[..., tuple[int, str, str]]
@@ -150,7 +150,7 @@ def test_serve_tells_its_address_and_ends_in_good_order(tmp_path: Path) -> None:
         said = process.stderr.readline()
         assert re.search(r"qrec record http://127\.0\.0\.1:\d+$", said.strip())
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert process.returncode == 0
@@ -172,7 +172,7 @@ def test_mcp_on_a_terminal_ends_with_ctrl_c(tmp_path: Path) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "qrec"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=PATIENCE_S) == 130
     finally:
         process.kill()
         process.communicate()
@@ -186,7 +186,7 @@ def test_mcp_over_http_answers_this_machine_and_no_other(tmp_path: Path) -> None
         stderr=subprocess.DEVNULL, cwd=ROOT,
     )  # fmt: skip
     try:
-        _wait_for(port)
+        wait_for(lambda: _answers(port))
         assert len(asyncio.run(_tool_names(f"http://127.0.0.1:{port}/mcp"))) >= 5
         forged = {"Host": "attacker.example", "Accept": "application/json, text/event-stream"}
         refused = httpx.post(f"http://127.0.0.1:{port}/mcp", json={}, headers=forged)
@@ -194,7 +194,7 @@ def test_mcp_over_http_answers_this_machine_and_no_other(tmp_path: Path) -> None
         assert main(["mcp", "--http", str(port), "--store", str(tmp_path)]) == 3
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE_S)
 
 
 async def _tool_names(url: str) -> list[str]:
@@ -208,11 +208,6 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
