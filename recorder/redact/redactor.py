@@ -7,6 +7,7 @@ finds something is a text looked at by itself.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from recorder.redact.text import FORM, NO_CARD
 
 HEADER, COLUMN, BODY = range(3)
 
+_TRACE = re.compile(r"[0-9a-f]{16,32}")  # an id as tracers write it
 # Headers that hold an address, whose query is read as a query.
 _ADDRESSES = frozenset(
     ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
@@ -280,7 +282,7 @@ class Redactor:
             row.mirrored = target == (f"{path}?{query}" if query else path)
             if not row.mirrored:
                 row.add(header_slot("request", ":path"), target)
-        if tx.trace_id and not tx.trace_id.isalnum():
+        if tx.trace_id and not _TRACE.fullmatch(tx.trace_id):
             row.add(TRACE, tx.trace_id)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:
