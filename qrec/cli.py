@@ -43,10 +43,8 @@ MODULES = {
     "coverage": "questions", "routes": "traffic", "containers": "traffic", "processes": "traffic",
     "dependencies": "traffic", "database": "beneath", "connections": "beneath",
     "schema": "shapes", "sensitive": "secrets", "search": "searching", "show": "transactions",
-    "tail": "following", "diff": "changes", "calibrate": "calibrating", "info": "about",
-    "mark": "moments", "marks": "moments", "pin": "pins", "unpin": "pins", "prune": "house",
-    "record": "recording", "replay": "recording", "export": "files", "import": "files",
-    "demo": "serving", "mcp": "serving", "serve": "serving",
+    "tail": "following", "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording",
+    "replay": "recording", "export": "files", "import": "files",
 }  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from qrec.format import share
 from qrec.safe import visible
-from qrec.words import share
 
 if TYPE_CHECKING:
     from queries.dependencies import Edge

@@ -55,7 +55,7 @@ def checked_table(settings: Settings) -> RedactConfig:
 
 def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
     """How much of which bodies is kept: flags, then the setting, then the `[redact]` table."""
-    from qrec.limits import parse_size
+    from qrec.settings import parse_size
 
     limit, which = _body_settings(settings)
     if flags.get("body_limit") is not None:

@@ -84,7 +84,7 @@ def narrate(run: Run, document: dict[str, Any], shown: int) -> None:
 
 def note_text(run: Run, note: Mapping[str, Any]) -> str:
     """A note of the document with its times in the user's zone, in its text or after it."""
-    from qrec.words import stretch
+    from qrec.format import stretch
 
     text = visible(note["text"])
     if not note.get("from") or not note.get("to"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.quality.stage import Truth
-from queries.answer import Finding
+from queries.core.answer import Finding
 from queries.diff.names import rolled as _rolled
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}

@@ -23,7 +23,7 @@ from bench.quality.score import rival_rank, scored
 from bench.quality.stage import Stage, Truth
 from bench.quality.system import Hours
 from bench.quality.world import World, pods
-from queries.answer import Changes, Note
+from queries.core.answer import Changes, Note
 from queries.diff import frame as frames
 from queries.diff.compare import Options, Span, compare
 from queries.diff.frame import Frame

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from qrec.format import people, program, window_heading
 from qrec.options import PageFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Column
-from qrec.phrases import people, program, window_heading
 from qrec.run import Run, parsed
 
 
@@ -32,11 +32,11 @@ def database(
       qrec database --sort time --last 15m
       qrec database --where 'container.name == "order-service"'
     """
+    from qrec.format import millis, number, share
     from qrec.render import Answer, present
-    from qrec.words import millis, number, share
+    from queries.core.question import document
     from queries.database import database as ask
     from queries.database import database_order
-    from queries.rows import document
 
     run = Run(store, rows)
     order = database_order(sort)
@@ -73,10 +73,10 @@ def connections(
       qrec connections
       qrec connections --where 'direction == "egress-external"' --limit 100
     """
+    from qrec.format import number, plural, size, stretch
     from qrec.render import Answer, present
-    from qrec.words import number, plural, size, stretch
     from queries.connections import connections as ask
-    from queries.rows import document
+    from queries.core.question import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)

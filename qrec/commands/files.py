@@ -54,8 +54,8 @@ def export(
       qrec export 'res.status >= 500' --format curl
       qrec export --from 14:00 --to 14:30 -o shop.sse && qrec serve shop.sse
     """
+    from qrec.format import plural
     from qrec.render import note_text
-    from qrec.words import plural
     from queries.export import export as start
     from queries.export import format_of
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qrec.format import endpoint_text, people, status_text, window_heading
 from qrec.options import PageFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Column
-from qrec.phrases import endpoint_text, people, status_text, window_heading
 from qrec.run import Run, parsed
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from queries.coverage_report import RecorderRow
+    from queries.coverage import RecorderRow
 
 
 def hosts(
@@ -33,10 +33,10 @@ def hosts(
       qrec hosts --last 15m --where 'direction == "egress-external"'
       qrec hosts --from 14:00 --to 14:30 --format csv > hosts.csv
     """
+    from qrec.format import clock, millis, number, share
     from qrec.render import Answer, present
-    from qrec.words import clock, millis, number, share
+    from queries.core.question import document
     from queries.hosts import hosts as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, cursor=page.cursor)
@@ -71,9 +71,9 @@ def statuses(
       qrec statuses --since "deploy 1234"
       qrec statuses --where 'req.host == "api.stripe.com"'
     """
+    from qrec.format import clock, number, share
     from qrec.render import Answer, present
-    from qrec.words import clock, number, share
-    from queries.rows import document
+    from queries.core.question import document
     from queries.statuses import statuses as ask
 
     run = Run(store, rows)
@@ -112,11 +112,11 @@ def endpoints(
       qrec endpoints --sort p95 --last 15m
       qrec endpoints --where 'req.host == "api.stripe.com"' --json
     """
+    from qrec.format import millis, number, share
     from qrec.render import Answer, present
-    from qrec.words import millis, number, share
+    from queries.core.question import document
     from queries.endpoints import endpoints as ask
     from queries.endpoints import sort_order
-    from queries.rows import document
 
     run = Run(store, rows)
     order = sort_order(sort)
@@ -145,10 +145,10 @@ def coverage(*, window: WindowFlags, rows: RowFlags, store: StoreFlags) -> None:
       qrec coverage --last 1d
       qrec coverage --from "yesterday 00:00" --to "today 00:00" --json
     """
+    from qrec.format import span, stretch
     from qrec.render import Answer, present
-    from qrec.words import span, stretch
-    from queries.coverage_report import coverage as ask
-    from queries.rows import document
+    from queries.core.question import document
+    from queries.coverage import coverage as ask
 
     run = Run(store, rows)
     asked = run.window(window)
@@ -173,7 +173,7 @@ def coverage(*, window: WindowFlags, rows: RowFlags, store: StoreFlags) -> None:
 
 
 def _stretches(recorder: RecorderRow, tz: tzinfo) -> list[list[str]]:
-    from qrec.words import clock, number, span
+    from qrec.format import clock, number, span
 
     return [
         [recorder.recorder, clock(s.from_ts, tz), clock(s.to_ts, tz, day=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from qrec.output import say
 from qrec.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from recorder.options import RecordOptions
     from recorder.replay import Replayed
@@ -78,10 +79,11 @@ def record(
       qrec record --duration 1h --store ./incident
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
-    from qrec.limits import keep, max_size
+    from qrec.format import plural, span
     from qrec.progress import RecordingLine
-    from qrec.words import plural, span
-    from recorder.live import record as start
+    from qrec.settings import keep, max_size
+    from recorder.options import Unfailing
+    from recorder.record import record as start
 
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
                             "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
@@ -96,14 +98,16 @@ def record(
         wait=wait,
         until_end=until_end,
     )
-    reporter = RecordingLine()
+    line = RecordingLine()
+    reporter = Unfailing(line)
     try:
         done = start(options, reporter)
     finally:
-        reporter.line.clear()
-    reporter.line.note(
-        f"recorded {plural(done.written, 'transaction')} in {span(done.seconds)} with "
-        f"{plural(done.gaps, 'gap')}; stopped {done.reason}"
+        with suppress(OSError):
+            line.line.clear()
+    gaps = f" with {plural(done.gaps, 'gap')}" if done.gaps else ""
+    reporter.note(
+        f"recorded {rows(done.rows)} in {span(done.seconds)}{gaps}; stopped {done.reason}"
     )
 
 
@@ -167,7 +171,7 @@ def shifted(run: Run, text: str | None) -> int | None:
     """Where --shift-to has a recording end, in microseconds since the epoch."""
     if text is None:
         return None
-    from queries.windows import parse_moment
+    from queries.core.window import parse_moment
     from store.hours import to_us
 
     return to_us(parse_moment(text, run.now, run.tz))
@@ -208,18 +212,28 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
 
 
 def _seconds(text: str) -> float:
-    from queries.windows import parse_duration
+    from queries.core.window import parse_duration
 
     return parse_duration(text).total_seconds()
 
 
+def rows(written: Mapping[str, int]) -> str:
+    """`39 transactions, 5 connections and 6 database calls`: what there is of each."""
+    from qrec.format import plural
+
+    others = (("connections", "connection"), ("database", "database call"))
+    parts = [plural(written.get("transactions", 0), "transaction")]
+    parts += [plural(written[table], noun) for table, noun in others if written.get(table)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
 def told(file: Replayed, verb: str = "replayed") -> str:
     """What became of a file, on one line."""
-    from qrec.words import plural
+    from qrec.format import plural
 
     if file.known:
         return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
-    parts = [plural(file.events, "event"), f"{plural(file.written, 'transaction')} written"]
+    parts = [plural(file.events, "event"), f"{rows(file.rows)} written"]
     for count, what in (
         (file.filtered, "filtered out"),
         (file.rejected, "rejected"),
@@ -235,8 +249,8 @@ def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
     from datetime import timedelta
 
-    from qrec.words import clock, just_after
-    from queries.seen import newest
+    from qrec.format import clock, just_after
+    from queries.core.notes import newest
 
     last = newest(run.store)
     if last is not None and run.now - last > timedelta(minutes=5):

@@ -35,10 +35,9 @@ def search(
       qrec search 'req.host == "api.stripe.com" AND duration_ms > 2000'
       qrec search 'res.body contains "card_declined"' --limit 100 --json
     """
-    from qrec.phrases import short_id, status_text, window_heading
+    from qrec.format import clock, millis, short_id, status_text, window_heading
     from qrec.render import Answer, present
-    from qrec.words import clock, millis
-    from queries.rows import document
+    from queries.core.question import document
     from queries.search import search as ask
 
     run = Run(store, rows)

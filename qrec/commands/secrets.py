@@ -24,10 +24,9 @@ def sensitive(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: S
       qrec sensitive --where 'direction == "egress-external"'
       qrec sensitive --where 'findings.kind contains "card"' --json
     """
-    from qrec.phrases import window_heading
+    from qrec.format import number, window_heading
     from qrec.render import Answer, present
-    from qrec.words import number
-    from queries.rows import document
+    from queries.core.question import document
     from queries.sensitive import sensitive as ask
 
     run = Run(store, rows)

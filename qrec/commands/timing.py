@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qrec.format import window_heading
 from qrec.options import RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Column
-from qrec.phrases import window_heading
 from qrec.run import Run, parsed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def timeline(
       qrec timeline --by host --format csv > hosts.csv
     """
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.timeline import dimension
     from queries.timeline import timeline as ask
 
@@ -76,7 +76,7 @@ def timeline(
 
 
 def _buckets(run: Run, answer: Timeline) -> Iterator[list[str]]:
-    from qrec.words import clock, millis, number
+    from qrec.format import clock, millis, number
 
     total = answer.total
     for at, start in enumerate(answer.starts):
@@ -108,7 +108,7 @@ class _Line:
 
     @property
     def high(self) -> str:
-        from qrec.words import millis
+        from qrec.format import millis
 
         return millis(self.peak or None) if self.timed else f"{self.peak:,.0f}"
 
@@ -173,7 +173,7 @@ def _axis(run: Run, answer: Timeline, width: int) -> str:
 
 
 def _scale(answer: Timeline, group: int) -> str:
-    from qrec.words import span
+    from qrec.format import span
 
     each = span(answer.every_s)
     if group == 1:

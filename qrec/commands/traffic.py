@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qrec.format import people, program, status_text, window_heading
 from qrec.options import (
     ContainerFlags,
     PageFlags,
@@ -16,7 +17,6 @@ from qrec.options import (
     WindowFlags,
 )
 from qrec.output import Column, emit
-from qrec.phrases import people, program, status_text, window_heading
 from qrec.run import Run, parsed
 from qrec.safe import visible
 from store.errors import UsageError
@@ -44,8 +44,8 @@ def routes(
       qrec routes --last 1d --limit 100 --format md
     """
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.routes import routes as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
@@ -94,8 +94,8 @@ def processes(
       qrec processes --where 'req.host == "api.stripe.com"'
     """
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.processes import processes as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
@@ -128,8 +128,8 @@ def containers(
       qrec containers --where 'direction == "egress-external"'
     """
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.processes import containers as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
@@ -153,7 +153,7 @@ _PARTS = tuple(
 
 
 def _part(part: Part) -> list[str]:
-    from qrec.words import millis, number, share
+    from qrec.format import millis, number, share
 
     if not part.requests:
         return ["-", "-", "-"]
@@ -180,11 +180,11 @@ def dependencies(
       qrec dependencies --as mermaid --limit 200
       qrec dependencies --as dot | dot -Tsvg > map.svg
     """
+    from qrec.format import millis, number, share
     from qrec.graphs import GRAPHS
     from qrec.render import Answer, narrate, present
-    from qrec.words import millis, number, share
+    from queries.core.question import document
     from queries.dependencies import dependencies as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     if as_ is not None and as_ not in GRAPHS:

@@ -75,7 +75,7 @@ def show(
 
 
 def _raw(run: Run, ids: Sequence[str], side: str) -> None:
-    from queries.harmless import visible_lines
+    from queries.core.escape import visible_lines
     from queries.show import raw_body
 
     if side not in _SIDES or len(ids) != 1:
@@ -91,7 +91,7 @@ def _raw(run: Run, ids: Sequence[str], side: str) -> None:
 
 
 def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
-    from queries.rows import document
+    from queries.core.question import document
     from queries.show import transaction
 
     shown = [transaction(run.store, one, chars) for one in ids]
@@ -102,7 +102,7 @@ def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
 
 
 def _bodies(run: Run, ids: Sequence[str], chars: int, offset: int) -> None:
-    from queries.rows import document
+    from queries.core.question import document
     from queries.show import payloads
 
     answer = payloads(run.store, ids, chars, offset)
@@ -134,7 +134,7 @@ def _write(run: Run, documents: list[dict[str, Any]], text: str, more: str) -> N
 
 
 def _text(run: Run, shown: Shown) -> str:
-    from qrec.words import clock, millis, size, zone_name
+    from qrec.format import clock, millis, size, zone_name
 
     when = f"{clock(shown.ts, run.tz)} {zone_name(shown.ts.astimezone(run.tz))}"
     outcome = "no response" if shown.status is None else str(shown.status)
@@ -178,7 +178,7 @@ def _message(run: Run, name: str, message: Message) -> list[str]:
 
 def _body(run: Run, name: str, body: Body) -> list[str]:
     """Recorded lines begin with a bar, so that none passes for a line of qrec's own."""
-    from qrec.words import size
+    from qrec.format import size
 
     if not body.text:
         lost = f", {size(body.bytes)}, not kept" if body.bytes else ", none"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qrec.format import endpoint_text, people, short_id, status_text, window_heading
 from qrec.options import (
     ContainerFlags,
     PageFlags,
@@ -17,7 +18,6 @@ from qrec.options import (
     WindowFlags,
 )
 from qrec.output import Column
-from qrec.phrases import endpoint_text, people, short_id, status_text, window_heading
 from qrec.run import Run, parsed
 from store.errors import UsageError
 
@@ -73,9 +73,9 @@ def errors(
 
 
 def _show_errors(run: Run, answer: Errors) -> None:
+    from qrec.format import clock, number
     from qrec.render import Answer, present
-    from qrec.words import clock, number
-    from queries.rows import document
+    from queries.core.question import document
 
     columns = [
         Column("errors", right=True), Column("status"), Column("endpoint"), Column("says"),
@@ -97,9 +97,9 @@ def _show_errors(run: Run, answer: Errors) -> None:
 
 
 def _show_containers(run: Run, answer: ErrorsByContainer) -> None:
+    from qrec.format import number, share
     from qrec.render import Answer, present
-    from qrec.words import number, share
-    from queries.rows import document
+    from queries.core.question import document
 
     columns = [
         Column("container"), Column("requests", right=True), Column("failed", right=True),
@@ -120,8 +120,8 @@ def _show_containers(run: Run, answer: ErrorsByContainer) -> None:
 
 
 def _container(run: Run, row: ContainerErrors) -> str:
+    from qrec.format import number, plural, share
     from qrec.safe import visible
-    from qrec.words import number, plural, share
 
     name = run.paint(visible(row.container or "(unknown)"), "bold")
     shown = f", the first {len(row.top)} of" if row.kinds > len(row.top) else ","
@@ -133,8 +133,8 @@ def _container(run: Run, row: ContainerErrors) -> str:
 
 def _entry(run: Run, row: ErrorRow, name: bool = True) -> str:
     """Two to four lines: how often and where, what it says, when and for whom, an answer."""
+    from qrec.format import clock
     from qrec.safe import cut, visible
-    from qrec.words import clock
 
     room = (run.width or 10_000) - 14
     status = status_text(row.status, row.grpc_status)
@@ -178,10 +178,10 @@ def slow(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: StoreF
 
 
 def _show_slow(run: Run, answer: Slow) -> None:
+    from qrec.format import clock, millis, number, plural, share
     from qrec.output import to_table
     from qrec.render import Answer, present
-    from qrec.words import clock, millis, number, plural, share
-    from queries.rows import document
+    from queries.core.question import document
 
     ends = [
         Column("p95", right=True), Column("p50", right=True),

@@ -17,10 +17,10 @@ import duckdb
 import numpy as np
 
 from queries.core.collapse import collapse
+from queries.core.session import Reader, looks_whole, sql_text
+from queries.core.window import Window
 from queries.diff.names import rolled as service_of
 from queries.diff.parts import BrokenRollup, Column, Ints, Part, counted, rolled
-from queries.reader import Reader, looks_whole, sql_text
-from queries.windows import Window
 from store.hours import HOUR_US, from_us, hour_start, to_us
 
 __all__ = ["DIMS", "BrokenRollup", "Cells", "Keys", "load_cells"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from queries.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
+from queries.core.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
 from queries.diff import frame as frames
 from queries.diff import gaps
 from queries.diff.background import counted_once, own_traffic

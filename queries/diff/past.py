@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from queries.core.session import hours_of
+from queries.core.window import Baseline, Window
 from queries.diff.comparison import REACH, earlier
 from queries.diff.limits import REPLICATES
-from queries.reader import hours_of
-from queries.windows import Baseline, Window
 from store.version import __version__
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qrec import checks
+from qrec import doctor as checks
 from qrec.cli import command
 from recorder import metrics
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from bench.quality.given import given
-from queries.answer import Changes, to_document
+from queries.core.answer import Changes, to_document
 from queries.diff.compare import Options, Span, compare
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

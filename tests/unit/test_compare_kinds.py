@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from queries.answer import Finding
+from queries.core.answer import Finding
 from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, cell
 
 Row = dict[str, Any]

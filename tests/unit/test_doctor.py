@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from qrec.__main__ import main
-from qrec.checks.honoured import _told, conditions
-from recorder.probe import Condition, Honoured
+from qrec.cli import command
+from qrec.doctor.pushdown import conditions, meaning
+from recorder.source.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store import Store
 from store.lock import recorder_lock
@@ -55,6 +56,7 @@ def tidy(store: Store) -> None:
 @pytest.fixture
 def url() -> Iterator[str]:
     """A Qtap that greets, and has nothing to tell."""
+    command("doctor")  # imported before the greeting has its time, which the check of clocks reads
     with source(staying(frame(connected(int(time.time() * 1e6))))) as there:
         yield there.url
 
@@ -312,6 +314,7 @@ def test_recorders_that_are_not_well(
     last = stretch(to - timedelta(minutes=1), to, state=state, reason="why")
     build(store.path, [], [last])
     tidy(store)
+    written(store, to)
     if alive:
         with recorder_lock(store, "web"):
             document = doctor()[1]
@@ -319,6 +322,26 @@ def test_recorders_that_are_not_well(
         document = doctor()[1]
     texts = [c["text"] for c in document["checks"] if c["check"] == "recorders"]
     assert any(said in text for text in texts), texts
+
+
+def written(store: Store, at: datetime) -> None:
+    """All coverage was last written at this time, by the clock of the file system."""
+    for path in store.path.glob("coverage/*/*.parquet"):
+        os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+def test_a_source_whose_clock_is_behind_does_not_make_its_recorder_look_dead(
+    doctor: Doctor, store: Store, now: datetime
+) -> None:
+    for hour in store.hours("coverage"):
+        (store.sealed_hour("coverage", hour) / "web.parquet").unlink()
+    behind = now - timedelta(hours=2)
+    build(store.path, [], [stretch(behind - timedelta(minutes=1), behind, state="receiving")])
+    with recorder_lock(store, "web"):
+        check = found(doctor()[1], "recorders")
+    assert (check["status"], check["remedy"]) == ("ok", None)
+    ended = found(doctor()[1], "recorders")["text"]
+    assert "2 h" not in ended
 
 
 def test_what_a_crash_left_behind(doctor: Doctor, store: Store) -> None:
@@ -378,7 +401,7 @@ def test_a_check_that_breaks_is_a_finding(doctor: Doctor, monkeypatch: pytest.Mo
     def broken(_: Store) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("qrec.checks.holdings.files", broken)
+    monkeypatch.setattr("qrec.doctor.store.files", broken)
     code, document = doctor()
     assert code == 3
     assert "broke off: KeyError" in found(document, "files")["text"]
@@ -421,7 +444,7 @@ def honoured(**counts: Any) -> list[Honoured]:
     ],
 )
 def test_what_a_probe_means(results: list[Honoured], status: str, said: str) -> None:
-    [check] = _told(results, "by 100 transactions", {})
+    [check] = meaning(results, "by 100 transactions", {})
     assert check.status == status
     assert said in check.text
 

@@ -13,7 +13,8 @@ from qrec.explained import Explanation
 from qrec.findings import Report
 from qrec.options import RowFlags, StoreFlags
 from qrec.run import Run
-from queries.answer import (
+from queries.breakdown import Part, filter_of
+from queries.core.answer import (
     BaselineSide,
     Blame,
     Calibration,
@@ -27,8 +28,7 @@ from queries.answer import (
     Side,
     Symptom,
 )
-from queries.breakdown import Part, filter_of
-from queries.windows import Baseline, Window
+from queries.core.window import Baseline, Window
 from store import Store
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -154,7 +154,7 @@ def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_seconds_and_zones_of_other_windows(berlin: Run) -> None:
-    from qrec.words import just_after, span, stretch
+    from qrec.format import just_after, span, stretch
 
     tokyo = ZoneInfo("Asia/Tokyo")
     assert stretch(AT, AT + HOUR * 11, UTC) == "2026-11-22 13:00 to 2026-11-23 00:00 UTC"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from qrec.charts import chart, legend, squeezed, unicode_output
+from qrec.format import endpoint_text, people, program, short_id, status_text
 from qrec.graphs import dot, mermaid
-from qrec.phrases import endpoint_text, people, program, short_id, status_text
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
 

@@ -13,9 +13,9 @@ import pytest
 
 import recorder.write.seal
 from fixtures.files import bundled_stream
-from queries.answer import to_document
+from queries.core.answer import to_document
+from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed
-from queries.windows import Baseline, Window
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from store import Store

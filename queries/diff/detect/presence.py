@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from queries.answer import Direction, Kind
+from queries.core.answer import Direction, Kind
 from queries.diff.candidate import Candidate
 from queries.diff.frame import Frame, Level
 from queries.diff.limits import Limits

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from queries.answer import Kind
+from queries.core.answer import Kind
 from queries.diff.candidate import Candidate, one_end, whole_or_run
 from queries.diff.frame import Frame, Level
 from queries.diff.limits import Limits

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.answer import Effect, Evidence, Finding, Numbers, Symptom
+from queries.core.answer import Effect, Evidence, Finding, Numbers, Symptom
 from queries.diff import minutely
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles

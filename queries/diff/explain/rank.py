@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queries.answer import Confidence, Severity
+from queries.core.answer import Confidence, Severity
 from queries.diff.candidate import Candidate
 
 _HARD = frozenset({401, 403, 429})

@@ -1,0 +1,65 @@
+"""`qrec calibrate`: how many findings the same comparison gives in the store's own past."""
+
+from __future__ import annotations
+
+from qrec.format import number, plural, stretch
+from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.output import Column
+from qrec.progress import Line
+from qrec.render import Answer, present
+from qrec.run import Run, parsed
+from queries.core.question import document
+from queries.diff.calibrate import Calibrated, calibration
+
+
+def calibrate(
+    *,
+    window: WindowFlags,
+    baseline: BaselineFlags,
+    only: WhereFlags,
+    rows: RowFlags,
+    store: StoreFlags,
+) -> None:
+    """How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.
+
+    Compares up to 24 past pairs, as far apart as the window and its baseline are, and keeps what
+    they gave: the next `qrec diff` shows it, and only new hours are compared again.
+
+    \b
+    Examples:
+      qrec calibrate
+      qrec calibrate --last 15m
+      qrec calibrate --vs yesterday --json
+      qrec calibrate --where 'container.name == "shop"'
+    """
+    run = Run(store, rows)
+    asked, against = run.windows(window, baseline)
+    line = Line()
+    try:
+        answer = calibration(
+            run.store, asked, against, where=parsed(only), limit=run.limit,
+            tell=lambda done, pairs: line.show(f"comparing past hours: {done} of {pairs}"),
+        )  # fmt: skip
+    finally:
+        line.clear()
+    columns = [Column("window"), Column("against"), Column("findings", right=True)]
+    cells = [
+        [
+            stretch(pair.window.from_ts, pair.window.to_ts, run.tz),
+            stretch(pair.baseline.from_ts, pair.baseline.to_ts, run.tz, pair.window.from_ts),
+            number(pair.findings),
+        ]
+        for pair in answer.pairs
+    ]
+    shown = Answer(document(answer), "pairs", columns, cells, _heading(answer), empty="")
+    present(run, shown)
+
+
+def _heading(answer: Calibrated) -> str:
+    usual = answer.calibration
+    if usual is None:
+        return "too few past hours to say how many findings are usual"
+    return (
+        f"usual here: median {usual.median:g}, 95 % at most {usual.p95:g} findings, "
+        f"in {plural(usual.pairs, 'past pair')}"
+    )

@@ -1,0 +1,136 @@
+"""`qrec info`: every setting with its origin, every path in use, and what the store holds."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from qrec.format import number, plural, size
+from qrec.options import StoreFlags
+from qrec.output import Column, emit, to_json, to_table
+from qrec.redaction import checked_table
+from qrec.run import Run
+from qrec.settings import SETTINGS
+from queries.info import store_info
+from store.errors import QrecError
+from store.version import __version__
+
+
+def info(
+    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    *,
+    store: StoreFlags,
+) -> None:
+    """Show the settings and where each comes from, the paths in use, and what the store holds.
+
+    \b
+    Examples:
+      qrec info
+      QREC_STORE=/var/lib/qrec qrec info --json
+    """
+    run = Run(store)
+    document = _document(run)
+    emit(to_json(document) if json else _text(run, document))
+
+
+def _document(run: Run) -> dict[str, Any]:
+    existing = [str(path) for path, _ in run.settings.tables()]
+    return {
+        "version": 1,
+        "qrec": __version__,
+        "python": platform.python_version(),
+        "settings": [*(_setting(run, setting.name) for setting in SETTINGS), _redact(run)],
+        "paths": {
+            "store": str(run.settings.path("store").absolute()),
+            "config_files": [
+                {"path": str(path), "exists": str(path) in existing} for path in run.settings.files
+            ],
+        },
+        "unknown_variables": run.settings.unknown_variables(),
+        "store": _store(run),
+    }
+
+
+def _setting(run: Run, name: str) -> dict[str, Any]:
+    value = run.settings.get(name)
+    plain = list(value.value) if isinstance(value.value, tuple) else value.value
+    if not isinstance(plain, int | list):
+        plain = _without_password(str(plain))
+    return {"name": name, "value": plain, "origin": value.origin}
+
+
+def _redact(run: Run) -> dict[str, Any]:
+    """The `[redact]` table, checked by redaction itself, as a recorder would when it starts."""
+    value = run.settings.redact()
+    checked_table(run.settings)
+    return {"name": "redact", "value": sorted(value.value), "origin": value.origin}
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
+def _store(run: Run) -> dict[str, Any]:
+    """The store's summary, or why there is none: a missing store is worth showing, not failing."""
+    try:
+        summary = asdict(store_info(run.store))
+    except QrecError as error:
+        return {"problem": error.message, "hint": error.hint}
+    summary["notes"] = [{"code": n["code"], "text": n["text"]} for n in summary["notes"]]
+    return summary
+
+
+def _text(run: Run, document: dict[str, Any]) -> str:
+    columns = [Column("setting"), Column("value", give=1), Column("from", give=1)]
+    cells = [[s["name"], _plain(s["value"]), s["origin"]] for s in document["settings"]]
+    parts = [
+        f"qrec {document['qrec']}, Python {document['python']}\n\n",
+        to_table(columns, cells, run.width, run.paint),
+        "\n",
+        *_paths(document),
+    ]
+    unknown = document["unknown_variables"]
+    if unknown:
+        parts.append(f"note: qrec knows nothing of {', '.join(unknown)}\n")
+    return "".join([*parts, "\n", _store_text(run, document["store"])])
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _paths(document: dict[str, Any]) -> list[str]:
+    paths = document["paths"]
+    lines = [f"store   {paths['store']}\n"]
+    for file in paths["config_files"]:
+        lines.append(f"config  {file['path']}{'' if file['exists'] else '  (not there)'}\n")
+    return lines
+
+
+def _store_text(run: Run, store: dict[str, Any]) -> str:
+    if "problem" in store:
+        return f"{store['problem']}\n  {store['hint']}\n"
+    writing = [
+        f"{r['name']} ({'idle' if r['pid'] is None else 'recording, pid ' + str(r['pid'])})"
+        for r in store["recorders"]
+    ]
+    columns = [
+        Column("table"), Column("hours", right=True), Column("first (UTC)"), Column("last (UTC)"),
+        Column("files", right=True), Column("rows", right=True), Column("size", right=True),
+    ]  # fmt: skip
+    cells = [
+        [t["name"], number(t["hours"]), t["first_hour"] or "-", t["last_hour"] or "-",
+         number(t["files"]), number(t["rows"]), size(t["bytes"])]
+        for t in store["tables"]
+    ]  # fmt: skip
+    lines = [
+        f"format {store['format_version']}, since {store['created'] or 'unknown'}, "
+        f"{plural(store['marks'], 'mark')}, {plural(store['rejected_files'], 'rejected file')}\n",
+        f"recorders: {', '.join(writing) or 'none yet'}\n",
+        to_table(columns, cells, run.width, run.paint),
+    ]
+    return "".join(lines + [f"note: {note['text']}\n" for note in store["notes"]])

@@ -1,0 +1,132 @@
+"""`qrec prune`: whole hours go, oldest first; what a pin holds stays (qrec.commands.pins)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from qrec.format import number, plural, size
+from qrec.options import HouseFlags, StoreFlags
+from qrec.output import Column, emit, say, to_json, to_table
+from qrec.run import Run
+from qrec.settings import keep, max_size
+from recorder.write.retention import Hour, Plan, apply, plan
+from store.errors import QrecError, UsageError
+from store.hours import hour_start
+
+
+def prune(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask. Needed where nobody can be asked.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    *,
+    house: HouseFlags,
+    store: StoreFlags,
+) -> None:
+    """Delete whole hours, oldest first: those too old, or beyond a size. Never a pinned one.
+
+    `qrec record --keep 14d` does the same by itself while it runs.
+
+    \b
+    Examples:
+      qrec prune --keep 14d --dry-run
+      qrec prune --keep 14d --max-size 20GB --yes
+    """
+    run = Run(store, extra=vars(house))
+    age, largest = keep(run.settings), max_size(run.settings)
+    if age is None and largest is None:
+        raise UsageError(
+            "prune needs to know how much to keep",
+            "Give --keep 14d, --max-size 20GB or both, or set keep or max_size in qrec.toml.",
+        )
+    # A clock that is set ahead (--now) must not make young hours old.
+    found = plan(run.store, min(run.now, datetime.now(UTC)), age, largest)
+    if not json:
+        _show(run, found)
+    if found.delete and not dry_run:
+        _agree(yes)
+        _delete(found)
+    if json:
+        emit(to_json(_document(found, dry_run)))
+    _tell(run, found, largest, dry_run)
+
+
+def _document(found: Plan, dry_run: bool) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "dry_run": dry_run,
+        "hours": [{"hour": hour.hour, "bytes": hour.size} for hour in found.delete],
+        "pinned": list(found.pinned),
+        "bytes_before": found.size_before,
+        "bytes_after": found.size_after,
+        "bytes_freed": found.size_before - found.size_after,
+    }
+
+
+def _show(run: Run, found: Plan) -> None:
+    """The hours that go, neighbours as one line."""
+    columns = [Column("goes (UTC)"), Column("hours", right=True), Column("size", right=True)]
+    cells = []
+    for first, last, hours in _runs(found.delete):
+        upto = "" if first == last else f" to {last}"
+        cells.append([f"{first}{upto}", number(len(hours)), size(sum(h.size for h in hours))])
+    if cells:
+        emit(to_table(columns, cells, run.width, run.paint))
+
+
+def _runs(hours: Sequence[Hour]) -> list[tuple[str, str, list[Hour]]]:
+    """(first, last, hours) of each run of hours without a hole."""
+    runs: list[list[Hour]] = []
+    for hour in hours:
+        before = hour_start(runs[-1][-1].hour) if runs else None
+        if before is not None and hour_start(hour.hour) - before == timedelta(hours=1):
+            runs[-1].append(hour)
+        else:
+            runs.append([hour])
+    return [(run[0].hour, run[-1].hour, run) for run in runs]
+
+
+def _agree(yes: bool) -> None:
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            "nothing was deleted: there is nobody here to ask",
+            "Give --yes to delete, or --dry-run to look.",
+        )
+    print("Delete these hours? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise QrecError("nothing was deleted", "--yes deletes without asking.")
+
+
+def _delete(found: Plan) -> None:
+    apply(found.delete)
+    left = [folder for hour in found.delete for folder in hour.folders if folder.exists()]
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        raise QrecError(
+            f"{left[0]}{more} cannot be deleted", "Check the permissions: `qrec doctor`."
+        )
+
+
+def _tell(run: Run, found: Plan, largest: int | None, dry_run: bool) -> None:
+    freed = size(found.size_before - found.size_after)
+    if found.delete:
+        verb = "would be deleted" if dry_run else "deleted"
+        say(f"{plural(len(found.delete), 'hour')} {verb}, {freed} freed; "
+            f"{size(found.size_after)} left")  # fmt: skip
+    else:
+        say(f"nothing to delete: {size(found.size_after)} within the limits")
+    if found.pinned:
+        say(f"note: {plural(len(found.pinned), 'pinned hour')} spared "
+            f"({found.pinned[0]} …); `qrec pins` lists the pins")  # fmt: skip
+    if largest is not None and found.size_after > largest:
+        say("note: that is still more than --max-size: what is left is pinned or still written to")

@@ -1,0 +1,135 @@
+"""Numbers, sizes and times for people. Times are in the user's zone; JSON has them in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from queries.core.answer import Side
+
+
+def number(value: int | float | None) -> str:
+    """12,345; a dash where there is none."""
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def share(value: float | None) -> str:
+    """0.341 as 34 %, small shares with a digit more, and never 100 % for almost all."""
+    if value is None:
+        return "-"
+    percent = value * 100
+    if percent == 0 or percent == 100 or 10 <= percent < 99.5:
+        return f"{percent:.0f} %"
+    if percent >= 99.5:
+        return f"{min(percent, 99.9):.1f} %"
+    return "<0.1 %" if percent < 0.1 else f"{percent:.1f} %"
+
+
+def millis(value: float | None) -> str:
+    """120 ms, 2.1 s, 3.5 min."""
+    if value is None:
+        return "-"
+    if value < 1000:
+        return f"{value:.0f} ms"
+    return f"{value / 1000:.1f} s" if value < 120_000 else f"{value / 60_000:.1f} min"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 59 min 30 s, 2 h, 3 d 4 h."""
+    if 0 < seconds < 0.5:
+        return f"{seconds * 1000:.0f} ms"
+    left = round(seconds)
+    parts: list[tuple[int, str]] = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count) or "0 s"
+
+
+def size(count: int | float | None) -> str:
+    """Bytes in powers of 1024: 812 B, 3.4 MiB."""
+    if count is None:
+        return "-"
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(amount) < 1024:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def clock(moment: datetime | None, tz: tzinfo, day: bool = True) -> str:
+    """2026-11-22 14:03:05 in the user's zone, or the time alone."""
+    if moment is None:
+        return "-"
+    return moment.astimezone(tz).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
+
+
+def stretch(from_ts: datetime, to_ts: datetime, tz: tzinfo, beside: datetime | None = None) -> str:
+    """`2026-11-22 13:00 to 14:00 CET`: the day once, seconds only where they say something.
+
+    beside: a moment that is shown with it; on its day, the times alone are enough.
+    """
+    start, end = from_ts.astimezone(tz), to_ts.astimezone(tz)
+    form = "%H:%M" if start.second == end.second == 0 else "%H:%M:%S"
+    if beside is not None and beside.astimezone(tz).date() == start.date() == end.date():
+        return f"{start.strftime(form)} to {end.strftime(form)}"
+    tail = form if start.date() == end.date() else f"%Y-%m-%d {form}"
+    return f"{start.strftime(f'%Y-%m-%d {form}')} to {end.strftime(tail)} {zone_name(end)}"
+
+
+def just_after(moment: datetime) -> str:
+    """The next whole minute, in UTC and as a flag takes it: comparisons look at whole minutes."""
+    whole = moment.astimezone(UTC).replace(second=0, microsecond=0)
+    whole += timedelta(minutes=1 if moment > whole else 0)
+    return whole.strftime("%Y-%m-%dT%H:%MZ")
+
+
+def zone_name(moment: datetime) -> str:
+    return moment.tzname() or "UTC"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def window_heading(side: Side, tz: tzinfo, what: str = "request") -> str:
+    """`2026-11-22 13:00 to 14:00 CET: 48,112 requests, 1.1 % failed, covered in full`."""
+    whole = (side.to_ts - side.from_ts).total_seconds()
+    missing = whole - side.covered_s
+    seen = (
+        "covered in full" if missing <= 10 else f"covered {span(side.covered_s)} of {span(whole)}"
+    )
+    counts = plural(side.requests, what)
+    if side.requests:
+        counts += f", {share(side.errors / side.requests)} failed"
+    return f"{stretch(side.from_ts, side.to_ts, tz)}: {counts}, {seen}"
+
+
+def people(names: Sequence[str], total: int) -> str:
+    """`web, api +3`: the busiest, and how many more there are."""
+    more = f" +{total - len(names)}" if total > len(names) else ""
+    return ", ".join(names) + more or "-"
+
+
+def status_text(status: int | None, grpc_status: str | None = None) -> str:
+    """A status code; `none` where there was no response; `200/14` for a gRPC call that failed."""
+    text = "none" if status is None else str(status)
+    return text if grpc_status in (None, "", "0", "OK") else f"{text}/{grpc_status}"
+
+
+def endpoint_text(method: str | None, host: str | None, route: str | None) -> str:
+    """`GET api.example.com /v1/things/{id}`, as far as it is known."""
+    return " ".join(part for part in (method, host, route) if part) or "-"
+
+
+def program(path: str | None) -> str:
+    """`nginx` of `/usr/sbin/nginx`."""
+    return (path or "").rpartition("/")[2] or path or "-"
+
+
+def short_id(text: str) -> str:
+    """`shop:8676`: the number is a recorder's own over all its sessions, so that it is enough."""
+    recorder, _, rest = text.partition(":")
+    return f"{recorder}:{rest.rpartition(':')[2]}"
