@@ -172,7 +172,9 @@ def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> 
 
 def _ends_base64(buf: bytes, at: int) -> bool:
     """Whether the = at `at` is the padding of base64, and no assignment."""
-    run = buf[run_before(buf, at, _BASE64_BYTES, 256) : at]
+    run = buf[run_before(buf, at, _BASE64_BYTES, _LONGEST_NAME) : at]
+    if len(run) == _LONGEST_NAME:  # longer than any name
+        return True
     return len(run) >= 15 and len(run) % 4 >= 2 and any(48 <= byte < 58 for byte in run)
 
 
