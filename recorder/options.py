@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from recorder.pipeline.worker import Refining
 from recorder.redact import BODY_LIMIT, RedactConfig, load_key
-from recorder.refine import Refining
 from store import Store
 from store.unredacted import mark_unredacted
 

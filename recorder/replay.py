@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.decode.columns import Who
-from recorder.intake import Intake
 from recorder.options import RecordOptions, refining
-from recorder.recording import Survey, read_events, survey
-from recorder.refine import Refinery
+from recorder.pipeline.worker import Refinery
+from recorder.source.stream_file import Survey, read_events, survey
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store import Store

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from recorder.write.retention import Retention
 
 if TYPE_CHECKING:
-    from recorder.live import Recording
+    from recorder.record import Recording
 
 _HOUSEKEEPING_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from recorder.link import Down
 from recorder.options import RecordOptions
+from recorder.pipeline.frames import Down
 from store import Store
 from store.errors import QrecError, UnavailableError, UsageError
 

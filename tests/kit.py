@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 
 from recorder.decode.columns import Who
-from recorder.intake import Intake
 from recorder.options import RecordOptions, refining
-from recorder.refine import Refinery
+from recorder.pipeline.worker import Refinery
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake
 from recorder.write.writer import Writer, new_session
 from store import Store
 from store.hours import from_us

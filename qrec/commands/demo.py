@@ -13,8 +13,8 @@ from qrec.commands.diff import diff
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import emit, say
 from qrec.progress import RecordingLine
-from recorder.live import record
 from recorder.options import RecordOptions
+from recorder.record import record
 
 
 def demo(*, store: StoreFlags) -> None:

@@ -82,8 +82,8 @@ def record(
     from qrec.format import plural, span
     from qrec.progress import RecordingLine
     from qrec.settings import keep, max_size
-    from recorder.live import record as start
     from recorder.options import Unfailing
+    from recorder.record import record as start
 
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
                             "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import filters
 from qrec.doctor import Check
 from qrec.format import plural, span
-from recorder.probe import Condition, Greeting, Honoured, Probe
-from recorder.subscription import LinkError
+from recorder.source.probe import Condition, Greeting, Honoured, Probe
+from recorder.source.subscription import LinkError
 from store.errors import QrecError
 
 _NOTHING = "nothing"

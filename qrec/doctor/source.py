@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import filters
 from qrec.doctor import Check
 from qrec.format import span
-from recorder.probe import Greeting, greet
-from recorder.subscription import LinkError
+from recorder.source.probe import Greeting, greet
+from recorder.source.subscription import LinkError
 from store.errors import QrecError
 
 _REMEDY = {

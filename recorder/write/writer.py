@@ -14,8 +14,8 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from recorder.decode.columns import Who, by_hour, numbered
-from recorder.intake import Intake, Pending
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake, Pending
 from recorder.write.segments import highest_seq, metadata, write_segment
 from store import Store
 from store.coverage import SEEING

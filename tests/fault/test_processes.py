@@ -16,9 +16,9 @@ from typing import TextIO
 import psutil
 import pytest
 
-from recorder import feed
-from recorder.reader import Options, Reader
-from recorder.subscription import Subscription, check_url
+from recorder.pipeline import workers
+from recorder.pipeline.reader import Options, Reader
+from recorder.source.subscription import Subscription, check_url
 from store import Store
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
@@ -49,7 +49,7 @@ def hanging(folder: Path) -> Script:
         wait_until(lambda: _rows(folder))  # just flushed: what comes next waits for the next one
         client.sendall(event("taken", 1))
         time.sleep(1.5)  # gathered, refined and taken in
-        child("recorder.refiner").suspend()
+        child("recorder.pipeline.refiner").suspend()
         client.sendall(event("hangs", 2))
         client.recv(1)
 
@@ -77,7 +77,7 @@ def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
 def test_what_hangs_for_good_ends_the_recording_with_a_word_and_is_not_seen_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "_PATIENCE_S", 8.0)
+    monkeypatch.setattr(workers, "_PATIENCE_S", 8.0)
     with source(hanging(tmp_path)) as qtap, pytest.raises(QrecError, match="silent for 8 s"):
         run(qtap.url, tmp_path / "s", lambda s: False, refiners=1)
     last = last_stretch(Store.open(tmp_path / "s"), "r")
@@ -92,7 +92,7 @@ def test_a_signal_ends_a_recording_whose_reader_is_stopped(
     with source(staying(hello(), event("a"))) as qtap:
         process = _record(qtap.url, tmp_path)
         wait_until(lambda: _rows(tmp_path))
-        child("recorder.reader", process.pid).suspend()
+        child("recorder.pipeline.reader", process.pid).suspend()
         process.send_signal(number)
         assert process.wait(timeout=20) == 0
     assert visible_ids(tmp_path / "s") == ["a"]
@@ -156,7 +156,7 @@ def test_an_exception_that_nobody_foresaw_is_one_broken_connection(
         def fails(*_: object) -> None:
             raise RuntimeError("new")
 
-        monkeypatch.setattr("recorder.reader.open_stream", fails)
+        monkeypatch.setattr("recorder.pipeline.reader.open_stream", fails)
         assert reader._read_once(None) == (  # type: ignore[arg-type]
             False, False, "broken", "the stream broke: RuntimeError: new",
         )  # fmt: skip
@@ -166,7 +166,7 @@ def test_an_exception_that_nobody_foresaw_is_one_broken_connection(
 def test_a_thread_that_fails_ends_its_process(work: str) -> None:
     program = (
         "import os, sys, threading, time\n"
-        "from recorder.reader import Options, Reader, Subscription\n"
+        "from recorder.pipeline.reader import Options, Reader, Subscription\n"
         "class Failing(Reader):\n"
         f"    def {work}(self): raise RuntimeError('new')\n"
         "Failing(Options(Subscription('http://127.0.0.1:9'), refiners=[]), sys.stdout.buffer).run()"
@@ -260,9 +260,9 @@ def _record(
 def test_closing_gives_up_on_a_process_that_cannot_be_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feed, "_END_S", 0.1)
+    monkeypatch.setattr(workers, "_END_S", 0.1)
     sleeping = subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    immortal = feed.Feed(None, 0)  # type: ignore[arg-type]
+    immortal = workers.Feed(None, 0)  # type: ignore[arg-type]
     immortal._reader = sleeping
     with monkeypatch.context() as patch:
         patch.setattr(sleeping, "kill", lambda: None)

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recorder import link
-from recorder.blocks import EVENT_LIMIT
-from recorder.reader import Options, Reader
-from recorder.subscription import Subscription
+from recorder.pipeline import frames
+from recorder.pipeline.reader import Options, Reader
+from recorder.source.blocks import EVENT_LIMIT
+from recorder.source.subscription import Subscription
 from store import Store
 from store.coverage import read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
@@ -178,7 +178,7 @@ def test_a_refining_process_that_dies_ends_the_recording_with_a_word(tmp_path: P
     def kill_one(client: socket.socket) -> None:
         client.sendall(HEAD + hello())
         children = psutil.Process().children()
-        next(c for c in children if "recorder.refiner" in c.cmdline()).kill()
+        next(c for c in children if "recorder.pipeline.refiner" in c.cmdline()).kill()
         for number in range(200):
             client.sendall(event(f"e{number}"))
             time.sleep(0.01)
@@ -206,12 +206,12 @@ def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
                 assert number < 5, "it goes on reading"
                 yield hello()
 
-    monkeypatch.setattr("recorder.reader.open_stream", lambda *_: nullcontext(Flood()))
+    monkeypatch.setattr("recorder.pipeline.reader.open_stream", lambda *_: nullcontext(Flood()))
     reader._read_forever()
     out.seek(0)
-    frames = link.Receiver(out, link.frames)
-    assert isinstance(frames.receive(), link.Up)
-    assert frames.receive() is None  # what waits is still handed on behind it
+    receiver = frames.Receiver(out, frames.frames)
+    assert isinstance(receiver.receive(), frames.Up)
+    assert receiver.receive() is None  # what waits is still handed on behind it
 
 
 def test_a_signal_to_the_whole_group_is_a_stop_like_any_other(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
-from recorder.probe import Condition, Honoured, Probe, greet
-from recorder.subscription import LinkError
+from recorder.source.probe import Condition, Honoured, Probe, greet
+from recorder.source.subscription import LinkError
 from tests.fault.scripted import HEAD, Script, Source, answer, source, staying, stream
 from tests.kit import PATIENCE_S, connected, frame, transaction
 

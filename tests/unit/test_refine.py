@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from recorder.pipeline.worker import Refined, Refinery, Refining
 from recorder.redact import RedactConfig
-from recorder.refine import Refined, Refinery, Refining
 from tests.kit import NOON, Event, stamp, transaction
 
 

@@ -17,7 +17,14 @@ import msgspec
 
 import filters
 from recorder.decode.events import CONNECTED, decode
-from recorder.subscription import LinkError, Subscription, client, events, hang_up, open_stream
+from recorder.source.subscription import (
+    LinkError,
+    Subscription,
+    client,
+    events,
+    hang_up,
+    open_stream,
+)
 
 TRANSACTION = "request.http_transaction"
 _AFTERMATH_S = 1.0  # how long the slower subscriptions may take to bring what the first one has

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from recorder.refine import Connected, Part, Refined, Rejected
+from recorder.pipeline.worker import Connected, Part, Refined, Rejected
 from recorder.write.coverage import Ledger
 
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.

@@ -2,8 +2,8 @@
 
 A process of its own, since decoding and reading under one interpreter lock would wait for each
 other (bench/README.md has both figures). The bounded queue between socket and recorder lives here.
-Run as `python -m recorder.reader`: options come as one JSON line on stdin, blocks of events go to
-the refining processes and word of them to stdout, and the end of stdin is the order to stop.
+Run as `python -m recorder.pipeline.reader`: options come as one JSON line on stdin, blocks of
+events go to the workers and word of them to stdout, and the end of stdin is the order to stop.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ from typing import IO, BinaryIO
 import httpx
 import msgspec
 
-from recorder.link import Alive, Block, Down, Frame, Gaps, Handed, Up, send
-from recorder.queue import BUSY_BYTES, QUEUE_BYTES, Queue
-from recorder.subscription import LinkError, Subscription, Waits, client, hang_up, open_stream
+from recorder.pipeline.frames import Alive, Block, Down, Frame, Gaps, Handed, Up, send
+from recorder.pipeline.queue import BUSY_BYTES, QUEUE_BYTES, Queue
+from recorder.source.subscription import (
+    LinkError,
+    Subscription,
+    Waits,
+    client,
+    hang_up,
+    open_stream,
+)
 
 _BUSY_S = 0.002  # how long a block gathers when there is much
 # How long it gathers when there is little. A block costs 2 ms whatever it holds, which is most of

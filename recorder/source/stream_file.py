@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 
 import httpx
 
-from recorder.blocks import EventStream
 from recorder.decode.events import decode
-from recorder.subscription import events
+from recorder.source.blocks import EventStream
+from recorder.source.subscription import events
 from store.errors import UnavailableError
 
 _CHUNK = 1 << 20

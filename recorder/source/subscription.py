@@ -18,8 +18,8 @@ import httpx
 import msgspec
 from httpx_sse import EventSource, SSEError
 
-from recorder.blocks import EventStream
-from recorder.transport import StreamTransport
+from recorder.source.blocks import EventStream
+from recorder.source.transport import StreamTransport
 from store.errors import UsageError
 
 PATH = "/devtools/api/events"

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from recorder.link import Alive, Down, Gaps, Handed, Receiver, Up, frames
-from recorder.reader import Options
-from recorder.refine import Part, Refining, from_bytes
-from recorder.subscription import Subscription
+from recorder.pipeline.frames import Alive, Down, Gaps, Handed, Receiver, Up, frames
+from recorder.pipeline.reader import Options
+from recorder.pipeline.worker import Part, Refining, from_bytes
+from recorder.source.subscription import Subscription
 from store.errors import QrecError
 
 # How long a process may be silent. The reading one has something to tell at least as often as it
@@ -31,7 +31,7 @@ _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounde
 
 
 class Batch(NamedTuple):
-    """What a block of events came to; the rest is as in link.Handed."""
+    """What a block of events came to; the rest is as in frames.Handed."""
 
     mono: int
     parts: list[Part]
@@ -71,11 +71,11 @@ class Feed:
         `gather_s`: how long the events of a quiet stream are gathered before they are handed on.
         """
         self.close()
-        self._refiners = [_process("recorder.refiner") for _ in range(self._count)]
+        self._refiners = [_process("recorder.pipeline.refiner") for _ in range(self._count)]
         for process in self._refiners:
             _tell(process, msgspec.json.encode(self._refining))
         ends = [process.stdin.fileno() for process in self._refiners if process.stdin]
-        self._reader = _process("recorder.reader", ends)
+        self._reader = _process("recorder.pipeline.reader", ends)
         options = Options(subscription, refiners=ends, gather_s=gather_s)
         _tell(self._reader, msgspec.json.encode(options))
         for process in self._refiners:  # the reader alone may hold these open

@@ -16,7 +16,16 @@ import msgspec
 
 from recorder.decode.events import host_of
 from recorder.decode.row import Transaction
-from recorder.har_values import Body, body_of, first, headers_of, number, request_body, text, total
+from recorder.source.har_values import (
+    Body,
+    body_of,
+    first,
+    headers_of,
+    number,
+    request_body,
+    text,
+    total,
+)
 from store.hours import MAX_US, to_us
 
 _INT32: Final = 2**31 - 1

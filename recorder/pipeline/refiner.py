@@ -1,8 +1,8 @@
 """A refining process: blocks of raw events in, clean rows out, in the same order.
 
 Several of them work at the same time, since one interpreter decodes and redacts on one core only
-(bench/README.md has the figures). Run as `python -m recorder.refiner`: options come as one JSON
-line on stdin, then blocks; what they came to goes to stdout; the end of stdin is the end.
+(bench/README.md has the figures). Run as `python -m recorder.pipeline.refiner`: options come as
+one JSON line on stdin, then blocks; what they came to goes to stdout; the end of stdin is the end.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sys
 import msgspec
 import pyarrow as pa
 
-from recorder import link
-from recorder.blocks import events_in
-from recorder.queue import QUEUE_BYTES, joined
-from recorder.refine import Refinery, Refining, to_bytes
+from recorder.pipeline import frames
+from recorder.pipeline.queue import QUEUE_BYTES, joined
+from recorder.pipeline.worker import Refinery, Refining, to_bytes
+from recorder.source.blocks import events_in
 
 _NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
 
@@ -37,12 +37,12 @@ def main() -> None:
     pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     source, out = sys.stdin.buffer, sys.stdout.buffer
     refinery = Refinery(msgspec.json.decode(source.readline(), type=Refining))
-    blocks = link.Receiver(source, link.blocks)
+    blocks = frames.Receiver(source, frames.blocks)
     while (block := blocks.receive()) is not None:
         refinery.shedding = shedding(block.queued, refinery.shedding)
         parts = refinery.refine(events_in(joined(block.pieces)))
         try:
-            link.send_bytes(out, to_bytes.encode(parts))
+            frames.send_bytes(out, to_bytes.encode(parts))
         except OSError:  # the recorder is gone, and so is our purpose
             os._exit(0)
 

@@ -1,8 +1,8 @@
 """`qrec record`: from a live stream into the store, until told to stop.
 
-The reading process (recorder.reader) drains the socket and hands blocks of events to processes that
-decode and redact them (recorder.refiner); this one takes their rows in order and writes; a thread
-of it merges and seals. What cannot be handed over waits in the reading process.
+The reading process (recorder.pipeline.reader) drains the socket and hands blocks of events to
+workers that decode and redact them; this one takes their rows in order and writes; a thread of it
+merges and seals. What cannot be handed over waits in the reading process.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import msgspec
 import pyarrow as pa
 
 from recorder.decode.columns import Who
-from recorder.feed import Batch, Feed, Frame, default_refiners
-from recorder.intake import Intake
-from recorder.link import Alive, Down, Gaps, Up
 from recorder.options import RecordOptions, Reporter, Status, Unfailing, refining
-from recorder.queue import QUEUE_BYTES
-from recorder.reader import QUIET_S, mono_us
-from recorder.refine import Refinery
+from recorder.pipeline.frames import Alive, Down, Gaps, Up
+from recorder.pipeline.queue import QUEUE_BYTES
+from recorder.pipeline.reader import QUIET_S, mono_us
+from recorder.pipeline.worker import Refinery
+from recorder.pipeline.workers import Batch, Feed, Frame, default_refiners
 from recorder.running import ending_signals, keep_house
+from recorder.source.subscription import Subscription, check_url
 from recorder.start import plan_filter, remove_empty, start_error
-from recorder.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store import Store

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from recorder.decode.row import Transaction
-from recorder.har_entry import Entry, NotHttp, to_transaction
+from recorder.source.har_entry import Entry, NotHttp, to_transaction
 from store.errors import QrecError, UnavailableError
 
 MAX_FILE: Final = 1 << 30  # bytes, unpacked

@@ -2,7 +2,7 @@
 
 One pass, in this order, so that nothing unredacted lives longer than a block, and nothing that the
 filter refuses costs more than its decoding. It knows neither the store nor what came before, so
-that it can be done in processes of its own (recorder.refiner).
+that it can be done in processes of its own (recorder.pipeline.refiner).
 """
 
 from __future__ import annotations
