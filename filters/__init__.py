@@ -1,19 +1,18 @@
 """Qtap's filter language (rulekit): parsed once, used live, pushed to Qtap, and as SQL.
 
-Importing this package is cheap; lark, RE2 and the public suffix list come when first needed.
+Importing this package is cheap; RE2 and the public suffix list come when first needed.
 """
 
 from __future__ import annotations
 
 from filters.check import check
 from filters.errors import FilterError
-from filters.fields import FIELDS, FieldSpec
+from filters.fields import FIELDS, FieldSpec, row_fields
 from filters.nodes import Expr
 from filters.parser import parse
 from filters.predicate import predicate
 from filters.push import pushable
 from filters.remarks import remarks
-from filters.rows import row_fields
 from filters.sql import Sql, to_sql
 
 __all__ = [

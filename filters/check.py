@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from filters.errors import FilterError
 from filters.fields import FIELDS, NEVER_CARRIED, FieldSpec, nearest, resolve
-from filters.functions import FUNCTIONS
 from filters.nodes import Call, Expr, Field, field_nodes, leaves, operands, parts
+from filters.values import FUNCTIONS
 
 Place: TypeAlias = OneOf["record", "where"]
 

@@ -17,7 +17,7 @@ MAX_DEPTH = 100  # open parentheses, and NOTs in all
 
 
 class Token(NamedTuple):
-    """One token: its kind (a terminal of the grammar), its text and where it stands."""
+    """One token: its kind, its text and where it stands."""
 
     kind: str
     text: str

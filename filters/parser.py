@@ -1,11 +1,20 @@
-"""Filter text to a tree. lark does the parsing and is imported only when something is parsed."""
+"""Filter text to a tree: a recursive descent over the tokens, one method a rule.
+
+conjunction: disjunction (AND disjunction)*
+disjunction: negation (OR negation)*               OR binds tighter than AND
+negation:    NOT negation | "(" conjunction ")" | predicate
+predicate:   number (< <= > >=) number
+           | value (== != contains) value | value MATCHES regex
+           | value IN array | value IN cidr | value
+value:       literal | field | array | call
+array:       "[" element ("," element)* "]"        elements are literals and fields
+call:        NAME "(" [value ("," value)*] ")"
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Final
 
 from filters import values
 from filters.errors import FilterError
@@ -30,19 +39,10 @@ from filters.nodes import (
 )
 from filters.suggest import explain
 
-if TYPE_CHECKING:
-    import lark
-
-_OPS: dict[str, CompareOp] = {
-    "EQ": "==",
-    "NE": "!=",
-    "LT": "<",
-    "LE": "<=",
-    "GT": ">",
-    "GE": ">=",
-    "CONTAINS": "contains",
-}
-_READERS: dict[str, Callable[[str], object]] = {
+_ORDERS: Final[dict[str, CompareOp]] = {"LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+_EQUALITIES: Final[dict[str, CompareOp]] = {"EQ": "==", "NE": "!=", "CONTAINS": "contains"}
+_FIELDS: Final = ("NAME", "DOTTED")
+_READERS: Final[dict[str, Callable[[str], object]]] = {
     "INT": values.parse_int,
     "FLOAT": values.parse_float,
     "BOOL": lambda raw: raw.lower() == "true",
@@ -52,7 +52,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "HEX": values.parse_hex,
     "REGEX": values.parse_regex,
 }
-_KINDS: dict[type, LiteralKind] = {
+_KINDS: Final[dict[type, LiteralKind]] = {
     str: "string",
     bool: "bool",
     int: "int",
@@ -70,136 +70,132 @@ def parse(text: str) -> Expr:
     tokens = tokenize(text)
     if not tokens:
         raise FilterError(text, "the filter is empty", 0, 0, 'for example: req.method == "POST"')
-    from lark import UnexpectedToken
-
-    driver: Any = _grammar().parse_interactive()
-    for index, token in enumerate(tokens):
-        try:
-            driver.feed_token(_lark_token(token))
-        except UnexpectedToken:
-            raise explain(text, tokens, index, _accepted(tokens[:index])) from None
-    try:
-        return _Builder(text).expr(driver.feed_eof())
-    except UnexpectedToken:
-        raise explain(text, tokens, len(tokens), _accepted(tokens)) from None
+    parser = _Parser(text, tokens)
+    root = parser.conjunction()
+    parser.expect("$END")
+    return Expr(text, root, parser.mixes)
 
 
-def _accepted(tokens: list[Token]) -> set[str]:
-    """Which terminals may follow. Asked of a fresh parser: a failed one has moved on."""
-    driver: Any = _grammar().parse_interactive()
-    for token in tokens:
-        driver.feed_token(_lark_token(token))
-    return set(driver.accepts())
+class _Parser:
+    """Where the reading is, and which kinds of token were looked for there in vain."""
 
-
-@lru_cache(maxsize=1)
-def _grammar() -> lark.Lark:
-    import lark
-
-    class Given(lark.lexer.Lexer):
-        """Tokens are fed one by one; lark's own lexers would break ties differently."""
-
-        def __init__(self, conf: object) -> None:
-            del conf
-
-        def lex(self, *_: Any) -> Iterator[lark.Token]:
-            return iter(())
-
-    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return lark.Lark(grammar, parser="lalr", lexer=Given, maybe_placeholders=False)
-
-
-def _lark_token(token: Token) -> lark.Token:
-    import lark
-
-    return lark.Token(token.kind, token.text, start_pos=token.start, end_pos=token.end)
-
-
-class _Builder:
-    """Makes our nodes of lark's parse tree, and notes where AND and OR meet bare."""
-
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text = text
-        self.mixes = False
+        self.tokens = tokens
+        self.index = 0
+        self.missed: set[str] = set()
+        self.mixes = False  # AND and OR met without parentheses
 
-    def expr(self, tree: lark.Tree[lark.Token]) -> Expr:
-        root, _ = self._node(_tree(tree.children[0]))
-        return Expr(self.text, root, self.mixes)
+    def take(self, *kinds: str) -> Token | None:
+        """The next token, if it is of one of these kinds."""
+        at_end = self.index == len(self.tokens)
+        token = Token("$END", "", 0, 0) if at_end else self.tokens[self.index]
+        if token.kind not in kinds:
+            self.missed.update(kinds)
+            return None
+        self.index += 1
+        self.missed.clear()
+        return token
 
-    def _node(self, tree: lark.Tree[lark.Token]) -> tuple[Node, bool]:
-        """The node, and whether it stood in parentheses."""
-        if tree.data == "group":
-            return self._node(_tree(tree.children[1]))[0], True
-        if tree.data in ("and_", "or_"):
-            return self._chain(tree), False
-        if tree.data == "not_":
-            item, _ = self._node(_tree(tree.children[1]))
-            return Not(item, _token(tree.children[0]).start_pos or 0, item.end), False
-        return self._leaf(tree), False
+    def expect(self, *kinds: str) -> Token:
+        """The next token, which must be of one of these kinds or of one looked for before."""
+        token = self.take(*kinds)
+        if token is None:
+            raise explain(self.text, self.tokens, self.index, self.missed)
+        return token
 
-    def _chain(self, tree: lark.Tree[lark.Token]) -> Node:
-        # a chain leans to the left as deep as it is long: walk it in a loop
-        kind, parts = tree.data, []
-        while tree.data == kind:
-            parts.append(_tree(tree.children[2]))
-            tree = _tree(tree.children[0])
-        items = []
-        for part in (tree, *reversed(parts)):
-            node, grouped = self._node(part)
-            self.mixes |= isinstance(node, And | Or) and not grouped
-            items.append(node)
-        make = And if kind == "and_" else Or
-        return make(tuple(items), items[0].start, items[-1].end)
+    def conjunction(self) -> Node:
+        items: list[Node] = []
+        bare = False
+        while not items or self.take("AND"):
+            members = self.disjunction()
+            bare |= len(members) > 1
+            items.append(_joined(Or, members))
+        self.mixes |= bare and len(items) > 1
+        return _joined(And, items)
 
-    def _leaf(self, tree: lark.Tree[lark.Token]) -> Node:
-        left = self._operand(_tree(tree.children[0]))
-        if tree.data == "truth":
-            return Truth(left, left.start, left.end)
-        last = tree.children[-1]
-        right = self._literal(last) if not hasattr(last, "data") else self._operand(_tree(last))
-        place = left.start, right.end
-        if tree.data == "matches":
-            return Matches(left, cast(Literal, right), *place)
-        if tree.data == "in_":
-            return In(left, cast(Array, right), *place)
-        if tree.data == "in_cidr":
-            return Compare(left, "==", right, *place)
-        operator = _token(_tree(tree.children[1]).children[0])
-        return Compare(left, _OPS[operator.type], right, *place)
+    def disjunction(self) -> list[Node]:
+        items = [self.negation()]
+        while self.take("OR"):
+            items.append(self.negation())
+        return items
 
-    def _operand(self, tree: lark.Tree[lark.Token]) -> Operand:
-        first, last = tree.children[0], tree.children[-1]
-        if tree.data == "literal":
-            return self._literal(first)
-        token = _token(first)
-        start, name = token.start_pos or 0, str(token)
-        if tree.data == "field":
-            return Field(name, start, token.end_pos or 0)
-        end = _token(last).end_pos or 0
-        inner = [self._operand(_tree(part)) for part in tree.children if hasattr(part, "data")]
-        if tree.data == "array":
-            return Array(cast("tuple[Field | Literal, ...]", tuple(inner)), start, end)
-        if name == "starts_with" and len(inner) != 2:
-            reason = f"starts_with takes 2 arguments, not {len(inner)}"
-            raise FilterError(self.text, reason, start, end, "starts_with(req.host, 'api.')")
-        return Call(name, tuple(inner), start, end)
+    def negation(self) -> Node:
+        if word := self.take("NOT"):
+            item = self.negation()
+            return Not(item, word.start, item.end)
+        if self.take("LPAR"):
+            inner = self.conjunction()
+            self.expect("RPAR")
+            return inner
+        return self.predicate()
 
-    def _literal(self, part: object) -> Literal:
-        token = _token(part)
-        start, end = token.start_pos or 0, token.end_pos or 0
+    def predicate(self) -> Node:
+        left = self.value()
+        number = isinstance(left, Field) or getattr(left, "kind", "") in ("int", "float")
+        if number and (order := self.take(*_ORDERS)):
+            bound = self.number()
+            return Compare(left, _ORDERS[order.kind], bound, left.start, bound.end)
+        if equality := self.take(*_EQUALITIES):
+            right = self.value()
+            return Compare(left, _EQUALITIES[equality.kind], right, left.start, right.end)
+        if self.take("MATCHES"):
+            regex = self.literal(self.expect("REGEX"))
+            return Matches(left, regex, left.start, regex.end)
+        if self.take("IN"):
+            if array := self.array():
+                return In(left, array, left.start, array.end)
+            network = self.literal(self.expect("CIDR"))
+            return Compare(left, "==", network, left.start, network.end)
+        return Truth(left, left.start, left.end)
+
+    def value(self) -> Operand:
+        if array := self.array():
+            return array
+        token = self.expect(*_READERS, *_FIELDS)
+        if token.kind == "NAME" and self.take("LPAR"):
+            return self.call(token)
+        return self.element(token)
+
+    def number(self) -> Field | Literal:
+        return self.element(self.expect("INT", "FLOAT", *_FIELDS))
+
+    def element(self, token: Token) -> Field | Literal:
+        if token.kind in _FIELDS:
+            return Field(token.text, token.start, token.end)
+        return self.literal(token)
+
+    def array(self) -> Array | None:
+        bracket = self.take("LSQB")
+        if not bracket:
+            return None
+        items: list[Field | Literal] = []
+        while not items or self.take("COMMA"):
+            items.append(self.element(self.expect(*_READERS, *_FIELDS)))
+        return Array(tuple(items), bracket.start, self.expect("RSQB").end)
+
+    def call(self, name: Token) -> Call:
+        args: list[Operand] = []
+        closing = self.take("RPAR")
+        while not closing:
+            args.append(self.value())
+            closing = None if self.take("COMMA") else self.expect("RPAR")
+        if name.text == "starts_with" and len(args) != 2:
+            reason = f"starts_with takes 2 arguments, not {len(args)}"
+            hint = "starts_with(req.host, 'api.')"
+            raise FilterError(self.text, reason, name.start, closing.end, hint)
+        return Call(name.text, tuple(args), name.start, closing.end)
+
+    def literal(self, token: Token) -> Literal:
         try:
-            value = _READERS[token.type](str(token))
+            value = _READERS[token.kind](token.text)
         except ValueError as error:
-            raise FilterError(self.text, str(error), start, end) from None
+            raise FilterError(self.text, str(error), token.start, token.end) from None
         if value is None:
             hint = "the bits after the slash go to 32, or 128 for IPv6"
-            raise FilterError(self.text, "this is not a network", start, end, hint)
-        return Literal(_KINDS[type(value)], str(token), value, start, end)
+            raise FilterError(self.text, "this is not a network", token.start, token.end, hint)
+        return Literal(_KINDS[type(value)], token.text, value, token.start, token.end)
 
 
-def _tree(part: object) -> lark.Tree[lark.Token]:
-    return cast("lark.Tree[lark.Token]", part)
-
-
-def _token(part: object) -> lark.Token:
-    return cast("lark.Token", part)
+def _joined(make: type[And] | type[Or], items: list[Node]) -> Node:
+    return items[0] if len(items) == 1 else make(tuple(items), items[0].start, items[-1].end)

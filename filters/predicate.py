@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from typing import Literal as OneOf
 
-from filters.compare import compare, compare_numbers, match, truthy
-from filters.functions import FUNCTIONS
 from filters.nodes import (
     And,
     Array,
@@ -30,7 +28,7 @@ from filters.nodes import (
     Or,
     Truth,
 )
-from filters.values import Regex
+from filters.values import FUNCTIONS, Regex, compare, compare_numbers, match, truthy
 
 Meaning: TypeAlias = OneOf["qrec", "qtap"]
 Event: TypeAlias = Mapping[str, Any]

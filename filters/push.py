@@ -3,22 +3,50 @@
 Qtap delivers an event only when its own reading of the condition passes. So the condition is
 free of negation (Qtap's `not` does not negate), says by parentheses what binds, names only
 fields that Qtap has, and holds for every event that the whole filter accepts in our meaning.
-What cannot be said like that is left out; the recorder applies the whole filter anyway.
+What cannot be said like that, and shapes that nobody writes, are left out: that is always
+safe, as the recorder applies the whole filter to what arrives.
+
+It relies on what decoding does. A row has Qtap's own status and method, but POST for a gRPC
+call, whose method Qtap leaves empty. Its host is the authority as sent, in lower case and
+without userinfo and default port: `API.Example.com:443` is `api.example.com`. Of a gRPC call
+Qtap's own host lacks every port, and the brackets of an IPv6 address.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final, TypeAlias
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 from filters.fields import FIELDS
-from filters.nodes import And, Expr, Field, Leaf, Node, Not, Or, operands, parts, render
+from filters.nodes import (
+    And,
+    Array,
+    Call,
+    Compare,
+    CompareOp,
+    Expr,
+    Field,
+    In,
+    Leaf,
+    Literal,
+    Matches,
+    Node,
+    Not,
+    Or,
+    Truth,
+    operands,
+    parts,
+    render,
+)
 from filters.predicate import predicate
-from filters.push_host import imply_host
-from filters.push_leaf import NOTHING, Implied, compared, imply_number, imply_text, made
+from filters.values import Ip, Net, Regex, compile_regex, go_text
 
 Mode: TypeAlias = OneOf["safe", "all", "none"]
+Implied: TypeAlias = Node | bool
+NOTHING: Final = True  # implies nothing: Qtap must send everything
+NEVER: Final = False  # cannot hold
 
 _SAFE = frozenset(name for name, spec in FIELDS.items() if "push" in spec.uses)
 # Qtap's documentation has these for HTTP; its code never matches them for a transaction
@@ -26,6 +54,16 @@ _DOCUMENTED = frozenset(
     {"direction", "protocol", "process.path", "process.binary", "container.name"}
     | {"container.image", "pod.name", "pod.namespace"}
 )
+_NO_METHOD: Final = Compare(
+    Field("req.method", 0, 0), "==", Literal("string", '""', "", 0, 0), 0, 0
+)  # a gRPC call, for Qtap
+_OPPOSITE: Final[dict[CompareOp, CompareOp]] = {
+    "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">",
+}  # fmt: skip
+_TURNED: Final[dict[CompareOp, CompareOp]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+# literals that a field can equal, by its kind, and as an element of a list left of the field
+_COMPARABLE: Final = {"int": ("int", "float"), "text": ("string", "ip", "cidr", "regex", "hex")}
+_ELEMENTS: Final = {"int": ("int", "float"), "text": ("string", "mac")}
 
 
 def pushable(expr: Expr, mode: Mode = "safe") -> str | None:
@@ -33,9 +71,6 @@ def pushable(expr: Expr, mode: Mode = "safe") -> str | None:
 
     "safe": over req.method, req.host and res.status only. "all": over every field that Qtap's
     documentation names too, which may well give an empty stream. "none": nothing.
-
-    It relies on what decoding does: the row has Qtap's own status, Qtap's method (or POST for a
-    gRPC call, where Qtap has none), and Qtap's host in lower case with at most its ends cut off.
     """
     if mode == "none":
         return None
@@ -73,26 +108,184 @@ def _join(implied: Sequence[Implied], meet: bool) -> Implied:
 
 
 def _leaf(leaf: Leaf, wanted: bool, names: frozenset[str]) -> Implied:
-    mentioned = [
+    fields = [
         part for operand in operands(leaf) for part in parts(operand) if isinstance(part, Field)
     ]
-    if len(mentioned) != 1 or mentioned[0].name not in names:
+    if len(fields) != 1 or fields[0].name not in names:
         return NOTHING
-    field = mentioned[0]
+    field = fields[0]
     if field.name == "req.host":
-        return imply_host(leaf, field, wanted)
-    if field.name == "req.method":
-        return _or_no_method(imply_text(leaf, field, wanted), leaf, field, wanted)
-    number = FIELDS[field.name].kind == "int"
-    return imply_number(leaf, field, wanted) if number else imply_text(leaf, field, wanted)
+        return _host(leaf, field, wanted)
+    implied = _same_value(leaf, field, wanted)
+    return _or_no_method(implied, leaf, wanted) if field.name == "req.method" else implied
 
 
-def _or_no_method(implied: Implied, leaf: Leaf, field: Field, wanted: bool) -> Implied:
-    """Where a POST is accepted, let gRPC calls through, too: Qtap leaves their method empty."""
+def _or_no_method(implied: Implied, leaf: Leaf, wanted: bool) -> Implied:
+    """Where a POST is accepted, let gRPC calls through, too."""
     if isinstance(implied, bool):
         return implied
     accepts = predicate(Expr("", leaf if wanted else Not(leaf, 0, 0), False))
     delivers = predicate(Expr("", implied, False), "qtap")
     if not accepts({"req.method": "POST"}) or delivers({"req.method": ""}):
         return implied
-    return Or((implied, compared(field, "==", made('""', ""))), 0, 0)
+    return _or_grpc(implied)
+
+
+def _or_grpc(implied: Node) -> Node:
+    return Or((implied, _NO_METHOD), 0, 0)
+
+
+def _same_value(leaf: Leaf, field: Field, wanted: bool) -> Implied:
+    """Over a field that has the same value on both sides, such as res.status.
+
+    It is there on Qtap's side when it is on ours and is not empty. `not FIELD` is not pushed:
+    Qtap leaves out a value that is empty.
+    """
+    match leaf:
+        case Truth(Field() | Call("starts_with")):
+            return leaf if wanted else NOTHING
+        case Matches(Field(), regex) if FIELDS[field.name].kind == "text":
+            return leaf if wanted else Compare(field, "!=", regex, 0, 0)
+    comparison = _comparison(leaf, field)
+    if comparison is None:
+        return NOTHING
+    op, items = comparison
+    if op != "!=" and not items:
+        return NEVER if wanted else NOTHING
+    if not wanted:
+        opposite = _OPPOSITE.get(op)
+        return _compared(field, opposite, items) if opposite else NOTHING
+    return _compared(field, op, items)
+
+
+def _comparison(leaf: Leaf, field: Field) -> tuple[CompareOp, list[Literal]] | None:
+    """The operator between the field and literals of which any may be equal to it.
+
+    No literals: it never holds, unless the operator is `!=`. None: not a shape that is pushed.
+    """
+    kind = FIELDS[field.name].kind
+    comparable = _COMPARABLE[kind]
+    match leaf:
+        case Compare(Field(), op, Literal() as literal):
+            if literal.kind not in comparable or op not in _operators(kind):
+                return "==", []  # false with every operator
+            return op, [literal]
+        case Compare(Literal() as literal, op, Field()) if kind == "int":
+            return _comparison(Compare(field, _TURNED.get(op, op), literal, 0, 0), field)
+        case Compare(Field(), "==" | "!=" as op, Array(items)):
+            pass
+        case In(Field(), Array(items)):
+            op, comparable = "==", _ELEMENTS[kind]
+        case _:
+            return None
+    literals = [item for item in items if isinstance(item, Literal) and item.kind in comparable]
+    return None if any(item.kind == "mac" for item in literals) else (op, literals)
+
+
+def _operators(kind: str) -> tuple[str, ...]:
+    return ("==", "!=", "<", "<=", ">", ">=") if kind == "int" else ("==", "!=", "contains")
+
+
+def _compared(field: Field, op: CompareOp, items: Sequence[Literal]) -> Implied:
+    if not items:
+        return NOTHING
+    right = items[0] if len(items) == 1 else Array(tuple(items), 0, 0)
+    return Compare(field, op, right, 0, 0)
+
+
+# in their own normal form: what the wire has exactly like this, the row has, too
+_NORMAL: Final = re.compile(r"[a-z0-9._-]*[a-z0-9_-]")
+# patterns that only grow when case is ignored and anchors go: no flags, no negated classes
+_PLAIN: Final = re.compile(
+    r"(?:\(\?i\))?\^?((?:(?!\(\?)[A-Za-z0-9_.|()*+?-]|\\[.dw-]|\[[A-Za-z0-9_.-]+\])+)\$?"
+)
+# alternatives of a pattern, and how one ends that can end in no port
+_ALTERNATIVES: Final = re.compile(r"\|(?![^(]*\))")
+_ENDS_IN_NAME: Final = re.compile(r".*(?:(?<!\\)[A-Za-z_-]|\\[.-])")
+_PRINTABLE: Final = re.compile(r"[ -~]+")
+
+
+def _host(leaf: Leaf, field: Field, wanted: bool) -> Implied:
+    """What a pass (or a fail) of a predicate over the row's host implies about Qtap's.
+
+    A condition on ours becomes a search, without regard to case, for what must be in theirs.
+    """
+    match leaf:
+        case Truth(Field()) if wanted:
+            return leaf
+        case Truth(Call("starts_with" | "in_zone", (Field(), Literal(value=value)))) if wanted:
+            return _found(field, [_in_name(go_text(value))])
+        case Compare(Call("zone", (Field(),)), "==", Literal(kind="string", value=value)) if wanted:
+            return _found(field, [_in_name(value)])
+        case Matches(Field(), regex):
+            comparison: tuple[CompareOp, list[Literal]] | None = ("==", [regex])
+        case _:
+            comparison = _comparison(leaf, field)
+    if comparison is None:
+        return NOTHING
+    op, items = comparison
+    if op != "!=" and not items:
+        return NEVER if wanted else NOTHING
+    if op == "contains":
+        return _holds(field, items, part=True) if wanted else NOTHING
+    return _holds(field, items) if (op == "==") == wanted else _holds_not(field, items)
+
+
+def _holds(field: Field, items: Sequence[Literal], part: bool = False) -> Implied:
+    """The host is one of the items, or (`part`) has it in it."""
+    patterns: list[str | None] = []
+    for item in items:
+        if isinstance(item.value, Regex):
+            plain = _PLAIN.fullmatch(item.value.pattern)
+            patterns.append(_compiling(f"(?:{plain[1]})") if plain else None)
+        elif item.kind == "hex" or (part and go_text(item.value).isdigit()):
+            patterns.append(None)  # it may be in the port
+        else:
+            patterns.append(_in_name(item.value))
+    implied = _found(field, patterns)
+    regexes = [item.value.pattern for item in items if isinstance(item.value, Regex)]
+    if isinstance(implied, bool) or all(_ends_in_name(one) for one in regexes):
+        return implied
+    return _or_grpc(implied)
+
+
+def _holds_not(field: Field, items: Sequence[Literal]) -> Implied:
+    """The host is none of the items: where one is in normal form, the wire's is not it either.
+
+    But for gRPC: our `x.com:8443` is not `x.com`, Qtap's is.
+    """
+    normal = [
+        item for item in items if isinstance(item.value, str) and _NORMAL.fullmatch(item.value)
+    ]
+    implied = _compared(field, "!=", normal)
+    return implied if isinstance(implied, bool) else _or_grpc(implied)
+
+
+def _found(field: Field, patterns: Sequence[str | None]) -> Implied:
+    """One of the patterns is found in the wire's host; None stands for one not known."""
+    known = [one for one in patterns if one is not None]
+    if len(known) < len(patterns):
+        return NOTHING
+    regex = f"(?i){'|'.join(dict.fromkeys(known))}"
+    return Matches(field, Literal("regex", f"/{regex}/", compile_regex(regex), 0, 0), 0, 0)
+
+
+def _in_name(value: object) -> str | None:
+    """RE2 for what is left of a text without port and brackets; None where nothing is."""
+    text = value.text if isinstance(value, Ip | Net) else str(value)
+    name = (text.rpartition(":")[0] if ":" in text else text).strip("[]")
+    return re.sub(r"([^A-Za-z0-9_-])", r"\\\1", name) if _PRINTABLE.fullmatch(name) else None
+
+
+def _ends_in_name(regex: str) -> bool:
+    """Whether every match of a pattern ends before the port: with a letter, a dot or a dash."""
+    body = regex.removesuffix("$")
+    return all(_ENDS_IN_NAME.fullmatch(one) for one in _ALTERNATIVES.split(body))
+
+
+def _compiling(regex: str) -> str | None:
+    try:
+        compile_regex(regex)
+    except ValueError:
+        return None
+    return regex

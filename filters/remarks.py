@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from filters.fields import FieldSpec, resolve
 from filters.nodes import Compare, Expr, Field, In, Leaf, Literal, leaves, operands, parts, render
-from filters.sql import evaluate
-from filters.sql_values import Scope
+from filters.sql import Scope, evaluate
 
 _KINDS = {"text": "text", "int": "a number", "texts": "a list of texts"}
 _LITERALS = {"string": "text", "int": "a number", "float": "a number", "ip": "an address"}

@@ -62,7 +62,7 @@ class QuestionEntry:
 # Commands that do not live in the module of their own name.
 MODULES = {
     "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording", "replay": "recording",
-    "import": "import_", "demo": "serve", "mcp": "serve",
+    "import": "import_",
 }  # fmt: skip
 
 

@@ -46,17 +46,16 @@ def command(name: str, drawing: Any = None) -> Callable[..., None]:
     flags: Sequence[Argument] = getattr(drawing, "FLAGS", ())
 
     def run_command(store: StoreFlags, rows: RowFlags, **values: Any) -> None:
-        run = Run(store, rows)
         own = {flag.name: values.pop(flag.name) for flag in flags}
         for flag in flags:
             flag.check(own[flag.name])
-        if hasattr(drawing, "check"):
-            drawing.check(run, **own)
         if "filter_" in values:
             values["where"] = one_filter(values.pop("filter_"), values["where"])
         question = _chosen(questions, values)
-        if question.has_limit:
-            values["limit"] = run.limit_of(question)
+        run = Run(store, rows, defaults={"limit": question.limit})
+        values["limit"] = run.limit
+        if hasattr(drawing, "check"):
+            drawing.check(run, **own)
         answer = question.ask(run.store, values, run.now, run.tz)
         shown = shown_answer(run, question, answer)
         draw = getattr(drawing, "draw", None)

@@ -16,10 +16,9 @@ from qrec.settings import Settings
 from queries.core.question import asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store import Store
-from store.errors import UsageError
+from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from queries.core.question import Question
     from queries.core.window import Asked, Baseline, Window
 
 
@@ -30,6 +29,7 @@ class Run:
     flags: StoreFlags
     rows: RowFlags = field(default_factory=RowFlags)
     extra: Mapping[str, Any] = field(default_factory=dict)  # further flags, by setting name
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # a command's own, by setting name
 
     def __post_init__(self) -> None:
         """What would spoil the output is found before any work is done for it."""
@@ -45,7 +45,8 @@ class Run:
                 "color": flags.color,
                 "limit": self.rows.limit,
                 **self.extra,
-            }
+            },
+            defaults=self.defaults,
         )
 
     @cached_property
@@ -74,12 +75,9 @@ class Run:
             raise UsageError(f"--json and --format {rows.format} contradict", "Keep one.")
         choice = "json" if rows.json else (rows.format or "table")
         if choice not in FORMATS:
-            from difflib import get_close_matches
-
-            near = get_close_matches(choice, FORMATS, 1)
-            meant = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(
-                f"--format cannot be {choice[:40]!r}", f"{meant}It is one of {', '.join(FORMATS)}."
+                f"--format cannot be {choice[:40]!r}",
+                did_you_mean(choice, FORMATS, f"It is one of {', '.join(FORMATS)}."),
             )
         return choice
 
@@ -98,12 +96,6 @@ class Run:
 
     def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
         return resolve_windows(self._asked(flags, vs), self.now, self.tz)
-
-    def limit_of(self, question: Question) -> int:
-        """How many rows: as asked for or set, else what the question itself takes for enough."""
-        own = {argument.name: argument.default for argument in question.arguments}["limit"]
-        limit: int = own if self.settings.get("limit").origin == "default" else self.limit
-        return limit
 
     def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
         return asked_window(lambda: self.store, {**vars(flags), **vars(vs)})

@@ -63,7 +63,7 @@ class Coverage:
 
 def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Coverage:
     """Stretches and gaps of each recorder in the window, at most `limit` of each."""
-    with open_reader(store, [*_before(store, window), window], tables=()) as reader:
+    with open_reader(store, [window], tables=()) as reader:
         recorders = seen(reader, window)
         return Coverage(
             window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
@@ -71,14 +71,6 @@ def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Covera
             recorders=tuple(_row(recorder, limit) for recorder in recorders),
             truncated=any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders),
         )
-
-
-def _before(store: Store, window: Window) -> list[Window]:
-    """The last hour with coverage before the window: a long stretch is kept where it began."""
-    hours = [
-        start for hour in store.hours("coverage") if (start := hour_start(hour)) < window.from_ts
-    ]
-    return [Window(hours[-1], hours[-1] + timedelta(hours=1))] if hours else []
 
 
 def _row(recorder: Seen, limit: int) -> RecorderRow:

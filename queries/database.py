@@ -23,6 +23,10 @@ _ORDER: dict[DatabaseSort, str] = {
     "time": "total_ms",
 }
 _PEOPLE = 5
+_FILTERED = (
+    "a recorder with a filter keeps only the database calls that match it, and none at all where "
+    "Qtap applied a part of the filter: few or none here need not mean that few were made"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ def database(
     found = selected_page(
         store, window, where, limit, "database", "database", cursor=cursor, order=order
     )
-    return found.answer(Database, statements=tuple(map(_row, found.rows)))
+    notes = found.notes
+    if any(note.code == "filtered" for note in notes):
+        notes += (Note("filtered_calls", _FILTERED),)
+    return found.answer(Database, notes=notes, statements=tuple(map(_row, found.rows)))
 
 
 def _row(row: dict[str, Any]) -> StatementRow:

@@ -170,8 +170,9 @@ class Question:
         return (*window, *self.arguments)
 
     @property
-    def has_limit(self) -> bool:
-        return any(argument.name == "limit" for argument in self.arguments)
+    def limit(self) -> int:
+        """How many rows it takes for enough; 0 where rows are not in question."""
+        return next((one.default for one in self.arguments if one.name == "limit"), 0)
 
     @property
     def docs(self) -> str:

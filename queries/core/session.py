@@ -42,7 +42,12 @@ CONFIG: Final[dict[str, Any]] = {
     "autoload_known_extensions": False,
 }
 # Columns of coverage that files of an earlier version may lack.
-_LATER_COVERAGE: Final = ("dropped", "dropped_estimate", "max_lag_ms")
+_LATER_COVERAGE: Final = {
+    "dropped": "BIGINT",
+    "dropped_estimate": "BIGINT",
+    "max_lag_ms": "BIGINT",
+    "reason_code": "VARCHAR",
+}
 
 
 class StoppedError(QrecError):
@@ -222,7 +227,8 @@ class Reader:
             self.files[table] = [path for path in listed if self._readable(path)]
             self._view(table)
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
-        folders = [self.store.sealed_hour("coverage", hour) for hour in hours]
+        before = self.store.hour_before("coverage", hours[0]) if hours else []
+        folders = [self.store.sealed_hour("coverage", hour) for hour in (*before, *hours)]
         paths = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
         self.files["coverage"] = [path for path in paths if self._readable(path)]
         self._view("coverage")
@@ -245,10 +251,10 @@ class Reader:
         source = parquet(paths) if paths else self._empty(table)
         self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
         if table == "coverage" and paths:
-            columns = self.con.view(table).columns
-            if not set(_LATER_COVERAGE) <= set(columns):
-                text = f"FROM {source} UNION ALL BY NAME FROM {self._empty(table)}"
-                self.con.execute(f"CREATE OR REPLACE VIEW {table} AS {text}")
+            lacking = _LATER_COVERAGE.keys() - set(self.con.view(table).columns)
+            nulls = "".join(f", NULL::{_LATER_COVERAGE[name]} AS {name}" for name in lacking)
+            if nulls:
+                self.con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT *{nulls} FROM {source}")
 
     def _empty(self, table: str) -> str:
         """A relation with the table's columns and no rows."""

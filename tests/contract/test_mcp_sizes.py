@@ -43,7 +43,7 @@ def answered(store: Path, tool: str) -> str:
     return asyncio.run(run())
 
 
-LIMITED = [name for name, question in tools().items() if question.has_limit]
+LIMITED = [name for name, question in tools().items() if question.limit]
 
 
 @pytest.mark.parametrize("tool", LIMITED)

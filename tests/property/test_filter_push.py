@@ -16,8 +16,9 @@ PROBES = [*PUSHED * 3, *FIELDS]
 
 def on_the_wire(tx: Transaction, spelling: int) -> dict[str, dict[str, object]]:
     """The event as Qtap's filter sees it: status a float, the host as the client wrote it."""
-    if tx.protocol == "grpc":
-        return {"req": {"method": "", "host": "", "path": "/x"}, "res": {"status": 200.0}}
+    if tx.protocol == "grpc":  # by the call's address, without port and brackets
+        name = (tx.host or "").removesuffix(":8443").strip("[]")
+        return {"req": {"method": "", "host": name, "path": "/x"}, "res": {"status": 200.0}}
     host = tx.host
     if host is not None:
         host = [host, host.upper(), host.title(), f"{host}:443", f"{host.upper()}:443"][spelling]
@@ -41,12 +42,36 @@ def test_nothing_accepted_is_lost(text: str, rows: list[Transaction], spelling: 
             assert delivered(on_the_wire(tx, spelling)), (pushed, tx)
 
 
-SPELLINGS = ["api", "API", "Api", "api:443", "API.STRIPE.COM", "10.1.2.3", "stripe.com", "5"]
+SPELLINGS = [
+    "api",
+    "API",
+    "Api",
+    "api:443",
+    "api.b.c",
+    "api.b.c:8443",
+    "443",
+    "c:8",
+    "[",
+    "API.STRIPE.COM",
+    "10.1.2.3",
+    "stripe.com",
+    "5",
+]
 hosts = st.sampled_from(SPELLINGS).map(lambda host: f"'{host}'")
 over_hosts = st.one_of(
     st.tuples(st.sampled_from(["==", "!=", "contains"]), hosts).map(" ".join),
     st.sampled_from(
-        ["/^api$/", "/API/", "/(?i)API/", "/[^A-Z]{3}$/", "/ap.|x/", "/(?-i)api/", "/i$/"]
+        [
+            "/^api$/",
+            "/API/",
+            "/(?i)API/",
+            "/[^A-Z]{3}$/",
+            "/ap.|x/",
+            "/(?-i)api/",
+            "/i$/",
+            "/[0-9]$/",
+            "/c.8|i/",
+        ]
     ).flatmap(lambda one: st.sampled_from(["matches", "==", "!="]).map(lambda op: f"{op} {one}")),
     st.tuples(st.sampled_from(["in", "==", "!="]), hosts, hosts).map(
         lambda part: f"{part[0]} [{part[1]}, {part[2]}, 5, 10.1.2.3]"
@@ -60,7 +85,14 @@ calls_of_hosts = st.one_of(
 )
 
 
-@given(st.one_of(over_hosts, calls_of_hosts), st.booleans(), transactions, st.integers(0, 4))
+grpc_calls = st.builds(
+    lambda host: Transaction(ts=0, method="POST", protocol="grpc", host=host, status=200),
+    st.sampled_from(["api.b.c:8443", "[fd00::1]:8443", "api.b.c"]),
+)
+rows_with_hosts = st.one_of(transactions, grpc_calls)
+
+
+@given(st.one_of(over_hosts, calls_of_hosts), st.booleans(), rows_with_hosts, st.integers(0, 4))
 def test_no_spelling_of_a_host_is_lost(
     text: str, negated: bool, tx: Transaction, spelling: int
 ) -> None:

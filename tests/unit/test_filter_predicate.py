@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from filters import parse, predicate
-from filters.compare import go_text
-from filters.values import compile_regex, parse_hex, parse_ip, parse_net
+from filters.values import compile_regex, go_text, parse_hex, parse_ip, parse_net
 
 EVENT: dict[str, Any] = {
     "n": 5,
