@@ -8,7 +8,8 @@ from qrec.output import Column
 from qrec.progress import Line
 from qrec.render import Answer, present
 from qrec.run import Run
-from queries.core.answer import document, parsed
+from queries.core.answer import document
+from queries.core.question import parsed
 from queries.diff.calibrate import Calibrated, calibration
 
 
