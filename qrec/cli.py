@@ -15,7 +15,7 @@ from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from qrec.options import spread
@@ -130,6 +130,30 @@ def command(name: str) -> Any:
     return get_command(single(name, loaded))
 
 
+class _Spared:
+    """In the place of what Typer makes to coerce a value, which costs the import of pydantic."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """A value that is of its type already, as it is; any other as Typer does it."""
+        if value is None or type(value) is param.type_descriptor.annotation:
+            return value
+        param._runtime_param = None
+        return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
+
+
+def spared(params: list[Any]) -> list[Any]:
+    """The parameters, without the third of a second that pydantic takes to be imported."""
+    for param in params:
+        if getattr(param, "_runtime_param", param) is None:
+            param._runtime_param = _Spared()
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return spared(super().get_params(ctx))
+
+
 def single(name: str, function: Callable[..., Any]) -> typer.Typer:
     """A Typer of one command."""
     app = typer.Typer(
@@ -138,12 +162,15 @@ def single(name: str, function: Callable[..., Any]) -> typer.Typer:
         add_completion=False,
         context_settings=SETTINGS,
     )
-    app.command(name)(spread(function))
+    app.command(name, cls=_Command)(spread(function))
     return app
 
 
 class _Commands(TyperGroup):
     """All commands by name; only the one that is called is imported."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return spared(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
