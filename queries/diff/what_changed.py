@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
 from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
-from queries.diff.comparison import compared
+from queries.diff.compare import compared
 from store.errors import UsageError
 
 if TYPE_CHECKING:
