@@ -24,8 +24,8 @@ from typing import Any
 import psutil
 
 from bench.profile import profile
-from queries.reader import open_reader
-from queries.windows import Window
+from queries.core.session import open_reader
+from queries.core.window import Window
 from store import Store
 from store.errors import QrecError
 from store.hours import from_us, to_us

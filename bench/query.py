@@ -107,8 +107,8 @@ def plain(store: Store) -> int:
 
 
 def diff(store: Store, early: int) -> Callable[[], Any]:
+    from queries.core.window import Baseline, Window
     from queries.diff.what_changed import what_changed
-    from queries.windows import Baseline, Window
 
     end = END - early * _MINUTE_US
     window = Window(from_us(end - HOUR_US), from_us(end))

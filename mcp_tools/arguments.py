@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from queries.windows import resolve_window, resolve_windows
+from queries.core.window import resolve_window, resolve_windows
 
 if TYPE_CHECKING:
-    from mcp_tools.asking import Context
+    from mcp_tools.context import Context
 
 MAX_ROWS = 200
 

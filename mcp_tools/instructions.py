@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mcp_tools.careful import without_paths
-from queries.answer import iso
-from queries.harmless import visible
+from mcp_tools.errors import without_paths
+from queries.core.answer import iso
+from queries.core.escape import visible
 from store.errors import QrecError
 
 if TYPE_CHECKING:
-    from mcp_tools.asking import Context
+    from mcp_tools.context import Context
     from queries.holdings import Holdings
 
 INSTRUCTIONS = """\

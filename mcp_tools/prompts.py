@@ -9,8 +9,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, EmbeddedResource, TextResourceContents
 from pydantic import Field, ValidationError
 
-from mcp_tools.asking import Context
-from mcp_tools.careful import invalid, told
+from mcp_tools.context import Context
+from mcp_tools.errors import invalid, told
 from mcp_tools.resources import transaction_text
 from store.errors import QrecError
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ResourceError
 
-from mcp_tools.asking import Context
-from mcp_tools.careful import told
+from mcp_tools.context import Context
+from mcp_tools.errors import told
 from mcp_tools.labelled import labelled
-from queries.harmless import visible_json
-from queries.rows import document
-from queries.windows import Window
+from queries.core.escape import visible_json
+from queries.core.question import document
+from queries.core.window import Window
 from store.errors import QrecError
 
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ def _type(kind: Any) -> str:
 
 
 def _coverage(context: Context) -> str:
-    from queries.coverage_report import coverage
+    from queries.coverage import coverage
 
     now = context.now()
     return _json(document(coverage(context.open(), Window(now - _DAY, now))))
 
 
 def _marks(context: Context) -> str:
-    from queries.answer import iso
+    from queries.core.answer import iso
     from store.marks import read_marks
 
     marks = read_marks(context.open())

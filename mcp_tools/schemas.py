@@ -1,7 +1,7 @@
 """Output schemas: the dataclasses of an answer as pydantic models, under the names of its JSON.
 
-The document itself is made in one place (queries.rows.document), for the command line too; a model
-only describes and checks it. Times are ISO 8601 text there, so they are text here.
+The document itself is made in one place (queries.core.question.document), for the command line
+too; a model only describes and checks it. Times are ISO 8601 text there, so they are text here.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict
 
 from mcp_tools.arguments import with_arguments
-from mcp_tools.asking import Context
-from mcp_tools.careful import CarefulTool
+from mcp_tools.context import Context
+from mcp_tools.errors import CarefulTool
 from mcp_tools.instructions import instructions
 from mcp_tools.prompts import add_prompts
 from mcp_tools.resources import add_resources

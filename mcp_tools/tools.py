@@ -10,7 +10,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_tools.arguments import Cursor, Limit, Where
-from mcp_tools.asking import parsed, result
+from mcp_tools.context import parsed, result
 from mcp_tools.tools_incident import get_errors, get_errors_by_container, get_slow, get_timeline
 from mcp_tools.tools_sql import query_sql
 from mcp_tools.tools_traffic import (
@@ -31,9 +31,9 @@ from mcp_tools.tools_transactions import (
     get_transaction,
     search_traffic,
 )
-from queries.answer import DEFAULT_FINDINGS
-from queries.rows import DEFAULT_LIMIT
-from queries.windows import Baseline, Window
+from queries.core.answer import DEFAULT_FINDINGS
+from queries.core.question import DEFAULT_LIMIT
+from queries.core.window import Baseline, Window
 from store import Store
 
 
@@ -64,7 +64,7 @@ def what_changed(
     get_endpoints with a `where` on its host for current numbers; get_coverage when notes speak of
     gaps; vs="7d" to see whether this hour is like this every day.
     """
-    from mcp_tools.brief import brief
+    from mcp_tools.text import brief
     from queries.diff.what_changed import what_changed as ask
 
     changes = ask(store, window, baseline, where=parsed(where), limit=limit, explain=explain)
@@ -166,7 +166,7 @@ def get_coverage(store: Store, window: Window, *, limit: Limit = DEFAULT_LIMIT) 
     filter a recording ran under, and whether events were late, dropped or unreadable. Next: ask
     again about a window outside the gaps.
     """
-    from queries.coverage_report import coverage as ask
+    from queries.coverage import coverage as ask
 
     return result(ask(store, window, limit))
 
@@ -188,7 +188,7 @@ class ToolSpec:
 
 
 TOOLS = {
-    "what_changed": ToolSpec("What changed", what_changed, "queries.answer:Changes"),
+    "what_changed": ToolSpec("What changed", what_changed, "queries.core.answer:Changes"),
     "get_calibration": ToolSpec(
         "How much usually changes", get_calibration, "queries.diff.calibrate:Calibrated"
     ),
@@ -212,7 +212,7 @@ TOOLS = {
     ),
     "get_database": ToolSpec("Databases", get_database, "queries.database:Database"),
     "get_connections": ToolSpec("Connections", get_connections, "queries.connections:Connections"),
-    "get_coverage": ToolSpec("Coverage", get_coverage, "queries.coverage_report:Coverage"),
+    "get_coverage": ToolSpec("Coverage", get_coverage, "queries.coverage:Coverage"),
     "search_traffic": ToolSpec("Search", search_traffic, "queries.search:Search"),
     "get_traffic": ToolSpec("Newest transactions", get_traffic, "queries.search:Search"),
     "check_sensitive_data": ToolSpec(
@@ -227,4 +227,4 @@ TOOLS = {
 }
 
 # Off unless `qrec mcp --allow-sql`.
-SQL_TOOLS = {"query_sql": ToolSpec("SQL", query_sql, "queries.sql_query:SqlAnswer")}
+SQL_TOOLS = {"query_sql": ToolSpec("SQL", query_sql, "queries.sql:SqlAnswer")}

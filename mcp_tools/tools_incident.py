@@ -8,9 +8,9 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_tools.arguments import ContainerName, Cursor, Limit, Where
-from mcp_tools.asking import parsed, result
-from queries.rows import DEFAULT_LIMIT
-from queries.windows import Window
+from mcp_tools.context import parsed, result
+from queries.core.question import DEFAULT_LIMIT
+from queries.core.window import Window
 from store import Store
 
 

@@ -8,10 +8,10 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_tools.arguments import Limit, Where
-from mcp_tools.asking import parsed, result
+from mcp_tools.context import parsed, result
 from queries.bodies import DEFAULT_CHARS, MAX_CHARS
-from queries.rows import DEFAULT_LIMIT
-from queries.windows import Baseline, Window
+from queries.core.question import DEFAULT_LIMIT
+from queries.core.window import Baseline, Window
 from store import Store
 
 _ID = "Id of a transaction, RECORDER:SESSION:SEQ, as in `evidence` and in search_traffic."

@@ -14,11 +14,11 @@ from qrec.format import short_id
 from qrec.output import emit
 from qrec.render import note_text
 from qrec.safe import visible
-from queries.answer import iso
+from queries.core.answer import iso
 
 if TYPE_CHECKING:
-    from queries.answer import Effect, Finding, Key, Numbers
     from queries.breakdown import Part
+    from queries.core.answer import Effect, Finding, Key, Numbers
 
 _BARS = 20  # a side
 
@@ -36,7 +36,7 @@ class Explanation:
     where: str = ""
 
     def show(self) -> None:
-        from queries.rows import document
+        from queries.core.question import document
 
         run = self.report.run
         lines = [*self.report.heading(), "", self.report.entry(self.finding), "", *self._details()]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qrec.run import Run
-    from queries.answer import Changes, Finding, Side
-    from queries.windows import Baseline
+    from queries.core.answer import Changes, Finding, Side
+    from queries.core.window import Baseline
 
 _STYLES = {"high": "red", "medium": "yellow", "low": None}
 _SPARK = 12  # characters
@@ -39,7 +39,7 @@ class Report:
     baseline: Baseline
 
     def show(self) -> None:
-        from queries.rows import document
+        from queries.core.question import document
 
         found = self.changes.findings
         cells = [
@@ -143,7 +143,7 @@ class Report:
 
     def _newest(self) -> str:
         """Where the data is, for whoever asked about the wrong time."""
-        from queries.seen import newest
+        from queries.core.notes import newest
 
         last = newest(self.run.store)
         if last is None:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
-from store.errors import UsageError
+from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.windows import Asked, Baseline, Window
+    from queries.core.window import Asked, Baseline, Window
     from store import Store
 
 
@@ -28,6 +28,7 @@ class Run:
     flags: StoreFlags
     rows: RowFlags = field(default_factory=RowFlags)
     extra: Mapping[str, Any] = field(default_factory=dict)  # further flags, by setting name
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # a command's own, by setting name
 
     def __post_init__(self) -> None:
         """What would spoil the output is found before any work is done for it."""
@@ -43,7 +44,8 @@ class Run:
                 "color": flags.color,
                 "limit": self.rows.limit,
                 **self.extra,
-            }
+            },
+            defaults=self.defaults,
         )
 
     @cached_property
@@ -54,14 +56,14 @@ class Run:
 
     @cached_property
     def tz(self) -> tzinfo:
-        from queries.zone import zone
+        from queries.core.zone import zone
 
         return zone(self.settings.text("timezone"))
 
     @cached_property
     def now(self) -> datetime:
         """The moment that counts as now; --now and QREC_NOW make an answer repeatable."""
-        from queries.windows import parse_moment
+        from queries.core.window import parse_moment
 
         text = self.flags.now or os.environ.get("QREC_NOW")
         clock = datetime.now(UTC)
@@ -78,12 +80,9 @@ class Run:
             raise UsageError(f"--json and --format {rows.format} contradict", "Keep one.")
         choice = "json" if rows.json else (rows.format or "table")
         if choice not in FORMATS:
-            from difflib import get_close_matches
-
-            near = get_close_matches(choice, FORMATS, 1)
-            meant = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(
-                f"--format cannot be {choice[:40]!r}", f"{meant}It is one of {', '.join(FORMATS)}."
+                f"--format cannot be {choice[:40]!r}",
+                did_you_mean(choice, FORMATS, f"It is one of {', '.join(FORMATS)}."),
             )
         return choice
 
@@ -98,17 +97,17 @@ class Run:
         return Painter(self.format == "table" and wants_color(color, sys.stdout))
 
     def window(self, flags: WindowFlags) -> Window:
-        from queries.windows import resolve_window
+        from queries.core.window import resolve_window
 
         return resolve_window(self._asked(flags, BaselineFlags()), self.now, self.tz)
 
     def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
-        from queries.windows import resolve_windows
+        from queries.core.window import resolve_windows
 
         return resolve_windows(self._asked(flags, vs), self.now, self.tz)
 
     def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
-        from queries.windows import Asked
+        from queries.core.window import Asked
 
         named = {**vars(flags), **vars(vs)}
         if flags.since is not None or flags.around is not None:

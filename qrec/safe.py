@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from queries.harmless import visible, visible_json
+from queries.core.escape import visible, visible_json
 
 __all__ = ["cut", "visible", "visible_json", "width"]
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from queries.harmless import visible_lines
+from queries.core.escape import visible_lines
 
 DEFAULT_CHARS = 4_000
 MAX_CHARS = 50_000

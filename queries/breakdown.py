@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from queries.reader import open_reader
-from queries.rows import condition
-from queries.windows import Baseline, Window
+from queries.core.question import condition
+from queries.core.session import open_reader
+from queries.core.window import Baseline, Window
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.answer import Key
+    from queries.core.answer import Key
     from store import Store
 
 _FIELDS = {

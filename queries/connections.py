@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.answer import Note
-from queries.paging import page_of
-from queries.rows import DEFAULT_LIMIT, VERSION, Place, asking, totals
-from queries.windows import Window
+from queries.core.answer import Note
+from queries.core.paging import page_of
+from queries.core.question import DEFAULT_LIMIT, VERSION, Place, asking, totals
+from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr

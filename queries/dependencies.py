@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.answer import Note, Side
-from queries.rows import (
+from queries.core.answer import Note, Side
+from queries.core.question import (
     DEFAULT_LIMIT,
     VERSION,
     Asking,
@@ -18,7 +18,7 @@ from queries.rows import (
     totals,
     unknown_container,
 )
-from queries.windows import Window
+from queries.core.window import Window
 from store.errors import UsageError
 
 if TYPE_CHECKING:

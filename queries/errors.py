@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note, Side
 from queries.bodies import Body, body_of
-from queries.harmless import UNTRUSTED
-from queries.paging import page_of
-from queries.rows import DEFAULT_LIMIT, VERSION, Asking, Place, asking, share
-from queries.windows import Window
+from queries.core.answer import Note, Side
+from queries.core.escape import UNTRUSTED
+from queries.core.paging import page_of
+from queries.core.question import DEFAULT_LIMIT, VERSION, Asking, Place, asking, share
+from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr

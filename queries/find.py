@@ -15,9 +15,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note
-from queries.reader import Reader, open_reader
-from queries.windows import Window
+from queries.core.answer import Note
+from queries.core.session import Reader, open_reader
+from queries.core.window import Window
 from store.cover import sealed_in, segments_in
 from store.errors import UsageError
 from store.hours import hour_start

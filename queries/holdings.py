@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from queries import seen
-from queries.reader import open_reader
-from queries.seen import Gap
-from queries.windows import Window
+from queries.core import notes as seen
+from queries.core.notes import Gap
+from queries.core.session import open_reader
+from queries.core.window import Window
 from store.hours import hour_start
 from store.marks import Mark, read_marks
 

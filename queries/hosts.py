@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note, Side
-from queries.rows import (
+from queries.core.answer import Note, Side
+from queries.core.question import (
     DEFAULT_LIMIT,
     VERSION,
     Place,
@@ -16,7 +16,7 @@ from queries.rows import (
     share,
     status_classes,
 )
-from queries.windows import Window
+from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr

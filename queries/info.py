@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from queries.answer import Note
+from queries.core.answer import Note
 from store import Store
 from store.cover import list_folder
 from store.lock import holder

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import BaselineSide, Note, Side
-from queries.harmless import visible
-from queries.rows import DEFAULT_LIMIT, VERSION, Asking, asking
+from queries.core.answer import BaselineSide, Note, Side
+from queries.core.escape import visible
+from queries.core.question import DEFAULT_LIMIT, VERSION, Asking, asking
+from queries.core.window import Baseline, Window
 from queries.shape_changes import Difference, differences
 from queries.shapes import Shape, add_body, schema_of
-from queries.windows import Baseline, Window
 
 if TYPE_CHECKING:
     from filters import Expr

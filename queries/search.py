@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note, Side
-from queries.harmless import visible
-from queries.rows import DEFAULT_LIMIT, VERSION, asking
+from queries.core.answer import Note, Side
+from queries.core.escape import visible
+from queries.core.question import DEFAULT_LIMIT, VERSION, asking
+from queries.core.window import Window
 from queries.show import transaction_id, url_of
-from queries.windows import Window
 from store.errors import UsageError
 from store.hours import from_us, to_us
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.rows import Asking
+    from queries.core.question import Asking
     from store import Store
 
 

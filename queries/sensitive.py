@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queries.advice import Concern, advice, concern, personal
-from queries.answer import Note, Side
-from queries.rows import DEFAULT_LIMIT, VERSION, Place, asking
-from queries.windows import Window
+from queries.core.answer import Note, Side
+from queries.core.question import DEFAULT_LIMIT, VERSION, Place, asking
+from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr

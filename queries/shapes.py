@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from queries.harmless import visible
+from queries.core.escape import visible
 
 _DEEPEST = 16
 _MOST_FIELDS = 200  # of one object; beyond that its names are values

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from queries.answer import Note
 from queries.bodies import DEFAULT_CHARS, MAX_CHARS, Body, body_of
+from queries.core.answer import Note
+from queries.core.escape import UNTRUSTED, visible
+from queries.core.question import VERSION
 from queries.find import find_row, parse_id
-from queries.harmless import UNTRUSTED, visible
-from queries.rows import VERSION
 
 if TYPE_CHECKING:
     from store import Store

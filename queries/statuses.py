@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note, Side
-from queries.rows import DEFAULT_LIMIT, VERSION, ask, share
-from queries.windows import Window
+from queries.core.answer import Note, Side
+from queries.core.question import DEFAULT_LIMIT, VERSION, ask, share
+from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr

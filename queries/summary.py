@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.answer import Note, Side
-from queries.rows import (
+from queries.core.answer import Note, Side
+from queries.core.question import (
     VERSION,
     Asking,
     Place,
@@ -17,7 +17,7 @@ from queries.rows import (
     status_classes,
     totals,
 )
-from queries.windows import Window
+from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from queries import seen
-from queries.answer import Note, Side
-from queries.moments import parse_duration
-from queries.rows import DEFAULT_LIMIT, VERSION, asking
-from queries.windows import Window
+from queries.core import notes as seen
+from queries.core.answer import Note, Side
+from queries.core.moments import parse_duration
+from queries.core.question import DEFAULT_LIMIT, VERSION, asking
+from queries.core.window import Window
 from store.errors import UsageError
 
 if TYPE_CHECKING:

@@ -34,9 +34,9 @@ def database(
     """
     from qrec.format import millis, number, share
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.database import database as ask
     from queries.database import database_order
-    from queries.rows import document
 
     run = Run(store, rows)
     order = database_order(sort)
@@ -76,7 +76,7 @@ def connections(
     from qrec.format import number, plural, size, stretch
     from qrec.render import Answer, present
     from queries.connections import connections as ask
-    from queries.rows import document
+    from queries.core.question import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)

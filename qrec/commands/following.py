@@ -43,8 +43,8 @@ def tail(
       qrec tail 'res.status >= 500 AND container.name == "shop"'
       qrec tail --format jsonl | jq .url
     """
-    from queries.follow import Follower
-    from queries.windows import parse_duration
+    from queries.core.window import parse_duration
+    from queries.tail import Follower
 
     run = Run(store, rows.as_rows())
     if run.format not in ("table", "jsonl"):
@@ -77,7 +77,7 @@ def _follow(run: Run, poll: object, seconds: float | None) -> None:
 
 def _show(run: Run, line: Line) -> None:
     from qrec.format import clock, millis, short_id, status_text
-    from queries.follow import line_document
+    from queries.tail import line_document
 
     if run.format == "jsonl":
         emit(to_jsonl([line_document(line)]))

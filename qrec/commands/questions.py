@@ -14,7 +14,7 @@ from qrec.run import Run, parsed
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from queries.coverage_report import RecorderRow
+    from queries.coverage import RecorderRow
 
 
 def hosts(
@@ -35,8 +35,8 @@ def hosts(
     """
     from qrec.format import clock, millis, number, share
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.hosts import hosts as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, cursor=page.cursor)
@@ -73,7 +73,7 @@ def statuses(
     """
     from qrec.format import clock, number, share
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.statuses import statuses as ask
 
     run = Run(store, rows)
@@ -114,9 +114,9 @@ def endpoints(
     """
     from qrec.format import millis, number, share
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.endpoints import endpoints as ask
     from queries.endpoints import sort_order
-    from queries.rows import document
 
     run = Run(store, rows)
     order = sort_order(sort)
@@ -147,8 +147,8 @@ def coverage(*, window: WindowFlags, rows: RowFlags, store: StoreFlags) -> None:
     """
     from qrec.format import span, stretch
     from qrec.render import Answer, present
-    from queries.coverage_report import coverage as ask
-    from queries.rows import document
+    from queries.core.question import document
+    from queries.coverage import coverage as ask
 
     run = Run(store, rows)
     asked = run.window(window)

@@ -37,7 +37,7 @@ def search(
     """
     from qrec.format import clock, millis, short_id, status_text, window_heading
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.search import search as ask
 
     run = Run(store, rows)

@@ -26,7 +26,7 @@ def sensitive(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: S
     """
     from qrec.format import number, window_heading
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.sensitive import sensitive as ask
 
     run = Run(store, rows)

@@ -42,7 +42,7 @@ def schema(
 def _shown(run: Run, window: WindowFlags, only: WhereFlags) -> None:
     from qrec.format import number, window_heading
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.schema import schema as ask
 
     answer = ask(run.store, run.window(window), parsed(only), run.limit)
@@ -102,7 +102,7 @@ def _kind(found: Mapping[str, Any]) -> str:
 def _compared(run: Run, window: WindowFlags, vs: BaselineFlags, only: WhereFlags) -> None:
     from qrec.format import plural, share, stretch
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.schema import compare_schemas as ask
 
     asked, baseline = run.windows(window, vs)

@@ -32,9 +32,9 @@ def sql(
       qrec sql 'select max(duration_ms) from transactions' --format csv
     """
     from qrec.render import Answer, present
-    from queries.rows import document
-    from queries.sql_query import query_sql
-    from queries.windows import parse_duration
+    from queries.core.question import document
+    from queries.core.window import parse_duration
+    from queries.sql import query_sql
 
     run = Run(store, rows)
     seconds = min(parse_duration(timeout).total_seconds(), 3600)

@@ -53,7 +53,7 @@ def timeline(
       qrec timeline --by host --format csv > hosts.csv
     """
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
     from queries.timeline import dimension
     from queries.timeline import timeline as ask
 

@@ -44,8 +44,8 @@ def routes(
       qrec routes --last 1d --limit 100 --format md
     """
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.routes import routes as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
@@ -94,8 +94,8 @@ def processes(
       qrec processes --where 'req.host == "api.stripe.com"'
     """
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.processes import processes as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
@@ -128,8 +128,8 @@ def containers(
       qrec containers --where 'direction == "egress-external"'
     """
     from qrec.render import Answer, present
+    from queries.core.question import document
     from queries.processes import containers as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     answer = ask(run.store, run.window(window), parsed(only), run.limit, page.cursor)
@@ -183,8 +183,8 @@ def dependencies(
     from qrec.format import millis, number, share
     from qrec.graphs import GRAPHS
     from qrec.render import Answer, narrate, present
+    from queries.core.question import document
     from queries.dependencies import dependencies as ask
-    from queries.rows import document
 
     run = Run(store, rows)
     if as_ is not None and as_ not in GRAPHS:

@@ -75,7 +75,7 @@ def show(
 
 
 def _raw(run: Run, ids: Sequence[str], side: str) -> None:
-    from queries.harmless import visible_lines
+    from queries.core.escape import visible_lines
     from queries.show import raw_body
 
     if side not in _SIDES or len(ids) != 1:
@@ -91,7 +91,7 @@ def _raw(run: Run, ids: Sequence[str], side: str) -> None:
 
 
 def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
-    from queries.rows import document
+    from queries.core.question import document
     from queries.show import transaction
 
     shown = [transaction(run.store, one, chars) for one in ids]
@@ -102,7 +102,7 @@ def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
 
 
 def _bodies(run: Run, ids: Sequence[str], chars: int, offset: int) -> None:
-    from queries.rows import document
+    from queries.core.question import document
     from queries.show import payloads
 
     answer = payloads(run.store, ids, chars, offset)

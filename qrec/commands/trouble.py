@@ -75,7 +75,7 @@ def errors(
 def _show_errors(run: Run, answer: Errors) -> None:
     from qrec.format import clock, number
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
 
     columns = [
         Column("errors", right=True), Column("status"), Column("endpoint"), Column("says"),
@@ -99,7 +99,7 @@ def _show_errors(run: Run, answer: Errors) -> None:
 def _show_containers(run: Run, answer: ErrorsByContainer) -> None:
     from qrec.format import number, share
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
 
     columns = [
         Column("container"), Column("requests", right=True), Column("failed", right=True),
@@ -181,7 +181,7 @@ def _show_slow(run: Run, answer: Slow) -> None:
     from qrec.format import clock, millis, number, plural, share
     from qrec.output import to_table
     from qrec.render import Answer, present
-    from queries.rows import document
+    from queries.core.question import document
 
     ends = [
         Column("p95", right=True), Column("p50", right=True),

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.answer import BaselineKind, Calibration, Changes, Note, iso
+from queries.core.answer import BaselineKind, Calibration, Changes, Note, iso
+from queries.core.question import DEFAULT_LIMIT, VERSION
+from queries.core.window import Baseline, Window
 from queries.diff.comparison import compared
 from queries.diff.past import Pair, Past
-from queries.rows import DEFAULT_LIMIT, VERSION
-from queries.windows import Baseline, Window
 from store.calibration import Kept, keep, read_kept
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from queries.answer import Blame, Direction, Kind
+from queries.core.answer import Blame, Direction, Kind
 from queries.diff.stats import Floats, Mask
 
 ENDPOINT = ("host", "method", "route")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from queries.answer import Note
+from queries.core.answer import Note
 from queries.diff.spans import Span
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from queries.answer import BaselineKind, Note
+from queries.core.answer import BaselineKind, Note
 
 
 @dataclass(frozen=True)

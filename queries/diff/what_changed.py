@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queries.answer import DEFAULT_FINDINGS, Changes, Note
+from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
+from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
 from queries.diff.comparison import compared
-from queries.windows import Baseline, Window
 from store.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, BinaryIO
 
-from queries import seen
-from queries.answer import Note
+from queries.core import notes as seen
+from queries.core.answer import Note
+from queries.core.question import asking
+from queries.core.window import Window
 from queries.export.rows import Source, source
-from queries.rows import asking
-from queries.windows import Window
 from store.errors import UsageError
 
 if TYPE_CHECKING:

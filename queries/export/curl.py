@@ -6,9 +6,9 @@ import re
 from typing import BinaryIO
 from urllib.parse import quote
 
-from queries.answer import iso
+from queries.core.answer import iso
+from queries.core.escape import UNSAFE, visible
 from queries.export.rows import Row, Source
-from queries.harmless import UNSAFE, visible
 from queries.show import transaction_id
 
 _PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")

@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
-from queries.answer import iso
+from queries.core.answer import iso
+from queries.core.escape import visible_json
 from queries.export.rows import Row, Source
-from queries.harmless import visible_json
 from queries.show import transaction_id
 from store.version import __version__
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from queries.rows import Asking
-    from queries.windows import Window
+    from queries.core.question import Asking
+    from queries.core.window import Window
 
 _PIECE = 25_000  # rows, with their bodies
 _BATCH = 500  # rows as Python objects

@@ -11,8 +11,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
-from queries import seen
-from queries.answer import iso
+from queries.core import notes as seen
+from queries.core.answer import iso
 from queries.export.rows import Row, Source
 
 _QUIET = timedelta(minutes=5)

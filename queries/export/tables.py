@@ -9,9 +9,9 @@ import json
 import re
 from typing import Any, BinaryIO
 
-from queries.answer import iso
+from queries.core.answer import iso
+from queries.core.escape import visible, visible_json
 from queries.export.rows import Source
-from queries.harmless import visible, visible_json
 from store.schema import TRANSACTIONS
 
 _BODIES = ("req_body", "res_body")

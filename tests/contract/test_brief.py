@@ -13,9 +13,9 @@ import pytest
 from mcp import Client
 from mcp_types import TextContent
 
-from mcp_tools.brief import BYTES_A_TOKEN, TOKENS, brief
 from mcp_tools.server import build as build_server
-from queries.answer import (
+from mcp_tools.text import BYTES_A_TOKEN, TOKENS, brief
+from queries.core.answer import (
     BaselineSide,
     Blame,
     Calibration,

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 from mcp_types import TextContent
 
-from mcp_tools.asking import MAX_ANSWER
+from mcp_tools.context import MAX_ANSWER
 from mcp_tools.server import build as build_server
 from mcp_tools.tools import TOOLS
 from tests.contract.stored import NOW, build, call, minute, row

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from queries.reader import open_reader
-from queries.windows import Window
+from queries.core.session import open_reader
+from queries.core.window import Window
 from store import Store
 from store.hours import HOUR_US, from_us
 from store.marks import read_marks

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from queries.reader import open_reader
-from queries.windows import Window
+from queries.core.session import open_reader
+from queries.core.window import Window
 from recorder.write import segments as segment_files
 from recorder.write.seal import Housekeeper
 from store import Store

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queries.answer import to_document
+from queries.core.answer import to_document
 from queries.diff.stats import benjamini_hochberg, t_tail
 from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer
 

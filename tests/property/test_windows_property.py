@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from queries.windows import Asked, parse_duration, parse_moment, resolve_windows
+from queries.core.window import Asked, parse_duration, parse_moment, resolve_windows
 from store.errors import UsageError
 
 T = TypeVar("T")

@@ -16,11 +16,11 @@ from mcp import Client
 import filters
 from mcp_tools.server import build as build_server
 from qrec.__main__ import main
-from queries.answer import to_document
+from queries.core.answer import to_document
+from queries.core.window import Baseline, Window
 from queries.diff import calibrate as asking
 from queries.diff.calibrate import calibration
 from queries.diff.what_changed import what_changed
-from queries.windows import Baseline, Window
 from store import Store
 from store.calibration import read_kept
 from tests.contract.stored import NOW, build, row, stretch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
-from queries.answer import (
+from queries.core.answer import (
     BaselineSide,
     Changes,
     Effect,

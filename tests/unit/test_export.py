@@ -15,12 +15,12 @@ import pytest
 
 import filters
 from fixtures.files import bundled_stream
+from queries.core.window import Window
 from queries.export import export, format_of
 from queries.export.curl import command
-from queries.windows import Window
-from recorder.har import read_har
 from recorder.options import RecordOptions
 from recorder.replay import replay
+from recorder.source.har import read_har
 from store import Store
 from store.errors import UsageError
 from store.hours import hour_start
@@ -177,7 +177,7 @@ def test_a_stream_keeps_its_gaps(store: Store, tmp_path: Path) -> None:
     stream = tmp_path / "x.sse"
     stream.write_bytes(written(store, "sse"))
     replay([stream], RecordOptions(store=tmp_path / "s"))
-    from queries.coverage_report import coverage
+    from queries.coverage import coverage
 
     [recorder] = coverage(Store.open(tmp_path / "s"), HOUR).recorders
     assert recorder.covered_s == pytest.approx(40 * 60, abs=1)

@@ -13,7 +13,8 @@ from qrec.explained import Explanation
 from qrec.findings import Report
 from qrec.options import RowFlags, StoreFlags
 from qrec.run import Run
-from queries.answer import (
+from queries.breakdown import Part, filter_of
+from queries.core.answer import (
     BaselineSide,
     Blame,
     Calibration,
@@ -27,8 +28,7 @@ from queries.answer import (
     Side,
     Symptom,
 )
-from queries.breakdown import Part, filter_of
-from queries.windows import Baseline, Window
+from queries.core.window import Baseline, Window
 from store import Store
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from queries.coverage_report import coverage
+from queries.core.window import Window
+from queries.coverage import coverage
 from queries.search import search
 from queries.show import transaction
-from queries.windows import Window
 from recorder.importing import import_har
 from recorder.options import RecordOptions
 from store import Store

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import filters
-from queries.coverage_report import coverage
+from queries.core.notes import newest
+from queries.core.question import document
+from queries.core.window import Window
+from queries.coverage import coverage
 from queries.endpoints import endpoints, sort_order
 from queries.hosts import hosts
 from queries.info import store_info
-from queries.rows import document
-from queries.seen import newest
 from queries.statuses import statuses
-from queries.windows import Window
 from store import Store
 from store.errors import UsageError
 from tests.contract.stored import NOW, build, minute, row, stretch

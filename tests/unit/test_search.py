@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 import filters
+from queries.core.window import Window
 from queries.search import search
-from queries.windows import Window
 from store import Store
 from store.errors import UsageError
 from tests.contract.stored import NOW, build, minute, row

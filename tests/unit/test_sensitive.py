@@ -11,8 +11,8 @@ import pytest
 import filters
 from fixtures.files import bundled_stream
 from queries.advice import advice, concern
+from queries.core.window import Window
 from queries.sensitive import sensitive
-from queries.windows import Window
 from recorder.options import RecordOptions
 from recorder.redact import RedactConfig
 from recorder.replay import replay

@@ -10,6 +10,7 @@ import pytest
 
 import filters
 from queries.connections import connections
+from queries.core.window import Window
 from queries.database import database, database_order
 from queries.dependencies import dependencies
 from queries.errors import errors, errors_by_container
@@ -19,7 +20,6 @@ from queries.routes import routes
 from queries.slow import slow
 from queries.summary import summary
 from queries.timeline import dimension, timeline
-from queries.windows import Window
 from store import Store
 from store.errors import UsageError
 from tests.contract.stored import NOW, build, call, connection, minute, row, stretch

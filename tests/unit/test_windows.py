@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from queries.windows import Asked, Window, parse_duration, parse_moment, resolve_window
-from queries.windows import resolve_windows as resolve
+from queries.core.window import Asked, Window, parse_duration, parse_moment, resolve_window
+from queries.core.window import resolve_windows as resolve
 from store.errors import UsageError
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from queries.answer import Blame
+from queries.core.answer import Blame
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame
 from queries.diff.stats import Floats

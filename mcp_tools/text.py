@@ -1,0 +1,108 @@
+"""What changed, as text for a language model: every finding in a line, with ids to ask further.
+
+The structured content beside it is the whole document. The text stays within TOKENS at ten
+findings, counted as a token for every three bytes of UTF-8: common tokenisers take three to four
+bytes of such text for one, so that is rather too many than too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from queries.core.answer import iso
+from queries.core.escape import visible
+
+if TYPE_CHECKING:
+    from queries.core.answer import Changes, Finding, Side
+
+TOKENS, BYTES_A_TOKEN = 1500, 3
+_ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text
+_NOTES = 6
+_VERDICTS = {
+    "nothing_changed": "Nothing changed beyond chance. That is an answer: say so, and do not dig.",
+    "no_data": "No data: nobody was recording on one side at least. That is not the same as quiet. "
+    "Next: get_coverage.",
+    "not_comparable": "Not comparable: see the notes, and say so. Next: get_coverage.",
+}
+
+
+def brief(changes: Changes) -> str:
+    """The answer for a language model; texts are cut shorter where it would be too long."""
+    extra = max(0, len(changes.findings) - 10)
+    most = TOKENS * BYTES_A_TOKEN * (10 + extra) // 10
+    texts = ("\n".join(_lines(changes, room)) for room in _ROOMS)
+    return next((text for text in texts if len(text.encode()) <= most), "") or "\n".join(
+        _lines(changes, _ROOMS[-1])
+    )
+
+
+def _lines(changes: Changes, room: int) -> Iterator[str]:
+    looked = changes.compared
+    yield _VERDICTS.get(changes.verdict) or _found(changes)
+    yield f"window {_side(changes.window)}"
+    yield f"baseline ({changes.baseline.kind}) {_side(changes.baseline)}"
+    yield f"compared: {looked.endpoints} endpoints of {looked.hosts} hosts"
+    usual = changes.calibration
+    if usual is not None:
+        yield f"usual here: median {usual.median:g}, p95 {usual.p95:g} in {usual.pairs} past pairs"
+    for note in changes.notes[:_NOTES]:
+        yield f"note {note.code}: {_cut(note.text, room)}"
+    if len(changes.notes) > _NOTES:
+        yield f"and {len(changes.notes) - _NOTES} more notes"
+    if not changes.findings:
+        return
+    yield "rank severity id: what [affected requests, ratio, …] example"
+    for finding in changes.findings:
+        yield _finding(finding, room)
+    all_of_them = f"; limit={len(changes.findings) + changes.more} lists all"
+    yield (
+        "Next: what_changed with explain=ID and the same window tells all about one finding; "
+        "get_transaction shows an example" + (all_of_them if changes.more else "") + "."
+    )
+    if not changes.more:
+        yield "Nothing else moved beyond chance."
+
+
+def _found(changes: Changes) -> str:
+    count = len(changes.findings)
+    more = f", {changes.more} more not listed" if changes.more else ""
+    return f"Changed: {count} finding{'' if count == 1 else 's'}, worst first{more}"
+
+
+def _side(side: Side) -> str:
+    whole = (side.to_ts - side.from_ts).total_seconds()
+    return (
+        f"{iso(side.from_ts)} to {iso(side.to_ts)}: {side.requests} requests, {side.errors} failed,"
+        f" covered {side.covered_s:.0f} of {whole:.0f} s"
+    )
+
+
+def _finding(finding: Finding, room: int) -> str:
+    effect, blame = finding.effect, finding.blame
+    facts = [f"{effect.affected} affected"]
+    if effect.ratio is not None:
+        between = f" ({effect.low:.3g} to {effect.high:.3g})" if effect.low and effect.high else ""
+        facts.append(f"x{effect.ratio:.3g}{between}")
+    if finding.confidence == "possible":
+        facts.append("possible")
+    if blame is not None and blame.service:
+        facts.append(f"blame {_cut(blame.service, room // 3)}: {blame.why}")
+    if finding.evidence.signature:
+        facts.append(f'error "{_cut(finding.evidence.signature, room // 3)}"')
+    if finding.also:
+        facts.append(f"{len(finding.also)} symptom{'' if len(finding.also) == 1 else 's'}")
+    examples = [*finding.evidence.window, *finding.evidence.baseline][:1]
+    head = f"{finding.rank} {finding.severity} {finding.id}: {_cut(finding.summary, room)}"
+    return " ".join([f"{head} [{', '.join(facts)}]", *map(_short, examples)])
+
+
+def _short(example: str) -> str:
+    """`shop:8676`: the number is the recorder's own over all of its sessions."""
+    recorder, _, rest = example.partition(":")
+    return visible(f"{recorder}:{rest.rpartition(':')[2].lstrip('0') or '0'}")
+
+
+def _cut(text: str, room: int) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= room else f"{shown[: room - 1]}…"

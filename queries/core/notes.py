@@ -1,0 +1,195 @@
+"""What was seen of a window: which recorder received when, and what else qualifies an answer.
+
+A gap is time in which a recorder that belongs to the window was not receiving. The last seconds
+before now are not counted as one while the recorder is alive: it writes its coverage once a flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from queries.core.answer import Note, iso
+from queries.core.session import Reader, open_reader
+from queries.core.window import Window
+from store.hours import hour_start
+
+if TYPE_CHECKING:
+    from store import Store
+
+SEEING = ("receiving", "lagging")
+_FLUSH = timedelta(seconds=10)  # a live recorder's coverage may end this long before now
+_LEAST = timedelta(seconds=1)  # shorter gaps are counted, not told one by one
+_COUNTERS = ("events", "rejected", "dropped", "max_lag_ms")
+_TOLD = 5  # gaps of a recorder that are told one by one
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time in one state, clipped to the window. Counters are of the whole stretch."""
+
+    from_ts: datetime = field(metadata={"name": "from"})
+    to_ts: datetime = field(metadata={"name": "to"})
+    state: str
+    reason: str | None
+    filter: str | None
+    events: int
+    rejected: int
+    dropped: int
+    dropped_estimate: int | None
+    max_lag_ms: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which a recorder did not see, and why where it is known."""
+
+    from_ts: datetime = field(metadata={"name": "from"})
+    to_ts: datetime = field(metadata={"name": "to"})
+    reason: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One recorder's part in a window, its stretches in order."""
+
+    recorder: str
+    window: Window
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def islands(self) -> list[tuple[datetime, datetime]]:
+        """When it received: stretches that touch or overlap are one."""
+        found: list[tuple[datetime, datetime]] = []
+        for stretch in sorted(self.stretches, key=lambda s: (s.from_ts, s.to_ts)):
+            if stretch.state not in SEEING:
+                continue
+            if found and stretch.from_ts <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], stretch.to_ts))
+            else:
+                found.append((stretch.from_ts, stretch.to_ts))
+        return found
+
+    @property
+    def covered_s(self) -> float:
+        return sum((end - start).total_seconds() for start, end in self.islands)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        found, at = [], self.window.from_ts
+        for start, end in self.islands:
+            if start > at:
+                found.append(self._gap(at, start))
+            at = end
+        if self.window.to_ts - at > (_FLUSH if self._alive else timedelta(0)):
+            found.append(self._gap(at, self.window.to_ts))
+        return found
+
+    @property
+    def _alive(self) -> bool:
+        return bool(self.stretches) and self.stretches[-1].state in SEEING
+
+    def _gap(self, from_ts: datetime, to_ts: datetime) -> Gap:
+        """The reason is that of the longest stretch that lies in the gap."""
+        inside = [
+            (min(s.to_ts, to_ts) - max(s.from_ts, from_ts), s)
+            for s in self.stretches
+            if s.state not in SEEING and s.from_ts < to_ts and s.to_ts > from_ts
+        ]
+        if not inside:
+            return Gap(from_ts, to_ts, "not running")
+        stretch = max(inside, key=lambda pair: pair[0])[1]
+        return Gap(from_ts, to_ts, stretch.reason or stretch.state.replace("_", " "))
+
+
+def seen(reader: Reader, window: Window) -> list[Seen]:
+    """Every recorder with coverage in the window. The reader's spans have to include it."""
+    rows = reader.sql("stretches", {"from_ts": window.from_ts, "to_ts": window.to_ts}).to_pylist()
+    by_recorder: dict[str, list[Stretch]] = {}
+    for row in rows:
+        by_recorder.setdefault(row.pop("recorder"), []).append(_stretch(row))
+    return [Seen(name, window, tuple(by_recorder[name])) for name in sorted(by_recorder)]
+
+
+def _stretch(row: dict[str, Any]) -> Stretch:
+    for name in _COUNTERS:
+        row.update({name: row[name] or 0})  # files of before a counter was there have null in it
+    return Stretch(**row)
+
+
+def newest(store: Store) -> datetime | None:
+    """When somebody was last known to receive; None for a store without recordings."""
+    for hour in reversed(store.hours("coverage")):
+        start = hour_start(hour)
+        with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
+            end: datetime | None = reader.sql("newest")["newest"][0].as_py()
+        if end is not None:
+            return end
+    return None
+
+
+def covered_s(recorders: Sequence[Seen]) -> float:
+    """Seconds that the best covered recorder received."""
+    return max((recorder.covered_s for recorder in recorders), default=0.0)
+
+
+def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Note]:
+    """What qualifies an answer about this window: gaps, lag, losses, filters, unreadable files."""
+    found = [*reader.notes]
+    if covered_s(recorders) <= 0:
+        found.append(_nothing(reader, window))
+    for recorder in recorders:
+        found += _gap_notes(recorder) if recorder.covered_s > 0 else []
+        found += losses(recorder)
+    return found
+
+
+def _nothing(reader: Reader, window: Window) -> Note:
+    last = newest(reader.store)
+    text = "no recorder was receiving in this window"
+    if last is not None:
+        text += f"; the newest recording in this store ends at {iso(last.replace(microsecond=0))}"
+    return Note("no_data", text, window.from_ts, window.to_ts)
+
+
+def _gap_notes(recorder: Seen) -> list[Note]:
+    gaps = [gap for gap in recorder.gaps if gap.to_ts - gap.from_ts >= _LEAST]
+    gaps.sort(key=lambda gap: (gap.from_ts - gap.to_ts, gap.from_ts))
+    told = sorted(gaps[:_TOLD], key=lambda gap: gap.from_ts)
+    found = [
+        Note("gap", f"recorder {recorder.recorder} saw nothing for {_length(gap)} ({gap.reason})",
+             gap.from_ts, gap.to_ts)
+        for gap in told
+    ]  # fmt: skip
+    if len(gaps) > _TOLD:
+        text = f"recorder {recorder.recorder} has {len(gaps) - _TOLD} more, shorter gaps"
+        found.append(Note("gap", text))
+    return found
+
+
+def _length(gap: Gap) -> str:
+    seconds = (gap.to_ts - gap.from_ts).total_seconds()
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def losses(recorder: Seen) -> list[Note]:
+    """What of the time that it received is not there: late, dropped, not decoded, filtered out."""
+    name, stretches = recorder.recorder, recorder.stretches
+    found = []
+    lag = max((s.max_lag_ms for s in stretches if s.state == "lagging"), default=0)
+    if lag:
+        text = f"recorder {name} fell up to {lag / 1000:.1f} s behind; Qtap may have dropped events"
+        found.append(Note("lagging", text))
+    dropped = sum(s.dropped + (s.dropped_estimate or 0) for s in stretches)
+    if dropped:
+        found.append(Note("dropped", f"recorder {name} missed about {dropped} events"))
+    rejected = sum(s.rejected for s in stretches)
+    if rejected:
+        text = f"recorder {name} could not decode {rejected} events; they are not in this answer"
+        found.append(Note("rejected", text))
+    filters = sorted({s.filter for s in stretches if s.filter and s.state in SEEING})
+    for text in filters[:3]:
+        found.append(Note("filtered", f"recorder {name} kept only what matches: {text}"))
+    return found

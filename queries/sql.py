@@ -1,0 +1,142 @@
+"""One SELECT of a person's or an assistant's own over the store's tables.
+
+It runs in a process of its own, which can read the Parquet files of the window and nothing else,
+has bounded memory and time, and is killed when it takes longer (see sql_child).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from queries.core.answer import Note
+from queries.core.escape import visible_lines
+from queries.core.question import VERSION
+from queries.core.session import hours_of, open_reader
+from queries.core.window import Window
+from store.errors import QrecError, TimedOutError, UsageError
+from store.schema import COVERAGE, RECORDED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from store import Store
+
+DEFAULT_ROWS = 50
+MAX_SQL = 10_000  # characters of a statement
+TIMEOUT_S = 15
+_CHARS, _CELL = 60_000, 1_000
+_MEMORY_MB, _PROCESS_MB = 512, 3_072
+_HINT = "Tables: transactions, connections, database, coverage; qrec://schema has their columns."
+
+
+@dataclass(frozen=True)
+class SqlColumn:
+    """A column of the result, with its Arrow type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class SqlWindow:
+    """The rows that the tables held: those of this stretch."""
+
+    from_ts: datetime = field(metadata={"name": "from"})
+    to_ts: datetime = field(metadata={"name": "to"})
+
+
+@dataclass(frozen=True)
+class SqlAnswer:
+    """Rows as lists, in the order of the columns."""
+
+    window: SqlWindow
+    notes: tuple[Note, ...]
+    columns: tuple[SqlColumn, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def query_sql(
+    store: Store,
+    window: Window,
+    sql: str,
+    limit: int = DEFAULT_ROWS,
+    timeout_s: float = TIMEOUT_S,
+) -> SqlAnswer:
+    """Run one SELECT over the window's rows; at most `limit` rows and about 60,000 characters.
+
+    UsageError for anything but a SELECT that can run; TimedOutError; QrecError for one that needs
+    more memory than it may have.
+    """
+    sql = sql.strip().rstrip(";").strip()
+    if not sql or len(sql) > MAX_SQL or "\x00" in sql:
+        raise UsageError(f"a statement has 1 to {MAX_SQL} characters", _HINT)
+    with open_reader(store, [window], tuple(RECORDED)) as reader:
+        views = {name: _view(reader.files[name], RECORDED[name], window, "ts") for name in RECORDED}
+        notes = tuple(reader.notes)
+    views["coverage"] = _view(_coverage(store, window), COVERAGE, window, "from_ts")
+    asked = {"sql": sql, "views": views, "rows": limit, "chars": _CHARS, "cell": _CELL,
+             "memory_mb": _MEMORY_MB, "process_mb": _PROCESS_MB,
+             "cpu_s": int(timeout_s * 2) + 2}  # fmt: skip
+    answer = _told(_ask(asked, timeout_s))
+    return SqlAnswer(
+        window=SqlWindow(window.from_ts, window.to_ts),
+        notes=notes,
+        columns=tuple(SqlColumn(visible_lines(c["name"]), c["type"]) for c in answer["columns"]),
+        rows=tuple(tuple(row) for row in answer["rows"]),
+        truncated=answer["truncated"],
+    )
+
+
+def _coverage(store: Store, window: Window) -> list[Path]:
+    folders = (store.sealed_hour("coverage", hour) for hour in hours_of([window]))
+    return [path for folder in folders if folder.is_dir() for path in folder.glob("*.parquet")]
+
+
+def _view(paths: list[Path], columns: pa.Schema, window: Window, ts: str) -> dict[str, Any]:
+    start, end = (moment.isoformat() for moment in (window.from_ts, window.to_ts))
+    return {
+        "paths": [str(path) for path in paths],
+        "columns": dict.fromkeys(columns.names, "VARCHAR"),
+        "where": f"{ts} >= TIMESTAMPTZ '{start}' AND {ts} < TIMESTAMPTZ '{end}'",
+    }
+
+
+def _ask(asked: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    child = [sys.executable, "-I", "-X", "utf8", str(Path(__file__).with_name("sql_child.py"))]
+    try:
+        done = subprocess.run(
+            child, input=json.dumps(asked), capture_output=True, text=True, encoding="utf-8",
+            timeout=timeout_s, env={}, cwd="/", check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise TimedOutError(
+            f"the statement took longer than {timeout_s:g} s and was stopped",
+            "Ask about a shorter window, or aggregate before joining.",
+        ) from None
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        return {"memory": True}  # it was killed by its own limits
+    return answer
+
+
+def _told(answer: dict[str, Any]) -> dict[str, Any]:
+    if "refused" in answer:
+        raise UsageError(visible_lines(answer["refused"]), _HINT)
+    if "error" in answer:
+        raise UsageError(f"the statement cannot run: {visible_lines(answer['error'])}", _HINT)
+    if "memory" in answer:
+        raise QrecError(
+            "the statement needs more memory or processor time than it may have",
+            "Ask about a shorter window, or aggregate in the statement.",
+        )
+    return answer
