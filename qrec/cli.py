@@ -6,14 +6,15 @@ commands import at the top of their files and `qrec diff` does not pay for `qrec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from qrec.options import spread
@@ -21,7 +22,11 @@ from qrec.output import emit
 from store.errors import UsageError, did_you_mean
 from store.version import __version__
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+_PLAIN: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 
 @dataclass(frozen=True)
@@ -127,28 +132,53 @@ unavailable, 4 timed out, 70 a bug in qrec, 130 interrupted.
 """
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """Reads one option. Typer's own way imports pydantic, 0.1 s for each call of qrec."""
+
+    kind: Any
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        if self.kind is int and not isinstance(value, int):
+            try:
+                return int(value)
+            except ValueError:
+                raise typer.BadParameter(
+                    f"{value!r:.60} is not a whole number", ctx=ctx, param=param
+                ) from None
+        return value
+
+
+def _light(params: list[Any]) -> list[Any]:
+    """The parameters, texts and numbers among them read by `_Plain`."""
+    for param in params:
+        kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+        if kind in (str, int, bool, list[str]):
+            param.get_runtime_param = partial(_Plain, kind)
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _light(super().get_params(ctx))
+
+
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
-    loaded = COMMANDS[name].load()
-    if isinstance(loaded, typer.Typer):
-        return get_command(loaded)
-    return get_command(single(name, loaded))
-
-
-def single(name: str, function: Callable[..., Any]) -> typer.Typer:
-    """A Typer of one command."""
-    app = typer.Typer(
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        context_settings=SETTINGS,
-    )
-    app.command(name)(spread(function))
-    return app
+    app = COMMANDS[name].load()
+    if not isinstance(app, typer.Typer):
+        function, app = app, typer.Typer(add_completion=False, **_PLAIN)
+        app.command(name, cls=_Command)(spread(function))
+    return get_command(app)
 
 
 class _Commands(TyperGroup):
     """All commands by name; only the one that is called is imported."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _light(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -201,12 +231,6 @@ def _root(
 
 def command_line() -> Any:
     """The whole command line, ready to be run with arguments."""
-    app = typer.Typer(
-        name="qrec",
-        cls=_Commands,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings=SETTINGS,
-    )
+    app = typer.Typer(name="qrec", cls=_Commands, **_PLAIN)
     app.callback(invoke_without_command=True)(_root)
     return get_command(app)
