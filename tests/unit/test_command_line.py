@@ -126,6 +126,7 @@ def test_the_version(run: Run) -> None:
         (["diff", "--vs", "yesteday"], "Did you mean 'yesterday'"),
         (["serve", "nothing-like-it"], "nothing-like-it"),
         (["serve", "quiet", "--speed", "warp"], "--speed"),
+        (["demo", "--store", "store"], "store is not empty"),
         (["replay", "quiet", "--shift-to", "whenever"], "is not a time"),
     ],
 )
