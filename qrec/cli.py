@@ -7,7 +7,7 @@ they are the modules of queries/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -21,8 +21,7 @@ from typer.main import get_command
 
 from qrec.options import spread
 from qrec.output import emit
-from qrec.questions import command as question_command
-from queries.core.question import every_question, question_names, questions_of
+from queries.core.question import question_names, summaries
 from store.errors import UsageError, did_you_mean
 from store.version import __version__
 
@@ -52,15 +51,14 @@ class QuestionEntry:
 
     name: str
 
-    @property
-    def summary(self) -> str:
-        return questions_of(self.name)[0].summary
-
     def load(self) -> Any:
         module = f"qrec.commands.{self.name}"
         drawing = import_module(module) if find_spec(module) is not None else None
         if hasattr(drawing, self.name):
             return getattr(drawing, self.name)
+        # Here, since it costs 50 ms that other commands need not pay.
+        from qrec.questions import command as question_command
+
         return question_command(self.name, drawing)
 
 
@@ -83,8 +81,7 @@ FIRST = _entries({
     "record": "record a Qtap stream into the store",
     "diff": "what changed in the last hour?",
 })  # fmt: skip
-Entries = Mapping[str, "Entry | QuestionEntry"]
-GROUPS: dict[str, Entries] = {
+GROUPS: dict[str, dict[str, Entry]] = {
     "Begin with these": FIRST,
     "During an incident": _entries({
         "mark": "give a moment a name",
@@ -109,7 +106,7 @@ GROUPS: dict[str, Entries] = {
         "serve": "stand in for Qtap",
     }),
 }  # fmt: skip
-OTHERS: Entries = {name: one for group in GROUPS.values() for name, one in group.items()}
+OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}
 COMMANDS: dict[str, Entry | QuestionEntry] = {
     **{name: QuestionEntry(name) for name in question_names() if name not in OTHERS},
     **OTHERS,
@@ -197,14 +194,14 @@ class _Commands(TyperGroup):
 
 def _listed() -> Iterator[str]:
     """The groups: the first a line a command, the others two to a line."""
-    first, *others = GROUPS.items()
-    names = dict.fromkeys(one.name for one in every_question() if one.name not in OTHERS)
-    questions = {name: COMMANDS[name] for name in names}
-    groups = [first, ("Ask about a window of time", questions), *others]
-    for title, entries in groups:
+    own = {title: {name: one.summary for name, one in group.items()}
+           for title, group in GROUPS.items()}  # fmt: skip
+    first, *others = own.items()
+    questions = {name: text for name, text in summaries().items() if name not in OTHERS}
+    for title, entries in (first, ("Ask about a window of time", questions), *others):
         yield f"{title}:"
-        cells = [f"  {name:<12} {entry.summary}" for name, entry in entries.items()]
-        if entries is FIRST:
+        cells = [f"  {name:<12} {text}" for name, text in entries.items()]
+        if title == first[0]:
             yield from cells
         else:
             for left, right in zip(cells[::2], [*cells[1::2], ""], strict=False):

@@ -13,7 +13,8 @@ import pytest
 
 from fixtures.files import stream_path
 from qrec.__main__ import main
-from qrec.cli import COMMANDS, FIRST, command
+from qrec.cli import COMMANDS, FIRST, OTHERS, command
+from queries.core.question import question_names, questions_of, summaries
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError
 from tests.contract.stored import NOW, build, minute, row
 
@@ -69,7 +70,13 @@ def test_the_help_is_one_screen_with_every_command(run: Run, argv: tuple[str, ..
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_where_the_table_says(name: str) -> None:
     assert command(name).name == name
-    assert len(COMMANDS[name].summary) <= 25 or name in FIRST
+
+
+def test_summaries_are_those_that_the_questions_declare_and_fit_two_to_a_line() -> None:
+    declared = {name: questions_of(name)[0].summary for name in question_names()}
+    assert summaries() == declared
+    own = {name: one.summary for name, one in OTHERS.items() if name not in FIRST}
+    assert max(map(len, {**declared, **own, "diff": ""}.values())) <= 25
 
 
 def test_a_folder_of_a_streams_name_does_not_hide_the_stream(
