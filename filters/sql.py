@@ -32,6 +32,7 @@ from filters.nodes import (
     Operand,
     Or,
     Truth,
+    missing_of,
 )
 from filters.values import FUNCTIONS, Hex, Mac, Regex, compare, go_text, zone
 
@@ -105,6 +106,9 @@ def evaluate(scope: Scope, leaf: Leaf) -> tuple[Answer | None, frozenset[str]]:
     A comparison of two single values is null by itself where one is missing. One with a list
     can hold although an element is missing, which makes it an error: so that is asked for.
     """
+    if isinstance(leaf, Truth) and (field := missing_of(leaf)):
+        needs = scope.value(field).needs
+        return (f"{next(iter(needs))} IS NULL" if needs else False), frozenset()
     left = scope.value(leaf.operand if isinstance(leaf, Truth) else leaf.left)
     right = _NO_VALUE
     if isinstance(leaf, In | Compare):

@@ -39,7 +39,7 @@ def search_traffic(
 
     `where` is Qtap's filter language and more: fields such as req.host, req.method, req.path,
     route, res.status, outcome ("no_response", "server_error"), duration_ms, container.name,
-    direction, req.header.<name>, res.body, error_signature, findings.kind; ==, !=, <, >=, contains,
+    direction, req.header.<name>, res.body, error_signature, secrets.kind; ==, !=, <, >=, contains,
     matches, in, AND, OR, not; texts in double quotes. `window.requests` counts all matches, also
     those beyond `limit`. When `truncated`, pass `next_cursor` as `cursor` for the page after. For
     counts rather than cases use get_endpoints or get_statuses. Next: get_transaction on an id.
@@ -115,7 +115,7 @@ def check_sensitive_data(
     address, a response, or over plain HTTP to the outside), "review" (personal data, or a
     credential in a body), "expected" (in a header made for it). `secrets` are those that turn up
     in several places. `kinds` says what to do. An empty list means that no rule matched, not that
-    there is nothing. Next: search_traffic with where='findings.kind contains "…"', or
+    there is nothing. Next: search_traffic with where='secrets.kind contains "…"', or
     get_transaction on a `sample`.
     """
     from queries.sensitive import sensitive

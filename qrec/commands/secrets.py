@@ -22,7 +22,7 @@ def sensitive(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: S
     Examples:
       qrec sensitive --last 1d
       qrec sensitive --where 'direction == "egress-external"'
-      qrec sensitive --where 'findings.kind contains "card"' --json
+      qrec sensitive --where 'secrets.kind contains "card"' --json
     """
     from qrec.format import number, window_heading
     from qrec.render import Answer, present
