@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from typing import Literal as OneOf
 
+from filters.fields import Row
 from filters.nodes import (
     And,
     Array,
@@ -33,7 +34,7 @@ from filters.nodes import (
 from filters.values import FUNCTIONS, Regex, compare, compare_numbers, match, truthy
 
 Meaning: TypeAlias = OneOf["qrec", "qtap"]
-Event: TypeAlias = Mapping[str, Any]
+Event: TypeAlias = Mapping[str, Any] | Row
 _Test: TypeAlias = Callable[[Event], "bool | None"]
 _Read: TypeAlias = Callable[[Event], Any]
 

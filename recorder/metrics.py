@@ -1,15 +1,33 @@
 """Health for machines: `qrec record --metrics 127.0.0.1:9464`, in Prometheus' format.
 
-Loopback unless told otherwise; imported only when asked for.
+Loopback unless told otherwise; imported only when asked for. It is served from within the process
+that writes, so whoever connects can cost it only so much: one thread, a few connections, a second
+each.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+import contextlib
+import selectors
+import socket
+import threading
+import time
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 from recorder.options import Status
 from store.errors import UnavailableError, UsageError
 
+_CLIENTS = 8  # at once; one more, and the oldest is hung up on
+_PATIENCE_S = 2.0  # for a request to come, and for its answer to go
+_REQUEST_BYTES = 8 << 10
 STATES = ("receiving", "lagging", "disconnected", "disk_full", "stopped", "waiting")
 
 
@@ -45,11 +63,12 @@ class Metrics:
         self._recorder = recorder
         self._last: dict[str, int] = dict.fromkeys(self._counters, 0)
         try:
-            start_http_server(port, addr=host, registry=registry)
+            server = _Server(host, port, registry)
         except OSError as error:
             raise UnavailableError(
                 f"cannot serve metrics at {address}: {error.strerror}", "Name another port."
             ) from None
+        threading.Thread(target=server.run, name="metrics", daemon=True).start()
 
     def update(self, status: Status) -> None:
         """Take over what a status tells; counters go by the difference to the one before."""
@@ -61,6 +80,80 @@ class Metrics:
         for state in STATES:
             self._state.labels(self._recorder, state).set(state == status.state)
         self._flush.observe(status.flush_s)
+
+
+class _Server:
+    """The smallest HTTP server that a scraper needs: each request is answered and hung up on."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        """OSError when the address cannot be used."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=_CLIENTS)
+        self._registry = registry
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._clients: dict[socket.socket, tuple[float, bytearray]] = {}  # since when, what came
+
+    def run(self) -> None:
+        while True:
+            for key, _ in self._selector.select(_PATIENCE_S if self._clients else None):
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif isinstance(key.fileobj, socket.socket):
+                    self._read(key.fileobj)
+            late = time.monotonic() - _PATIENCE_S
+            for client in [one for one, (since, _) in self._clients.items() if since < late]:
+                self._hang_up(client)
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except OSError:  # gone again, or no descriptor left: then the next one waits
+            time.sleep(0.1)
+            return
+        client.setblocking(False)
+        if len(self._clients) >= _CLIENTS:
+            self._hang_up(next(iter(self._clients)))
+        self._clients[client] = time.monotonic(), bytearray()
+        self._selector.register(client, selectors.EVENT_READ)
+
+    def _read(self, client: socket.socket) -> None:
+        if client not in self._clients:  # hung up on in this very round
+            return
+        request = self._clients[client][1]
+        try:
+            chunk = client.recv(_REQUEST_BYTES)
+        except OSError:
+            chunk = b""
+        request += chunk
+        if b"\r\n\r\n" in request:
+            self._answer(client, bytes(request))
+        elif chunk and len(request) < _REQUEST_BYTES:
+            return
+        self._hang_up(client)
+
+    def _answer(self, client: socket.socket, request: bytes) -> None:
+        method, _, rest = request.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        status, body = "200 OK", b""
+        if method not in (b"GET", b"HEAD"):
+            status = "405 Method Not Allowed"
+        elif path not in (b"/", b"/metrics"):
+            status = "404 Not Found"
+        else:
+            body = generate_latest(self._registry)
+        head = (
+            f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode()
+        client.settimeout(_PATIENCE_S)
+        with contextlib.suppress(OSError):
+            client.sendall(head + (body if method == b"GET" else b""))
+
+    def _hang_up(self, client: socket.socket) -> None:
+        del self._clients[client]
+        self._selector.unregister(client)
+        client.close()
 
 
 def parse_address(text: str) -> tuple[str, int]:

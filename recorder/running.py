@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import os
 import signal
 import threading
@@ -11,24 +12,29 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from recorder.write import retention
+from recorder.write.retention import Retention
 
 if TYPE_CHECKING:
-    from recorder.live import Recording
+    from recorder.record import Recording
 
 _HOUSEKEEPING_S = 5.0
+_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
 _LOW_PRIORITY = 15
 
 
 @contextlib.contextmanager
 def ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM end the recording in good order; only the main thread may say so."""
+    """SIGINT, SIGTERM and SIGHUP (the terminal is gone) end the recording in good order.
+
+    Only the main thread may say so; a SIGHUP that nohup has switched off stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {
         number: signal.signal(number, lambda n, _f: stop(f"by {signal.Signals(n).name}"))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield
@@ -38,28 +44,37 @@ def ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
 
 
 def keep_house(recording: Recording, done: threading.Event) -> None:
-    """Merge, seal and delete every few seconds until `done`; a failure is told and tried again."""
+    """Delete, merge and seal every few seconds until `done`; a failure is told and tried again.
+
+    Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
+    """
     # This thread yields the processor to the one that writes, and its turn to a full queue:
     # merging can wait, the stream cannot.
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+    keep = recording.options.keep
+    age = None if keep is None else dt.timedelta(seconds=keep)
+    retention = Retention(recording.store, age, recording.options.max_size)
+    rounds = itertools.count()
     while not done.wait(_HOUSEKEEPING_S):
+        with _told(recording, "deleting old hours"):
+            for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
+                recording.reporter.note(line)
         if recording.pressed():
             continue
-        try:
-            for hour in recording.keeper.round(time.time_ns() // 1000):
+        now = time.time_ns() // 1000
+        with _told(recording, "housekeeping"):
+            for hour in recording.keeper.round(now):
                 recording.reporter.note(f"sealed hour {hour}")
-            _retain(recording)
-        except Exception as error:
-            recording.reporter.note(f"housekeeping failed and will be tried again: {error}")
+        if next(rounds) % _OTHERS_EVERY == 0:
+            with _told(recording, "sealing what others left"):
+                for hour in recording.keeper.seal_others(now):
+                    recording.reporter.note(f"sealed hour {hour} of a recorder that has ended")
 
 
-def _retain(recording: Recording) -> None:
-    keep, largest = recording.options.keep, recording.options.max_size
-    if keep is None and largest is None:
-        return
-    age = None if keep is None else dt.timedelta(seconds=keep)
-    found = retention.plan(recording.store, dt.datetime.now(dt.UTC), age, largest)
-    retention.apply(found.delete)
-    for hour in found.delete:
-        recording.reporter.note(f"deleted hour {hour.hour}: older or more than is kept")
+@contextlib.contextmanager
+def _told(recording: Recording, what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        recording.reporter.note(f"{what} failed and will be tried again: {error}")

@@ -61,10 +61,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and have it on the disk before returning (a file of ours only grows)."""
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    """Append one line and have it on the disk before returning (a file of ours only grows).
+
+    A line that a crash cut short is ended first, so that it does not swallow this one. On an
+    error the file is as long as it was.
+    """
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
     try:
-        os.write(descriptor, (line + "\n").encode())
-        os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        rest = memoryview(("\n" * torn + line + "\n").encode())
+        try:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
     finally:
         os.close(descriptor)
+    if is_new:
+        sync_folder(path.parent)

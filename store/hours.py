@@ -7,9 +7,10 @@ from functools import lru_cache
 
 HOUR_US = 3_600_000_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-# Beyond these the Parquet readers of other tools give up; no real transaction is there either.
-MIN_US = 0
-MAX_US = 253_402_300_799_999_999
+_LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - dt.timedelta(microseconds=1)
+# The end of the year 9998. Beyond 9999 the Parquet readers of other tools give up, and its last
+# hour has no end that a datetime can hold; no real transaction is there either.
+MAX_US = 253_370_764_799_999_999
 
 
 def to_us(moment: dt.datetime) -> int:
@@ -35,6 +36,12 @@ def hour_key(us: int) -> str:
 def hour_start(key: str) -> dt.datetime:
     """The first moment of an hour; ValueError when `key` is not one."""
     return dt.datetime.strptime(key, "%Y-%m-%dT%H").replace(tzinfo=dt.UTC)
+
+
+def hour_end(key: str) -> dt.datetime:
+    """The first moment after an hour (of the last one of the year 9999: its own last)."""
+    last = hour_start(key).replace(minute=59, second=59, microsecond=999_999)
+    return min(last, _LATEST) + dt.timedelta(microseconds=1)
 
 
 def is_hour(key: str) -> bool:

@@ -66,6 +66,10 @@ class Store:
     def create(cls, path: Path) -> Store:
         """The store at `path`, made if it is not there. UnavailableError when it cannot be."""
         store = cls(path)
+        if path.is_file():
+            raise UnavailableError(
+                f"{path} is a file; a store is a folder", "Name a folder with --store."
+            )
         try:
             if not store.manifest.exists():
                 # Another recorder may be making the store this very moment: its hidden
@@ -149,6 +153,17 @@ class Store:
         for recorder in self.live_recorders():
             found |= {p.name for p in cover.list_folder(self.live(recorder) / table) if p.is_dir()}
         return sorted(hour for hour in found if is_hour(hour))
+
+    def live_hours(self, recorder: str, table: str) -> list[str]:
+        """The hours of which a recorder has live segments, sorted."""
+        names = (p.name for p in cover.list_folder(self.live(recorder) / table))
+        return [name for name in names if is_hour(name)]
+
+    def hour_before(self, table: str, hour: str) -> list[str]:
+        """The last sealed hour before `hour`, if there is one: only names are compared."""
+        folders = cover.list_folder(self.path / table)
+        before = [p.name for p in folders if "hour=" < p.name < f"hour={hour}"]
+        return [name.removeprefix("hour=") for name in before[-1:]]
 
     def visible(self, table: str, hour: str) -> Iterator[tuple[str, Path]]:
         """(recorder, file) of an hour, each row in exactly one of the files.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from store.errors import UsageError, unwritable
 from store.files import append_line
-from store.hours import hour_start
+from store.hours import hour_end, hour_start
 from store.layout import Store
 
 
@@ -22,8 +22,7 @@ class Pin:
     to_ts: dt.datetime
 
     def holds(self, hour: str) -> bool:
-        start = hour_start(hour)
-        return start < self.to_ts and self.from_ts < start + dt.timedelta(hours=1)
+        return hour_start(hour) < self.to_ts and self.from_ts < hour_end(hour)
 
 
 def add_pin(store: Store, pin: Pin) -> None:

@@ -70,8 +70,9 @@ COVERAGE: Final = pa.schema(
         ("filter", pa.string()),  # the whole expression, applied by the recorder
         ("pushed", pa.string()),  # the part of it that the source applied
         ("topics", pa.list_(pa.string())),
-        ("state", pa.string()),  # receiving lagging disconnected paused disk_full stopped
-        ("reason", pa.string()),
+        ("state", pa.string()),  # receiving lagging disconnected disk_full stopped lost
+        ("reason", pa.string()),  # for people
+        ("reason_code", pa.string()),  # for programs: store/coverage.py; null in older files
         ("events", pa.int64()),
         ("rejected", pa.int64()),
         ("duplicates", pa.int64()),
@@ -143,3 +144,14 @@ DATABASE: Final = pa.schema(
 
 # The tables that are recorded as rows of segments and sealed hours.
 RECORDED: Final = {"transactions": TRANSACTIONS, "connections": CONNECTIONS, "database": DATABASE}
+
+
+def plain(schema: pa.Schema) -> pa.Schema:
+    """A schema as it stands in a file: without dictionaries, which are how Arrow holds a column in
+    memory, and which other engines may refuse. (Parquet packs few values small all the same.)"""
+    return pa.schema(
+        [
+            pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
+            for f in schema
+        ]
+    )

@@ -135,7 +135,7 @@ class Reader:
     def _coverage(self, hours: Sequence[str]) -> None:
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         tables = [COVERAGE.empty_table()]
-        for hour in hours:
+        for hour in [*self.store.hour_before("coverage", hours[0]), *hours] if hours else ():
             folder = self.store.sealed_hour("coverage", hour)
             for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
                 if self._readable(path):

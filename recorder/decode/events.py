@@ -18,6 +18,7 @@ from store.hours import MAX_US
 
 _ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)
 _HTTP = msgspec.json.Decoder(wire.HttpTransaction)
+_GRPC_TRANSACTION = msgspec.json.Decoder(wire.GrpcTransaction)
 _GRPC = msgspec.json.Decoder(wire.GrpcEnvelope)
 _DATABASE = msgspec.json.Decoder(wire.DatabaseEnvelope)
 _CONNECTION = msgspec.json.Decoder(wire.ConnectionEnvelope)
@@ -61,6 +62,7 @@ def decode(name: str, data: str) -> Decoded:
 
 OVERSIZED = "qrec.oversized"  # the name that our own reader gives to an event it had to cut
 CONNECTED = "system.connected"
+DATABASE = "request.database"
 
 
 def _short(error: Exception) -> str:
@@ -86,7 +88,7 @@ def _when(moment: dt.datetime | None, broadcast: int | None) -> int:
     if broadcast is not None and abs(ts - broadcast) > _PLAUSIBLE_US:
         raise ValueError("its time is more than 48 h from its broadcast")
     if not 0 <= ts <= MAX_US:
-        raise ValueError("its time is outside 1970 to 9999")
+        raise ValueError("its time is outside 1970 to 9998")
     return ts
 
 
@@ -137,6 +139,14 @@ def _trace_id(headers: dict[str, str]) -> str | None:
             parts = value.split("-")
             return parts[1] if len(parts) == 4 else value[:64]
     return None
+
+
+def _grpc_status(headers: dict[str, str], content_type: str | None) -> str | None:
+    """How a gRPC call ended: an answer without a body has its trailers among the headers."""
+    status = headers.get("Grpc-Status")
+    if status is None and (content_type or "").lower().startswith("application/grpc"):
+        status = next((headers[name] for name in headers if name.lower() == "grpc-status"), None)
+    return status.strip() if status else None
 
 
 def _status(response: wire.Response | None) -> int | None:
@@ -195,8 +205,7 @@ def _transaction(inner: wire.HttpTransaction, ts: int, outer_id: str | None) -> 
         if response.body:
             tx.res_body = response.body
             tx.res_body_bytes = len(response.body)
-        if tx.res_headers:
-            tx.grpc_status = tx.res_headers.get("Grpc-Status")
+        tx.grpc_status = _grpc_status(tx.res_headers, tx.res_content_type)
     if about.qrec is not None:
         _kept(tx, about.qrec)
     _locate(tx, request)
@@ -214,7 +223,7 @@ def _kept(tx: Transaction, kept: wire.Kept) -> None:
 def _who(call: wire.Call) -> dict[str, Any]:
     process = call.process or wire.Process()
     return {
-        "duration_ms": _duration(call.duration),
+        "duration_ms": _duration(call.duration) or None,  # 0: Qtap knew no beginning
         "direction": call.direction,
         "process_id": _text(process.pid),
         "process_exe": process.exe,
@@ -244,6 +253,56 @@ def _grpc(_name: str, data: str) -> Decoded:
     )
     _locate(tx, wire.Request(url=call.url, path=call.path or None))
     return Decoded(broadcast, "transactions", tx)
+
+
+def _artifact(_name: str, data: str) -> Decoded:
+    """Of the artifacts that are no HTTP transaction, those of gRPC calls give rows."""
+    envelope = _ARTIFACT.decode(data)
+    broadcast = _moment(envelope.ts)
+    outer = envelope.data.data
+    if outer.type != "grpc_transaction":
+        return Decoded(broadcast)
+    try:
+        inner = _GRPC_TRANSACTION.decode(outer.data)
+        row = _grpc_transaction(inner, _when(inner.transaction_time, broadcast), outer.requestId)
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        return Decoded(broadcast, reason=_short(error))
+    return Decoded(broadcast, "transactions", row)
+
+
+def _grpc_transaction(inner: wire.GrpcTransaction, ts: int, request_id: str | None) -> Transaction:
+    """The call as an HTTP transaction, which is what it was: address and status in the headers."""
+    request, response = inner.request or wire.GrpcSide(), inner.response or wire.GrpcSide()
+    sent, answered = request.headers or {}, response.headers or {}
+    status = answered.get(":status", "200" if inner.grpc_status not in (None, "") else "")
+    tx = _transaction(
+        wire.HttpTransaction(
+            wire.Request(
+                method=sent.get(":method", "POST"),
+                scheme=sent.get(":scheme"),
+                path=sent.get(":path") or f"/{inner.service}/{inner.method}",
+                authority=sent.get(":authority"),
+                protocol="grpc",
+                user_agent=sent.get("User-Agent"),
+                content_type=request.content_type,
+                headers=sent,
+                body=request.body,
+            ),
+            wire.Response(
+                status=int(status) if status.isascii() and status.isdigit() else None,
+                content_type=response.content_type,
+                headers=answered or {":status": status},
+                body=response.body,
+            ),
+            inner.metadata,
+            duration_ms=inner.duration_ms,
+            direction=inner.direction,
+        ),
+        ts,
+        request_id,
+    )
+    tx.grpc_status = _text(inner.grpc_status)
+    return tx
 
 
 def _database(_name: str, data: str) -> Decoded:
@@ -302,7 +361,8 @@ def _connection(name: str, data: str) -> Decoded:
 _DECODERS = {
     "request.http_transaction": _http,
     "request.grpc": _grpc,
-    "request.database": _database,
+    "artifact.created": _artifact,
+    DATABASE: _database,
     "connection.opened": _connection,
     "connection.updated": _connection,
     "connection.closed": _connection,

@@ -1,63 +1,93 @@
-"""What the recorder could see and what not, stretch by stretch, and kept as data.
+"""The ledger of a recording: the source's clock, and what could be seen of it, stretch by stretch.
 
-A stretch is a time in one state under one filter. It is written a file an hour and recorder, and
-that file is replaced as the stretch grows; a crash leaves the one of the flush before.
+Coverage is told in the source's time, carried on by a monotonic clock between events. So a wall
+clock that steps, here or there, neither tears a hole into coverage nor papers over one, and a
+recording that is replayed covers the hours of which it tells, not the seconds it took.
+
+A file of coverage is replaced as its stretches grow; a crash leaves the one of the flush before.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from recorder.write.clock import SourceClock
 from store import Store
-from store.files import make_folder, replacing
+from store.coverage import (
+    CLOCK_STEPPED,
+    KILLED,
+    LATE_EVENTS,
+    NOT_RUNNING,
+    SEEING,
+    SILENT,
+    UNREADABLE,
+    Stretch,
+    coverage_file,
+    read_stretches,
+    write_stretches,
+)
 from store.hours import HOUR_US, hour_key
-from store.schema import COVERAGE
 
-SEEING = frozenset({"receiving", "lagging"})
-_LAGGING_US, _CAUGHT_UP_US = 2_000_000, 500_000
 COUNTERS = (
     "events", "rejected", "duplicates", "filtered", "other", "bodies_shed", "dropped",
 )  # fmt: skip
+_LAGGING_US, _CAUGHT_UP_US = 2_000_000, 500_000
+_MINUTE_US, _DAY_US = 60_000_000, 24 * HOUR_US
+# An event this far from where the clock should be is a lone oddity, until several agree.
+_BACK_US, _FORWARD_US = _MINUTE_US, 10 * _MINUTE_US
+_AGREE = 5
+_LAG_MINUTES = 10  # lag is told against the quickest event of so long: clocks drift and step
+_LONGEST_US = 7 * _DAY_US  # no link is silent for longer and still good
+_REMEMBERED = 3  # hours whose files are kept in memory
+_STEPPED = "the source's clock stepped"
 
 
-@dataclass
-class Stretch:
-    """One row of coverage; times are microseconds since the epoch at the source."""
+class SourceClock:
+    """Microseconds since the epoch at the source. `mono` is this machine's monotonic clock, µs."""
 
-    recorder: str
-    session: str
-    from_ts: int
-    to_ts: int
-    state: str
-    reason: str | None = None
-    filter: str | None = None
-    pushed: str | None = None
-    topics: list[str] = field(default_factory=list)
-    events: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    filtered: int = 0
-    other: int = 0
-    bodies_shed: int = 0
-    dropped: int = 0
-    max_lag_ms: int = 0
-    dropped_estimate: int | None = None
+    def __init__(self, ts: int, mono: int) -> None:
+        self.lag_us = 0
+        self._begin(ts, mono)
 
+    def _begin(self, ts: int, mono: int) -> None:
+        self.ts = ts
+        self._mono = mono
+        self._odd = 0
+        # The least of `mono - ts` of each minute, by the minute: what the quickest events take.
+        self._offsets = deque([(mono // _MINUTE_US, mono - ts)], maxlen=_LAG_MINUTES)
+        self._offset = mono - ts
 
-def read_stretches(path: Any) -> list[Stretch]:
-    """The stretches of one coverage file; FileNotFoundError and pa.ArrowInvalid as they come."""
-    rows = pq.read_table(path, partitioning=None).select(COVERAGE.names)
-    whole = rows.set_column(2, "from_ts", rows["from_ts"].cast(pa.int64())).set_column(
-        3, "to_ts", rows["to_ts"].cast(pa.int64())
-    )
-    return [Stretch(**row) for row in whole.to_pylist()]
+    def now(self, mono: int) -> int:
+        return self.ts + max(0, mono - self._mono)
+
+    def observe(self, ts: int, mono: int) -> bool:
+        """Take an event's broadcast time. False when the clock stepped: a new stretch begins."""
+        if ts < self.ts - _BACK_US or ts > self.now(mono) + _FORWARD_US:
+            self._odd += 1
+            if self._odd < _AGREE:
+                return True
+            self._begin(ts, mono)
+            return False
+        self._odd = 0
+        if ts > self.ts:
+            self.ts, self._mono = ts, mono
+        self._take_offset(mono // _MINUTE_US, mono - ts)
+        self.lag_us = mono - ts - self._offset
+        return True
+
+    def _take_offset(self, minute: int, offset: int) -> None:
+        newest, least = self._offsets[-1]
+        if minute <= newest:
+            if offset < least:
+                self._offsets[-1] = newest, offset
+                self._offset = min(self._offset, offset)
+            return
+        self._offsets.append((minute, offset))
+        while self._offsets[0][0] <= minute - _LAG_MINUTES:
+            self._offsets.popleft()
+        self._offset = min(least for _, least in self._offsets)
 
 
 class Ledger:
@@ -80,6 +110,7 @@ class Ledger:
         self._topics = list(topics)
         self._hours: dict[str, list[Stretch]] = {}
         self._dirty: set[str] = set()
+        self._lost: deque[tuple[str, str]] = deque()
         self.clock: SourceClock | None = None
         self.open: Stretch | None = None
         self.connection = False  # whether a stream is open, whatever the disk does meanwhile
@@ -90,11 +121,20 @@ class Ledger:
         return self.open.state if self.open else "stopped"
 
     def connected(self, ts: int, mono: int) -> None:
-        """The stream runs from `ts` on. A new connection's time is believed at once."""
+        """The stream runs from `ts` on. A new connection's time is believed at once.
+
+        Where it lies more than a day from what it should be, the clock stepped meanwhile, and
+        the time between belongs to nobody. (A recording that is replayed has no time of its own.)
+        """
         self.connection = True
-        self._extend(ts)
+        due = self.clock.now(mono) if self.clock is not None and mono else ts
+        stepped = abs(ts - due) > _DAY_US
+        self._extend(due if stepped else ts)
         self.clock = SourceClock(ts, mono)
-        self._begin("receiving", None, ts)
+        if stepped:
+            self._begin("receiving", _STEPPED, ts, CLOCK_STEPPED)
+        else:
+            self._begin("receiving", None, ts)
 
     def nothing_pushed(self) -> None:
         """The source turned out to apply no filter; here the whole of it is."""
@@ -107,12 +147,13 @@ class Ledger:
         if ts is None or self.clock is None or self.open is None:
             return
         if not self.clock.observe(ts, mono):
-            self._begin("receiving", "the source's clock stepped", ts)
+            self._begin("receiving", _STEPPED, ts, CLOCK_STEPPED)
         lag = self.clock.lag_us
         if lag > self.open.max_lag_ms * 1000:
             self.open.max_lag_ms = lag // 1000
         if lag > _LAGGING_US and self.open.state == "receiving":
-            self.change("lagging", "events arrive late: the source may be dropping some", mono)
+            late = "events arrive late: the source may be dropping some"
+            self.change("lagging", late, mono, LATE_EVENTS)
         elif lag < _CAUGHT_UP_US and self.open.state == "lagging":
             self.change("receiving", None, mono)
 
@@ -126,8 +167,8 @@ class Ledger:
         self.connection = False
         self.change("disconnected", reason, mono)
 
-    def change(self, state: str, reason: str | None, mono: int) -> None:
-        """Go over into another state at `mono`.
+    def change(self, state: str, reason: str | None, mono: int, code: str | None = None) -> None:
+        """Go over into another state at `mono`; `code` where the reason is more than the state.
 
         A stretch that sees ends where the link was last known to be good; one that does not see
         ends now.
@@ -138,9 +179,9 @@ class Ledger:
             return
         if self.open.state not in SEEING or state in SEEING:
             self._extend(self.clock.now(mono))
-        if self.open.state in SEEING and state not in SEEING:
-            self.gaps += 1
-        self._begin(state, reason, self.open.to_ts)
+        if self.open.state in SEEING and state not in SEEING and state != "stopped":
+            self.gaps += 1  # the end of a run is none
+        self._begin(state, reason, self.open.to_ts, code)
 
     def count(self, name: str, amount: int = 1) -> None:
         if amount:
@@ -153,29 +194,42 @@ class Ledger:
         """Write down the time since the run before this one as a stretch of its own."""
         if previous is None or previous.to_ts >= ts:
             return
-        killed = "the recorder ended without a word (killed or crashed)"
-        reason = "not running" if previous.state == "stopped" else killed
-        row = Stretch(self._recorder, self._session, previous.to_ts, ts, "stopped", reason)
-        self._keep(row)
+        reason, code = "the recorder ended without a word (killed or crashed)", KILLED
+        if previous.state == "stopped":
+            reason, code = "not running", NOT_RUNNING
+        stretch = Stretch(
+            self._recorder, self._session, previous.to_ts, ts, "stopped", reason, code
+        )
+        self._keep(stretch)
         self.gaps += 1
+
+    def lose(self, hour: str, reason: str) -> None:
+        """What was seen of an hour can no longer be read; any thread may say so."""
+        self._lost.append((hour, reason))
 
     def flush(self) -> None:
         """Write every hour that changed. OSError when the disk refuses; then nothing is lost."""
+        while self._lost:
+            self._mark_lost(*self._lost.popleft())
         for hour in sorted(self._dirty):
-            path = coverage_file(self._store, hour, self._recorder)
-            make_folder(path.parent)
-            table = pa.Table.from_pylist(
-                [dataclasses.asdict(row) for row in self._rows(hour)], schema=_IN_MICROSECONDS
-            ).cast(COVERAGE)
-            with replacing(path) as temporary:
-                pq.write_table(table, temporary, compression="zstd")
+            write_stretches(coverage_file(self._store, hour, self._recorder), self._rows(hour))
             self._dirty.discard(hour)
-        newest = sorted(self._hours)[-3:]
-        self._hours = {hour: self._hours[hour] for hour in newest}
+        if self.open is not None:  # what grows must never be read anew, as a copy
+            self._rows(hour_key(self.open.from_ts))
+        used = list(self._hours)[-_REMEMBERED:]
+        self._hours = {hour: self._hours[hour] for hour in used}
 
-    def _begin(self, state: str, reason: str | None, ts: int) -> None:
+    def _mark_lost(self, hour: str, reason: str) -> None:
+        for stretch in self._rows(hour):
+            if stretch.state in SEEING and stretch is not self.open:
+                stretch.state, stretch.reason, stretch.reason_code = "lost", reason, UNREADABLE
+                self._dirty.add(hour)
+
+    def _begin(self, state: str, reason: str | None, ts: int, code: str | None = None) -> None:
+        if reason is not None and code is None:
+            code = state
         self.open = Stretch(
-            self._recorder, self._session, ts, ts, state, reason,
+            self._recorder, self._session, ts, ts, state, reason, code,
             self._filter, self._pushed, self._topics,
         )  # fmt: skip
         self._keep(self.open)
@@ -186,44 +240,34 @@ class Ledger:
         self._dirty.add(hour)
 
     def _extend(self, to: int) -> None:
-        """Let the open stretch reach to `to`, in pieces that each lie in one hour."""
-        while self.open is not None and to > self.open.to_ts:
-            end = (self.open.from_ts // HOUR_US + 1) * HOUR_US
-            self._dirty.add(hour_key(self.open.from_ts))
-            self.open.to_ts = min(to, end)
-            if to <= end:
-                return
-            self._begin(self.open.state, self.open.reason, end)
+        """Let the open stretch reach to `to`: one that sees in pieces that each lie in one hour."""
+        if self.open is None or to <= self.open.to_ts:
+            return
+        if self.open.state in SEEING and to - self.open.to_ts > _LONGEST_US:
+            state, reason, code = self.open.state, self.open.reason, self.open.reason_code
+            self._begin("disconnected", "nothing was heard for days", self.open.to_ts, SILENT)
+            self._reach(to)
+            self._begin(state, reason, to, code)
+        elif self.open.state in SEEING:
+            while to > (end := (self.open.from_ts // HOUR_US + 1) * HOUR_US):
+                self._reach(end)
+                self._begin(self.open.state, self.open.reason, end, self.open.reason_code)
+            self._reach(to)
+        else:
+            self._reach(to)
+
+    def _reach(self, to: int) -> None:
+        assert self.open is not None
+        self.open.to_ts = to
+        self._dirty.add(hour_key(self.open.from_ts))
 
     def _rows(self, hour: str) -> list[Stretch]:
-        if hour not in self._hours:
+        """The stretches of an hour; the hours used last stay in memory."""
+        stretches = self._hours.pop(hour, None)
+        if stretches is None:
             try:
-                path = coverage_file(self._store, hour, self._recorder)
-                self._hours[hour] = read_stretches(path)
+                stretches = read_stretches(coverage_file(self._store, hour, self._recorder))
             except (OSError, pa.ArrowInvalid):
-                self._hours[hour] = []
-        return self._hours[hour]
-
-
-_IN_MICROSECONDS = pa.schema(
-    [pa.field(f.name, pa.int64() if f.name.endswith("_ts") else f.type) for f in COVERAGE]
-)
-
-
-def coverage_file(store: Store, hour: str, recorder: str) -> Any:
-    """Coverage needs no segments: it is small, and its file is replaced as it grows."""
-    return store.sealed_hour("coverage", hour) / f"{recorder}.parquet"
-
-
-def last_stretch(store: Store, recorder: str) -> Stretch | None:
-    """Where this recorder's coverage ended; None when it never ran (or nothing is readable)."""
-    for hour in reversed(store.hours("coverage")):
-        path = coverage_file(store, hour, recorder)
-        try:
-            rows = read_stretches(path)
-        except (OSError, pa.ArrowInvalid):
-            continue
-        if rows:
-            # "stopped" begins and ends where the stretch before it ends: the later row counts
-            return max(reversed(rows), key=lambda row: (row.to_ts, row.from_ts))
-    return None
+                stretches = []
+        self._hours[hour] = stretches
+        return stretches

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from store import Store
 from store.cover import list_folder
-from store.hours import hour_start
+from store.hours import hour_end
 from store.pins import read_pins
+from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 
-_TABLES = ("coverage", "rollups", *RECORDED)
+_TABLES = ("coverage", OLD_ROLLUPS, *ROLLUPS, *RECORDED)
 _STILL_WRITTEN = dt.timedelta(hours=2)  # an hour and the time until it is surely sealed
+_EVERY_S = 60.0  # to look at every file costs a large store half a second
+_AT_ONCE = 24  # hours that a recorder deletes in one go: a clock gone wrong must be noticed in time
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def plan(
     delete: list[Hour] = []
     spared: list[str] = []
     for hour in hours:
-        end = hour_start(hour.hour) + dt.timedelta(hours=1)
+        end = hour_end(hour.hour)
         old = keep is not None and end <= now - keep
         large = max_size is not None and left > max_size
         if not (old or large) or end > now - _STILL_WRITTEN:
@@ -65,6 +68,35 @@ def plan(
         delete.append(hour)
         left -= hour.size
     return Plan(tuple(delete), tuple(spared), total)
+
+
+class Retention:
+    """What a recorder deletes by itself while it runs: `keep` and `max_size` as in `plan`."""
+
+    def __init__(self, store: Store, keep: dt.timedelta | None, max_size: int | None) -> None:
+        self._store = store
+        self._keep = keep
+        self._max_size = max_size
+        self._again_at = 0.0
+
+    def round(self, now: dt.datetime, mono: float) -> Iterator[str]:
+        """Delete what is due, at most once a minute; what was deleted, in lines for people.
+
+        Age counts from the newest recorded hour where the clock is ahead of it: a clock that is
+        wrong by years deletes nothing. mono: seconds of a monotonic clock.
+        """
+        if (self._keep is None and self._max_size is None) or mono < self._again_at:
+            return
+        self._again_at = mono + _EVERY_S
+        hours = self._store.hours("transactions")
+        if hours:
+            now = min(now, hour_end(hours[-1]))
+        due = plan(self._store, now, self._keep, self._max_size).delete
+        apply(due[:_AT_ONCE])
+        for hour in due[:_AT_ONCE]:
+            yield f"deleted hour {hour.hour}: older or more than is kept"
+        if len(due) > _AT_ONCE:
+            yield f"{len(due) - _AT_ONCE} more hours are due and go in the next minutes"
 
 
 def apply(hours: Sequence[Hour]) -> None:

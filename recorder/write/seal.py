@@ -6,18 +6,22 @@ generation; the file before it stays for the grace.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recorder.write.coverage import Ledger
+from recorder.write.rollup import write_rollup
 from recorder.write.segments import (
     GRACE_S,
     clear,
+    is_readable,
     live_segments,
     merge,
     merge_candidates,
@@ -27,49 +31,152 @@ from recorder.write.segments import (
 from recorder.write.sort import write_sorted
 from store import Store, cover
 from store.cover import Sealed, Segment, sealed_in, sealed_name
+from store.errors import UnavailableError
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
-from store.rollup import SOURCES, TEXTS, rollup_sql
+from store.lock import SEALING, recorder_lock
+from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 
 SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
 QUIET_S = 30.0  # an hour that still gets rows is left alone
 LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of its kind
-_MEMORY = "256MB"
-_AT_ONCE = 250_000  # rows that are rolled up together: about 100 MB
+UNREADABLE_SUFFIX = ".unreadable"
+_PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried again
+_ABANDONED_S = 3600.0
+_ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
 
 
 class Housekeeper:
-    """Merges, seals and clears for one recorder. Each call does one bounded round of work."""
+    """Merges, seals and clears for one recorder, under its lock: a bounded round at a time.
 
-    def __init__(self, store: Store, recorder: str, policy: str, grace_s: float = GRACE_S) -> None:
+    note: takes a line for people. ledger: of the recording that runs, if one does; what turns out
+    to be unreadable is written into its coverage.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        recorder: str,
+        policy: str,
+        grace_s: float = GRACE_S,
+        *,
+        ledger: Ledger | None = None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.store = store
         self.recorder = recorder
         self.about = metadata(recorder, policy)
         self.grace_s = grace_s
+        self._ledger = ledger
+        self._note = note
+        self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, when to try again
+        self._others: dict[str, Housekeeper] = {}
+
+    def tidy(self) -> None:
+        """Before anything is written: delete what runs that were killed left behind."""
+        shutil.rmtree(self._spill_folder(), ignore_errors=True)
+        left = list(self.store.live(self.recorder).glob(f"*/*/.*{TEMPORARY_SUFFIX}"))
+        sealed = f".{self.recorder}-{'[0-9]' * 12}.parquet.*{TEMPORARY_SUFFIX}"
+        for table in RECORDED:
+            left += self.store.path.glob(f"{table}/hour=*/{sealed}")
+        left += self.store.path.glob(
+            f"coverage/hour=*/.{self.recorder}.parquet.*{TEMPORARY_SUFFIX}"
+        )
+        for table in ROLLUPS:  # somebody may be making them
+            rollups = self.store.path.glob(f"{table}/hour=*/{sealed}")
+            left += [path for path in rollups if time.time() - _written(path) > _ABANDONED_S]
+        for path in left:
+            path.unlink(missing_ok=True)
+        for table in RECORDED:
+            for hour in self.store.hours(table):
+                clear(self._outdated(table, hour, self._sealed(table, hour)), self.grace_s)
 
     def round(self, now_us: int, *, everything: bool = False) -> list[str]:
         """Merge what has grown in number, seal what is due, clear what is superseded.
 
-        `everything` seals each hour that has ended, however fresh its rows (after a replay).
-        Returns the hours sealed.
+        An hour that fails is told and left for a while that grows; the others go on.
+        `everything` seals each hour that has ended, however fresh its rows (after a replay); then
+        a failure is raised. Returns the hours sealed.
         """
         sealed = []
         for table in RECORDED:
-            for hour in self.store.hours(table):
-                segments = live_segments(self.store, self.recorder, table, hour)
-                if not segments:
+            for hour in self.store.live_hours(self.recorder, table):
+                failures, again_at = self._failures.get((table, hour), (0, 0.0))
+                if not everything and time.monotonic() < again_at:
                     continue
-                if self._due(table, hour, segments, now_us, everything):
-                    self.seal(table, hour)
-                    sealed.append(hour)
-                elif run := merge_candidates(segments, self._sealed(table, hour)):
-                    merge(run, self.about)
-                self._clear(table, hour)
+                try:
+                    sealed += [hour] if self._tend(table, hour, now_us, everything) else []
+                    self._failures.pop((table, hour), None)
+                except Exception as error:
+                    if everything:
+                        raise
+                    if not self._set_aside(table, hour, error):
+                        self._failed(table, hour, failures + 1, error)
         return sealed
 
+    def seal_others(self, now_us: int) -> list[str]:
+        """Seal what is due of recorders that no longer run, under their locks; the hours sealed."""
+        sealed = []
+        for name in self.store.live_recorders():
+            if name == self.recorder or not _has_segments(self.store, name):
+                continue
+            with contextlib.suppress(UnavailableError), recorder_lock(self.store, name, SEALING):
+                keeper = self._others.get(name)
+                if keeper is None:
+                    policy = _policy(self.store, name)
+                    keeper = Housekeeper(self.store, name, policy, self.grace_s, note=self._note)
+                    keeper.tidy()
+                    self._others[name] = keeper
+                sealed += keeper.round(now_us)
+        return sealed
+
+    def _tend(self, table: str, hour: str, now_us: int, everything: bool) -> bool:
+        """One hour's part of a round; whether it was sealed."""
+        segments = live_segments(self.store, self.recorder, table, hour)
+        sealed = False
+        if self._due(table, hour, segments, now_us, everything):
+            sealed = self.seal(table, hour) is not None
+        elif run := merge_candidates(segments, self._sealed(table, hour)):
+            merge(table, run, self.about)
+        self._clear(table, hour)
+        return sealed
+
+    def _failed(self, table: str, hour: str, failures: int, error: Exception) -> None:
+        pause = min(_PAUSE_S * 2 ** (failures - 1), _LONGEST_PAUSE_S)
+        self._failures[table, hour] = failures, time.monotonic() + pause
+        if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th … time
+            why = (isinstance(error, OSError) and error.strerror) or error
+            self._note(f"hour {hour} of {table} is left for now and tried again: {why}")
+
+    def _set_aside(self, table: str, hour: str, error: Exception) -> bool:
+        """Rename the segments of an hour that cannot be read, so that the rest can go on.
+
+        False when there is none: then something else is wrong.
+        """
+        if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
+            return False  # the disk refuses to write
+        before = self._sealed(table, hour)
+        live = live_segments(self.store, self.recorder, table, hour)
+        counting = cover.maximal_cover(live, before.generation if before else -1)
+        bad = [segment.path for segment in counting if not is_readable(segment.path)]
+        for path in bad:
+            aside = path.with_suffix(UNREADABLE_SUFFIX)
+            path.replace(aside)
+            place = aside.relative_to(self.store.path)
+            self._note(f"a file of hour {hour} cannot be read; it is now {place}")
+        if bad and table == "transactions":
+            ledger = self._ledger or Ledger(self.store, self.recorder, "")
+            ledger.lose(hour, "a file of this hour cannot be read")
+            if self._ledger is None:
+                ledger.flush()
+        return bool(bad)
+
     def seal(self, table: str, hour: str) -> Path | None:
-        """Write the sealed file of an hour with all that is there now; None when nothing is new."""
+        """Write the sealed file of an hour with all that is there now; None when nothing is new.
+
+        OSError when the disk has no room for it, before anything is written.
+        """
         before = self._sealed(table, hour)
         live = live_segments(self.store, self.recorder, table, hour)
         new = cover.maximal_cover(live, before.generation if before else -1)
@@ -78,48 +185,46 @@ class Housekeeper:
         sources = [segment.path for segment in new]
         if before is not None:
             sources.insert(0, before.path)
+        self._check_room(sources)
         folder = make_folder(self.store.sealed_hour(table, hour))
         path = folder / sealed_name(self.recorder, new[-1].last)
         with replacing(path) as temporary:
             write_sorted(temporary, table, sources, self.about, self._spill())
-            if table == "transactions":
-                self.roll_up(hour, temporary, path.name)
+        if table == "transactions":
+            self._try_to_roll_up(hour, path)
         return path
 
+    def _check_room(self, sources: Sequence[Path]) -> None:
+        needed = int(_ROOM * sum(path.stat().st_size for path in sources))
+        free = shutil.disk_usage(self.store.path).free
+        if free < needed:
+            text = f"sealing it takes {needed >> 10:,} KiB, and {free >> 10:,} KiB are free"
+            raise OSError(errno.ENOSPC, text)
+
+    def _try_to_roll_up(self, hour: str, path: Path) -> None:
+        """A rollup only saves time: without it the hour is sealed all the same."""
+        try:
+            self.roll_up(hour, path, path.name)
+        except Exception as error:
+            why = " ".join(str(error).split())[:120]
+            self._note(f"hour {hour} has no rollup (`qrec rollup --rebuild` makes it): {why}")
+
     def roll_up(self, hour: str, rows: Path, name: str) -> None:
-        """Write the rollup of a sealed file; it stands before the file it speaks of.
+        """Write the rollup of a sealed file.
 
-        rows: the file, maybe under a temporary name; name: what both files are called. A rollup
-        that is there already is replaced.
+        rows: the file; name: what both files are called. A rollup that is there already is
+        replaced.
         """
-        folder = make_folder(self.store.sealed_hour("rollups", hour))
-        with replacing(folder / name) as temporary, self._duckdb() as con:
-            writer: pq.ParquetWriter | None = None
-            for part in _rolled_up(con, rows):
-                schema = part.schema.with_metadata(self.about)
-                writer = writer or pq.ParquetWriter(temporary, schema, compression="zstd")
-                writer.write_table(part.cast(schema))
-            if writer:
-                writer.close()
-
-    def _duckdb(self) -> duckdb.DuckDBPyConnection:
-        """A connection that spills to the store's own disk when a sort outgrows its memory."""
-        con = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
-        spill = self._spill()
-        con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"SET temp_directory = {_sql_text(str(spill))}")
-        con.execute("SET preserve_insertion_order = false")
-        return con
+        write_rollup(self.store, hour, rows, name, self.about, self._spill())
 
     def _spill(self) -> Path:
         """An empty folder for what memory has no room for; what a killed seal left is deleted."""
-        spill = self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}"
+        spill = self._spill_folder()
         shutil.rmtree(spill, ignore_errors=True)
         return make_folder(spill)
 
-    def _about(self) -> str:
-        pairs = (f"{_sql_text(k.decode())}: {_sql_text(v.decode())}" for k, v in self.about.items())
-        return f"KV_METADATA {{{', '.join(pairs)}}}"
+    def _spill_folder(self) -> Path:
+        return self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}"
 
     def _due(
         self, table: str, hour: str, segments: list[Segment], now_us: int, everything: bool
@@ -141,30 +246,45 @@ class Housekeeper:
         files = sealed_in(cover.list_folder(self.store.sealed_hour(table, hour)))
         return cover.newest(files).get(self.recorder)
 
+    def _outdated(self, table: str, hour: str, newest: Sealed | None) -> list[tuple[Path, Path]]:
+        """(file, by): sealed files of ours, and their rollups, that a newer seal replaced."""
+        if newest is None:
+            return []
+        folders = [self.store.sealed_hour(table, hour)]
+        if table == "transactions":
+            folders += [self.store.sealed_hour(t, hour) for t in (OLD_ROLLUPS, *ROLLUPS)]
+        return [
+            (file.path, newest.path)
+            for folder in folders
+            for file in sealed_in(cover.list_folder(folder))
+            if file.recorder == self.recorder and file.generation < newest.generation
+        ]
+
     def _clear(self, table: str, hour: str) -> None:
-        segments = live_segments(self.store, self.recorder, table, hour)
         newest = self._sealed(table, hour)
-        pairs = superseded(segments, newest)
-        if newest is not None:
-            folder = cover.list_folder(self.store.sealed_hour(table, hour))
-            pairs += [
-                (file.path, newest.path)
-                for file in sealed_in(folder)
-                if file.recorder == self.recorder and file.generation < newest.generation
-            ]
+        segments = live_segments(self.store, self.recorder, table, hour)
+        # Sealed files first: the hour is looked at again as long as it has segments.
+        pairs = self._outdated(table, hour, newest) + superseded(segments, newest)
         clear(pairs, self.grace_s)
         live = self.store.live_hour(self.recorder, table, hour)
-        if newest is not None and not any(live.iterdir() if live.is_dir() else ()):
-            # An empty folder of a finished hour; a row that comes late makes it anew.
-            live.rmdir() if live.is_dir() else None
+        if newest is not None and live.is_dir() and not any(live.iterdir()):
+            live.rmdir()  # of a finished hour; a row that comes late makes it anew
 
 
-def _rolled_up(con: duckdb.DuckDBPyConnection, rows: Path) -> Iterator[pa.Table]:
-    """The rollup of a sorted file, some rows of the file at a time: a key may be in two of them."""
-    with pq.ParquetFile(rows, read_dictionary=list(TEXTS)) as file:
-        for batch in file.iter_batches(_AT_ONCE, columns=list(SOURCES)):
-            con.register("rows", pa.Table.from_batches([batch]))
-            yield con.sql(rollup_sql()).to_arrow_table()
+def _has_segments(store: Store, recorder: str) -> bool:
+    return any(store.live_hours(recorder, table) for table in RECORDED)
+
+
+def _policy(store: Store, recorder: str) -> str:
+    """How the rows of a recorder were redacted, by the first of its segments that tells."""
+    for table in RECORDED:
+        for hour in store.live_hours(recorder, table):
+            for segment in live_segments(store, recorder, table, hour):
+                with contextlib.suppress(OSError, pa.ArrowException):
+                    about = pq.read_metadata(segment.path).metadata or {}
+                    if policy := about.get(b"qrec.redaction"):
+                        return bytes(policy).decode()
+    return ""
 
 
 def _written(path: Path) -> float:
@@ -172,7 +292,3 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
-
-
-def _sql_text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

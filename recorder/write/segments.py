@@ -6,6 +6,7 @@ leaves them for a while, so that a query that has listed them still finds them.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -54,14 +55,40 @@ def write_segment(
 
 
 def _write(path: Path, table: pa.Table, about: dict[bytes, bytes]) -> Path:
-    with replacing(path) as temporary:
-        pq.write_table(
-            table.replace_schema_metadata(about),
-            temporary,
-            compression="zstd",
-            row_group_size=row_group_rows(table.num_rows, table.nbytes),
-        )
+    with replacing(path) as temporary, parquet_writer(temporary, table.schema, about) as writer:
+        writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
     return path
+
+
+@contextlib.contextmanager
+def parquet_writer(
+    path: Path, schema: pa.Schema, about: dict[bytes, bytes]
+) -> Iterator[pq.ParquetWriter]:
+    """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
+    would call text a dictionary. `about` is what the file says about itself."""
+    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
+        writer.add_key_value_metadata(about)
+        yield writer
+
+
+def open_rows(path: Path, table: str) -> pq.ParquetFile:
+    """A file of `table`, columns of few values as dictionaries. Little memory and no threads: for
+    work beside a recording."""
+    low = [field.name for field in RECORDED[table] if pa.types.is_dictionary(field.type)]
+    return pq.ParquetFile(path, read_dictionary=low, pre_buffer=False)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file can be read to its end; one that is not there is none that cannot."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                file.read_row_group(number, use_threads=False)
+    except FileNotFoundError:
+        return True
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def merge_candidates(segments: Sequence[Segment], sealed: Sealed | None = None) -> list[Segment]:
@@ -84,42 +111,45 @@ def merge_candidates(segments: Sequence[Segment], sealed: Sealed | None = None) 
     return []
 
 
-def merge(run: Sequence[Segment], about: dict[bytes, bytes]) -> Path:
+def merge(table: str, run: Sequence[Segment], about: dict[bytes, bytes]) -> Path:
     """Write the rows of `run` as one segment, a row group at a time to bound the memory."""
     path = run[0].path.with_name(segment_name(run[0].first, run[-1].last))
-    with replacing(path) as temporary:
-        writer: pq.ParquetWriter | None = None
-        try:
-            for table in _in_groups([segment.path for segment in run]):
-                if writer is None:
-                    schema = table.schema.with_metadata(about)
-                    writer = pq.ParquetWriter(temporary, schema, compression="zstd")
-                writer.write_table(table.cast(writer.schema))
-        finally:
-            if writer is not None:
-                writer.close()
+    schema = RECORDED[table]
+    with replacing(path) as temporary, parquet_writer(temporary, schema, about) as writer:
+        for rows in _in_groups(table, [segment.path for segment in run]):
+            writer.write_table(rows)
     return path
 
 
-def _in_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
+def _in_groups(table: str, paths: Sequence[Path]) -> Iterator[pa.Table]:
     """The rows of all files, a row group or several small ones at a time.
 
-    Whole groups and no threads: a merge runs beside the recording and must stay small, and a
-    reader of batches keeps every column open (bench/README.md).
+    Whole groups: a reader of batches keeps every column open (bench/README.md).
     """
     pending: list[pa.Table] = []
     size = 0
     for path in paths:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with open_rows(path, table) as file:
             for number in range(file.num_row_groups):
-                table = file.read_row_group(number, use_threads=False)
-                if pending and size + table.nbytes > _ROW_GROUP_BYTES:
+                rows = conform(file.read_row_group(number, use_threads=False), RECORDED[table])
+                if pending and size + rows.nbytes > _ROW_GROUP_BYTES:
                     yield pa.concat_tables(pending).unify_dictionaries()
                     pending, size = [], 0
-                pending.append(table)
-                size += table.nbytes
+                pending.append(rows)
+                size += rows.nbytes
     if pending:
         yield pa.concat_tables(pending).unify_dictionaries()
+
+
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows of any version of ours in the columns of `schema`; what they lack is null."""
+    columns = [
+        rows.column(field.name).cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def superseded(segments: Sequence[Segment], sealed: Sealed | None) -> list[tuple[Path, Path]]:

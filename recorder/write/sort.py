@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.write.segments import row_group_rows
-from store.schema import RECORDED
+from recorder.write.segments import conform, parquet_writer, row_group_rows
+from store.schema import RECORDED, plain
 
 RUN_BYTES = 32 << 20
 _ROW_BYTES = 2 << 10  # about what a row takes without its bodies
@@ -36,7 +36,7 @@ def write_sorted(
 
     spill: an empty folder on a disk with room for about half of what the rows take unpacked.
     """
-    schema = RECORDED[table].with_metadata(about)
+    schema = RECORDED[table]
     places, stretch = _plan(sources, _ORDER.get(table, ("ts",)))
     pieces = _placed(_pieces(sources, schema), places)
     if stretch is None:
@@ -44,7 +44,7 @@ def write_sorted(
         runs: Iterable[pa.Table] = [pa.concat_tables(whole)] if whole else []
     else:
         runs = _stretches(_runs(pieces), stretch, spill)
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+    with parquet_writer(target, schema, about) as writer:
         for run in map(_sorted, runs):
             rows = _encoded(run.drop_columns([_PLACE]), schema)
             writer.write_table(rows, row_group_rows(rows.num_rows, rows.nbytes))
@@ -108,23 +108,11 @@ def _ranks(column: pa.ChunkedArray) -> Any:
 
 
 def _pieces(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Row group by row group; text is plain from here on, each piece has its own dictionaries."""
+    """Row group by row group; text is plain, since each piece has its own dictionaries."""
     for path in sources:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             for number in range(file.num_row_groups):
-                yield _plain(file.read_row_group(number, use_threads=False), schema)
-
-
-def _plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows of any version of ours in the columns of this one; what they lack is null."""
-    columns = []
-    for field in schema:
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if field.name in rows.column_names:
-            columns.append(rows.column(field.name).cast(kind))
-        else:
-            columns.append(pa.nulls(rows.num_rows, kind))
-    return pa.Table.from_arrays(columns, names=schema.names)
+                yield conform(file.read_row_group(number, use_threads=False), plain(schema))
 
 
 def _placed(pieces: Iterable[pa.Table], places: Any) -> Iterator[pa.Table]:

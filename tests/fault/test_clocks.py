@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.write.coverage import read_stretches
 from recorder.write.seal import Housekeeper
 from store import Store
+from store.coverage import read_stretches
 from store.hours import HOUR_US, hour_key
 from tests.kit import NOON, Desk, S, connected, stamp, transaction, visible_ids
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.write.coverage import read_stretches
 from store import Store
+from store.coverage import read_stretches
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recorder.write.coverage import Ledger, Stretch, last_stretch, read_stretches
+from recorder.write.coverage import Ledger
 from store import Store
+from store.coverage import Stretch, last_stretch, read_stretches
 from store.hours import HOUR_US
 
 S = 1_000_000
@@ -118,3 +119,94 @@ def test_counters_belong_to_the_stretch_in_which_they_arose(tmp_path: Path) -> N
     book.count("events", 4)
     book.flush()
     assert [r.events for r in stretches(tmp_path / "s")] == [3, 0, 4]
+
+
+def test_a_step_back_of_hours_does_not_freeze_the_coverage(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    for back in range(4):  # four hours are known, then the clock goes back to before them
+        book.connected(NOON + back * HOUR_US, mono=back * S)
+        book.alive(mono=back * S + S // 2)
+        book.flush()
+    then = NOON - 3 * HOUR_US
+    for n in range(5):
+        book.observe(then + n, mono=4 * S + n)
+    for n in range(1, 1501):
+        book.alive(mono=(4 + n) * S)
+        if n % 100 == 0:
+            book.flush()
+    at = [r for r in stretches(tmp_path / "s") if r.from_ts // HOUR_US == then // HOUR_US]
+    assert sum(r.to_ts - r.from_ts for r in at) > 1490 * S
+
+
+def test_a_gap_of_decades_is_one_stretch_and_the_clock_that_made_it_is_named(
+    tmp_path: Path,
+) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(60 * S, mono=S)  # a host without a clock, in 1970
+    book.alive(mono=10 * S)
+    book.lost("gone", mono=11 * S)
+    book.connected(NOON, mono=20 * S)
+    book.alive(mono=30 * S)
+    book.flush()
+    rows = stretches(tmp_path / "s")
+    assert [(r.state, (r.to_ts - r.from_ts) // S) for r in rows] == [
+        ("receiving", 9), ("disconnected", 10), ("receiving", 10),
+    ]  # fmt: skip
+    assert rows[-1].reason_code == "clock_stepped"
+
+
+def test_a_gap_of_months_is_one_stretch(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=S)
+    book.lost("gone", mono=2 * S)
+    book.connected(NOON + 2000 * HOUR_US, mono=S + 2000 * HOUR_US)
+    book.flush()
+    assert len(list((tmp_path / "s" / "coverage").iterdir())) == 2
+    assert told(tmp_path / "s")[1] == ("disconnected", 0.0, 2000 * 3600.0)
+
+
+def test_a_link_that_was_silent_for_weeks_was_not_receiving(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=S)
+    book.alive(mono=S + 21 * 24 * HOUR_US)  # the process was stopped
+    book.alive(mono=61 * S + 21 * 24 * HOUR_US)
+    book.flush()
+    assert [r.reason_code for r in stretches(tmp_path / "s")] == [None, "silent", None]
+    assert told(tmp_path / "s")[-1][0] == "receiving"
+
+
+def test_a_clock_that_went_back_a_little_is_no_lag_for_ever(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    for second in range(1, 120):
+        book.observe(NOON + second * S, mono=second * S)
+    for second in range(120, 1200):  # five seconds back
+        book.observe(NOON + (second - 5) * S, mono=second * S)
+        if second == 130:
+            assert book.state() == "lagging"
+    assert book.state() == "receiving"
+    assert book.clock is not None
+    assert book.clock.lag_us == 0
+
+
+def test_why_a_stretch_is_as_it_is_has_a_code(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.observe(NOON + S, mono=S)
+    book.observe(NOON + 2 * S, mono=7 * S)
+    book.lost("connection reset", mono=8 * S)
+    book.change("stopped", "as asked", mono=9 * S)
+    book.flush()
+    assert [r.reason_code for r in stretches(tmp_path / "s")] == [
+        None, "late_events", "disconnected", "stopped",
+    ]  # fmt: skip
+
+
+def test_an_hour_that_can_no_longer_be_read_is_not_covered(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    book.alive(mono=(3600 + 60) * S)
+    book.lose("2026-11-22T12", "a file of this hour cannot be read")
+    book.flush()
+    rows = stretches(tmp_path / "s")
+    assert [(r.state, r.reason_code) for r in rows] == [("lost", "unreadable"), ("receiving", None)]

@@ -95,3 +95,30 @@ def test_a_time_far_from_the_broadcast_is_refused_with_the_reason() -> None:
     )
     assert decoded.row is None
     assert "48 h" in str(decoded.reason)
+
+
+@pytest.mark.parametrize("name", ["Grpc-Status", "grpc-status", "GRPC-STATUS"])
+def test_a_grpc_status_in_an_answer_of_trailers_only_counts(name: str) -> None:
+    headers = {":status": "200", name: "14"}
+    response = {"status": 200, "content_type": "application/grpc+proto", "headers": headers}
+    assert row({"path": "/shop.Cart/Add"}, response).grpc_status == "14"
+
+
+def test_a_header_of_that_name_in_an_answer_that_is_no_grpc_is_a_header() -> None:
+    response = {"status": 200, "content_type": "text/html", "headers": {"grpc-status": "x"}}
+    assert row({}, response).grpc_status is None
+
+
+@pytest.mark.parametrize(("name", "call"), [
+    ("request.grpc", {"url": "https://shop/shop.Cart/Add", "status": 200}),
+    ("request.database", {"databaseType": "redis", "statement": "PING"}),
+])  # fmt: skip
+@pytest.mark.parametrize(("duration", "expected"), [(0, None), (1, 1), (None, None), (-1, None)])
+def test_a_duration_of_nothing_is_one_that_is_not_known(
+    name: str, call: dict[str, Any], duration: int | None, expected: int | None
+) -> None:
+    event = {"data": {"data": {**call, "duration": duration}}, "ts": TS}
+    decoded = decode(name, json.dumps(event))
+    assert decoded.reason is None, decoded.reason
+    made = decoded.row
+    assert (made["duration_ms"] if isinstance(made, dict) else made.duration_ms) == expected

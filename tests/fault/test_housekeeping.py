@@ -1,0 +1,212 @@
+"""Housekeeping goes on, whatever one hour, one file, the disk or another recorder does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from recorder.write import seal
+from recorder.write.seal import Housekeeper
+from recorder.write.segments import live_segments, merge
+from store import Store
+from store.cover import maximal_cover
+from store.coverage import coverage_file, read_stretches
+from store.errors import UnavailableError
+from store.hours import HOUR_US, hour_key
+from store.lock import SEALING, recorder_lock
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+
+Notes = list[str]
+LATER = NOON + 9 * HOUR_US
+HOURS = [hour_key(NOON + n * HOUR_US) for n in range(3)]
+
+
+def recorded(path: Path, recorder: str = "r", flushes: int = 3) -> Desk:
+    """Three hours of so many flushes each, long ended."""
+    desk = Desk(path, recorder)
+    for n in range(3):
+        for flush in range(flushes):
+            at = NOON + n * HOUR_US + flush * S
+            desk.take(connected(at)) if not flush else None
+            desk.take(transaction(f"{recorder}-{n}-{flush}", at))
+            desk.flush()
+    for path in desk.store.path.rglob("*.parquet"):
+        os.utime(path, (0, 0))
+    return desk
+
+
+def keeper(store: Store, notes: list[str], recorder: str = "r") -> Housekeeper:
+    return Housekeeper(store, recorder, "p", grace_s=0, note=notes.append)
+
+
+def sealed(store: Store) -> list[str]:
+    return [p.parent.name[5:] for p in sorted(store.path.glob("transactions/hour=*/*.parquet"))]
+
+
+def segments(store: Store, hour: str) -> list[Path]:
+    live = live_segments(store, "r", "transactions", hour)
+    return [segment.path for segment in maximal_cover(live)]
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"PAR1" + b"\0" * 92 + b"PAR1")
+    os.utime(path, (0, 0))
+
+
+def test_an_unreadable_segment_is_set_aside_and_told_of(tmp_path: Path) -> None:
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    spoil(segments(desk.store, HOURS[0])[1])
+    house = Housekeeper(desk.store, "r", "p", 0, ledger=desk.ledger, note=notes.append)
+    assert house.round(LATER) == HOURS[1:]  # the other hours do not wait
+    assert house.round(LATER) == HOURS[:1]
+    assert sealed(desk.store) == HOURS
+    assert visible_ids(tmp_path / "s") == sorted(
+        f"r-{n}-{flush}" for n in range(3) for flush in range(3) if (n, flush) != (0, 1)
+    )
+    assert len(list(desk.store.path.rglob("*.unreadable"))) == 1
+    assert ".unreadable" in notes[0]
+    desk.flush()
+    states = {r.state for r in read_stretches(coverage_file(desk.store, HOURS[0], "r"))}
+    assert "lost" in states
+    assert "receiving" not in states
+
+
+def test_a_seal_that_does_not_fit_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, (1 << 30) - 4096, 4096))
+    house = keeper(desk.store, notes)
+    for _ in range(3):
+        assert house.round(LATER) == []
+    assert len(notes) == 3  # once an hour of the store, not once a round
+    assert "KiB are free" in notes[0]
+    assert len(visible_ids(tmp_path / "s")) == 9
+    monkeypatch.undo()
+    assert house.round(LATER, everything=True) == HOURS
+
+
+def test_an_hour_that_fails_is_tried_again_after_a_pause_that_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, notes, now = recorded(tmp_path / "s"), Notes(), [1000.0]
+    tried: list[float] = []
+
+    def fail(*_: object) -> None:
+        tried.append(now[0])
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(seal, "write_sorted", fail)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    house = keeper(desk.store, notes)
+    for _ in range(400):
+        house.round(LATER)
+        now[0] += 5
+    assert len(tried) / 3 == pytest.approx(9, abs=2)
+    assert "odd" in notes[0]
+
+
+def test_a_rollup_that_fails_keeps_no_hour_from_being_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("too much")
+
+    monkeypatch.setattr(Housekeeper, "roll_up", fail)
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    assert keeper(desk.store, notes).round(LATER) == HOURS
+    assert len(notes) == 3
+    assert "qrec rollup" in notes[0]
+
+
+def test_a_segment_of_before_a_column_was_there_is_merged(tmp_path: Path) -> None:
+    desk = recorded(tmp_path / "s")
+    run = maximal_cover(live_segments(desk.store, "r", "transactions", HOURS[0]))
+    older = pq.ParquetFile(run[0].path).read().drop_columns(["trace_id"])
+    pq.write_table(older, run[0].path)
+    merge("transactions", run, desk.writer.about)
+    assert len(segments(desk.store, HOURS[0])) == 1
+    assert len(visible_ids(tmp_path / "s")) == 9
+
+
+def test_what_a_later_seal_replaced_goes_with_its_rollup(tmp_path: Path) -> None:
+    desk = recorded(tmp_path / "s")
+    house = keeper(desk.store, [])
+    house.round(LATER)
+    desk.take(transaction("late", NOON))
+    desk.flush()
+    house.round(LATER, everything=True)
+    house.round(LATER)
+    files = {t: sorted(p.name for p in (desk.store.path / t).glob(f"hour={HOURS[0]}/*"))
+             for t in ("transactions", "rollups")}  # fmt: skip
+    assert files["transactions"] == files["rollups"]
+    assert len(files["rollups"]) == 1
+
+
+def test_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    desk = recorded(tmp_path / "s")
+    keeper(desk.store, []).round(LATER)
+    folder = desk.store.sealed_hour("transactions", HOURS[0])
+    [file] = folder.iterdir()
+    mine = [folder / f".{file.name}.77.tmp", folder / "r-000000000001.parquet"]
+    mine.append(desk.store.sealed_hour("coverage", HOURS[0]) / ".r.parquet.77.tmp")
+    others = [folder / ".r-2-000000000009.parquet.77.tmp", folder / "r-2-000000000001.parquet"]
+    for path in mine + others:
+        path.touch()
+    keeper(desk.store, []).tidy()
+    assert not any(path.exists() for path in mine)
+    assert all(path.exists() for path in others)
+    assert file.exists()
+
+
+def test_the_hours_of_a_recorder_that_has_ended_are_sealed_by_another(tmp_path: Path) -> None:
+    recorded(tmp_path / "s", "gone")
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    house = keeper(desk.store, notes)
+    with recorder_lock(desk.store, "gone"):  # it runs
+        assert house.seal_others(LATER) == []
+    assert house.seal_others(LATER) == HOURS
+    names = {p.name.rpartition("-")[0] for p in desk.store.path.glob("transactions/*/*.parquet")}
+    assert names == {"gone"}
+    about = pq.read_metadata(next(desk.store.path.glob("transactions/*/gone*"))).metadata
+    assert about[b"qrec.recorder"] == b"gone"
+    assert about[b"qrec.redaction"] == desk.writer.about[b"qrec.redaction"]
+
+
+def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s")
+    with recorder_lock(store, "r"):
+        for purpose in ("", SEALING):
+            with pytest.raises(UnavailableError, match="already writing"):
+                recorder_lock(store, "r", purpose).__enter__()
+    sealing = recorder_lock(store, "r", SEALING)
+    sealing.__enter__()
+    timer = threading.Timer(1.0, sealing.__exit__, (None, None, None))
+    timer.start()
+    begun = time.monotonic()
+    with recorder_lock(store, "r"):
+        assert time.monotonic() - begun > 0.9
+    timer.join()
+
+
+def test_a_round_looks_at_nothing_but_what_is_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = recorded(tmp_path / "s")
+    house = keeper(desk.store, [])
+    house.round(LATER)
+    house.round(LATER)
+
+    def fail(*_: object) -> list[str]:
+        raise AssertionError("every hour ever stored was listed")
+
+    monkeypatch.setattr(Store, "hours", fail)
+    assert house.round(LATER) == []
