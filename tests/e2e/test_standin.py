@@ -245,7 +245,7 @@ def test_a_bad_filter_gets_rulekits_words(text: str, words: str) -> None:
 
 
 def test_headers_are_qtaps_but_for_the_open_door(stream: Path) -> None:
-    with running([stream]) as standin, httpx.Client(trust_env=False, timeout=_WAIT_S) as http:
+    with running([stream]) as standin, httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
         options = http.request("OPTIONS", standin.url + _PATH)
         refused = http.post(standin.url + _PATH, content=b"nope")
         streamed = http.post(standin.url + _PATH, json=_HTTP)
