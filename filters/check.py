@@ -120,6 +120,9 @@ def _is_value(expr: Expr, field: Field) -> bool:
 
 
 def _not_live(expr: Expr, field: Field, spec: FieldSpec) -> FilterError:
+    hint = "record without this part and ask for it afterwards with --where"
+    if field.name == "outcome":
+        hint = "res.status >= 400 goes by the status alone; outcome works afterwards with --where"
     if field.name in ("req.path", "req.url"):
         why = "Qtap cannot filter on it"
     elif field.name in ("route", "error_signature", "outcome"):
@@ -127,5 +130,4 @@ def _not_live(expr: Expr, field: Field, spec: FieldSpec) -> FilterError:
     else:
         why = "Qtap has no such filter field"
     reason = f"{field.name} cannot decide what is recorded: {why}"
-    hint = "record without this part and ask for it afterwards with --where"
     return FilterError(expr.text, reason, field.start, field.end, hint)

@@ -249,8 +249,8 @@ def _header(name: str) -> FieldSpec | None:
         return None
 
     def read(tx: Any) -> str | None:
-        found = (value for key, value in getattr(tx, column).items() if key.lower() == header)
-        return next(found, None)
+        values = (value for key, value in getattr(tx, column).items() if key.lower() == header)
+        return next(values, None)
 
     keys = f"list_transform(map_keys({{{column}}}), lambda k: lower(k))"
     sql = f"list_extract(map_values({{{column}}}), list_position({keys}, '{header}'))"

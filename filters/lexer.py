@@ -87,9 +87,9 @@ def tokenize(text: str) -> list[Token]:
 def _longest(text: str, place: int) -> Token:
     best, length = "", 0
     for kind, matcher in _MATCHERS:
-        found = matcher.match(text, place)
-        if found and found.end() - place > length:
-            best, length = kind, found.end() - place
+        match = matcher.match(text, place)
+        if match and match.end() - place > length:
+            best, length = kind, match.end() - place
     address, end = _ipv6(text, place)
     # an address goes before hex and names of the same length, after numbers
     if end - place > length or (end - place == length and best in ("HEX", "NAME", "DOTTED")):

@@ -133,8 +133,8 @@ def _zones(domains: Any) -> Any:
 
     coded = domains.combine_chunks() if isinstance(domains, pa.ChunkedArray) else domains
     coded = coded.dictionary_encode()
-    found = [None if one is None else zone(one) for one in coded.dictionary.to_pylist()]
-    return pa.array(found, pa.string()).take(coded.indices)
+    zones = [None if one is None else zone(one) for one in coded.dictionary.to_pylist()]
+    return pa.array(zones, pa.string()).take(coded.indices)
 
 
 class Value(NamedTuple):
@@ -334,8 +334,8 @@ def _listed(scope: Scope, value: Value, op: str, listed: Value) -> Answer | None
     if op not in ("==", "!=", "contains"):
         return None
     constants = ", ".join(scope.bind(item.constant) for item in listed.items)
-    found = f"{value.sql} IN ({constants})"
-    return _negation(found) if op == "!=" else found
+    listed_sql = f"{value.sql} IN ({constants})"
+    return _negation(listed_sql) if op == "!=" else listed_sql
 
 
 def _sql(scope: Scope, value: Value) -> str:
@@ -350,8 +350,8 @@ def _text(scope: Scope, left: Value, op: str, right: Value) -> Answer:
     if isinstance(right.constant, Regex):
         if op not in ("==", "!=", "contains"):
             return False
-        found = _matching(left, scope.bind(right.constant.pattern))
-        return _negation(found) if op == "!=" else found
+        searched = _matching(left, scope.bind(right.constant.pattern))
+        return _negation(searched) if op == "!=" else searched
     if isinstance(right.constant, Hex):
         return _octets(scope, left, op, right.constant.octets)
     return False
