@@ -167,7 +167,8 @@ def _number(tokens: list[Token], index: int) -> str:
         return "write the number out, without exponent or unit"  # 1e3 is read as 1e and 3
     if not before.kind or before.end != here.start:
         return ""
-    if before.kind == "IP" or (before.kind in ("INT", "FLOAT") and here.kind == "FLOAT"):
+    octets = {("IP", "INT"), ("INT", "FLOAT"), ("FLOAT", "FLOAT")}
+    if (before.kind, here.kind) in octets:
         return "an IP address has four parts, each 0 to 255"
     if before.kind == "HEX":
         return f"{before.text!r} was read as hex: write numbers out, put spaces around words"
