@@ -237,14 +237,12 @@ def _impossible(leaf: Leaf, field: Field) -> Iterator[str]:
 
 
 def _in_a_host(text: str, leaf: Leaf, regex: bool) -> bool:
+    """Whether a part of a host, a pattern or a zone can be as it is written."""
     if regex:
         return "(?i)" in text or not re.search(r"(?<!\\)[A-Z]", text)
-    zone = (
-        isinstance(leaf, Truth)
-        and isinstance(leaf.operand, Call)
-        and leaf.operand.name != ("starts_with")
-    )
-    return not re.search(r"^\.|[A-Z*]|://" if zone else r"[A-Z*]|://", text)
+    call = leaf.operand if isinstance(leaf, Truth) else None
+    zone = isinstance(call, Call) and call.name == "in_zone"
+    return not re.search(r"[A-Z*]|://", text) and not (zone and text.startswith("."))
 
 
 def _literals(leaf: Leaf) -> list[Literal]:

@@ -394,6 +394,15 @@ def test_a_snapshot_of_many_processes_breaks_off_in_silence(tmp_path: Path) -> N
     assert 100 < sum(name == "process.started" for name, _ in events) < 217
 
 
+def test_a_user_that_is_empty_is_there(tmp_path: Path) -> None:
+    line = '{"data":{"pid":7,"binary":"b","user":{}},"ts":"2026-11-22T12:00:00Z"}'
+    write_stream(tmp_path / "one.sse", [f"event: process.started\ndata: {line}\n\n".encode()])
+    for expression, count in (("user", 1), ("hostname", 0)):
+        with running([tmp_path / "one.sse"]) as standin:
+            events = _read(standin, {"topics": {"process": expression}})
+        assert sum(name == "process.started" for name, _ in events) == count
+
+
 def _call(url: str, request_id: str) -> bytes:
     data = {"requestId": request_id, "url": url, "path": "/pkg.Svc/Call", "method": "",
             "status": 200, "grpcStatus": "0"}  # fmt: skip
