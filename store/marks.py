@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import json
 from dataclasses import dataclass
 
@@ -51,14 +50,3 @@ def read_marks(store: Store) -> list[Mark]:
         except (ValueError, KeyError, TypeError):
             continue
     return sorted(marks, key=lambda mark: mark.ts)
-
-
-def find_mark(store: Store, name: str) -> Mark:
-    """The latest mark of that name. UsageError with the nearest name when there is none."""
-    marks = read_marks(store)
-    for mark in reversed(marks):
-        if mark.name == name:
-            return mark
-    near = difflib.get_close_matches(name, [mark.name for mark in marks], n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "See `qrec marks`; set one: `qrec mark NAME`."
-    raise UsageError(f"there is no mark {name!r} in this store", hint)

@@ -16,13 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queries.core.answer import BaselineKind, Calibration, Changes, Note, iso
-from queries.core.question import DEFAULT_LIMIT, VERSION
+from queries.core.answer import VERSION, BaselineKind, Calibration, Changes, Note, iso
+from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
 from queries.diff.compare import REACH, compared, earlier
 from queries.diff.limits import REPLICATES
 from store.calibration import Kept, keep, read_kept
+from store.rollup import ROLLUPS
 from store.version import __version__
 
 if TYPE_CHECKING:
@@ -297,8 +298,8 @@ class Past:
         total = 0
         for hour in pair.hours:
             for _, path in self.store.visible("transactions", hour):
-                rollup = self.store.sealed_hour("rollups", hour) / path.name
-                total += (0 if self.where else _size(rollup)) or _size(path)
+                rollup = [self.store.sealed_hour(t, hour) / path.name for t in ROLLUPS]
+                total += (0 if self.where else sum(map(_size, rollup))) or _size(path)
         return total
 
 
@@ -322,3 +323,41 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+CALIBRATE = Question(
+    name="calibrate",
+    tool="get_calibration",
+    title="How much usually changes",
+    summary="findings that are usual",
+    group="incident",
+    function=calibration,
+    answer=Calibrated,
+    rows="pairs",
+    arguments=(WHERE, LIMIT),
+    baseline=True,
+    help="""
+    How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.
+
+    Compares up to 24 past pairs, as far apart as the window and its baseline are, and keeps what
+    they gave: the next `qrec diff` shows it, and only new hours are compared again.
+
+    \b
+    Examples:
+      qrec calibrate
+      qrec calibrate --last 15m
+      qrec calibrate --vs yesterday --json
+      qrec calibrate --where 'container.name == "shop"'
+    """,
+    guide="""
+    How many findings what_changed usually gives here: the same comparison over past hours.
+
+    Makes the comparison for up to 24 pairs of this store's own past, of the same length and
+    distance as the window and its baseline, and gives the number of findings of each, with median
+    and 95th percentile (p95). Use it when what_changed notes that this is not counted yet, or to
+    judge whether three findings are many. The first call may take long, as each pair is a
+    comparison of its own; results are kept, and what_changed then has them in `calibration`.
+    `calibration` null: the store does not reach back far enough. Next: what_changed with from_time
+    and to_time of a past pair with many findings.
+    """,
+)

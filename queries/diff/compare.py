@@ -24,7 +24,7 @@ from queries.core.answer import (
     Side,
     Verdict,
 )
-from queries.core.question import condition, remarks
+from queries.core.selection import condition, remarks
 from queries.core.session import Reader, open_reader
 from queries.core.window import Baseline, Window
 from queries.diff import coverage

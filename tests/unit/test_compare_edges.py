@@ -9,7 +9,7 @@ import numpy as np
 
 from queries.core.window import Window
 from queries.diff.compare import replicates
-from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, hour
+from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer, hour
 
 
 def codes(changes: object) -> set[str]:
