@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qrec.commands.recording import recorded_when, shifted, told, write_options
+from qrec.commands.record import recorded_when, shifted, told, write_options
 from qrec.options import RecordFlags, StoreFlags
 from qrec.output import say
 from qrec.progress import FileProgress
