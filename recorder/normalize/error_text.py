@@ -12,12 +12,15 @@ identifiers, names of hosts and quoted values.
 from __future__ import annotations
 
 import html
-import msgspec
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from recorder.normalize.tokens import KNOWN, is_random, name_compound
 from typing import Any, Final
+
+import msgspec
+
+from recorder.normalize.tokens import KNOWN, is_random, name_compound
+from store.derived import GRPC_OK
 
 MAX_BODY: Final = 16 * 1024  # bytes looked at
 MAX_SIGNATURE: Final = 160  # characters
@@ -30,7 +33,6 @@ _GRPC: Final = (
     " INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
 )
 _GRPC_NAMES: Final = {str(number): name for number, name in enumerate(_GRPC.split())}
-_GRPC_OK: Final = frozenset({None, "", "0", "OK"})
 
 # What kind of error it is, most general first, and what it says, most telling first.
 _KINDS: Final = (
@@ -66,7 +68,7 @@ def error_signature(
 
     Looks at the first MAX_BODY bytes; never raises, whatever the body.
     """
-    grpc_failed = grpc_status not in _GRPC_OK
+    grpc_failed = (grpc_status or "") not in GRPC_OK
     if not grpc_failed and (status is None or status < 400):
         return None
     found = _from_body(body[:MAX_BODY], content_type or "", len(body) > MAX_BODY) if body else None
