@@ -11,7 +11,7 @@ from typing import Protocol
 from recorder.redact import BODY_LIMIT, RedactConfig, load_key
 from recorder.refine import Refining
 from store import Store
-from store.unredacted import mark_unredacted
+from store.manifest import mark_unredacted
 
 DEFAULT_URL = "http://localhost:10001"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from queries.core.window import Window
     from recorder.write.retention import Hour
-    from store.pins import Pin
+    from store.marks import Pin
 
 
 def pin(
@@ -37,7 +37,7 @@ def pin(
       qrec pin "night of the 12th" --from 2026-11-12T01:00 --to 2026-11-12T05:00
     """
     from qrec.format import plural, size, stretch
-    from store.pins import Pin, add_pin, read_pins
+    from store.marks import Pin, add_pin, read_pins
 
     run = Run(store)
     kept = _kept(run, window)
@@ -76,7 +76,7 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
     from qrec.format import clock, number, size
     from qrec.render import Answer, present
     from queries.core.answer import iso
-    from store.pins import read_pins
+    from store.marks import read_pins
 
     run = Run(store, rows)
     found = read_pins(run.store)
@@ -119,7 +119,7 @@ def unpin(
       qrec unpin "checkout incident"
     """
     from qrec.format import stretch
-    from store.pins import remove_pin
+    from store.marks import remove_pin
 
     run = Run(store)
     gone = remove_pin(run.store, name.strip())

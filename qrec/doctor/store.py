@@ -13,8 +13,8 @@ from qrec.format import plural, size, span
 from store import Store
 from store.files import TEMPORARY_SUFFIX
 from store.lock import holder
+from store.manifest import unredacted
 from store.schema import RECORDED
-from store.unredacted import unredacted
 
 _NAMED = 5
 _SILENT_S = 300.0  # a healthy recorder's coverage reaches further every ten seconds

@@ -20,7 +20,7 @@ from recorder.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store import Store
 from store.lock import recorder_lock
-from store.unredacted import mark_unredacted
+from store.manifest import mark_unredacted
 from tests.contract.stored import build, row, stretch
 from tests.fault.scripted import answer, source, staying
 from tests.kit import connected, frame
