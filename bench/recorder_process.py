@@ -8,8 +8,8 @@ import resource
 import sys
 from pathlib import Path
 
-from recorder.live import record
 from recorder.options import RecordOptions, Status
+from recorder.record import record
 
 
 class Quiet:

@@ -10,30 +10,199 @@ what is left. Exits 1 when something leaked.
 from __future__ import annotations
 
 import argparse
+import base64
+import binascii
+import html
 import json
 import random
+import re
 import sys
+import tempfile
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-from bench import redaction_held_back, redaction_places, redaction_secrets
-from bench.redaction_harmless import HARMLESS, RANDOM
-from bench.redaction_harmless import PLACES as HARMLESS_PLACES
-from bench.redaction_places import Place
-from bench.redaction_readings import PIECE, leaked
-from bench.redaction_secrets import Secret
-from bench.redaction_singles import singles
+import pyarrow.parquet as pq
+
+from bench.redaction_cases import (
+    HARMLESS,
+    HARMLESS_PLACES,
+    NAMED,
+    PADDING,
+    PLACES,
+    RANDOM,
+    SHAPES,
+    Place,
+    Secret,
+    transaction,
+)
+from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_speed import speed, worst
-from bench.redaction_store import through_a_store
 from recorder.decode.row import Transaction
+from recorder.options import RecordOptions
 from recorder.redact import RedactConfig, Redactor
+from recorder.replay import replay
+
+PIECE = 7  # so many characters in a row of a secret count as a leak
+
+_PUBLIC = re.compile(r"-----[A-Z ]+-----|https?://[a-z.]+/services/|AccountKey=|rubygems_")
+_PLACEHOLDER = re.compile(r"\[redacted:[a-z0-9_]*(?::[0-9a-f]{0,12}\]?|$)", re.MULTILINE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+
+
+def leaked(texts: Iterable[str], secret: str) -> bool:
+    """Whether any piece of the secret stands in any of the texts."""
+    if len(secret) < PIECE:  # three digits stand in many a longer number
+        alone = re.compile(rf"(?<![0-9A-Za-z]){re.escape(secret)}(?![0-9A-Za-z])")
+        return any(alone.search(reading) for text in texts for reading in readings(text))
+    parts = pieces(secret)
+    return any(part in reading for text in texts for reading in readings(text) for part in parts)
+
+
+def pieces(secret: str) -> list[str]:
+    """Every PIECE characters in a row of a secret, without what all of its kind share."""
+    core = _PUBLIC.sub(" ", secret).strip()
+    size = min(PIECE, len(core))
+    return [core[at : at + size] for at in range(len(core) - size + 1)]
+
+
+def readings(text: str) -> Iterator[str]:
+    """A text as it is, and with escapes, percent signs, entities and base64 undone; without its
+    placeholders, which name kinds."""
+    text = _PLACEHOLDER.sub("[]", text)
+    yield text
+    plain = text
+    for _ in range(4):
+        before = plain
+        plain = re.sub(r"\\+u00([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), plain)
+        plain = re.sub(r"\\+([\"/])", r"\1", plain).replace("\\n", "\n")
+        yield plain
+        plain = html.unescape(urllib.parse.unquote_plus(plain))
+        if plain == before:
+            break
+        yield plain
+    for match in _BASE64.finditer(text):
+        blob = urllib.parse.unquote(match[0]).replace("-", "+").replace("_", "/").rstrip("=")
+        try:
+            yield base64.b64decode(blob + "=" * (-len(blob) % 4)).decode("latin-1")
+        except binascii.Error:
+            continue
+
+
+_TS = "2026-11-22T13:00:00.000000Z"
+_BROKEN = 97  # every so many events is followed by one that cannot be decoded, with its secret
+
+
+def event(tx: Transaction, number: int) -> str:
+    """A transaction as Qtap sends it, in one line of JSON."""
+    target = f"{tx.path}?{tx.query}" if tx.query else tx.path
+    request = {
+        "method": tx.method, "scheme": tx.scheme, "authority": tx.host, "path": target,
+        "url": f"{tx.scheme}://{tx.host}{target}", "request_id": f"req{number:017d}",
+        "headers": tx.req_headers, "user_agent": tx.user_agent,
+        "content_type": tx.req_content_type, "body": _body(tx.req_body),
+    }  # fmt: skip
+    response = {
+        "status": tx.status, "headers": tx.res_headers, "content_type": tx.res_content_type,
+        "body": _body(tx.res_body),
+    }  # fmt: skip
+    inner = {
+        "metadata": {"process_id": "1"}, "request": _present(request),
+        "response": _present(response), "transaction_time": _TS, "duration_ms": 5,
+        "direction": "egress-external",
+    }  # fmt: skip
+    data = base64.b64encode(json.dumps(inner).encode()).decode()
+    artifact = {"requestId": request["request_id"], "type": "http_transaction", "data": data}
+    return json.dumps({"data": {"data": artifact}, "ts": _TS})
+
+
+def _body(body: bytes | None) -> str | None:
+    return base64.b64encode(body).decode() if body else None
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def through_a_store(cases: Iterable[tuple[str, str, Transaction]]) -> dict[str, Any]:
+    """Record every case and look for its secret in all that the store then holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        stream, store = Path(folder) / "planted.sse", Path(folder) / "store"
+        planted: dict[str, tuple[str, str]] = {}
+        with stream.open("w", encoding="utf-8") as out:
+            for number, (label, secret, tx) in enumerate(cases):
+                planted[f"req{number:017d}"] = (label, secret)
+                out.write(f"event: request.http_transaction\ndata: {event(tx, number)}\n\n")
+                if number % _BROKEN == 0:
+                    broken = json.dumps({"data": {"authorization": secret, "password": secret}})
+                    out.write(f"event: request.http_transaction\ndata: {broken[:-2]}\n\n")
+        done = replay([stream], RecordOptions(store=store))
+        found, rows, size = _rows_that_leak(store, planted)
+        files = [path for path in sorted(store.rglob("*")) if path.is_file()]
+        found += _files_that_leak(files, {secret for _, secret in planted.values()})
+    return {
+        "events": len(planted),
+        "rows": rows,
+        "rejected": done[0].rejected,
+        "files": len(files),
+        "bytes_read": size,
+        "leaked": len(found),
+        "examples": sorted(found)[:200],
+    }
+
+
+def _rows_that_leak(store: Path, planted: dict[str, tuple[str, str]]) -> tuple[list[str], int, int]:
+    found: list[str] = []
+    seen: set[str] = set()
+    size = 0
+    for path in sorted(store.rglob("*.parquet")):
+        for row in pq.read_table(path, partitioning=None).to_pylist():
+            if "request_id" not in row or row["request_id"] not in planted:
+                continue
+            label, secret = planted[row["request_id"]]
+            seen.add(row["request_id"])
+            texts = list(_row_texts(row))
+            size += sum(map(len, texts))
+            if leaked(texts, secret):
+                found.append(label)
+    if len(seen) != len(planted):
+        found.append(f"{len(planted) - len(seen)} rows are missing")
+    return found, len(seen), size
+
+
+def _row_texts(node: Any) -> Iterable[str]:
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            stack += one.values()
+        elif isinstance(one, (list, tuple)):
+            stack += one
+        elif isinstance(one, bytes):
+            yield one.decode("utf-8", "replace")
+        elif isinstance(one, str):
+            yield one
+
+
+def _files_that_leak(files: list[Path], secrets: set[str]) -> list[str]:
+    """Any file that is not Parquet, word for word: journals, rejected samples, coverage."""
+    found = []
+    whole = [secret for secret in secrets if len(secret) >= PIECE]
+    for path in files:
+        if path.suffix == ".parquet":
+            continue
+        for text in readings(path.read_bytes().decode("latin-1")):
+            found += [f"{path.name}: {pieces(one)[0]}…" for one in whole if one in text]
+    return found
+
 
 _KEY = b"bench-only-key-of-32-bytes-long!"
 _EACH = 40  # harmless values of a kind in a place
-_ORDINARY = repr(redaction_places.transaction()) + repr(redaction_places.PADDING)
+_ORDINARY = repr(transaction()) + repr(PADDING)
 
-SECRETS = redaction_secrets.SHAPES + redaction_secrets.NAMED
+SECRETS = SHAPES + NAMED
 
 
 def cases(
@@ -133,12 +302,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if result:
         return result
     seed = options.seed
-    result["main"] = leaks(SECRETS, redaction_places.PLACES, seed)
-    result["held_back"] = leaks(redaction_held_back.SECRETS, redaction_held_back.PLACES, seed)
+    result["main"] = leaks(SECRETS, PLACES, seed)
+    result["held_back"] = leaks(HELD_BACK_SECRETS, HELD_BACK_PLACES, seed)
     result["held_back_singles"] = what_leaks(singles())
     result["harmless"] = harmless(seed)
     if options.store:
-        result["store"] = through_a_store(cases(SECRETS, redaction_places.PLACES, seed))
+        result["store"] = through_a_store(cases(SECRETS, PLACES, seed))
     return result
 
 

@@ -24,8 +24,8 @@ import psutil
 from bench.ingest import running_source
 from bench.source import Producer, make_pool
 from recorder.decode.columns import Who, numbered
+from recorder.pipeline.worker import Refined, Refinery, Refining
 from recorder.redact import RedactConfig
-from recorder.refine import Refined, Refinery, Refining
 from recorder.write.segments import metadata, write_segment
 from store import Store
 from store.cover import segment_name

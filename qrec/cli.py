@@ -44,7 +44,7 @@ MODULES = {
     "dependencies": "traffic", "database": "beneath", "connections": "beneath",
     "schema": "shapes", "sensitive": "secrets", "search": "searching", "show": "transactions",
     "tail": "following", "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording",
-    "replay": "recording", "export": "files", "import": "files", "demo": "serve", "mcp": "serve",
+    "replay": "recording", "export": "files", "import": "files",
 }  # fmt: skip
 
 

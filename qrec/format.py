@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from queries.core.answer import Side
+from queries.core.answer import Side
 
 
 def number(value: int | float | None) -> str:

@@ -55,7 +55,7 @@ def checked_table(settings: Settings) -> RedactConfig:
 
 def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
     """How much of which bodies is kept: flags, then the setting, then the `[redact]` table."""
-    from qrec.limits import parse_size
+    from qrec.settings import parse_size
 
     limit, which = _body_settings(settings)
     if flags.get("body_limit") is not None:
@@ -69,13 +69,11 @@ def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
 def _body_settings(settings: Settings) -> tuple[int, str]:
     """`body_limit` and `store_bodies` of the `[redact]` table: the recorder's, not redaction's."""
     from recorder.redact import BODY_LIMIT
-    from recorder.redact.config import typed
 
     table = settings.redact().value
-    limit = typed(table, "body_limit", int, BODY_LIMIT)
-    which = typed(table, "store_bodies", str, "all")
-    if limit < 0:
-        raise UsageError("redact.body_limit is negative", "Give a number of bytes.")
+    limit, which = table.get("body_limit", BODY_LIMIT), table.get("store_bodies", "all")
+    if type(limit) is not int or limit < 0:
+        raise UsageError(f"redact.body_limit is {limit!r}", "Give a number of bytes.")
     if which not in _STORE_BODIES:
         hint = f"Use one of {', '.join(_STORE_BODIES)}."
         raise UsageError(f"redact.store_bodies is {which!r}", hint)

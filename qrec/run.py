@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
-from store.errors import UsageError
+from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -28,6 +28,7 @@ class Run:
     flags: StoreFlags
     rows: RowFlags = field(default_factory=RowFlags)
     extra: Mapping[str, Any] = field(default_factory=dict)  # further flags, by setting name
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # a command's own, by setting name
 
     def __post_init__(self) -> None:
         """What would spoil the output is found before any work is done for it."""
@@ -43,7 +44,8 @@ class Run:
                 "color": flags.color,
                 "limit": self.rows.limit,
                 **self.extra,
-            }
+            },
+            defaults=self.defaults,
         )
 
     @cached_property
@@ -78,12 +80,9 @@ class Run:
             raise UsageError(f"--json and --format {rows.format} contradict", "Keep one.")
         choice = "json" if rows.json else (rows.format or "table")
         if choice not in FORMATS:
-            from difflib import get_close_matches
-
-            near = get_close_matches(choice, FORMATS, 1)
-            meant = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(
-                f"--format cannot be {choice[:40]!r}", f"{meant}It is one of {', '.join(FORMATS)}."
+                f"--format cannot be {choice[:40]!r}",
+                did_you_mean(choice, FORMATS, f"It is one of {', '.join(FORMATS)}."),
             )
         return choice
 

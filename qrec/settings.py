@@ -7,16 +7,25 @@ current folder and from the user's configuration folder; the nearer one wins key
 from __future__ import annotations
 
 import os
+import re
+import stat
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from qrec.config_file import read_config
-from store.errors import UsageError
+from queries.core.moments import parse_duration
+from store.errors import UsageError, did_you_mean
 
-Kind = Literal["text", "path", "flag", "count", "texts"]
+T = TypeVar("T")
+Kind = Literal["text", "path", "count", "texts"]
+_MAX_BYTES = 1 << 20
+SIZE_HINT = "Write a size such as 500MB, 20GB (powers of 1000), 512MiB or 20GiB (of 1024)."
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kmgt]?)(i?)(b?)", re.ASCII)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_LARGEST = 1 << 60
 
 
 def default_store() -> Path:
@@ -75,7 +84,8 @@ class Value:
 class Settings:
     """All settings of one run. Nothing is read twice; a bad value is a UsageError with its origin.
 
-    `overrides` are flags by setting name; None means that the flag was not given.
+    `overrides` are flags by setting name; None means that the flag was not given. `defaults` are
+    those of a command that has its own.
     """
 
     def __init__(
@@ -83,10 +93,12 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         files: tuple[Path, ...] | None = None,
         overrides: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._files = config_files() if files is None else files
         self._overrides = dict(overrides or {})
+        self._defaults = dict(defaults or {})
         self._tables: list[tuple[Path, dict[str, Any]]] | None = None
 
     @property
@@ -97,8 +109,8 @@ class Settings:
     def tables(self) -> list[tuple[Path, dict[str, Any]]]:
         """The configuration files that exist, nearest first, keys flattened with dots."""
         if self._tables is None:
-            found = [(path, read_config(path)) for path in self._files]
-            self._tables = [(path, table) for path, table in found if table is not None]
+            tables = [(path, read_config(path)) for path in self._files]
+            self._tables = [(path, table) for path, table in tables if table is not None]
             for path, table in self._tables:
                 _refuse_unknown(path, table)
         return self._tables
@@ -115,7 +127,7 @@ class Settings:
         for path, table in self.tables():
             if name in table:
                 return Value(_checked(setting, table[name], str(path)), str(path))
-        default = setting.default
+        default = self._defaults.get(name, setting.default)
         return Value(default() if callable(default) else default, "default")
 
     def redact(self) -> Value:
@@ -167,12 +179,11 @@ def _flag(name: str) -> str:
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
     for key in table:
         if key not in BY_NAME and not key.startswith(REDACT):
-            near = get_close_matches(key.replace("-", "_"), BY_NAME, 1, 0.5)
-            meant = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(
                 f"{path}: there is no setting {key[:60]!r}",
-                f"{meant}The settings are: {', '.join(BY_NAME)} and [redact].",
-            )
+                did_you_mean(key.replace("-", "_"), BY_NAME,
+                             f"The settings are: {', '.join(BY_NAME)} and [redact]."),
+            )  # fmt: skip
 
 
 def _checked(setting: Setting, value: Any, origin: str) -> Any:
@@ -180,7 +191,6 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     convert: dict[Kind, Callable[[Any], Any]] = {
         "text": _text,
         "path": lambda value: Path(_text(value)).expanduser(),
-        "flag": _truth,
         "count": _number,
         "texts": _texts,
     }
@@ -189,12 +199,11 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{origin}: {setting.name} {error}", f"It is {setting.doc}.") from None
     if setting.choices and converted not in setting.choices:
-        near = get_close_matches(str(converted), setting.choices, 1)
-        meant = f"Did you mean {near[0]!r}? " if near else ""
         raise UsageError(
             f"{origin}: {setting.name} cannot be {str(converted)[:60]!r}",
-            f"{meant}It is one of: {', '.join(setting.choices)}.",
-        )
+            did_you_mean(str(converted), setting.choices,
+                         f"It is one of: {', '.join(setting.choices)}."),
+        )  # fmt: skip
     return converted
 
 
@@ -216,17 +225,83 @@ def _number(value: Any) -> int:
     return number
 
 
-def _truth(value: Any) -> bool:
-    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    truth = value if isinstance(value, bool) else words.get(str(value).lower())
-    if truth is None:
-        raise ValueError(f"must be true or false, not {value!r:.60}")
-    return truth
-
-
 def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):  # from the environment: comma separated
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise TypeError(f"must be a list of texts, not {value!r:.60}")
+
+
+def read_config(path: Path) -> dict[str, Any] | None:
+    """The file's keys joined with dots; None where there is no file. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            _refuse_strangers(path, os.fstat(file.fileno()))
+            text = file.read(_MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", "Mend its permissions, or remove it."
+        ) from None
+    if len(text) > _MAX_BYTES:
+        raise UsageError(f"{path} is larger than 1 MiB", "That is no qrec.toml.")
+    try:
+        return _flat(tomllib.loads(text.decode("utf-8")))
+    except (ValueError, RecursionError) as error:  # TOML's own errors and broken UTF-8
+        raise UsageError(f"{path} is not valid TOML: {error}", "Mend the line it names.") from None
+
+
+def _refuse_strangers(path: Path, info: os.stat_result) -> None:
+    """A file that another user left here must not decide where recordings of secrets go."""
+    mine = {0, os.geteuid()}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
+        mine.add(int(os.environ["SUDO_UID"]))
+    if info.st_uid not in mine or info.st_mode & stat.S_IWOTH:
+        who = "everybody may write to it" if info.st_uid in mine else "it belongs to another user"
+        raise UsageError(
+            f"{path} is not safe to follow: {who}",
+            "Run qrec in another folder, or make the file yours alone (chown, chmod o-w).",
+        )
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def parse_size(text: str) -> int:
+    """Bytes, more than zero. A number alone is refused: 20 bytes are seldom meant."""
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None or not (match[2] or match[4]) or (match[3] and not match[2]):
+        raise UsageError(f"{text[:60]!r} is not a size", SIZE_HINT)
+    count = int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2]])
+    if not 0 < count <= _LARGEST:
+        raise UsageError(f"the size {text[:60]!r} is {'zero' if not count else 'too large'}",
+                         SIZE_HINT)  # fmt: skip
+    return count
+
+
+def keep(settings: Settings) -> timedelta | None:
+    """How long hours are kept; None: for ever. UsageError names who said what cannot be read."""
+    value = settings.get("keep")
+    return _read(parse_duration, str(value.value), value.origin) if value.value else None
+
+
+def max_size(settings: Settings) -> int | None:
+    """How many bytes the store may hold; None: as many as there are."""
+    value = settings.get("max_size")
+    return _read(parse_size, str(value.value), value.origin) if value.value else None
+
+
+def _read(parse: Callable[[str], T], text: str, origin: str) -> T:
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error.message}", error.hint) from None

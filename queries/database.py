@@ -23,6 +23,10 @@ _ORDER: dict[DatabaseSort, str] = {
     "time": "total_ms",
 }
 _PEOPLE = 5
+_FILTERED = (
+    "a recorder with a filter keeps only the database calls that match it, and none at all where "
+    "Qtap applied a part of the filter: few or none here need not mean that few were made"
+)
 
 
 def database_order(text: str) -> DatabaseSort:
@@ -89,7 +93,10 @@ def database(
         store, window, where, limit, "database", "database", cursor=cursor, order=_ORDER[sort]
     )
     rows = tuple(_row(row) for row in found.rows)
-    return Database(found.window, found.notes, rows, found.next_cursor, found.truncated)
+    notes = found.notes
+    if any(note.code == "filtered" for note in notes):
+        notes += (Note("filtered_calls", _FILTERED),)
+    return Database(found.window, notes, rows, found.next_cursor, found.truncated)
 
 
 def _row(row: dict[str, Any]) -> StatementRow:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recorder.decode.row import Transaction
-from recorder.har import read_har
 from recorder.options import RecordOptions
-from recorder.recording import Survey
 from recorder.replay import OneFile, Progress, Replayed
+from recorder.source.har import read_har
+from recorder.source.stream_file import Survey
 from recorder.write.seal import Housekeeper
 from store import Store
 from store.layout import check_recorder

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from recorder.pipeline.worker import Refining
 from recorder.redact import BODY_LIMIT, RedactConfig, load_key
-from recorder.refine import Refining
 from store import Store
 from store.manifest import mark_unredacted
 
@@ -70,6 +71,22 @@ class Reporter(Protocol):
     def status(self, status: Status) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+
+class Unfailing:
+    """A reporter that never fails: a full disk under a log, a closed pipe or a terminal that is
+    gone must not end what is told about."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def status(self, status: Status) -> None:
+        with contextlib.suppress(Exception):
+            self._reporter.status(status)
+
+    def note(self, text: str) -> None:
+        with contextlib.suppress(Exception):
+            self._reporter.note(text)
 
 
 def default_recorder() -> str:

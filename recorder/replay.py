@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.decode.columns import Who
-from recorder.intake import Intake
 from recorder.options import RecordOptions, refining
-from recorder.recording import Survey, read_events, survey
-from recorder.refine import Refinery
+from recorder.pipeline.worker import Refinery
+from recorder.source.stream_file import Survey, read_events, survey
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store import Store
@@ -43,6 +43,7 @@ class Replayed:
     known: bool
     events: int = 0
     written: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)  # written, by table
     rejected: int = 0
     duplicates: int = 0
     filtered: int = 0
@@ -116,6 +117,7 @@ class OneFile:
             known=False,
             events=self.about.events,
             written=self.writer.written,
+            rows=self.writer.rows,
             rejected=total["rejected"],
             duplicates=total["duplicates"],
             filtered=total["filtered"],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from recorder.write.retention import Retention
 
 if TYPE_CHECKING:
-    from recorder.live import Recording
+    from recorder.record import Recording
 
 _HOUSEKEEPING_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
@@ -24,13 +24,17 @@ _LOW_PRIORITY = 15
 
 @contextlib.contextmanager
 def ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM end the recording in good order; only the main thread may say so."""
+    """SIGINT, SIGTERM and SIGHUP (the terminal is gone) end the recording in good order.
+
+    Only the main thread may say so; a SIGHUP that nohup has switched off stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {
         number: signal.signal(number, lambda n, _f: stop(f"by {signal.Signals(n).name}"))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

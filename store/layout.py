@@ -66,6 +66,10 @@ class Store:
     def create(cls, path: Path) -> Store:
         """The store at `path`, made if it is not there. UnavailableError when it cannot be."""
         store = cls(path)
+        if path.is_file():
+            raise UnavailableError(
+                f"{path} is a file; a store is a folder", "Name a folder with --store."
+            )
         try:
             if not store.manifest.exists():
                 # Another recorder may be making the store this very moment: its hidden

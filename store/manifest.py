@@ -86,7 +86,7 @@ class Kept:
 def read_kept(store: Store) -> dict[str, Kept]:
     """All results by their key; none where there is no file, or one that makes no sense."""
     try:
-        document = json.loads(store.manifest.read_text(encoding="utf-8"))
+        document = json.loads(store.calibration.read_text(encoding="utf-8"))
         if document["format"] != _FORMAT:
             return {}
         return {str(key): _kept(entry) for key, entry in document["pairs"].items()}
@@ -100,7 +100,7 @@ def keep(store: Store, found: Mapping[str, Kept]) -> None:
     newest = sorted(entries.items(), key=lambda item: (item[1].to, item[0]), reverse=True)[:_MOST]
     pairs = {key: {"to": kept.to, "findings": kept.findings} for key, kept in newest}
     with contextlib.suppress(OSError):
-        write_text(store.manifest, json.dumps({"format": _FORMAT, "pairs": pairs}) + "\n")
+        write_text(store.calibration, json.dumps({"format": _FORMAT, "pairs": pairs}) + "\n")
 
 
 def _kept(entry: Mapping[str, object]) -> Kept:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from recorder.decode.columns import Who
-from recorder.intake import Intake
 from recorder.options import RecordOptions, refining
-from recorder.refine import Refinery
+from recorder.pipeline.worker import Refinery
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake
 from recorder.write.writer import Writer, new_session
 from store import Store
 from store.hours import from_us
@@ -22,6 +24,18 @@ S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z, µs
 
 Event = tuple[str, str]
+
+# How long a test waits for what must come: it is there at once on an idle machine, and only a
+# fault, never a busy machine, lets this pass.
+PATIENCE_S = 90.0
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds. AssertionError when it never does."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "what the test waits for did not come"
+        time.sleep(0.02)
 
 
 def connected(ts: int = NOON, topics: Any = None) -> Event:

@@ -42,7 +42,7 @@ def key_matches(key: dict[str, Any], truth: Truth) -> bool:
         elif dim == "container":
             if value != _rolled(str(value)):
                 return False
-        elif dim in ("process", "signature", "status"):
+        elif dim in ("process", "signature", "status", "grpc_status"):
             continue
         else:
             return False

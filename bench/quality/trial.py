@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.quality import rivals
-from bench.quality.cells import tables
+from bench.quality.cells import as_grpc, tables
 from bench.quality.failing import leak
 from bench.quality.given import given
 from bench.quality.quiet import Pair
@@ -109,7 +109,10 @@ def asked(
     drops = bool(pair and pair.known_drops)
     options = Options(history=spans, lossy=drops, notes=[DROPS] if drops else [])
     window, baseline = span(base_world, stage.hour), span(base_world, stage.hour - back)
-    cells = given(pa.concat_tables([p[0] for p in parts]), [window, baseline, *spans])
+    joined = pa.concat_tables([p[0] for p in parts])
+    if stage.grpc is not None:
+        joined = as_grpc(joined, stage.grpc)
+    cells = given(joined, [window, baseline, *spans])
     start = time.perf_counter()
     changes = compare(con, cells, window, [baseline], options)
     cost = {"seconds": time.perf_counter() - start}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from qrec.format import number, plural, stretch
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.output import Column
+from qrec.progress import Line
+from qrec.render import Answer, present
 from qrec.run import Run, parsed
-
-if TYPE_CHECKING:
-    from queries.diff.calibrate import Calibrated
+from queries.core.question import document
+from queries.diff.calibrate import Calibrated, calibration
 
 
 def calibrate(
@@ -31,13 +32,6 @@ def calibrate(
       qrec calibrate --vs yesterday --json
       qrec calibrate --where 'container.name == "shop"'
     """
-    from qrec.format import number, stretch
-    from qrec.output import Column
-    from qrec.progress import Line
-    from qrec.render import Answer, present
-    from queries.core.question import document
-    from queries.diff.calibrate import calibration
-
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)
     line = Line()
@@ -62,8 +56,6 @@ def calibrate(
 
 
 def _heading(answer: Calibrated) -> str:
-    from qrec.format import plural
-
     usual = answer.calibration
     if usual is None:
         return "too few past hours to say how many findings are usual"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import filters
+from qrec.explained import Explanation
+from qrec.findings import Report
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.run import Run, parsed
-
-if TYPE_CHECKING:
-    from qrec.findings import Report
-    from queries.core.window import Window
+from queries.breakdown import by_container, filter_of
+from queries.core.answer import DEFAULT_FINDINGS
+from queries.core.window import Window
+from queries.diff.what_changed import what_changed
 
 CHANGED, NO_ANSWER = 10, 3
 
@@ -47,32 +50,21 @@ def diff(
       qrec diff --around "deploy 1234" --explain 1
       qrec diff --where 'container.name == "shop"' --exit-code
     """
-    from qrec.findings import Report
-    from queries.core.answer import DEFAULT_FINDINGS
-    from queries.diff.what_changed import what_changed
-
-    run = Run(store, rows)
-    asked, against = run.windows(window, baseline)
-    where, limit = parsed(only), run.limit
-    if run.settings.get("limit").origin == "default":
-        limit = DEFAULT_FINDINGS
+    run = Run(store, rows, defaults={"limit": DEFAULT_FINDINGS})
+    this, before = run.windows(window, baseline)
     changes = what_changed(
-        run.store, asked, against, where=where, limit=limit, explain=explain
-    )  # fmt: skip
-    report = Report(run, changes, against)
+        run.store, this, before, where=parsed(only), limit=run.limit, explain=explain
+    )
+    report = Report(run, changes, before)
     if explain is None or run.format != "table":
         report.show()
     else:
-        _explained(report, asked, only)
+        _explained(report, this, only)
     return _code(changes.verdict) if exit_code else 0
 
 
 def _explained(report: Report, window: Window, only: WhereFlags) -> None:
     """The one finding, with its parts by container."""
-    import filters
-    from qrec.explained import Explanation
-    from queries.breakdown import by_container, filter_of
-
     [finding] = report.changes.findings
     texts = [text for text in (only.where, filter_of(finding.key)) if text]
     text = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import textwrap
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
+from qrec.doctor import Check, attempted, disk, guarded
+from qrec.doctor import store as contents
+from qrec.doctor.pushdown import probed
+from qrec.doctor.source import filter_check, greeted, source
+from qrec.format import plural
 from qrec.options import StoreFlags
+from qrec.output import emit, to_json
 from qrec.run import Run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from qrec.doctor import Check
-    from recorder.probe import Greeting
-    from store import Store
+from qrec.safe import visible
+from qrec.settings import keep, max_size
+from queries.core.moments import parse_duration
+from store import Store
+from store.errors import UsageError
 
 NOT_WELL = 3
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -58,8 +65,6 @@ def doctor(
       qrec doctor --url http://10.0.0.7:10001 --probe
       qrec doctor --filter 'res.status >= 400' --json
     """
-    from qrec.output import emit, to_json
-
     run = Run(store, extra={"url": url, "filter": filter_, "push": push})
     seconds = _seconds(probe_for) if probe else None
     checks = list(_checks(run, seconds))
@@ -69,9 +74,6 @@ def doctor(
 
 
 def _seconds(text: str) -> float:
-    from queries.core.moments import parse_duration
-    from store.errors import UsageError
-
     seconds = parse_duration(text).total_seconds()
     if seconds > _LONGEST_PROBE_S:
         raise UsageError(f"--probe-for {text} is too long", "A probe burdens Qtap: at most 60s.")
@@ -79,87 +81,54 @@ def _seconds(text: str) -> float:
 
 
 def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
-    """All findings. What a check needs and an earlier one did not find, it does without."""
-    from qrec.doctor import guarded
-
+    """All checks. What one needs and an earlier one did not get, it does without."""
     settings = run.settings
     yield from guarded("settings", lambda: _settings(run))
     url, text, push = (settings.text(name) for name in ("url", "filter", "push"))
-    greeting: list[Greeting] = []
-    yield from guarded("source", lambda: _source(url, greeting))
-    known = greeting[0] if greeting else None
-    yield from guarded("filter", lambda: _filter(text, push, url, known))
-    if probe_s is not None and known is not None:
-        yield from guarded("probe", lambda: _probe(text, push, url, known, probe_s))
-    yield from _store(run)
+    greeting, failed = attempted("source", lambda: greeted(url))
+    yield from failed
+    if greeting is not None:
+        yield from guarded("source", lambda: source(url, greeting))
+    yield from guarded("filter", lambda: filter_check(text, push, url, greeting))
+    if probe_s is not None and greeting is not None:
+        yield from guarded("probe", lambda: probed(url, greeting, text, push, probe_s))
+    path = settings.path("store").absolute()
+    store, failed = attempted("store", lambda: disk.opened(path))
+    yield from failed or [disk.presence(path, store)]
+    yield from guarded("writable", lambda: disk.writable(path))
+    yield from guarded("space", lambda: disk.space(path, store, keep(settings), max_size(settings)))
+    if store is not None:
+        yield from _of_store(store)
+
+
+def _of_store(store: Store) -> Iterator[Check]:
+    checks = {
+        "permissions": disk.permissions,
+        "recorders": contents.recorders,
+        "unsealed": contents.unsealed,
+        "leftovers": contents.leftovers,
+        "files": contents.files,
+        "rollups": contents.rolled_up,
+        "redaction": contents.redaction,
+    }
+    for name, check in checks.items():
+        yield from guarded(name, partial(check, store))
 
 
 def _settings(run: Run) -> Iterator[Check]:
-    from qrec.doctor import Check
-    from qrec.limits import keep, max_size
-
     files = [str(path) for path, _ in run.settings.tables()]
     keep(run.settings), max_size(run.settings)
     unknown = run.settings.unknown_variables()
     if unknown:
-        said = f"qrec knows nothing of {', '.join(unknown)}"
-        yield Check("settings", "warning", said, "A misspelt variable does nothing: `qrec info`.")
+        text = f"qrec knows nothing of {', '.join(unknown)}"
+        yield Check("settings", "warning", text, "A misspelt variable does nothing: `qrec info`.")
     else:
         yield Check("settings", "ok", f"read from {', '.join(files) or 'no file; the defaults'}")
 
 
-def _source(url: str, found: list[Greeting]) -> Iterator[Check]:
-    from qrec.doctor.source import greeted, source
-
-    found.append(greeted(url))
-    yield from source(url, found[0])
-
-
-def _filter(text: str, push: str, url: str, greeting: Greeting | None) -> Iterator[Check]:
-    from qrec.doctor.source import filter_check
-
-    yield from filter_check(text, push, url, greeting)
-
-
-def _probe(
-    text: str, push: str, url: str, greeting: Greeting, seconds: float
-) -> Iterator[Check]:  # fmt: skip
-    import filters
-    from qrec.doctor import Check
-    from qrec.doctor.pushdown import probed
-
-    if not greeting.filters:
-        yield Check("probe", "ok", "nothing to probe: a Qtap before 0.14 knows no filters")
-        return
-    pushed = filters.pushable(filters.parse(text), push) if text else None  # type: ignore[arg-type]
-    yield from probed(url, pushed, seconds)
-
-
-def _store(run: Run) -> Iterator[Check]:
-    from qrec.doctor import disk, guarded
-    from qrec.doctor import store as holdings
-    from qrec.limits import keep, max_size
-
-    path = run.settings.path("store").absolute()
-    found: list[Store] = []
-    yield from guarded("store", lambda: disk.opened(path, found))
-    yield from guarded("writable", lambda: disk.writable(path))
-    store = found[0] if found else None
-    settings = run.settings
-    yield from guarded("space", lambda: disk.space(path, store, keep(settings), max_size(settings)))
-    if store is None:
-        return
-    yield from guarded("permissions", lambda: disk.permissions(store))
-    yield from guarded("recorders", lambda: holdings.recorders(store))
-    yield from guarded("leftovers", lambda: holdings.leftovers(store))
-    yield from guarded("files", lambda: holdings.files(store))
-    yield from guarded("rollups", lambda: holdings.rolled_up(store))
-    yield from guarded("redaction", lambda: holdings.redaction(store))
-
-
 def _worst(checks: list[Check]) -> str:
-    found = {check.status for check in checks}
-    return next(status for status in ("problem", "warning", "ok") if status in found)
+    statuses = {check.status for check in checks}
+    return next(status for status in ("problem", "warning", "ok") if status in statuses)
 
 
 def _document(worst: str, checks: list[Check]) -> dict[str, Any]:
@@ -175,9 +144,6 @@ def _document(worst: str, checks: list[Check]) -> dict[str, Any]:
 
 
 def _text(run: Run, worst: str, checks: list[Check]) -> str:
-    from qrec.format import plural
-    from qrec.safe import visible
-
     lines = []
     for check in checks:
         head = f"{check.status:<8} {check.name:<12}"
@@ -194,8 +160,6 @@ def _text(run: Run, worst: str, checks: list[Check]) -> str:
 
 def _wrapped(text: str, width: int | None) -> list[str]:
     """In lines that fit beside the heads; a filter's mistake, with its caret, keeps its own."""
-    import textwrap
-
     if width is None or "\n" in text:
         return text.split("\n")
     return textwrap.wrap(text, max(width - 22, 30), break_on_hyphens=False) or [""]

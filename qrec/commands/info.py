@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from qrec.format import number, plural, size
 from qrec.options import StoreFlags
+from qrec.output import Column, emit, to_json, to_table
+from qrec.redaction import checked_table
 from qrec.run import Run
+from qrec.settings import SETTINGS
+from queries.info import store_info
+from store.errors import QrecError
+from store.version import __version__
 
 
 def info(
@@ -23,19 +32,12 @@ def info(
       qrec info
       QREC_STORE=/var/lib/qrec qrec info --json
     """
-    from qrec.output import emit, to_json
-
     run = Run(store)
     document = _document(run)
     emit(to_json(document) if json else _text(run, document))
 
 
 def _document(run: Run) -> dict[str, Any]:
-    import platform
-
-    from qrec.settings import SETTINGS
-    from store.version import __version__
-
     existing = [str(path) for path, _ in run.settings.tables()]
     return {
         "version": 1,
@@ -63,8 +65,6 @@ def _setting(run: Run, name: str) -> dict[str, Any]:
 
 def _redact(run: Run) -> dict[str, Any]:
     """The `[redact]` table, checked by redaction itself, as a recorder would when it starts."""
-    from qrec.redaction import checked_table
-
     value = run.settings.redact()
     checked_table(run.settings)
     return {"name": "redact", "value": sorted(value.value), "origin": value.origin}
@@ -76,11 +76,6 @@ def _without_password(text: str) -> str:
 
 def _store(run: Run) -> dict[str, Any]:
     """The store's summary, or why there is none: a missing store is worth showing, not failing."""
-    from dataclasses import asdict
-
-    from queries.info import store_info
-    from store.errors import QrecError
-
     try:
         summary = asdict(store_info(run.store))
     except QrecError as error:
@@ -90,8 +85,6 @@ def _store(run: Run) -> dict[str, Any]:
 
 
 def _text(run: Run, document: dict[str, Any]) -> str:
-    from qrec.output import Column, to_table
-
     columns = [Column("setting"), Column("value", give=1), Column("from", give=1)]
     cells = [[s["name"], _plain(s["value"]), s["origin"]] for s in document["settings"]]
     parts = [
@@ -119,9 +112,6 @@ def _paths(document: dict[str, Any]) -> list[str]:
 
 
 def _store_text(run: Run, store: dict[str, Any]) -> str:
-    from qrec.format import number, plural, size
-    from qrec.output import Column, to_table
-
     if "problem" in store:
         return f"{store['problem']}\n  {store['hint']}\n"
     writing = [

@@ -6,9 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from qrec.format import clock, zone_name
 from qrec.options import RowFlags, StoreFlags
 from qrec.output import Column, say
+from qrec.render import Answer, present
 from qrec.run import Run
+from queries.core.answer import iso
+from queries.core.window import parse_moment
+from store.marks import add_mark, read_marks
 
 
 def mark(
@@ -28,10 +33,6 @@ def mark(
       qrec mark "config rolled out" --at 14:20
       qrec diff --around "deploy 1234"
     """
-    from qrec.format import clock, zone_name
-    from queries.core.window import parse_moment
-    from store.marks import add_mark
-
     run = Run(store)
     moment = parse_moment(at, run.now, run.tz) if at is not None else run.now
     made = add_mark(run.store, name, moment)
@@ -47,11 +48,6 @@ def marks(*, store: StoreFlags, rows: RowFlags) -> None:
       qrec marks
       qrec marks --json
     """
-    from qrec.format import clock
-    from qrec.render import Answer, present
-    from queries.core.answer import iso
-    from store.marks import read_marks
-
     run = Run(store, rows)
     found = read_marks(run.store)
     kept = found[-run.limit :]

@@ -41,9 +41,8 @@ def summary(*, window: WindowFlags, only: WhereFlags, rows: RowFlags, store: Sto
     from queries.summary import SUMMARY_LIMIT
     from queries.summary import summary as ask
 
-    run = Run(store, rows)
-    limit = SUMMARY_LIMIT if run.settings.get("limit").origin == "default" else run.limit
-    answer = ask(run.store, run.window(window), parsed(only), limit)
+    run = Run(store, rows, defaults={"limit": SUMMARY_LIMIT})
+    answer = ask(run.store, run.window(window), parsed(only), run.limit)
     columns = [Column("host"), Column("requests", right=True), Column("failed", right=True)]
     cells = [[h.host or "-", f"{h.requests:,}", f"{h.errors:,}"] for h in answer.hosts]
     lines = [window_heading(answer.window, run.tz)]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from qrec.options import RowFlags, StoreFlags, WindowFlags
+from qrec.format import clock, number, plural, size, stretch
+from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
 from qrec.output import Column, say
+from qrec.render import Answer, present
 from qrec.run import Run
+from queries.core.answer import iso
+from queries.core.window import Window
+from recorder.write.retention import Hour, store_hours
 from store.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from queries.core.window import Window
-    from recorder.write.retention import Hour
-    from store.marks import Pin
+from store.marks import Pin, add_pin, read_pins, remove_pin
 
 
 def pin(
@@ -36,9 +36,6 @@ def pin(
       qrec pin "deploy 1234" --around "deploy 1234"
       qrec pin "night of the 12th" --from 2026-11-12T01:00 --to 2026-11-12T05:00
     """
-    from qrec.format import plural, size, stretch
-    from store.marks import Pin, add_pin, read_pins
-
     run = Run(store)
     kept = _kept(run, window)
     new = Pin(name.strip(), kept.from_ts, kept.to_ts)
@@ -56,9 +53,6 @@ def pin(
 
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
-    from qrec.options import BaselineFlags
-    from queries.core.window import Window
-
     if flags.around is None and flags.since is None:
         return run.window(flags)
     window, before = run.windows(flags, BaselineFlags())
@@ -73,11 +67,6 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
       qrec pins
       qrec pins --json
     """
-    from qrec.format import clock, number, size
-    from qrec.render import Answer, present
-    from queries.core.answer import iso
-    from store.marks import read_pins
-
     run = Run(store, rows)
     found = read_pins(run.store)
     kept = found[-run.limit :]
@@ -101,8 +90,6 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
 
 def _held(run: Run, found: Sequence[Pin]) -> dict[str, list[Hour]]:
     """The recorded hours that each pin holds."""
-    from recorder.write.retention import store_hours
-
     hours = store_hours(run.store)
     return {one.name: [hour for hour in hours if one.holds(hour.hour)] for one in found}
 
@@ -118,9 +105,6 @@ def unpin(
     Examples:
       qrec unpin "checkout incident"
     """
-    from qrec.format import stretch
-    from store.marks import remove_pin
-
     run = Run(store)
     gone = remove_pin(run.store, name.strip())
     say(f"unpinned {gone.name!r}: {stretch(gone.from_ts, gone.to_ts, run.tz)}")

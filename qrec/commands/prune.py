@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import typer
 
+from qrec.format import number, plural, size
 from qrec.options import HouseFlags, StoreFlags
-from qrec.output import Column, emit, say
+from qrec.output import Column, emit, narrate, say, to_json, to_table
 from qrec.run import Run
+from qrec.settings import keep, max_size
+from recorder.write.retention import Hour, Plan, apply, plan
 from store.errors import QrecError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from recorder.write.retention import Hour, Plan
+from store.hours import hour_start
 
 
 def prune(
@@ -39,12 +40,6 @@ def prune(
       qrec prune --keep 14d --dry-run
       qrec prune --keep 14d --max-size 20GB --yes
     """
-    from datetime import UTC, datetime
-
-    from qrec.limits import keep, max_size
-    from qrec.output import to_json
-    from recorder.write.retention import plan
-
     run = Run(store, extra=vars(house))
     age, largest = keep(run.settings), max_size(run.settings)
     if age is None and largest is None:
@@ -78,9 +73,6 @@ def _document(found: Plan, dry_run: bool) -> dict[str, Any]:
 
 def _show(run: Run, found: Plan) -> None:
     """The hours that go, neighbours as one line."""
-    from qrec.format import number, size
-    from qrec.output import to_table
-
     columns = [Column("goes (UTC)"), Column("hours", right=True), Column("size", right=True)]
     cells = []
     for first, last, hours in _runs(found.delete):
@@ -92,10 +84,6 @@ def _show(run: Run, found: Plan) -> None:
 
 def _runs(hours: Sequence[Hour]) -> list[tuple[str, str, list[Hour]]]:
     """(first, last, hours) of each run of hours without a hole."""
-    from datetime import timedelta
-
-    from store.hours import hour_start
-
     runs: list[list[Hour]] = []
     for hour in hours:
         before = hour_start(runs[-1][-1].hour) if runs else None
@@ -114,14 +102,12 @@ def _agree(yes: bool) -> None:
             "nothing was deleted: there is nobody here to ask",
             "Give --yes to delete, or --dry-run to look.",
         )
-    print("Delete these hours? [y/N] ", end="", file=sys.stderr, flush=True)
+    narrate("Delete these hours? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise QrecError("nothing was deleted", "--yes deletes without asking.")
 
 
 def _delete(found: Plan) -> None:
-    from recorder.write.retention import apply
-
     apply(found.delete)
     left = [folder for hour in found.delete for folder in hour.folders if folder.exists()]
     if left:
@@ -132,8 +118,6 @@ def _delete(found: Plan) -> None:
 
 
 def _tell(run: Run, found: Plan, largest: int | None, dry_run: bool) -> None:
-    from qrec.format import plural, size
-
     freed = size(found.size_before - found.size_after)
     if found.delete:
         verb = "would be deleted" if dry_run else "deleted"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from qrec.output import say
 from qrec.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from recorder.options import RecordOptions
     from recorder.replay import Replayed
@@ -79,9 +79,10 @@ def record(
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
     """
     from qrec.format import plural, span
-    from qrec.limits import keep, max_size
     from qrec.progress import RecordingLine
-    from recorder.live import record as start
+    from qrec.settings import keep, max_size
+    from recorder.options import Unfailing
+    from recorder.record import record as start
 
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
                             "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
@@ -96,14 +97,16 @@ def record(
         wait=wait,
         until_end=until_end,
     )
-    reporter = RecordingLine()
+    line = RecordingLine()
+    reporter = Unfailing(line)
     try:
         done = start(options, reporter)
     finally:
-        reporter.line.clear()
-    reporter.line.note(
-        f"recorded {plural(done.written, 'transaction')} in {span(done.seconds)} with "
-        f"{plural(done.gaps, 'gap')}; stopped {done.reason}"
+        with suppress(OSError):
+            line.line.clear()
+    gaps = f" with {plural(done.gaps, 'gap')}" if done.gaps else ""
+    reporter.note(
+        f"recorded {rows(done.rows)} in {span(done.seconds)}{gaps}; stopped {done.reason}"
     )
 
 
@@ -140,6 +143,7 @@ def replay(
       qrec replay checkout-incident --shift-to now --store ./try
       qrec diff --store ./try
     """
+    from fixtures.files import stream_path
     from qrec.progress import FileProgress
     from recorder.replay import replay as start
 
@@ -173,16 +177,6 @@ def shifted(run: Run, text: str | None) -> int | None:
     return to_us(parse_moment(text, run.now, run.tz))
 
 
-def stream_path(name: str) -> Path:
-    """A file, or the name of a stream that comes with qrec. UsageError when it is neither."""
-    path = Path(name).expanduser()
-    if path.exists() or "/" in name or ".sse" in name:
-        return path
-    from fixtures.files import bundled_stream
-
-    return bundled_stream(name)
-
-
 def write_options(run: Run, **given: Any) -> RecordOptions:
     """The settings that decide what is written and how, for any way in."""
     from qrec.redaction import UNREDACTED, body_options, redact_config
@@ -213,13 +207,23 @@ def _seconds(text: str) -> float:
     return parse_duration(text).total_seconds()
 
 
+def rows(written: Mapping[str, int]) -> str:
+    """`39 transactions, 5 connections and 6 database calls`: what there is of each."""
+    from qrec.format import plural
+
+    others = (("connections", "connection"), ("database", "database call"))
+    parts = [plural(written.get("transactions", 0), "transaction")]
+    parts += [plural(written[table], noun) for table, noun in others if written.get(table)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
 def told(file: Replayed, verb: str = "replayed") -> str:
     """What became of a file, on one line."""
     from qrec.format import plural
 
     if file.known:
         return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
-    parts = [plural(file.events, "event"), f"{plural(file.written, 'transaction')} written"]
+    parts = [plural(file.events, "event"), f"{rows(file.rows)} written"]
     for count, what in (
         (file.filtered, "filtered out"),
         (file.rejected, "rejected"),

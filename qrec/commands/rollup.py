@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from shlex import quote
+from typing import Annotated, Any
 
 import typer
 
+from qrec.format import plural, size
 from qrec.options import StoreFlags
-from qrec.output import Column, emit, say
+from qrec.output import Column, emit, say, to_json, to_table
+from qrec.progress import Line
 from qrec.run import Run
+from queries.core.moments import parse_moment
+from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
+from recorder.write.rollup import rebuild as rebuilt
+from recorder.write.seal import Housekeeper
 from store.errors import QrecError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qrec.progress import Line
-    from recorder.write.rollup import Rollup
+from store.hours import hour_key, to_us
 
 _SAID = {
     "ok": "has its cells",
@@ -43,6 +47,10 @@ def rollup(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be rebuilt, and write nothing.")
     ] = False,
+    seal: Annotated[
+        bool,
+        typer.Option("--seal", help="First seal the hours left by recorders that run no longer."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
     *,
     store: StoreFlags,
@@ -56,14 +64,14 @@ def rollup(
     Examples:
       qrec rollup
       qrec rollup --rebuild --missing
+      qrec rollup --seal
       qrec rollup --rebuild --from yesterday --dry-run
     """
-    from qrec.output import to_json
-    from qrec.progress import Line
-
     run, line = Run(store), Line()
     if dry_run and not rebuild:
         raise UsageError("--dry-run goes with --rebuild", "Without --rebuild nothing is written.")
+    if seal and not dry_run:
+        _seal(run)
     try:
         found = _states(run, line, from_, to)
         asked = [one for one in found if one.state != "ok" or not missing]
@@ -84,9 +92,13 @@ def rollup(
         )
 
 
-def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rollup]:
-    from recorder.write.rollup import rollups
+def _seal(run: Run) -> None:
+    now_us = int(time.time() * 1e6)
+    sealed = Housekeeper(run.store, recorder="", policy="", note=say).seal_others(now_us)
+    say(f"sealed {plural(len(set(sealed)), 'hour')}")
 
+
+def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rollup]:
     hours = _hours(run, from_, to)
     found: list[Rollup] = []
     for number, hour in enumerate(hours):
@@ -97,9 +109,6 @@ def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rol
 
 def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
     """The hours of the store that lie between the two."""
-    from queries.core.moments import parse_moment
-    from store.hours import hour_key, to_us
-
     first, last = (None if text is None else parse_moment(text, run.now, run.tz)
                    for text in (from_, to))  # fmt: skip
     if first is not None and last is not None and first >= last:
@@ -114,27 +123,23 @@ def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
 
 def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup], list[QrecError]]:
     """(what was made, why others were not)."""
-    from recorder.write import rollup as rollups
-
     done: list[Rollup] = []
     failed: list[QrecError] = []
     ordered = sorted(asked, key=lambda one: (one.recorder, one.hour))
     for recorder, own in groupby(ordered, lambda one: one.recorder):
-        with rollups.rebuilding(run.store, recorder) as keeper:
+        with rebuilding(run.store, recorder) as keeper:
             for one in own:
                 number = len(done) + len(failed)
                 line.show(f"rebuilding hour {one.hour}: {number} of {len(asked)}")
                 try:
-                    done += [one] if rollups.rebuild(keeper, one) else []
-                except rollups.Failed as error:
+                    done += [one] if rebuilt(keeper, one) else []
+                except Failed as error:
                     failed.append(error)
     return done, failed
 
 
 def _again(run: Run, asked: Sequence[Rollup], done: Sequence[Rollup]) -> list[Rollup]:
     """Those that were asked for; how they stand now, where they were made."""
-    from recorder.write.rollup import rollups
-
     now = {one.cells: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
     made = {one.cells for one in done}
     return [now.get(one.cells, one) if one.cells in made else one for one in asked]
@@ -154,9 +159,6 @@ def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) ->
 
 
 def _show(run: Run, shown: Sequence[Rollup]) -> None:
-    from qrec.format import size
-    from qrec.output import to_table
-
     columns = [
         Column("hour (UTC)"),
         Column("recorder"),
@@ -179,10 +181,6 @@ def _tell(
     rebuild: bool,
     dry_run: bool,
 ) -> None:
-    from shlex import quote
-
-    from qrec.format import plural
-
     bad = sum(one.state != "ok" for one in found)
     if rebuild:
         count = len(asked) if dry_run else done

@@ -1,16 +1,14 @@
-"""`qrec serve`, `qrec mcp`, `qrec demo`: what listens, and what shows that it all works."""
+"""`qrec serve`: recorded streams served as Qtap's DevTools would."""
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from qrec.commands.recording import stream_path
-from qrec.options import StoreFlags
-from qrec.output import emit, say
-from qrec.run import Run
+from fixtures.files import stream_path
+from fixtures.standin import serve as serve_streams
+from qrec.output import say
 from store.errors import UsageError
 
 
@@ -51,13 +49,12 @@ def serve(
       qrec serve capture.sse --port 0 --loop
       qrec serve quiet --qtap 0.13 --speed 10
     """
-    from fixtures.standin import serve as start
 
     def ready(chosen: int) -> None:
         say(f"serving on http://127.0.0.1:{chosen}; record it with: "
             f"qrec record http://127.0.0.1:{chosen}")  # fmt: skip
 
-    stats = start(
+    stats = serve_streams(
         [stream_path(name) for name in files],
         on_ready=ready,
         port=port,
@@ -79,90 +76,3 @@ def _speed(text: str) -> Any:
         raise UsageError(
             f"--speed cannot be {text[:40]!r}", "Give 1, 10 or another factor, or max."
         ) from None
-
-
-def mcp(
-    http: Annotated[
-        int | None,
-        typer.Option(
-            "--http", metavar="PORT", help="Serve streamable HTTP on 127.0.0.1 instead of stdio."
-        ),
-    ] = None,
-    allow_sql: Annotated[
-        bool,
-        typer.Option("--allow-sql", help="Let the assistant run SELECT statements of its own."),
-    ] = False,
-    *,
-    store: StoreFlags,
-) -> None:
-    """Answer an assistant's questions over the Model Context Protocol (stdio).
-
-    \b
-    Examples:
-      claude mcp add qrec -- qrec mcp
-      qrec mcp --store /var/lib/qrec
-      qrec mcp --http 8765
-    """
-    from mcp_tools.server import serve as start
-
-    run = Run(store)
-    if http is None and sys.stdin is not None and sys.stdin.isatty():
-        say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
-            "claude mcp add qrec -- qrec mcp")  # fmt: skip
-    start(run.settings.path("store"), run.tz, lambda: Run(store).now, http, allow_sql)
-
-
-def demo(*, store: StoreFlags) -> None:
-    """See it work without Qtap: record an incident from a stand-in, and ask what changed.
-
-    \b
-    Examples:
-      qrec demo
-      qrec demo --store ./demo
-    """
-    import tempfile
-    import time
-    from dataclasses import replace
-    from pathlib import Path
-
-    from qrec.commands.diff import diff
-    from qrec.options import BaselineFlags, RowFlags, WhereFlags, WindowFlags
-
-    begun = time.monotonic()
-    folder = Path(store.store or tempfile.mkdtemp(prefix="qrec-demo-"))
-    say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
-    written = _record_incident(folder)
-    say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
-    flags = replace(store, store=str(folder))
-    diff(window=WindowFlags(), baseline=BaselineFlags(), only=WhereFlags(), rows=RowFlags(),
-         store=flags)  # fmt: skip
-    emit(_NEXT.format(store=folder, seconds=time.monotonic() - begun))
-
-
-_NEXT = """
-That took {seconds:.0f} s. Ask further:
-  qrec diff --explain 1 --store {store}
-  qrec endpoints --sort errors --store {store}
-  qrec hosts --store {store}
-On a host with Qtap:
-  qrec record --wait
-  qrec diff
-For an assistant:
-  claude mcp add qrec -- qrec mcp --store {store}
-"""
-
-
-def _record_incident(folder: Any) -> int:
-    from fixtures.files import bundled_stream
-    from fixtures.standin import running
-    from qrec.progress import RecordingLine
-    from recorder.live import record
-    from recorder.options import RecordOptions
-
-    reporter = RecordingLine(quiet=True)
-    try:
-        with running([bundled_stream("checkout-incident")], patience=10.0) as standin:
-            options = RecordOptions(store=folder, url=standin.url, recorder="demo", until_end=True)
-            return record(options, reporter).written
-    finally:
-        reporter.line.clear()

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shlex
-import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from qrec.output import emit, say
+import filters
+from qrec.cli import command
+from qrec.output import emit, say, to_json
+from qrec.redaction import redact_config
+from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
+from qrec.systemd import WRITTEN_BY, Command, Unit, run, unit_text
+from queries.core.moments import parse_duration
+from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qrec.managers import Command, Manager
+from store.files import make_folder, write_text
 
 NOT_RUNNING = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_FLEETING = ("/uv/archive", "/.cache/", "/pipx/.cache", "/tmp/")
+_OF_NO_MATTER = frozenset({"store", "timezone", "color", "limit"})
 
 service = typer.Typer(
     name="service",
-    help="Run `qrec record` for good: as a systemd unit (Linux) or a launchd agent (macOS).",
+    help="Run `qrec record` for good, as a systemd unit.",
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -76,42 +83,40 @@ def install(
       qrec service install --filter 'res.status >= 400' --dry-run
       sudo qrec service install --system --run-as qrec --store /var/lib/qrec
     """
-    from qrec.program import record_command
-
-    there = _manager(name, system)
+    unit = _unit(name, system)
     if run_as is not None and not system:
         raise UsageError("--run-as goes with --system", "A user's own service runs as that user.")
-    command, notes = record_command(context.args)
-    text = there.text(command, run_as)
+    words, notes = record_command(context.args)
+    text = unit_text(words, system=system, user=run_as)
     if dry_run:
         emit(text)
-        say(f"would be written to {there.path}")
+        say(f"would be written to {unit.path}")
     else:
-        _write(there, text, system, force)
-    if run_as is not None and command[-1].startswith(f"{Path.home()}/"):
-        notes.append(f"can {run_as} write to {command[-1]}? If not: --store /var/lib/qrec")
+        _write(unit, text, system, force)
+    if run_as is not None and words[-1].startswith(f"{Path.home()}/"):
+        notes.append(f"can {run_as} write to {words[-1]}? If not: --store /var/lib/qrec")
     for note in notes:
         say(f"note: {note}")
     if dry_run or no_start:
         return
-    _let_go(there)
-    if _run(there, there.start(), "it is installed, but does not run"):
-        for hint in there.hints():
+    if _run(unit, unit.start(), "it is installed, but does not run"):
+        for hint in unit.hints():
             say(hint)
 
 
-def _manager(name: str, system: bool) -> Manager:
-    from qrec.managers import manager
-
+def _unit(name: str, system: bool) -> Unit:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name[:60]!r} cannot name a service", "Use letters, digits, - and _.")
-    return manager(name, system)
+    if platform.system() != "Linux":
+        raise UsageError(
+            f"qrec knows no service manager for {platform.system()}",
+            "Run `qrec record --wait` under the one that you have.",
+        )
+    return Unit(name, system)
 
 
-def _write(there: Manager, text: str, system: bool, force: bool) -> None:
-    from store.files import make_folder, write_text
-
-    path = there.path
+def _write(unit: Unit, text: str, system: bool, force: bool) -> None:
+    path = unit.path
     try:
         before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
         if before == text:
@@ -134,29 +139,20 @@ def _write(there: Manager, text: str, system: bool, force: bool) -> None:
     say(f"wrote {path}")
 
 
-def _let_go(there: Manager) -> None:
-    from qrec.managers import run
-
-    for command in there.let_go() if shutil.which(there.tool) else ():
-        run(command)
-
-
-def _run(there: Manager, commands: Sequence[Command], else_: str) -> bool:
-    """Run the commands and say each; where their tool is missing, say what to run."""
-    from qrec.managers import run
-
-    lines = [shlex.join(command) for command in commands]
-    if not shutil.which(there.tool):
-        say(f"note: there is no {there.tool} here: {else_}. Where there is one, run:")
+def _run(unit: Unit, commands: Sequence[Command], else_: str) -> bool:
+    """Run the commands and say each; where there is no systemctl, say what to run."""
+    lines = [shlex.join(words) for words in commands]
+    if not unit.has_systemctl():
+        say(f"note: there is no systemctl here: {else_}. Where there is one, run:")
         for line in lines:
             say(f"  {line}")
         return False
-    for line, command in zip(lines, commands, strict=True):
-        answer = run(command)
-        if answer.code:
-            no_bus = "bus" in answer.said.lower()
+    for line, words in zip(lines, commands, strict=True):
+        result = run(words)
+        if result.code:
+            no_bus = "bus" in result.output.lower()
             raise QrecError(
-                f"`{line}` failed, {else_}: {answer.said or f'exit code {answer.code}'}",
+                f"`{line}` failed, {else_}: {result.output or f'exit code {result.code}'}",
                 "This user has no session of the service manager: log in as that user, or use "
                 "--system." if no_bus else "Mend that, then run it by hand, or try again.",
             )  # fmt: skip
@@ -177,15 +173,13 @@ def status(
       qrec service status
       qrec service status --system --json
     """
-    from qrec.output import to_json
-
-    there = _manager(name, system)
-    text = _read(there)
-    state = there.state()
+    unit = _unit(name, system)
+    text = _read(unit)
+    state = unit.state()
     document: dict[str, Any] = {
         "version": 1,
         "name": name,
-        "path": str(there.path),
+        "path": str(unit.path),
         "installed": text is not None,
         "state": state,
         "file": text,
@@ -193,21 +187,21 @@ def status(
     if json:
         emit(to_json(document))
     elif text is None:
-        emit(f"no service: {there.path} is not there\n")
+        emit(f"no service: {unit.path} is not there\n")
         say("install one: qrec service install")
     else:
-        emit(f"{name} is {state}\n{there.path}:\n\n{text}")
+        emit(f"{name} is {state}\n{unit.path}:\n\n{text}")
     return 0 if text is not None and state == "active" else NOT_RUNNING
 
 
-def _read(there: Manager) -> str | None:
+def _read(unit: Unit) -> str | None:
     try:
-        return there.path.read_text(encoding="utf-8", errors="replace")
+        return unit.path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise QrecError(
-            f"cannot read {there.path}: {error.strerror}", "Check its owner and its permissions."
+            f"cannot read {unit.path}: {error.strerror}", "Check its owner and its permissions."
         ) from None
 
 
@@ -219,26 +213,89 @@ def uninstall(system: System = False, name: Name = "qrec", force: Force = False)
     Examples:
       qrec service uninstall
     """
-    from qrec.units import WRITTEN_BY
-
-    there = _manager(name, system)
-    text = _read(there)
+    unit = _unit(name, system)
+    text = _read(unit)
     if text is None:
-        raise UsageError(f"there is no service at {there.path}", "`qrec service status` looks.")
+        raise UsageError(f"there is no service at {unit.path}", "`qrec service status` looks.")
     if WRITTEN_BY not in text and not force:
-        raise UsageError(
-            f"{there.path} was not written by qrec", "--force removes it all the same."
-        )
+        raise UsageError(f"{unit.path} was not written by qrec", "--force removes it all the same.")
     try:
-        stopped = _run(there, there.stop(), "it is not stopped")
+        stopped = _run(unit, [unit.stop()], "it is not stopped")
     except QrecError:
         if not force:
             raise
         stopped = False
     try:
-        there.path.unlink(missing_ok=True)
+        unit.path.unlink(missing_ok=True)
     except OSError as error:
-        raise QrecError(f"cannot remove {there.path}: {error.strerror}", "Use sudo.") from None
-    say(f"removed {there.path}; the recordings stay")
+        raise QrecError(f"cannot remove {unit.path}: {error.strerror}", "Use sudo.") from None
+    say(f"removed {unit.path}; the recordings stay")
     if stopped:
-        _run(there, there.forget(), "the manager still knows it")
+        _run(unit, [unit.reload()], "systemd still knows it")
+
+
+def program() -> list[str]:
+    """How this very qrec is started: its script, or its Python where it was run as a module.
+
+    -P: a service has a working folder too, and modules that lie there are not ours to run.
+    """
+    script = Path(sys.argv[0])
+    if script.name == "qrec" and script.is_file():
+        return [str(script.absolute())]
+    return [sys.executable, "-P", "-m", "qrec"]
+
+
+def record_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(the command, notes for whoever installs it). Raises as `qrec record` would, before it runs.
+
+    A service has another folder and another environment, so the store is named in full.
+    """
+    options = command("record").make_context("qrec record", list(arguments)).params
+    settings = Settings(overrides={k: v for k, v in options.items() if k in BY_NAME})
+    _refuse_mistakes(settings, options)
+    words = [*program(), "record", *_without_store(arguments)]
+    if not options.get("wait"):
+        words.append("--wait")
+    words += ["--store", str(settings.path("store").absolute())]
+    return words, list(_notes(words[0], settings))
+
+
+def _refuse_mistakes(settings: Settings, options: Mapping[str, Any]) -> None:
+    """What would end the service as soon as it starts is better said now."""
+    for setting in SETTINGS:
+        settings.get(setting.name)
+    keep(settings), max_size(settings)
+    parse_duration(settings.text("flush_interval"))
+    redact_config(settings, options)
+    if settings.text("metrics"):
+        parse_address(settings.text("metrics"))
+    if settings.text("filter"):
+        filters.check(filters.parse(settings.text("filter")), "record")
+    if options.get("until_end") or options.get("duration") is not None:
+        raise UsageError(
+            "a service records for good", "Leave --duration and --until-end to `qrec record`."
+        )
+
+
+def _without_store(arguments: Sequence[str]) -> Iterator[str]:
+    words = iter(arguments)
+    for word in words:
+        if word == "--store":
+            next(words, None)
+        elif not word.startswith("--store="):
+            yield word
+
+
+def _notes(executable: str, settings: Settings) -> Iterator[str]:
+    """What this shell has and the service will not."""
+    if any(part in executable for part in _FLEETING):
+        yield f"{executable} may be gone tomorrow; install qrec for good (uv tool install qrec)"
+    here = str(settings.files[0])
+    for setting in SETTINGS:
+        origin = settings.get(setting.name).origin
+        if setting.name in _OF_NO_MATTER or not (origin.startswith("QREC_") or origin == here):
+            continue
+        yield (
+            f"the service does not see {setting.name} from {origin}: give it as an option, "
+            f"or put it into {settings.files[-1]}"
+        )

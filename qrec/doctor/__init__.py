@@ -1,19 +1,20 @@
-"""What `qrec doctor` looks at, one module a subject. A check finds; it changes nothing."""
+"""What `qrec doctor` looks at, one module a subject. A check changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from store.errors import QrecError
 
+T = TypeVar("T")
 Status = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: what was looked at, how it stands, and what to do where it does not stand well.
+    """One result: what was looked at, how it stands, and what to do where it does not stand well.
 
     facts: figures for programs, by name.
     """
@@ -26,16 +27,23 @@ class Check:
 
 
 def guarded(name: str, check: Callable[[], Iterable[Check]]) -> list[Check]:
-    """The findings of a check; one that fails itself is a finding too, never a crash."""
+    """The results of a check; one that fails itself is a result too, never a crash."""
+    results, failed = attempted(name, lambda: list(check()))
+    return failed if results is None else results
+
+
+def attempted(name: str, work: Callable[[], T]) -> tuple[T | None, list[Check]]:
+    """(what the work gives, []), or (None, the check that says why it failed)."""
     try:
-        return list(check())
+        return work(), []
     except QrecError as error:
-        return [Check(name, "problem", error.message, error.hint)]
+        return None, [Check(name, "problem", error.message, error.hint)]
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return [Check(name, "problem", f"{where}{error.strerror or error}",
-                      "Check the owner, the permissions and the disk.")]  # fmt: skip
+        return None, [Check(name, "problem", f"{where}{error.strerror or error}",
+                            "Check the owner, the permissions and the disk.")]  # fmt: skip
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
-        return [Check(name, "problem", f"this check broke off: {type(error).__name__}: {said}",
-                      "That is a bug in qrec; please report it with the command.")]  # fmt: skip
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        bug = Check(name, "problem", f"this check broke off: {text}",
+                    "That is a bug in qrec; please report it with the command.")  # fmt: skip
+        return None, [bug]

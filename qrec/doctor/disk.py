@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from qrec.doctor import Check
 from qrec.format import plural, size, span
+from recorder.write.retention import Hour, store_hours
 from store import Store
 from store.files import TEMPORARY_SUFFIX
-
-if TYPE_CHECKING:
-    from recorder.write.retention import Hour
 
 _NAMED = 5
 _RATE_HOURS = 6  # the newest whole hours, of which the present rate is told
@@ -26,14 +23,17 @@ _URGENT, _SOON = timedelta(hours=6), timedelta(days=3)
 _FEW_INODES = 1000
 
 
-def opened(path: Path, found: list[Store]) -> Iterator[Check]:
-    """Whether there is a store that this qrec can use; it is put into `found`."""
-    if not path.exists() and not path.is_symlink():
-        yield Check("store", "warning", f"there is no store at {path} yet",
-                    "`qrec record` makes it; another is named with --store.")  # fmt: skip
-        return
-    found.append(Store.open(path))
-    yield Check("store", "ok", f"there is a store at {path}, of a format that qrec knows")
+def opened(path: Path) -> Store | None:
+    """The store at this path; None where nothing is. QrecError where this qrec cannot use it."""
+    return Store.open(path) if path.exists() or path.is_symlink() else None
+
+
+def presence(path: Path, store: Store | None) -> Check:
+    """Whether there is a store."""
+    if store is None:
+        return Check("store", "warning", f"there is no store at {path} yet",
+                     "`qrec record` makes it; another is named with --store.")  # fmt: skip
+    return Check("store", "ok", f"there is a store at {path}, of a format that qrec knows")
 
 
 def writable(path: Path) -> Iterator[Check]:
@@ -59,8 +59,6 @@ def writable(path: Path) -> Iterator[Check]:
 def space(path: Path, store: Store | None, keep: timedelta | None, most: int | None
           ) -> Iterator[Check]:  # fmt: skip
     """How long the room lasts at the rate of the newest hours, and whether limits hold it."""
-    from recorder.write.retention import store_hours
-
     there = path
     while not there.exists() and there.parent != there:
         there = there.parent

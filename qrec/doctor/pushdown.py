@@ -7,14 +7,13 @@ stream in silence. So ask: the same few seconds of traffic, with each condition 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
+import filters
 from qrec.doctor import Check
 from qrec.format import plural, span
+from recorder.source.probe import Condition, Greeting, Honoured, Probe
+from recorder.source.subscription import LinkError
 from store.errors import QrecError
-
-if TYPE_CHECKING:
-    from recorder.probe import Condition, Honoured
 
 _NOTHING = "nothing"
 _YOURS = "your filter"
@@ -32,17 +31,18 @@ _CONDITIONS = (
 
 def conditions(pushed: str | None) -> list[Condition]:
     """What a probe tries; `pushed` is the part of a filter that a recording would send."""
-    from recorder.probe import Condition
-
-    found = [Condition(name, text) for name, text in _CONDITIONS]
-    return found + ([Condition(_YOURS, pushed)] if pushed else [])
+    tried = [Condition(name, text) for name, text in _CONDITIONS]
+    return tried + ([Condition(_YOURS, pushed)] if pushed else [])
 
 
-def probed(url: str, pushed: str | None, seconds: float) -> Iterator[Check]:
-    """Run the probe for at most so long, and say what it showed."""
-    from recorder.probe import Probe
-    from recorder.subscription import LinkError
-
+def probed(
+    url: str, greeting: Greeting, text: str, push: str, seconds: float
+) -> Iterator[Check]:  # fmt: skip
+    """Try the filter `text` and the fields of Qtap for at most so long, and say what it showed."""
+    if not greeting.filters:
+        yield Check("probe", "ok", "nothing to probe: a Qtap before 0.14 knows no filters")
+        return
+    pushed = filters.pushable(filters.parse(text), push) if text else None  # type: ignore[arg-type]
     try:
         count, results = Probe(url, conditions(pushed)).run(seconds)
     except LinkError as error:
@@ -62,10 +62,10 @@ def probed(url: str, pushed: str | None, seconds: float) -> Iterator[Check]:
         )  # fmt: skip
         return
     seen = f"by {plural(count, 'transaction')}"
-    yield from _told(results, seen, facts)
+    yield from meaning(results, seen, facts)
 
 
-def _told(results: Sequence[Honoured], seen: str, facts: dict[str, object]) -> Iterator[Check]:
+def meaning(results: Sequence[Honoured], seen: str, facts: dict[str, object]) -> Iterator[Check]:
     by_name = {one.condition.name: one for one in results}
     if by_name[_NOTHING].extra:
         yield Check(
@@ -76,17 +76,16 @@ def _told(results: Sequence[Honoured], seen: str, facts: dict[str, object]) -> I
         return
     bad = [one for name, one in by_name.items() if name in (*_SAFE, _YOURS) and not _good(one)]
     if bad:
-        said = "; ".join(_fault(one) for one in bad)
         yield Check(
-            "probe", "problem", f"{seen}: {said}",
+            "probe", "problem", f"{seen}: {'; '.join(_fault(one) for one in bad)}",
             "Record with --push none: a pushed filter would lose transactions in silence.", facts,
         )  # fmt: skip
         return
     more = [
         _beyond(one) for name, one in by_name.items() if name in ("container.name", "direction")
     ]
-    told = [name for name in _SAFE if by_name[name].expected]
-    yield Check("probe", "ok", f"{seen}: Qtap honours {', '.join(told)}; {'; '.join(more)}",
+    honoured = [name for name in _SAFE if by_name[name].expected]
+    yield Check("probe", "ok", f"{seen}: Qtap honours {', '.join(honoured)}; {'; '.join(more)}",
                 facts=facts)  # fmt: skip
 
 

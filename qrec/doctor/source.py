@@ -5,15 +5,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import filters
 from qrec.doctor import Check
+from qrec.format import span
+from recorder.source.probe import Greeting, greet
+from recorder.source.subscription import LinkError
 from store.errors import QrecError
-
-if TYPE_CHECKING:
-    from recorder.probe import Greeting
-    from recorder.subscription import LinkError
 
 _REMEDY = {
     "refused": "Start Qtap with --enable-dev-tools, or name its address with --url.",
@@ -28,9 +27,6 @@ _LISTEN = "0A"
 
 def greeted(url: str) -> Greeting:
     """The source's greeting. QrecError, with what to do, where there is none."""
-    from recorder.probe import greet
-    from recorder.subscription import LinkError
-
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise QrecError(f"{url!r} is not an address", "Write it as http://localhost:10001.")
@@ -64,8 +60,6 @@ def source(url: str, greeting: Greeting) -> Iterator[Check]:
 
 
 def _clock(ahead: float) -> Check:
-    from qrec.format import span
-
     facts = {"ahead_s": round(ahead, 3)}
     if abs(ahead) < _SKEW_S:
         return Check("clock", "ok", "the source's clock and this one agree", facts=facts)
@@ -123,10 +117,6 @@ def _loopback(host: str) -> bool:
 
 def filter_check(text: str, push: str, url: str, greeting: Greeting | None) -> Iterator[Check]:
     """Whether the filter is valid, how it is read, and what of it the source takes."""
-    import filters
-    from recorder.probe import greet
-    from recorder.subscription import LinkError
-
     if not text:
         yield Check("filter", "ok", "no filter: every transaction is recorded")
         return

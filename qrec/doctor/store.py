@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from qrec.doctor import Check
 from qrec.format import plural, size, span
+from recorder.write.rollup import rollups
 from store import Store
+from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
+from store.hours import hour_key
 from store.lock import holder
 from store.manifest import unredacted
 from store.schema import RECORDED
 
 _NAMED = 5
 _SILENT_S = 300.0  # a healthy recorder's coverage reaches further every ten seconds
+_SEALING_US = 3600 * 10**6  # a recorder that is started again within it seals its own
 _LEFT_S = 3600.0  # sealing a large hour takes minutes; a temporary file of an hour ago is nobody's
 _KEY_BYTES = 32
 
@@ -36,17 +44,16 @@ def recorders(store: Store) -> Iterator[Check]:
 
 
 def _recorder(store: Store, name: str, pid: int | None) -> Iterator[Check]:
-    from store.coverage import last_stretch
-
     last = last_stretch(store, name)
     state = last.state if last else "starting"
     facts = {"recorder": name, "pid": pid, "state": state}
-    since = span(max(0.0, time.time() - last.to_ts / 1e6)) if last else ""
+    silent_s = _silent_s(store, name) if last else 0.0
     if pid is None:
         if last is not None and state != "stopped":
             yield Check(
                 "recorders", "warning",
-                f"recorder {name} ended without a word {since} ago: killed, or the machine died",
+                f"recorder {name} ended without a word {span(silent_s)} ago: killed, or the "
+                "machine died",
                 "Start it again; it goes on from there, and coverage shows the gap.", facts,
             )  # fmt: skip
         return
@@ -54,11 +61,58 @@ def _recorder(store: Store, name: str, pid: int | None) -> Iterator[Check]:
     if last is not None and state in ("disconnected", "disk_full", "lagging"):
         yield Check("recorders", "warning", f"{who} is {state}: {last.reason or 'no reason given'}",
                     "`qrec coverage` shows since when; see the other checks.", facts)  # fmt: skip
-    elif last is not None and time.time() - last.to_ts / 1e6 > _SILENT_S:
-        yield Check("recorders", "warning", f"{who} runs, and last wrote {since} ago",
+    elif silent_s > _SILENT_S:
+        yield Check("recorders", "warning", f"{who} runs, and last wrote {span(silent_s)} ago",
                     f"If it hangs, restart it: kill {pid}", facts)  # fmt: skip
     else:
         yield Check("recorders", "ok", f"{who} is {state}", facts=facts)
+
+
+def _silent_s(store: Store, name: str) -> float:
+    """Seconds since this recorder last wrote coverage, by the file's own time.
+
+    What stands in the file is the source's time, and the source's clock may be hours behind.
+    """
+    newest = 0.0
+    for hour in store.hours("coverage"):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(newest, coverage_file(store, hour, name).stat().st_mtime)
+    return max(0.0, time.time() - newest)
+
+
+def unsealed(store: Store) -> Iterator[Check]:
+    """Finished hours that nobody seals, because the recorder that wrote them runs no longer."""
+    ended = hour_key(int(time.time() * 1e6) - _SEALING_US)
+    left = [
+        (name, hour)
+        for name in store.live_recorders()
+        if holder(store, name) is None
+        for hour in sorted({h for table in RECORDED for h in store.live_hours(name, table)})
+        if hour < ended and _counts_live(store, name, hour)
+    ]
+    if not left:
+        yield Check("unsealed", "ok", "every finished hour of a recorder that ended is sealed")
+        return
+    named = ", ".join(f"{hour} ({name})" for name, hour in left[:_NAMED])
+    more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+    yield Check(
+        "unsealed", "warning",
+        f"{plural(len(left), 'finished hour')} of a recorder that runs no longer: {named}{more}; "
+        "answers are right, and slow",
+        "Any running recorder of this store seals them; to do it now: "
+        f"qrec rollup --seal --store {quote(str(store.path))}",
+        {"hours": [{"hour": hour, "recorder": name} for name, hour in left[:100]],
+         "count": len(left)},
+    )  # fmt: skip
+
+
+def _counts_live(store: Store, name: str, hour: str) -> bool:
+    """Whether answers read segments of this recorder's hour; what a seal replaced stays a while."""
+    return any(
+        path.is_relative_to(store.live(name))
+        for table in RECORDED
+        for _, path in store.visible(table, hour)
+    )
 
 
 def leftovers(store: Store) -> Iterator[Check]:
@@ -84,9 +138,6 @@ def leftovers(store: Store) -> Iterator[Check]:
 
 def files(store: Store) -> Iterator[Check]:
     """Whether each Parquet file that a query would open has its footer."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     bad: list[tuple[Path, str]] = []
     count = 0
     for path in _counted(store):
@@ -120,18 +171,16 @@ def _counted(store: Store) -> Iterator[Path]:
 
 def rolled_up(store: Store) -> Iterator[Check]:
     """Whether each sealed hour has per-minute cells, without which a comparison takes long."""
-    from recorder.write.rollup import rollups
-
-    found = list(rollups(store, whole=False))
-    bad = [one for one in found if one.state != "ok"]
+    every = list(rollups(store, whole=False))
+    bad = [one for one in every if one.state != "ok"]
     if not bad:
-        yield Check("rollups", "ok", f"{plural(len(found), 'finished hour')} rolled up")
+        yield Check("rollups", "ok", f"{plural(len(every), 'finished hour')} rolled up")
         return
     named = ", ".join(f"{one.hour} ({one.state})" for one in bad[:_NAMED])
     more = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
     yield Check(
         "rollups", "warning",
-        f"{len(bad):,} of {plural(len(found), 'finished hour')} without usable per-minute cells: "
+        f"{len(bad):,} of {plural(len(every), 'finished hour')} without usable per-minute cells: "
         f"{named}{more}; answers are right, and slow",
         f"qrec rollup --rebuild --missing --store {quote(str(store.path))}",
         {"hours": [{"hour": one.hour, "recorder": one.recorder, "state": one.state}

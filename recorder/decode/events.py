@@ -18,6 +18,7 @@ from store.hours import MAX_US
 
 _ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)
 _HTTP = msgspec.json.Decoder(wire.HttpTransaction)
+_GRPC_TRANSACTION = msgspec.json.Decoder(wire.GrpcTransaction)
 _GRPC = msgspec.json.Decoder(wire.GrpcEnvelope)
 _DATABASE = msgspec.json.Decoder(wire.DatabaseEnvelope)
 _CONNECTION = msgspec.json.Decoder(wire.ConnectionEnvelope)
@@ -61,6 +62,7 @@ def decode(name: str, data: str) -> Decoded:
 
 OVERSIZED = "qrec.oversized"  # the name that our own reader gives to an event it had to cut
 CONNECTED = "system.connected"
+DATABASE = "request.database"
 
 
 def _short(error: Exception) -> str:
@@ -253,6 +255,56 @@ def _grpc(_name: str, data: str) -> Decoded:
     return Decoded(broadcast, "transactions", tx)
 
 
+def _artifact(_name: str, data: str) -> Decoded:
+    """Of the artifacts that are no HTTP transaction, those of gRPC calls give rows."""
+    envelope = _ARTIFACT.decode(data)
+    broadcast = _moment(envelope.ts)
+    outer = envelope.data.data
+    if outer.type != "grpc_transaction":
+        return Decoded(broadcast)
+    try:
+        inner = _GRPC_TRANSACTION.decode(outer.data)
+        row = _grpc_transaction(inner, _when(inner.transaction_time, broadcast), outer.requestId)
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        return Decoded(broadcast, reason=_short(error))
+    return Decoded(broadcast, "transactions", row)
+
+
+def _grpc_transaction(inner: wire.GrpcTransaction, ts: int, request_id: str | None) -> Transaction:
+    """The call as an HTTP transaction, which is what it was: address and status in the headers."""
+    request, response = inner.request or wire.GrpcSide(), inner.response or wire.GrpcSide()
+    sent, answered = request.headers or {}, response.headers or {}
+    status = answered.get(":status", "200" if inner.grpc_status not in (None, "") else "")
+    tx = _transaction(
+        wire.HttpTransaction(
+            wire.Request(
+                method=sent.get(":method", "POST"),
+                scheme=sent.get(":scheme"),
+                path=sent.get(":path") or f"/{inner.service}/{inner.method}",
+                authority=sent.get(":authority"),
+                protocol="grpc",
+                user_agent=sent.get("User-Agent"),
+                content_type=request.content_type,
+                headers=sent,
+                body=request.body,
+            ),
+            wire.Response(
+                status=int(status) if status.isascii() and status.isdigit() else None,
+                content_type=response.content_type,
+                headers=answered or {":status": status},
+                body=response.body,
+            ),
+            inner.metadata,
+            duration_ms=inner.duration_ms,
+            direction=inner.direction,
+        ),
+        ts,
+        request_id,
+    )
+    tx.grpc_status = _text(inner.grpc_status)
+    return tx
+
+
 def _database(_name: str, data: str) -> Decoded:
     envelope = _DATABASE.decode(data)
     broadcast = _moment(envelope.ts)
@@ -309,7 +361,8 @@ def _connection(name: str, data: str) -> Decoded:
 _DECODERS = {
     "request.http_transaction": _http,
     "request.grpc": _grpc,
-    "request.database": _database,
+    "artifact.created": _artifact,
+    DATABASE: _database,
     "connection.opened": _connection,
     "connection.updated": _connection,
     "connection.closed": _connection,

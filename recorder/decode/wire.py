@@ -13,9 +13,10 @@ import msgspec
 
 
 class Artifact(msgspec.Struct, gc=False):
-    """The outer part of request.http_transaction: the transaction is JSON in base64 in `data`."""
+    """The outer part of a transaction, which is JSON in base64 in `data`."""
 
     data: bytes
+    type: str | None = None
     requestId: str | None = None
 
 
@@ -75,6 +76,28 @@ class Response(msgspec.Struct, gc=False):
 class HttpTransaction(msgspec.Struct, gc=False):
     request: Request
     response: Response | None = None
+    metadata: Metadata | None = None
+    transaction_time: dt.datetime | None = None
+    duration_ms: int | float | None = None
+    direction: str | None = None
+
+
+class GrpcSide(msgspec.Struct, gc=False):
+    """A request or a response; headers and body only as the source's capture level has them."""
+
+    content_type: str | None = None
+    headers: dict[str, str] | None = None
+    body: bytes | None = None
+
+
+class GrpcTransaction(msgspec.Struct, gc=False):
+    """An artifact of the type grpc_transaction: what request.grpc leaves out of the same call."""
+
+    service: str = ""
+    method: str = ""
+    grpc_status: str | int | None = None
+    request: GrpcSide | None = None
+    response: GrpcSide | None = None
     metadata: Metadata | None = None
     transaction_time: dt.datetime | None = None
     duration_ms: int | float | None = None

@@ -1,14 +1,131 @@
-"""Bodies before the scan: decoded, bounded, and told apart by what they are."""
+"""Bodies before the scan: decoded, bounded, and distinguished by what they are."""
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 
-from recorder.redact.content import Undecodable, decoded, is_file
+import pyarrow as pa
+
 from recorder.redact.text import BINARY, FORM, PACKED
 
-BODY_LIMIT = 64 << 10  # bytes of a body that are kept, unless told otherwise
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_MOST_LAYERS = 3
+_CHUNK = 8 << 10  # of a damaged stream the last chunk is lost
+_ENCODED_SAMPLE = 2048
+_SHORT = 64  # nothing worth keeping is in a shorter encoded body
+_RANDOM = 150  # different byte values in a sample of that size: compressed or encrypted
+
+_FILE_STARTS = (
+    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"%PDF", b"PK\x03\x04", b"\x00\x00\x01\x00",
+    b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"wOFF", b"wOF2",
+    b"\x00asm", b"\x7fELF", b"PAR1", b"fLaC", b"BM",
+)  # fmt: skip
+
+
+class Undecodable(Exception):
+    """The body is encoded, and its beginning, without which it cannot be read, is missing."""
+
+
+def is_file(body: bytes) -> bool:
+    """Whether a body is an image, a sound, a font, an archive: by its first bytes."""
+    return body.startswith(_FILE_STARTS) or body[4:8] == b"ftyp"
+
+
+def decoded(body: bytes, encoding: str | None, most: int) -> bytes:
+    """`body` without the encodings that the header names, at most `most` bytes of it.
+
+    Without a header, gzip and zstd are known by their first bytes and undone where text comes
+    out. What cannot be decoded to the end is decoded as far as it goes. Raises Undecodable.
+    """
+    if encoding is None:
+        if not body.startswith((_GZIP, _ZSTD)):
+            return body
+        inner = _layer(body, "gzip" if body.startswith(_GZIP) else "zstd", most)
+        return inner if b"\0" not in inner[:_ENCODED_SAMPLE] else body
+    names = [name.strip().lower() for name in encoding.split(",")]
+    for name in reversed(names[-_MOST_LAYERS:]):
+        body = _layer(body, name, most)
+    return body
+
+
+def _layer(body: bytes, name: str, most: int) -> bytes:
+    if body.startswith((_GZIP, _ZSTD)):
+        plain = _inflated(body, 31, most) if body[:2] == _GZIP else _arrow(body, "zstd", most)
+        if not plain and len(body) >= _SHORT:
+            raise Undecodable
+        return plain
+    if name == "deflate" and _has_zlib_head(body):
+        return _inflated(body, 15, most)
+    if name in ("", "identity") or _reads_as_text(body) or is_file(body):
+        return body
+    plain = b""
+    if name == "br":
+        plain = _arrow(body, "brotli", most)
+    elif name == "deflate":
+        plain = _inflated(body, -15, most)
+    if plain:
+        return plain
+    if len(set(body[:_ENCODED_SAMPLE])) >= min(_RANDOM, len(body) // 2) and len(body) >= _SHORT:
+        raise Undecodable
+    return body
+
+
+def _has_zlib_head(body: bytes) -> bool:
+    return len(body) > 1 and body[0] & 15 == 8 and not (body[0] << 8 | body[1]) % 31
+
+
+def _reads_as_text(body: bytes) -> bool:
+    try:
+        body[:_ENCODED_SAMPLE].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(body[:_ENCODED_SAMPLE]) - 4:
+            return False
+    return not body[:_ENCODED_SAMPLE].translate(None, bytes(range(32, 256)) + b"\t\r\n\f\b\x1b")
+
+
+def _inflated(body: bytes, window: int, most: int) -> bytes:
+    out = b""
+    while body and len(out) < most:  # a gzip body may be several, one after the other
+        inflater = zlib.decompressobj(window)
+        try:
+            out += inflater.decompress(body, most - len(out))
+        except zlib.error:
+            return out + _salvaged(body, window, most - len(out))
+        body = inflater.unused_data if window == 31 else b""
+        if not body.startswith(_GZIP):
+            break
+    return out
+
+
+def _salvaged(body: bytes, window: int, most: int) -> bytes:
+    """What can be read of a stream that is damaged further on."""
+    inflater = zlib.decompressobj(window)
+    out = bytearray()
+    try:
+        for at in range(0, len(body), 256):
+            out += inflater.decompress(body[at : at + 256], most - len(out))
+            if len(out) >= most:
+                break
+    except zlib.error:
+        pass
+    return bytes(out)
+
+
+def _arrow(body: bytes, codec: str, most: int) -> bytes:
+    out = bytearray()
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(body), codec) as stream:
+            while len(out) < most and (chunk := stream.read(min(_CHUNK, most - len(out)))):
+                out += chunk
+    except (OSError, pa.ArrowInvalid):
+        pass  # cut short or damaged: what came before it stands
+    return bytes(out)
+
+
+BODY_LIMIT = 64 << 10  # bytes of a body that are kept, if nothing else is set
 # A secret that begins before the limit is whole within this many bytes more.
 _MARGIN = 8 << 10
 _FORM_LIKE = re.compile(rb"[A-Za-z0-9_.%\[\]-]{1,64}=[^\s<>{}\"]*\Z")

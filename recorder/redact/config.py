@@ -7,8 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import msgspec
+
 from store.errors import UsageError
 
+_HINT = 'A rule is { kind = "badge", pattern = "B-[0-9]{6}" } or has names = ["badge"].'
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 
 
@@ -20,6 +23,9 @@ class ExtraRule:
     pattern: str = ""
     names: tuple[str, ...] = ()
     numbers: bool = False
+
+
+_RULE_KEYS = {one.name for one in fields(ExtraRule)}
 
 
 @dataclass(frozen=True)
@@ -48,42 +54,16 @@ class RedactConfig:
                     f"unknown setting redact.{key}",
                     f"Known settings are {', '.join(sorted(known))}.",
                 )
-        return RedactConfig(
-            enabled=typed(table, "enabled", bool, True),
-            rules=tuple(_rule(one) for one in typed(table, "rules", list, [])),
-            allow_names=_texts(table, "allow_names"),
-            allow_values=_texts(table, "allow_values"),
-            skip_kinds=frozenset(_texts(table, "skip_kinds")),
-        )
-
-
-def typed(table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
-    """The value of a setting in `[redact]`. UsageError when it is of another type."""
-    value = table.get(key, default)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UsageError(f"redact.{key} is {value!r}", f"It wants a {kind.__name__}.")
-    return value
-
-
-def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    values = typed(table, key, list, [])
-    if not all(isinstance(value, str) for value in values):
-        raise UsageError(f"redact.{key} holds something else than text", "Give a list of strings.")
-    return tuple(values)
-
-
-def _rule(entry: Any) -> ExtraRule:
-    hint = 'A rule is { kind = "badge", pattern = "B-[0-9]{6}" } or has names = ["badge"].'
-    if not isinstance(entry, Mapping) or not set(entry) <= {"kind", "pattern", "names", "numbers"}:
-        raise UsageError(f"redact.rules holds {entry!r}", hint)
-    rule = ExtraRule(
-        kind=typed(entry, "kind", str, ""),
-        pattern=typed(entry, "pattern", str, ""),
-        names=_texts(entry, "names"),
-        numbers=typed(entry, "numbers", bool, False),
-    )
-    if not _KIND.match(rule.kind):
-        raise UsageError(f"redact.rules has the kind {rule.kind!r}", "Use a-z, 0-9 and _.")
-    if not rule.pattern and not rule.names:
-        raise UsageError(f"the rule for {rule.kind} has neither pattern nor names", hint)
-    return rule
+        own = {key: value for key, value in table.items() if key not in beside}
+        try:
+            config = msgspec.convert(own, RedactConfig)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"the table [redact] is wrong: {error}", _HINT) from error
+        for rule, entry in zip(config.rules, table.get("rules", ()), strict=True):
+            if not set(entry) <= _RULE_KEYS:
+                raise UsageError(f"redact.rules holds {entry!r}", _HINT)
+            if not _KIND.match(rule.kind):
+                raise UsageError(f"redact.rules has the kind {rule.kind!r}", "Use a-z, 0-9 and _.")
+            if not rule.pattern and not rule.names:
+                raise UsageError(f"the rule for {rule.kind} has neither pattern nor names", _HINT)
+        return config

@@ -6,8 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from recorder.redact.named import AUTH_SCHEME
-from recorder.redact.names import NameBook, opaque
+from recorder.redact.names import AUTH_SCHEME, NameBook, opaque
 from recorder.redact.text import PLACEHOLDER, Hit
 
 _AWS4 = re.compile(rb"(?i)(?:credential=([^/, ]+)|signature=([0-9a-f]+))")

@@ -1,24 +1,116 @@
-"""A closer look at a candidate of the scan, one function a category: each takes out what stands
-there and says where to go on."""
+"""Secrets known by their looks: e-mail addresses, addresses with credentials, numbers with a check
+built in, and the shapes of the rule table.
+
+A function looks at a candidate of the scan, takes out what stands there and returns where to go on.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-from recorder.redact import numbers
+import re2
+
 from recorder.redact.names import opaque
+from recorder.redact.rules import Rules, builtin, words
 from recorder.redact.text import (
     BINARY,
     NO_CARD,
     UNSURE,
     Text,
     at_edge,
+    compiled,
+    options,
     past_escape,
     printable,
     run_before,
     stands_alone,
     unbase64,
 )
+
+# Issuer ranges by first digits and the lengths they use. Numbers of other lengths count only
+# under a name that says card (rules.toml), since one number in ten passes the Luhn check.
+_ISSUERS = re.compile(
+    rb"(?:4[0-9]{15}"  # Visa
+    rb"|5[1-5][0-9]{14}"  # Mastercard
+    rb"|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard since 2017
+    rb"|3[47][0-9]{13}"  # American Express
+    rb"|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12}"  # Discover
+    rb"|35(?:2[89]|[3-8][0-9])[0-9]{12}"  # JCB
+    rb"|62[0-9]{14}"  # UnionPay
+    rb"|220[0-4][0-9]{12})\Z"  # Mir
+)
+_GROUPED_ONLY = re.compile(rb"3(?:0[0-5]|[68][0-9]|9[0-9])[0-9]{11}\Z")  # Diners Club
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_SEPARATORS = b"\"'\\ :=#./"
+_NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+
+# Length of an IBAN by country: ISO 13616 registry.
+IBAN_LENGTHS = {
+    b"AD": 24, b"AE": 23, b"AL": 28, b"AT": 20, b"AZ": 28, b"BA": 20, b"BE": 16, b"BG": 22,
+    b"BH": 22, b"BR": 29, b"BY": 28, b"CH": 21, b"CR": 22, b"CY": 28, b"CZ": 24, b"DE": 22,
+    b"DK": 18, b"DO": 28, b"EE": 20, b"EG": 29, b"ES": 24, b"FI": 18, b"FO": 18, b"FR": 27,
+    b"GB": 22, b"GE": 22, b"GI": 23, b"GL": 18, b"GR": 27, b"GT": 28, b"HR": 21, b"HU": 28,
+    b"IE": 22, b"IL": 23, b"IQ": 23, b"IS": 26, b"IT": 27, b"JO": 30, b"KW": 30, b"KZ": 20,
+    b"LB": 28, b"LC": 32, b"LI": 21, b"LT": 20, b"LU": 20, b"LV": 21, b"LY": 25, b"MC": 27,
+    b"MD": 24, b"ME": 22, b"MK": 19, b"MR": 27, b"MT": 31, b"MU": 30, b"NL": 18, b"NO": 15,
+    b"PK": 24, b"PL": 28, b"PS": 29, b"PT": 25, b"QA": 29, b"RO": 24, b"RS": 22, b"SA": 24,
+    b"SC": 31, b"SE": 24, b"SI": 19, b"SK": 24, b"SM": 27, b"ST": 25, b"SV": 28, b"TL": 23,
+    b"TN": 24, b"TR": 26, b"UA": 29, b"VA": 22, b"VG": 24, b"XK": 20,
+}  # fmt: skip
+
+
+def luhn(digits: bytes) -> bool:
+    """Whether ASCII digits pass the Luhn check (ISO/IEC 7812-1)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = digit - 48
+        total += _DOUBLED[value] if place & 1 else value
+    return total % 10 == 0
+
+
+def other_number(before: bytes) -> bool:
+    """Whether a name (or what stands before a number) says that the number is no card."""
+    text = before.rstrip(_SEPARATORS)
+    parts = words(text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1"))
+    rules = builtin()
+    if not parts or rules.card_words.intersection(parts):
+        return False
+    return not rules.other_numbers.isdisjoint((parts[-1], parts[-1].removesuffix("s")))
+
+
+def is_card(text: bytes, before: bytes) -> bool:
+    """Whether `text`, digits in groups or without, is a card number; `before` is what precedes."""
+    digits = text.translate(None, b" +-").replace(b"%20", b"")
+    grouped = len(digits) != len(text)
+    fits = _ISSUERS.match(digits) or (grouped and _GROUPED_ONLY.match(digits))
+    if not fits or not luhn(digits):
+        return False
+    return grouped or not other_number(before)
+
+
+def is_ssn(text: bytes, before: bytes) -> bool:
+    """Whether nnn-nn-nnnn can be a social security number (no 000, 666 or 9xx area)."""
+    area, group, serial = text.split(b"-")
+    possible = area not in (b"000", b"666") and area < b"900" and group != b"00"
+    return possible and serial != b"0000" and not other_number(before)
+
+
+def iban_length(text: bytes) -> int:
+    """How many characters of `text`, separators included, are an IBAN; 0 when it is none."""
+    text = text.replace(b"%20", b"   ")
+    wanted = IBAN_LENGTHS[text[:2]]
+    end = taken = 0
+    while end < len(text) and taken < wanted:
+        taken += text[end] not in b" +"
+        end += 1
+    compact = text[:end].translate(None, b" +")
+    if len(compact) != wanted or not compact.isalnum():
+        return 0
+    number = "".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])
+    return end if int(number) % 97 == 1 else 0
+
 
 _AROUND = 32  # bytes before a number that may say what it is
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+.-'"
@@ -29,6 +121,7 @@ _NO_TOPLEVEL = frozenset(  # logo@2x.png
     b"png jpg jpeg gif svg webp ico bmp js mjs css ts tsx jsx json html htm xml txt md map woff "
     b"woff2 ttf eot mp3 mp4 webm pdf zip gz tar py rb go rs php jar so dll exe".split()
 )
+_GIT = re.compile(rb"git@[^@]*:\Z")  # git@github.com:acme/x.git
 _SCHEME = re.compile(rb"(?i)(bearer|basic)(?:[ \t+]|%20){1,3}")
 _TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]++|\\++/|\\++u002[bBfFdD]|%(?:2[BbFf]|3[Dd]))++")
 _SHORTEST_BEARER = 16
@@ -45,7 +138,7 @@ def email(text: Text, start: int, end: int) -> int:
     domain = _DOMAIN.match(buf, at + 1)
     if domain is None or local >= at or text.flags & BINARY:
         return at
-    if domain[1].lower() in _NO_TOPLEVEL:
+    if domain[1].lower() in _NO_TOPLEVEL or _GIT.match(buf, local, domain.end() + 1):
         return at
     end = domain.end()
     text.add(local, end, "email")
@@ -74,10 +167,10 @@ def digits(text: Text, start: int, end: int) -> int:
     if text.flags & BINARY or not stands_alone(buf, start, end):
         return onward
     if value[3:4] == b"-":
-        if numbers.is_ssn(value, before):
+        if is_ssn(value, before):
             text.add(start, end, "ssn")
             return end
-    elif len(value) <= 25 and not text.flags & NO_CARD and numbers.is_card(value, before):
+    elif len(value) <= 25 and not text.flags & NO_CARD and is_card(value, before):
         text.add(start, end, "card", quote=UNSURE)
         return end
     return onward
@@ -87,7 +180,7 @@ def iban(text: Text, start: int, end: int) -> int:
     buf = text.buf
     if text.flags & BINARY or not at_edge(buf, start):
         return start + 4  # not beyond: a key may begin among the letters and digits
-    length = numbers.iban_length(buf[start:end])
+    length = iban_length(buf[start:end])
     if not length or buf[start + length : start + length + 1].isalnum():
         return start + 4
     text.add(start, start + length, "iban")
@@ -119,3 +212,103 @@ def link(text: Text, start: int, end: int) -> int:
         return slash
     text.add(*token.span(), "link_token")
     return token.end()
+
+
+_LONGEST_BACK = 128
+_LONGEST_WHOLE = 1024
+_NEAR = 200  # bytes around a key id in which its secret is looked for
+# The end of a private key, or of the string that it was cut off in.
+_PEM_END = compiled(r"-----END[^-]{0,60}-----|Private-MAC:[ 0-9a-f]{1,80}|[^\\]\"")
+_AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-z0-9+/=])")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])++(?:=|%3[Dd]){0,2}")
+_BASE64_CLASS = re.compile(r"\[[^]]*\+/[^]]*\]")
+_MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
+_DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
+_ENCODED_COST = 512  # bytes of base64 that cost about as much as one candidate
+
+
+class Shapes:
+    """The shape rules, compiled. `scan` inspects a decoded text within an allowance."""
+
+    def __init__(self, rules: Rules, scan: Callable[[bytes, int, int], Text]) -> None:
+        self._rules = rules.shapes
+        self._patterns: list[Any] = [compiled(_escaped(shape.pattern)) for shape in rules.shapes]
+        self._backs = [_members(shape.back) for shape in rules.shapes]
+        self._scan = scan
+        self._whole = re2.Set.FullMatchSet(options())
+        for shape in rules.shapes:
+            self._whole.Add(shape.pattern.encode())
+        self._whole.Compile()
+
+    def whole(self, secret: bytes) -> str | None:
+        """The kind of which `secret` is a whole example."""
+        fitting = self._whole.Match(secret) if len(secret) <= _LONGEST_WHOLE else None
+        return self._rules[min(fitting)].kind if fitting else None
+
+    def look(self, text: Text, index: int, start: int) -> int:
+        """Take rule `index`'s secret out at `start`; where to go on, 0 when there is none."""
+        rule, buf = self._rules[index], text.buf
+        if rule.edge and not at_edge(buf, start, text.flags):
+            return 0
+        match = self._patterns[index].match(buf, start)
+        if match is None:
+            return self.encoded(text, start, 0) if rule.kind == "jwt" else 0
+        begin, end = match.span(1) if self._patterns[index].groups else match.span()
+        if rule.kind == "private_key":
+            return _private_key(text, start, end)
+        if rule.back:
+            begin = run_before(buf, start, self._backs[index], _LONGEST_BACK)
+            if start - begin < rule.back_min:
+                return 0
+        text.add(begin, end, rule.kind)
+        if rule.kind == "aws_key":
+            _aws_secret(text, begin, end)
+        return int(end)
+
+    def encoded(self, text: Text, start: int, end: int) -> int:
+        """Base64 of JSON: taken out whole when a secret is in it. `end`: where to go on if not."""
+        match = _BASE64.match(text.buf, start) if at_edge(text.buf, start) else None
+        if match is None or len(match[0]) < 16:
+            return end
+        inner = unbase64(match[0])
+        text.left -= len(inner) // _ENCODED_COST
+        if text.left <= 0 or not printable(inner):
+            return match.end()
+        if text.depth == _DEEPEST or self._scan(inner, text.left, text.depth + 1).hits:
+            text.add(*match.span(), "base64")
+        return match.end()
+
+
+def _escaped(pattern: str) -> str:
+    """A pattern whose classes take + and / also as they stand in addresses and in JSON."""
+    escapes = r"\\{1,7}/|\\{1,7}u002[bBfF]|%2[BbFf]|%3[Dd]"
+    return _BASE64_CLASS.sub(lambda match: f"(?:{match[0]}|{escapes})", pattern)
+
+
+def _members(characters: str) -> bytes:
+    """The bytes of a character class such as 'A-Za-z0-9_'."""
+    if not characters:
+        return b""
+    return bytes(code for code in range(128) if re.match(f"[{characters}]", chr(code)))
+
+
+def _private_key(text: Text, start: int, end: int) -> int:
+    buf = text.buf
+    if buf.startswith(b"LS0t", start):  # in base64
+        if b"PRIVATE" in unbase64(buf[start : start + 80]):
+            text.add(start, end, "private_key")
+        return end
+    closing = _PEM_END.search(buf, end)
+    stop = len(buf) if closing is None else closing.end()
+    if buf[stop - 1 : stop] == b'"':
+        stop -= 1
+    text.add(run_before(buf, start, b"-", 8), stop, "private_key")
+    return stop
+
+
+def _aws_secret(text: Text, start: int, end: int) -> None:
+    """A secret access key has no mark of its own; beside its key id it can be told."""
+    for low, high in ((max(0, start - _NEAR), start), (end, end + _NEAR)):
+        for match in _AWS_SECRET.finditer(text.buf, low, high):
+            if _MIXED.match(match[0]):
+                text.add(*match.span(), "aws_secret")

@@ -7,32 +7,137 @@ finds something is a text looked at by itself.
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
 
 from recorder.decode.row import Secret, Transaction
 from recorder.redact.bodies import BODY_LIMIT, Bodies
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES
+from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import Mark, Replacer
-from recorder.redact.row import NEW, REMEMBERED, Cleaned, Row, Side
 from recorder.redact.rules import TABLE
-from recorder.redact.slots import (
-    BODY,
-    COLUMN,
-    FEW,
-    PATH,
-    QUERY,
-    REQUEST_BODY,
-    RESPONSE_BODY,
-    TRACE,
-    Few,
-    Slot,
-    emptied,
-    few,
-    header_slot,
-    secrets,
-)
-from recorder.redact.statements import redis_hits
+from recorder.redact.scan import redis_hits
+from recorder.redact.text import FORM, NO_CARD
+
+HEADER, COLUMN, BODY = range(3)
+
+_TRACE = re.compile(r"[0-9a-f]{16,32}")  # an id as tracers write it
+# Headers that hold an address, whose query is read as a query.
+_ADDRESSES = frozenset(
+    ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
+     "x-forwarded-uri", "x-rewrite-url", "refresh")
+)  # fmt: skip
+
+
+class Slot(msgspec.Struct):
+    """A header, column or body of a row. `place` names it in the row's secrets; `misses` counts how
+    often a header's value had not been seen before."""
+
+    what: int
+    side: str
+    name: str
+    place: str
+    flags: int = 0
+    misses: int = 0
+
+
+def header_slot(side: str, name: str) -> Slot:
+    """The slot of a header that its name does not make a secret."""
+    lower = name.lower()
+    place = "request.query" if lower == ":path" else f"{side}.header.{lower}"
+    flags = FORM if lower in _ADDRESSES else 0
+    if other_number(name.encode("utf-8", "surrogatepass")):
+        flags |= NO_CARD
+    return Slot(HEADER, side, name, place, flags)
+
+
+PATH = Slot(COLUMN, "request", "path", "request.path")
+QUERY = Slot(COLUMN, "request", "query", "request.query", FORM)
+TRACE = Slot(COLUMN, "request", "trace_id", "trace_id")
+# How to read a body decides its flags, so there is a slot for each.
+REQUEST_BODY = [Slot(BODY, "request", "req_body", "request.body", flags) for flags in range(8)]
+RESPONSE_BODY = [Slot(BODY, "response", "res_body", "response.body", flags) for flags in range(8)]
+
+# Columns of few different values: once clean together, always clean together.
+FEW = [
+    Slot(COLUMN, "request", "method", "request.method"),
+    Slot(COLUMN, "request", "host", "request.host"),
+    Slot(COLUMN, "request", "authority", "request.host"),
+    Slot(COLUMN, "request", "user_agent", "request.header.user-agent"),
+    Slot(COLUMN, "request", "req_content_type", "request.header.content-type"),
+    Slot(COLUMN, "response", "res_content_type", "response.header.content-type"),
+    Slot(COLUMN, "request", "endpoint_id", "endpoint_id"),
+    Slot(COLUMN, "response", "grpc_status", "response.header.grpc-status"),
+    Slot(COLUMN, "request", "route", "request.path"),
+    Slot(COLUMN, "response", "error_signature", "response.body"),
+]
+
+Few = tuple[str | None, ...]
+few: Callable[[Transaction], Few] = attrgetter(*(slot.name for slot in FEW))
+
+
+def secrets(marks: list[Mark], place: str) -> list[Secret]:
+    """The secrets that marks at a place stand for."""
+    return [
+        Secret(mark.kind, f"{place}.{mark.name}" if mark.name else place, mark.fingerprint)
+        for mark in marks
+    ]
+
+
+def emptied(tx: Transaction) -> None:
+    """Keep what a row needs to be counted; nothing that came out of the traffic itself."""
+    tx.path, tx.route, tx.query, tx.user_agent, tx.trace_id = "/", None, None, None, None
+    tx.req_headers, tx.res_headers = {}, {}
+    tx.req_body = tx.res_body = tx.error_signature = None
+    tx.req_content_type = tx.res_content_type = tx.endpoint_id = tx.authority = None
+    tx.findings = [Secret("unreadable", "transaction", "")]
+
+
+REMEMBERED = 50_000  # header values, and sets of column values
+
+
+class Cleaned(NamedTuple):
+    value: str
+    secrets: list[Secret]
+
+
+NEW = Cleaned("", [])  # stands for: not seen before
+
+
+class Side(msgspec.Struct):
+    """What is remembered of the headers of requests, or of responses."""
+
+    name: str
+    known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
+    plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
+
+    def remember(self, item: tuple[str, str], cleaned: Cleaned | None) -> None:
+        if len(self.known) >= REMEMBERED:
+            self.known.clear()
+        self.known[item] = cleaned
+
+
+class Row(msgspec.Struct):
+    """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
+
+    tx: Transaction
+    texts: list[str] = msgspec.field(default_factory=lambda: [""])
+    slots: list[Slot] = []
+    bodies: list[bytes] = []
+    missed: list[tuple[Side, tuple[str, str]]] = []  # of the first slots, the headers
+    secrets: list[Secret] = []
+    mirrored: bool = False  # the header :path repeats path and query
+
+    def add(self, slot: Slot, text: str) -> None:
+        self.slots.append(slot)
+        self.texts.append(text)
+
 
 _SEPARATOR = "\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
 _BETWEEN = _SEPARATOR.encode()
@@ -172,7 +277,7 @@ class Redactor:
             row.mirrored = target == (f"{path}?{query}" if query else path)
             if not row.mirrored:
                 row.add(header_slot("request", ":path"), target)
-        if tx.trace_id and not tx.trace_id.isalnum():
+        if tx.trace_id and not _TRACE.fullmatch(tx.trace_id):
             row.add(TRACE, tx.trace_id)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:
@@ -180,9 +285,9 @@ class Redactor:
 
     def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
         """The body as it reads, put in its place; what cannot be decoded is taken out."""
-        tx, asked = row.tx, slots is REQUEST_BODY
-        headers = tx.req_headers if asked else tx.res_headers
-        content_type = tx.req_content_type if asked else tx.res_content_type
+        tx, outward = row.tx, slots is REQUEST_BODY
+        headers = tx.req_headers if outward else tx.res_headers
+        content_type = tx.req_content_type if outward else tx.res_content_type
         readable = self._bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self._replacer.unseen("undecodable", body)
@@ -203,7 +308,7 @@ class Redactor:
             end += len(_BETWEEN) + len(part)
             if at >= end:
                 continue
-            # Before `at` there is nothing; an escape in front of a candidate is found again.
+            # Before `at` there is nothing; an escape in front of a candidate is met again.
             first = max(0, at - end + len(part))
             clean, marks = self._replacer.replace(part, row.slots[index].flags, first=first)
             if marks:

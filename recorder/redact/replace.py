@@ -1,21 +1,104 @@
-"""From what was found in a text to the text without it."""
+"""From the secrets in a text to the text without them: fingerprints and placeholders."""
 
 from __future__ import annotations
 
+import contextlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
-from recorder.redact.fingerprint import Fingerprinter
 from recorder.redact.headers import COOKIES, cookie_hit, cookies, header_hits, is_whole
-from recorder.redact.numbers import other_number
-from recorder.redact.quoting import quotes_for
-from recorder.redact.rules import builtin, compiled, rules_for
+from recorder.redact.looks import other_number
+from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
-from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit
-from store.errors import UsageError
+from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
+from store.errors import UnavailableError, UsageError
 
-_REMEMBERED = 20_000
+_KEY_BYTES = 32
+_DIGITS = 12  # hex digits of a fingerprint: 48 bits keep a store's secrets apart
+
+
+def fingerprint(key: bytes, secret: bytes) -> str:
+    """HMAC-SHA256 of a secret under the store's key, cut to 12 hex digits."""
+    return hmac.digest(key, secret, "sha256").hex()[:_DIGITS]
+
+
+def load_key(path: Path) -> bytes:
+    """The store's key for fingerprints: 32 random bytes, made (0600) when there is none yet.
+
+    Raises UnavailableError when the file cannot be made or read, or holds no key.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+        key = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the redaction key {path} cannot be used: {error.strerror}",
+            "Check who owns the store and its permissions.",
+        ) from error
+    if len(key) != _KEY_BYTES:
+        raise UnavailableError(
+            f"{path} is no redaction key",
+            "Remove it to have a new one made; fingerprints of before then no longer compare.",
+        )
+    return key
+
+
+def _create(path: Path) -> None:
+    """Write a new key in one step: of several recorders that start at once, one wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
+        os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+
+
+_AFTER_KEY = re.compile(rb"(\\*)\"[ \t\r\n]*:[ \t\r\n]*\Z")
+
+
+def quotes_for(buf: bytes, spans: list[tuple[int, int]]) -> Iterator[bytes | None]:
+    """The quote, with its backslashes, that a placeholder at each start..end needs; b"" for
+    none, None where it cannot be told. The spans are in order."""
+    lexer = Lexer(buf) if buf.lstrip()[:1] in (b"{", b"[") else None
+    for start, end in spans:
+        before = buf[max(0, start - 32) : start]
+        after = buf[end : end + 16].lstrip(b" \t\r\n")[:1]
+        bare = before.rstrip(b" \t\r\n")[-1:] in (b":", b",", b"[") and after in (b",", b"}", b"]")
+        if not bare:
+            yield b""
+        elif key := _AFTER_KEY.search(before):
+            yield key[0][: len(key[1]) + 1]
+        else:
+            yield _lexed(lexer, start) if lexer else b""
+
+
+def _lexed(lexer: Lexer, at: int) -> bytes | None:
+    depth = lexer.depth_at(at)
+    if depth is None:
+        return None
+    if depth and not lexer.holds_json():
+        return b""
+    backslashes: int = 2**depth - 1
+    return b"\\" * backslashes + b'"'
+
+
+_REMEMBERED = 20_000  # secrets
+_LONGEST_REMEMBERED = 1024  # bytes of one
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
 UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
@@ -35,8 +118,8 @@ class Replacer:
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
-        self._fingerprint = Fingerprinter(key)
-        self._kinds: dict[bytes, str | None] = {}
+        self._key = key
+        self._looked_up = lru_cache(_REMEMBERED)(self._look_up)
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
         try:
@@ -97,20 +180,20 @@ class Replacer:
         quotes = quotes_for(buf, unsure)
         gone = 0
         for hit in hits:
-            kind, fingerprint, name, _ = self._mark(hit, flags)
+            mark = self._mark(hit, flags)
             quote = next(quotes) if hit.quote == UNSURE else hit.quote
             # None: a number that may stand in a string or not; 0 fits both
-            new = b"0" if quote is None else quote + _placeholder(kind, fingerprint) + quote
+            new = b"0" if quote is None else quote + _placeholder(mark) + quote
             pieces += (buf[done : hit.start], new)
             done = hit.end
-            marks.append(Mark(kind, fingerprint, name, hit.start - gone))
+            marks.append(mark._replace(at=hit.start - gone))
             gone += hit.end - hit.start - len(new)
         if cut < 0:
             pieces.append(buf[done:])
         else:
-            rest = self._fingerprint(buf[max(done, cut) :])
-            pieces += (buf[done:cut], _placeholder(UNINSPECTED, rest))
-            marks.append(Mark(UNINSPECTED, rest, "", cut - gone))
+            placeholder, mark = self.unseen(UNINSPECTED, buf[max(done, cut) :])
+            pieces += (buf[done:cut], placeholder)
+            marks.append(mark._replace(at=cut - gone))
         return b"".join(pieces), marks
 
     def _is_allowed(self, secret: bytes) -> bool:
@@ -118,8 +201,8 @@ class Replacer:
 
     def unseen(self, kind: str, secret: bytes) -> tuple[bytes, Mark]:
         """A placeholder for something that is taken out as a whole, and its mark."""
-        fingerprint = self._fingerprint(secret)
-        return _placeholder(kind, fingerprint), Mark(kind, fingerprint, "")
+        mark = Mark(kind, fingerprint(self._key, secret), "")
+        return _placeholder(mark), mark
 
     def _mark(self, hit: Hit, flags: int) -> Mark:
         secret = hit.secret
@@ -127,25 +210,21 @@ class Replacer:
             secret = unquote_to_bytes(secret.replace(b"+", b" "))
         elif b"\\" in secret:
             secret = secret.replace(b"\\/", b"/")
-        kind = hit.kind if hit.kind in self._shape_kinds else self._kind(secret) or hit.kind
-        return Mark(kind, self._fingerprint(secret), hit.name.decode("utf-8", "replace"))
+        look_up = self._looked_up if len(secret) <= _LONGEST_REMEMBERED else self._look_up
+        kind, digest = look_up(secret)
+        if kind is None or hit.kind in self._shape_kinds:
+            kind = hit.kind
+        return Mark(kind, digest, hit.name.decode("utf-8", "replace"))
 
-    def _kind(self, secret: bytes) -> str | None:
-        """The kind that a secret found by its name has by its looks."""
-        if len(secret) < _BY_SHAPE:
-            return None
-        try:
-            return self._kinds[secret]
-        except KeyError:
-            if len(self._kinds) >= _REMEMBERED:
-                self._kinds.clear()
-            kind = self._kinds[secret] = self.scanner.shapes.whole(secret)
-            return kind
+    def _look_up(self, secret: bytes) -> tuple[str | None, str]:
+        """The kind that a secret has by its looks, and its fingerprint."""
+        kind = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
+        return kind, fingerprint(self._key, secret)
 
 
 def _moved(hit: Hit, by: int) -> Hit:
     return hit._replace(start=hit.start + by, end=hit.end + by)
 
 
-def _placeholder(kind: str, fingerprint: str) -> bytes:
-    return f"[redacted:{kind}:{fingerprint}]".encode()
+def _placeholder(mark: Mark) -> bytes:
+    return f"[redacted:{mark.kind}:{mark.fingerprint}]".encode()

@@ -7,19 +7,19 @@ import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import re2
 
 from recorder.redact.config import RedactConfig
+from recorder.redact.text import compiled
 from store.errors import UsageError
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 TABLE = Path(__file__).with_name("rules.toml")
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A secret known by its looks. `starts` and `pattern` are RE2, matched from the start."""
 
     kind: str
@@ -31,8 +31,7 @@ class Shape:
     source: str = ""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A secret known by the name it is filed under; see the head of rules.toml."""
 
     kind: str
@@ -59,43 +58,20 @@ class Rules:
     other_numbers: frozenset[str]
 
 
-def options() -> Any:
-    """RE2 options for all patterns: bytes in, nothing on stderr, room for a large DFA."""
-    chosen = re2.Options()
-    chosen.encoding = re2.Options.Encoding.LATIN1
-    chosen.log_errors = False
-    chosen.max_mem = 32 << 20
-    return chosen
-
-
-def compiled(pattern: str | bytes) -> Any:
-    """An RE2 pattern over bytes. Raises re2.error."""
-    return re2.compile(pattern if isinstance(pattern, bytes) else pattern.encode(), options())
-
-
 @cache
 def builtin() -> Rules:
     """The table that comes with qrec."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     harmless = table["harmless"]
     return Rules(
-        tuple(_shape(entry) for entry in table["shape"]),
-        tuple(_field(entry) for entry in table["field"]),
+        msgspec.convert(table["shape"], tuple[Shape, ...]),
+        msgspec.convert(table["field"], tuple[Field, ...]),
         frozenset(harmless["before"]),
         frozenset(harmless["after"]),
         frozenset(harmless["names"]),
         frozenset(table["numbers"]["card"]),
         frozenset(table["numbers"]["other"]),
     )
-
-
-def _shape(entry: dict[str, Any]) -> Shape:
-    return Shape(**{**entry, "starts": tuple(entry["starts"])})
-
-
-def _field(entry: dict[str, Any]) -> Field:
-    tuples = {key: tuple(entry.get(key, ())) for key in ("within", "words", "exact")}
-    return Field(**{**entry, **tuples, "only": frozenset(entry.get("only", ()))})
 
 
 def rules_for(config: RedactConfig) -> Rules:

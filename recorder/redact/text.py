@@ -1,14 +1,29 @@
-"""A text under inspection, what was found in it, and small questions about its bytes."""
+"""A text under inspection, the secrets in it, and small questions about its bytes."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from recorder.redact.lexer import Lexer
-from recorder.redact.rules import compiled
+import re2
+
+
+def options() -> Any:
+    """RE2 options for all patterns: bytes in, nothing on stderr, room for a large DFA."""
+    chosen = re2.Options()
+    chosen.encoding = re2.Options.Encoding.LATIN1
+    chosen.log_errors = False
+    chosen.max_mem = 32 << 20
+    return chosen
+
+
+def compiled(pattern: str | bytes) -> Any:
+    """An RE2 pattern over bytes. Raises re2.error."""
+    return re2.compile(pattern if isinstance(pattern, bytes) else pattern.encode(), options())
+
 
 FORM = 1  # the text is a query or a form: name=value&name=value
 BINARY = 2  # an image and the like: only shapes that cannot occur by chance
@@ -18,7 +33,7 @@ NO_CARD = 8  # the name says that digits are something else
 # What stands where a secret was; an export that is read again keeps it as it is.
 PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9_]{2,32}:[0-9a-f]{12}\]")
 BEFORE_KIND = len(b"[redacted:")
-UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see quoting.py)
+UNSURE = b"?"  # as a hit's quote: whether it needs one is still to be seen (see replace)
 
 _JSON_BEGINS = re.compile(rb"\s*[{\[][\s{\[]*[\"0-9tfn\]}-]")
 _IN_STRING = compiled(r'(?s:[^"\\]|\\.)*')
@@ -44,7 +59,7 @@ class Text:
     often it was unwrapped from base64; `whole`: it is what will be spliced, and no view of it, so
     that in JSON what is taken out must stay within its string."""
 
-    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "found", "left")
+    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "hits", "left")
 
     def __init__(
         self, buf: bytes, flags: int, left: int, depth: int = 0, whole: bool = False
@@ -55,7 +70,7 @@ class Text:
         self.depth = depth
         self._json: bool | None = None if whole else False
         self._lexer: Lexer | None = None
-        self.found: list[Hit] = []
+        self.hits: list[Hit] = []
         self.cut = -1  # where it is cut off because it had too many
 
     @property
@@ -82,7 +97,7 @@ class Text:
             secret = _IN_STRING.match(secret).group()
             end = start + len(secret)
         if secret and (secret[0] != 0x5B or PLACEHOLDER.fullmatch(secret) is None):
-            self.found.append(Hit(start, end, kind, secret, name, quote))
+            self.hits.append(Hit(start, end, kind, secret, name, quote))
 
 
 def is_json(buf: bytes) -> bool:
@@ -150,3 +165,62 @@ def unbase64(text: bytes) -> bytes:
 def printable(text: bytes) -> bool:
     """Whether text holds no control characters but tabs and line ends."""
     return _PRINTABLE.match(text) is not None
+
+
+# Whole strings and what stands between them, from a place that is in no string.
+_WHOLE = compiled(r'(?s:[^"]|"(?:[^"\\]|\\.)*")*')
+_QUOTE = re.compile(rb"(\\*)\"")
+_MOST_QUOTES = 2048  # in one string, for JSON in it
+
+
+class Lexer:
+    """Follows the strings of a JSON text, those in JSON inside strings too, going forward."""
+
+    def __init__(self, buf: bytes) -> None:
+        self._buf = buf
+        self._outside = 0  # a place before which every string has ended
+        self._inside = -1  # where the string begins that `_opened` is about
+        self._quotes: Iterator[re.Match[bytes]] = iter(())
+        self._next: re.Match[bytes] | None = None
+        self._seen = 0
+        self._opened: list[int] = []
+
+    def depth_at(self, at: int) -> int | None:
+        """In how many strings `at` stands; None where there are too many quotes to tell.
+
+        Call it with places in order.
+        """
+        end = _WHOLE.match(self._buf, self._outside, at).end() if at > self._outside else at
+        self._outside = end
+        if end >= at:
+            return 0
+        if end != self._inside:
+            self._enter(end)
+        while self._next is not None and self._next.start() < at:
+            self._seen += 1
+            if self._seen > _MOST_QUOTES:
+                return None
+            self._take(self._next)
+            self._next = next(self._quotes, None)
+        return len(self._opened)
+
+    def holds_json(self) -> bool:
+        """Whether the innermost string at the last place looked at holds JSON of its own."""
+        start = self._opened[-1]
+        return self._buf[start : start + 32].lstrip()[:1] in (b"{", b"[")
+
+    def _enter(self, start: int) -> None:
+        self._inside = start
+        self._quotes = _QUOTE.finditer(self._buf, start)
+        self._next = next(self._quotes, None)
+        self._seen = 0
+        self._opened = []
+
+    def _take(self, quote: re.Match[bytes]) -> None:
+        run = len(quote[1])
+        for level in range(len(self._opened)):
+            if run % 2 == 0:
+                del self._opened[level:]
+                return
+            run = (run - 1) // 2
+        self._opened.append(quote.end())

@@ -11,10 +11,71 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from recorder.redact.naming import Name
-from recorder.redact.rules import compiled
-from recorder.redact.text import run_before
+from recorder.redact.text import compiled, odd_backslashes, run_before
 
+_NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$[]-"
+_QUOTED_BYTES = _NAME_BYTES + b" "  # "api key": …
+_LONGEST_NAME = 120
+_NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>]*>\Z")
+_ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']\Z")
+
+
+class Name(NamedTuple):
+    """A name and how it is written. `depth` counts the backslashes before its quote."""
+
+    text: bytes
+    start: int
+    end: int
+    quoted: bool
+    backslashes: bytes
+    ending: bytes  # what came after it: : = > " or '
+
+
+def name_before(buf: bytes, start: int, end: int) -> Name:
+    """The name in a candidate start..end, which ends after its separator, tag or closing quote;
+    the name itself may begin before it."""
+    base = max(0, end - _LONGEST_NAME - 80)
+    body, ending = _without_ending(buf, base, start, end)
+    body = body.rstrip(b" \t\r\n")
+    quoted, backslashes = False, b""
+    if body[-1:] in (b'"', b"'"):
+        quoted, body = True, body[:-1]
+    elif body[-5:] == b"u0022" and body[-6:-5] == b"\\":
+        quoted, body = True, body[:-5]
+    if quoted:
+        plain = body.rstrip(b"\\")
+        backslashes, body = body[len(plain) :], plain
+    at = len(body.rstrip(_QUOTED_BYTES if quoted else _NAME_BYTES))
+    text = body[at:]
+    if odd_backslashes(body, at) and text[:1] in (b"n", b"r", b"t", b"b", b"f"):
+        text, at = text[1:], at + 1  # the letter belongs to an escape: \ntoken=
+    elif text[:3] == b"u00" and odd_backslashes(body, at):
+        text, at = text[5:], at + 5  # \u0026token=
+    elif body[at - 1 : at] == b"%" and len(text) > 2:
+        text, at = text[2:], at + 2  # %20token=
+    return Name(text, base + at, base + at + len(text), quoted, backslashes, ending)
+
+
+def _without_ending(buf: bytes, base: int, start: int, end: int) -> tuple[bytes, bytes]:
+    """The bytes base..end without what ends the name, and that as one character."""
+    chunk = buf[base:end]
+    ending = chunk[-1:]
+    if ending == b">" and (element := _NEXT_ELEMENT.search(buf, start, end)):
+        return buf[base : element.start()], ending  # <key>token</key><string>
+    if ending in (b'"', b"'"):
+        if attribute := _ATTRIBUTE.search(chunk):
+            return chunk[: attribute.start()], b"<"
+        return chunk, ending
+    if chunk.endswith(b"=>"):
+        return chunk[:-2], b":"
+    if ending in b":=>":
+        return chunk[: -2 if chunk[-2:] in (b"?=", b"+=", b"!=") else -1], ending
+    at = chunk.rfind(b"\\")  # \u003d and the like
+    meant = {b"d": b"=", b"a": b":", b"e": b">"}.get(ending.lower(), b"=")
+    return chunk[:at].rstrip(b"\\"), meant
+
+
+_BASE64_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 FIRST_LOOK = 4096  # bytes in which the end of an undelimited value is looked for at first
 _BACKSLASH = 0x5C
 _TRIES = 16  # quotes of a rare kind that are looked at, then the rest is the value
@@ -28,6 +89,7 @@ _NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
 _WORD = re.compile(
     rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))++)" % (_NEXT, _NEXT)
 )
+_COMPARED = re.compile(rb".[ !]==[ \t]?\\*[\"']|..==[ \t]\\*[\"']")  # password == "…"
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]*\r?\n")  # password: |
 _INDENTED = re.compile(rb"([ \t]*)[^\n]*(?:\n|\Z)")
 _BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)++)")  # ;password=my secret;
@@ -84,13 +146,21 @@ def value_after(
     return _unquoted(buf, pos, name, whole_line, most)
 
 
+def operator_end(buf: bytes, pos: int, ending: bytes) -> int | None:
+    """Where the operator ends whose first part ends at `pos`. := ?= += assign; == and != compare,
+    and count before a quote only: else None."""
+    if buf[pos : pos + 1] == b"=":
+        return pos + 1 if ending == b":" or _COMPARED.match(buf, pos - 3) else None
+    return pos if buf[pos - 2 : pos] != b"!=" or OPENING.match(buf, pos) else None
+
+
 def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> Value | None:
     """A value without quotes: to the end of the line where its name begins one, else a word."""
     begins = _begins_line(buf, name.start)
     blanks = _BLANKS.match(buf, pos)
     start = blanks.end() if blanks else pos
-    if name.ending == b"=" and start > pos and not begins and buf[pos - 2 : pos - 1] != b" ":
-        return None  # the end of base64: …Pw= and then another word
+    if name.ending == b"=" and start > pos and not begins and _ends_base64(buf, pos - 1):
+        return None  # …Pw= and then another word
     if begins and (block := _BLOCK.match(buf, start)):
         return _block(buf, block.end(), name)
     if begins or (name.ending == b":" and whole_line):
@@ -98,6 +168,14 @@ def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> 
     if buf[name.start - 1 : name.start] == b";":
         return _plain(_BETWEEN.match(buf, start, start + most))
     return _plain(_WORD.match(buf, start, start + most))
+
+
+def _ends_base64(buf: bytes, at: int) -> bool:
+    """Whether the = at `at` is the padding of base64, and no assignment."""
+    run = buf[run_before(buf, at, _BASE64_BYTES, _LONGEST_NAME) : at]
+    if len(run) == _LONGEST_NAME:  # longer than any name
+        return True
+    return len(run) >= 15 and len(run) % 4 >= 2 and any(48 <= byte < 58 for byte in run)
 
 
 def _block(buf: bytes, pos: int, name: Name) -> Value:
@@ -214,3 +292,63 @@ def value_beside(buf: bytes, name: Name) -> Value | None:
 def _until(text: bytes, stops: bytes) -> bytes:
     ends = [text.find(stop) for stop in (stops[i : i + 1] for i in range(len(stops)))]
     return text[: min((end for end in ends if end >= 0), default=len(text))]
+
+
+_TOKEN = re.compile(rb"(\\*)\"|[\[\]{}:,]")
+_PER_CANDIDATE = 8  # tokens that cost about as much as one candidate of the scan
+
+# Keys whose values describe a secret and are none, also beneath a secret's name.
+_ABOUT = frozenset(
+    b"type format description title name id object status created updated created_at updated_at "
+    b"expires expires_at expires_in expiry kind method provider issuer scope algorithm alg pattern "
+    b"$ref default label placeholder".split()
+)
+
+
+class Leaves(NamedTuple):
+    """Byte ranges of the strings, where the container ends, what it cost; `cut` when it cost
+    more than was granted: the rest was not looked at."""
+
+    spans: list[tuple[int, int]]
+    end: int
+    cost: int
+    cut: bool
+
+
+def leaves(buf: bytes, pos: int, backslashes: int, left: int) -> Leaves:
+    """The strings inside the container that opens at or after `pos`, in JSON whose quotes stand
+    behind so many backslashes. Keys are not among them, nor what describes a secret."""
+    level = (backslashes + 1).bit_length() - 1
+    spans: list[tuple[int, int]] = []
+    depth, start, key = 0, -1, b""
+    pending: tuple[int, int] | None = None
+    at, tokens = pos, 0
+    for match in _TOKEN.finditer(buf, pos):
+        tokens += 1
+        if tokens > left * _PER_CANDIDATE:
+            return Leaves(spans, at, tokens // _PER_CANDIDATE, True)
+        at = match.end()
+        token = match[0]
+        if start >= 0:
+            own = closing(len(match[1]), level) if token[-1:] == b'"' else None
+            if own is not None:
+                pending, start = (start, at - 1 - own), -1
+                if own < backslashes:
+                    break  # the string around this JSON ends here
+        elif token[-1:] == b'"':
+            start = at
+        elif token == b":":
+            key, pending = buf[slice(*pending)] if pending else b"", None
+        else:
+            if pending and key not in _ABOUT:
+                spans.append(pending)
+            pending = None
+            depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token, 0)
+            if depth <= 0:
+                break
+    if start >= 0:
+        spans.append((start, len(buf)))
+        at = len(buf)
+    elif pending and key not in _ABOUT:
+        spans.append(pending)
+    return Leaves(spans, at, tokens // _PER_CANDIDATE, False)

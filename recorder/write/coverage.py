@@ -179,8 +179,8 @@ class Ledger:
             return
         if self.open.state not in SEEING or state in SEEING:
             self._extend(self.clock.now(mono))
-        if self.open.state in SEEING and state not in SEEING:
-            self.gaps += 1
+        if self.open.state in SEEING and state not in SEEING and state != "stopped":
+            self.gaps += 1  # the end of a run is none
         self._begin(state, reason, self.open.to_ts, code)
 
     def count(self, name: str, amount: int = 1) -> None:

@@ -10,12 +10,12 @@ import json
 import os
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from recorder.decode.columns import Who, by_hour, numbered
-from recorder.intake import Intake, Pending
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake, Pending
 from recorder.write.segments import highest_seq, metadata, write_segment
 from store import Store
 from store.coverage import SEEING
@@ -45,10 +45,15 @@ class Writer:
         self.ledger = ledger
         self.about = metadata(who.recorder, policy)
         self.seq = max(highest_seq(store, who.recorder), _saved_seq(store, who.recorder))
-        self.written = 0
+        self.rows: Counter[str] = Counter()  # written, by table
         self.written_bytes = 0
         self.failed_since: float | None = None
         self._waiting: list[tuple[str, str, Any, int, int]] = []
+
+    @property
+    def written(self) -> int:
+        """Rows of all tables."""
+        return self.rows.total()
 
     def flush(self, mono: int) -> None:
         """Write what is pending, then the coverage that it proves.
@@ -66,7 +71,7 @@ class Writer:
                 table, hour, rows, first, last = self._waiting[0]
                 folder = self.store.live_hour(self.who.recorder, table, hour)
                 path = write_segment(folder, rows, first, last, self.about)
-                self.written += rows.num_rows
+                self.rows[table] += rows.num_rows
                 self.written_bytes += path.stat().st_size
                 self._waiting.pop(0)
             if self.failed_since is not None:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mcp import Client
 from fixtures.files import bundled_stream
 from fixtures.standin import running
 from qrec.__main__ import main
+from tests.kit import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).parents[2]
 Qrec = Callable[..., tuple[int, str, str]]
@@ -50,7 +50,9 @@ def test_record_until_the_end_then_ask(qrec: Qrec) -> None:
     with running([bundled_stream("checkout-incident")], keep_times=True, patience=30.0) as source:
         code, out, err = qrec("record", source.url, "--until-end", "--recorder", "shop")
     assert (code, out) == (0, "")
-    assert re.search(r"recorded [\d,]+ transactions in .*; stopped the source ended", err)
+    assert re.search(
+        r"recorded 6,288 transactions and 144 database calls in [^;]* s; stopped the source", err
+    )
     code, out, _ = qrec("hosts", "--json", "--now", "2026-11-22T14:00Z")
     assert code == 0
     assert {"api.stripe.com", "api.segment.io"} <= {h["host"] for h in json.loads(out)["hosts"]}
@@ -67,10 +69,37 @@ def test_record_what_a_filter_lets_through_and_say_so_ever_after(qrec: Qrec) -> 
     assert err == ""
 
 
+DATABASE = ("database", "--json", "--now", "2026-11-22T14:00Z", "--last", "2h")
+
+
+def test_a_filter_on_containers_keeps_their_database_calls_and_no_others(qrec: Qrec) -> None:
+    expression = 'container.name == "payment-service"'
+    with running([bundled_stream("checkout-incident")], keep_times=True, patience=30.0) as source:
+        assert qrec("record", source.url, "--until-end", "--filter", expression)[0] == 0
+    document = json.loads(qrec(*DATABASE)[1])
+    assert document["statements"]
+    assert {tuple(one["containers"]) for one in document["statements"]} == {("payment-service",)}
+    assert "filtered_calls" in {note["code"] for note in document["notes"]}
+
+
+def test_a_pushed_filter_keeps_database_calls_away_and_that_is_said(qrec: Qrec) -> None:
+    expression = 'res.status >= 100 or res.status == "404" and req.method != "NONE"'
+    with running([bundled_stream("quiet")], keep_times=True, patience=30.0) as source:
+        code, _, err = qrec("record", source.url, "--until-end", "--filter", expression)
+    assert code == 0
+    assert "AND and OR mixed: read as" in err
+    assert 'res.status == "404" never holds' in err
+    assert "no calls of databases then (--push none" in err
+    document = json.loads(qrec(*DATABASE)[1])
+    assert document["statements"] == []
+    assert "filtered_calls" in {note["code"] for note in document["notes"]}
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
         (["record", "http://127.0.0.1:1"], 3, "qrec serve FILE"),
+        (["record", "htp://localhost:10001"], 2, "Did you mean http://localhost:10001?"),
         (["record", "--filter", "res.statu > 1"], 2, "res.status"),
         (["record", "--filter", "req.path == '/'"], 2, "--where"),
         (["record", "--recorder", "a/b"], 2, "letters"),
@@ -91,7 +120,7 @@ def test_recording_held_wrong(qrec: Qrec, argv: list[str], code: int, said: str)
 def test_replaying_twice_adds_nothing_and_says_so(qrec: Qrec) -> None:
     code, _, err = qrec("replay", "quiet")
     assert code == 0
-    assert "transactions written" in err
+    assert "6,200 transactions and 144 database calls written" in err
     assert "qrec diff --now 2026-11-22T14:00Z" in err
     before = json.loads(qrec("info", "--json")[1])["store"]["tables"]
     assert "nothing added (--again" in qrec("replay", "quiet")[2]
@@ -121,7 +150,7 @@ def test_serve_tells_its_address_and_ends_in_good_order(tmp_path: Path) -> None:
         said = process.stderr.readline()
         assert re.search(r"qrec record http://127\.0\.0\.1:\d+$", said.strip())
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert process.returncode == 0
@@ -143,7 +172,7 @@ def test_mcp_on_a_terminal_ends_with_ctrl_c(tmp_path: Path) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "qrec"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=PATIENCE_S) == 130
     finally:
         process.kill()
         process.communicate()
@@ -157,7 +186,7 @@ def test_mcp_over_http_answers_this_machine_and_no_other(tmp_path: Path) -> None
         stderr=subprocess.DEVNULL, cwd=ROOT,
     )  # fmt: skip
     try:
-        _wait_for(port)
+        wait_for(lambda: _answers(port))
         assert len(asyncio.run(_tool_names(f"http://127.0.0.1:{port}/mcp"))) >= 5
         forged = {"Host": "attacker.example", "Accept": "application/json, text/event-stream"}
         refused = httpx.post(f"http://127.0.0.1:{port}/mcp", json={}, headers=forged)
@@ -165,7 +194,7 @@ def test_mcp_over_http_answers_this_machine_and_no_other(tmp_path: Path) -> None
         assert main(["mcp", "--http", str(port), "--store", str(tmp_path)]) == 3
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE_S)
 
 
 async def _tool_names(url: str) -> list[str]:
@@ -179,11 +208,6 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

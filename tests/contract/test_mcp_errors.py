@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp import Client
+from mcp.server import MCPServer
 from mcp_types import TextContent
 
 from mcp_tools.errors import MAX_ERROR, without_paths
@@ -25,9 +26,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return build(tmp_path_factory.mktemp("errors") / "store", [row(minute(1))])
 
 
-def call(store: Path, tool: str, arguments: dict[str, Any]) -> tuple[bool, str]:
+@pytest.fixture(scope="module")
+def server(store: Store) -> MCPServer:
+    """One for all examples: to build one takes longer than most of its answers."""
+    return build_server(store.path, UTC, lambda: NOW)
+
+
+def call(server: MCPServer | Path, tool: str, arguments: dict[str, Any]) -> tuple[bool, str]:
+    """Whether the call failed, and the text of its answer; a path stands for a server of it."""
+    if isinstance(server, Path):
+        server = build_server(server, UTC, lambda: NOW)
+
     async def run() -> tuple[bool, str]:
-        async with Client(build_server(store, UTC, lambda: NOW)) as client:
+        async with Client(server) as client:
             result = await client.call_tool(tool, arguments)
             assert isinstance(result.content[0], TextContent)
             return bool(result.is_error), result.content[0].text
@@ -50,8 +61,10 @@ def call(store: Path, tool: str, arguments: dict[str, Any]) -> tuple[bool, str]:
         ({"now": "yesterday"}, "There is no argument now"),
     ],
 )
-def test_an_error_says_what_to_write(store: Store, arguments: dict[str, Any], said: str) -> None:
-    failed, text = call(store.path, "get_hosts", arguments)
+def test_an_error_says_what_to_write(
+    server: MCPServer, arguments: dict[str, Any], said: str
+) -> None:
+    failed, text = call(server, "get_hosts", arguments)
     assert failed
     assert said in text
     assert len(text) <= MAX_ERROR
@@ -89,9 +102,9 @@ ARGUMENTS = st.dictionaries(
 @given(st.sampled_from(sorted(TOOLS)), ARGUMENTS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_asked_only_readable_errors_come_back(
-    store: Store, tool: str, arguments: dict[str, Any]
+    store: Store, server: MCPServer, tool: str, arguments: dict[str, Any]
 ) -> None:
-    failed, text = call(store.path, tool, arguments)
+    failed, text = call(server, tool, arguments)
     if failed:
         assert len(text) <= MAX_ERROR
         assert str(store.path) not in text

@@ -20,6 +20,7 @@ from queries.core.watch import StoppedError
 from queries.core.window import Window
 from store import Store
 from tests.contract.stored import NOW, build, minute, row
+from tests.kit import PATIENCE_S
 
 # Minutes of work, if nobody stops it.
 LONG = "SELECT sum(a.range * b.range) FROM range(3000000) AS a, range(3000000) AS b"
@@ -54,7 +55,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
     monkeypatch.setattr(patience, "FIRST_WORD_S", 0.05)
     monkeypatch.setattr(patience, "_EVERY_S", 0.05)
     yield work
-    assert work.ended.wait(20)
+    assert work.ended.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -70,15 +71,15 @@ def test_progress_is_told_and_cancelling_stops_the_query(store: Path, work: Work
 
         async def hear(progress: float, total: float | None, message: str | None) -> None:
             told.append((progress, message))
-            if len(told) > 2:
+            if len(told) > 2 and work.begun.is_set():
                 heard.set()
 
         async with Client(build_server(store, UTC, lambda: NOW)) as client:
             call = asyncio.create_task(client.call_tool("wait", {}, progress_callback=hear))
-            await asyncio.wait_for(heard.wait(), 20)
+            await asyncio.wait_for(heard.wait(), PATIENCE_S)
             call.cancel()
-            await asyncio.wait([call], timeout=20)
-            assert await asyncio.to_thread(work.ended.wait, 20)
+            await asyncio.wait([call], timeout=PATIENCE_S)
+            assert await asyncio.to_thread(work.ended.wait, PATIENCE_S)
             result = await client.call_tool("get_hosts", {})  # the server lives on
             assert not result.is_error
 
@@ -92,10 +93,10 @@ def test_a_server_that_is_closed_leaves_no_query_behind(store: Path, work: Work)
     async def run() -> None:
         async with Client(build_server(store, UTC, lambda: NOW)) as client:
             call = asyncio.create_task(client.call_tool("wait", {}))
-            assert await asyncio.to_thread(work.begun.wait, 20)
+            assert await asyncio.to_thread(work.begun.wait, PATIENCE_S)
             call.cancel()
-            await asyncio.wait([call], timeout=20)
+            await asyncio.wait([call], timeout=PATIENCE_S)
 
     asyncio.run(run())
-    assert work.ended.wait(20)
+    assert work.ended.wait(PATIENCE_S)
     assert isinstance(work.error, StoppedError)

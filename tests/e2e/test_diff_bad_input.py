@@ -6,8 +6,6 @@ Each is a store on disk and a process, as someone on call would meet it.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +15,7 @@ import pytest
 
 from store import Store
 from tests.contract.stored import NOW, build, minute, row, stretch
-from tests.e2e.test_operations import environ
+from tests.e2e.shell import qrec
 from tests.kit import NOON, Desk, S, connected, transaction
 
 HOUR = timedelta(hours=1)
@@ -41,13 +39,9 @@ def seen(recorder: str, *spans: tuple[float, float], **more: Any) -> list[dict[s
 
 def diff(store: Store, tmp_path: Path, *argv: str, now: datetime = NOW, code: int = 0) -> str:
     """All that the command says, on stdout and stderr, with blanks for line ends."""
-    done = subprocess.run(
-        [sys.executable, "-m", "qrec", "diff", "--store", str(store.path), "--now", now.isoformat(),
-         "--timezone", "UTC", *argv],
-        env=environ(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    moment = ("--now", now.isoformat(), "--timezone", "UTC")
+    done = qrec("diff", "--store", store.path, *moment, *argv, home=tmp_path)
     assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
     return " ".join((done.stdout + done.stderr).split())
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.standin import running
 from tests.e2e.shell import ROOT, background, qrec
-from tests.kit import visible_ids
+from tests.kit import PATIENCE_S, visible_ids, wait_for
 
 FACTS: dict[str, Any] = json.loads((ROOT / "fixtures/facts.json").read_text())["streams"]
 
@@ -113,17 +113,18 @@ def test_sigkill_costs_at_most_the_flush_interval_and_counts_nothing_twice(tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_flushes_and_ends_with_zero(number: signal.Signals, tmp_path: Path) -> None:
+    """What was read is on disk, though no flush was due. How much was read is the machine's affair:
+    the last few MB that were sent may lie in the socket's buffers."""
     store = tmp_path / "store"
     with (
         running([fixture("quiet")], speed="max", hold=True) as qtap,
-        background("record", qtap.url, "--store", store, "--flush-interval", "30s",
+        background("record", qtap.url, "--store", store, "--flush-interval", "10m",
                    home=tmp_path) as recorder,
     ):  # fmt: skip
-        _wait(lambda: qtap.stats()["sent"] > 6000)
-        time.sleep(1.0)  # what is sent is under way: the socket, the queue, the intake
+        wait_for(lambda: qtap.stats()["sent"] > 6000)
         recorder.send_signal(number)
-        assert recorder.wait(timeout=30) == 0
-    assert len(visible_ids(store)) > 6000
+        assert recorder.wait(PATIENCE_S) == 0
+    assert len(visible_ids(store)) > 1000
 
 
 def test_a_second_recorder_of_the_same_name_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_a_second_recorder_of_the_same_name_is_told_the_pid_of_the_first(tmp_pat
         running([fixture("quiet")], speed=60.0) as qtap,
         background("record", qtap.url, "--store", store, "--recorder", "a", home=tmp_path) as one,
     ):
-        _wait(lambda: _count(store) > 0)
+        wait_for(lambda: _count(store) > 0)
         second = qrec("record", qtap.url, "--store", store, "--recorder", "a", home=tmp_path)
         assert second.returncode == 3
         assert str(one.pid) in second.stderr
@@ -143,13 +144,4 @@ def _count(store: Path) -> int:
 
 
 def _wait_for_more(store: Path, before: int) -> None:
-    _wait(lambda: _count(store) > before)
-
-
-def _wait(condition: object) -> None:
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        if callable(condition) and condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("what the test waits for did not come")
+    wait_for(lambda: _count(store) > before)

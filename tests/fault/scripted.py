@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recorder.live import Summary, record
 from recorder.options import RecordOptions, Status
+from recorder.record import Summary, record
+from tests.kit import PATIENCE_S
 
 Script = Callable[[socket.socket], None]
-
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
@@ -129,9 +129,9 @@ class Listener:
 def run(
     url: str, store: Path, enough: Callable[[Status], bool], **options: object
 ) -> tuple[Summary, Listener]:
-    """Record until `enough`; a test that waits in vain ends after 30 s and fails on its asserts."""
+    """Record until `enough`. A test that waits in vain ends after PATIENCE_S, and fails."""
     listener = Listener(enough)
-    chosen = {"flush_interval": 0.1, "duration": 30.0, **options}
+    chosen = {"flush_interval": 0.1, "duration": PATIENCE_S, **options}
     summary = record(
         RecordOptions(store=store, url=url, recorder="r", **chosen),  # type: ignore[arg-type]
         listener,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import random
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ from store import Store
 from store.coverage import last_stretch
 from store.lock import holder
 from tests.fault import victim
-from tests.kit import visible_ids
+from tests.kit import visible_ids, wait_for
 
 LARGEST_BATCH = 5
 
@@ -30,13 +31,19 @@ def test_killed_again_and_again_nothing_acknowledged_is_lost(kills: int, tmp_pat
     for seed in range(kills):
         first = max(known, default=0) + 1
         process = context.Process(target=victim.work, args=(store, log, first, seed))
-        process.start()
-        _wait_for(lambda: log.exists() and log.stat().st_size > 0)
+        _begin(process, log)
         time.sleep(rng.uniform(0.0, 0.35))  # the random moment, not a wait for something
         process.kill()
         process.join()
         known = _check(store, log, known)
     assert len(known) > kills
+
+
+def _begin(process: BaseProcess, log: Path) -> None:
+    """Start it, and wait until it has acknowledged something of its own."""
+    before = _size(log)
+    process.start()
+    wait_for(lambda: _size(log) > before)
 
 
 def _check(store: Path, log: Path, before: set[int]) -> set[int]:
@@ -61,10 +68,5 @@ def _check(store: Path, log: Path, before: set[int]) -> set[int]:
     return found
 
 
-def _wait_for(condition: object) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if callable(condition) and condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("the recorder did not begin")
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0

@@ -16,15 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recorder import link
-from recorder.blocks import EVENT_LIMIT
-from recorder.reader import Options, Reader
-from recorder.subscription import Subscription
+from recorder.pipeline import frames
+from recorder.pipeline.reader import Options, Reader
+from recorder.source.blocks import EVENT_LIMIT
+from recorder.source.subscription import Subscription
 from store import Store
 from store.coverage import read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
-from tests.kit import S, connected, frame, stamp, transaction, visible_ids
+from tests.kit import PATIENCE_S, S, connected, frame, stamp, transaction, visible_ids, wait_for
 
 NOW = int(time.time()) * S
 
@@ -149,6 +149,7 @@ def test_one_body_serves_both_dialects(tmp_path: Path) -> None:
         asked = qtap.subscriptions[0]
     assert b'"topics"' in asked
     assert b'"filter_topics"' in asked
+    assert b'"artifact":"*"' in asked.replace(b" ", b"")  # with more of gRPC calls, where sent
     assert b'"skip_process_snapshot":true' in asked
 
 
@@ -177,7 +178,7 @@ def test_a_refining_process_that_dies_ends_the_recording_with_a_word(tmp_path: P
     def kill_one(client: socket.socket) -> None:
         client.sendall(HEAD + hello())
         children = psutil.Process().children()
-        next(c for c in children if "recorder.refiner" in c.cmdline()).kill()
+        next(c for c in children if "recorder.pipeline.refiner" in c.cmdline()).kill()
         for number in range(200):
             client.sendall(event(f"e{number}"))
             time.sleep(0.01)
@@ -205,22 +206,21 @@ def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
                 assert number < 5, "it goes on reading"
                 yield hello()
 
-    monkeypatch.setattr("recorder.reader.open_stream", lambda *_: nullcontext(Flood()))
+    monkeypatch.setattr("recorder.pipeline.reader.open_stream", lambda *_: nullcontext(Flood()))
     reader._read_forever()
     out.seek(0)
-    assert isinstance(link.receive(out, link.frames), link.Up)
-    assert link.receive(out, link.frames) is None  # what waits is still handed on behind it
+    receiver = frames.Receiver(out, frames.frames)
+    assert isinstance(receiver.receive(), frames.Up)
+    assert receiver.receive() is None  # what waits is still handed on behind it
 
 
 def test_a_signal_to_the_whole_group_is_a_stop_like_any_other(tmp_path: Path) -> None:
     with source(staying(hello(), event("a"))) as qtap:
         command = [sys.executable, "-m", "qrec", "record", qtap.url, "--store", str(tmp_path / "s")]
         process = subprocess.Popen(command, start_new_session=True)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and not _written(tmp_path / "s"):
-            time.sleep(0.05)
+        wait_for(lambda: _written(tmp_path / "s"))
         os.killpg(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert visible_ids(tmp_path / "s") == ["a"]
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recorder.blocks import events_in, whole_events
 from recorder.decode.events import OVERSIZED
-from recorder.queue import Queue, joined
-from recorder.transport import unchunked
+from recorder.pipeline.queue import Queue, joined
+from recorder.source.blocks import events_in, whole_events
+from recorder.source.transport import unchunked
 
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=12)
 EVENTS = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.lists(LINES, min_size=1, max_size=3)))

@@ -136,7 +136,7 @@ def test_a_file_of_results_that_makes_no_sense_is_as_good_as_none(
     store: Store, damage: str
 ) -> None:
     expected = calibration(store, WINDOW, BEFORE)
-    store.manifest.write_text(damage, encoding="utf-8")
+    store.calibration.write_text(damage, encoding="utf-8")
     assert read_kept(store) == {}
     assert what_changed(store, WINDOW, BEFORE).calibration is None
     assert calibration(store, WINDOW, BEFORE) == expected
@@ -144,7 +144,7 @@ def test_a_file_of_results_that_makes_no_sense_is_as_good_as_none(
 
 
 def test_a_store_that_cannot_be_written_to_is_answered_all_the_same(store: Store) -> None:
-    store.manifest.mkdir()  # in the way of the file, for root as well
+    store.calibration.mkdir()  # in the way of the file, for root as well
     found = calibration(store, WINDOW, BEFORE)
     assert found.calibration is not None
     assert calibration(store, WINDOW, BEFORE) == found
@@ -184,7 +184,7 @@ def test_a_filter_has_results_of_its_own(store: Store) -> None:
     assert "calibrate" in {note.code for note in asked.notes}
     calibration(store, WINDOW, BEFORE, where=where)
     assert what_changed(store, WINDOW, BEFORE, where=where).calibration is not None
-    kept = json.loads(store.manifest.read_text(encoding="utf-8"))["pairs"]
+    kept = json.loads(store.calibration.read_text(encoding="utf-8"))["pairs"]
     assert len(kept) == 2 * 5
 
 

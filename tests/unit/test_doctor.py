@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,13 @@ from typing import Any
 import pytest
 
 from qrec.__main__ import main
-from qrec.doctor.pushdown import _told, conditions
-from recorder.probe import Condition, Honoured
+from qrec.cli import command
+from qrec.doctor.pushdown import conditions, meaning
+from recorder.source.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store import Store
+from store.cover import segment_name
+from store.hours import hour_key, to_us
 from store.lock import recorder_lock
 from store.manifest import mark_unredacted
 from tests.contract.stored import build, row, stretch
@@ -55,6 +59,7 @@ def tidy(store: Store) -> None:
 @pytest.fixture
 def url() -> Iterator[str]:
     """A Qtap that greets, and has nothing to tell."""
+    command("doctor")  # imported before the greeting has its time, which the check of clocks reads
     with source(staying(frame(connected(int(time.time() * 1e6))))) as there:
         yield there.url
 
@@ -312,6 +317,7 @@ def test_recorders_that_are_not_well(
     last = stretch(to - timedelta(minutes=1), to, state=state, reason="why")
     build(store.path, [], [last])
     tidy(store)
+    written(store, to)
     if alive:
         with recorder_lock(store, "web"):
             document = doctor()[1]
@@ -319,6 +325,49 @@ def test_recorders_that_are_not_well(
         document = doctor()[1]
     texts = [c["text"] for c in document["checks"] if c["check"] == "recorders"]
     assert any(said in text for text in texts), texts
+
+
+def written(store: Store, at: datetime) -> None:
+    """All coverage was last written at this time, by the clock of the file system."""
+    for path in store.path.glob("coverage/*/*.parquet"):
+        os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+def test_a_source_whose_clock_is_behind_does_not_make_its_recorder_look_dead(
+    doctor: Doctor, store: Store, now: datetime
+) -> None:
+    for hour in store.hours("coverage"):
+        (store.sealed_hour("coverage", hour) / "web.parquet").unlink()
+    behind = now - timedelta(hours=2)
+    build(store.path, [], [stretch(behind - timedelta(minutes=1), behind, state="receiving")])
+    with recorder_lock(store, "web"):
+        check = found(doctor()[1], "recorders")
+    assert (check["status"], check["remedy"]) == ("ok", None)
+    ended = found(doctor()[1], "recorders")["text"]
+    assert "2 h" not in ended
+
+
+def test_hours_that_nobody_seals_are_named_with_the_command(
+    doctor: Doctor, store: Store, now: datetime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert found(doctor()[1], "unsealed")["status"] == "ok"
+    hour = hour_key(to_us(now - timedelta(hours=5)))
+    folder = store.live_hour("web", "transactions", hour)
+    folder.mkdir(parents=True)
+    rows = next(store.path.glob("transactions/*/*.parquet"))
+    segment = folder / segment_name(10, 19)
+    shutil.copyfile(rows, segment)
+    os.utime(segment, (time.time() - 7200, time.time() - 7200))
+    check = found(doctor()[1], "unsealed")
+    assert (check["status"], check["facts"]["count"]) == ("warning", 1)
+    assert hour in check["text"]
+    assert "qrec rollup --seal" in check["remedy"]
+    with recorder_lock(store, "web"):
+        assert found(doctor()[1], "unsealed")["status"] == "ok"
+    assert main(["rollup", "--seal"]) == 0
+    assert "sealed 1 hour" in capsys.readouterr().err
+    assert found(doctor()[1], "unsealed")["status"] == "ok"
+    assert list(store.sealed_hour("transactions", hour).glob("web-*.parquet"))
 
 
 def test_what_a_crash_left_behind(doctor: Doctor, store: Store) -> None:
@@ -421,7 +470,7 @@ def honoured(**counts: Any) -> list[Honoured]:
     ],
 )
 def test_what_a_probe_means(results: list[Honoured], status: str, said: str) -> None:
-    [check] = _told(results, "by 100 transactions", {})
+    [check] = meaning(results, "by 100 transactions", {})
     assert check.status == status
     assert said in check.text
 

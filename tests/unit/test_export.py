@@ -18,9 +18,9 @@ from fixtures.files import bundled_stream
 from queries.core.window import Window
 from queries.export import export, format_of
 from queries.export.curl import command
-from recorder.har import read_har
 from recorder.options import RecordOptions
 from recorder.replay import replay
+from recorder.source.har import read_har
 from store import Store
 from store.errors import UsageError
 from store.hours import hour_start

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.decode.row import Transaction
-from recorder.har import read_har
+from recorder.source.har import read_har
 from store.errors import QrecError, UnavailableError
 
 NOON = 1_764_072_000_000_000  # 2025-11-25T12:00Z

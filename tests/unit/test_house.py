@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qrec.__main__ import main
-from qrec.limits import parse_size
+from qrec.settings import parse_size
 from store import Store
 from store.errors import UnavailableError, UsageError
 from store.files import make_folder

@@ -11,10 +11,10 @@ import pytest
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
-from recorder.probe import Condition, Honoured, Probe, greet
-from recorder.subscription import LinkError
+from recorder.source.probe import Condition, Honoured, Probe, greet
+from recorder.source.subscription import LinkError
 from tests.fault.scripted import HEAD, Script, Source, answer, source, staying, stream
-from tests.kit import connected, frame, transaction
+from tests.kit import PATIENCE_S, connected, frame, transaction
 
 HELLO = frame(connected())
 SAFE = [
@@ -54,7 +54,7 @@ def a_byte_at_a_time(client: socket.socket) -> None:
 )
 def test_what_is_no_source_is_known_for_it_in_time(script: object, kind: str) -> None:
     with source(script) as there, pytest.raises(LinkError) as caught:  # type: ignore[arg-type]
-        greet(there.url, seconds=0.3)
+        greet(there.url, seconds=0.3 if kind == "timeout" else PATIENCE_S)
     assert caught.value.kind == kind
 
 
@@ -62,10 +62,11 @@ def test_a_greeting_tells_the_dialect_and_the_clock() -> None:
     here = int(time.time() * 1e6)
     with source(staying(frame(connected(here + 90_000_000)))) as there:
         greeting = greet(there.url)
+    took = time.time() - here / 1e6
     assert greeting.connected
     assert greeting.filters
     assert greeting.ahead_s is not None
-    assert 80 < greeting.ahead_s < 91
+    assert 90 - took - 1 < greeting.ahead_s < 91
     with source(staying(frame(connected(here, topics=["request"])))) as there:
         assert not greet(there.url).filters
     with source(staying(frame(transaction("a")))) as there:
@@ -100,6 +101,24 @@ def test_a_probe_sees_which_filters_work() -> None:
 def test_a_probe_sees_that_nothing_is_filtered() -> None:
     nothing, *_ = honoured(SAFE, "0.13")
     assert nothing.extra > 0
+
+
+def test_a_probe_hangs_up_when_it_has_seen_enough() -> None:
+    ended: list[float] = []
+
+    def stays(client: socket.socket) -> None:
+        client.sendall(HEAD + HELLO)
+        client.recv(1)
+        ended.append(time.monotonic())
+
+    with source(stays) as there:
+        started = time.monotonic()
+        Probe(there.url, SAFE).run(1.0)
+        assert time.monotonic() - started < 1.0 + 1.5  # a second more for each one, without
+        deadline = time.monotonic() + 5
+        while len(ended) < len(SAFE) + 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(ended) == len(SAFE) + 1
 
 
 class Choosy(Source):

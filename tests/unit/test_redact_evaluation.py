@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from itertools import islice
 
-from bench import redaction_places
-from bench.redaction import SECRETS, cases, harmless, what_leaks
-from bench.redaction_readings import leaked, pieces
+from bench.redaction import SECRETS, cases, harmless, leaked, pieces, what_leaks
+from bench.redaction_cases import PLACES
 from recorder.redact import RedactConfig, Redactor
 
 _EVERY = 5
 
 
 def test_no_planted_secret_is_left() -> None:
-    planted = islice(cases(SECRETS, redaction_places.PLACES, seed=11), 0, None, _EVERY)
+    planted = islice(cases(SECRETS, PLACES, seed=11), 0, None, _EVERY)
     result = what_leaks(planted)
     assert result["planted"] > 1_000
     assert result["leaked"] == 0, result["examples"]
@@ -32,7 +31,7 @@ def test_the_evaluation_would_see_a_leak() -> None:
     """Without redaction nearly all of it is seen to leak."""
     redactor = Redactor(b"k" * 32, RedactConfig(enabled=False))
     seen = 0
-    planted = list(islice(cases(SECRETS, redaction_places.PLACES, seed=3), 0, None, 97))
+    planted = list(islice(cases(SECRETS, PLACES, seed=3), 0, None, 97))
     for _, secret, tx in planted:
         redactor.redact(tx)
         texts = [repr(tx), *(str(value) for value in tx.req_headers.values())]

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorder.redact import ExtraRule, RedactConfig, Redactor
+from recorder.redact.looks import IBAN_LENGTHS
 from recorder.redact.names import NameBook, opaque
-from recorder.redact.numbers import IBAN_LENGTHS
-from recorder.redact.rules import Field, Shape, builtin, compiled, rules_for
+from recorder.redact.rules import Field, Shape, builtin, rules_for
+from recorder.redact.text import compiled
 from store.errors import UsageError
 
 _RULES = builtin()

@@ -86,6 +86,15 @@ def test_a_cookie_without_a_name_is_looked_at(redactor: Redactor) -> None:
     assert tx.res_headers["Set-Cookie"].endswith("; Path=/")
 
 
+def test_a_trace_id_that_is_none_is_looked_at(redactor: Redactor) -> None:
+    tx = _tx(trace_id="AKIAQ7PLM2NRSTUVWX4Y")
+    redactor.redact(tx)
+    assert _places(tx) == {("aws_key", "trace_id")}
+    tx = _tx(trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+    redactor.redact(tx)
+    assert (tx.trace_id, tx.findings) == ("4bf92f3577b34da6a3ce929d0e0e4736", [])
+
+
 def test_more_cookies_than_any_browser_sends_are_cut_off(redactor: Redactor) -> None:
     tx = _tx(req_headers={"Cookie": "a=1;" * 300 + "sid=hunter2"})
     redactor.redact(tx)

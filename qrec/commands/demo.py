@@ -1,0 +1,59 @@
+"""`qrec demo`: an incident served, recorded and asked about, without Qtap."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from fixtures.files import bundled_stream
+from fixtures.standin import running
+from qrec.commands.diff import diff
+from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.output import emit, say
+from qrec.progress import RecordingLine
+from recorder.options import RecordOptions
+from recorder.record import record
+
+
+def demo(*, store: StoreFlags) -> None:
+    """See it work without Qtap: record an incident from a stand-in, and ask what changed.
+
+    \b
+    Examples:
+      qrec demo
+      qrec demo --store ./demo
+    """
+    begun = time.monotonic()
+    folder = Path(store.store or tempfile.mkdtemp(prefix="qrec-demo-"))
+    say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
+    written = _record_incident(folder)
+    say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
+    flags = replace(store, store=str(folder))
+    diff(window=WindowFlags(), baseline=BaselineFlags(), only=WhereFlags(), rows=RowFlags(),
+         store=flags)  # fmt: skip
+    emit(_NEXT.format(store=folder, seconds=time.monotonic() - begun))
+
+
+_NEXT = """
+That took {seconds:.0f} s. Ask further:
+  qrec diff --explain 1 --store {store}
+  qrec endpoints --sort errors --store {store}
+  qrec hosts --store {store}
+On a host with Qtap:
+  qrec record --wait
+  qrec diff
+For an assistant:
+  claude mcp add qrec -- qrec mcp --store {store}
+"""
+
+
+def _record_incident(folder: Path) -> int:
+    reporter = RecordingLine(quiet=True)
+    try:
+        with running([bundled_stream("checkout-incident")], patience=10.0) as standin:
+            options = RecordOptions(store=folder, url=standin.url, recorder="demo", until_end=True)
+            return record(options, reporter).written
+    finally:
+        reporter.line.clear()

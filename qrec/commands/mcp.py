@@ -1,0 +1,42 @@
+"""`qrec mcp`: the questions for an assistant, over the Model Context Protocol."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mcp_tools.server import serve
+from qrec.options import StoreFlags
+from qrec.output import say
+from qrec.run import Run
+
+
+def mcp(
+    http: Annotated[
+        int | None,
+        typer.Option(
+            "--http", metavar="PORT", help="Serve streamable HTTP on 127.0.0.1 instead of stdio."
+        ),
+    ] = None,
+    allow_sql: Annotated[
+        bool,
+        typer.Option("--allow-sql", help="Let the assistant run SELECT statements of its own."),
+    ] = False,
+    *,
+    store: StoreFlags,
+) -> None:
+    """Answer an assistant's questions over the Model Context Protocol (stdio).
+
+    \b
+    Examples:
+      claude mcp add qrec -- qrec mcp
+      qrec mcp --store /var/lib/qrec
+      qrec mcp --http 8765
+    """
+    run = Run(store)
+    if http is None and sys.stdin is not None and sys.stdin.isatty():
+        say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
+            "claude mcp add qrec -- qrec mcp")  # fmt: skip
+    serve(run.settings.path("store"), run.tz, lambda: Run(store).now, http, allow_sql)

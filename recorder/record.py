@@ -1,0 +1,312 @@
+"""`qrec record`: from a live stream into the store, until told to stop.
+
+The reading process (recorder.pipeline.reader) drains the socket and hands blocks of events to
+workers that decode and redact them; this one takes their rows in order and writes; a thread of it
+merges and seals. What cannot be handed over waits in the reading process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+
+from recorder.decode.columns import Who
+from recorder.options import RecordOptions, Reporter, Status, Unfailing, refining
+from recorder.pipeline.frames import Alive, Down, Gaps, Up
+from recorder.pipeline.queue import QUEUE_BYTES
+from recorder.pipeline.reader import QUIET_S, mono_us
+from recorder.pipeline.worker import Refinery
+from recorder.pipeline.workers import Batch, Feed, Frame, default_refiners
+from recorder.running import ending_signals, keep_house
+from recorder.source.subscription import Subscription, check_url
+from recorder.start import plan_filter, remove_empty, start_error
+from recorder.write.coverage import Ledger
+from recorder.write.intake import Intake
+from recorder.write.seal import Housekeeper
+from recorder.write.writer import Writer, new_session
+from store import Store
+from store.coverage import last_stretch
+from store.errors import QrecError, UnavailableError
+from store.layout import check_recorder
+from store.lock import recorder_lock
+
+if TYPE_CHECKING:
+    from recorder.metrics import Metrics
+
+_TICK_S = 0.2
+_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a recording came to."""
+
+    recorder: str
+    session: str
+    written: int
+    rows: Mapping[str, int]  # written, by table: transactions, connections, database
+    seconds: float
+    gaps: int
+    reason: str
+    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
+    read_gap_ms_max: float | None = None
+
+
+def record(
+    options: RecordOptions, reporter: Reporter, stop: threading.Event | None = None
+) -> Summary:
+    """Record until a signal, `stop`, the duration, or (`until_end`) the end of the stream.
+
+    Raises UnavailableError when the source cannot be reached at the start (without `wait`) or the
+    store cannot be used, UsageError when the source refuses the filter.
+    """
+    name = check_recorder(options.name())
+    check_url(options.url)
+    reporter = Unfailing(reporter)
+    expression, pushed, remarks = plan_filter(options)
+    for remark in remarks:
+        reporter.note(remark)
+    was_there = options.store.exists()
+    store = Store.create(options.store)
+    # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
+    pa.set_memory_pool(pa.system_memory_pool())
+    with recorder_lock(store, name):
+        recording = Recording(store, name, options, expression, pushed, reporter)
+        try:
+            return recording.run(stop or threading.Event())
+        finally:
+            if not was_there and not recording.ever_up:
+                remove_empty(store, name)
+
+
+class Recording:
+    """One run of a recorder: its processes, its flushes, its end."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        options: RecordOptions,
+        expression: str | None,
+        pushed: str | None,
+        reporter: Reporter,
+    ) -> None:
+        self.options = options
+        self.reporter = reporter
+        self.store = store
+        session = new_session()
+        topics = ("http", "connection") if options.connections else ("http",)
+        self.ledger = Ledger(store, name, session, expression, pushed, topics)
+        how = refining(store, options)
+        policy = Refinery(how).cleaner.policy  # made here as well: what is wrong is told at once
+        self.intake = Intake(self.ledger, self._greeted)
+        self.writer = Writer(store, Who(name, session), policy, self.intake, self.ledger)
+        self.keeper = Housekeeper(store, name, policy, ledger=self.ledger, note=reporter.note)
+        self.keeper.tidy()
+        self.pushed = pushed
+        self.previous = last_stretch(store, name)
+        self.stopping = ""
+        self.source = ""
+        self._dropped = 0
+        self._queued = 0
+        self._drained = False  # everything that was read has been taken in
+        self.ever_up = False
+        self._heard = 0
+        self.feed = Feed(how, options.refiners or default_refiners())
+        self._last_status = (time.monotonic(), 0)
+        self.waits: Gaps | None = None
+        self._flush_s = 0.0
+        self._metrics: Metrics | None = None
+        if options.metrics:
+            from recorder.metrics import Metrics  # only who asks for metrics pays for them
+
+            try:
+                self._metrics = Metrics(options.metrics, name)
+            except UnavailableError as error:  # a taken port; recording matters more
+                reporter.note(error.message)
+
+    def run(self, stop: threading.Event) -> Summary:
+        started = time.monotonic()
+        done = threading.Event()
+        keeping = threading.Thread(target=keep_house, args=(self, done), daemon=True)
+        keeping.start()
+        with ending_signals(self._stop):
+            self._subscribe(self.pushed)
+            try:
+                self._loop(started, stop)
+            finally:
+                done.set()
+                self._end()
+                keeping.join(timeout=30)
+        who = self.writer.who
+        return Summary(
+            recorder=who.recorder,
+            session=who.session,
+            written=self.writer.written,
+            rows=self.writer.rows,
+            seconds=time.monotonic() - started,
+            gaps=self.ledger.gaps,
+            reason=self.stopping,
+            read_gap_ms_p999=self.waits.p999 if self.waits else None,
+            read_gap_ms_max=self.waits.largest if self.waits else None,
+        )
+
+    def _loop(self, started: float, stop: threading.Event) -> None:
+        flush_at = started + self.options.flush_interval
+        closing = False
+        while True:
+            frame: Frame | None
+            try:
+                frame = self.feed.get(_TICK_S if not closing else 5.0)
+            except TimeoutError:
+                if closing:
+                    return
+            else:
+                if frame is None and not closing:
+                    raise QrecError("a process of this recorder ended", "Start the recorder again.")
+                if frame is None:
+                    self._drained = True
+                    return
+                self._handle(frame)
+            now = time.monotonic()
+            if now >= flush_at or self._much_pending():
+                self.writer.flush(mono_us())
+                self._flush_s = time.monotonic() - now
+                self._report()
+                flush_at = time.monotonic() + self.options.flush_interval
+            if self.options.duration is not None and now - started >= self.options.duration:
+                self._stop(f"after {self.options.duration:g} s, as asked")
+            if stop.is_set():
+                self._stop("as asked")
+            if self.stopping and not closing:
+                closing = True
+                self.feed.finish()
+
+    def _much_pending(self) -> bool:
+        pending = self.intake.pending
+        return pending.rows >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES
+
+    def _handle(self, frame: Frame) -> None:
+        if not isinstance(frame, Down | Gaps):
+            self._heard = frame.mono
+        match frame:
+            case Batch():
+                self.ledger.count("dropped", frame.dropped - self._dropped)
+                self._dropped, self._queued = frame.dropped, frame.queued
+                self.intake.take(frame.parts, frame.mono)
+            case Alive():
+                self.ledger.alive(frame.mono)
+            case Up():
+                if not self.ever_up:
+                    self.reporter.note(f"connected to {self.options.url}")
+                self.ever_up = True
+            case Down():
+                self._down(frame)
+            case Gaps():
+                self.waits = frame
+
+    def pressed(self) -> bool:
+        """Whether events wait for this process: what can be put off is put off then."""
+        return self._queued > QUEUE_BYTES // 16
+
+    def _greeted(self, data: str) -> None:
+        """system.connected: its echo tells the dialect, and with it whether filters were heard."""
+        if self.previous is not None and self.ledger.clock is not None:
+            self.ledger.carry_on(self.previous, self.ledger.clock.ts)
+            self.previous = None
+        try:
+            topics = msgspec.json.decode(data)["data"]["topics"]
+        except (msgspec.DecodeError, KeyError, TypeError):
+            topics = None
+        source = "Qtap 0.14 or newer" if isinstance(topics, dict) else "Qtap before 0.14"
+        if source != self.source:
+            self.reporter.note(f"the source is {source}")
+            if self.pushed and not isinstance(topics, dict):
+                self.reporter.note("it knows no filters: the whole filter is applied here")
+        if not isinstance(topics, dict):
+            self.ledger.nothing_pushed()
+        self.source = source
+
+    def _down(self, down: Down) -> None:
+        if not self.ever_up and (not self.options.wait or down.kind == "filter"):
+            raise start_error(self.options.url, down)
+        if down.was_up:
+            self.ledger.alive(down.good_until)
+            if self.options.until_end:  # the end that was waited for is no gap
+                self.ledger.connection = False
+                self._stop("the source ended the stream")
+                return
+            self.ledger.lost(down.text, down.mono)
+            self.reporter.note(f"disconnected: {down.text}; trying again")
+        elif down.kind == "filter" and self.pushed:
+            # Another version came back that does not take the filter: take all, filter here.
+            self.reporter.note("the source now refuses the filter: the whole of it is applied here")
+            self.pushed = None
+            self.ledger.nothing_pushed()
+            self._subscribe(None)
+
+    def _report(self) -> None:
+        now, written = time.monotonic(), self.writer.written
+        then, before = self._last_status
+        self._last_status = (now, written)
+        total = self.ledger.totals
+        clock = self.ledger.clock
+        status = Status(
+            state=self.ledger.state() if self.ever_up else "waiting",
+            events=total["events"],
+            written=written,
+            per_s=(written - before) / max(now - then, 1e-3),
+            lag_ms=clock.lag_us // 1000 if clock else 0,
+            gaps=self.ledger.gaps,
+            rejected=total["rejected"],
+            filtered=total["filtered"],
+            dropped=total["dropped"],
+            bodies_shed=total["bodies_shed"],
+            source=self.source,
+            written_bytes=self.writer.written_bytes,
+            flush_s=self._flush_s,
+        )
+        self.reporter.status(status)
+        if self._metrics is not None:
+            self._metrics.update(status)
+
+    def _stop(self, reason: str) -> None:
+        self.stopping = self.stopping or reason
+
+    def _end(self) -> None:
+        """The last flush; then coverage says that the recorder stopped of its own will."""
+        self.feed.close()
+        recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
+        if self._drained and self.ledger.connection and recent:
+            # Silent for less than it takes to ask: nothing speaks against the link. After a
+            # failure what was under way is lost: then only what is written counts as seen.
+            self.ledger.alive(mono_us())
+        self.writer.flush(mono_us())
+        self.ledger.change("stopped", self.stopping or "failed", mono_us())
+        self.writer.flush(mono_us())
+        with contextlib.suppress(OSError):
+            self.writer.save_seq()
+        self._report()
+
+    def _subscribe(self, pushed: str | None) -> None:
+        options = self.options
+        self._dropped = 0  # a new reading process counts anew
+        self.feed.start(
+            Subscription(
+                options.url,
+                pushed,
+                options.connections,
+                artifacts=True,
+                once=options.until_end,
+                headers_s=options.headers_s,
+                probe_after_s=options.probe_after_s,
+            ),
+            gather_s=min(QUIET_S, QUIET_S * options.flush_interval),
+        )

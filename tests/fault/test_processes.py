@@ -1,0 +1,274 @@
+"""The recorder's processes: hung, killed, misled or without a terminal, none is alive and deaf."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+import psutil
+import pytest
+
+from recorder.pipeline import workers
+from recorder.pipeline.reader import Options, Reader
+from recorder.source.subscription import Subscription, check_url
+from store import Store
+from store.coverage import last_stretch
+from store.errors import QrecError, UnavailableError, UsageError
+from tests.fault.scripted import HEAD, Script, answer, run, source, staying
+from tests.fault.test_source import event, hello
+from tests.kit import visible_ids
+
+
+def child(module: str, pid: int | None = None) -> psutil.Process:
+    children = psutil.Process(pid).children()
+    return next(one for one in children if module in one.cmdline())
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("what the test waits for did not come")
+
+
+def hanging(folder: Path) -> Script:
+    """Two events that arrive, then one that the process which refines never answers."""
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("first"))
+        wait_until(lambda: _rows(folder))  # just flushed: what comes next waits for the next one
+        client.sendall(event("taken", 1))
+        time.sleep(1.5)  # gathered, refined and taken in
+        child("recorder.pipeline.refiner").suspend()
+        client.sendall(event("hangs", 2))
+        client.recv(1)
+
+    return script
+
+
+def test_a_hung_process_keeps_neither_what_was_taken_from_the_disk_nor_a_stop_from_ending_it(
+    tmp_path: Path,
+) -> None:
+    started = time.monotonic()
+    with source(hanging(tmp_path)) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 2, flush_interval=4.0, refiners=1)
+    assert time.monotonic() - started < 25
+    assert visible_ids(tmp_path / "s") == ["first", "taken"]
+
+
+def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with source(hanging(tmp_path)) as qtap:
+        summary, _ = run(qtap.url, tmp_path / "s", lambda s: False, duration=6.0, refiners=1)
+    assert time.monotonic() - started < 20
+    assert summary.reason.startswith("after 6 s")
+
+
+def test_what_hangs_for_good_ends_the_recording_with_a_word_and_is_not_seen_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_PATIENCE_S", 8.0)
+    with source(hanging(tmp_path)) as qtap, pytest.raises(QrecError, match="silent for 8 s"):
+        run(qtap.url, tmp_path / "s", lambda s: False, refiners=1)
+    last = last_stretch(Store.open(tmp_path / "s"), "r")
+    assert last is not None
+    assert (last.state, last.reason) == ("stopped", "failed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_recording_whose_reader_is_stopped(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        process = _record(qtap.url, tmp_path)
+        wait_until(lambda: _rows(tmp_path))
+        child("recorder.pipeline.reader", process.pid).suspend()
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 0
+    assert visible_ids(tmp_path / "s") == ["a"]
+
+
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        process = _record(qtap.url, tmp_path, ignore=signal.SIGHUP)
+        wait_until(lambda: _rows(tmp_path))
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+
+
+def test_narration_that_fails_ends_nothing(tmp_path: Path) -> None:
+    scripts = [lambda client: client.sendall(HEAD + hello() + event("a")),
+               staying(hello(), event("b", 1))]  # fmt: skip
+    with source(*scripts) as qtap, Path("/dev/full").open("w") as full:
+        process = _record(qtap.url, tmp_path, stderr=full)
+        wait_until(lambda: _rows(tmp_path) and visible_ids(tmp_path / "s") == ["a", "b"])
+        process.terminate()
+        process.wait(timeout=20)
+    last = last_stretch(Store.open(tmp_path / "s"), "r")
+    assert last is not None
+    assert last.reason == "by SIGTERM"
+
+
+def test_the_working_directory_decides_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "cloned"
+    folder.mkdir()
+    for name in ("random.py", "queue.py", "signal.py"):
+        (folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    with source(staying(hello(), event("a"))) as qtap:
+        process = _record(qtap.url, Path("../"), cwd=folder)  # a relative store still works
+        wait_until(lambda: _rows(tmp_path))
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_header_beyond_ascii_is_read_like_any_other(tmp_path: Path) -> None:
+    head = HEAD.replace(b"Connection", "X-Proxy: Grüße\r\nConnection".encode("latin-1"))
+
+    def script(client: socket.socket) -> None:
+        client.sendall(head + hello() + event("a"))
+        client.recv(1)
+
+    with source(script) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 1)
+    assert visible_ids(tmp_path / "s") == ["a"]
+
+
+def test_an_exception_that_nobody_foresaw_is_one_broken_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "out").open("wb+") as out:
+        reader = Reader(Options(Subscription("http://127.0.0.1:9"), refiners=[]), out)
+
+        def fails(*_: object) -> None:
+            raise RuntimeError("new")
+
+        monkeypatch.setattr("recorder.pipeline.reader.open_stream", fails)
+        assert reader._read_once(None) == (  # type: ignore[arg-type]
+            False, False, "broken", "the stream broke: RuntimeError: new",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("work", ["_pump", "_read_forever", "_watch"])
+def test_a_thread_that_fails_ends_its_process(work: str) -> None:
+    program = (
+        "import os, sys, threading, time\n"
+        "from recorder.pipeline.reader import Options, Reader, Subscription\n"
+        "class Failing(Reader):\n"
+        f"    def {work}(self): raise RuntimeError('new')\n"
+        "Failing(Options(Subscription('http://127.0.0.1:9'), refiners=[]), sys.stdout.buffer).run()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert "RuntimeError('new')" in process.stderr.read()
+        assert process.wait(timeout=20) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("htp://localhost:10001", "Did you mean http://localhost:10001?"),
+        ("localhost:10001", "http://HOST:PORT"),
+        ("http://[::1", "http://HOST:PORT"),
+        (f"http://{'a' * 64}.example", "http://HOST:PORT"),
+        ("http://", "http://HOST:PORT"),
+        ("http://a:99999", "http://HOST:PORT"),
+    ],
+)
+def test_an_address_at_which_nothing_can_answer_is_a_usage_error(
+    url: str, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(url, tmp_path / "s", lambda s: False)
+    assert hint in caught.value.hint
+    assert not (tmp_path / "s").exists()
+
+
+def test_good_addresses_pass() -> None:
+    for url in ("http://localhost:10001", "https://[::1]:1/", "http://bücher.example"):
+        check_url(url)
+
+
+def test_a_recording_that_never_connected_leaves_no_store_behind(tmp_path: Path) -> None:
+    with source(answer("404 Not Found")) as qtap:
+        with pytest.raises(UnavailableError):
+            run(qtap.url, tmp_path / "new" / "s", lambda s: False)
+        assert not (tmp_path / "new" / "s").exists()
+        Store.create(tmp_path / "old")
+        with pytest.raises(UnavailableError):
+            run(qtap.url, tmp_path / "old", lambda s: False)
+    assert (tmp_path / "old" / "store.json").exists()
+
+
+def test_what_others_keep_there_stays(tmp_path: Path) -> None:
+    def put_a_file(client: socket.socket) -> None:
+        (tmp_path / "s" / "marks.jsonl").write_text("{}\n")
+        answer("404 Not Found")(client)
+
+    with source(put_a_file) as qtap, pytest.raises(UnavailableError):
+        run(qtap.url, tmp_path / "s", lambda s: False)
+    assert (tmp_path / "s" / "marks.jsonl").exists()
+    assert (tmp_path / "s" / "store.json").exists()
+
+
+def test_a_file_in_the_place_of_a_store_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("")
+    with pytest.raises(UnavailableError, match="is a file; a store is a folder"):
+        run("http://127.0.0.1:9", tmp_path / "s", lambda s: False)
+
+
+def _rows(folder: Path) -> bool:
+    return any((folder / "s" / "_live").glob("**/*.parquet"))
+
+
+def _record(
+    url: str,
+    folder: Path,
+    stderr: TextIO | int = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    ignore: signal.Signals | None = None,
+) -> subprocess.Popen[bytes]:
+    """`qrec record` into folder/s, as recorder r."""
+    if ignore is not None:
+        before = signal.signal(ignore, signal.SIG_IGN)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "qrec", "record", url, "--recorder", "r",
+             "--store", str(folder / "s")],
+            stderr=stderr, cwd=cwd, env={**os.environ, "QREC_CONFIG": ""},
+        )  # fmt: skip
+    finally:
+        if ignore is not None:
+            signal.signal(ignore, before)
+
+
+def test_closing_gives_up_on_a_process_that_cannot_be_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_END_S", 0.1)
+    sleeping = subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    immortal = workers.Feed(None, 0)  # type: ignore[arg-type]
+    immortal._reader = sleeping
+    with monkeypatch.context() as patch:
+        patch.setattr(sleeping, "kill", lambda: None)
+        worker = threading.Thread(target=immortal.close)
+        worker.start()
+        worker.join(10)
+        assert not worker.is_alive()
+    sleeping.kill()
+    sleeping.wait()

@@ -1,0 +1,186 @@
+"""From events to rows: no event ends the work, a filter means all kinds of calls, bodies are kept
+by outcome, and a gRPC call that comes twice is one row."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from recorder.pipeline.worker import Refined, Refinery, Refining
+from recorder.redact import RedactConfig
+from tests.kit import NOON, Event, stamp, transaction
+
+
+def refinery(**options: Any) -> Refinery:
+    return Refinery(Refining(b"k" * 32, RedactConfig(), **options))
+
+
+def refined(worker: Refinery, *events: Event) -> Refined:
+    (part,) = worker.refine(events)
+    assert isinstance(part, Refined)
+    return part
+
+
+def rows(part: Refined) -> list[dict[str, Any]]:
+    return [] if part.transactions is None else part.transactions.to_pylist()
+
+
+def call(kind: str, **fields: Any) -> Event:
+    """request.grpc or request.database."""
+    item = {"requestId": "c", "timestamp": stamp(NOON), "direction": "egress-internal", **fields}
+    return f"request.{kind}", json.dumps({"data": {"data": item}, "ts": stamp(NOON)})
+
+
+def grpc_call(request_id: str, status: str = "0") -> Event:
+    return call("grpc", requestId=request_id, path="/pkg.Svc/Call", status=200, grpcStatus=status)
+
+
+def grpc_artifact(request_id: str, status: str = "0", **inner: Any) -> Event:
+    document = {
+        "metadata": {"process_id": "7", "process_exe": "/app", "bytes_sent": 90},
+        "service": "pkg.Svc",
+        "method": "Call",
+        "grpc_status": status,
+        "request": {
+            "content_type": "application/grpc",
+            "headers": {":authority": "svc.example:8443", ":scheme": "https",
+                        ":path": "/pkg.Svc/Call", ":method": "POST", "X-Team": "pay"},
+            "body": base64.b64encode(b"question").decode(),
+        },
+        "response": {"grpc_status": status, "headers": {":status": "200"},
+                     "body": base64.b64encode(b"answer").decode()},
+        "transaction_time": stamp(NOON),
+        "duration_ms": 12,
+        "direction": "egress-internal",
+        **inner,
+    }  # fmt: skip
+    packed = base64.b64encode(json.dumps(document).encode()).decode()
+    outer = {"requestId": request_id, "type": "grpc_transaction", "data": packed}
+    return "artifact.created", json.dumps({"data": {"data": outer}, "ts": stamp(NOON)})
+
+
+def test_a_database_call_without_its_type_is_a_row_like_any_other() -> None:
+    part = refined(refinery(), call("database", statement="SELECT 'x'"), transaction("a"))
+    assert [row["statement"] for row in part.database] == ["SELECT ?"]
+    assert len(rows(part)) == 1
+
+
+def test_an_event_that_nobody_foresaw_is_rejected_and_the_next_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = refinery()
+    redact = worker.cleaner.redact
+
+    def fails(tx: Any) -> None:
+        if tx.request_id == "bad":
+            raise AttributeError("secret-value")
+        redact(tx)
+
+    monkeypatch.setattr(worker.cleaner, "redact", fails)
+    part = refined(worker, transaction("bad"), transaction("good"))
+    assert [row["request_id"] for row in rows(part)] == ["good"]
+    assert part.counts == {"events": 2, "rejected": 1}
+    assert part.rejected[0].reason == "internal: AttributeError in fails"
+
+
+def test_redaction_that_fails_leaves_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> str:
+        raise ValueError("no")
+
+    worker = refinery()
+    monkeypatch.setattr(worker.cleaner, "text", fails)
+    part = refined(worker, ("request.http_transaction", "{not json"))
+    assert (part.rejected[0].sample, part.counts["rejected"]) == ("", 1)
+
+
+def test_a_row_that_fits_no_column_costs_no_other() -> None:
+    part = Refined()
+    worker = refinery()
+    worker._begin()
+    for _, (name, data) in enumerate([transaction("a"), transaction("b"), transaction("c")]):
+        worker._event(name, data, [])
+    worker._rows[1].bytes_sent = 1 << 80  # decoding leaves such out; another field might not
+    part = worker._end()
+    assert sorted(row["request_id"] for row in rows(part)) == ["a", "c"]
+    assert part.counts["rejected"] == 1
+
+
+def test_nothing_of_a_statement_is_kept_when_its_event_is_rejected() -> None:
+    bad = call("database", databaseType="mysql", duration="3ms",
+               statement="INSERT INTO patients VALUES ('Jane Doe', '1985-03-02')")  # fmt: skip
+    part = refined(refinery(), bad)
+    assert (part.counts["rejected"], part.rejected[0].sample) == (1, "")
+
+
+def test_bodies_of_failed_grpc_calls_are_kept_where_errors_are() -> None:
+    events = [grpc_artifact("ok"), grpc_artifact("failed", "14")]
+    part = refined(refinery(store_bodies="errors"), *events)
+    assert {row["request_id"]: row["res_body"] for row in rows(part)} == {
+        "ok": None,
+        "failed": b"answer",
+    }
+
+
+def test_a_grpc_artifact_is_a_transaction_with_address_headers_and_bodies() -> None:
+    (row,) = rows(refined(refinery(), grpc_artifact("g", "5")))
+    assert (row["host"], row["path"], row["method"]) == (
+        "svc.example:8443",
+        "/pkg.Svc/Call",
+        "POST",
+    )
+    assert (row["protocol"], row["status"], row["grpc_status"]) == ("grpc", 200, "5")
+    assert (row["req_body"], row["res_body"]) == (b"question", b"answer")
+    assert (row["duration_ms"], row["bytes_sent"], row["process_exe"]) == (12, 90, "/app")
+    assert dict(row["req_headers"])["X-Team"] == "pay"
+
+
+@pytest.mark.parametrize("artifact_first", [True, False])
+def test_a_call_that_comes_as_event_and_artifact_is_one_row_and_the_fuller(
+    artifact_first: bool,
+) -> None:
+    events = [grpc_artifact("g"), grpc_call("g")]
+    part = refined(refinery(), *(events if artifact_first else reversed(events)))
+    (row,) = rows(part)
+    assert row["host"] == "svc.example:8443"
+    assert part.counts == {"events": 2, "duplicates": 1}
+
+
+def test_a_summary_without_headers_and_a_call_without_an_answer() -> None:
+    bare = grpc_artifact("g", "0", request={}, response={})
+    (row,) = rows(refined(refinery(), bare))
+    assert (row["host"], row["path"], row["status"]) == (None, "/pkg.Svc/Call", 200)
+    (row,) = rows(refined(refinery(), grpc_artifact("g", "", response={})))
+    assert (row["status"], row["duration_ms"]) == (None, None)
+
+
+def test_other_artifacts_are_counted_and_unreadable_ones_rejected() -> None:
+    other = {"type": "llm_conversation", "data": base64.b64encode(b"{}").decode()}
+    text = {"type": "grpc_transaction", "data": base64.b64encode(b"gRPC Transaction").decode()}
+    events = [("artifact.created", json.dumps({"data": {"data": one}, "ts": stamp(NOON)}))
+              for one in (other, text)]  # fmt: skip
+    part = refined(refinery(), *events)
+    assert (part.counts["other"], part.counts["rejected"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("filter_", "kept"),
+    [
+        ('container.name == "payment-service"', True),
+        ('container.name == "checkout"', False),
+        ('process.binary == "app" and direction contains "egress"', True),
+        ("process.pid == 7", True),
+        ("res.status >= 400", False),  # a database call has no status, not 422
+        ('not (req.host == "a")', False),  # nor a host: missing is an error here as everywhere
+        ('req.method == "GET" or container.name == "payment-service"', True),
+    ],
+)
+def test_database_calls_are_filtered_by_the_fields_that_they_have(filter_: str, kept: bool) -> None:
+    event = call("database", databaseType="redis", statement="GET a",
+                 process={"exe": "/usr/bin/app", "pid": 7,
+                          "containerName": "payment-service"})  # fmt: skip
+    part = refined(refinery(filter=filter_), event)
+    assert len(part.database) == kept
+    assert part.counts.get("filtered", 0) == (not kept)
