@@ -397,7 +397,7 @@ def test_files_that_cannot_be_read(doctor: Doctor, store: Store) -> None:
 def test_an_hour_without_its_cells_is_named_with_the_remedy(
     doctor: Doctor, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [path, *_] = (store.path / "rollups").glob("*/*.parquet")
+    [path, *_] = (store.path / "rollups/keys").glob("*/*.parquet")
     path.write_bytes(b"PAR1")
     code, document = doctor()
     check = found(document, "rollups")

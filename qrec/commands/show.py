@@ -1,0 +1,189 @@
+"""`qrec show`: one transaction with all that was kept of it, or the bodies of a few."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from qrec.format import clock, millis, size, zone_name
+from qrec.options import FormatFlags, StoreFlags
+from qrec.output import emit, emit_bytes, say, to_json, to_jsonl
+from qrec.render import note_text
+from qrec.run import Run
+from queries.core.answer import document
+from queries.core.escape import visible_lines
+from queries.show import (
+    MAX_CHARS,
+    MAX_IDS,
+    Body,
+    Message,
+    Shown,
+    payloads,
+    raw_body,
+    transaction,
+)
+from store.derived import failed
+from store.errors import UsageError
+
+_SIDES = {"request": "req", "response": "res"}
+
+
+def show(
+    ids: Annotated[
+        list[str],
+        typer.Argument(metavar="ID...", help="RECORDER:SESSION:SEQ, or RECORDER:SEQ."),
+    ],
+    chars: Annotated[
+        int,
+        typer.Option("--chars", metavar="N", help="Characters to show of each body."),
+    ] = 4000,
+    offset: Annotated[
+        int, typer.Option("--offset", metavar="N", help="With --bodies: begin so far into each.")
+    ] = 0,
+    bodies: Annotated[bool, typer.Option("--bodies", help="Only the bodies.")] = False,
+    raw: Annotated[
+        str | None,
+        typer.Option(
+            "--raw", metavar="SIDE", help="The stored bytes of the request or response body."
+        ),
+    ] = None,
+    *,
+    rows: FormatFlags,
+    store: StoreFlags,
+) -> None:
+    """One transaction in full: who, when, headers, bodies (as they were kept, redacted).
+
+    Ids are in the answers of search and diff. Control characters are shown, not sent to the
+    terminal.
+
+    \\b
+    Examples:
+      qrec show shop:20261122T130000-4f1c02:8676
+      qrec show shop:8676 --raw response > body.json
+      qrec show shop:8676 shop:8680 --bodies --chars 500
+    """
+    run = Run(store, rows.as_rows())
+    if not 0 < chars <= MAX_CHARS or offset < 0:
+        raise UsageError(
+            "--chars and --offset take numbers of characters",
+            f"--chars from 1 to {MAX_CHARS}; --offset from 0. --raw gives a body as a whole.",
+        )
+    if len(ids) > MAX_IDS:
+        raise UsageError(f"{len(ids)} ids are too many at once", f"Give up to {MAX_IDS}.")
+    if raw is not None:
+        _raw(run, ids, raw)
+    elif bodies:
+        _bodies(run, ids, chars, offset)
+    else:
+        _transactions(run, ids, chars)
+
+
+def _raw(run: Run, ids: Sequence[str], side: str) -> None:
+    if side not in _SIDES or len(ids) != 1:
+        raise UsageError("--raw gives one body", "For instance: qrec show ID --raw response")
+    body = raw_body(run.store, ids[0], _SIDES[side])
+    if not body:
+        say(f"qrec: no {side} body was kept")
+    elif sys.stdout is not None and sys.stdout.isatty():
+        emit(visible_lines(body.decode("utf-8", "replace")).rstrip("\n") + "\n")
+        say("note: control characters are shown as escapes on a terminal; redirect for the bytes")
+    else:
+        emit_bytes(body)
+
+
+def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
+    shown = [transaction(run.store, one, chars) for one in ids]
+    documents = [document(one) for one in shown]
+    text = "\n\n".join(_text(run, one) for one in shown)
+    more = f"--chars {min(chars * 5, 50_000)} shows more, --raw SIDE what was kept as a whole"
+    _write(run, documents, text, more)
+
+
+def _bodies(run: Run, ids: Sequence[str], chars: int, offset: int) -> None:
+    answer = payloads(run.store, ids, chars, offset)
+    parts = []
+    for one in answer.payloads:
+        parts += [run.paint(one.id, "bold"), *_body(run, "request", one.request),
+                  *_body(run, "response", one.response), ""]  # fmt: skip
+    _write(run, [document(answer)], "\n".join(parts).rstrip(), f"--offset {offset + chars} goes on")
+
+
+def _write(run: Run, documents: list[dict[str, Any]], text: str, more: str) -> None:
+    """A document a transaction where programs read; text where people do."""
+    if run.format == "json":
+        if len(documents) != 1:
+            raise UsageError("--json is one document", "Use --format jsonl, or give one id.")
+        emit(to_json(documents[0]))
+        return
+    if run.format not in ("jsonl", "table"):
+        raise UsageError(
+            f"a transaction has no form as {run.format}", "Use --format json, jsonl or table."
+        )
+    emit(to_jsonl(documents) if run.format == "jsonl" else text + "\n")
+    for note in {note_text(run, note): None for found in documents for note in found["notes"]}:
+        say(f"note: {note}")
+    if any(found["truncated"] for found in documents):
+        say(f"note: not all of a body is shown; {more}")
+
+
+def _text(run: Run, shown: Shown) -> str:
+    when = f"{clock(shown.ts, run.tz)} {zone_name(shown.ts.astimezone(run.tz))}"
+    outcome = "no response" if shown.status is None else str(shown.status)
+    if shown.grpc_status not in (None, "0"):
+        outcome += f", gRPC {shown.grpc_status}"
+    line = f"{shown.method or '-'} {shown.url}"
+    took = "" if shown.duration_ms is None else f" in {millis(shown.duration_ms)}"
+    who = ", ".join(str(part) for part in (
+        shown.container_name, shown.process_exe, shown.process_id and f"pid {shown.process_id}",
+        shown.pod_name and f"pod {shown.pod_namespace or '-'}/{shown.pod_name}",
+    ) if part)  # fmt: skip
+    facts = {
+        "id": shown.id,
+        "by": who,
+        "went": ", ".join(p for p in (shown.direction, shown.protocol) if p),
+        "route": shown.route or "",
+        "sizes": f"{size(shown.bytes_sent)} sent, {size(shown.bytes_received)} received",
+        "error": shown.error_signature or "",
+        "trace": shown.trace_id or "",
+    }
+    facts |= {
+        f"redacted {n or ''}".strip(): f"{f.kind} in {f.place} ({f.hint})"
+        for n, f in enumerate(shown.findings)
+    }
+    color = "red" if failed(shown.status, shown.grpc_status) else "green"
+    lines = [
+        f"{run.paint(line, 'bold')}",
+        f"{run.paint(outcome, color)}{took}, {when}",
+        *(f"  {name.split()[0]:<8}  {text}" for name, text in facts.items() if text),
+        *_message(run, "request", shown.request),
+        *_message(run, "response", shown.response),
+    ]
+    return "\n".join(lines)
+
+
+def _message(run: Run, name: str, message: Message) -> list[str]:
+    lines = ["", run.paint(f"{name} headers", "bold")] if message.headers else []
+    lines += [f"  {header}: {value}" for header, value in message.headers.items()]
+    return lines + _body(run, name, message.body)
+
+
+def _body(run: Run, name: str, body: Body) -> list[str]:
+    """Recorded lines begin with a bar, so that none passes for a line of qrec's own."""
+    if not body.text:
+        lost = f", {size(body.bytes)}, not kept" if body.bytes else ", none"
+        return [run.paint(f"{name} body{lost}", "bold")] if body.bytes else []
+    facts = [f"{name} body", *([body.content_type] if body.content_type else []), size(body.bytes)]
+    if body.incomplete:
+        facts.append(f"{size(body.stored_bytes)} of it kept")
+    if body.encoding == "base64":
+        facts.append("base64")
+    lines = [
+        run.paint(", ".join(facts), "bold"),
+        *(f"  | {line}" for line in body.text.split("\n")),
+    ]
+    if body.cut_chars:
+        lines.append(f"  {body.cut_chars:,} more characters")
+    return lines

@@ -1,0 +1,91 @@
+"""`qrec tail`: transactions as they are recorded."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from qrec.format import clock, millis, short_id, status_text
+from qrec.options import FormatFlags, StoreFlags, WhereFlags
+from qrec.output import emit, say, to_jsonl
+from qrec.questions import one_filter
+from qrec.run import Run
+from queries.core.escape import cut, visible, width
+from queries.core.question import parsed
+from queries.core.window import parse_duration
+from queries.search import Line
+from queries.tail import Follower, line_document
+from store.derived import failed
+from store.errors import UsageError
+
+_LOOK_S = 0.5
+_WHO = 16  # columns of who called
+_URL = 30  # columns that an address keeps on a narrow terminal
+
+
+def tail(
+    filter_: Annotated[
+        str | None,
+        typer.Argument(metavar="FILTER", help="As in 'res.status >= 500'. Default: everything."),
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option("--duration", metavar="DURATION", help="Stop after so long: 90s, 10m."),
+    ] = None,
+    *,
+    only: WhereFlags,
+    rows: FormatFlags,
+    store: StoreFlags,
+) -> None:
+    """Follow a running recording: transactions as they are written, until Ctrl-C.
+
+    \b
+    Examples:
+      qrec tail
+      qrec tail 'res.status >= 500 AND container.name == "shop"'
+      qrec tail --format jsonl | jq .url
+    """
+    run = Run(store, rows.as_rows())
+    if run.format not in ("table", "jsonl"):
+        raise UsageError(f"what has no end has no form as {run.format}", "Use --format jsonl.")
+    where = parsed(one_filter(filter_, only.where))
+    seconds = None if duration is None else parse_duration(duration).total_seconds()
+    follower = Follower(run.store, where)
+    for note in follower.notes:
+        say(f"note: {note.text}")
+    if not follower.recording():
+        say("note: nobody is recording into this store now; waiting (`qrec record` starts one)")
+    try:
+        _follow(run, follower.poll, seconds)
+    finally:
+        follower.close()
+
+
+def _follow(run: Run, poll: object, seconds: float | None) -> None:
+    assert callable(poll)
+    end = None if seconds is None else time.monotonic() + seconds
+    while True:
+        for line in poll():
+            _show(run, line)
+        if end is not None and time.monotonic() >= end:
+            return
+        time.sleep(_LOOK_S)
+
+
+def _show(run: Run, line: Line) -> None:
+    if run.format == "jsonl":
+        emit(to_jsonl([line_document(line)]))
+        return
+    status = f"{status_text(line.status, line.grpc_status):<4}"
+    head = f"{clock(line.ts, run.tz, day=False)}  "
+    who = cut(visible(line.container_name or line.process_exe or "-"), _WHO)
+    end = f"  {millis(line.duration_ms):>7}  {who}{' ' * (_WHO - width(who))}  {short_id(line.id)}"
+    what = visible(f"  {line.method or '-':<6} {line.url}")
+    if run.width is not None:
+        room = max(run.width - len(head) - len(status) - width(end), _URL)
+        what = cut(what, room)
+        what += " " * (room - width(what))
+    color = "red" if failed(line.status, line.grpc_status) else None
+    emit(f"{head}{run.paint(status, color)}{what}{end}\n")

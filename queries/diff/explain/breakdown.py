@@ -1,0 +1,74 @@
+"""One finding further: its transactions as a filter, and what of it happened in which container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from queries.core.selection import Selection
+from queries.core.session import open_reader
+from queries.core.window import Baseline, Window
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from queries.core.answer import Key
+    from store import Store
+
+_FIELDS = {
+    "host": "req.host",
+    "method": "req.method",
+    "route": "route",
+    "process": "process.path",
+    "signature": "error_signature",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one container (or program, outside of containers) sent or served of it.
+
+    requests and errors of the window, and of the baseline, all of its stretches together.
+    """
+
+    name: str
+    serves: bool
+    requests: int
+    before: int
+    errors: int
+    errors_before: int
+
+
+def filter_of(key: Key) -> str:
+    """The key as a filter for `where`; empty where it names nothing that a filter can name.
+
+    What stands for many values is left out: a route with `{*}`, a name that cannot be quoted. A
+    container is meant with all of its instances (payment-7d9f8, payment-x2k4q).
+    """
+    parts = []
+    for name, value in key.items():
+        if name == "status":
+            parts.append('outcome == "no_response"' if value is None else f"res.status == {value}")
+        elif isinstance(value, str) and value and _quotable(value):
+            if name == "container":
+                parts.append(f'starts_with(container.name, "{value}")')
+            elif name in _FIELDS and not (name == "route" and "{*}" in value):
+                parts.append(f'{_FIELDS[name]} == "{value}"')
+    return " and ".join(parts)
+
+
+def _quotable(text: str) -> bool:
+    return text.isprintable() and '"' not in text and "\\" not in text and len(text) <= 500
+
+
+def by_container(
+    store: Store, window: Window, baseline: Baseline, where: Expr | None, most: int = 12
+) -> list[Part]:
+    """The containers that what passes `where` came from or went to, most of the change first."""
+    spans = [window, *baseline.spans]
+    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
+    limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
+    with open_reader(store, spans) as reader:
+        chosen = Selection(reader, whole)
+        chosen.select(where, "transactions")
+        rows = chosen.rows("breakdown", {**limits, "rows": most})
+        return [Part(**row) for row in rows]
