@@ -141,7 +141,8 @@ def rolled(path: Path, hour: int) -> Rolled | None:
     if table is None:
         return None
     keys = {name: _coded(table.column(name)) for name in KEY}
-    return Rolled(hour, keys, numbers(table, "requests"), numbers(table, "active"), path)
+    active = numbers(table, "active").astype(np.uint64)  # signed on disk, for other engines
+    return Rolled(hour, keys, numbers(table, "requests"), active, path)
 
 
 def of_table(table: pa.Table, hour: int) -> Held:
