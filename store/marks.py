@@ -4,14 +4,13 @@ incident's, that retention never deletes. Both append-only, one JSON document a 
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from store.errors import UsageError, unwritable
+from store.errors import UsageError, did_you_mean, unwritable
 from store.files import append_line
 from store.hours import hour_end, hour_start
 from store.layout import Store
@@ -67,9 +66,10 @@ def remove_pin(store: Store, name: str) -> Pin:
     """Take a pin away. UsageError with the nearest name when there is none."""
     pins = {pin.name: pin for pin in read_pins(store)}
     if name not in pins:
-        near = difflib.get_close_matches(name, pins, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "`qrec pins` lists them."
-        raise UsageError(f"there is no pin {name!r} in this store", hint)
+        raise UsageError(
+            f"there is no pin {name!r} in this store",
+            did_you_mean(name, pins) or "`qrec pins` lists them.",
+        )
     _append(store, store.pins, {"name": name, "removed": True})
     return pins[name]
 
