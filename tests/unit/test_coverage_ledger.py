@@ -221,7 +221,8 @@ def asked(store: Store, name: str, begin: int, hours: int) -> list[dict[str, Any
     window = Window(from_us(begin), from_us(begin + hours * HOUR_US))
     with open_reader(store, [window], tables=()) as reader:
         limits = {"from_ts": window.from_ts, "to_ts": window.to_ts}
-        return reader.sql(name, limits).to_pylist()
+        rows: list[dict[str, Any]] = reader.sql(name, limits).to_pylist()
+        return rows
 
 
 def test_a_step_is_known_by_its_code_and_by_the_words_of_before_there_were_codes(
