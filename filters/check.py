@@ -97,6 +97,8 @@ def _unknown(expr: Expr, field: Field) -> FilterError:
         left = next((leaf.left for leaf in leaves(expr.root) if isinstance(leaf, Compare)
                      and leaf.right is field), None)  # fmt: skip
         hint = f"write missing({render(left)})" if left else "write missing(FIELD)"
+    elif name.lower() in ("failed", "failure", "is_error"):
+        hint = 'outcome != "ok" takes all that failed, with --where'
     elif _is_value(expr, field) and not (close and close[:4] == name[:4]):
         hint = f'write "{name}" if it is text'
     elif close:

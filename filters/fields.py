@@ -226,7 +226,6 @@ _ALIASES = {
     "error": "error_signature",
     "findings": "secrets.kind",
     "secrets": "secrets.kind",
-    "failed": "outcome",
 }
 
 

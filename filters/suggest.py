@@ -21,7 +21,6 @@ _FOREIGN = {
     "has": "contains",
     "includes": "contains",
     "xor": "and, or, not",
-    "exists": "not missing(FIELD)",
 }
 
 
@@ -34,7 +33,9 @@ def explain(text: str, tokens: list[Token], index: int, accepted: Set[str]) -> F
     hint = next((hint for rule in _RULES if (hint := rule(tokens, index))), "")
     before = _at(tokens, index - 1)
     if token and before.kind == "REGEX" and before.end == start:
-        hint = pattern_around(text, start) or hint
+        compared = _at(tokens, index - 2).kind in ("EQ", "NE", "CONTAINS")
+        quoted = f'write text in quotes: "{text[before.start :].split(maxsplit=1)[0]}"'
+        hint = quoted if compared else pattern_around(text, start) or hint
     error = FilterError(text, f"{what}: expected {_expected(accepted)}", start, end, hint)
     error.token, error.accepted = (token.kind if token else "$END"), frozenset(accepted)
     return error
@@ -78,11 +79,19 @@ def _negated_operator(tokens: list[Token], index: int) -> str:
     right = _at(tokens, index + 2)
     value = right.text if right.kind in _VALUES else "…"
     if right.kind == "LSQB":
-        listed = tokens[index + 2 : index + 12]
-        closing = next((at for at, one in enumerate(listed) if one.kind == "RSQB"), 0)
-        inner = " ".join(one.text for one in listed[1:closing]).replace(" ,", ",") or "…"
-        value = f"[{inner}]"
+        value = _listed(tokens, index + 2)
     return f"write not ({before.text} {after.text} {value})"
+
+
+def _listed(tokens: list[Token], start: int) -> str:
+    """The list that opens at a token, words in quotes; […] where it has no end or is long."""
+    items: list[str] = []
+    for token in tokens[start + 1 : start + 20]:
+        if token.kind in ("RSQB", "RPAR") and items:
+            return f"[{', '.join(items)}]"
+        if token.kind != "COMMA":
+            items.append(f'"{token.text}"' if token.kind == "NAME" else token.text)
+    return "[…]"
 
 
 def _foreign_word(tokens: list[Token], index: int) -> str:
@@ -100,6 +109,8 @@ def _foreign_word(tokens: list[Token], index: int) -> str:
         if value.text.lower() in ("null", "nil", "none", "missing", "empty"):
             return f"write {'not ' * negated}missing({before.text})"
         return f"write {'!=' if negated else '=='} instead of is{' not' * negated}"
+    if word == "exists":
+        return f"write not missing({before.text})"
     if word == "between":
         return f"write {before.text} >= … and {before.text} <= …"
     if word in _FOREIGN:
@@ -130,12 +141,17 @@ def _operand_of_matches(tokens: list[Token], index: int) -> str:
 def _operand_of_in(tokens: list[Token], index: int) -> str:
     here, before = _at(tokens, index), _at(tokens, index - 1)
     if before.kind == "IN":
+        if here.kind == "LPAR":
+            return f"write in {_listed(tokens, index)}"
         value = here.text if here.kind in _VALUES else "…"
         return f"write in [{value}]" + (", or contains" if here.kind == "STRING" else "")
     if before.kind == "LSQB" and here.kind == "RSQB":
         return "a list has at least one value"
     if here.kind == "LSQB":
         return "lists cannot be nested"
+    listed = _at(tokens, index - 2).kind in ("LSQB", "COMMA") and before.end < here.start
+    if listed and before.kind in _VALUES and here.kind in _VALUES:
+        return f"put a comma between {before.text} and {here.text}"
     return "leave out the last comma" if before.kind == "COMMA" and here.kind == "RSQB" else ""
 
 

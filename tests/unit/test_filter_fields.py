@@ -134,6 +134,7 @@ def test_what_only_the_store_tells_is_refused_live_with_reason_and_remedy(name: 
         ("missing('x')", "missing() takes one field", "missing(container.name)"),
         ("missing(req.host) == true", "missing() takes one field", "missing(container.name)"),
         ("missing(req.hots)", "there is no field req.hots", "did you mean req.host?"),
+        ("failed", "there is no field failed", 'outcome != "ok" takes all that failed'),
         ("req.host == null", "there is no field null", "write missing(req.host)"),
         ("zone(req.host, 1) == 'a'", "zone takes 1 argument(s), not 2", "zone(req.host) =="),
         ("src.ip == 10.0.0.1", "src.ip is never there: Qtap's HTTP transactions carry no addr", ""),
