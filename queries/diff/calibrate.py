@@ -2,7 +2,7 @@
 
 Nobody says which past hours were quiet, so the median and the 95th percentile are what to look
 at: incidents of the past are a few large numbers among many small ones. A comparison costs about
-as much as the question itself, so results are kept in the store (store/calibration.py).
+as much as the question itself, so results are kept in the store (store/manifest.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.window import Baseline, Window
 from queries.diff.comparison import compared
 from queries.diff.past import Pair, Past
-from store.calibration import Kept, keep, read_kept
+from store.manifest import Kept, keep, read_kept
 
 if TYPE_CHECKING:
     from filters import Expr
