@@ -64,7 +64,7 @@ class QuestionEntry:
 
 # Commands that do not live in the module of their own name.
 MODULES = {
-    "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording", "replay": "recording",
+    "mark": "marks", "pin": "pins", "unpin": "pins",
     "import": "import_",
 }  # fmt: skip
 

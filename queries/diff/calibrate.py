@@ -2,7 +2,7 @@
 
 Nobody says which past hours were quiet, so the median and the 95th percentile are what to look
 at: incidents of the past are a few large numbers among many small ones. A comparison costs about
-as much as the question itself, so results are kept in the store (store/calibration.py).
+as much as the question itself, so results are kept in the store (store/manifest.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
 from queries.diff.compare import REACH, compared, earlier
 from queries.diff.limits import REPLICATES
-from store.calibration import Kept, keep, read_kept
+from store.manifest import Kept, keep, read_kept
 from store.rollup import ROLLUPS
 from store.version import __version__
 
