@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 _GROUP_BY = (
-    "import duckdb; duckdb.sql(\"SELECT host, count(*), quantile_cont(duration_ms, 0.95) FROM "
+    'import duckdb; duckdb.sql("SELECT host, count(*), quantile_cont(duration_ms, 0.95) FROM '
     "read_parquet('{files}') GROUP BY ALL ORDER BY 2 DESC LIMIT 20\").fetchall()"
 )
 _RUNS = 9

@@ -12,7 +12,7 @@ from typing import Protocol
 from recorder.pipeline.worker import Refining
 from recorder.redact import BODY_LIMIT, RedactConfig, load_key
 from store import Store
-from store.unredacted import mark_unredacted
+from store.manifest import mark_unredacted
 
 DEFAULT_URL = "http://localhost:10001"
 

@@ -24,12 +24,11 @@ from bench.quality.stage import Stage, Truth
 from bench.quality.system import Hours
 from bench.quality.world import World, pods
 from queries.core.answer import Changes, Note
+from queries.core.window import Window
 from queries.diff import frame as frames
-from queries.diff.compare import Options, Span, compare
+from queries.diff.compare import Options, compare, replicates
 from queries.diff.frame import Frame
-from queries.diff.ledger import Ledger
-from queries.diff.spans import replicates
-from queries.diff.traffic import Traffic
+from queries.diff.traffic import Ledger, Traffic
 
 HISTORIES = {"1h": 1, "24h": 24, "7d": 168}
 _REFUSED = ("no_data", "not_comparable")
@@ -53,8 +52,8 @@ def hour_of(seed: int) -> int:
     return 24 * 8 + int(np.random.default_rng([seed, 99]).integers(0, 96))
 
 
-def span(world: World, hour: int) -> Span:
-    return Span(world.moment(hour), world.moment(hour + 1))
+def span(world: World, hour: int) -> Window:
+    return Window(world.moment(hour), world.moment(hour + 1))
 
 
 @lru_cache(maxsize=3)
@@ -112,13 +111,13 @@ def asked(
     joined = pa.concat_tables([p[0] for p in parts])
     if stage.grpc is not None:
         joined = as_grpc(joined, stage.grpc)
-    cells = given(joined, [window, baseline, *spans])
+    counts = given(joined)
     start = time.perf_counter()
-    changes = compare(con, cells, window, [baseline], options)
+    changes = compare(con, counts, window, [baseline], options)
     cost = {"seconds": time.perf_counter() - start}
 
     def frame() -> Frame:
-        traffic = Traffic(cells, Ledger(con, [window, baseline, *spans]))
+        traffic = Traffic(counts, Ledger(con, [window, baseline, *spans]))
         return frames.load(con, traffic, window, 1, True)
 
     return changes, cost, frame

@@ -140,19 +140,19 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
 
 def _again(run: Run, asked: Sequence[Rollup], done: Sequence[Rollup]) -> list[Rollup]:
     """Those that were asked for; how they stand now, where they were made."""
-    now = {one.cells: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
-    made = {one.cells for one in done}
-    return [now.get(one.cells, one) if one.cells in made else one for one in asked]
+    now = {one.rows: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
+    made = {one.rows for one in done}
+    return [now.get(one.rows, one) if one.rows in made else one for one in asked]
 
 
 def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) -> dict[str, Any]:
-    made = {one.cells for one in done}
+    made = {one.rows for one in done}
     return {
         "version": 1,
         "dry_run": dry_run,
         "hours": [
             {"hour": one.hour, "recorder": one.recorder, "state": one.state, "bytes": one.size,
-             "rebuilt": one.cells in made}
+             "rebuilt": one.rows in made}
             for one in shown
         ],
     }  # fmt: skip

@@ -27,7 +27,7 @@ from recorder.redact.text import FORM, NO_CARD
 
 HEADER, COLUMN, BODY = range(3)
 
-_TRACE = re.compile(r"[0-9a-f]{16,32}")  # an id as tracers write it
+_is_trace = re.compile(r"[0-9a-f]{16,32}\Z").match  # an id as tracers write it
 # Headers that hold an address, whose query is read as a query.
 _ADDRESSES = frozenset(
     ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
@@ -99,7 +99,9 @@ def emptied(tx: Transaction) -> None:
     tx.findings = [Secret("unreadable", "transaction", "")]
 
 
-REMEMBERED = 50_000  # header values, and sets of column values
+REMEMBERED = 50_000  # names of headers, and sets of column values
+_GENERATION_BYTES = 16 << 20  # of headers: twice that at most are remembered for each side
+_ENTRY_BYTES = 500  # about what a remembered header takes besides its own texts
 
 
 class Cleaned(NamedTuple):
@@ -111,16 +113,29 @@ NEW = Cleaned("", [])  # stands for: not seen before
 
 
 class Side(msgspec.Struct):
-    """What is remembered of the headers of requests, or of responses."""
+    """What is remembered of the headers of requests, or of responses, in two generations: what is
+    in use moves from the older to the younger, and the rest goes with the older."""
 
     name: str
     known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
+    older: dict[tuple[str, str], Cleaned | None] = {}
+    size: int = 0  # bytes in `known`
     plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
 
+    def recall(self, item: tuple[str, str]) -> Cleaned | None:
+        """What the older generation knows of a header, which moves to the younger; else NEW."""
+        cleaned = self.older.pop(item, NEW)
+        if cleaned is not NEW:
+            self.remember(item, cleaned)
+        return cleaned
+
     def remember(self, item: tuple[str, str], cleaned: Cleaned | None) -> None:
-        if len(self.known) >= REMEMBERED:
-            self.known.clear()
+        if self.size > _GENERATION_BYTES:
+            self.older, self.known, self.size = self.known, {}, 0
         self.known[item] = cleaned
+        self.size += len(item[0]) + len(item[1]) + _ENTRY_BYTES
+        if cleaned is not None:
+            self.size += len(cleaned.value)
 
 
 class Row(msgspec.Struct):
@@ -227,10 +242,12 @@ class Redactor:
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
-        get, plain = side.known.get, side.plain
+        get, older, plain = side.known.get, side.older, side.plain
         changed: list[tuple[str, str]] = []
         for item in headers.items():
             cleaned = get(item, NEW)
+            if cleaned is NEW and item in older:
+                cleaned = side.recall(item)
             if cleaned is None:
                 continue
             name, value = item
@@ -277,7 +294,7 @@ class Redactor:
             row.mirrored = target == (f"{path}?{query}" if query else path)
             if not row.mirrored:
                 row.add(header_slot("request", ":path"), target)
-        if tx.trace_id and not _TRACE.fullmatch(tx.trace_id):
+        if tx.trace_id and not _is_trace(tx.trace_id):
             row.add(TRACE, tx.trace_id)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:

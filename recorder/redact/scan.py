@@ -1,4 +1,8 @@
-"""Finding secrets in a text: one pass for candidates, a closer look at each, nothing recursive."""
+"""Finding secrets in a text: one pass for candidates, a closer look at each, nothing recursive.
+
+The pass is a single RE2 pattern for where a secret may stand. Every alternative looks ahead a
+bounded stretch or consumes what it looked at: n bytes cost O(n), whatever is in them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where the value of a named field begins and ends, whatever it is written in.
+"""The name of a field in raw bytes, where its value begins and ends, and the strings in a value
+that is a list or an object; whatever they are written in.
 
 JSON at any depth of JSON in JSON strings: a quote at depth d stands behind 2^d - 1 backslashes,
 so a value can be found in the raw bytes, also of a text that is cut or not quite JSON. Besides:
@@ -21,7 +22,7 @@ _ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']
 
 
 class Name(NamedTuple):
-    """A name and how it is written. `depth` counts the backslashes before its quote."""
+    """A name and how it is written. `backslashes` are those before its quote."""
 
     text: bytes
     start: int
