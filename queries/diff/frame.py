@@ -7,14 +7,15 @@ process, signature); a *level* is a coarser one, such as the endpoint, and is su
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.diff.spans import Span
+from queries.core.window import Window
+from queries.diff.candidate import ENDPOINT
 from queries.diff.stats import Floats, Ints, Mask
 from store.derived import failed
 
@@ -223,7 +224,10 @@ def statement(name: str) -> str:
 
 
 def prepare(
-    con: duckdb.DuckDBPyConnection, window: Span, baseline: Sequence[Span], history: Sequence[Span]
+    con: duckdb.DuckDBPyConnection,
+    window: Window,
+    baseline: Sequence[Window],
+    history: Sequence[Window],
 ) -> bool:
     """Leave compare_minutes in the connection; say whether the spans are compared by offset."""
     con.execute("set timezone = 'UTC'")
@@ -241,7 +245,7 @@ def prepare(
 
 
 def load(
-    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Span, baselines: int, aligned: bool
+    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int, aligned: bool
 ) -> Frame:
     """Count the traffic of the spans that `prepare` was given, the window the first of them."""
     block = max(1, round(window.minutes / BLOCKS))
@@ -306,3 +310,39 @@ def _history_seconds(
         if span > baselines:
             result[span - baselines - 1] += value
     return result
+
+
+_REFUSED = (400, 403, 404, 405)
+_MOSTLY = 0.95
+
+
+def own_traffic(frame: Frame) -> Mask:
+    """False for keys of incoming endpoints that answer hardly anything but 400, 403, 404, 405."""
+    level = frame.level(("host", "method", "route"))
+    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
+    refused = np.isin(frame.status, _REFUSED)
+    seen = total + frame.anyhow_b
+    refusals = level.sum(np.where(refused & frame.incoming, seen, 0.0))
+    own: Mask = (refusals < _MOSTLY * level.sum(seen))[level.group]
+    return own
+
+
+def counted_once(frame: Frame) -> Frame:
+    """The same frame, in which a call that both its ends recorded weighs half at each.
+
+    Two records of one call are no two pieces of evidence. For levels that tell the sides apart
+    the frame itself is right.
+    """
+    level = frame.level(ENDPOINT)
+    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
+    incoming = level.sum(np.where(frame.incoming, total, 0.0))
+    outgoing = level.sum(np.where(frame.incoming, 0.0, total))
+    both = np.maximum(incoming + outgoing, 1e-9)
+    weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group][:, None]
+    return replace(
+        frame,
+        window=frame.window * weight,
+        baseline=frame.baseline * weight,
+        history=frame.history * weight,
+        tallies={},
+    )
