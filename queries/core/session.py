@@ -136,8 +136,11 @@ def parquet(paths: Iterable[Path]) -> str:
 class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
-    def __init__(self, store: Store, spans: Sequence[Window], tables: Sequence[str]) -> None:
+    def __init__(
+        self, store: Store, spans: Sequence[Window], tables: Sequence[str], views: bool = True
+    ) -> None:
         self.store = store
+        self._views = views
         self.spans = list(spans)
         self.tables = list(tables)
         self.notes: list[Note] = []
@@ -177,6 +180,10 @@ class Reader:
 
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
+
+    def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run one statement that gives no rows."""
+        self._result(text, params, self.con.execute)
 
     def table(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
         """Make a temporary table of a few rows; columns: name -> (type, values)."""
@@ -241,6 +248,8 @@ class Reader:
 
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
+        if not self._views and table != "coverage":
+            return
         try:
             self._view_over(table, self.files[table])
         except duckdb.Error:
@@ -308,10 +317,16 @@ class Reader:
 
 @contextlib.contextmanager
 def open_reader(
-    store: Store, spans: Sequence[Window], tables: Sequence[str] = ("transactions",)
+    store: Store,
+    spans: Sequence[Window],
+    tables: Sequence[str] = ("transactions",),
+    views: bool = True,
 ) -> Iterator[Reader]:
-    """A reader over the hours that `spans` touch, closed at the end."""
-    reader = Reader(store, spans, tables)
+    """A reader over the hours that `spans` touch, closed at the end.
+
+    views: whether the tables are views; if not, their files are listed and none is opened.
+    """
+    reader = Reader(store, spans, tables, views)
     try:
         yield reader
     except duckdb.OutOfMemoryException as error:

@@ -108,7 +108,7 @@ def compared(
     Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
     """
     before, sides = earlier(window, baseline), [window, *baseline.spans]
-    with open_reader(store, [*sides, *before]) as reader:
+    with open_reader(store, [*sides, *before], views=False) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         before = coverage.seen_enough(reader, before)
         text, params = _condition(reader, expressions, where)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from queries.core.session import sql_text
 from queries.core.window import Window
 from queries.diff.candidate import ENDPOINT
 from queries.diff.stats import Floats, Ints, Mask
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from queries.diff.traffic import Traffic
 
-SQL = Path(__file__).parent.parent / "sql"
 BLOCKS = 12  # a window has about that many; five minutes each in an hour
 SLOTS = 60
 UNIT = ("side", "host", "method", "route", "container")
@@ -218,11 +217,6 @@ def _summed(group: Ints, size: int, rows: Floats) -> Floats:
     return sums.astype(np.float64, copy=False).reshape(size, columns)
 
 
-@cache
-def statement(name: str) -> str:
-    return (SQL / f"compare_{name}.sql").read_text()
-
-
 def prepare(
     con: duckdb.DuckDBPyConnection,
     window: Window,
@@ -240,7 +234,7 @@ def prepare(
     rows = [(i, role, s.from_ts, s.to_ts) for i, (role, s) in enumerate(roles)]
     con.executemany("insert into compare_spans values (?, ?, ?, ?)", rows)
     aligned = all(s.minutes == window.minutes for s in baseline)
-    con.execute(statement("minutes"), {"aligned": aligned})
+    con.execute(sql_text("compare_minutes"), {"aligned": aligned})
     return aligned
 
 
