@@ -114,7 +114,14 @@ class Asked:
 def resolve_window(asked: Asked, now: datetime, tz: tzinfo) -> Window:
     """The one window of a question that compares nothing. Raises UsageError."""
     _refuse_mixtures(asked)
-    return _window(asked, now, tz)
+    window = _window(asked, now, tz)
+    if window.from_ts >= now:
+        raise UsageError(
+            f"the window lies in the future: it begins at {_iso(window.from_ts)}, and now is "
+            f"{_iso(now)}",
+            "Give --from an earlier time; a time without a date is today.",
+        )
+    return window
 
 
 def resolve_windows(asked: Asked, now: datetime, tz: tzinfo) -> tuple[Window, Baseline]:
