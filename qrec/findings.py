@@ -176,8 +176,7 @@ def _covered(side: Side, spans: int, notes: Sequence[Note]) -> str:
     """How much was seen, in whole minutes. Of several spans covered_s is the sum."""
     if spans > 1:
         return f"covered {words.span(side.covered_s)}"
-    whole = (side.to_ts - side.from_ts).total_seconds()
-    return words.covered(side.covered_s, whole, notes, least=60)
+    return words.covered(side, notes, least=60)
 
 
 def _size(finding: Finding) -> list[str]:

@@ -65,6 +65,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number in range(-60, 60):
         rows += [row(minute(number + part / 12), duration_ms=80 + part) for part in range(12)]
+        rows += [
+            row(minute(number + part / 3), direction="ingress", host="shop.example.com",
+                user_agent=f"client/{part}", route="/", container_name="web")
+            for part in range(2)
+        ]  # fmt: skip
         failing = number >= 20
         rows += [
             row(minute(number + part / 6), method="POST", host="api.stripe.com",
