@@ -119,9 +119,7 @@ class Frame:
     history: Floats
     seconds_h: Floats
     starts: Ints  # column of each compared span's first block
-    slot_minutes: int
     block_minutes: int
-    aligned: bool
     levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
     tallies: dict[tuple[tuple[str, ...], bytes], Tally] = field(default_factory=dict)
 
@@ -222,8 +220,8 @@ def prepare(
     window: Window,
     baseline: Sequence[Window],
     history: Sequence[Window],
-) -> bool:
-    """Leave compare_minutes in the connection; say whether the spans are compared by offset."""
+) -> None:
+    """Leave compare_minutes in the connection."""
     con.execute("set timezone = 'UTC'")
     con.execute(
         "create or replace temp table compare_spans"
@@ -235,12 +233,9 @@ def prepare(
     con.executemany("insert into compare_spans values (?, ?, ?, ?)", rows)
     aligned = all(s.minutes == window.minutes for s in baseline)
     con.execute(sql_text("compare_minutes"), {"aligned": aligned})
-    return aligned
 
 
-def load(
-    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int, aligned: bool
-) -> Frame:
+def load(con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int) -> Frame:
     """Count the traffic of the spans that `prepare` was given, the window the first of them."""
     block = max(1, round(window.minutes / BLOCKS))
     slot = max(1, -(-window.minutes // SLOTS))
@@ -269,9 +264,7 @@ def load(
         history=totals.history.T,
         seconds_h=_history_seconds(seconds, baselines, len(totals.history)),
         starts=starts,
-        slot_minutes=slot,
         block_minutes=block,
-        aligned=aligned,
     )
 
 
