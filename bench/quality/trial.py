@@ -118,7 +118,7 @@ def asked(
 
     def frame() -> Frame:
         traffic = Traffic(counts, Ledger(con, [window, baseline, *spans]))
-        return frames.load(con, traffic, window, 1, True)
+        return frames.load(con, traffic, window, 1)
 
     return changes, cost, frame
 

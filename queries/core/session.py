@@ -137,9 +137,15 @@ class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
     def __init__(
-        self, store: Store, spans: Sequence[Window], tables: Sequence[str], covered: bool
+        self,
+        store: Store,
+        spans: Sequence[Window],
+        tables: Sequence[str],
+        covered: bool = True,
+        views: bool = True,
     ) -> None:
         self.store = store
+        self._views = views
         self.spans = list(spans)
         self.tables = list(tables)
         self.notes: list[Note] = []
@@ -181,6 +187,10 @@ class Reader:
 
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
+
+    def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run one statement that gives no rows."""
+        self._result(text, params, self.con.execute)
 
     def table(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
         """Make a temporary table of a few rows; columns: name -> (type, values)."""
@@ -247,6 +257,8 @@ class Reader:
 
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
+        if not self._views and table != "coverage":
+            return
         try:
             self._view_over(table, self.files[table])
         except duckdb.Error:
@@ -319,13 +331,15 @@ def open_reader(
     spans: Sequence[Window],
     tables: Sequence[str] = ("transactions",),
     covered: bool = True,
+    views: bool = True,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
 
     covered: whether the view of that name is made, which a comparison asks and no question of one
-    window: it takes a tenth of what a small question takes.
+    window: it takes a tenth of what a small question takes. views: whether the tables are views;
+    if not, their files are listed and none is opened.
     """
-    reader = Reader(store, spans, tables, covered)
+    reader = Reader(store, spans, tables, covered, views)
     try:
         yield reader
     except duckdb.OutOfMemoryException as error:

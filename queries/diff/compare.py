@@ -108,7 +108,7 @@ def compared(
     Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
     """
     before, sides = earlier(window, baseline), [window, *baseline.spans]
-    with open_reader(store, [*sides, *before]) as reader:
+    with open_reader(store, [*sides, *before], views=False) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         before = coverage.seen_enough(reader, before)
         text, params = _condition(reader, expressions, where)
@@ -196,7 +196,7 @@ def compare(
         for past in options.history
         if (span := past.whole()) and not any(span.overlaps(side) for side in sides)
     ]
-    aligned = frames.prepare(con, window, baseline, history)
+    frames.prepare(con, window, baseline, history)
     covered = coverage.covered(con, sides)
     notes = [*options.notes, *covered.gaps]
     if min(covered.window, covered.baseline) <= 0:
@@ -206,7 +206,7 @@ def compare(
         notes.append(Note("no_common_minutes", text))
         return _empty(window, baseline, options, "not_comparable", notes)
     traffic = Traffic(counts, Ledger(con, [window, *baseline, *history]))
-    frame = frames.load(con, traffic, window, len(baseline), aligned)
+    frame = frames.load(con, traffic, window, len(baseline))
     durations = histograms(traffic, frame)
     scene = Scene(
         traffic, frame, durations, window, baseline, covered.compared,

@@ -78,7 +78,7 @@ def seen_enough(reader: Reader, spans: Sequence[Window]) -> list[Window]:
     if not spans:
         return []
     limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    rows = reader.sql("seen_enough", {**limits, "share": _ENOUGH}).to_pylist()
+    rows = reader.rows("seen_enough", {**limits, "share": _ENOUGH})
     enough = {row["from_ts"].astimezone(UTC) for row in rows}
     return [span for span in spans if span.from_ts in enough]
 
@@ -86,8 +86,8 @@ def seen_enough(reader: Reader, spans: Sequence[Window]) -> list[Window]:
 def is_lossy(reader: Reader, spans: Sequence[Window]) -> bool:
     """Whether events are known, or must be feared, to be missing from what counts as covered."""
     for span in spans:
-        rows = reader.sql("lossy", {"from_ts": span.from_ts, "to_ts": span.to_ts})
-        if rows["lossy"][0].as_py():
+        [row] = reader.rows("lossy", {"from_ts": span.from_ts, "to_ts": span.to_ts})
+        if row["lossy"]:
             return True
     return False
 
@@ -109,7 +109,7 @@ def _clock_steps(reader: Reader, side: Window) -> list[Note]:
     """What a jump of the clock does to times cannot be put right afterwards, only told."""
     limits = {"from_ts": side.from_ts, "to_ts": side.to_ts}
     jumps = []
-    for row in reader.sql("clock_steps", limits).to_pylist():
+    for row in reader.rows("clock_steps", limits):
         at = row["from_ts"].astimezone(UTC).replace(second=0, microsecond=0)
         text = (
             f"the clock of what recorder {row['recorder']} listens to jumped: times before and "
@@ -122,8 +122,8 @@ def _clock_steps(reader: Reader, side: Window) -> list[Note]:
 def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:
     filters: set[str] = set()
     for span in spans:
-        rows = reader.sql("filters", {"from_ts": span.from_ts, "to_ts": span.to_ts})
-        filters |= {row["filter"] for row in rows.to_pylist()}
+        rows = reader.rows("filters", {"from_ts": span.from_ts, "to_ts": span.to_ts})
+        filters |= {row["filter"] for row in rows}
     return filters
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from queries.core.session import sql_text
 from queries.core.window import Window
 from queries.diff.candidate import ENDPOINT
 from queries.diff.stats import Floats, Ints, Mask
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from queries.diff.traffic import Traffic
 
-SQL = Path(__file__).parent.parent / "sql"
 BLOCKS = 12  # a window has about that many; five minutes each in an hour
 SLOTS = 60
 UNIT = ("side", "host", "method", "route", "container")
@@ -120,9 +119,7 @@ class Frame:
     history: Floats
     seconds_h: Floats
     starts: Ints  # column of each compared span's first block
-    slot_minutes: int
     block_minutes: int
-    aligned: bool
     levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
     tallies: dict[tuple[tuple[str, ...], bytes], Tally] = field(default_factory=dict)
 
@@ -218,18 +215,13 @@ def _summed(group: Ints, size: int, rows: Floats) -> Floats:
     return sums.astype(np.float64, copy=False).reshape(size, columns)
 
 
-@cache
-def statement(name: str) -> str:
-    return (SQL / f"compare_{name}.sql").read_text()
-
-
 def prepare(
     con: duckdb.DuckDBPyConnection,
     window: Window,
     baseline: Sequence[Window],
     history: Sequence[Window],
-) -> bool:
-    """Leave compare_minutes in the connection; say whether the spans are compared by offset."""
+) -> None:
+    """Leave compare_minutes in the connection."""
     con.execute("set timezone = 'UTC'")
     con.execute(
         "create or replace temp table compare_spans"
@@ -240,13 +232,10 @@ def prepare(
     rows = [(i, role, s.from_ts, s.to_ts) for i, (role, s) in enumerate(roles)]
     con.executemany("insert into compare_spans values (?, ?, ?, ?)", rows)
     aligned = all(s.minutes == window.minutes for s in baseline)
-    con.execute(statement("minutes"), {"aligned": aligned})
-    return aligned
+    con.execute(sql_text("compare_minutes"), {"aligned": aligned})
 
 
-def load(
-    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int, aligned: bool
-) -> Frame:
+def load(con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int) -> Frame:
     """Count the traffic of the spans that `prepare` was given, the window the first of them."""
     block = max(1, round(window.minutes / BLOCKS))
     slot = max(1, -(-window.minutes // SLOTS))
@@ -275,9 +264,7 @@ def load(
         history=totals.history.T,
         seconds_h=_history_seconds(seconds, baselines, len(totals.history)),
         starts=starts,
-        slot_minutes=slot,
         block_minutes=block,
-        aligned=aligned,
     )
 
 
