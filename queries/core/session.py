@@ -23,6 +23,7 @@ from queries.core.answer import Note
 from queries.core.window import Window
 from store import Store
 from store.errors import QrecError
+from store.files import is_readable
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.layout import LIVE
 
@@ -314,12 +315,12 @@ class Reader:
         for table, paths in self.files.items():
             if only is not None and table != only:
                 continue
-            bad = [path for path in paths if not _reads_whole(path)]
-            for path in bad:
-                if path.exists():
+            whole = [path for path in paths if is_readable(path) and path.exists()]
+            for path in paths:
+                if path not in whole and path.exists():
                     self._leave_out(path)
-            if bad:
-                self.files[table] = [path for path in paths if path not in bad]
+            if whole != list(paths):
+                self.files[table] = whole
                 self._view(table)
                 changed = True
         return changed
@@ -361,19 +362,6 @@ def looks_whole(path: Path) -> bool | None:
         return None
     except OSError:
         return False
-
-
-def _reads_whole(path: Path) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            for _ in file.iter_batches(batch_size=65_536):
-                pass
-    except (OSError, pa.ArrowException):
-        return False
-    return True
 
 
 def _hour_in(part: str) -> dt.datetime | None:

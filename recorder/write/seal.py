@@ -21,7 +21,6 @@ from recorder.write.rollup import write_rollup
 from recorder.write.segments import (
     GRACE_S,
     clear,
-    is_readable,
     live_segments,
     merge,
     merge_candidates,
@@ -32,7 +31,7 @@ from recorder.write.sort import write_sorted
 from store import Store, cover
 from store.cover import Sealed, Segment, sealed_in, sealed_name
 from store.errors import UnavailableError
-from store.files import TEMPORARY_SUFFIX, make_folder, replacing
+from store.files import TEMPORARY_SUFFIX, is_readable, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.lock import SEALING, recorder_lock
 from store.rollup import OLD_ROLLUPS, ROLLUPS
