@@ -135,7 +135,8 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        keeping = threading.Thread(target=keep_house, args=(self, done), daemon=True)
+        housekeeping = (self.keeper, self.options, self.pressed, self.reporter.note, done)
+        keeping = threading.Thread(target=keep_house, args=housekeeping, daemon=True)
         keeping.start()
         with ending_signals(self._stop):
             self._subscribe(self.pushed)

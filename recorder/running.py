@@ -10,12 +10,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
+from recorder.options import RecordOptions
 from recorder.write.retention import Retention
-
-if TYPE_CHECKING:
-    from recorder.record import Recording
+from recorder.write.seal import Housekeeper
 
 _HOUSEKEEPING_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
@@ -43,38 +41,44 @@ def ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def keep_house(recording: Recording, done: threading.Event) -> None:
+def keep_house(
+    keeper: Housekeeper,
+    options: RecordOptions,
+    pressed: Callable[[], bool],
+    note: Callable[[str], None],
+    done: threading.Event,
+) -> None:
     """Delete, merge and seal every few seconds until `done`; a failure is told and tried again.
 
+    pressed: whether the recording has no time for it now. note: takes a line for people.
     Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
     """
     # This thread yields the processor to the one that writes, and its turn to a full queue:
     # merging can wait, the stream cannot.
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
-    keep = recording.options.keep
-    age = None if keep is None else dt.timedelta(seconds=keep)
-    retention = Retention(recording.store, age, recording.options.max_size)
+    age = None if options.keep is None else dt.timedelta(seconds=options.keep)
+    retention = Retention(keeper.store, age, options.max_size)
     rounds = itertools.count()
     while not done.wait(_HOUSEKEEPING_S):
-        with _told(recording, "deleting old hours"):
+        with _told(note, "deleting old hours"):
             for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
-                recording.reporter.note(line)
-        if recording.pressed():
+                note(line)
+        if pressed():
             continue
         now = time.time_ns() // 1000
-        with _told(recording, "housekeeping"):
-            for hour in recording.keeper.round(now):
-                recording.reporter.note(f"sealed hour {hour}")
+        with _told(note, "housekeeping"):
+            for hour in keeper.round(now):
+                note(f"sealed hour {hour}")
         if next(rounds) % _OTHERS_EVERY == 0:
-            with _told(recording, "sealing what others left"):
-                for hour in recording.keeper.seal_others(now):
-                    recording.reporter.note(f"sealed hour {hour} of a recorder that has ended")
+            with _told(note, "sealing what others left"):
+                for hour in keeper.seal_others(now):
+                    note(f"sealed hour {hour} of a recorder that has ended")
 
 
 @contextlib.contextmanager
-def _told(recording: Recording, what: str) -> Iterator[None]:
+def _told(note: Callable[[str], None], what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        recording.reporter.note(f"{what} failed and will be tried again: {error}")
+        note(f"{what} failed and will be tried again: {error}")
