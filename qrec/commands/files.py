@@ -128,7 +128,7 @@ def import_(
       qrec endpoints --store ./try
     """
     from qrec.progress import FileProgress
-    from recorder.importing import import_har
+    from recorder.replay import import_har
 
     run = Run(store, extra=vars(what))
     shift = shifted(run, shift_to)

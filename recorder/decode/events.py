@@ -291,7 +291,7 @@ def _grpc_transaction(inner: wire.GrpcTransaction, ts: int, request_id: str | No
             wire.Response(
                 status=int(status) if status.isascii() and status.isdigit() else None,
                 content_type=response.content_type,
-                headers=answered or {":status": status},
+                headers=answered,
                 body=response.body,
             ),
             inner.metadata,

@@ -21,7 +21,7 @@ BOUNDS = {
     "repeated_runs": 45,
     "places_of_a_question": 5,
 }
-CIRCLES = [["queries.diff.frame", "queries.diff.tally"], ["recorder.record", "recorder.running"]]
+CIRCLES = [["queries.diff.frame", "queries.diff.tally"]]
 
 
 @pytest.fixture(scope="module")
