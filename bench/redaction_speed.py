@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
@@ -229,6 +230,7 @@ WORST: dict[str, Callable[[], bytes]] = {
     "entities": lambda: _filled("&#65;"),
     "entities of quotes": lambda: _filled("&quot;"),
     "control characters": lambda: bytes(range(32)) * (_MEGABYTE // 32),
+    "random base64": lambda: base64.b64encode(random.Random(4).randbytes(_MEGABYTE * 3 // 4)),
     "random bytes": lambda: random.Random(1).randbytes(_MEGABYTE),
     "random text": lambda: bytes(random.Random(2).choices(range(32, 127), k=_MEGABYTE)),
     "everything mixed": lambda: _mixed(),

@@ -6,13 +6,14 @@ morning, look the same in a pipe, and never carry an escape that was recorded.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
@@ -45,17 +46,25 @@ class Column:
 
 def emit(text: str) -> None:
     """Write data to stdout, now."""
-    _write(sys.stdout, text)
+    if sys.stdout is not None:  # closed by the shell: `>&-`
+        with _answering():
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def emit_bytes(data: bytes) -> None:
     """Write bytes to stdout as they are: only where stdout is no terminal."""
-    if sys.stdout is None:
-        return
+    if sys.stdout is not None:
+        with _answering():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
     try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        yield
     except BrokenPipeError:
         raise ReaderGone from None
     except OSError as error:
@@ -66,21 +75,15 @@ def emit_bytes(data: bytes) -> None:
 
 def say(text: str) -> None:
     """Write a line of narration to stderr, now."""
-    _write(sys.stderr, text + "\n")
+    narrate(text + "\n")
 
 
-def _write(stream: TextIO | None, text: str) -> None:
-    if stream is None:  # closed by the shell: `>&-`
-        return
-    try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:
-        raise ReaderGone from None
-    except OSError as error:
-        raise QrecError(
-            f"cannot write the answer: {error.strerror}", "Check where the output goes."
-        ) from None
+def narrate(text: str) -> None:
+    """Write to stderr as it is. Where nobody listens (a full disk, a closed pipe), work goes on."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def wants_color(choice: str, stream: TextIO | None) -> bool:

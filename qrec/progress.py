@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qrec.format import plural, size
-from qrec.output import say
+from qrec.output import narrate, say
 from qrec.safe import cut, visible
 
 if TYPE_CHECKING:
@@ -34,22 +34,20 @@ class Line:
     def show(self, text: str) -> None:
         if self.live:
             self._text = cut(visible(text), shutil.get_terminal_size().columns - 1)
-            sys.stderr.write(f"\r{self._text}\x1b[K")
-            sys.stderr.flush()
+            narrate(f"\r{self._text}\x1b[K")
 
     def note(self, text: str) -> None:
         if not self.live:
             stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ ") if self._stamped else ""
             say(f"{stamp}{visible(text)}")
             return
-        sys.stderr.write("\r\x1b[K")
+        narrate("\r\x1b[K")
         say(visible(text))
         self.show(self._text)
 
     def clear(self) -> None:
         if self.live and self._text:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            narrate("\r\x1b[K")
             self._text = ""
 
 

@@ -17,6 +17,12 @@ GRPC_OK: Final = ("", "0", "OK")
 # The statuses that OpenTelemetry's conventions for RPC lay at a server's door: UNKNOWN,
 # DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. Others are the caller's.
 GRPC_SERVER_ERRORS: Final = ("2", "4", "12", "13", "14", "15")
+GRPC_NAMES: Final = {
+    "1": "CANCELLED", "2": "UNKNOWN", "3": "INVALID_ARGUMENT", "4": "DEADLINE_EXCEEDED",
+    "5": "NOT_FOUND", "6": "ALREADY_EXISTS", "7": "PERMISSION_DENIED", "8": "RESOURCE_EXHAUSTED",
+    "9": "FAILED_PRECONDITION", "10": "ABORTED", "11": "OUT_OF_RANGE", "12": "UNIMPLEMENTED",
+    "13": "INTERNAL", "14": "UNAVAILABLE", "15": "DATA_LOSS", "16": "UNAUTHENTICATED",
+}  # fmt: skip
 _PLACES: Final[dict[str | None, Place]] = {
     "egress-external": "outside",
     "egress-internal": "inside",

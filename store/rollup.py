@@ -1,40 +1,59 @@
 """The rollup of a sealed hour: its requests counted by key, minute and duration.
 
-A rollup is one row a key (columns KEY) and says for the whole hour how many `requests` it had and
-in which minutes it was `active` (a bit a minute). Lists give the same minute by minute (`minutes`
-and `minute_*`, of one length) and by duration (`duration_*`). A key may come more than once: such
-rows add up. Rollups of an older shape lack some of COLUMNS; rows are then counted instead.
+Three tables of plain columns, joined by `key`, a number that means something only inside one hour
+and file: `rollups/keys` (a row a key: its names, and sums of the hour), `rollups/minutes` and
+`rollups/durations`. A key may come more than once: such rows add up. A rollup counts once its keys
+are there; they are written last and deleted first. What stands in `rollups/hour=…` itself is of a
+qrec that kept lists; it is not read any more.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Final
+
+from store.derived import derived_sql
 
 # Finer than 10 % steps costs space and gains nothing: the comparison's floor is 25 %.
-BUCKET_BASE = 1.1
-CODES = 256  # codes of durations a minute: code = CODES * minute of the hour + bucket
+BUCKET_BASE: Final = 1.1
 
-KEY = (
-    "recorder", "session", "direction", "host", "method", "route", "status", "container",
-    "process", "signature",
+KEYS: Final = "rollups/keys"
+MINUTES: Final = "rollups/minutes"
+DURATIONS: Final = "rollups/durations"
+ROLLUPS: Final = (DURATIONS, MINUTES, KEYS)  # in the order in which they are written
+OLD_ROLLUPS: Final = "rollups"
+
+NAMES: Final = (
+    "recorder", "session", "direction", "host", "method", "route", "status", "grpc_status",
+    "container", "process", "signature",
 )  # fmt: skip
-COLUMNS = (
-    *KEY, "requests", "active", "minutes", "minute_requests", "minute_bytes_sent",
-    "minute_bytes_received", "minute_seq", "duration_codes", "duration_requests",
-)  # fmt: skip
+COLUMNS: Final = {
+    KEYS: ("key", *NAMES, "failed", "requests", "bytes_sent", "bytes_received", "active"),
+    MINUTES: ("key", "minute", "requests", "bytes_sent", "bytes_received", "seq"),
+    DURATIONS: ("key", "minute", "bucket", "requests"),
+}
 # The columns of `transactions` that a rollup is made of.
-SOURCES = (
+SOURCES: Final = (
     "ts", "duration_ms", "recorder", "session", "seq", "direction", "host", "method", "route",
-    "status", "container_name", "process_exe", "error_signature", "bytes_sent", "bytes_received",
-)  # fmt: skip
-TEXTS = (
-    "recorder", "session", "direction", "host", "method", "route", "container_name",
-    "process_exe", "error_signature",
+    "status", "grpc_status", "container_name", "process_exe", "error_signature", "bytes_sent",
+    "bytes_received",
 )  # fmt: skip
 
 
 @cache
-def rollup_sql() -> str:
-    """The SELECT that rolls up the relation `rows`: transactions of one hour."""
-    return (files("store") / "sql" / "rollup.sql").read_text(encoding="utf-8")
+def rollup_sql(name: str, rows: str = "rows") -> str:
+    """A SELECT of a rollup's making, in this order: `requests` of the relation `rows` as the
+    relation rollup_requests; `numbered` and `entries` of those, under names of the same kind;
+    `keys`, `minutes` and `durations`, the tables themselves."""
+    # in the order of a sealed file first, so that what lies together is counted together
+    order = ("host", "route", "method", "container", "direction", "status", "grpc_status")
+    text = (files("store") / "sql" / f"rollup_{name}.sql").read_text(encoding="utf-8")
+    places = {
+        "names": ", ".join([*order, *(n for n in NAMES if n not in order)]),
+        "derived": derived_sql().replace("{rows}", rows),
+        "base": str(BUCKET_BASE),
+    }
+    for place, value in places.items():
+        text = text.replace("{" + place + "}", value)
+    return text

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.quality.draw import outcomes
 from bench.quality.system import NODES, Floats, Hours
@@ -25,6 +26,31 @@ def tables(
     drawn = outcomes(world, plan, salt)
     sides = [_side(world, plan, drawn, side, durations) for side in ("egress", "ingress")]
     return pa.concat_tables(sides), covered(world, plan)
+
+
+# How gRPC's own table reads an HTTP status of an answer without grpc-status; else it is UNKNOWN.
+GRPC_CODES = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+
+
+def grpc_code(status: int) -> int:
+    """The gRPC status of an answer that HTTP alone would have given this status."""
+    return GRPC_CODES.get(status, 2) if status >= 400 else 0
+
+
+def as_grpc(cells: pa.Table, host: str) -> pa.Table:
+    """The same cells, where calls to `host` are gRPC: HTTP 200, and the outcome in grpc_status."""
+    pairs = zip(
+        cells["host"].to_pylist(), cells["route"].to_pylist(), cells["status"].to_pylist(),
+        strict=True,
+    )  # fmt: skip
+    codes = [
+        str(grpc_code(status)) if at == host and route != "/healthz" and status else None
+        for at, route, status in pairs
+    ]
+    grpc_status = pa.array(codes, pa.string())
+    status = pc.if_else(grpc_status.is_valid(), pa.scalar(200, pa.int16()), cells["status"])
+    place = cells.schema.get_field_index("status")
+    return cells.set_column(place, "status", status).append_column("grpc_status", grpc_status)
 
 
 def covered(world: World, plan: Hours) -> pa.Table:

@@ -53,6 +53,29 @@ def one_container(s: Stage) -> Truth:
     )
 
 
+def grpc_unavailable(s: Stage) -> Truth:
+    """An endpoint of a gRPC service ends as UNAVAILABLE, with HTTP 200 as ever: at the largest
+    severity half of the calls."""
+    f = s.endpoint(internal=True)
+    onset = s.onset()
+    s.grpc = f.host
+    plan = s.window()
+    mask = s.flows(lambda x: x.endpoint == f.endpoint)
+    plan.p_error[mask, onset:] += 0.05 * s.severity
+    plan.code[mask] = 503
+    return Truth(
+        ("errors", "statuses", "new"),
+        at(f),
+        "up",
+        count(plan, mask, onset) * 0.05 * s.severity,
+        (f.p_error + 0.05 * s.severity) / f.p_error,
+        onset,
+        {"grpc_status": "14"},
+        f.callee,
+        frozenset({f.host}),
+    )
+
+
 def endpoint_removed(s: Stage) -> Truth:
     f = s.endpoint()
     onset = s.onset()

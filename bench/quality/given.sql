@@ -1,25 +1,48 @@
--- Cells of any hours in the shape of rollups, an hour after the other.
+-- Cells of any hours as what rows would have given (queries/diff/counts.py), hour by hour.
+CREATE TEMP TABLE numbered AS
 SELECT
-    epoch_us(minute) // 3600000000 AS hour,
-    recorder,
-    's' AS session,
-    coalesce(direction, '') AS direction,
-    coalesce(host, '') AS host,
-    coalesce(method, '') AS method,
-    coalesce(route, '') AS route,
-    coalesce(status, 0)::SMALLINT AS status,
-    coalesce(container, '') AS container,
-    coalesce(process, '') AS process,
-    coalesce(signature, '') AS signature,
-    list(minute(minute)::UTINYINT) AS minutes,
-    list(requests) AS minute_requests,
-    list(coalesce(bytes_received, 0)) AS minute_bytes_received,
-    list(number) AS minute_seq,
-    flatten(list(list_transform(
-        coalesce(map_keys(durations), []),
-        lambda b: (256 * minute(minute) + greatest(0, least(b, 254)))::USMALLINT
-    ))) AS duration_codes,
-    flatten(list(coalesce(map_values(durations), []))) AS duration_requests
-FROM (SELECT *, row_number() OVER () AS number FROM cells)
-GROUP BY ALL
-ORDER BY hour
+    (dense_rank() OVER (ORDER BY hour) - 1)::INTEGER AS file,
+    (dense_rank() OVER (
+        ORDER BY hour, recorder, direction, host, method, route, status, grpc_status, container,
+            process, signature
+    ) - 1)::INTEGER AS key,
+    *
+FROM (
+    SELECT
+        epoch_us(minute) // 3600000000 AS hour,
+        recorder,
+        coalesce(direction, '') AS direction,
+        coalesce(host, '') AS host,
+        coalesce(method, '') AS method,
+        coalesce(route, '') AS route,
+        coalesce(status, 0)::SMALLINT AS status,
+        coalesce(grpc_status, '') AS grpc_status,
+        coalesce(container, '') AS container,
+        coalesce(process, '') AS process,
+        coalesce(signature, '') AS signature,
+        minute(minute)::SMALLINT AS minute,
+        requests::INTEGER AS requests,
+        coalesce(bytes_received, 0) AS bytes_received,
+        durations,
+        row_number() OVER () AS seq
+    FROM cells
+);
+
+CREATE TEMP TABLE counted_keys AS
+SELECT
+    file, key, recorder, 's' AS session, direction, host, method, route, status, grpc_status,
+    container, process, signature, sum(requests)::BIGINT AS requests,
+    bit_or(1::BIGINT << minute) AS active
+FROM numbered
+GROUP BY ALL;
+
+CREATE TEMP TABLE counted_minutes AS
+SELECT key, minute, requests, bytes_received, seq FROM numbered;
+
+CREATE TEMP TABLE counted_durations AS
+SELECT
+    key,
+    minute,
+    greatest(0, least(unnest(map_keys(durations)), 254))::SMALLINT AS bucket,
+    unnest(map_values(durations))::INTEGER AS requests
+FROM numbered

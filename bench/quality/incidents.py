@@ -34,5 +34,6 @@ INCIDENTS: dict[str, tuple[Callable[[Stage], Truth], tuple[float, ...]]] = {
     "good_mix": (shifting.good_mix, (1, 2)),
     "other_program": (shifting.other_program, (1,)),
     "one_stops": (shifting.one_stops, (1,)),
+    "grpc_unavailable": (failing.grpc_unavailable, (1, 3, 10)),
     "deep_service": (failing.deep_service, (1, 3, 10)),
 }

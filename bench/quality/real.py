@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.quality.cells import grpc_code
 from bench.quality.draw import outcomes
 from bench.quality.score import scored
 from bench.quality.stage import Stage, Truth
@@ -29,6 +30,7 @@ from bench.quality.world import World
 from fixtures.wire import NS, system_connected
 from fixtures.xid import make
 from tests.world.events import Actor, Transaction, http_transaction
+from tests.world.headers import grpc_answer
 from tests.world.scenarios import write_stream
 
 _TOPICS = {"connection": "*", "http": "*", "process": "*"}
@@ -52,8 +54,11 @@ class _Blame:
     why: str
 
 
-def stream(world: World, hours: list[tuple[Hours, int]]) -> Iterator[bytes]:
-    """The frames of some hours (with the salt of each), in the order of their time."""
+def stream(
+    world: World, hours: list[tuple[Hours, int]], grpc: str | None = None
+) -> Iterator[bytes]:
+    """The frames of some hours (with the salt of each), in the order of their time. Calls to the
+    host `grpc` are gRPC over HTTP/2, and one that fails has nothing but trailers."""
     first = int(world.moment(hours[0][0].first).timestamp()) * NS
     yield system_connected(_TOPICS, first)
     number = 0
@@ -68,10 +73,10 @@ def stream(world: World, hours: list[tuple[Hours, int]]) -> Iterator[bytes]:
                 service = flow.caller if side == "out" else flow.callee
                 exe = programs.get(name, f"/app/{service}")
                 actor = Actor(100 + sum(name.encode()), exe, renamed.get(name, name))
-                yield http_transaction(
-                    _transaction(flow, side, actor, ended, status, said, milliseconds, number),
-                    ended,
-                )
+                tx = _transaction(flow, side, actor, ended, status, said, milliseconds, number)
+                if flow.host == grpc and flow.route != "/healthz":
+                    _speak_grpc(tx)
+                yield http_transaction(tx, ended)
 
 
 def _exchanges(world: World, plan: Hours, salt: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -121,6 +126,12 @@ def _transaction(
     )
 
 
+def _speak_grpc(tx: Transaction) -> None:
+    if tx.status is not None:
+        tx.response_headers, tx.response_body = grpc_answer(grpc_code(tx.status))
+        tx.status, tx.protocol = 200, "http2"
+
+
 def real(
     name: str, plant: Callable[[Stage], Truth], seed: int, size: int, severity: float
 ) -> dict[str, Any]:
@@ -134,8 +145,8 @@ def real(
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         file, store = Path(folder) / "recorded.sse", Path(folder) / "store"
-        base = stream(world_of(seed, size), [(before, 0)])
-        planted = stream(stage.world, [(stage.plan, stage.salt)])
+        base = stream(world_of(seed, size), [(before, 0)], stage.grpc)
+        planted = stream(stage.world, [(stage.plan, stage.salt)], stage.grpc)
         next(planted)  # it is the same connection still
         write_stream(file, (frame for part in (base, planted) for frame in part))
         _qrec("replay", str(file), "--store", str(store))

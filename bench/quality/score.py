@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.quality.stage import Truth
 from queries.core.answer import Finding
-from queries.diff.names import rolled as _rolled
+from queries.diff.keys import service_of as _rolled
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
 
@@ -42,7 +42,7 @@ def key_matches(key: dict[str, Any], truth: Truth) -> bool:
         elif dim == "container":
             if value != _rolled(str(value)):
                 return False
-        elif dim in ("process", "signature", "status"):
+        elif dim in ("process", "signature", "status", "grpc_status"):
             continue
         else:
             return False

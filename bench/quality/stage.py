@@ -41,6 +41,7 @@ class Stage:
     salt: int = 1
     plan: Hours | None = None
     leaking: int | None = None  # the endpoint that leaked in the hours before as well
+    grpc: str | None = None  # the host that speaks gRPC, in the hours before as well
 
     @staticmethod
     def of(world: World, hour: int, seed: int, severity: float) -> Stage:

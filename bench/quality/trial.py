@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.quality import rivals
-from bench.quality.cells import tables
+from bench.quality.cells import as_grpc, tables
 from bench.quality.failing import leak
 from bench.quality.given import given
 from bench.quality.quiet import Pair
@@ -27,9 +27,8 @@ from queries.core.answer import Changes, Note
 from queries.diff import frame as frames
 from queries.diff.compare import Options, Span, compare
 from queries.diff.frame import Frame
-from queries.diff.ledger import Ledger
 from queries.diff.spans import replicates
-from queries.diff.traffic import Traffic
+from queries.diff.traffic import Ledger, Traffic
 
 HISTORIES = {"1h": 1, "24h": 24, "7d": 168}
 _REFUSED = ("no_data", "not_comparable")
@@ -109,13 +108,16 @@ def asked(
     drops = bool(pair and pair.known_drops)
     options = Options(history=spans, lossy=drops, notes=[DROPS] if drops else [])
     window, baseline = span(base_world, stage.hour), span(base_world, stage.hour - back)
-    cells = given(pa.concat_tables([p[0] for p in parts]), [window, baseline, *spans])
+    joined = pa.concat_tables([p[0] for p in parts])
+    if stage.grpc is not None:
+        joined = as_grpc(joined, stage.grpc)
+    counts = given(joined)
     start = time.perf_counter()
-    changes = compare(con, cells, window, [baseline], options)
+    changes = compare(con, counts, window, [baseline], options)
     cost = {"seconds": time.perf_counter() - start}
 
     def frame() -> Frame:
-        traffic = Traffic(cells, Ledger(con, [window, baseline, *spans]))
+        traffic = Traffic(counts, Ledger(con, [window, baseline, *spans]))
         return frames.load(con, traffic, window, 1, True)
 
     return changes, cost, frame

@@ -105,6 +105,7 @@ def _of_store(store: Store) -> Iterator[Check]:
     checks = {
         "permissions": disk.permissions,
         "recorders": contents.recorders,
+        "unsealed": contents.unsealed,
         "leftovers": contents.leftovers,
         "files": contents.files,
         "rollups": contents.rolled_up,

@@ -11,7 +11,7 @@ import typer
 
 from qrec.format import number, plural, size
 from qrec.options import HouseFlags, StoreFlags
-from qrec.output import Column, emit, say, to_json, to_table
+from qrec.output import Column, emit, narrate, say, to_json, to_table
 from qrec.run import Run
 from qrec.settings import keep, max_size
 from recorder.write.retention import Hour, Plan, apply, plan
@@ -102,7 +102,7 @@ def _agree(yes: bool) -> None:
             "nothing was deleted: there is nobody here to ask",
             "Give --yes to delete, or --dry-run to look.",
         )
-    print("Delete these hours? [y/N] ", end="", file=sys.stderr, flush=True)
+    narrate("Delete these hours? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise QrecError("nothing was deleted", "--yes deletes without asking.")
 

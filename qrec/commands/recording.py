@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -144,6 +143,7 @@ def replay(
       qrec replay checkout-incident --shift-to now --store ./try
       qrec diff --store ./try
     """
+    from fixtures.files import stream_path
     from qrec.progress import FileProgress
     from recorder.replay import replay as start
 
@@ -175,16 +175,6 @@ def shifted(run: Run, text: str | None) -> int | None:
     from store.hours import to_us
 
     return to_us(parse_moment(text, run.now, run.tz))
-
-
-def stream_path(name: str) -> Path:
-    """A file, or the name of a stream that comes with qrec. UsageError when it is neither."""
-    path = Path(name).expanduser()
-    if path.exists() or "/" in name or ".sse" in name:
-        return path
-    from fixtures.files import bundled_stream
-
-    return bundled_stream(name)
 
 
 def write_options(run: Run, **given: Any) -> RecordOptions:

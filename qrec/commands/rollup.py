@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from shlex import quote
@@ -17,6 +18,7 @@ from qrec.run import Run
 from queries.core.moments import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt
+from recorder.write.seal import Housekeeper
 from store.errors import QrecError, UsageError
 from store.hours import hour_key, to_us
 
@@ -45,6 +47,10 @@ def rollup(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be rebuilt, and write nothing.")
     ] = False,
+    seal: Annotated[
+        bool,
+        typer.Option("--seal", help="First seal the hours left by recorders that run no longer."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
     *,
     store: StoreFlags,
@@ -58,11 +64,14 @@ def rollup(
     Examples:
       qrec rollup
       qrec rollup --rebuild --missing
+      qrec rollup --seal
       qrec rollup --rebuild --from yesterday --dry-run
     """
     run, line = Run(store), Line()
     if dry_run and not rebuild:
         raise UsageError("--dry-run goes with --rebuild", "Without --rebuild nothing is written.")
+    if seal and not dry_run:
+        _seal(run)
     try:
         found = _states(run, line, from_, to)
         asked = [one for one in found if one.state != "ok" or not missing]
@@ -81,6 +90,12 @@ def rollup(
             f"{failed[0].message}",
             failed[0].hint,
         )
+
+
+def _seal(run: Run) -> None:
+    now_us = int(time.time() * 1e6)
+    sealed = Housekeeper(run.store, recorder="", policy="", note=say).seal_others(now_us)
+    say(f"sealed {plural(len(set(sealed)), 'hour')}")
 
 
 def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rollup]:
@@ -125,19 +140,19 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
 
 def _again(run: Run, asked: Sequence[Rollup], done: Sequence[Rollup]) -> list[Rollup]:
     """Those that were asked for; how they stand now, where they were made."""
-    now = {one.cells: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
-    made = {one.cells for one in done}
-    return [now.get(one.cells, one) if one.cells in made else one for one in asked]
+    now = {one.rows: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
+    made = {one.rows for one in done}
+    return [now.get(one.rows, one) if one.rows in made else one for one in asked]
 
 
 def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) -> dict[str, Any]:
-    made = {one.cells for one in done}
+    made = {one.rows for one in done}
     return {
         "version": 1,
         "dry_run": dry_run,
         "hours": [
             {"hour": one.hour, "recorder": one.recorder, "state": one.state, "bytes": one.size,
-             "rebuilt": one.cells in made}
+             "rebuilt": one.rows in made}
             for one in shown
         ],
     }  # fmt: skip

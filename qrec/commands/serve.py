@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fixtures.files import stream_path
 from fixtures.standin import serve as serve_streams
-from qrec.commands.recording import stream_path
 from qrec.output import say
 from store.errors import UsageError
 

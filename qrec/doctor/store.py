@@ -18,12 +18,14 @@ from recorder.write.rollup import rollups
 from store import Store
 from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
+from store.hours import hour_key
 from store.lock import holder
 from store.schema import RECORDED
 from store.unredacted import unredacted
 
 _NAMED = 5
 _SILENT_S = 300.0  # a healthy recorder's coverage reaches further every ten seconds
+_SEALING_US = 3600 * 10**6  # a recorder that is started again within it seals its own
 _LEFT_S = 3600.0  # sealing a large hour takes minutes; a temporary file of an hour ago is nobody's
 _KEY_BYTES = 32
 
@@ -76,6 +78,41 @@ def _silent_s(store: Store, name: str) -> float:
         with contextlib.suppress(FileNotFoundError):
             newest = max(newest, coverage_file(store, hour, name).stat().st_mtime)
     return max(0.0, time.time() - newest)
+
+
+def unsealed(store: Store) -> Iterator[Check]:
+    """Finished hours that nobody seals, because the recorder that wrote them runs no longer."""
+    ended = hour_key(int(time.time() * 1e6) - _SEALING_US)
+    left = [
+        (name, hour)
+        for name in store.live_recorders()
+        if holder(store, name) is None
+        for hour in sorted({h for table in RECORDED for h in store.live_hours(name, table)})
+        if hour < ended and _counts_live(store, name, hour)
+    ]
+    if not left:
+        yield Check("unsealed", "ok", "every finished hour of a recorder that ended is sealed")
+        return
+    named = ", ".join(f"{hour} ({name})" for name, hour in left[:_NAMED])
+    more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+    yield Check(
+        "unsealed", "warning",
+        f"{plural(len(left), 'finished hour')} of a recorder that runs no longer: {named}{more}; "
+        "answers are right, and slow",
+        "Any running recorder of this store seals them; to do it now: "
+        f"qrec rollup --seal --store {quote(str(store.path))}",
+        {"hours": [{"hour": hour, "recorder": name} for name, hour in left[:100]],
+         "count": len(left)},
+    )  # fmt: skip
+
+
+def _counts_live(store: Store, name: str, hour: str) -> bool:
+    """Whether answers read segments of this recorder's hour; what a seal replaced stays a while."""
+    return any(
+        path.is_relative_to(store.live(name))
+        for table in RECORDED
+        for _, path in store.visible(table, hour)
+    )
 
 
 def leftovers(store: Store) -> Iterator[Check]:

@@ -1,6 +1,6 @@
-"""What changed between two stretches of recorded traffic: from per-minute cells to findings.
+"""What changed between two stretches of recorded traffic: from counts to findings.
 
-`compare` takes the traffic of the hours asked for (queries/diff/cells.py) and a DuckDB connection
+`compare` takes the counts of the hours asked for (queries/diff/counts.py) and a DuckDB connection
 with the view `covered` (seconds of a minute in which a recorder received), and answers with
 `Changes`. How it decides, and what it cannot see, is written in docs/method.md.
 """
@@ -22,28 +22,24 @@ from queries.diff.durations import Durations, histograms
 from queries.diff.explain import merge
 from queries.diff.explain.findings import Scene, findings
 from queries.diff.frame import Frame
-from queries.diff.ledger import Ledger
 from queries.diff.limits import REPLICATES, limits
 from queries.diff.spans import Options, Span, replicates
 from queries.diff.stats import Mask
 from queries.diff.tested import significant
-from queries.diff.traffic import Traffic
+from queries.diff.traffic import Ledger, Traffic
 
 if TYPE_CHECKING:
     import duckdb
 
-    from queries.diff.cells import Cells
+    from queries.diff.counts import Counts
 
 __all__ = [
     "Changes",
-    "Comparison",
     "Options",
     "Span",
     "compare",
     "replicates",
 ]
-
-Comparison = Changes
 
 _FEW = 200
 _SHARE_LEVELS: tuple[tuple[str, ...], ...] = (
@@ -80,16 +76,16 @@ _FAILURES: tuple[tuple[Kind, Callable[[Frame], Mask], str], ...] = (
 
 def compare(
     con: duckdb.DuckDBPyConnection,
-    cells: Cells,
+    counts: Counts,
     window: Span,
     baseline: Sequence[Span],
     options: Options | None = None,
 ) -> Changes:
     """Compare a window with one or several baseline stretches.
 
-    con: has the view `covered`; temporary tables named compare_* are left in it. cells: the
+    con: has the view `covered`; temporary tables named compare_* are left in it. counts: the
     traffic of all stretches asked for, history included. Whole UTC minutes are compared. Raises
-    BrokenRollup (load the cells anew, from rows) and what DuckDB raises; a comparison that makes
+    BrokenRollup (count anew, from rows) and what DuckDB raises; a comparison that makes
     no sense is a verdict and a note.
     """
     options = options or Options()
@@ -111,7 +107,7 @@ def compare(
         text = "no minute was covered in full on both sides by the same recorder"
         notes.append(Note("no_common_minutes", text))
         return _empty(window, baseline, options, "not_comparable", notes)
-    traffic = Traffic(cells, Ledger(con, [window, *baseline, *history]))
+    traffic = Traffic(counts, Ledger(con, [window, *baseline, *history]))
     frame = frames.load(con, traffic, window, len(baseline), aligned)
     durations = histograms(traffic, frame)
     scene = Scene(traffic, frame, durations, window, baseline, kept, kept / frame.scale)

@@ -16,8 +16,8 @@ from queries.core.answer import Changes, Note
 from queries.core.question import condition, remarks
 from queries.core.session import Reader, open_reader
 from queries.core.window import Baseline, Window
-from queries.diff.cells import BrokenRollup, load_cells
 from queries.diff.compare import Options, Span, compare
+from queries.diff.counts import BrokenRollup, counts_of
 from queries.diff.spans import replicates
 from store import Store
 
@@ -43,10 +43,10 @@ def compared(
         text, params = _condition(reader, expressions, where)
 
         def ask(rollups: bool) -> Changes:
-            cells = load_cells(reader, sides, text, params, light=before, rollups=rollups)
+            counts = counts_of(reader, sides, text, params, light=before, rollups=rollups)
             return compare(
                 reader.con,
-                cells,
+                counts,
                 _span(window),
                 [_span(span) for span in baseline.spans],
                 Options(

@@ -11,10 +11,9 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT
 from queries.diff.frame import UNIT, Frame, Level
-from queries.diff.parts import Lists, only
 from queries.diff.stats import Floats, Ints, Mask
 from queries.diff.traffic import block_of
-from store.rollup import CODES
+from store.rollup import DURATIONS
 
 if TYPE_CHECKING:
     from queries.diff.traffic import Traffic
@@ -26,26 +25,23 @@ AT_ONCE = 8 << 20  # cells of histograms in memory
 
 
 @dataclass(frozen=True)
-class Entries:
-    """Durations of one part: `unit` [rows], and lists of `cell` (BUCKETS * block + bucket) and
-    `requests`."""
+class Spread:
+    """Durations of one hour: `unit`, `cell` (BUCKETS * block + bucket), `requests` [entries]."""
 
     unit: Ints
-    lists: Lists
+    cell: Ints
+    requests: Floats
 
     def of(self, place: Ints, elsewhere: int) -> tuple[Ints, Any, Any]:
         """(place, cell, requests) of the entries; `place` [units] is negative for those left out.
 
         Where few are left out they come along, at the place `elsewhere`: that is quicker.
         """
+        if 2 * np.count_nonzero(place >= 0) > place.size:
+            return np.where(place >= 0, place, elsewhere)[self.unit], self.cell, self.requests
         mine = place[self.unit]
-        rows = np.flatnonzero(mine >= 0)
-        if 2 * rows.size > mine.size:
-            mine = np.where(mine >= 0, mine, elsewhere)
-            values = self.lists.values
-            return np.repeat(mine, self.lists.lengths), values["cell"], values["requests"]
-        row, values = self.lists.of(rows)
-        return mine[row], values["cell"], values["requests"]
+        kept = np.flatnonzero(mine >= 0)
+        return mine[kept], self.cell[kept], self.requests[kept]
 
 
 class Durations:
@@ -54,12 +50,12 @@ class Durations:
     blocks: window blocks first, then those of the baseline.
     """
 
-    def __init__(self, frame: Frame, entries: Sequence[Entries]) -> None:
+    def __init__(self, frame: Frame, hours: Sequence[Spread]) -> None:
         self.unit = frame.level(UNIT)
         self._level = frame.level(("side", *ENDPOINT))
         self.blocks_w = frame.window.shape[1]
         self.blocks = self.blocks_w + frame.baseline.shape[1]
-        self._entries = entries
+        self._hours = hours
         self._slower: dict[float, tuple[Mask, Floats]] = {}
         self._endpoints: tuple[Mask, Floats] | None = None
         self._block, self._bucket = np.divmod(np.arange(self.blocks * BUCKETS), BUCKETS)
@@ -70,8 +66,8 @@ class Durations:
         A unit goes where its first key goes.
         """
         size = self.blocks * BUCKETS
-        heap = self._heap(group[self.unit.first], groups, np.arange(size))
-        return heap.reshape(groups, self.blocks, BUCKETS)
+        sums = self._sums(group[self.unit.first], groups, np.arange(size))
+        return sums.reshape(groups, self.blocks, BUCKETS)
 
     def grouped(self, level: Level, number: Ints, groups: int, within: Mask) -> Floats:
         """The histogram of groups of a level, by their `number`, of the keys in `within`.
@@ -99,14 +95,14 @@ class Durations:
         side = np.where(run, 0, np.where(self._block >= self.blocks_w, 1, 2))
         number = np.full(self.unit.size, -1)
         number[units] = np.arange(units.size)
-        heap = self._heap(number, units.size, side * BUCKETS + self._bucket, 3 * BUCKETS)
-        return heap.reshape(units.size, 3, BUCKETS)[:, :2]
+        sums = self._sums(number, units.size, side * BUCKETS + self._bucket, 3 * BUCKETS)
+        return sums.reshape(units.size, 3, BUCKETS)[:, :2]
 
     @cached_property
     def counts(self) -> Floats:
         """[units, blocks]: requests with a duration."""
         units = self.unit.size
-        return self._heap(np.arange(units), units, self._block).reshape(units, self.blocks)
+        return self._sums(np.arange(units), units, self._block).reshape(units, self.blocks)
 
     @cached_property
     def both(self) -> Mask:
@@ -134,50 +130,48 @@ class Durations:
     def _above(self, q: float, number: Ints, size: int) -> Floats:
         """[numbers, blocks]: requests in buckets beyond the quantile q of the unit's baseline."""
         before = np.where(self._block >= self.blocks_w, self._bucket, BUCKETS)
-        running = self._heap(number, size, before, BUCKETS + 1)[:, :BUCKETS].cumsum(1)
+        running = self._sums(number, size, before, BUCKETS + 1)[:, :BUCKETS].cumsum(1)
         total = running[:, -1]
         limit = (running >= (q * total - 1e-9)[:, None]).argmax(1)
         limit = np.append(np.where(total > 0, limit, BUCKETS), BUCKETS)
-        heap = np.zeros((size + 1) * self.blocks)
-        for entries in self._entries:
-            at, cell, requests = entries.of(number, size)
+        sums = np.zeros((size + 1) * self.blocks)
+        for hour in self._hours:
+            at, cell, requests = hour.of(number, size)
             weights = requests * (self._bucket[cell] > limit[at])
-            heap += np.bincount(at * self.blocks + self._block[cell], weights, heap.size)
-        return heap.reshape(size + 1, self.blocks)[:size]
+            sums += np.bincount(at * self.blocks + self._block[cell], weights, sums.size)
+        return sums.reshape(size + 1, self.blocks)[:size]
 
-    def _heap(self, number: Ints, size: int, of_cell: Ints, width: int | None = None) -> Floats:
+    def _sums(self, number: Ints, size: int, of_cell: Ints, width: int | None = None) -> Floats:
         """[numbers, width]: requests of the units with that number, by what `of_cell` makes of
         each cell."""
         width = width or int(of_cell.max(initial=0)) + 1
-        heap = np.zeros((size + 1) * width)
-        for entries in self._entries:
-            at, cell, requests = entries.of(np.where(number >= 0, number * width, -1), size * width)
+        sums = np.zeros((size + 1) * width)
+        for hour in self._hours:
+            at, cell, requests = hour.of(np.where(number >= 0, number * width, -1), size * width)
             at += of_cell[cell] if width < of_cell.size else cell
-            heap += np.bincount(at, weights=requests, minlength=heap.size)
-        return heap.reshape(size + 1, width)[:size]
+            sums += np.bincount(at, weights=requests, minlength=sums.size)
+        return sums.reshape(size + 1, width)[:size]
 
 
 def histograms(traffic: Traffic, frame: Frame) -> Durations:
     """The durations of window and baseline, of the minutes that count."""
-    unit = frame.level(UNIT).group
-    entries = []
+    unit_of_row = frame.level(UNIT).group[traffic.key]
+    bucket = np.minimum(np.arange(256), LAST_BUCKET)
+    hours = []
     for span in range(frame.starts.size - 1):
-        for s in traffic.sections(span):
-            listed = s.part.durations()
-            code, requests = listed.values["code"], listed.values["requests"].astype(np.float64)
-            cell = _cells(block_of(s, frame.starts, frame.block_minutes))[code]
-            lists = Lists(listed.offsets, {"cell": cell, "requests": requests})
-            if not s.whole:
-                kept = s.weight(listed.lengths, code // CODES) > 0
-                lists = only(listed.offsets, kept, cell=cell, requests=requests)
-            entries.append(Entries(unit[s.key], lists))
-    return Durations(frame, entries)
-
-
-def _cells(blocks: Ints) -> Ints:
-    """[code] -> cell."""
-    bucket = np.minimum(np.arange(CODES), LAST_BUCKET)
-    return (blocks[:, None] * BUCKETS + bucket).ravel().astype(np.int32)
+        for s in traffic.slices(span):
+            entries = traffic.entries(s, DURATIONS, ("bucket", "requests"))
+            first = block_of(s, frame.starts, frame.block_minutes) * BUCKETS
+            spread = Spread(
+                unit_of_row[entries.row],
+                first[entries["minute"]] + bucket[entries["bucket"]],
+                entries["requests"].astype(np.float64),
+            )
+            if (weight := s.weight(entries)) is not None:
+                kept = weight > 0
+                spread = Spread(spread.unit[kept], spread.cell[kept], spread.requests[kept])
+            hours.append(spread)
+    return Durations(frame, hours)
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:
@@ -185,12 +179,12 @@ def quantiles(histogram: Floats, q: float) -> Floats:
     return quantiles_of(histogram, histogram.cumsum(-1), q)
 
 
-def quantiles_of(histogram: Floats, heap: Floats, q: float) -> Floats:
-    """The same with the running sums of the histogram."""
-    total = heap[..., -1:]
+def quantiles_of(histogram: Floats, cumulative: Floats, q: float) -> Floats:
+    """The same with the running cumulative of the histogram."""
+    total = cumulative[..., -1:]
     target = q * total
-    at = np.minimum((heap < target).sum(-1), BUCKETS - 1)
-    before = np.take_along_axis(heap, np.maximum(at - 1, 0)[..., None], -1)[..., 0]
+    at = np.minimum((cumulative < target).sum(-1), BUCKETS - 1)
+    before = np.take_along_axis(cumulative, np.maximum(at - 1, 0)[..., None], -1)[..., 0]
     below = np.where(at > 0, before, 0.0)
     inside = np.take_along_axis(histogram, at[..., None], -1)[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):

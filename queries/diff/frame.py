@@ -6,7 +6,7 @@ process, signature); a *level* is a coarser one, such as the endpoint, and is su
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,11 +16,11 @@ import numpy as np
 
 from queries.diff.spans import Span
 from queries.diff.stats import Floats, Ints, Mask
+from store.derived import failed
 
 if TYPE_CHECKING:
     import duckdb
 
-    from queries.diff.tally import Tally
     from queries.diff.traffic import Traffic
 
 SQL = Path(__file__).parent.parent / "sql"
@@ -62,14 +62,27 @@ class Level:
         return int(self.first.size)
 
     def sum(self, per_key: Floats) -> Floats:
-        heap = np.bincount(self.group, weights=per_key, minlength=self.size)
-        return heap.astype(np.float64, copy=False)
+        """[keys] -> [groups]"""
+        sums = np.bincount(self.group, weights=per_key, minlength=self.size)
+        return sums.astype(np.float64, copy=False)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """window, baseline [groups, blocks]; history [groups, spans]: requests."""
+
+    window: Floats
+    baseline: Floats
+    history: Floats
+
+    def of(self, groups: Ints) -> Tally:
+        return Tally(self.window[groups], self.baseline[groups], self.history[groups])
 
 
 class _Columns(dict[str, list[Any]]):
     """The values of each key, dimension by dimension, made when they are asked for."""
 
-    def __init__(self, labels: dict[str, list[Any]], codes: dict[str, Ints]) -> None:
+    def __init__(self, labels: Mapping[str, list[Any]], codes: dict[str, Ints]) -> None:
         super().__init__()
         self._labels, self._codes = labels, codes
 
@@ -91,7 +104,7 @@ class Frame:
     """
 
     codes: dict[str, Ints]
-    labels: dict[str, list[Any]]
+    labels: Mapping[str, list[Any]]
     window: Floats
     baseline: Floats
     received_w: Floats
@@ -131,23 +144,23 @@ class Frame:
         return np.asarray(self.labels["status"], dtype=np.int64)[self.codes["status"]]
 
     @cached_property
+    def grpc_failed(self) -> Mask:
+        """Keys of requests that failed by their gRPC status alone."""
+        names = self.labels["grpc_status"]
+        bad = np.array([failed(200, name) for name in names], dtype=bool)[self.codes["grpc_status"]]
+        return bad & (self.status > 0) & (self.status < 400)
+
+    @cached_property
     def failed(self) -> Mask:
-        """Keys of failed requests: no response, or a status of 400 and more."""
-        failed: Mask = (self.status == 0) | (self.status >= 400)
-        return failed
+        """Keys of failed requests, as store/derived.py says."""
+        bad: Mask = (self.status == 0) | (self.status >= 400) | self.grpc_failed
+        return bad
 
     @cached_property
     def incoming(self) -> Mask:
         """Keys seen by the callee; all others were seen by the caller."""
-        return self._incoming(self.codes["side"])
-
-    @cached_property
-    def unit_incoming(self) -> Mask:
-        """The same for the finest places (side, endpoint, container)."""
-        return self._incoming(self.codes["side"][self.level(UNIT).first])
-
-    def _incoming(self, codes: Ints) -> Mask:
-        return np.array([side == "in" for side in self.labels["side"]], dtype=bool)[codes]
+        sides = np.array([side == "in" for side in self.labels["side"]], dtype=bool)
+        return sides[self.codes["side"]]
 
     def has(self, dim: str) -> Mask:
         """Keys that have a value in a dimension that may be missing."""
@@ -166,6 +179,42 @@ def _level(frame: Frame, dims: tuple[str, ...]) -> Level:
     _, first, group = np.unique(combined, return_index=True, return_inverse=True)
     values = Values([frame.labels[d] for d in dims], [frame.codes[d][first] for d in dims])
     return Level(dims, group.astype(np.int64, copy=False), first, values)
+
+
+def tally(frame: Frame, level: Level, part: Mask) -> Tally:
+    """The counts of the keys in `part`, kept for whoever asks for them again.
+
+    A level that knows no more than units (side, endpoint, container) is summed from those.
+    """
+    known = (level.dims, part.tobytes())
+    if known not in frame.tallies:
+        unit = frame.level(UNIT)
+        if level is not unit and set(level.dims) <= {*UNIT, "service"}:
+            fine = tally(frame, unit, part)
+            sums = fine.window, fine.baseline, fine.history
+            group = level.group[unit.first]
+            frame.tallies[known] = Tally(*(_summed(group, level.size, each) for each in sums))
+        else:
+            sums = frame.window, frame.baseline, frame.history
+            frame.tallies[known] = Tally(*(grouped(level, each, part) for each in sums))
+    return frame.tallies[known]
+
+
+def grouped(level: Level, per_key: Floats, part: Mask) -> Floats:
+    """[keys, columns] -> [groups, columns], of the keys in `part`."""
+    if part.all():
+        return _summed(level.group, level.size, per_key)
+    keys = np.flatnonzero(part)
+    return _summed(level.group[keys], level.size, per_key[keys])
+
+
+def _summed(group: Ints, size: int, rows: Floats) -> Floats:
+    columns = rows.shape[1]
+    if columns == 0 or group.size == 0:
+        return np.zeros((size, columns))
+    place = group[:, None] * columns + np.arange(columns)
+    sums = np.bincount(place.ravel(), weights=rows.ravel(), minlength=size * columns)
+    return sums.astype(np.float64, copy=False).reshape(size, columns)
 
 
 @cache

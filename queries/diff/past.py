@@ -89,8 +89,9 @@ class Past:
         asked = [self.window, *self.baseline.spans]
         if any(one.overlaps(other) for one in sides for other in asked):
             return False
-        enough = self._replicates(pair.window, pair.baseline) >= REPLICATES
-        return self._recorded(sides) and enough == self.sharp
+        if not self._recorded(sides):
+            return False
+        return (self._replicates(pair.window, pair.baseline) >= REPLICATES) == self.sharp
 
     def _replicates(self, window: Window, baseline: Baseline) -> int:
         return sum(self._recorded([span]) for span in earlier(window, baseline))

@@ -1,4 +1,8 @@
-"""Bodies before the scan: decoded, bounded, and distinguished by what they are."""
+"""Bodies before the scan: Content-Encoding undone, bounded, and distinguished by what they are.
+
+Qtap hands out most HTTP/1 bodies decoded while the header still names the encoding, so the bytes
+decide: what does not look encoded is left alone.
+"""
 
 from __future__ import annotations
 

@@ -53,17 +53,17 @@ def cookies(lower: str, header: bytes) -> tuple[list[Cookie], int]:
     return cookies, start if lower == "cookie" and most < len(parts) else -1
 
 
-def cookie_hit(names: NameBook, header: bytes, cookie: Cookie, http_only: bool) -> Hit | None:
-    """What to take out of a cookie because of its name, or because its value is a session's."""
-    name, value = cookie.name.strip(), cookie.value.strip().strip(b'"')
+def cookie_hit(names: NameBook, name: bytes, whole: bytes, http_only: bool) -> Hit | None:
+    """What to take out of a cookie's value because of its name, or because it is a session's."""
+    name, value = name.strip(), whole.strip().strip(b'"')
     if PLACEHOLDER.fullmatch(value):
         return None
-    start = cookie.start + cookie.value.find(value)
+    start = whole.find(value)
     rule = names.rule(name, "cookie", value)
     kind = rule.kind if rule else None
     if kind is None and _random_cookie(name, value, http_only):
         kind = "cookie"
-    return _hit(header, start, start + len(value), kind, name) if kind else None
+    return _hit(whole, start, start + len(value), kind, name) if kind else None
 
 
 def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:

@@ -121,6 +121,7 @@ _NO_TOPLEVEL = frozenset(  # logo@2x.png
     b"png jpg jpeg gif svg webp ico bmp js mjs css ts tsx jsx json html htm xml txt md map woff "
     b"woff2 ttf eot mp3 mp4 webm pdf zip gz tar py rb go rs php jar so dll exe".split()
 )
+_GIT = re.compile(rb"git@[^@]*:\Z")  # git@github.com:acme/x.git
 _SCHEME = re.compile(rb"(?i)(bearer|basic)(?:[ \t+]|%20){1,3}")
 _TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]++|\\++/|\\++u002[bBfFdD]|%(?:2[BbFf]|3[Dd]))++")
 _SHORTEST_BEARER = 16
@@ -137,7 +138,7 @@ def email(text: Text, start: int, end: int) -> int:
     domain = _DOMAIN.match(buf, at + 1)
     if domain is None or local >= at or text.flags & BINARY:
         return at
-    if domain[1].lower() in _NO_TOPLEVEL:
+    if domain[1].lower() in _NO_TOPLEVEL or _GIT.match(buf, local, domain.end() + 1):
         return at
     end = domain.end()
     text.add(local, end, "email")
@@ -220,6 +221,7 @@ _NEAR = 200  # bytes around a key id in which its secret is looked for
 _PEM_END = compiled(r"-----END[^-]{0,60}-----|Private-MAC:[ 0-9a-f]{1,80}|[^\\]\"")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-z0-9+/=])")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])++(?:=|%3[Dd]){0,2}")
+_BASE64_CLASS = re.compile(r"\[[^]]*\+/[^]]*\]")
 _MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
 _DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
 _ENCODED_COST = 512  # bytes of base64 that cost about as much as one candidate
@@ -230,7 +232,7 @@ class Shapes:
 
     def __init__(self, rules: Rules, scan: Callable[[bytes, int, int], Text]) -> None:
         self._rules = rules.shapes
-        self._patterns: list[Any] = [compiled(shape.pattern) for shape in rules.shapes]
+        self._patterns: list[Any] = [compiled(_escaped(shape.pattern)) for shape in rules.shapes]
         self._backs = [_members(shape.back) for shape in rules.shapes]
         self._scan = scan
         self._whole = re2.Set.FullMatchSet(options())
@@ -250,7 +252,7 @@ class Shapes:
             return 0
         match = self._patterns[index].match(buf, start)
         if match is None:
-            return self._encoded(text, start) if rule.kind == "jwt" else 0
+            return self.encoded(text, start, 0) if rule.kind == "jwt" else 0
         begin, end = match.span(1) if self._patterns[index].groups else match.span()
         if rule.kind == "private_key":
             return _private_key(text, start, end)
@@ -263,11 +265,11 @@ class Shapes:
             _aws_secret(text, begin, end)
         return int(end)
 
-    def _encoded(self, text: Text, start: int) -> int:
-        """Base64 of JSON: taken out whole when a secret is in it."""
-        match = _BASE64.match(text.buf, start)
-        if match is None or len(match[0]) < 16 or not at_edge(text.buf, start):
-            return 0
+    def encoded(self, text: Text, start: int, end: int) -> int:
+        """Base64 of JSON: taken out whole when a secret is in it. `end`: where to go on if not."""
+        match = _BASE64.match(text.buf, start) if at_edge(text.buf, start) else None
+        if match is None or len(match[0]) < 16:
+            return end
         inner = unbase64(match[0])
         text.left -= len(inner) // _ENCODED_COST
         if text.left <= 0 or not printable(inner):
@@ -275,6 +277,12 @@ class Shapes:
         if text.depth == _DEEPEST or self._scan(inner, text.left, text.depth + 1).hits:
             text.add(*match.span(), "base64")
         return match.end()
+
+
+def _escaped(pattern: str) -> str:
+    """A pattern whose classes take + and / also as they stand in addresses and in JSON."""
+    escapes = r"\\{1,7}/|\\{1,7}u002[bBfF]|%2[BbFf]|%3[Dd]"
+    return _BASE64_CLASS.sub(lambda match: f"(?:{match[0]}|{escapes})", pattern)
 
 
 def _members(characters: str) -> bytes:

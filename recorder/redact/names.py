@@ -16,6 +16,7 @@ from recorder.redact.values import (
     Value,
     leaves,
     name_before,
+    operator_end,
     value_after,
     value_beside,
 )
@@ -182,6 +183,11 @@ class NamedSecrets:
                 end = _tag_end(text.buf, name)
                 if not end:
                     return max(name.end, start + 1)
+            if name.ending in (b":", b"=") and not form:
+                operator = operator_end(text.buf, end, name.ending)
+                if operator is None:
+                    return name.end + 1
+                end = operator
             if _ends_string(text, name, end):
                 return name.end + 1
             whole_line = any(rule.kind == "authorization" for rule in named.rules)

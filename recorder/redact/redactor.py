@@ -7,9 +7,12 @@ finds something is a text looked at by itself.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple
+
+import msgspec
 
 from recorder.decode.row import Secret, Transaction
 from recorder.redact.bodies import BODY_LIMIT, Bodies
@@ -24,6 +27,7 @@ from recorder.redact.text import FORM, NO_CARD
 
 HEADER, COLUMN, BODY = range(3)
 
+_TRACE = re.compile(r"[0-9a-f]{16,32}")  # an id as tracers write it
 # Headers that hold an address, whose query is read as a query.
 _ADDRESSES = frozenset(
     ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
@@ -31,19 +35,16 @@ _ADDRESSES = frozenset(
 )  # fmt: skip
 
 
-class Slot:
+class Slot(msgspec.Struct):
     """A header, column or body of a row. `place` names it in the row's secrets; `misses` counts how
     often a header's value had not been seen before."""
 
-    __slots__ = ("flags", "misses", "name", "place", "side", "what")
-
-    def __init__(self, what: int, side: str, name: str, place: str, flags: int = 0) -> None:
-        self.what = what
-        self.side = side
-        self.name = name
-        self.place = place
-        self.flags = flags
-        self.misses = 0
+    what: int
+    side: str
+    name: str
+    place: str
+    flags: int = 0
+    misses: int = 0
 
 
 def header_slot(side: str, name: str) -> Slot:
@@ -98,7 +99,9 @@ def emptied(tx: Transaction) -> None:
     tx.findings = [Secret("unreadable", "transaction", "")]
 
 
-REMEMBERED = 50_000  # header values, and sets of column values
+REMEMBERED = 50_000  # names of headers, and sets of column values
+_GENERATION_BYTES = 16 << 20  # of headers: twice that at most are remembered for each side
+_ENTRY_BYTES = 500  # about what a remembered header takes besides its own texts
 
 
 class Cleaned(NamedTuple):
@@ -109,33 +112,42 @@ class Cleaned(NamedTuple):
 NEW = Cleaned("", [])  # stands for: not seen before
 
 
-class Side:
-    """What is remembered of the headers of requests, or of responses."""
+class Side(msgspec.Struct):
+    """What is remembered of the headers of requests, or of responses, in two generations: what is
+    in use moves from the older to the younger, and the rest goes with the older."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
-        self.plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
+    name: str
+    known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
+    older: dict[tuple[str, str], Cleaned | None] = {}
+    size: int = 0  # bytes in `known`
+    plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
+
+    def recall(self, item: tuple[str, str]) -> Cleaned | None:
+        """What the older generation knows of a header: NEW when nothing."""
+        cleaned = self.older.pop(item, NEW)
+        if cleaned is not NEW:
+            self.remember(item, cleaned)
+        return cleaned
 
     def remember(self, item: tuple[str, str], cleaned: Cleaned | None) -> None:
-        if len(self.known) >= REMEMBERED:
-            self.known.clear()
+        if self.size > _GENERATION_BYTES:
+            self.older, self.known, self.size = self.known, {}, 0
         self.known[item] = cleaned
+        self.size += len(item[0]) + len(item[1]) + _ENTRY_BYTES
+        if cleaned is not None:
+            self.size += len(cleaned.value)
 
 
-class Row:
+class Row(msgspec.Struct):
     """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
 
-    __slots__ = ("bodies", "mirrored", "missed", "secrets", "slots", "texts", "tx")
-
-    def __init__(self, tx: Transaction) -> None:
-        self.tx = tx
-        self.texts: list[str] = [""]
-        self.slots: list[Slot] = []
-        self.bodies: list[bytes] = []
-        self.missed: list[tuple[Side, tuple[str, str]]] = []  # of the first slots, the headers
-        self.secrets: list[Secret] = []
-        self.mirrored = False  # the header :path repeats path and query
+    tx: Transaction
+    texts: list[str] = msgspec.field(default_factory=lambda: [""])
+    slots: list[Slot] = []
+    bodies: list[bytes] = []
+    missed: list[tuple[Side, tuple[str, str]]] = []  # of the first slots, the headers
+    secrets: list[Secret] = []
+    mirrored: bool = False  # the header :path repeats path and query
 
     def add(self, slot: Slot, text: str) -> None:
         self.slots.append(slot)
@@ -234,6 +246,8 @@ class Redactor:
         changed: list[tuple[str, str]] = []
         for item in headers.items():
             cleaned = get(item, NEW)
+            if cleaned is NEW:
+                cleaned = side.recall(item)
             if cleaned is None:
                 continue
             name, value = item
@@ -280,7 +294,7 @@ class Redactor:
             row.mirrored = target == (f"{path}?{query}" if query else path)
             if not row.mirrored:
                 row.add(header_slot("request", ":path"), target)
-        if tx.trace_id and not tx.trace_id.isalnum():
+        if tx.trace_id and not _TRACE.fullmatch(tx.trace_id):
             row.add(TRACE, tx.trace_id)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:

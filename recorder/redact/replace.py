@@ -97,7 +97,7 @@ def _lexed(lexer: Lexer, at: int) -> bytes | None:
     return b"\\" * backslashes + b'"'
 
 
-_REMEMBERED = 20_000  # secrets
+_REMEMBERED = 20_000  # secrets, and cookies
 _LONGEST_REMEMBERED = 1024  # bytes of one
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
 UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
@@ -120,6 +120,7 @@ class Replacer:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
         self._key = key
         self._looked_up = lru_cache(_REMEMBERED)(self._look_up)
+        self._cookie_hits_known = lru_cache(_REMEMBERED)(self._cookie_hits)
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
         try:
@@ -156,13 +157,23 @@ class Replacer:
         by_name: list[Hit] = []
         hits: list[Hit] = []
         each, cut = cookies(lower, header)
-        for cookie in each:
-            if hit := cookie_hit(self.scanner.names, header, cookie, http_only):
-                by_name.append(hit)
-            flags = FORM | NO_CARD if other_number(cookie.name) else FORM
-            own, _ = self.scanner.hits(cookie.value, flags)
-            hits += [_moved(hit, cookie.start) for hit in own]
+        for name, value, start in each:
+            short = len(name) + len(value) <= _LONGEST_REMEMBERED
+            look = self._cookie_hits_known if short else self._cookie_hits
+            named, own = look(name, value, http_only)
+            if named:
+                by_name.append(_moved(named, start))
+            hits += [_moved(hit, start) for hit in own]
         return self._without(header, hits, cut, 0, by_name)
+
+    def _cookie_hits(
+        self, name: bytes, value: bytes, http_only: bool
+    ) -> tuple[Hit | None, list[Hit]]:
+        """What to take out of a cookie by its name and by its looks. Of the cookies of a browser
+        few are new in a request, so they are remembered one by one."""
+        named = cookie_hit(self.scanner.names, name, value, http_only)
+        flags = FORM | NO_CARD if other_number(name) else FORM
+        return named, self.scanner.hits(value, flags)[0]
 
     def _without(
         self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None

@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import re2
 
 from recorder.redact.config import RedactConfig
@@ -19,8 +19,7 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 TABLE = Path(__file__).with_name("rules.toml")
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A secret known by its looks. `starts` and `pattern` are RE2, matched from the start."""
 
     kind: str
@@ -32,8 +31,7 @@ class Shape:
     source: str = ""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A secret known by the name it is filed under; see the head of rules.toml."""
 
     kind: str
@@ -66,23 +64,14 @@ def builtin() -> Rules:
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     harmless = table["harmless"]
     return Rules(
-        tuple(_shape(entry) for entry in table["shape"]),
-        tuple(_field(entry) for entry in table["field"]),
+        msgspec.convert(table["shape"], tuple[Shape, ...]),
+        msgspec.convert(table["field"], tuple[Field, ...]),
         frozenset(harmless["before"]),
         frozenset(harmless["after"]),
         frozenset(harmless["names"]),
         frozenset(table["numbers"]["card"]),
         frozenset(table["numbers"]["other"]),
     )
-
-
-def _shape(entry: dict[str, Any]) -> Shape:
-    return Shape(**{**entry, "starts": tuple(entry["starts"])})
-
-
-def _field(entry: dict[str, Any]) -> Field:
-    tuples = {key: tuple(entry.get(key, ())) for key in ("within", "words", "exact")}
-    return Field(**{**entry, **tuples, "only": frozenset(entry.get("only", ()))})
 
 
 def rules_for(config: RedactConfig) -> Rules:

@@ -1,4 +1,8 @@
-"""Finding secrets in a text: one pass for candidates, a closer look at each, nothing recursive."""
+"""Finding secrets in a text: one pass for candidates, a closer look at each, nothing recursive.
+
+The pass is a single RE2 pattern for where a secret may stand. Every alternative looks ahead a
+bounded stretch or consumes what it looked at: n bytes cost O(n), whatever is in them.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +30,22 @@ from recorder.redact.views import (
     raw,
 )
 
-NAME, EMAIL, USERINFO, DIGITS, IBAN, SCHEME, LINK, STATEMENT, SHAPE = range(9)
+NAME, EMAIL, USERINFO, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(10)
 
 _SHORT = 4  # a word of so few letters counts as a whole word only
 _TAIL = r"[A-Za-z0-9_.$\[\]-]{0,40}"  # what may follow in the same name
 # What makes a word a name: a separator after it ("token":, token=), the end of an XML tag
 # (<token>, <token Type="x">) or the end of a string (name="token", for what stands beside it).
 _FILED_UNDER = (
-    r"(?:\\*(?:[\"']|u0022))?[ \t\r\n]{0,8}(?:=>|[:=]|\\+u003[adAD])"
+    r"(?:\\*(?:[\"']|u0022))?[ \t\r\n]{0,8}(?:=>|:|[?+!]?=|\\+u003[adAD])"
     # <key>token</key><string>, <td>Token</td><td>
     r"|</[a-z]{1,8}>[ \t\r\n]{0,16}<[a-z]{1,8}[^<>]{0,60}>"
     r"|>|\\+u003[eE]|[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']|\\*[\"']"
+)
+# How JSON begins in base64, but for {" (eyJ: see jwt in the rules): with a blank after the bracket,
+# or before it, or as a list.
+_ENCODED_JSON = (
+    r"(?:e(?:w[0ko]|y[AI])|W(?:3s|1[st]|y[ABIJ]|w[0op])|I[FH]s|C[ln]s)[A-Za-z0-9+/_-]{9}"
 )
 _SLASH = r"(?:\\*/)"
 
@@ -101,6 +110,7 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
             rf"[a-z_-]{{0,20}}){_SLASH}[A-Za-z0-9_.~-]{{20}}",
         ),
         STATEMENT: ("password", STATEMENTS),
+        ENCODED: ("base64", _ENCODED_JSON),
         DIGITS: ("card", rf"(?:^|[^0-9A-Za-z._]|\\[nrtbf])(?:{CARD}|{SSN})"),
         IBAN: ("iban", rf"(?:{_COUNTRIES})[0-9]{{2}}(?:(?:[ +]|%20)?[A-Z0-9]{{4}}){{2,7}}"
                r"(?:(?:[ +]|%20)?[A-Z0-9]{1,3})?"),
@@ -117,7 +127,8 @@ STATEMENTS = (
     r"(?i:identified(?: with [a-z0-9_]{1,40})? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
     r"|(?i:login[ \t]{1,4}[^\s\"]{1,64}[ \t]{1,4}password[ \t]{1,4})"
     r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]{1,64}:"
-    r"|[ ]--(?i:[a-z-]{0,20}(?:password|passwd|passphrase|token|secret|api-?key))[ ]{1,3}"
+    r"|[ ]--(?i:[a-z-]{0,20}(?:password|passwd|passphrase|token|secret"
+    r"|(?:api|access|secret|private)-?key))[ ]{1,3}"
     rf"|(?i:password|passphrase){_BLANK}is:?{_BLANK}"
     rf"|(?i:your|verification|security|login|confirmation|access|time){_BLANK}{_CODE}"
     rf"(?:{_BLANK}is)?:?{_BLANK}{{1,2}}[0-9]"
@@ -240,6 +251,7 @@ class Scanner:
             SCHEME: looks.scheme,
             LINK: looks.link,
             STATEMENT: statement,
+            ENCODED: self.shapes.encoded,
         }
 
     def hits(self, buf: bytes, flags: int = 0, first: int = 0) -> tuple[list[Hit], int]:

@@ -1,4 +1,5 @@
-"""A text under inspection, the secrets in it, and small questions about its bytes."""
+"""A text under inspection, how deep in JSON strings a place of it is, and small questions about
+bytes."""
 
 from __future__ import annotations
 

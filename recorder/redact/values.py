@@ -1,4 +1,5 @@
-"""Where the value of a named field begins and ends, whatever it is written in.
+"""The name of a field in raw bytes, where its value begins and ends, and the strings in a value
+that is a list or an object; whatever they are written in.
 
 JSON at any depth of JSON in JSON strings: a quote at depth d stands behind 2^d - 1 backslashes,
 so a value can be found in the raw bytes, also of a text that is cut or not quite JSON. Besides:
@@ -21,7 +22,7 @@ _ATTRIBUTE = re.compile(rb"[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']
 
 
 class Name(NamedTuple):
-    """A name and how it is written. `depth` counts the backslashes before its quote."""
+    """A name and how it is written. `backslashes` are those before its quote."""
 
     text: bytes
     start: int
@@ -69,12 +70,13 @@ def _without_ending(buf: bytes, base: int, start: int, end: int) -> tuple[bytes,
     if chunk.endswith(b"=>"):
         return chunk[:-2], b":"
     if ending in b":=>":
-        return chunk[:-1], ending
+        return chunk[: -2 if chunk[-2:] in (b"?=", b"+=", b"!=") else -1], ending
     at = chunk.rfind(b"\\")  # \u003d and the like
     meant = {b"d": b"=", b"a": b":", b"e": b">"}.get(ending.lower(), b"=")
     return chunk[:at].rstrip(b"\\"), meant
 
 
+_BASE64_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 FIRST_LOOK = 4096  # bytes in which the end of an undelimited value is looked for at first
 _BACKSLASH = 0x5C
 _TRIES = 16  # quotes of a rare kind that are looked at, then the rest is the value
@@ -88,6 +90,7 @@ _NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
 _WORD = re.compile(
     rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))++)" % (_NEXT, _NEXT)
 )
+_COMPARED = re.compile(rb".[ !]==[ \t]?\\*[\"']|..==[ \t]\\*[\"']")  # password == "…"
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]*\r?\n")  # password: |
 _INDENTED = re.compile(rb"([ \t]*)[^\n]*(?:\n|\Z)")
 _BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)++)")  # ;password=my secret;
@@ -144,13 +147,21 @@ def value_after(
     return _unquoted(buf, pos, name, whole_line, most)
 
 
+def operator_end(buf: bytes, pos: int, ending: bytes) -> int | None:
+    """Where the operator ends whose first part ends at `pos`. := ?= += assign; == and != compare,
+    and count before a quote only: else None."""
+    if buf[pos : pos + 1] == b"=":
+        return pos + 1 if ending == b":" or _COMPARED.match(buf, pos - 3) else None
+    return pos if buf[pos - 2 : pos] != b"!=" or OPENING.match(buf, pos) else None
+
+
 def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> Value | None:
     """A value without quotes: to the end of the line where its name begins one, else a word."""
     begins = _begins_line(buf, name.start)
     blanks = _BLANKS.match(buf, pos)
     start = blanks.end() if blanks else pos
-    if name.ending == b"=" and start > pos and not begins and buf[pos - 2 : pos - 1] != b" ":
-        return None  # the end of base64: …Pw= and then another word
+    if name.ending == b"=" and start > pos and not begins and _ends_base64(buf, pos - 1):
+        return None  # …Pw= and then another word
     if begins and (block := _BLOCK.match(buf, start)):
         return _block(buf, block.end(), name)
     if begins or (name.ending == b":" and whole_line):
@@ -158,6 +169,14 @@ def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> 
     if buf[name.start - 1 : name.start] == b";":
         return _plain(_BETWEEN.match(buf, start, start + most))
     return _plain(_WORD.match(buf, start, start + most))
+
+
+def _ends_base64(buf: bytes, at: int) -> bool:
+    """Whether the = at `at` is the padding of base64, and no assignment."""
+    run = buf[run_before(buf, at, _BASE64_BYTES, _LONGEST_NAME) : at]
+    if len(run) == _LONGEST_NAME:  # longer than any name
+        return True
+    return len(run) >= 15 and len(run) % 4 >= 2 and any(48 <= byte < 58 for byte in run)
 
 
 def _block(buf: bytes, pos: int, name: Name) -> Value:

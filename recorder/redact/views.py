@@ -2,7 +2,7 @@
 
 A view is made by writing each decoded character over its escape and filling up with a byte that
 is then dropped, so that what is found in a view can be cut out of the raw bytes, with everything
-else left as it is.
+else left as it is. Hits in a view are mapped back to the raw bytes here, too.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""The per-minute cells of sealed hours: which are there, and making them again from the rows.
+"""Rollups of sealed hours: writing them, how they stand, and making them again from the rows.
 
-Cells only save time: an hour without them is answered from its rows. A recorder may run meanwhile,
-since a file of cells is replaced as a whole and named after the rows that it was made of.
+A rollup only saves time: an hour without one is answered from its rows. A recorder may run
+meanwhile, since each file is replaced as a whole and named after the rows that it was made of.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,19 +18,88 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.write.seal import Housekeeper
+from recorder.write.segments import metadata
 from store import Store, cover
 from store.errors import QrecError, UnavailableError, unwritable
+from store.files import TEMPORARY_SUFFIX, make_folder, replacing
 from store.lock import holder, recorder_lock
-from store.rollup import COLUMNS
+from store.rollup import (
+    COLUMNS,
+    KEYS,
+    MINUTES,
+    OLD_ROLLUPS,
+    ROLLUPS,
+    SOURCES,
+    rollup_sql,
+)
+from store.schema import TRANSACTIONS
 
 State = Literal["ok", "missing", "unreadable", "old"]
 _ERRORS = (OSError, pa.ArrowException, duckdb.Error)
+_MEMORY = "256MB"
+_AT_ONCE = 250_000  # rows that are rolled up together: about 100 MB
+_TEXTS = [n for n in SOURCES if pa.types.is_dictionary(TRANSACTIONS.field(n).type)]
+_GROUP = 20_000  # rows: a row group of `minutes` is a quarter of those, and no smaller
+
+
+def write_rollup(
+    store: Store, hour: str, rows: Path, name: str, about: Mapping[bytes, bytes], spill: Path
+) -> None:
+    """Write the three files of a rollup, or replace them.
+
+    rows: a sealed file of transactions, maybe under a temporary name; name: what all files are
+    called. spill: an empty folder for what memory has no room for.
+    """
+    folders = {table: make_folder(store.sealed_hour(table, hour)) for table in ROLLUPS}
+    with ExitStack() as stack:
+        # the last to be opened is the first to get its name, when the old keys are away
+        paths = {t: stack.enter_context(replacing(folders[t] / name)) for t in reversed(ROLLUPS)}
+        stack.push(lambda error, *_: None if error else _delete(folders[KEYS] / name))
+        writers: dict[str, pq.ParquetWriter] = {}
+        con = stack.enter_context(_duckdb(spill))
+        for table, part in _rolled_up(con, rows):
+            if table not in writers:
+                # without pyarrow's own schema in the footer any engine reads plain types
+                writer = pq.ParquetWriter(
+                    paths[table], part.schema, compression="zstd", store_schema=False
+                )
+                writer.add_key_value_metadata(about)
+                writers[table] = stack.enter_context(writer)
+            size = max(part.num_rows // 4 + 1, _GROUP) if table == MINUTES else None
+            writers[table].write_table(part, row_group_size=size)
+
+
+def _rolled_up(con: duckdb.DuckDBPyConnection, rows: Path) -> Iterator[tuple[str, pa.Table]]:
+    """(table, its next rows) of a sorted file, some rows of the file at a time: a key may be in
+    two of them, under two numbers."""
+    first = 0
+    with pq.ParquetFile(rows, read_dictionary=_TEXTS) as file:
+        for batch in file.iter_batches(_AT_ONCE, columns=list(SOURCES)):
+            con.register("rows", pa.Table.from_batches([batch]))
+            for step in ("requests", "numbered", "entries"):
+                text = f"CREATE OR REPLACE TEMP TABLE rollup_{step} AS {rollup_sql(step)}"
+                con.execute(text, {"first": first} if step == "numbered" else None)
+            for table in ROLLUPS:
+                part = con.sql(rollup_sql(table.removeprefix("rollups/"))).to_arrow_table()
+                first += part.num_rows if table == KEYS else 0
+                yield table, part
+
+
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET temp_directory = '" + str(spill).replace("'", "''") + "'")
+    con.execute("SET preserve_insertion_order = false")
+    return con
 
 
 @dataclass(frozen=True)
 class Rollup:
-    """A sealed file of transactions, and how its cells stand; size: of the cells, in bytes.
+    """A sealed file of transactions, and how its rollup stands; size: of the rollup, in bytes.
 
     old: of a qrec that counted fewer things.
     """
@@ -37,7 +107,7 @@ class Rollup:
     hour: str
     recorder: str
     rows: Path
-    cells: Path
+    paths: tuple[Path, ...]
     state: State
     size: int
 
@@ -46,42 +116,68 @@ class Failed(QrecError):
     """The rows of an hour cannot be read."""
 
 
-def rollups(store: Store, hours: Sequence[str] | None = None, *, whole: bool = True
-            ) -> Iterator[Rollup]:  # fmt: skip
+def rollups(
+    store: Store, hours: Sequence[str] | None = None, *, whole: bool = True
+) -> Iterator[Rollup]:
     """Every sealed file of the hours (None: all), oldest first.
 
-    whole: read the cells to their end; else only what the file says about itself.
+    whole: read the rollups to their end; else only what the files say about themselves.
     """
     for hour in store.hours("transactions") if hours is None else hours:
         files = cover.sealed_in(cover.list_folder(store.sealed_hour("transactions", hour)))
         for recorder, file in sorted(cover.newest(files).items()):
-            cells = store.sealed_hour("rollups", hour) / file.path.name
-            state, size = _state(cells, whole)
-            yield Rollup(hour, recorder, file.path, cells, state, size)
+            name = file.path.name
+            paths = tuple(store.sealed_hour(table, hour) / name for table in ROLLUPS)
+            states = {
+                _state(table, path, whole) for table, path in zip(ROLLUPS, paths, strict=True)
+            }
+            old = (store.sealed_hour(OLD_ROLLUPS, hour) / name).exists()
+            states |= {"old"} if old and states == {"missing"} else set()
+            state = min(states, key=_WORST.index)
+            yield Rollup(hour, recorder, file.path, paths, state, sum(map(_size, paths)))
 
 
-def _state(path: Path, whole: bool) -> tuple[State, int]:
+_WORST: tuple[State, ...] = ("unreadable", "old", "missing", "ok")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _state(table: str, path: Path, whole: bool) -> State:
     try:
         with pq.ParquetFile(path) as file:
             names = set(file.schema_arrow.names)
             for _ in file.iter_batches(batch_size=65_536) if whole else ():
                 pass
-        return ("ok" if names.issuperset(COLUMNS) else "old"), path.stat().st_size
+        return "ok" if names.issuperset(COLUMNS[table]) else "old"
     except FileNotFoundError:
-        return "missing", 0
+        return "missing"
     except (OSError, pa.ArrowException):
-        return "unreadable", 0
+        return "unreadable"
+
+
+@dataclass(frozen=True)
+class Rebuilding:
+    """Whoever may make the rollups of a recorder's hours again; room: a folder for scratch."""
+
+    store: Store
+    recorder: str
+    room: Path
 
 
 @contextlib.contextmanager
-def rebuilding(store: Store, recorder: str) -> Iterator[Housekeeper]:
-    """Whoever may make cells of a recorder's hours. UnavailableError while another one does."""
+def rebuilding(store: Store, recorder: str) -> Iterator[Rebuilding]:
+    """The right to rebuild a recorder's rollups. UnavailableError while another one has it."""
     aside = _Aside(store.path)
     fresh = not store.live(recorder).exists()
     try:
         with recorder_lock(aside, recorder):
             try:
-                yield Housekeeper(aside, recorder, "")
+                yield Rebuilding(store, recorder, aside.live(recorder))
             finally:
                 shutil.rmtree(aside.live(recorder), ignore_errors=True)
     except UnavailableError:
@@ -98,32 +194,35 @@ def rebuilding(store: Store, recorder: str) -> Iterator[Housekeeper]:
                 store.live(recorder).rmdir()
 
 
-def rebuild(keeper: Housekeeper, rollup: Rollup) -> bool:
-    """Make the cells of one file again. False when retention or a late row took the file away.
+def rebuild(by: Rebuilding, rollup: Rollup) -> bool:
+    """Make one rollup again. False when retention or a late row took its rows away.
 
     Raises Failed when its rows cannot be read, and UnavailableError when the disk refuses.
     """
     try:
-        keeper.about |= _about(rollup.rows)
-        keeper.roll_up(rollup.hour, rollup.rows, rollup.cells.name)
+        about = metadata(by.recorder, _policy(rollup.rows))
+        spill = make_folder(by.room / f"spill{TEMPORARY_SUFFIX}")
+        write_rollup(by.store, rollup.hour, rollup.rows, rollup.rows.name, about, spill)
+        with contextlib.suppress(OSError):  # what an older qrec wrote of the same rows
+            _delete(by.store.sealed_hour(OLD_ROLLUPS, rollup.hour) / rollup.rows.name)
     except _ERRORS as error:
         if not rollup.rows.exists():
             return False
         why = " ".join(str(error).split())[:120]
         if isinstance(error, OSError) and error.errno is not None:
-            raise unwritable(keeper.store.path, error) from None
+            raise unwritable(by.store.path, error) from None
         raise Failed(
-            f"{rollup.rows.relative_to(keeper.store.path)} cannot be read: {why}",
+            f"{rollup.rows.relative_to(by.store.path)} cannot be read: {why}",
             "Restore it from a copy, or move it away: `qrec doctor` names all such files.",
         ) from None
     return True
 
 
-def _about(rows: Path) -> dict[bytes, bytes]:
-    """What the rows say about how they were redacted, which holds for their cells as well."""
+def _policy(rows: Path) -> str:
+    """How the rows say that they were redacted, which holds for their rollup as well."""
     with pq.ParquetFile(rows) as file:
-        own = file.schema_arrow.metadata or {}
-    return {key: value for key, value in own.items() if key == b"qrec.redaction"}
+        own: dict[bytes, bytes] = file.schema_arrow.metadata or {}
+    return own.get(b"qrec.redaction", b"").decode()
 
 
 class _Aside(Store):

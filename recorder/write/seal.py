@@ -10,14 +10,14 @@ import contextlib
 import errno
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.write.coverage import Ledger
+from recorder.write.rollup import write_rollup
 from recorder.write.segments import (
     GRACE_S,
     clear,
@@ -35,7 +35,7 @@ from store.errors import UnavailableError
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.lock import SEALING, recorder_lock
-from store.rollup import SOURCES, TEXTS, rollup_sql
+from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 
 SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
@@ -45,8 +45,6 @@ UNREADABLE_SUFFIX = ".unreadable"
 _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried again
 _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
-_MEMORY = "256MB"
-_AT_ONCE = 250_000  # rows that are rolled up together: about 100 MB
 
 
 class Housekeeper:
@@ -85,8 +83,9 @@ class Housekeeper:
         left += self.store.path.glob(
             f"coverage/hour=*/.{self.recorder}.parquet.*{TEMPORARY_SUFFIX}"
         )
-        rollups = self.store.path.glob(f"rollups/hour=*/{sealed}")  # somebody may be making them
-        left += [path for path in rollups if time.time() - _written(path) > _ABANDONED_S]
+        for table in ROLLUPS:  # somebody may be making them
+            rollups = self.store.path.glob(f"{table}/hour=*/{sealed}")
+            left += [path for path in rollups if time.time() - _written(path) > _ABANDONED_S]
         for path in left:
             path.unlink(missing_ok=True)
         for table in RECORDED:
@@ -216,24 +215,7 @@ class Housekeeper:
         rows: the file; name: what both files are called. A rollup that is there already is
         replaced.
         """
-        folder = make_folder(self.store.sealed_hour("rollups", hour))
-        with replacing(folder / name) as temporary, self._duckdb() as con:
-            writer: pq.ParquetWriter | None = None
-            for part in _rolled_up(con, rows):
-                schema = part.schema.with_metadata(self.about)
-                writer = writer or pq.ParquetWriter(temporary, schema, compression="zstd")
-                writer.write_table(part.cast(schema))
-            if writer:
-                writer.close()
-
-    def _duckdb(self) -> duckdb.DuckDBPyConnection:
-        """A connection that spills to the store's own disk when a sort outgrows its memory."""
-        con = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
-        spill = self._spill()
-        con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"SET temp_directory = {_sql_text(str(spill))}")
-        con.execute("SET preserve_insertion_order = false")
-        return con
+        write_rollup(self.store, hour, rows, name, self.about, self._spill())
 
     def _spill(self) -> Path:
         """An empty folder for what memory has no room for; what a killed seal left is deleted."""
@@ -270,7 +252,7 @@ class Housekeeper:
             return []
         folders = [self.store.sealed_hour(table, hour)]
         if table == "transactions":
-            folders.append(self.store.sealed_hour("rollups", hour))
+            folders += [self.store.sealed_hour(t, hour) for t in (OLD_ROLLUPS, *ROLLUPS)]
         return [
             (file.path, newest.path)
             for folder in folders
@@ -305,20 +287,8 @@ def _policy(store: Store, recorder: str) -> str:
     return ""
 
 
-def _rolled_up(con: duckdb.DuckDBPyConnection, rows: Path) -> Iterator[pa.Table]:
-    """The rollup of a sorted file, some rows of the file at a time: a key may be in two of them."""
-    with pq.ParquetFile(rows, read_dictionary=list(TEXTS)) as file:
-        for batch in file.iter_batches(_AT_ONCE, columns=list(SOURCES)):
-            con.register("rows", pa.Table.from_batches([batch]))
-            yield con.sql(rollup_sql()).to_arrow_table()
-
-
 def _written(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
-
-
-def _sql_text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

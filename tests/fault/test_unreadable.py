@@ -15,6 +15,7 @@ from recorder.options import RecordOptions
 from recorder.replay import replay
 from store import Store
 from store.hours import HOUR_US, from_us
+from store.rollup import ROLLUPS
 from tests.kit import NOON
 
 WINDOW = Window(from_us(NOON + HOUR_US), from_us(NOON + 2 * HOUR_US))
@@ -55,7 +56,7 @@ def scramble(path: Path) -> None:
 def test_an_unreadable_hour_is_no_data_and_nothing_is_called_gone(
     store: Store, damage: object
 ) -> None:
-    for table in ("transactions", "rollups"):
+    for table in ("transactions", *ROLLUPS):
         assert callable(damage)
         damage(files(store, table)[-1])
     changes = what_changed(store, WINDOW, BASELINE)
@@ -68,7 +69,7 @@ def test_an_unreadable_hour_is_no_data_and_nothing_is_called_gone(
 def test_a_broken_rollup_changes_no_answer(store: Store, damage: object) -> None:
     expected = to_document(what_changed(store, WINDOW, BASELINE))
     assert expected["findings"]
-    for path in files(store, "rollups"):
+    for path in [path for table in ROLLUPS for path in files(store, table)]:
         assert callable(damage)
         damage(path)
     assert to_document(what_changed(store, WINDOW, BASELINE)) == expected

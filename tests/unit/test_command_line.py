@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.files import stream_path
 from qrec.__main__ import main
 from qrec.cli import COMMANDS, FIRST, command
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError
@@ -69,6 +70,19 @@ def test_the_help_is_one_screen_with_every_command(run: Run, argv: tuple[str, ..
 def test_each_command_is_where_the_table_says(name: str) -> None:
     assert command(name).name == name
     assert len(COMMANDS[name].summary) <= 25 or name in FIRST
+
+
+def test_a_folder_of_a_streams_name_does_not_hide_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quiet").mkdir()
+    (tmp_path / "hostile").write_text("")
+    assert stream_path("quiet").name == "quiet.sse.gz"
+    assert stream_path("hostile") == Path("hostile")
+    assert stream_path("./quiet") == Path("quiet")
+    with pytest.raises(UsageError, match="no stream named 'quite'"):
+        stream_path("quite")
 
 
 def test_help_of_a_command_by_the_word_help(run: Run) -> None:
@@ -285,6 +299,8 @@ def qrec(store: Path, command: str) -> subprocess.CompletedProcess[str]:
         ("set -o pipefail; $QREC hosts --json | head -c 1 > /dev/null", 0, ""),
         ("$QREC hosts >&-", 0, ""),
         ("$QREC hosts > /dev/full", 1, "cannot write the answer"),
+        ("$QREC hosts --limit 1 2> /dev/full", 0, ""),
+        ("$QREC hosts --limit 1 2>&-", 0, ""),
         ("PYTHONIOENCODING=ascii $QREC diff --help > /dev/null", 0, ""),
     ],
 )

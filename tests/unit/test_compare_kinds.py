@@ -118,3 +118,22 @@ def test_an_endpoint_that_falls_to_a_fifth_is_told() -> None:
 
     key = {"host": "catalog", "method": "POST", "route": "/c"}
     assert told(findings(fallen)) == [("rate", "down", key)]
+
+
+def test_grpc_calls_that_fail_with_http_200_are_errors_under_the_name_of_their_status() -> None:
+    def unavailable(share: int) -> Edit:
+        """Of 100 minutes of one endpoint, in so many its calls are refused."""
+
+        def edit(row: Row) -> Row:
+            mine = (row["host"], row["route"]) == ("catalog", "/c")
+            turn = (37 * row["minute"].minute + int(row["container"][-1])) % 100
+            return {**row, "status": 200, "grpc_status": "14" if mine and turn < share else "0"}
+
+        return edit
+
+    [finding] = findings(unavailable(50), unavailable(1))
+    assert (finding.kind, finding.direction, finding.severity) == ("errors", "up", "high")
+    assert finding.key == {"host": "catalog", "method": "POST", "route": "/c"}
+    assert finding.window.errors > 0.4 * finding.window.requests
+    assert finding.summary.startswith("POST catalog /c failing: ")
+    assert "gRPC 14 UNAVAILABLE, since 12:0" in finding.summary

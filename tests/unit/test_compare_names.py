@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queries.diff.names import rolled
+from queries.diff.keys import service_of
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from queries.diff.names import rolled
     ],
 )
 def test_rolled(container: str, service: str) -> None:
-    assert rolled(container) == service
+    assert service_of(container) == service

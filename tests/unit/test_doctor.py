@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from qrec.doctor.pushdown import conditions, meaning
 from recorder.source.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store import Store
+from store.cover import segment_name
+from store.hours import hour_key, to_us
 from store.lock import recorder_lock
 from store.unredacted import mark_unredacted
 from tests.contract.stored import build, row, stretch
@@ -344,6 +347,29 @@ def test_a_source_whose_clock_is_behind_does_not_make_its_recorder_look_dead(
     assert "2 h" not in ended
 
 
+def test_hours_that_nobody_seals_are_named_with_the_command(
+    doctor: Doctor, store: Store, now: datetime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert found(doctor()[1], "unsealed")["status"] == "ok"
+    hour = hour_key(to_us(now - timedelta(hours=5)))
+    folder = store.live_hour("web", "transactions", hour)
+    folder.mkdir(parents=True)
+    rows = next(store.path.glob("transactions/*/*.parquet"))
+    segment = folder / segment_name(10, 19)
+    shutil.copyfile(rows, segment)
+    os.utime(segment, (time.time() - 7200, time.time() - 7200))
+    check = found(doctor()[1], "unsealed")
+    assert (check["status"], check["facts"]["count"]) == ("warning", 1)
+    assert hour in check["text"]
+    assert "qrec rollup --seal" in check["remedy"]
+    with recorder_lock(store, "web"):
+        assert found(doctor()[1], "unsealed")["status"] == "ok"
+    assert main(["rollup", "--seal"]) == 0
+    assert "sealed 1 hour" in capsys.readouterr().err
+    assert found(doctor()[1], "unsealed")["status"] == "ok"
+    assert list(store.sealed_hour("transactions", hour).glob("web-*.parquet"))
+
+
 def test_what_a_crash_left_behind(doctor: Doctor, store: Store) -> None:
     fresh, old = (store.live("web") / f".{name}.parquet.7.tmp" for name in ("fresh", "old"))
     for path in (fresh, old):
@@ -371,7 +397,7 @@ def test_files_that_cannot_be_read(doctor: Doctor, store: Store) -> None:
 def test_an_hour_without_its_cells_is_named_with_the_remedy(
     doctor: Doctor, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [path, *_] = (store.path / "rollups").glob("*/*.parquet")
+    [path, *_] = (store.path / "rollups/keys").glob("*/*.parquet")
     path.write_bytes(b"PAR1")
     code, document = doctor()
     check = found(document, "rollups")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
@@ -57,6 +58,9 @@ def _masked(body: str | bytes, kind: str = "application/json") -> str:
         ('{"u":"https://bob:pw@x.example/a"}', '{"u":"https://[userinfo]@x.example/a"}'),
         ('{"u":"https://x.example/?a=1&sig=q%2Fw&b=2"}', '{"u":"https://x.example/?a=1&sig=[signature]&b=2"}'),
         ('{"u":"https:\\/\\/x.example/?a=1\\u0026token=q\\u0026b=2"}', '{"u":"https:\\/\\/x.example/?a=1\\u0026token=[token]\\u0026b=2"}'),
+        ('{"a":"password ==","b":"c"}', '{"a":"password ==","b":"c"}'),
+        ('{"a":"password :=","b":"c"}', '{"a":"password :=","b":"c"}'),
+        ('{"a":"x := \\"y\\" password := \\"z1\\"","b":"c"}', '{"a":"x := \\"y\\" password := \\"[password]\\"","b":"c"}'),
         ('{"a":"token:","b":"c"}', '{"a":"token:","b":"c"}'),
         ('{"q":"mutation{login(user:\\"bob\\",password:\\"x\\")}"}', '{"q":"mutation{login(user:\\"bob\\",password:\\"[password]\\")}"}'),
         ('{"mail":"Jane Roe <jane@roe.example>"}', '{"mail":"Jane Roe <[email]>"}'),
@@ -94,6 +98,22 @@ def test_json(body: str, expected: str) -> None:
         ("ALTER USER a IDENTIFIED BY 'x'", "text/plain", "ALTER USER a IDENTIFIED BY '[password]'"),
         ("curl -u bob:x1 https://h", "text/plain", "curl -u bob:[password] https://h"),
         ("if password == other:", "text/plain", "if password == other:"),
+        ('password := "x1"', "text/plain", 'password := "[password]"'),
+        ('password += "x1"', "text/plain", 'password += "[password]"'),
+        ("API_KEY ?= x1\nB := 1", "text/plain", "API_KEY ?= [api_key]\nB := 1"),
+        ('if password == "x1" {', "text/plain", 'if password == "[password]" {'),
+        ('if (password !== "x1")', "text/plain", 'if (password !== "[password]")'),
+        ("if password != other:", "text/plain", "if password != other:"),
+        ("Server=db;password= x1;Database=z", "text/plain", "Server=db;password= [password];Database=z"),
+        ("//npm.example/:_authToken= x1 y", "text/plain", "//npm.example/:_authToken= [token] y"),
+        ("x Y2FyZCB0b2tlbiBmb3IgcGFzc3dvcmQhPw= and", "text/plain", "x Y2FyZCB0b2tlbiBmb3IgcGFzc3dvcmQhPw= and"),
+        (f"i={'Ab3/' * 99}4pw= in 12 ms", "text/plain", f"i={'Ab3/' * 99}4pw= in 12 ms"),
+        ("tool --secret-key x1 --access-key y2", "text/plain", "tool --secret-key [password] --access-key [password]"),
+        ("to token-service:8080", "text/plain", "to token-service:8080"),
+        ("to auth-token-svc.prod:9090", "text/plain", "to auth-token-svc.prod:9090"),
+        ("image r.example/token-worker:6.3.2", "text/plain", "image r.example/token-worker:6.3.2"),
+        ("clone git@github.com:acme/x.git", "text/plain", "clone git@github.com:acme/x.git"),
+        ("mail git@github.com now", "text/plain", "mail [email] now"),
         ("The token bucket is full", "text/plain", "The token bucket is full"),
     ],
 )  # fmt: skip
@@ -131,6 +151,26 @@ def test_base64_of_json_is_opened() -> None:
     assert _masked('{"data":"eyJwYXNzd29yZCI6ImEifQ=="}') == '{"data":"[base64]"}'
     harmless = '{"cursor":"eyJpZCI6MTIzNDUsImRpciI6ImFzYyJ9"}'
     assert _masked(harmless) == harmless
+
+
+@pytest.mark.parametrize("before", ["", " ", "\n", "[", "[[", '["a",', "[ ", "[\n  ", "[\r\n"])
+@pytest.mark.parametrize("after", ["", " ", "\n  ", "\r\n ", "\t"])
+def test_base64_of_json_is_opened_however_it_is_indented(before: str, after: str) -> None:
+    for name, left in (("password", "[base64]"), ("sort_by", None)):
+        text = f'{before}{{{after}"{name}":"hunter2"}}{"]" * before.count("[")}'
+        json.loads(text)
+        encoded = base64.b64encode(text.encode()).decode()
+        assert _masked(f'{{"data":"{encoded}"}}') == f'{{"data":"{left or encoded}"}}'
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "ABSKQmVkcm9ja0FQSUtleS", "1//0"])
+@pytest.mark.parametrize("slash", ["/", "\\/", "\\u002F", "%2F", "%2f"])
+def test_a_secret_goes_whole_where_its_slashes_are_escaped(secret: str, slash: str) -> None:
+    tail = "Zq8vT2mK" * 7
+    plain = f"{secret}{'aB3' * 14}{'' if secret == '1//0' else '/'}{tail}"
+    assert re.fullmatch(
+        r"q=\[\w+\]&x=1", _masked(f"q={plain.replace('/', slash)}&x=1", "text/plain")
+    )
 
 
 def _brotli(data: bytes) -> bytes:

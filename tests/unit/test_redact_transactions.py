@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import stat
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_a_cookie_without_a_name_is_looked_at(redactor: Redactor) -> None:
     assert tx.res_headers["Set-Cookie"].endswith("; Path=/")
 
 
+def test_a_trace_id_that_is_none_is_looked_at(redactor: Redactor) -> None:
+    tx = _tx(trace_id="AKIAQ7PLM2NRSTUVWX4Y")
+    redactor.redact(tx)
+    assert _places(tx) == {("aws_key", "trace_id")}
+    tx = _tx(trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+    redactor.redact(tx)
+    assert (tx.trace_id, tx.findings) == ("4bf92f3577b34da6a3ce929d0e0e4736", [])
+
+
 def test_more_cookies_than_any_browser_sends_are_cut_off(redactor: Redactor) -> None:
     tx = _tx(req_headers={"Cookie": "a=1;" * 300 + "sid=hunter2"})
     redactor.redact(tx)
@@ -156,6 +166,45 @@ def test_the_same_again_costs_no_finding_less(redactor: Redactor) -> None:
     assert first.req_headers == second.req_headers
     assert set(first.findings) == set(second.findings)
     assert len(first.findings) == 3
+
+
+def test_headers_in_use_stay_remembered_and_the_rest_is_forgotten_by_bytes(
+    redactor: Redactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recorder.redact.redactor._GENERATION_BYTES", 100_000)
+    looked_at: Counter[str] = Counter()
+    header = redactor._replacer.header
+
+    def counted(name: str, value: bytes) -> object:
+        looked_at[name] += 1
+        return header(name, value)
+
+    monkeypatch.setattr(redactor._replacer, "header", counted)
+    side = redactor._request
+    for number in range(1_000):
+        tx = _request(redactor, X_Api_Key="the same key", Authorization=f"Bearer {number:0500}")
+        assert "same" not in tx.req_headers["X-Api-Key"]
+        held = [*side.known, *side.older]
+        assert sum(len(name) + len(value) for name, value in held) < 220_000
+    assert looked_at == {"X-Api-Key": 1, "Authorization": 1_000}
+
+
+def test_a_cookie_seen_before_is_no_work_beside_a_new_one(
+    redactor: Redactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned: list[bytes] = []
+    hits = redactor._replacer.scanner.hits
+
+    def counted(value: bytes, flags: int = 0, first: int = 0) -> object:
+        scanned.append(value)
+        return hits(value, flags, first)
+
+    monkeypatch.setattr(redactor._replacer.scanner, "hits", counted)
+    for number in range(9):
+        tx = _request(redactor, Cookie=f"a=user@mail.example; b=2; sid=s{number}; theme=dark")
+        assert tx.req_headers["Cookie"].startswith("a=[redacted:email:")
+        assert "; b=2; sid=[redacted:session:" in tx.req_headers["Cookie"]
+    assert len(scanned) == 3 + 9
 
 
 def test_the_pseudo_header_follows_path_and_query(redactor: Redactor) -> None:

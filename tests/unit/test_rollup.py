@@ -22,6 +22,7 @@ from recorder.write.rollup import rebuilding
 from store import Store
 from store.hours import HOUR_US, from_us
 from store.lock import recorder_lock
+from store.rollup import KEYS
 from tests.kit import NOON
 
 WINDOW = Window(from_us(NOON + HOUR_US), from_us(NOON + 2 * HOUR_US))
@@ -52,7 +53,7 @@ def rollup(store: Store, capsys: pytest.CaptureFixture[str]) -> Callable[..., An
 
 
 def cells(store: Store) -> list[Path]:
-    return sorted((store.path / "rollups").glob("*/*.parquet"))
+    return sorted((store.path / KEYS).glob("*/*.parquet"))
 
 
 def without_a_column(path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import recorder.write.rollup
 import recorder.write.seal
 from fixtures.files import bundled_stream
 from queries.core.answer import to_document
@@ -20,9 +24,8 @@ from recorder.options import RecordOptions
 from recorder.replay import replay
 from store import Store
 from store.hours import HOUR_US, from_us
-from tests.kit import NOON
-
-OLD_SHAPE = Path("fixtures/stores/1/rollups")
+from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
+from tests.kit import NOON, Event, S, connected, frame, transaction
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,10 @@ def asked(store: Store, early: int) -> dict[str, Any]:
     return to_document(what_changed(store, window, Baseline("previous", (before,))))
 
 
-def rollups(store: Store) -> list[Path]:
-    return sorted((store.path / "rollups").glob("*/*.parquet"))
+def rollups(store: Store, table: str = KEYS) -> list[Path]:
+    paths = sorted((store.path / table).glob("*/*.parquet"))
+    assert paths
+    return paths
 
 
 def rebuilt(store: Store) -> None:
@@ -73,29 +78,37 @@ def test_a_key_may_be_told_in_several_rows_of_a_rollup(
 ) -> None:
     expected = asked(store, 7)
     rows = [pq.ParquetFile(path).metadata.num_rows for path in rollups(store)]
-    monkeypatch.setattr(recorder.write.seal, "_AT_ONCE", 97)
+    monkeypatch.setattr(recorder.write.rollup, "_AT_ONCE", 97)
     rebuilt(store)
     assert sum(pq.ParquetFile(p).metadata.num_rows for p in rollups(store)) > sum(rows)
     assert asked(store, 7) == expected
 
 
-def test_a_rollup_of_an_older_shape_is_left_alone_and_rows_are_counted(store: Store) -> None:
+def test_a_rollup_that_lacks_a_column_is_left_alone_and_rows_are_counted(store: Store) -> None:
     expected = asked(store, 0)
-    old = next(OLD_SHAPE.glob("*/*.parquet"))
     for path in rollups(store):
-        shutil.copyfile(old, path)
+        pq.write_table(pq.read_table(path).drop_columns(["grpc_status"]), path)
     assert asked(store, 0) == expected
 
 
-@pytest.mark.parametrize("column", ["duration_codes", "minute_seq", "minutes"])
+@pytest.mark.parametrize("table", ROLLUPS)
+def test_a_rollup_that_is_not_there_in_full_does_not_count(store: Store, table: str) -> None:
+    expected = asked(store, 7)
+    rollups(store, table)[0].unlink()
+    assert asked(store, 7) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(KEYS, "host"), (MINUTES, "seq"), (MINUTES, "minute"), (DURATIONS, "bucket")],
+)
 def test_a_rollup_that_breaks_where_it_is_read_late_costs_nothing(
-    store: Store, column: str
+    store: Store, table: str, column: str
 ) -> None:
     expected = asked(store, 0)
-    for path in rollups(store):
+    for path in rollups(store, table):
         with pq.ParquetFile(path) as file:
-            names = [file.metadata.row_group(0).column(i).path_in_schema for i in range(19)]
-            place = next(i for i, name in enumerate(names) if name.split(".")[0] == column)
+            place = file.schema_arrow.get_field_index(column)
             pages = file.metadata.row_group(0).column(place)
             begin, size = pages.data_page_offset, pages.total_compressed_size // 2
         data = bytearray(path.read_bytes())
@@ -104,3 +117,65 @@ def test_a_rollup_that_breaks_where_it_is_read_late_costs_nothing(
         with pytest.raises((OSError, pa.ArrowException)):
             pq.ParquetFile(path).read(columns=[column])
     assert asked(store, 0) == expected
+
+
+def call(number: int, minute: int, refused: bool) -> Event:
+    """A unary gRPC call; a server that is not there answers in the headers alone."""
+    headers = {":status": "200", "content-type": "application/grpc"}
+    headers |= {"grpc-status": "14"} if refused else {}
+    response = {"status": 200, "content_type": "application/grpc", "headers": headers}
+    kind, data = transaction(
+        f"c{number}", NOON + minute * 60 * S + number % 100 * S, method="POST",
+        url="https://cart.example.com/shop.Cart/Get", path="/shop.Cart/Get",
+        authority="cart.example.com", headers={":authority": "cart.example.com"},
+    )  # fmt: skip
+    outer = json.loads(data)
+    inner = json.loads(base64.b64decode(outer["data"]["data"]["data"]))
+    inner["response"] = response
+    outer["data"]["data"]["data"] = base64.b64encode(json.dumps(inner).encode()).decode()
+    return kind, json.dumps(outer)
+
+
+def test_a_grpc_service_that_is_not_there_is_told_from_a_trailers_only_answer(
+    tmp_path: Path,
+) -> None:
+    stream = tmp_path / "grpc.sse"
+    events = [connected()]
+    for minute in range(120):
+        events += [
+            call(100 * minute + i, minute, i % (2 if minute >= 60 else 97) == 1) for i in range(40)
+        ]
+    events.append(transaction("last", NOON + 121 * 60 * S))
+    stream.write_bytes(b"".join(map(frame, events)))
+    path = tmp_path / "store"
+    replay([stream], RecordOptions(store=path))
+    document = asked(Store(path), 0)
+    [failing] = [f for f in document["findings"] if f["kind"] == "errors"]
+    assert failing["severity"] == "high"
+    assert failing["key"]["host"] == "cart.example.com"
+    assert "failing: 50 %" in failing["summary"]
+    assert "gRPC 14 UNAVAILABLE" in failing["summary"]
+    assert document["window"]["errors"] == failing["window"]["errors"] == 1200
+    for rollup in rollups(Store(path)):
+        rollup.unlink()
+    assert asked(Store(path), 0) == document
+
+
+def test_rollups_are_plain_tables_for_others(store: Store) -> None:
+    for table in ROLLUPS:
+        for path in rollups(store, table):
+            with pq.ParquetFile(path) as file:
+                assert b"ARROW:schema" not in (file.metadata.metadata or {})
+                assert {str(t) for t in file.schema_arrow.types} <= {
+                    "string", "bool", "int16", "int32", "int64"
+                }  # fmt: skip
+                assert file.metadata.metadata[b"qrec.recorder"]
+    with duckdb.connect() as con:
+        by_key, by_minute, timed, by_duration = con.execute(
+            f"SELECT (SELECT sum(requests) FROM '{store.path}/{KEYS}/**/*.parquet'),"
+            f" (SELECT sum(requests) FROM '{store.path}/{MINUTES}/**/*.parquet'),"
+            f" (SELECT count(duration_ms) FROM '{store.path}/transactions/**/*.parquet'),"
+            f" (SELECT sum(requests) FROM '{store.path}/{DURATIONS}/**/*.parquet')"
+        ).fetchall()[0]
+    assert by_key == by_minute > 0
+    assert timed == by_duration > 0

@@ -17,8 +17,9 @@ from fixtures.files import FOLDER, bundled, bundled_stream
 from fixtures.wire import NS
 from store.errors import UsageError
 from tests.world.events import Transaction
-from tests.world.incidents import CHECKOUT_INCIDENT, QUIET
+from tests.world.incidents import CHECKOUT_INCIDENT, GRPC_INCIDENT, QUIET
 from tests.world.scenarios import (
+    BUNDLED,
     SCENARIOS,
     START,
     frames,
@@ -48,7 +49,7 @@ def test_the_same_seed_gives_the_same_bytes(name: str) -> None:
     assert first != b"".join(frames(chosen, seed=6, requests=200))
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", BUNDLED)
 def test_the_bundled_stream_is_what_its_scenario_gives(name: str) -> None:
     bundle = gzip.decompress((FOLDER / f"{name}.sse.gz").read_bytes())
     assert bundle == b"".join(frames(scenario(name)))
@@ -56,12 +57,12 @@ def test_the_bundled_stream_is_what_its_scenario_gives(name: str) -> None:
 
 def test_facts_tell_of_the_bundled_streams() -> None:
     facts = json.loads((FOLDER / "facts.json").read_text())
-    assert facts["streams"] == {name: stream_facts(chosen) for name, chosen in SCENARIOS.items()}
+    assert facts["streams"] == {name: stream_facts(chosen) for name, chosen in BUNDLED.items()}
 
 
 def test_the_bundled_streams_stay_small() -> None:
     sizes = {name: path.stat().st_size for name, path in bundled().items()}
-    assert set(sizes) == set(SCENARIOS)
+    assert set(sizes) == set(BUNDLED)
     assert max(sizes.values()) < 3_000_000
     assert sum(sizes.values()) < 8_000_000
 
@@ -170,6 +171,20 @@ def test_a_failing_child_can_fail_its_caller() -> None:
         tx.status for tx in made if tx.target == "/v2/checkouts" and tx.ended > after
     } - {401, 404, 500}  # fmt: skip
     assert checkouts == {502}
+
+
+def test_grpc_services_fail_with_http_200() -> None:
+    """In both of Qtap's ways: events of their own, and transactions that are trailers alone."""
+    made = Player(GRPC_INCIDENT, 5, START).play(3000)
+    turn = START + int(GRPC_INCIDENT.changes[0].start * NS)
+    calls = [call for call in made.grpc if call.ended > turn]
+    assert 0.4 < sum(call.code == 14 for call in calls) / len(calls) < 0.6
+    seats = [tx for tx in made.transactions if tx.target == "/acme.seats.v1.Seats/Hold"]
+    assert {tx.status for tx in seats} == {200}
+    failed = [tx for tx in seats if tx.response_headers["Grpc-Status"] == "14"]
+    assert all(tx.response_body == b"" for tx in failed)
+    late = [tx in failed for tx in seats if tx.ended > turn]
+    assert 0.4 < sum(late) / len(late) < 0.6
 
 
 def test_the_day_has_a_rhythm() -> None:

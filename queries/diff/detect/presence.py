@@ -16,10 +16,9 @@ import numpy as np
 
 from queries.core.answer import Direction, Kind
 from queries.diff.candidate import Candidate
-from queries.diff.frame import Frame, Level
+from queries.diff.frame import Frame, Level, grouped
 from queries.diff.limits import Limits
 from queries.diff.stats import Floats, Mask, benjamini_hochberg
-from queries.diff.tally import grouped
 
 REPLICA = ("service", "container")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (

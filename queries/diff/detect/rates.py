@@ -13,7 +13,7 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate, one_end, whole_or_run
 from queries.diff.detect.shares import Runs
-from queries.diff.frame import Frame, Level
+from queries.diff.frame import Frame, Level, Tally, tally
 from queries.diff.limits import Limits
 from queries.diff.stats import (
     Floats,
@@ -25,7 +25,6 @@ from queries.diff.stats import (
     run_sums,
     weighted_median,
 )
-from queries.diff.tally import Tally, tally
 from queries.diff.tested import Tested, tested
 
 _ASSUMED = 20.0  # degrees of freedom of a drift that the past did not show

@@ -13,7 +13,7 @@ import numpy as np
 
 from queries.core.answer import Kind
 from queries.diff.candidate import Candidate, one_end, whole_or_run
-from queries.diff.frame import Frame, Level
+from queries.diff.frame import Frame, Level, Tally, tally
 from queries.diff.limits import Limits
 from queries.diff.stats import (
     Floats,
@@ -26,7 +26,6 @@ from queries.diff.stats import (
     run_sums,
     xlogy,
 )
-from queries.diff.tally import Tally, tally
 from queries.diff.tested import Tested, tested
 
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.detect.latency import scan
-from queries.diff.frame import Frame
+from queries.diff.frame import Frame, grouped
 from queries.diff.limits import Limits
 from queries.diff.stats import Floats, Mask, bounds, ratio
-from queries.diff.tally import grouped
 from queries.diff.tested import Tested, tested
 
 _LEAST = 3  # requests a block

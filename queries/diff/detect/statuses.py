@@ -13,10 +13,9 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.detect import shares
-from queries.diff.frame import Frame
+from queries.diff.frame import Frame, tally
 from queries.diff.limits import Limits
 from queries.diff.stats import Mask
-from queries.diff.tally import tally
 from queries.diff.tested import Tested, tested
 
 LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)

@@ -11,10 +11,9 @@ import math
 import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.frame import Frame
+from queries.diff.frame import Frame, tally
 from queries.diff.limits import Limits
 from queries.diff.stats import Floats, Mask, ratio
-from queries.diff.tally import tally
 
 LEAST = 8  # stretches in a row
 MOST = 12  # an older part of the past would hide a trend that began today

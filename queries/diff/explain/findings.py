@@ -67,7 +67,7 @@ def public_key(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
-    tops = [[s for s, _ in merge.statuses(scene.frame, lead)] for lead in leads]
+    tops = [merge.failures(scene.frame, lead) for lead in leads]
     levels = [
         rank.severity(lead, top[0] if top else None) for lead, top in zip(leads, tops, strict=True)
     ]
@@ -93,7 +93,7 @@ def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
 
 
 def _finding(
-    scene: Scene, place: int, lead: Candidate, level: Any, top: list[int],
+    scene: Scene, place: int, lead: Candidate, level: Any, top: list[tuple[int, str]],
     series: Series, examples: Examples,
 ) -> Finding:  # fmt: skip
     key = public_key(lead.key)

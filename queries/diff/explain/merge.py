@@ -91,6 +91,8 @@ def narrow(frame: Frame, lead: Candidate) -> None:
         held = np.abs(level.sum(lead.excess))
         top = int(np.argmax(held))
         usual = level.sum(base)
+        if dims == ("status",) and 0 < level.values[top][0] < 400:
+            continue  # they failed by their gRPC status
         if held[top] >= HOLDS * total and usual[top] < HOLDS * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
             if dims != ("status",):
@@ -110,9 +112,9 @@ def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
         lead.key["service"] = level.values[top][0]
 
 
-def statuses(frame: Frame, lead: Candidate) -> list[tuple[int, Floats]]:
-    """The statuses that make up the change, most of it first."""
-    level = frame.level(("status",))
+def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:
+    """(status, gRPC status) of the failures that make up the change, most of it first."""
+    level = frame.level(("status", "grpc_status"))
     held = level.sum(np.maximum(np.where(lead.part & frame.failed, lead.excess, 0.0), 0))
     order = np.argsort(-held, kind="stable")
-    return [(level.values[i][0], held[i]) for i in order if held[i] >= 0.05 * max(held.sum(), 1)]
+    return [level.values[i] for i in order if held[i] >= 0.05 * max(held.sum(), 1)]

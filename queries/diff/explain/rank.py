@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from queries.core.answer import Confidence, Severity
 from queries.diff.candidate import Candidate
+from store.derived import outcome
 
-_HARD = frozenset({401, 403, 429})
+_HARD = frozenset({401, 402, 403, 429})
+_HARD_GRPC = frozenset({"7", "8", "16"})  # PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED
 
 
-def severity(c: Candidate, top_status: int | None) -> Severity:
+def severity(c: Candidate, top: tuple[int, str] | None) -> Severity:
     """high: requests fail or stop; medium: they suffer or are new; low: worth knowing."""
     if c.kind in ("errors", "no_response") and c.direction == "down":
         return "low"
     if c.kind in ("errors", "no_response", "statuses", "signature"):
-        if top_status is None:
+        if top is None:
             return "medium"
-        hard = top_status == 0 or top_status >= 500 or top_status in _HARD or top_status == 402
+        status, grpc_status = top
+        hard = outcome(status or None, grpc_status) in ("server_error", "no_response")
+        hard |= status in _HARD or grpc_status in _HARD_GRPC
         return "high" if hard and c.hit >= 20 else "medium"
     if c.kind == "gone":
         return "high" if set(c.key) == {"host"} else "medium"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.diff.candidate import Candidate
+from store.derived import GRPC_NAMES
 
 
 def subject(key: dict[str, Any]) -> str:
@@ -19,13 +20,13 @@ def subject(key: dict[str, Any]) -> str:
     return said or "all traffic"
 
 
-def summary(c: Candidate, statuses: Sequence[int], since: datetime | None) -> str:
+def summary(c: Candidate, failures: Sequence[tuple[int, str]], since: datetime | None) -> str:
     key = c.key
     who = subject(key)
     caller = key.get("container") if not who.startswith(str(key.get("container"))) else None
     parts = [f"{who} {_change(c)}"]
     if c.kind in ("errors", "no_response") and c.direction == "up":
-        parts.append(_statuses(statuses))
+        parts.append(_failures(failures))
     if since:
         parts.append(f"since {since:%H:%M}")
     if caller and c.kind != "edge":
@@ -33,9 +34,19 @@ def summary(c: Candidate, statuses: Sequence[int], since: datetime | None) -> st
     return ", ".join(part for part in parts if part)
 
 
-def _statuses(statuses: Sequence[int]) -> str:
-    names = [str(s) if s else "no response" for s in statuses[:3]]
+def _failures(failures: Sequence[tuple[int, str]]) -> str:
+    """500, gRPC 14 UNAVAILABLE and no response: at most three."""
+    names = [_outcome(status, grpc_status) for status, grpc_status in failures]
+    names = list(dict.fromkeys(names))[:3]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _outcome(status: int, grpc_status: str) -> str:
+    if not status:
+        return "no response"
+    if status >= 400:
+        return str(status)
+    return f"gRPC {grpc_status} {GRPC_NAMES.get(grpc_status, '')}".strip()
 
 
 def _change(c: Candidate) -> str:
