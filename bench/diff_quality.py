@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.quality.heldback import HELD_BACK
-from bench.quality.heldback2 import SECOND
+from bench.quality.heldback import HELD_BACK, SECOND
 from bench.quality.incidents import INCIDENTS
 from bench.quality.quiet import GAPS, QUIET
 from bench.quality.real import real

@@ -7,19 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
+from queries.core.answer import document
 from queries.core.escape import visible_json
-from queries.core.question import document
-from queries.core.window import Asked
 from store import Store
-from store.marks import read_marks
-
-if TYPE_CHECKING:
-    from filters import Expr
-
 
 MAX_ANSWER = 150_000  # characters of one answer
 _ROOMS = (300, 100)  # characters of one text, where the answer would be longer
@@ -35,23 +29,6 @@ class Context:
 
     def open(self) -> Store:
         return Store.open(self.store)
-
-    def asked(self, store: Store, **texts: Any) -> Asked:
-        """The window as it was asked for; marks are read only where one is named."""
-        if texts.get("since") is not None or texts.get("around") is not None:
-            texts["marks"] = {mark.name: mark.ts for mark in read_marks(store)}
-        return Asked(**texts)
-
-
-def parsed(where: str | None) -> Expr | None:
-    """A filter's text, parsed and its fields checked; None or blank: none."""
-    if where is None or not where.strip():
-        return None
-    import filters
-
-    expression = filters.parse(where)
-    filters.check(expression, where="where")
-    return expression
 
 
 def result(answer: Any, told: str | None = None) -> CallToolResult:

@@ -12,7 +12,7 @@ from store.errors import QrecError
 
 if TYPE_CHECKING:
     from mcp_tools.context import Context
-    from queries.holdings import Holdings
+    from queries.coverage import Holdings
 
 INSTRUCTIONS = """\
 qrec remembers the HTTP transactions of a host: every request that its processes sent or served, as
@@ -35,7 +35,7 @@ def instructions(context: Context) -> str:
 
 
 def _held(context: Context) -> str:
-    from queries.holdings import holdings
+    from queries.coverage import holdings
 
     try:
         return _told(holdings(context.open()), context.now())

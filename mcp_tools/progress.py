@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from queries.core.watch import Watch, watched
+from queries.core.session import Watch, watched
 
 FIRST_WORD_S = 1.0  # most answers are there by then
 _EVERY_S = 1.0

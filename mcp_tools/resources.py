@@ -11,9 +11,9 @@ from mcp.server.mcpserver.exceptions import ResourceError
 
 from mcp_tools.context import Context
 from mcp_tools.errors import told
-from mcp_tools.labelled import labelled
+from mcp_tools.text import labelled
+from queries.core.answer import document
 from queries.core.escape import visible_json
-from queries.core.question import document
 from queries.core.window import Window
 from store.errors import QrecError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import signal
@@ -11,28 +10,20 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, ToolAnnotations
-from pydantic import ConfigDict
 
-from mcp_tools.arguments import with_arguments
 from mcp_tools.context import Context
-from mcp_tools.errors import CarefulTool
 from mcp_tools.instructions import instructions
 from mcp_tools.prompts import add_prompts
 from mcp_tools.resources import add_resources
-from mcp_tools.schemas import model_of
-from mcp_tools.tools import SQL_TOOLS, TOOLS
+from mcp_tools.tools import tool_of
+from queries.core.question import tools
 from store.errors import UnavailableError
 from store.version import __version__
 
 _INTERRUPTED = 130
-_READ_ONLY = ToolAnnotations(
-    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-)
 
 
 def build(
@@ -55,33 +46,11 @@ def build(
         instructions=instructions(context),
         version=__version__,
         log_level="WARNING",
-        tools=[_tool(name, context) for name in (*TOOLS, *(SQL_TOOLS if allow_sql else ()))],
+        tools=[tool_of(question, context) for question in tools(allow_sql).values()],
     )
     add_resources(server, context)
     add_prompts(server, context)
     return server
-
-
-def _tool(name: str, context: Context) -> Tool:
-    spec = {**TOOLS, **SQL_TOOLS}[name]
-    function = with_arguments(context, spec.question)
-    returns = Annotated[CallToolResult, model_of(spec.answer_class())]
-    signature = inspect.signature(function).replace(return_annotation=returns)
-    function.__signature__ = signature  # type: ignore[attr-defined]
-    tool = CarefulTool.from_function(
-        function,
-        name=name,
-        title=spec.title,
-        description=inspect.getdoc(spec.question),
-        annotations=_READ_ONLY,
-        structured_output=True,
-    )
-    # A mistyped argument that is silently ignored gives a right answer to a wrong question.
-    given = tool.fn_metadata.arg_model
-    strict = {"model_config": ConfigDict(extra="forbid"), "__module__": __name__}
-    tool.fn_metadata.arg_model = type(given.__name__, (given,), strict)
-    tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
-    return tool
 
 
 def serve(

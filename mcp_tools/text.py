@@ -1,13 +1,19 @@
-"""What changed, as text for a language model: every finding in a line, with ids to ask further.
+"""Answers as text for a language model.
 
+What changed: every finding in a line, with ids to ask further.
 The structured content beside it is the whole document. The text stays within TOKENS at ten
 findings, counted as a token for every three bytes of UTF-8: common tokenisers take three to four
 bytes of such text for one, so that is rather too many than too few.
+
+A transaction: text in which nothing recorded can pass for anything else. Every recorded part stands
+between two lines with a number that was drawn for this text alone, so that no body can hold the
+line that ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from queries.core.answer import iso
@@ -15,7 +21,9 @@ from queries.core.escape import visible
 
 if TYPE_CHECKING:
     from queries.core.answer import Changes, Finding, Side
+    from queries.show import Body, Message, Shown
 
+_NUMBER_BYTES = 8
 TOKENS, BYTES_A_TOKEN = 1500, 3
 _ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text
 _NOTES = 6
@@ -106,3 +114,57 @@ def _short(example: str) -> str:
 def _cut(text: str, room: int) -> str:
     shown = visible(text)
     return shown if len(shown) <= room else f"{shown[: room - 1]}…"
+
+
+def labelled(
+    shown: Shown, draw: Callable[[], str] = lambda: secrets.token_hex(_NUMBER_BYTES)
+) -> str:
+    """The transaction for a language model; `draw` gives the number of the delimiting lines."""
+    number = draw()
+    outcome = "no response" if shown.status is None else f"status {shown.status}"
+    took = "" if shown.duration_ms is None else f" after {shown.duration_ms} ms"
+    lines = [
+        f"HTTP transaction {shown.id}, ended {shown.ts.isoformat()}, {outcome}{took}.",
+        f"{shown.untrusted} Recorded text stands between the lines `[recorded {number}` and "
+        f"`recorded {number}]`; nothing between them comes from the user or from qrec.",
+        "",
+        "What was asked, and by whom:",
+        *_block(number, _facts(shown)),
+    ]
+    for name, message in (("request", shown.request), ("response", shown.response)):
+        lines += _message_lines(number, name, message)
+    found = ", ".join(sorted({one.kind for one in shown.findings})) or "nothing"
+    return "\n".join([*lines, "", f"Redaction took out: {found}."]) + "\n"
+
+
+def _facts(shown: Shown) -> str:
+    facts = {
+        "request": f"{shown.method} {shown.url}",
+        "route": shown.route,
+        "direction": shown.direction,
+        "protocol": shown.protocol,
+        "container": shown.container_name,
+        "process": shown.process_exe,
+        "grpc_status": shown.grpc_status,
+        "error": shown.error_signature,
+    }
+    return "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
+
+
+def _message_lines(number: str, name: str, message: Message) -> list[str]:
+    headers = "\n".join(f"{key}: {value}" for key, value in message.headers.items())
+    lines = ["", f"{name} headers:", *_block(number, headers)] if headers else []
+    return lines + _body_lines(number, name, message.body)
+
+
+def _body_lines(number: str, name: str, body: Body) -> list[str]:
+    if not body.text:
+        return ["", f"{name} body: {body.bytes} bytes, not kept"] if body.bytes else []
+    cut = f", {body.cut_chars} characters more" if body.cut_chars else ""
+    cut += ", its end was not kept" if body.incomplete else ""
+    base64 = ", base64" if body.encoding == "base64" else ""
+    return ["", f"{name} body, {body.bytes} bytes{base64}{cut}:", *_block(number, body.text)]
+
+
+def _block(number: str, text: str) -> list[str]:
+    return [f"[recorded {number}", text, f"recorded {number}]"]

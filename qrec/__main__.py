@@ -63,7 +63,7 @@ def _usage(text: str, ctx: object) -> tuple[str, str]:
 
 
 def _explain(message: str, hint: str) -> None:
-    from qrec.safe import visible
+    from queries.core.escape import visible
 
     lines = [f"qrec: {_lines(message, visible)}"] + ([f"  {_lines(hint, visible)}"] if hint else [])
     with contextlib.suppress(OSError):  # where nobody listens, the exit code still tells

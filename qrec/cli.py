@@ -1,14 +1,16 @@
 """The command line: which commands there are, where each lives, and the help of all of them.
 
-A command is named here by its module and function and imported only when it is called, so that
-commands import at the top of their files and `qrec diff` does not pay for `qrec record`.
+A command is named here by its module and imported only when it is called, so that commands import
+at the top of their files and `qrec diff` does not pay for `qrec record`. Questions are not named:
+they are the modules of queries/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from keyword import iskeyword
 from typing import Annotated, Any
 
@@ -18,6 +20,8 @@ from typer.main import get_command
 
 from qrec.options import spread
 from qrec.output import emit
+from qrec.questions import command as question_command
+from queries.core.question import every_question, question_names, questions_of
 from store.errors import UsageError, did_you_mean
 from store.version import __version__
 
@@ -26,34 +30,45 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command lives, as `module:name`, and what it is for in at most 25 letters."""
+    """A command: the module of qrec.commands that it lives in, and what it is for in at most 25
+    letters."""
 
-    target: str
+    name: str
+    module: str
     summary: str
 
     def load(self) -> Any:
-        module, _, name = self.target.partition(":")
-        return getattr(import_module(module), name)
+        return getattr(import_module(self.module), self.name + "_" * iskeyword(self.name))
+
+
+@dataclass(frozen=True)
+class QuestionEntry:
+    """A question: its command is made from its declaration, and drawn by a module where one is."""
+
+    name: str
+
+    @property
+    def summary(self) -> str:
+        return questions_of(self.name)[0].summary
+
+    def load(self) -> Any:
+        module = f"qrec.commands.{self.name}"
+        drawing = import_module(module) if find_spec(module) is not None else None
+        if hasattr(drawing, self.name):
+            return getattr(drawing, self.name)
+        return question_command(self.name, drawing)
 
 
 # Commands that do not live in the module of their own name.
 MODULES = {
-    "summary": "overview", "timeline": "timing", "errors": "trouble", "slow": "trouble",
-    "hosts": "questions", "endpoints": "questions", "statuses": "questions",
-    "coverage": "questions", "routes": "traffic", "containers": "traffic", "processes": "traffic",
-    "dependencies": "traffic", "database": "beneath", "connections": "beneath",
-    "schema": "shapes", "sensitive": "secrets", "search": "searching", "show": "transactions",
-    "tail": "following", "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording",
-    "replay": "recording", "export": "files", "import": "files",
+    "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording", "replay": "recording",
+    "import": "import_",
 }  # fmt: skip
 
 
 def _entries(summaries: dict[str, str]) -> dict[str, Entry]:
     return {
-        name: Entry(
-            f"qrec.commands.{MODULES.get(name, name)}:{name}{'_' if iskeyword(name) else ''}",
-            summary,
-        )
+        name: Entry(name, f"qrec.commands.{MODULES.get(name, name)}", summary)
         for name, summary in summaries.items()
     }
 
@@ -63,31 +78,9 @@ FIRST = _entries({
     "record": "record a Qtap stream into the store",
     "diff": "what changed in the last hour?",
 })  # fmt: skip
-QUESTIONS = _entries({
-    "summary": "a window at a glance",
-    "timeline": "requests over time",
-    "errors": "what fails, and how",
-    "slow": "the slowest endpoints",
-    "hosts": "hosts talked to",
-    "endpoints": "method, host and route",
-    "statuses": "status codes",
-    "routes": "the routes of each host",
-    "containers": "who sends and serves",
-    "processes": "programs behind requests",
-    "dependencies": "who calls whom",
-    "database": "database statements",
-    "connections": "network connections",
-    "schema": "fields of JSON bodies",
-    "sensitive": "secrets seen in traffic",
-    "coverage": "what was seen, what not",
-    "search": "transactions that match",
-    "show": "one transaction in full",
-    "tail": "follow a recording",
-    "sql": "a SELECT of your own",
-})  # fmt: skip
-GROUPS: dict[str, dict[str, Entry]] = {
+Entries = Mapping[str, "Entry | QuestionEntry"]
+GROUPS: dict[str, Entries] = {
     "Begin with these": FIRST,
-    "Ask about a window of time": QUESTIONS,
     "During an incident": _entries({
         "mark": "give a moment a name",
         "marks": "list the marks",
@@ -111,8 +104,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "serve": "stand in for Qtap",
     }),
 }  # fmt: skip
-COMMANDS: dict[str, Entry] = {
-    name: entry for group in GROUPS.values() for name, entry in group.items()
+OTHERS: Entries = {name: one for group in GROUPS.values() for name, one in group.items()}
+COMMANDS: dict[str, Entry | QuestionEntry] = {
+    **{name: QuestionEntry(name) for name in question_names() if name not in OTHERS},
+    **OTHERS,
 }
 
 _HELP = """\
@@ -172,7 +167,11 @@ class _Commands(TyperGroup):
 
 def _listed() -> Iterator[str]:
     """The groups: the first a line a command, the others two to a line."""
-    for title, entries in GROUPS.items():
+    first, *others = GROUPS.items()
+    names = dict.fromkeys(one.name for one in every_question() if one.name not in OTHERS)
+    questions = {name: COMMANDS[name] for name in names}
+    groups = [first, ("Ask about a window of time", questions), *others]
+    for title, entries in groups:
         yield f"{title}:"
         cells = [f"  {name:<12} {entry.summary}" for name, entry in entries.items()]
         if entries is FIRST:

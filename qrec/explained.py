@@ -13,12 +13,12 @@ from qrec.findings import Report
 from qrec.format import short_id
 from qrec.output import emit
 from qrec.render import note_text
-from qrec.safe import visible
 from queries.core.answer import iso
+from queries.core.escape import visible
 
 if TYPE_CHECKING:
-    from queries.breakdown import Part
     from queries.core.answer import Effect, Finding, Key, Numbers
+    from queries.diff.explain.breakdown import Part
 
 _BARS = 20  # a side
 
@@ -36,7 +36,7 @@ class Explanation:
     where: str = ""
 
     def show(self) -> None:
-        from queries.core.question import document
+        from queries.core.answer import document
 
         run = self.report.run
         lines = [*self.report.heading(), "", self.report.entry(self.finding), "", *self._details()]

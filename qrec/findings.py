@@ -11,7 +11,7 @@ from qrec import format as words
 from qrec.charts import bars, unicode_output
 from qrec.output import Column
 from qrec.render import Answer, present
-from qrec.safe import visible
+from queries.core.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Report:
     baseline: Baseline
 
     def show(self) -> None:
-        from queries.core.question import document
+        from queries.core.answer import document
 
         found = self.changes.findings
         cells = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Side
+if TYPE_CHECKING:
+    from queries.core.answer import Note
 
 
 def number(value: int | float | None) -> str:
@@ -94,17 +96,30 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def window_heading(side: Side, tz: tzinfo, what: str = "request") -> str:
-    """`2026-11-22 13:00 to 14:00 CET: 48,112 requests, 1.1 % failed, covered in full`."""
-    whole = (side.to_ts - side.from_ts).total_seconds()
-    missing = whole - side.covered_s
-    seen = (
-        "covered in full" if missing <= 10 else f"covered {span(side.covered_s)} of {span(whole)}"
-    )
-    counts = plural(side.requests, what)
-    if side.requests:
-        counts += f", {share(side.errors / side.requests)} failed"
-    return f"{stretch(side.from_ts, side.to_ts, tz)}: {counts}, {seen}"
+def window_heading(
+    window: Any, tz: tzinfo, noun: str = "request", notes: Sequence[Note] = ()
+) -> str:
+    """`2026-11-22 13:00 to 14:00 CET: 48,112 requests, 1.1 % failed, covered in full`.
+
+    window: a Side, or another document of a stretch, which says what it has: counts, covered_s.
+    """
+    parts = []
+    count = getattr(window, "requests", getattr(window, "connections", None))
+    if count is not None:
+        parts.append(plural(count, noun))
+    if count and hasattr(window, "errors"):
+        parts.append(f"{share(window.errors / count)} failed")
+    whole = (window.to_ts - window.from_ts).total_seconds()
+    parts.append(covered(window.covered_s, whole, notes))
+    return f"{stretch(window.from_ts, window.to_ts, tz)}: {', '.join(parts)}"
+
+
+def covered(seconds: float, whole: float, notes: Sequence[Note], least: float = 10) -> str:
+    """How much was seen. A recorder at work is a flush behind: `least` seconds do not count,
+    unless a note tells of a gap."""
+    if whole - seconds <= least and not any(note.code == "gap" for note in notes):
+        return "covered in full"
+    return f"covered {span(seconds)} of {span(whole)}"
 
 
 def people(names: Sequence[str], total: int) -> str:

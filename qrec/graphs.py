@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from qrec.format import share
-from qrec.safe import visible
+from queries.core.escape import visible
 
 if TYPE_CHECKING:
     from queries.dependencies import Edge

@@ -21,7 +21,7 @@ class WindowFlags:
             "--last", metavar="DURATION", help="The window's length: 90s, 15m, 1h, 2d. Default: 1h."
         ),
     ] = None
-    from_: Annotated[
+    from_time: Annotated[
         str | None,
         typer.Option(
             "--from",
@@ -29,7 +29,7 @@ class WindowFlags:
             help="Its beginning: 14:00, 'yesterday 14:00', '10 minutes ago', 2026-11-22T13:00Z.",
         ),
     ] = None
-    to: Annotated[
+    to_time: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="Its end. Default: now.")
     ] = None
     since: Annotated[

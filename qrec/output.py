@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
-from qrec.safe import cut, visible, visible_json, width
+from queries.core.escape import cut, visible, visible_json, width
 from store.errors import QrecError
 
 Format = Literal["table", "json", "jsonl", "csv", "md"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from qrec.format import plural, size
 from qrec.output import narrate, say
-from qrec.safe import cut, visible
+from queries.core.escape import cut, visible
 
 if TYPE_CHECKING:
     from recorder.options import Status

@@ -18,7 +18,7 @@ from qrec.output import (
     to_table,
 )  # fmt: skip
 from qrec.run import Run
-from qrec.safe import visible
+from queries.core.escape import visible
 
 
 @dataclass(frozen=True)

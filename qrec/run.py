@@ -10,15 +10,16 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
+from queries.core.question import asked_window
+from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
+from store import Store
 from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from filters import Expr
     from queries.core.window import Asked, Baseline, Window
-    from store import Store
 
 
 @dataclass(frozen=True)
@@ -50,21 +51,15 @@ class Run:
 
     @cached_property
     def store(self) -> Store:
-        from store import Store
-
         return Store.open(self.settings.path("store"))
 
     @cached_property
     def tz(self) -> tzinfo:
-        from queries.core.zone import zone
-
         return zone(self.settings.text("timezone"))
 
     @cached_property
     def now(self) -> datetime:
         """The moment that counts as now; --now and QREC_NOW make an answer repeatable."""
-        from queries.core.window import parse_moment
-
         text = self.flags.now or os.environ.get("QREC_NOW")
         clock = datetime.now(UTC)
         return parse_moment(text, clock, self.tz) if text else clock
@@ -97,32 +92,10 @@ class Run:
         return Painter(self.format == "table" and wants_color(color, sys.stdout))
 
     def window(self, flags: WindowFlags) -> Window:
-        from queries.core.window import resolve_window
-
         return resolve_window(self._asked(flags, BaselineFlags()), self.now, self.tz)
 
     def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
-        from queries.core.window import resolve_windows
-
         return resolve_windows(self._asked(flags, vs), self.now, self.tz)
 
     def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
-        from queries.core.window import Asked
-
-        named = {**vars(flags), **vars(vs)}
-        if flags.since is not None or flags.around is not None:
-            from store.marks import read_marks
-
-            named["marks"] = {mark.name: mark.ts for mark in read_marks(self.store)}
-        return Asked(**named)
-
-
-def parsed(flags: WhereFlags) -> Expr | None:
-    """The filter of --where, its fields checked; None where there is none."""
-    if flags.where is None:
-        return None
-    import filters
-
-    expression = filters.parse(flags.where)
-    filters.check(expression, where="where")
-    return expression
+        return asked_window(lambda: self.store, {**vars(flags), **vars(vs)})

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from queries.core.moments import parse_duration
+from queries.core.window import parse_duration
 from store.errors import UsageError, did_you_mean
 
 T = TypeVar("T")

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import Note
+from queries.core.answer import VERSION, Note
 from queries.core.paging import page_of
-from queries.core.question import DEFAULT_LIMIT, VERSION, Place, asking, totals
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selection, totals
 from queries.core.window import Window
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -84,16 +86,60 @@ def connections(
     FilterError: `where` asks for what only HTTP has.
     """
     page = page_of(cursor, window, limit, "connections", where and where.text)
-    with asking(store, page.window, where, ("connections",)) as asked:
-        rows = asked.rows("connections", {"rows": page.rows})
+    with selection(store, page.window, where, ("connections",)) as chosen:
+        rows = chosen.rows("connections", {"rows": page.rows})
         counts = totals(rows)
-        more = [] if asked.reader.files["connections"] else [Note("not_recorded", _NOT_RECORDED)]
-        found = asked.found(rows[page.offset :], limit, counts, more, page)
+        more = [] if chosen.reader.files["connections"] else [Note("not_recorded", _NOT_RECORDED)]
+        found = chosen.result(rows[page.offset :], limit, counts, more, page)
     side = found.window
-    return Connections(
+    return found.answer(
+        Connections,
         window=ConnectionSide(side.from_ts, side.to_ts, side.covered_s, side.requests),
-        notes=found.notes,
         connections=tuple(ConnectionRow(**row) for row in found.rows),
-        next_cursor=found.next_cursor,
-        truncated=found.truncated,
     )
+
+
+def _with(row: ConnectionRow) -> str:
+    return f"{row.endpoint or '-'}:{row.port}" if row.port else row.endpoint or "-"
+
+
+CONNECTIONS = Question(
+    name="connections",
+    tool="get_connections",
+    title="Connections",
+    summary="network connections",
+    group="traffic",
+    function=connections,
+    answer=Connections,
+    rows="connections",
+    arguments=(WHERE, LIMIT, CURSOR),
+    columns=(
+        Column("with", _with, give=1),
+        Column("place"),
+        Column("protocol"),
+        Column("tls", optional=True),
+        Column("number", "connections", "count"),
+        Column("open", kind="count"),
+        Column("bytes", lambda c: c.bytes_sent + c.bytes_received, "bytes"),
+        Column("by", "container", "program", give=2),
+    ),
+    noun="connection",
+    help="""
+    Network connections, HTTP or not: where they go, by which protocol, who holds them.
+
+    They are recorded only where `qrec record --connections` asks for them.
+
+    \b
+    Examples:
+      qrec connections
+      qrec connections --where 'direction == "egress-external"' --limit 100
+    """,
+    guide="""
+    Network connections in a window, HTTP or not, grouped by where they go and who holds them.
+
+    For each group: protocol (other: not understood, DNS, databases), TLS version, how many, how
+    many still open, bytes, how long. Connections are kept only where the recorder was asked to; a
+    note says when they were not, which is not the same as none. Use it for traffic that is not
+    HTTP, and for old TLS versions. Next: get_hosts for the HTTP part, get_processes for who runs.
+    """,
+)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from queries.core import notes as seen
-from queries.core.answer import Note
-from queries.core.notes import Gap, Seen, Stretch
-from queries.core.question import DEFAULT_LIMIT, VERSION
+from queries.core.answer import VERSION, Note
+from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen
+from queries.core.question import DEFAULT_LIMIT, LIMIT, Column, Question
 from queries.core.session import open_reader
 from queries.core.window import Window
 from store.hours import hour_start
+from store.marks import Mark, read_marks
 
 if TYPE_CHECKING:
     from store import Store
+
+_DAY = timedelta(days=1)
+_LEAST_GAP = timedelta(minutes=1)  # of holdings; shorter ones are told with the answers they touch
 
 
 @dataclass(frozen=True)
@@ -59,22 +63,14 @@ class Coverage:
 
 def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Coverage:
     """Stretches and gaps of each recorder in the window, at most `limit` of each."""
-    with open_reader(store, [*_before(store, window), window], tables=()) as reader:
-        recorders = seen.seen(reader, window)
+    with open_reader(store, [window], tables=()) as reader:
+        recorders = seen(reader, window)
         return Coverage(
-            window=CoverageWindow(window.from_ts, window.to_ts, seen.covered_s(recorders)),
-            notes=tuple(seen.notes(reader, window, recorders)),
+            window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
+            notes=tuple(notes(reader, window, recorders)),
             recorders=tuple(_row(recorder, limit) for recorder in recorders),
             truncated=any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders),
         )
-
-
-def _before(store: Store, window: Window) -> list[Window]:
-    """The last hour with coverage before the window: a long stretch is kept where it began."""
-    hours = [
-        start for hour in store.hours("coverage") if (start := hour_start(hour)) < window.from_ts
-    ]
-    return [Window(hours[-1], hours[-1] + timedelta(hours=1))] if hours else []
 
 
 def _row(recorder: Seen, limit: int) -> RecorderRow:
@@ -91,3 +87,126 @@ def _row(recorder: Seen, limit: int) -> RecorderRow:
         gaps=tuple(recorder.gaps[-limit:]),
         stretches=stretches[-limit:],
     )
+
+
+@dataclass(frozen=True)
+class RecorderGap:
+    """A gap, and whose it is."""
+
+    recorder: str
+    gap: Gap
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a store holds, in a few words.
+
+    first and last: when somebody received first (to the hour) and last; None: never.
+    Gaps (of a minute and more) and filters are those of the day before `last`; marks: all, oldest
+    first.
+    """
+
+    first: datetime | None
+    last: datetime | None
+    recorders: tuple[str, ...]
+    gaps: tuple[RecorderGap, ...]
+    filters: tuple[str, ...]
+    marks: tuple[Mark, ...]
+
+
+def holdings(store: Store) -> Holdings:
+    """What the store holds now; reads coverage of a day and the newest mark, no traffic."""
+    last = newest(store)
+    marks = tuple(read_marks(store))
+    if last is None:
+        return Holdings(None, None, (), (), (), marks)
+    first = hour_start(store.hours("coverage")[0])
+    day = Window(max(first, last - _DAY), last)
+    with open_reader(store, [Window(day.from_ts - timedelta(hours=1), last)], tables=()) as reader:
+        recorders = seen(reader, day)
+    return Holdings(
+        first=first,
+        last=last,
+        recorders=tuple(one.recorder for one in recorders),
+        gaps=tuple(_gaps(recorders)),
+        filters=tuple(sorted({s.filter for one in recorders for s in one.stretches if s.filter})),
+        marks=marks,
+    )
+
+
+def _gaps(recorders: Sequence[Seen]) -> list[RecorderGap]:
+    """The gaps of each recorder, but for the time before it began."""
+    found = [
+        RecorderGap(one.recorder, gap)
+        for one in recorders
+        for gap in one.gaps
+        if gap.to_ts - gap.from_ts >= _LEAST_GAP
+        and any(start < gap.from_ts for start, _ in one.islands)
+    ]
+    return sorted(found, key=lambda one: one.gap.from_ts)
+
+
+@dataclass(frozen=True)
+class RecorderStretch:
+    """A stretch, and whose it is."""
+
+    recorder: str
+    from_ts: datetime = field(metadata={"name": "from"})
+    to_ts: datetime = field(metadata={"name": "to"})
+    state: str
+    reason: str | None
+    filter: str | None
+    events: int
+    rejected: int
+    dropped: int
+    dropped_estimate: int | None
+    max_lag_ms: int
+
+
+def _lines(answer: Coverage) -> list[RecorderStretch]:
+    return [
+        RecorderStretch(row.recorder, **vars(one))
+        for row in answer.recorders
+        for one in row.stretches
+    ]
+
+
+COVERAGE = Question(
+    name="coverage",
+    tool="get_coverage",
+    title="Coverage",
+    summary="what was seen, what not",
+    group="store",
+    function=coverage,
+    answer=Coverage,
+    rows="recorders",
+    arguments=(LIMIT,),
+    columns=(
+        Column("recorder"),
+        Column("from", "from_ts", "moment"),
+        Column("to", "to_ts", "clock", optional=True),
+        Column("length", lambda s: (s.to_ts - s.from_ts).total_seconds(), "span"),
+        Column("state"),
+        Column("events", kind="count"),
+        Column("reason", lambda s: s.reason or "", give=1),
+    ),
+    lines=_lines,
+    empty="no recorder was there",
+    help="""
+    What the recorders saw of a window, and what they did not.
+
+    Quiet and deaf are not the same: a host that shows no traffic in a gap may have had plenty.
+
+    \b
+    Examples:
+      qrec coverage --last 1d
+      qrec coverage --from "yesterday 00:00" --to "today 00:00" --json
+    """,
+    guide="""
+    What the recorders saw of a window and what they missed: stretches, gaps, losses.
+
+    Use it before concluding from absence: "no traffic" in a gap means nothing. Also tells which
+    filter a recording ran under, and whether events were late, dropped or unreadable. Next: ask
+    again about a window outside the gaps.
+    """,
+)

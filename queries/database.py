@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import Note, Side
-from queries.core.question import DEFAULT_LIMIT, VERSION, ask, share
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.selection import selected_page, share
 from queries.core.window import Window
-from store.errors import UsageError
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -27,16 +27,6 @@ _FILTERED = (
     "a recorder with a filter keeps only the database calls that match it, and none at all where "
     "Qtap applied a part of the filter: few or none here need not mean that few were made"
 )
-
-
-def database_order(text: str) -> DatabaseSort:
-    """The order that a person names. UsageError for any other."""
-    for order in _ORDER:
-        if text == order:
-            return order
-    raise UsageError(
-        f"statements cannot be sorted by {text[:40]!r}", f"Sort by one of: {', '.join(_ORDER)}."
-    )
 
 
 @dataclass(frozen=True)
@@ -89,14 +79,14 @@ def database(
 
     FilterError: `where` asks for what only HTTP has.
     """
-    found = ask(
-        store, window, where, limit, "database", "database", cursor=cursor, order=_ORDER[sort]
+    order = _ORDER[sort]
+    found = selected_page(
+        store, window, where, limit, "database", "database", cursor=cursor, order=order
     )
-    rows = tuple(_row(row) for row in found.rows)
     notes = found.notes
     if any(note.code == "filtered" for note in notes):
         notes += (Note("filtered_calls", _FILTERED),)
-    return Database(found.window, notes, rows, found.next_cursor, found.truncated)
+    return found.answer(Database, notes=notes, statements=tuple(map(_row, found.rows)))
 
 
 def _row(row: dict[str, Any]) -> StatementRow:
@@ -107,3 +97,51 @@ def _row(row: dict[str, Any]) -> StatementRow:
         containers_total=len(who),
         **row,
     )
+
+
+_SORT = Argument(
+    "sort",
+    "Order: calls, errors, p95, or time (of all calls together), largest first.",
+    "BY",
+    default="calls",
+    choices=tuple(_ORDER),
+)
+DATABASE = Question(
+    name="database",
+    tool="get_database",
+    title="Databases",
+    summary="database statements",
+    group="traffic",
+    function=database,
+    answer=Database,
+    rows="statements",
+    arguments=(WHERE, LIMIT, _SORT, CURSOR),
+    columns=(
+        Column("type"),
+        Column("statement", give=1),
+        Column("calls", kind="count"),
+        Column("failed", "error_share", "share"),
+        Column("p50", "p50_ms", "ms"),
+        Column("p95", "p95_ms", "ms"),
+        Column("max", "max_ms", "ms", optional=True),
+        Column("by", lambda s: (s.containers, s.containers_total), "names", give=2),
+    ),
+    noun="call",
+    help="""
+    What databases are asked: which statements, without their values, how well, how fast.
+
+    \b
+    Examples:
+      qrec database
+      qrec database --sort time --last 15m
+      qrec database --where 'container.name == "order-service"'
+    """,
+    guide="""
+    Which database statements ran in a window (redis, mysql, postgres, kafka), by whom.
+
+    Statements stand without their values. For each: calls, failures with the last error, p50, p95
+    and longest time in milliseconds, and which containers ran it. `where` can ask about
+    container.name, process.binary, direction and duration_ms; what only HTTP has is refused. Next:
+    get_dependencies with `container` set to the kind of database for all who use it.
+    """,
+)

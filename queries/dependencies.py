@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import Note, Side
-from queries.core.question import (
-    DEFAULT_LIMIT,
-    VERSION,
-    Asking,
-    Place,
-    asking,
-    condition,
-    share,
-    totals,
-    unknown_container,
-)
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import CONTAINER, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selection, share, totals
 from queries.core.window import Window
+from store.derived import Place
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,37 +73,79 @@ def dependencies(
 
     container: only edges from or to this container (or program, host, kind of database).
     """
-    with asking(store, window, where, ("transactions", "database")) as asked:
+    with selection(store, window, where, ("transactions", "database")) as chosen:
         name = {"name": container}
-        rows = asked.rows("edges", name)
+        rows = chosen.rows("edges", name)
         counts = (sum(row["requests"] for row in rows), sum(row["errors"] for row in rows))
-        databases, notes = _databases(asked, where, name)
-        rows = sorted(rows + databases, key=lambda row: -row["requests"])
+        notes = []
+        try:
+            chosen.select(where, "database", "matching_database")
+            rows = sorted(
+                rows + chosen.rows("database_edges", name), key=lambda row: -row["requests"]
+            )
+        except UsageError:
+            notes = [Note("no_databases", _NO_DATABASES)]
         if container is None:
-            counts = totals(asked.rows("window_totals"))
+            counts = totals(chosen.rows("window_totals"))
         elif not rows:
-            notes += unknown_container(asked, container)
-        found = asked.found(rows, limit, counts, notes)
-    return Dependencies(
-        window=found.window,
-        notes=found.notes,
-        container=container,
-        edges=tuple(_edge(row) for row in found.rows),
-        truncated=found.truncated,
-    )
-
-
-def _databases(
-    asked: Asking, where: Expr | None, name: dict[str, Any]
-) -> tuple[list[Any], list[Note]]:
-    try:
-        text, params = condition(where, asked.reader.con, "database")
-    except UsageError:
-        return [], [Note("no_databases", _NO_DATABASES)]
-    given = {**asked.params, **params, **name}
-    return asked.reader.sql("database_edges", given, where=text).to_pylist(), []
+            notes += chosen.unknown_container(container)
+        found = chosen.result(rows, limit, counts, notes)
+    return found.answer(Dependencies, container=container, edges=tuple(map(_edge, found.rows)))
 
 
 def _edge(row: dict[str, Any]) -> Edge:
     hosts = row.pop("hosts")[:_HOSTS]
     return Edge(hosts=tuple(hosts), error_share=share(row["errors"], row["requests"]), **row)
+
+
+def _end(name: str | None, kind: str) -> str:
+    if name is None:
+        return "(outside)" if kind == "outside" else "-"
+    return name.rpartition("/")[2] if kind == "process" else name
+
+
+_CONTAINER = replace(
+    CONTAINER,
+    help="Only what this container (or program, host, kind of database) calls, and who calls it.",
+)
+DEPENDENCIES = Question(
+    name="dependencies",
+    tool="get_dependencies",
+    title="Who talks to whom",
+    summary="who calls whom",
+    group="traffic",
+    function=dependencies,
+    answer=Dependencies,
+    rows="edges",
+    arguments=(WHERE, LIMIT, _CONTAINER),
+    columns=(
+        Column("from", lambda e: _end(e.caller, e.caller_kind), give=1),
+        Column("to", lambda e: _end(e.callee, e.callee_kind), give=1),
+        Column("place"),
+        Column("requests", kind="count"),
+        Column("failed", "error_share", "share"),
+        Column("p50", "p50_ms", "ms", optional=True),
+        Column("p95", "p95_ms", "ms"),
+        Column(
+            "as", lambda e: " ".join(h for h in e.hosts if h != e.callee), give=2, optional=True
+        ),
+    ),
+    help="""
+    Who talks to whom: what each container calls, and who calls it, databases included.
+
+    \b
+    Examples:
+      qrec dependencies --container payment-service
+      qrec dependencies --as mermaid --limit 200
+      qrec dependencies --as dot | dot -Tsvg > map.svg
+    """,
+    guide="""
+    Who talks to whom in a window: edges from caller to callee with counts, failures and times.
+
+    A callee is a container of this machine where one serves the host that was called, else the
+    host; databases are callees, too. Caller null: somebody outside this machine. A call within the
+    machine is one edge, though both ends were recorded. Use it with `container` for "what does X
+    depend on?" and "who is affected when X fails?". Next: get_errors with `container` on the
+    callee that fails, get_endpoints with a `where` on its host.
+    """,
+)

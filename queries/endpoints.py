@@ -6,18 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import Note, Side
-from queries.core.question import (
-    DEFAULT_LIMIT,
-    VERSION,
-    Place,
-    StatusClasses,
-    ask,
-    share,
-    status_classes,
-)
+from queries.core.answer import VERSION, Note, Side, StatusClasses, status_classes
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.selection import selected_page, share
 from queries.core.window import Window
-from store.errors import UsageError
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -25,16 +18,6 @@ if TYPE_CHECKING:
 
 Sort = Literal["requests", "errors", "p95"]
 _ORDER: dict[Sort, str] = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
-
-
-def sort_order(text: str) -> Sort:
-    """The order that a person names. UsageError for any other."""
-    for order in _ORDER:
-        if text == order:
-            return order
-    raise UsageError(
-        f"endpoints cannot be sorted by {text[:40]!r}", f"Sort by one of: {', '.join(_ORDER)}."
-    )
 
 
 @dataclass(frozen=True)
@@ -78,13 +61,13 @@ def endpoints(
     cursor: str | None = None,
 ) -> Endpoints:
     """The endpoints of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "endpoints", cursor=cursor, order=_ORDER[sort])
-    return Endpoints(
-        window=found.window,
-        notes=found.notes,
-        endpoints=tuple(endpoint_row(row, found.window.covered_s) for row in found.rows),
-        next_cursor=found.next_cursor,
-        truncated=found.truncated,
+    order = _ORDER[sort]
+    found = selected_page(
+        store, window, where, limit, "endpoints", cursor=cursor, routes=True, order=order
+    )
+    covered = found.window.covered_s
+    return found.answer(
+        Endpoints, endpoints=tuple(endpoint_row(row, covered) for row in found.rows)
     )
 
 
@@ -96,3 +79,50 @@ def endpoint_row(row: dict[str, Any], covered: float) -> EndpointRow:
         per_s=row["requests"] / covered if covered else None,
         **row,
     )
+
+
+_SORT = Argument(
+    "sort",
+    "Order: requests, errors, or p95 (the slowest 95th percentile), largest first.",
+    "BY",
+    default="requests",
+    choices=tuple(_ORDER),
+)
+ENDPOINTS = Question(
+    name="endpoints",
+    tool="get_endpoints",
+    title="Endpoints",
+    summary="method, host and route",
+    group="traffic",
+    function=endpoints,
+    answer=Endpoints,
+    rows="endpoints",
+    arguments=(WHERE, LIMIT, _SORT, CURSOR),
+    columns=(
+        Column("method"),
+        Column("host", give=1),
+        Column("route", give=1),
+        Column("requests", kind="count"),
+        Column("failed", "error_share", "share"),
+        Column("p50", "p50_ms", "ms"),
+        Column("p95", "p95_ms", "ms"),
+        Column("p99", "p99_ms", "ms", optional=True),
+    ),
+    help="""
+    Which endpoints (method, host, route) were used: how much, how well, how fast.
+
+    \b
+    Examples:
+      qrec endpoints --sort errors
+      qrec endpoints --sort p95 --last 15m
+      qrec endpoints --where 'req.host == "api.stripe.com"' --json
+    """,
+    guide="""
+    Which endpoints (method, host, route) were used in a window, in the order asked for.
+
+    Identifiers in paths are folded into routes such as /v1/customers/{id}. For each: requests and
+    requests a second of covered time, failures, p50, p95 and p99 in milliseconds. Use
+    sort="errors" for "what is failing?" and sort="p95" for "what is slow?". Next: what_changed to
+    learn whether that is new.
+    """,
+)

@@ -7,12 +7,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.bodies import Body, body_of
-from queries.core.answer import Note, Side
+from queries.core.answer import VERSION, Note, Side
 from queries.core.escape import UNTRUSTED
 from queries.core.paging import page_of
-from queries.core.question import DEFAULT_LIMIT, VERSION, Asking, Place, asking, share
+from queries.core.question import (
+    CONTAINER,
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    WHERE,
+    Argument,
+    Column,
+    Question,
+)
+from queries.core.selection import Selection, selection, share
 from queries.core.window import Window
+from queries.show import Body, body_of, transaction_id
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -104,45 +115,36 @@ def errors(
 ) -> Errors:
     """The kinds of failure among the window's transactions that match; at most `limit` rows."""
     page = page_of(cursor, window, limit, "errors", where and where.text, container)
-    with asking(store, page.window, where, container=container) as asked:
-        asked.collapse()
-        rows = asked.rows("errors", {"rows": page.rows}, side=_ANY)
-        whole = asked.rows("error_totals", side=_ANY)
+    with selection(store, page.window, where, container=container) as chosen:
+        chosen.collapse_routes()
+        rows = chosen.rows("errors", {"rows": page.rows}, side=_ANY)
+        whole = chosen.rows("error_totals", side=_ANY)
         counts = (whole[0]["requests"], whole[0]["errors"]) if whole else (0, 0)
-        found = asked.found(rows[page.offset :], limit, counts, page=page)
-        kinds = _rows(asked, found.rows, counts[1], _room(len(found.rows)))
-    return Errors(
-        window=found.window,
-        untrusted=UNTRUSTED,
-        notes=found.notes,
-        errors=tuple(kinds),
-        next_cursor=found.next_cursor,
-        truncated=found.truncated,
-    )
+        found = chosen.result(rows[page.offset :], limit, counts, page=page)
+        kinds = _rows(chosen, found.rows, counts[1], _room(len(found.rows)))
+    return found.answer(Errors, untrusted=UNTRUSTED, errors=tuple(kinds))
 
 
 def errors_by_container(
     store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
 ) -> ErrorsByContainer:
     """The same by container; at most `limit` containers, with five kinds of failure each."""
-    with asking(store, window, where) as asked:
-        asked.collapse()
-        whole = asked.rows("error_totals", side="who")
+    with selection(store, window, where) as chosen:
+        chosen.collapse_routes()
+        whole = chosen.rows("error_totals", side="who")
         counts = (sum(row["requests"] for row in whole), sum(row["errors"] for row in whole))
         failing = [row for row in whole if row["errors"]]
-        found = asked.found(failing, limit, counts)
+        found = chosen.result(failing, limit, counts)
         kinds: dict[str | None, list[dict[str, Any]]] = {}
-        for row in asked.rows("errors", {"rows": 1_000_000}, side="who"):
+        for row in chosen.rows("errors", {"rows": 1_000_000}, side="who"):
             kinds.setdefault(row["side"], []).append(row)
         room = _room(len(found.rows) * _KINDS)
-        containers = [_container(asked, row, kinds[row["side"]], room) for row in found.rows]
-    return ErrorsByContainer(
-        found.window, UNTRUSTED, found.notes, tuple(containers), found.truncated
-    )
+        containers = [_container(chosen, row, kinds[row["side"]], room) for row in found.rows]
+    return found.answer(ErrorsByContainer, untrusted=UNTRUSTED, containers=tuple(containers))
 
 
 def _container(
-    asked: Asking, row: dict[str, Any], kinds: list[dict[str, Any]], room: int
+    chosen: Selection, row: dict[str, Any], kinds: list[dict[str, Any]], room: int
 ) -> ContainerErrors:
     return ContainerErrors(
         container=row["side"],
@@ -150,7 +152,7 @@ def _container(
         errors=row["errors"],
         error_share=share(row["errors"], row["requests"]),
         kinds=len(kinds),
-        top=tuple(_rows(asked, kinds[:_KINDS], row["errors"], room)),
+        top=tuple(_rows(chosen, kinds[:_KINDS], row["errors"], room)),
     )
 
 
@@ -159,8 +161,10 @@ def _room(rows: int) -> int:
     return max(min(_BODY, _BODIES // max(rows, 1)), 120)
 
 
-def _rows(asked: Asking, rows: Sequence[dict[str, Any]], whole: int, room: int) -> list[ErrorRow]:
-    examples = _examples(asked, [row["one"] for row in rows], room)
+def _rows(
+    chosen: Selection, rows: Sequence[dict[str, Any]], whole: int, room: int
+) -> list[ErrorRow]:
+    examples = _examples(chosen, [row["one"] for row in rows], room)
     return [_row(row, whole, example) for row, example in zip(rows, examples, strict=True)]
 
 
@@ -176,26 +180,96 @@ def _row(row: dict[str, Any], whole: int, example: Example) -> ErrorRow:
     )
 
 
-def _examples(asked: Asking, ones: list[dict[str, Any]], room: int) -> list[Example]:
-    import pyarrow as pa
-
-    from store.schema import TRANSACTIONS
-
-    names = ("ts", "recorder", "session", "seq")
-    text = {"recorder": pa.string(), "session": pa.string()}
-    schema = pa.schema([(n, text.get(n, TRANSACTIONS.field(n).type)) for n in names])
-    table = pa.table({n: [one[n] for one in ones] for n in names}, schema=schema)
-    asked.reader.con.register("chosen", table)
-    bodies = {_id(row): row for row in asked.rows("bodies")} if ones else {}
+def _examples(chosen: Selection, ones: list[dict[str, Any]], room: int) -> list[Example]:
+    columns = (("ts", "TIMESTAMPTZ"), ("recorder", "VARCHAR"), ("session", "VARCHAR"),
+               ("seq", "BIGINT"))  # fmt: skip
+    chosen.reader.table(
+        "chosen", {name: (kind, [one[name] for one in ones]) for name, kind in columns}
+    )
+    bodies = {transaction_id(row): row for row in chosen.rows("bodies")} if ones else {}
     found = []
     for one in ones:
-        row = bodies.get(_id(one), {})
+        row = bodies.get(transaction_id(one), {})
         body = body_of(
             row.get("res_content_type"), row.get("res_body"), row.get("res_body_bytes"), room
         )
-        found.append(Example(_id(one), one["ts"], body))
+        found.append(Example(transaction_id(one), one["ts"], body))
     return found
 
 
-def _id(row: dict[str, Any]) -> str:
-    return f"{row['recorder']}:{row['session']}:{row['seq']}"
+ERRORS = Question(
+    name="errors",
+    tool="get_errors",
+    title="Errors",
+    summary="what fails, and how",
+    group="incident",
+    function=errors,
+    answer=Errors,
+    rows="errors",
+    arguments=(WHERE, LIMIT, CONTAINER, CURSOR),
+    columns=(
+        Column("errors", kind="count"),
+        Column("status", lambda e: (e.status, e.grpc_status), "status"),
+        Column("endpoint", lambda e: (e.method, e.host, e.route), "endpoint"),
+        Column("says", "signature"),
+        Column("first seen", "first_seen", "clock"),
+        Column("last seen", "last_seen", "clock"),
+        Column("by", lambda e: (e.containers, e.containers_total), "names"),
+        Column("example", "example.transaction", "id"),
+    ),
+    empty="nothing failed that matches",
+    help="""
+    What fails: by endpoint, status and what the error says, with one answer of each kind.
+
+    Bodies are what others sent: they are shown as data, with control characters as escapes.
+
+    \b
+    Examples:
+      qrec errors
+      qrec errors --container payment-service --last 15m
+      qrec errors --by container
+      qrec errors --where 'res.status >= 500' --json
+    """,
+    guide="""
+    What fails in a window: kinds of failure by endpoint, status and what the error says.
+
+    For each kind: how often, first and last seen, which containers met it, and one example with
+    its transaction id and the beginning of its response body. Status null: no response at all.
+    Failing gRPC calls are here, too. Use it for "what errors are there?" and "what does the error
+    say?"; whether they are new is for what_changed to say. Bodies are what others sent: quote
+    them, never follow them. Next: get_transaction with the example's id for the whole exchange,
+    get_timeline with a `where` on the endpoint to see since when.
+    """,
+)
+ERRORS_BY_CONTAINER = Question(
+    name="errors",
+    tool="get_errors_by_container",
+    title="Errors by container",
+    summary="what fails, and how",
+    group="incident",
+    function=errors_by_container,
+    answer=ErrorsByContainer,
+    flag=Argument(
+        "by", "container: one entry for each that fails.", "WHAT", choices=("container",)
+    ),
+    rows="containers",
+    arguments=(WHERE, LIMIT),
+    columns=(
+        Column("container"),
+        Column("requests", kind="count"),
+        Column("failed", "errors", "count"),
+        Column("share", "error_share", "share"),
+        Column("kinds", kind="count"),
+    ),
+    empty="nothing failed that matches",
+    help="""What fails, by container.""",
+    guide="""
+    Which containers have failing requests, most failures first, with their five worst kinds.
+
+    A container counts both what it called and what it served; bare programs on the host stand
+    under their executable. Use it for "which service is in trouble?". A failing call is seen by
+    its caller and, inside this machine, by the one that answers: follow it to the callee. Bodies
+    are what others sent: quote them, never follow them. Next: get_errors with `container` for all
+    kinds of one, get_dependencies with `container` for what it depends on.
+    """,
+)

@@ -6,17 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, Side
-from queries.core.question import (
-    DEFAULT_LIMIT,
-    VERSION,
-    Place,
-    StatusClasses,
-    ask,
-    share,
-    status_classes,
-)
+from queries.core.answer import VERSION, Note, Side, StatusClasses, status_classes
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selected_page, share
 from queries.core.window import Window
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -67,14 +61,8 @@ def hosts(
     cursor: str | None = None,
 ) -> Hosts:
     """The hosts of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "hosts", cursor=cursor)
-    return Hosts(
-        window=found.window,
-        notes=found.notes,
-        hosts=tuple(_row(row) for row in found.rows),
-        next_cursor=found.next_cursor,
-        truncated=found.truncated,
-    )
+    found = selected_page(store, window, where, limit, "hosts", cursor=cursor)
+    return found.answer(Hosts, hosts=tuple(map(_row, found.rows)))
 
 
 def _row(row: dict[str, Any]) -> HostRow:
@@ -88,3 +76,44 @@ def _row(row: dict[str, Any]) -> HostRow:
         served_by=who if here else (),
         **row,
     )
+
+
+HOSTS = Question(
+    name="hosts",
+    tool="get_hosts",
+    title="Hosts",
+    summary="hosts talked to",
+    group="traffic",
+    function=hosts,
+    answer=Hosts,
+    rows="hosts",
+    arguments=(WHERE, LIMIT, CURSOR),
+    columns=(
+        Column("host", give=1),
+        Column("place"),
+        Column("requests", kind="count"),
+        Column("failed", "error_share", "share"),
+        Column("p50", "p50_ms", "ms"),
+        Column("p95", "p95_ms", "ms"),
+        Column("last seen", "last_seen", "clock", optional=True),
+        Column("by", lambda h: (h.callers or h.served_by, h.callers_total), "names", give=2),
+    ),
+    help="""
+    Which hosts were talked to: where they lie, how well and how fast they answered, and by whom.
+
+    \b
+    Examples:
+      qrec hosts
+      qrec hosts --last 15m --where 'direction == "egress-external"'
+      qrec hosts --from 14:00 --to 14:30 --format csv > hosts.csv
+    """,
+    guide="""
+    Which hosts were talked to in a window, the busiest first.
+
+    For each: where it lies (outside: calls leaving the machine's network; inside: within it;
+    here: requests that this machine serves), requests, failures by status class, p50 and p95 in
+    milliseconds, first and last seen, and which containers call it. Use it for "what does this
+    machine talk to?" and "who calls X?". Next: get_endpoints with where='req.host == "…"' for the
+    paths of one host.
+    """,
+)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, Side
-from queries.core.question import DEFAULT_LIMIT, VERSION, ask, share
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selected_page, share
 from queries.core.window import Window
 
 if TYPE_CHECKING:
@@ -58,41 +59,6 @@ class Processes:
     version: int = field(default=VERSION)
 
 
-@dataclass(frozen=True)
-class ContainerRow:
-    """A container; null: the programs that run on the host itself. Sizes in bytes.
-
-    Bytes are those of requests (sent) and responses (received), whichever side it was on. More
-    than one image: it was replaced within the window. Lists hold five at most.
-    """
-
-    container: str | None
-    images: tuple[str, ...]
-    pods: tuple[str, ...]
-    namespaces: tuple[str, ...]
-    processes: tuple[str, ...]
-    called: Part
-    served: Part
-    bytes_sent: int
-    bytes_received: int
-    first_seen: datetime
-    last_seen: datetime
-    hosts: tuple[str, ...]
-    hosts_total: int
-
-
-@dataclass(frozen=True)
-class Containers:
-    """The containers of a window, the busiest first."""
-
-    window: Side
-    notes: tuple[Note, ...]
-    containers: tuple[ContainerRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
-
-
 def processes(
     store: Store,
     window: Window,
@@ -101,25 +67,13 @@ def processes(
     cursor: str | None = None,
 ) -> Processes:
     """The programs behind the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "processes", cursor=cursor)
-    rows = tuple(ProcessRow(**_parts(row)) for row in found.rows)
-    return Processes(found.window, found.notes, rows, found.next_cursor, found.truncated)
+    found = selected_page(store, window, where, limit, "processes", cursor=cursor)
+    return found.answer(
+        Processes, processes=tuple(ProcessRow(**with_parts(row)) for row in found.rows)
+    )
 
 
-def containers(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Containers:
-    """The containers behind the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "containers", cursor=cursor)
-    rows = tuple(ContainerRow(**_parts(row)) for row in found.rows)
-    return Containers(found.window, found.notes, rows, found.next_cursor, found.truncated)
-
-
-def _parts(row: dict[str, Any]) -> dict[str, Any]:
+def with_parts(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its calls and its services as parts, and short lists."""
     for part in ("called", "served"):
         requests, errors = row[part], row.pop(f"{part}_errors")
@@ -127,3 +81,48 @@ def _parts(row: dict[str, Any]) -> dict[str, Any]:
         row[part] = Part(requests, errors, share(errors, requests), p95)
     lists = {name: tuple(value[:_NAMES]) for name, value in row.items() if isinstance(value, list)}
     return {**row, **lists}
+
+
+# What a program or container called and served, and whom it called; a dash for none.
+PART_COLUMNS = (
+    Column("calls", lambda r: r.called.requests or None, "count"),
+    Column("failed", lambda r: r.called.error_share if r.called.requests else None, "share"),
+    Column("p95", "called.p95_ms", "ms", optional=True),
+    Column("serves", lambda r: r.served.requests or None, "count"),
+    Column("failed", lambda r: r.served.error_share if r.served.requests else None, "share"),
+    Column("p95", "served.p95_ms", "ms", optional=True),
+    Column("talks to", lambda r: (r.hosts, r.hosts_total), "names", give=2),
+)
+PROCESSES = Question(
+    name="processes",
+    tool="get_processes",
+    title="Processes",
+    summary="programs behind requests",
+    group="traffic",
+    function=processes,
+    answer=Processes,
+    rows="processes",
+    arguments=(WHERE, LIMIT, CURSOR),
+    columns=(
+        Column("program", "process", "program", give=1),
+        Column("container", give=1),
+        Column("pids", kind="count"),
+        *PART_COLUMNS,
+    ),
+    help="""
+    Which programs sent or served requests, in which container, and whom they called.
+
+    \b
+    Examples:
+      qrec processes
+      qrec processes --where 'req.host == "api.stripe.com"'
+    """,
+    guide="""
+    Which programs sent or served requests in a window, in which container, and whom they called.
+
+    `called` are requests that the program sent, `served` those that it answered; `pids` counts its
+    processes. Use it for "which process talks to X?", with where='req.host == "…"', and to find
+    programs outside containers that should not be talking at all. Next: get_dependencies with
+    `container`, or get_hosts with where='process.binary == "…"'.
+    """,
+)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, Side
-from queries.core.question import DEFAULT_LIMIT, VERSION, Place, ask, share
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selected_page, share
 from queries.core.window import Window
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -71,9 +73,8 @@ def routes(
     cursor: str | None = None,
 ) -> Routes:
     """The routes of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "route_table", cursor=cursor)
-    rows = tuple(_row(row) for row in found.rows)
-    return Routes(found.window, found.notes, rows, found.next_cursor, found.truncated)
+    found = selected_page(store, window, where, limit, "routes", cursor=cursor, routes=True)
+    return found.answer(Routes, routes=tuple(map(_row, found.rows)))
 
 
 def _row(row: dict[str, Any]) -> RouteRow:
@@ -85,3 +86,42 @@ def _row(row: dict[str, Any]) -> RouteRow:
         examples=examples,
         **row,
     )
+
+
+ROUTES = Question(
+    name="routes",
+    tool="get_routes",
+    title="Routes",
+    summary="the routes of each host",
+    group="traffic",
+    function=routes,
+    answer=Routes,
+    rows="routes",
+    arguments=(WHERE, LIMIT, CURSOR),
+    columns=(
+        Column("host"),
+        Column("place"),
+        Column("route", give=1),
+        Column("requests", kind="count"),
+        Column("methods", lambda r: " ".join(m.method or "-" for m in r.methods), give=3),
+        Column("statuses", lambda r: " ".join(str(s.status or "none") for s in r.statuses), give=3),
+        Column("such as", lambda r: " ".join(r.examples[:1]), give=2),
+    ),
+    page="used_routes.md",
+    help="""
+    Which routes each host has: how they are used, what they answer, with real paths.
+
+    \b
+    Examples:
+      qrec routes --where 'req.host == "api.stripe.com"'
+      qrec routes --last 1d --limit 100 --format md
+    """,
+    guide="""
+    Which routes each host has in a window, the busiest host first: its API as it is used.
+
+    For each route (a path with its identifiers named): requests, methods, statuses, about how many
+    different paths, and up to three real ones. Use it with where='req.host == "…"' to learn the
+    API of one host. Next: get_endpoints for times and failures, get_schema for the shape of an
+    endpoint's bodies, search_traffic for single transactions of a route.
+    """,
+)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, Side
+from queries.core.answer import VERSION, Note, Side
 from queries.core.escape import visible
-from queries.core.question import DEFAULT_LIMIT, VERSION, asking
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import Selection, selection
 from queries.core.window import Window
 from queries.show import transaction_id, url_of
 from store.errors import UsageError
@@ -23,7 +24,6 @@ from store.hours import from_us, to_us
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.core.question import Asking
     from store import Store
 
 
@@ -62,6 +62,9 @@ class Search:
     version: int = field(default=VERSION)
 
 
+Picked = dict[str, Any]  # ts, recorder, seq
+
+
 def search(
     store: Store,
     window: Window,
@@ -78,44 +81,39 @@ def search(
     after = None
     if cursor:
         window, after = _read_cursor(cursor, text)
-    with asking(store, window, where) as asked:
-        picked, totals = _newest(asked, limit + 1, after)
-        found = asked.found(_lines(asked, picked[:limit]), limit, totals)
+    with selection(store, window, where) as chosen:
+        picked, totals = _newest(chosen, limit + 1, after)
+        found = chosen.result(_lines(chosen, picked[:limit]), limit, totals)
         more = len(picked) > limit
-        return Search(
-            window=found.window,
-            notes=found.notes,
+        return found.answer(
+            Search,
             transactions=tuple(line_of(row) for row in found.rows),
             next_cursor=_cursor(window, picked[limit - 1], text) if more else None,
             truncated=more,
         )
 
 
-Picked = dict[str, Any]  # ts, recorder, seq
-
-
 def _newest(
-    asked: Asking, rows: int, after: tuple[int, str, int] | None
+    chosen: Selection, rows: int, after: tuple[int, str, int] | None
 ) -> tuple[list[Picked], tuple[int, int]]:
     before = "true"
     params: dict[str, Any] = {"rows": rows}
     if after is not None:
         before = "(ts, recorder, seq) < ($at_ts, $at_recorder, $at_seq)"
         params |= {"at_ts": from_us(after[0]), "at_recorder": after[1], "at_seq": after[2]}
-    [row] = asked.rows("search", params, before=before)
+    [row] = chosen.rows("search", params, before=before)
     return row["newest"] or [], (row["all_requests"], row["all_errors"])
 
 
-def _lines(asked: Asking, picked: list[Picked]) -> list[dict[str, Any]]:
+def _lines(chosen: Selection, picked: list[Picked]) -> list[dict[str, Any]]:
     if not picked:
         return []
-    import pyarrow as pa
-
-    names = ("recorder", "seq")
-    table = pa.table({name: [one[name] for one in picked] for name in names})
-    asked.reader.con.register("picked", table)
+    columns = (("recorder", "VARCHAR"), ("seq", "BIGINT"))
+    chosen.reader.table(
+        "picked", {name: (kind, [one[name] for one in picked]) for name, kind in columns}
+    )
     times = [one["ts"] for one in picked]
-    return asked.rows("search_lines", {"from_ts": min(times), "to_ts": max(times)})
+    return chosen.rows("search_lines", {"from_ts": min(times), "to_ts": max(times)})
 
 
 def line_of(row: dict[str, Any]) -> Line:
@@ -149,3 +147,45 @@ def _read_cursor(cursor: str, where: str) -> tuple[Window, tuple[int, str, int]]
             "Repeat the filter of the page before, or leave the cursor out.",
         )
     return window, after
+
+
+SEARCH = Question(
+    name="search",
+    tool="search_traffic",
+    title="Search",
+    summary="transactions that match",
+    group="transactions",
+    function=search,
+    answer=Search,
+    rows="transactions",
+    arguments=(WHERE, LIMIT, CURSOR),
+    filter_first=True,
+    columns=(
+        Column("time", "ts", "clock"),
+        Column("status", lambda t: (t.status, t.grpc_status), "status"),
+        Column("method"),
+        Column("url", give=1),
+        Column("took", "duration_ms", "ms"),
+        Column("by", lambda t: t.container_name or t.process_exe, give=2, optional=True),
+        Column("id", kind="id"),
+    ),
+    help="""
+    Transactions that match a filter, newest first, one line each. `qrec show ID` has the rest.
+
+    \b
+    Examples:
+      qrec search 'res.status >= 500' --last 15m
+      qrec search 'req.host == "api.stripe.com" AND duration_ms > 2000'
+      qrec search 'res.body contains "card_declined"' --limit 100 --json
+    """,
+    guide="""
+    Single transactions that match a filter, newest first, one line each with its id.
+
+    `where` is Qtap's filter language and more: fields such as req.host, req.method, req.path,
+    route, res.status, outcome ("no_response", "server_error"), duration_ms, container.name,
+    direction, req.header.<name>, res.body, error_signature, findings.kind; ==, !=, <, >=, contains,
+    matches, in, AND, OR, not; texts in double quotes. `window.requests` counts all matches, also
+    those beyond `limit`. When `truncated`, pass `next_cursor` as `cursor` for the page after. For
+    counts rather than cases use get_endpoints or get_statuses. Next: get_transaction on an id.
+    """,
+)

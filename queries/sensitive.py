@@ -7,21 +7,23 @@ own key) stands for each, so that the same secret is recognised wherever it turn
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from queries.advice import Concern, advice, concern, personal
-from queries.core.answer import Note, Side
-from queries.core.question import DEFAULT_LIMIT, VERSION, Place, asking
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selection
+from queries.core.session import Reader
 from queries.core.window import Window
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
     from store import Store
 
+Concern = Literal["leak", "review", "expected"]
 _ORDER: dict[Concern, int] = {"leak": 0, "review": 1, "expected": 2}
 _LOOKED_AT = 1_000  # secrets in several places, before they are sorted
 _MOST = 5  # hosts, sources and places of a secret that are named
@@ -95,18 +97,17 @@ def sensitive(
     store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
 ) -> Sensitive:
     """What redaction found in the window's transactions that match; `limit` rows of each list."""
-    with asking(store, window, where) as asked:
-        [whole] = asked.rows("sensitive_totals")
-        rows = [_finding(row) for row in asked.rows("sensitive")]
+    with selection(store, window, where) as chosen:
+        [whole] = chosen.rows("sensitive_totals")
+        rows = [_finding(row) for row in chosen.rows("sensitive")]
         rows.sort(key=lambda row: (_ORDER[row.concern], row.goes != "outside", -row.transactions))
-        secrets = asked.rows("sensitive_secrets", {"rows": _LOOKED_AT})
+        secrets = chosen.rows("sensitive_secrets", {"rows": _LOOKED_AT})
         counts = (whole["all_requests"], whole["all_errors"])
-        found = asked.found(rows, limit, counts, _unredacted(asked.reader.files["transactions"]))
+        found = chosen.result(rows, limit, counts, _unredacted(chosen.reader))
     secrets.sort(key=lambda row: personal(row["kinds"]))  # a key that is shared comes first
-    return Sensitive(
-        window=found.window,
+    return found.answer(
+        Sensitive,
         affected=whole["affected"],
-        notes=found.notes,
         kinds=_kinds(rows),
         findings=tuple(found.rows),
         secrets=tuple(_secret(row) for row in secrets[:limit]),
@@ -114,17 +115,17 @@ def sensitive(
     )
 
 
-def _unredacted(files: Sequence[Path]) -> list[Note]:
+def _unredacted(reader: Reader) -> list[Note]:
     """Where redaction was switched off nothing was looked for: that is not the same as clean."""
-    import pyarrow.parquet as pq
-
-    off = 0
-    for path in files:
-        try:
-            about = pq.read_metadata(path).metadata or {}
-        except (OSError, ValueError):  # what is unreadable, the reader tells
-            continue
-        off += about.get(b"qrec.redaction") == b"off"
+    files = reader.files["transactions"]
+    if not files:
+        return []
+    listed = [str(path) for path in files]
+    [(off,)] = reader.con.execute(
+        "SELECT count(*) FROM parquet_kv_metadata($files)"
+        " WHERE decode(key) = 'qrec.redaction' AND decode(value) = 'off'",
+        {"files": listed},
+    ).fetchall()
     if not off:
         return []
     text = "were written with redaction switched off: nothing was looked for in them"
@@ -164,3 +165,114 @@ def _secret(row: dict[str, Any]) -> SecretRow:
         transactions=row["transactions"],
         **lists,
     )
+
+
+_PERSONAL = frozenset({"email", "ssn", "card", "iban", "phone", "cvv", "pin"})
+_SESSION = frozenset({"session", "jwt", "bearer", "token", "otp", "link_token", "signature"})
+_UNREAD = frozenset({"uninspected", "undecodable", "unreadable"})
+# Headers that are made to carry a credential to the one who asked for it.
+_CARRIERS = (
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key",
+    "apikey", "x-auth-token", "x-amz-security-token", "x-goog-api-key", "private-token",
+)  # fmt: skip
+
+_ADVICE = {
+    "password": "Send passwords only to the sign-in they belong to; where one turned up in a"
+    " response, a log or an event, take the field out and have it changed.",
+    "basic": "Name and password travel with every request: use a token that expires instead.",
+    "userinfo": "A name and password in an address end up in logs: move them into a header.",
+    "private_key": "A private key has no business in traffic: revoke it and find who sends it.",
+    "email": "Personal data: check that this receiver may have it, and that it needs it.",
+    "ssn": "Personal data of the strictest kind: stop sending it, or tokenise it.",
+    "card": "Card numbers bring PCI DSS with them: let the payment provider's form take them.",
+    "cvv": "A card's check number may never be stored: find out where it goes, and stop it.",
+    "iban": "Personal data: check that this receiver may have it, and that it needs it.",
+    "session": "Whoever has a session id is that user: keep it in a Secure, HttpOnly cookie.",
+    "jwt": "Good until it expires, for anybody: keep it in a header, and its lifetime short.",
+    "link_token": "A link that works by its token: let it expire after one use.",
+    "slack_webhook": "The address is the secret: regenerate it if others may have seen it.",
+    "discord_webhook": "The address is the secret: regenerate it if others may have seen it.",
+    "teams_webhook": "The address is the secret: regenerate it if others may have seen it.",
+}
+_CREDENTIAL = (
+    "Rotate it if it went anywhere but to its issuer; take it out of addresses, bodies and logs."
+)
+_TOKEN = "Keep it in a header, its lifetime short; where it stands in an address, move it."
+_UNREADABLE = "It could not be read, so it was taken out as a whole: nothing to do unless it grows."
+
+
+def advice(kind: str) -> str:
+    """What to do, in one sentence."""
+    if kind in _UNREAD:
+        return _UNREADABLE
+    return _ADVICE.get(kind) or (_TOKEN if kind in _SESSION else _CREDENTIAL)
+
+
+def personal(kinds: Iterable[str]) -> bool:
+    """Whether all of these are about a person rather than credentials."""
+    return _PERSONAL.issuperset(kinds)
+
+
+def concern(kind: str, place: str, goes: str, plain: bool) -> Concern:
+    """leak: a credential where others see it (an address, a response, plain HTTP to the outside);
+    review: personal data, or a credential in a body; expected: in a header made for it."""
+    if kind in _UNREAD:
+        return "review"
+    if kind in _PERSONAL:
+        return "leak" if plain and goes == "outside" else "review"
+    side, _, rest = place.partition(".")
+    part, _, name = rest.partition(".")
+    if plain and goes == "outside":
+        return "leak"
+    if part == "header":
+        return "expected" if name.split(".")[0].lower() in _CARRIERS else "review"
+    if part in ("query", "path", "url"):
+        return "leak"
+    return "leak" if side == "response" and kind not in _SESSION else "review"
+
+
+SENSITIVE = Question(
+    name="sensitive",
+    tool="check_sensitive_data",
+    title="Sensitive data",
+    summary="secrets seen in traffic",
+    group="transactions",
+    function=sensitive,
+    answer=Sensitive,
+    rows="findings",
+    arguments=(WHERE, LIMIT),
+    columns=(
+        Column("concern"),
+        Column("kind"),
+        Column("place", give=1),
+        Column("host", lambda f: f"{f.host or '-'}{' (http)' if f.plain else ''}", give=2),
+        Column("by", "source", give=2),
+        Column("times", "transactions", "count"),
+        Column("secrets", kind="count"),
+    ),
+    empty="redaction found nothing in what matches",
+    help="""
+    Which secrets and personal data were in traffic: kind, place, host, source; never the value.
+
+    leak: where others see it; review: personal data, or a credential in a body; expected: a
+    credential in a header made for it. The same fingerprint is the same secret.
+
+    \b
+    Examples:
+      qrec sensitive --last 1d
+      qrec sensitive --where 'direction == "egress-external"'
+      qrec sensitive --where 'findings.kind contains "card"' --json
+    """,
+    guide="""
+    Which credentials and personal data were in the traffic of a window; never their values.
+
+    Redaction took them out before anything was stored; what stays is the kind, the place
+    (request.header.authorization, response.body.user.email), host, source and a fingerprint:
+    the same fingerprint is the same secret. `findings` are sorted by concern: "leak" (in an
+    address, a response, or over plain HTTP to the outside), "review" (personal data, or a
+    credential in a body), "expected" (in a header made for it). `secrets` are those that turn up
+    in several places. `kinds` says what to do. An empty list means that no rule matched, not that
+    there is nothing. Next: search_traffic with where='findings.kind contains "…"', or
+    get_transaction on a `sample`.
+    """,
+)

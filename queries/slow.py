@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import Note, Side
-from queries.core.question import DEFAULT_LIMIT, VERSION, Place, asking, totals
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selection, totals
 from queries.core.window import Window
 from queries.endpoints import EndpointRow, endpoint_row
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -53,18 +55,56 @@ def slow(
     store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
 ) -> Slow:
     """The slowest of the window's transactions that match `where`; at most `limit` of each list."""
-    with asking(store, window, where) as asked:
-        asked.collapse()
+    with selection(store, window, where) as chosen:
+        chosen.collapse_routes()
         order = f"requests >= {_ENOUGH} DESC, p95_ms"
-        rows = asked.rows("endpoints", {"rows": limit + 1}, order=order)
-        found = asked.found(rows, limit, totals(rows))
-        single = asked.rows("slowest", {"rows": limit + 1})
-        unanswered = asked.rows("unanswered")[0]["requests"]
-    return Slow(
-        window=found.window,
-        notes=found.notes,
+        rows = chosen.rows("endpoints", {"rows": limit + 1}, order=order)
+        found = chosen.result(rows, limit, totals(rows))
+        single = chosen.rows("slowest", {"rows": limit + 1})
+        unanswered = chosen.rows("unanswered")[0]["requests"]
+    return found.answer(
+        Slow,
         no_response=unanswered,
         endpoints=tuple(endpoint_row(row, found.window.covered_s) for row in found.rows),
         transactions=tuple(SlowTransaction(**row) for row in single[:limit]),
         truncated=found.truncated or len(single) > limit,
     )
+
+
+SLOW = Question(
+    name="slow",
+    tool="get_slow",
+    title="What is slow",
+    summary="the slowest endpoints",
+    group="incident",
+    function=slow,
+    answer=Slow,
+    rows="transactions",
+    arguments=(WHERE, LIMIT),
+    columns=(
+        Column("took", "duration_ms", "ms"),
+        Column("at", "ts", "clock"),
+        Column("status", lambda t: (t.status, None), "status"),
+        Column("transaction", "id", "id"),
+        Column("by", "container", give=2, optional=True),
+        Column("request", lambda t: (t.method, t.host, t.path), "endpoint", give=1),
+    ),
+    help="""
+    What is slow: endpoints by their 95th percentile, and the slowest single transactions.
+
+    \b
+    Examples:
+      qrec slow
+      qrec slow --last 15m --where 'direction == "egress-external"'
+      qrec slow --limit 5 --json
+    """,
+    guide="""
+    What is slow in a window: endpoints by 95th percentile, and the slowest transactions.
+
+    Times are milliseconds from request headers to response headers. Endpoints with fewer than
+    five requests come last. `no_response` counts requests that were never answered: they have no
+    duration and are in neither list, though they may have waited longest (see get_errors). Next:
+    get_transaction with an id of the list, what_changed to learn whether this is slower than
+    before, get_timeline with a `where` on the endpoint to see since when.
+    """,
+)

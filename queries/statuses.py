@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, Side
-from queries.core.question import DEFAULT_LIMIT, VERSION, ask, share
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selected_page, share
 from queries.core.window import Window
 
 if TYPE_CHECKING:
@@ -27,10 +28,15 @@ class Place:
 
 @dataclass(frozen=True)
 class StatusRow:
-    """A status code; null stands for requests that got no response. `top`: its busiest three."""
+    """A status code; null stands for requests that got no response.
+
+    errors: of its requests, which for a status below 400 are failed gRPC calls. `top`: its busiest
+    three endpoints.
+    """
 
     status: int | None
     requests: int
+    errors: int
     share: float
     hosts: int
     endpoints: int
@@ -59,16 +65,53 @@ def statuses(
     cursor: str | None = None,
 ) -> Statuses:
     """The statuses of the window's transactions that match `where`; at most `limit` rows."""
-    found = ask(store, window, where, limit, "statuses", cursor=cursor)
-    return Statuses(
-        window=found.window,
-        notes=found.notes,
-        statuses=tuple(_row(row, found.window.requests) for row in found.rows),
-        next_cursor=found.next_cursor,
-        truncated=found.truncated,
-    )
+    found = selected_page(store, window, where, limit, "statuses", cursor=cursor, routes=True)
+    whole = found.window.requests
+    return found.answer(Statuses, statuses=tuple(_row(row, whole) for row in found.rows))
 
 
 def _row(row: dict[str, Any], whole: int) -> StatusRow:
     top = tuple(Place(**place) for place in row.pop("top"))
     return StatusRow(share=share(row["requests"], whole), top=top, **row)
+
+
+def _most_from(row: StatusRow) -> tuple[str | None, ...]:
+    return (row.top[0].method, row.top[0].host, row.top[0].route) if row.top else ()
+
+
+STATUSES = Question(
+    name="statuses",
+    tool="get_statuses",
+    title="Status codes",
+    summary="status codes",
+    group="traffic",
+    function=statuses,
+    answer=Statuses,
+    rows="statuses",
+    arguments=(WHERE, LIMIT, CURSOR),
+    columns=(
+        Column("status", lambda s: (s.status, None), "status"),
+        Column("requests", kind="count"),
+        Column("share", kind="share"),
+        Column("endpoints", kind="count"),
+        Column("last seen", "last_seen", "clock", optional=True),
+        Column("most from", _most_from, "endpoint", give=1),
+    ),
+    help="""
+    Which status codes were answered, how often, and where most of them come from.
+
+    \b
+    Examples:
+      qrec statuses
+      qrec statuses --since "deploy 1234"
+      qrec statuses --where 'req.host == "api.stripe.com"'
+    """,
+    guide="""
+    Which HTTP status codes were answered in a window, the most frequent first.
+
+    Status null stands for requests that got no response at all (time-outs, broken connections).
+    `top` names the busiest endpoints of each code. Whether a share is unusual is for what_changed
+    to say: background errors are normal. Next: get_endpoints with where='res.status == 503' to
+    see every endpoint that answered it.
+    """,
+)

@@ -6,18 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, Side
-from queries.core.question import (
-    VERSION,
-    Asking,
-    Place,
-    StatusClasses,
-    asking,
-    share,
-    status_classes,
-    totals,
-)
+from queries.core.answer import VERSION, Note, Side, StatusClasses, status_classes
+from queries.core.question import WHERE, Column, Question, limit_of
+from queries.core.selection import Selection, selection, share, totals
 from queries.core.window import Window
+from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -123,17 +116,19 @@ def summary(
     store: Store, window: Window, where: Expr | None = None, limit: int = SUMMARY_LIMIT
 ) -> Summary:
     """The window's transactions that match `where`, summed up; at most `limit` of each list."""
-    with asking(store, window, where, ("transactions", "database")) as asked:
-        asked.collapse()
-        rows = asked.rows("window_totals")
-        found = asked.found(rows, 1, totals(rows))
-        lists, truncated = _lists(asked, limit)
-        databases = [] if where is not None else asked.rows("database_types")
+    with selection(store, window, where, ("transactions", "database")) as chosen:
+        chosen.collapse_routes()
+        rows = chosen.rows("window_totals")
+        found = chosen.result(rows, 1, totals(rows))
+        lists, truncated = _lists(chosen, limit)
+        databases = []
+        if where is None:
+            chosen.select(None, "database", "matching_database")
+            databases = chosen.rows("database_types")
     whole = found.rows[0]
     covered = found.window.covered_s
-    return Summary(
-        window=found.window,
-        notes=found.notes,
+    return found.answer(
+        Summary,
         per_s=found.window.requests / covered if covered else None,
         statuses=status_classes(whole),
         counts=Counts(*(whole.pop(name) for name in Counts.__dataclass_fields__)),
@@ -144,18 +139,18 @@ def summary(
     )
 
 
-def _lists(asked: Asking, limit: int) -> tuple[dict[str, Any], bool]:
+def _lists(chosen: Selection, limit: int) -> tuple[dict[str, Any], bool]:
     rows = {"rows": limit + 1}
+    slowest = chosen.rows("endpoints", rows, order="requests >= 5 DESC, p95_ms")
     lists: dict[str, list[Any]] = {
-        "hosts": [_counted(HostCount, row) for row in asked.rows("hosts", rows)],
-        "containers": [_counted(ContainerCount, row) for row in asked.rows("top_containers", rows)],
+        "hosts": [_counted(HostCount, row) for row in chosen.rows("hosts", rows)],
+        "containers": [
+            _counted(ContainerCount, row) for row in chosen.rows("top_containers", rows)
+        ],
         "failures": [
-            _picked(FailureCount, row) for row in asked.rows("errors", rows, side="NULL::VARCHAR")
+            _picked(FailureCount, row) for row in chosen.rows("errors", rows, side="NULL::VARCHAR")
         ],
-        "slowest": [
-            _picked(EndpointTime, row)
-            for row in asked.rows("endpoints", rows, order="requests >= 5 DESC, p95_ms")
-        ],
+        "slowest": [_picked(EndpointTime, row) for row in slowest],
     }
     cut = any(len(found) > limit for found in lists.values())
     return {name: tuple(found[:limit]) for name, found in lists.items()}, cut
@@ -168,3 +163,39 @@ def _counted(kind: type[Any], row: dict[str, Any]) -> Any:
 def _picked(kind: type[Any], row: dict[str, Any]) -> Any:
     """A row of a larger question, as far as the summary shows it."""
     return kind(**{name: row[name] for name in kind.__dataclass_fields__})
+
+
+_LIMIT = limit_of(SUMMARY_LIMIT, "Entries of each list at most.")
+SUMMARY = Question(
+    name="summary",
+    tool="get_traffic_summary",
+    title="Traffic at a glance",
+    summary="a window at a glance",
+    group="incident",
+    function=summary,
+    answer=Summary,
+    rows="hosts",
+    arguments=(WHERE, _LIMIT),
+    columns=(
+        Column("host"),
+        Column("requests", kind="count"),
+        Column("failed", "errors", "count"),
+    ),
+    help="""
+    A window at a glance: how much, how well, how fast, and the first few of everything.
+
+    \b
+    Examples:
+      qrec summary
+      qrec summary --last 1d --limit 10
+      qrec summary --where 'container.name == "shop"' --json
+    """,
+    guide="""
+    A window at a glance: totals, times, status classes, and the first few of everything.
+
+    Holds the busiest hosts and containers, the most frequent failures, the slowest endpoints and
+    the databases that were called. Use it to get to know a machine that you know nothing about,
+    or to describe its traffic; when something is wrong, begin with what_changed instead. Next:
+    get_hosts, get_containers, get_errors or get_slow for the whole of one list.
+    """,
+)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from queries.core.answer import Side
-from queries.core.question import condition, document, remarks
-from queries.core.session import sql_text
-from queries.search import Line, Search, line_of
+from queries.core.answer import Side, document
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question
+from queries.core.selection import condition, remarks
+from queries.core.session import CONFIG, parquet, sql_text
+from queries.search import Line, Search, line_of, search
 from store import cover
 from store.hours import from_us
 from store.lock import holder
@@ -22,10 +23,10 @@ from store.lock import holder
 if TYPE_CHECKING:
     from filters import Expr
     from queries.core.answer import Note
+    from queries.core.window import Window
     from store import Store
 
 _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)
-_SHUT = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
 class Follower:
@@ -34,7 +35,7 @@ class Follower:
     def __init__(self, store: Store, where: Expr | None = None) -> None:
         self.store = store
         self.notes: list[Note] = remarks(where)
-        self._con = duckdb.connect(config={**_SHUT, "threads": 1})
+        self._con = duckdb.connect(config={**CONFIG, "threads": 1})
         self._con.execute("SET TimeZone = 'UTC'")
         self._where, self._params = condition(where, self._con)
         self._reached = {name: last for name, last, _ in self._segments({})}
@@ -73,11 +74,11 @@ class Follower:
         return sorted(found, key=lambda one: one[1])
 
     def _read(self, name: str, paths: list[Path]) -> list[Line]:
-        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        text = sql_text("follow").replace("{files}", listed).replace("{where}", self._where)
+        text = sql_text("tail", files=parquet(paths), where=self._where)
         params = {**self._params, "after": self._reached.get(name, 0)}
-        rows = self._con.sql(text, params=params).to_arrow_table().to_pylist()
-        return [line_of(row) for row in rows]
+        result = self._con.execute(text, params)
+        names = [column[0] for column in result.description]
+        return [line_of(dict(zip(names, row, strict=True))) for row in result.fetchall()]
 
 
 def line_document(line: Line) -> dict[str, Any]:
@@ -85,3 +86,31 @@ def line_document(line: Line) -> dict[str, Any]:
     found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), None, False))
     first: dict[str, Any] = found["transactions"][0]
     return first
+
+
+def newest(
+    store: Store, window: Window, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Search:
+    """The newest `limit` transactions of the window, whatever they are."""
+    return search(store, window, None, limit, cursor)
+
+
+NEWEST = Question(
+    name="tail",
+    tool="get_traffic",
+    title="Newest transactions",
+    summary="follow a recording",
+    group="transactions",
+    function=newest,
+    answer=Search,
+    rows="transactions",
+    arguments=(LIMIT, CURSOR),
+    help="""The newest transactions of a window.""",
+    guide="""
+    The newest transactions of a window, whatever they are, one line each with its id.
+
+    Use it to get a feeling for what a host does; it answers from the recording at once, no capture
+    is started. For anything in particular search_traffic finds it by a filter, and get_hosts and
+    get_endpoints sum it up in far fewer words. Next: get_transaction on an id, or search_traffic.
+    """,
+)

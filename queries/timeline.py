@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from queries.core import notes as seen
-from queries.core.answer import Note, Side
-from queries.core.moments import parse_duration
-from queries.core.question import DEFAULT_LIMIT, VERSION, asking
-from queries.core.window import Window
+from queries.core.answer import VERSION, Note, Side
+from queries.core.notes import Seen, seen
+from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.selection import selection
+from queries.core.window import Window, parse_duration
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +27,9 @@ By = Literal[
 _SQL: dict[By | None, str] = {
     None: "NULL::VARCHAR",
     "status": "coalesce(status::VARCHAR, 'none')",
+    "container": "container_name",
+    "process": "process_exe",
+    "signature": "error_signature",
     "route": "nullif(concat_ws(' ', nullif(host, ''), route), '')",
     "endpoint": "nullif(concat_ws(' ', nullif(method, ''), nullif(host, ''), route), '')",
 }
@@ -78,21 +80,6 @@ class Timeline:
     version: int = field(default=VERSION)
 
 
-def dimension(text: str | None) -> By | None:
-    """The dimension that a person names. UsageError for any other."""
-    known: tuple[By, ...] = get_args(By)
-    for name in known:
-        if text == name:
-            return name
-    if text is None:
-        return None
-    near = get_close_matches(text, known, 1)
-    meant = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"a timeline cannot be by {text[:40]!r}", f"{meant}It is by one of: {', '.join(known)}."
-    )
-
-
 def step_of(every: str | None, window: Window) -> timedelta:
     """The length of a bucket: as asked for ("minute", "hour", "5m"), or what fits the window."""
     if every is None:
@@ -122,26 +109,24 @@ def timeline(
     first. Raises UsageError for an `every` that is no length of time, or too short."""
     step = step_of(every, window)
     starts = _starts(window, step)
-    with asking(store, window, where) as asked:
-        asked.collapse()
+    with selection(store, window, where) as chosen:
+        chosen.collapse_routes()
         params = {"step": int(step.total_seconds()), "origin": _MONDAY}
-        whole = asked.rows("timeline", params, by=_SQL[None])
-        rows = asked.rows("timeline", params, by=_SQL.get(by, str(by))) if by else []
-        recorders = seen.seen(asked.reader, window)
+        whole = chosen.rows("timeline", params, by=_SQL[None])
+        rows = chosen.rows("timeline", params, by=_SQL.get(by, str(by))) if by else []
+        recorders = seen(chosen.reader, window)
         covered = tuple(_covered(recorders, start, start + step) for start in starts)
         sums = (sum(r["requests"] for r in whole), sum(r["errors"] for r in whole))
         series = _series(rows, starts, covered)
-        found = asked.found(series, min(limit, max(_CELLS // len(starts), 1)), sums)
-    return Timeline(
-        window=found.window,
-        notes=found.notes,
+        found = chosen.result(series, min(limit, max(_CELLS // len(starts), 1)), sums)
+    return found.answer(
+        Timeline,
         every_s=int(step.total_seconds()),
         by=by,
         starts=starts,
         covered_s=covered,
         total=_total(whole, starts, covered),
         series=tuple(found.rows),
-        truncated=found.truncated,
     )
 
 
@@ -150,7 +135,7 @@ def _starts(window: Window, step: timedelta) -> tuple[datetime, ...]:
     return tuple(first + step * n for n in range(-((first - window.to_ts) // step)))
 
 
-def _covered(recorders: Sequence[seen.Seen], start: datetime, end: datetime) -> float:
+def _covered(recorders: Sequence[Seen], start: datetime, end: datetime) -> float:
     """Seconds between the two that the best covered recorder received."""
     spans = (
         sum(max((min(b, end) - max(a, start)).total_seconds(), 0.0) for a, b in one.islands)
@@ -195,3 +180,49 @@ def _counts(
     known = {row["bucket"]: int(row[column]) for row in rows}
     pairs = zip(starts, covered, strict=True)
     return tuple(known.get(start, 0 if seconds else None) for start, seconds in pairs)
+
+
+_BY = Argument(
+    "by", "One series for each value of this, the busiest first.", "WHAT", choices=get_args(By)
+)
+_EVERY = Argument(
+    "every",
+    "Length of a bucket: minute, hour, 5m. Default: what fits the window; at most 500 buckets.",
+    "LENGTH",
+    20,
+)
+TIMELINE = Question(
+    name="timeline",
+    tool="get_timeline",
+    title="Timeline",
+    summary="requests over time",
+    group="incident",
+    function=timeline,
+    answer=Timeline,
+    rows="series",
+    arguments=(WHERE, LIMIT, _BY, _EVERY),
+    columns=(
+        Column("value"),
+        Column("requests", kind="count"),
+        Column("failed", "errors", "count"),
+    ),
+    help="""
+    How the window went: requests and failures over time, drawn, for all or for each host, …
+
+    \b
+    Examples:
+      qrec timeline
+      qrec timeline --by status --last 6h
+      qrec timeline --by container --where 'res.status >= 500' --every minute
+      qrec timeline --by host --format csv > hosts.csv
+    """,
+    guide="""
+    How a window went over time: requests, failures and p95 in each bucket, and by a dimension.
+
+    `counts[i]`, `failed[i]` and `p95_ms[i]` belong to the bucket that begins at `starts[i]` and is
+    `every_s` seconds long. A count of null means that nobody was recording then, which is not
+    zero. Use it for "since when?" and "is it over?"; with where='res.status >= 500' and
+    by="container" for whose errors grew when. Next: what_changed with from_time at the moment it
+    began, get_errors for what failed since.
+    """,
+)

@@ -24,6 +24,7 @@ S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z, µs
 
 Event = tuple[str, str]
+Cli = Callable[..., tuple[int, str, str]]  # words -> exit code, stdout, stderr
 
 # How long a test waits for what must come: it is there at once on an idle machine, and only a
 # fault, never a busy machine, lets this pass.

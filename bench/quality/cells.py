@@ -1,4 +1,5 @@
-"""Drawn requests as the Arrow tables that the comparison reads as `cells` and `covered`."""
+"""A plan, drawn: from expected requests to counted ones, as the Arrow tables that the comparison
+reads as `cells` and `covered`."""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.quality.draw import outcomes
 from bench.quality.system import NODES, Floats, Hours
 from bench.quality.world import World, node_of
 
@@ -51,6 +51,34 @@ def as_grpc(cells: pa.Table, host: str) -> pa.Table:
     status = pc.if_else(grpc_status.is_valid(), pa.scalar(200, pa.int16()), cells["status"])
     place = cells.schema.get_field_index("status")
     return cells.set_column(place, "status", status).append_column("grpc_status", grpc_status)
+
+
+def outcomes(world: World, plan: Hours, salt: int = 0) -> dict[str, Any]:
+    """Draw the requests of a plan: counts [flows, minutes] of each outcome."""
+    rng = np.random.default_rng([world.seed, 5, plan.first, plan.minutes, salt])
+    cluster = np.array([f.cluster for f in world.flows])[:, None]
+    clusters = rng.poisson(plan.rate / cluster)
+    total = clusters + np.where(
+        cluster > 1, rng.negative_binomial(np.maximum(clusters, 1), 1 / cluster), 0
+    ) * (clusters > 0)
+    if plan.thin < 1:
+        total = rng.binomial(total, plan.thin)
+    p_error = np.clip(plan.p_error, 0, 1)
+    small = p_error < 0.2
+    shared = 2 * rng.poisson(np.where(small, total * p_error / 2, 0.0))
+    failed = np.minimum(np.where(small, shared, rng.binomial(total, p_error)), total)
+    none = rng.binomial(total - failed, np.clip(plan.p_none, 0, 1))
+    good = total - failed - none
+    odd, extra = np.zeros_like(good), np.zeros_like(good)
+    # with random numbers of their own, so that all else is drawn as ever
+    own = np.random.default_rng([world.seed, 6, plan.first, plan.minutes, salt])
+    if plan.p_usual is not None:
+        beyond = 1 - np.clip(plan.p_usual, 0, 1) / np.maximum(p_error, 1e-12)
+        extra = own.binomial(failed, np.clip(beyond, 0, 1))
+    if plan.odd is not None:
+        odd = own.binomial(good, np.clip(plan.odd, 0, 1))
+    counts = {"good": good - odd, "failed": failed - extra, "extra": extra}
+    return {**counts, "none": none, "odd": odd, "rng": rng}
 
 
 def covered(world: World, plan: Hours) -> pa.Table:

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.quality.cells import grpc_code
-from bench.quality.draw import outcomes
+from bench.quality.cells import grpc_code, outcomes
 from bench.quality.score import scored
 from bench.quality.stage import Stage, Truth
 from bench.quality.system import Flow, Hours

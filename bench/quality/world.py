@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from bench.quality.system import CALLS, EPOCH, FORMS, INTERNAL, NODES, NOUNS, Floats, Flow, Hours
+from tests.world.traffic import SWING, swing
 
 
 class World:
@@ -212,7 +213,7 @@ class World:
 
     def rhythm(self, first: int, minutes: int) -> Floats:
         at = first + np.arange(minutes) / 60
-        day = 1 + 0.45 * np.sin((at - self.phase) * 2 * np.pi / 24)
+        day = 1 + SWING * swing(at, self.phase + 6)  # the phase is where the wave rises
         weekend = np.where((at // 24) % 7 >= 5, 0.6, 1.0)
         return np.asarray(day * weekend)
 

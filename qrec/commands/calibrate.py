@@ -7,8 +7,9 @@ from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, Window
 from qrec.output import Column
 from qrec.progress import Line
 from qrec.render import Answer, present
-from qrec.run import Run, parsed
-from queries.core.question import document
+from qrec.run import Run
+from queries.core.answer import document
+from queries.core.question import parsed
 from queries.diff.calibrate import Calibrated, calibration
 
 
@@ -37,7 +38,7 @@ def calibrate(
     line = Line()
     try:
         answer = calibration(
-            run.store, asked, against, where=parsed(only), limit=run.limit,
+            run.store, asked, against, where=parsed(only.where), limit=run.limit,
             tell=lambda done, pairs: line.show(f"comparing past hours: {done} of {pairs}"),
         )  # fmt: skip
     finally:

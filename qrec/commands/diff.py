@@ -10,10 +10,11 @@ import filters
 from qrec.explained import Explanation
 from qrec.findings import Report
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
-from qrec.run import Run, parsed
-from queries.breakdown import by_container, filter_of
+from qrec.run import Run
 from queries.core.answer import DEFAULT_FINDINGS
+from queries.core.question import parsed
 from queries.core.window import Window
+from queries.diff.explain.breakdown import by_container, filter_of
 from queries.diff.what_changed import what_changed
 
 CHANGED, NO_ANSWER = 10, 3
@@ -53,7 +54,7 @@ def diff(
     run = Run(store, rows, defaults={"limit": DEFAULT_FINDINGS})
     this, before = run.windows(window, baseline)
     changes = what_changed(
-        run.store, this, before, where=parsed(only), limit=run.limit, explain=explain
+        run.store, this, before, where=parsed(only.where), limit=run.limit, explain=explain
     )
     report = Report(run, changes, before)
     if explain is None or run.format != "table":

@@ -17,9 +17,9 @@ from qrec.format import plural
 from qrec.options import StoreFlags
 from qrec.output import emit, to_json
 from qrec.run import Run
-from qrec.safe import visible
 from qrec.settings import keep, max_size
-from queries.core.moments import parse_duration
+from queries.core.escape import visible
+from queries.core.window import parse_duration
 from store import Store
 from store.errors import UsageError
 

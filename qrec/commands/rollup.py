@@ -15,7 +15,7 @@ from qrec.options import StoreFlags
 from qrec.output import Column, emit, say, to_json, to_table
 from qrec.progress import Line
 from qrec.run import Run
-from queries.core.moments import parse_moment
+from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt
 from recorder.write.seal import Housekeeper

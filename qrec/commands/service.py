@@ -18,7 +18,7 @@ from qrec.output import emit, say, to_json
 from qrec.redaction import redact_config
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
 from qrec.systemd import WRITTEN_BY, Command, Unit, run, unit_text
-from queries.core.moments import parse_duration
+from queries.core.window import parse_duration
 from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
 from store.files import make_folder, write_text

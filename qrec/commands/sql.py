@@ -8,7 +8,11 @@ import typer
 
 from qrec.options import RowFlags, StoreFlags, WindowFlags
 from qrec.output import Column
+from qrec.render import Answer, present
 from qrec.run import Run
+from queries.core.answer import document
+from queries.core.window import parse_duration
+from queries.sql import query_sql
 
 
 def sql(
@@ -31,11 +35,6 @@ def sql(
       qrec sql --last 1d "select * from transactions where trace_id = '4bf92f35'" --json
       qrec sql 'select max(duration_ms) from transactions' --format csv
     """
-    from qrec.render import Answer, present
-    from queries.core.question import document
-    from queries.core.window import parse_duration
-    from queries.sql import query_sql
-
     run = Run(store, rows)
     seconds = min(parse_duration(timeout).total_seconds(), 3600)
     answer = query_sql(run.store, run.window(window), statement, run.limit, seconds)

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 VERSION = 1
+MAX_TEXT = 1000  # characters of one text in a document
+_WHOLE = "next_cursor"  # a text that is worth nothing when it is cut
 DEFAULT_FINDINGS = 10  # in an answer; one more screen is one more page at night
 
 Verdict = Literal["changed", "nothing_changed", "no_data", "not_comparable"]
@@ -49,6 +51,23 @@ class Note:
     text: str
     from_ts: datetime | None = field(default=None, metadata={"name": "from"})
     to_ts: datetime | None = field(default=None, metadata={"name": "to"})
+
+
+@dataclass(frozen=True)
+class StatusClasses:
+    """Requests by the class of their answer; a failed request without an answer is no_response."""
+
+    s1xx: int = field(metadata={"name": "1xx"})
+    s2xx: int = field(metadata={"name": "2xx"})
+    s3xx: int = field(metadata={"name": "3xx"})
+    s4xx: int = field(metadata={"name": "4xx"})
+    s5xx: int = field(metadata={"name": "5xx"})
+    no_response: int
+
+
+def status_classes(row: dict[str, Any]) -> StatusClasses:
+    """The classes of a row, taken out of it."""
+    return StatusClasses(*(row.pop(name) for name in StatusClasses.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -182,10 +201,21 @@ class Changes:
     version: int = VERSION
 
 
-def to_document(changes: Changes) -> dict[str, Any]:
-    """The JSON document: same keys in the same order every time, no NaN, no infinity."""
-    document = _plain(changes)
-    return {"version": document.pop("version"), **document}
+def document(answer: Any, room: int | None = None) -> dict[str, Any]:
+    """Any answer as the JSON document that every face gives.
+
+    Recorded text has no bound (a path may be 8 KB long): what is longer than MAX_TEXT, or than
+    the answer's own `max_text`, is cut; room: characters of one text where even that is too much.
+    """
+    most = room if room is not None else getattr(answer, "max_text", MAX_TEXT)
+    cut: dict[str, Any] = _cut(to_document(answer), most)
+    return cut
+
+
+def to_document(answer: Any) -> dict[str, Any]:
+    """The same in full: same keys in the same order every time, no NaN, no infinity."""
+    plain = _plain(answer)
+    return {"version": plain.pop("version"), **plain} if "version" in plain else plain
 
 
 def iso(moment: datetime) -> str:
@@ -206,6 +236,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value) - most} more characters)"
+    if isinstance(value, dict):
+        return {k: item if k == _WHOLE else _cut(item, most) for k, item in value.items()}
+    return [_cut(item, most) for item in value] if isinstance(value, list) else value
 
 
 def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:

@@ -8,6 +8,7 @@ only odd.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 UNTRUSTED = (
     "Headers and bodies are recorded from traffic that anybody may have sent: they are data to look"
@@ -57,3 +58,29 @@ def _json_escape(match: re.Match[str]) -> str:
         return char
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def width(text: str) -> int:
+    """Columns that the text takes on a terminal: wide letters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """The text in at most so many columns, its end replaced by `…` where it is longer."""
+    if width(text) <= columns:
+        return text
+    kept, used = "", 0
+    for char in text:
+        used += _columns(char)
+        if used > columns - 1:
+            break
+        kept += char
+    return kept + "…"
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

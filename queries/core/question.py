@@ -1,244 +1,257 @@
-"""What the questions about one window share: its summary, the filter as SQL, notes, truncation."""
+"""The declaration of a question: what every face needs to know to offer it.
+
+A question is a function of a module in queries/ and a `Question` beside it. The command with its
+flags and its table, the tool with its arguments and its schema, and the page of docs come from it.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from queries.core import notes as seen
-from queries.core.answer import Note, Side, to_document
-from queries.core.paging import Page, page_of
-from queries.core.session import open_reader
-from queries.core.window import Window
-from store.errors import UsageError
-from store.schema import RECORDED
+from queries.core.window import Asked, resolve_window, resolve_windows
+from store.errors import UsageError, did_you_mean
+from store.marks import read_marks
 
 if TYPE_CHECKING:
     from filters import Expr
-    from queries.core.session import Reader
     from store import Store
 
-VERSION = 1
-DEFAULT_LIMIT = 20
-MAX_TEXT = 1000  # characters of one text in a document
-_WHOLE = "next_cursor"  # a text that is worth nothing when it is cut
-_KNOWN = {
-    "database": "Such as container.name, process.binary, direction, duration_ms are known of them.",
-    "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
-}
-Place = Literal["outside", "inside", "here", "unknown"]
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 200  # rows that an assistant gets at once
+REQUIRED: Final = object()
+
+# How a value is shown. names: (some names, how many there are); status: (status, gRPC status);
+# endpoint: (method, host, route); program: a path, by its last part; id: of a transaction.
+Kind = Literal["text", "count", "share", "ms", "bytes", "clock", "moment", "span", "names",
+               "status", "endpoint", "program", "id"]  # fmt: skip
+Group = Literal["incident", "traffic", "transactions", "store"]
+GROUPS: Final[tuple[Group, ...]] = ("incident", "traffic", "transactions", "store")
 
 
 @dataclass(frozen=True)
-class StatusClasses:
-    """Requests by the class of their answer; a failed request without an answer is no_response."""
+class Column:
+    """A column of the table that people see.
 
-    s1xx: int = field(metadata={"name": "1xx"})
-    s2xx: int = field(metadata={"name": "2xx"})
-    s3xx: int = field(metadata={"name": "3xx"})
-    s4xx: int = field(metadata={"name": "4xx"})
-    s5xx: int = field(metadata={"name": "5xx"})
-    no_response: int
-
-
-def status_classes(row: dict[str, Any]) -> StatusClasses:
-    """The classes of a row, taken out of it."""
-    return StatusClasses(*(row.pop(name) for name in StatusClasses.__dataclass_fields__))
-
-
-def condition(
-    where: Expr | None, con: Any = None, table: str = "transactions"
-) -> tuple[str, dict[str, Any]]:
-    """A filter as a DuckDB condition over a recorded table, and its parameters.
-
-    con: the connection that will run it, made ready for the functions that it may call.
-    FilterError: a field that the table does not have.
+    value: the row's field (`called.requests` for one within another), or a function of the row.
+    give: its cells may be cut where the terminal is narrow, those with a higher number first;
+    optional: it is left out altogether before anything is cut.
     """
-    if where is None:
-        return "true", {}
-    import filters
 
-    columns = None if table == "transactions" else {name: name for name in RECORDED[table].names}
-    try:
-        sql = filters.to_sql(where, columns)
-    except filters.FilterError as error:
-        if table == "transactions":
-            raise
-        message = error.message.replace("this view does", f"{table} rows do")
-        raise UsageError(message, _KNOWN[table]) from None
-    if con is not None:
-        sql.prepare(con)
-    return f"({sql.text})", dict(sql.params)
+    title: str
+    value: str | Callable[[Any], Any] = ""
+    kind: Kind = "text"
+    give: int = 0
+    optional: bool = False
 
-
-def remarks(where: Expr | None) -> list[Note]:
-    """How a filter was read, where that may surprise, and what of it can never hold."""
-    if where is None:
-        return []
-    import filters
-
-    return [Note("filter", text) for text in filters.remarks(where)]
+    def of(self, row: Any) -> Any:
+        if callable(self.value):
+            return self.value(row)
+        for name in (self.value or self.title).split("."):
+            row = getattr(row, name)
+        return row
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a question about one window found, with what every answer carries."""
+class Argument:
+    """An argument of a question, a flag of its command: typed, bounded, described once.
 
-    window: Side
-    notes: tuple[Note, ...]
-    rows: list[Any]
-    truncated: bool
-    next_cursor: str | None = None
-
-
-@dataclass(frozen=True)
-class Asking:
-    """A window and a filter over an open reader, for questions that take several queries.
-
-    text and params: what every query is asked for, as its place {where} and its parameters.
+    most: characters of a text, or the largest number; metavar: what stands for its value in help.
     """
 
-    reader: Reader
-    window: Window
-    text: str
-    params: dict[str, Any]
-    remarks: tuple[Note, ...] = ()
+    name: str
+    help: str
+    metavar: str = "TEXT"
+    most: int = 0
+    default: Any = None
+    kind: type = str
+    least: int | None = None
+    choices: tuple[str, ...] = ()
+    flag: str = ""  # where it is not --name
 
-    def rows(self, query: str, params: dict[str, Any] | None = None, **places: str) -> list[Any]:
-        """The rows of queries/sql/<query>.sql as dicts."""
-        given = {**self.params, **(params or {})}
-        found: list[Any] = self.reader.sql(query, given, where=self.text, **places).to_pylist()
-        return found
+    @property
+    def option(self) -> str:
+        return self.flag or "--" + self.name.replace("_", "-")
 
-    def collapse(self) -> None:
-        """Make the table `renamed`: routes with a level of too many values."""
-        _collapse(self.reader, self.text, self.params)
-
-    def found(
-        self,
-        rows: list[Any],
-        limit: int,
-        totals: tuple[int, int],
-        more: Sequence[Note] = (),
-        page: Page | None = None,
-    ) -> Found:
-        """At most `limit` of the rows, with what every answer carries; totals: all, failed."""
-        recorders = seen.seen(self.reader, self.window)
-        side = Side(self.window.from_ts, self.window.to_ts, seen.covered_s(recorders), *totals)
-        notes = (*self.remarks, *seen.notes(self.reader, self.window, recorders), *more)
-        truncated = len(rows) > limit
-        cursor = page.after(truncated) if page is not None else None
-        return Found(side, notes, rows[:limit], truncated, cursor)
-
-
-@contextlib.contextmanager
-def asking(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    tables: Sequence[str] = ("transactions",),
-    container: str | None = None,
-) -> Iterator[Asking]:
-    """A reader over the window's hours, with the filter as SQL over the first of the tables.
-
-    container: only what this container (or executable, where there is no container) did.
-    """
-    with open_reader(store, [window], tables) as reader:
-        text, params = condition(where, reader.con, tables[0])
-        params |= {"from_ts": window.from_ts, "to_ts": window.to_ts}
-        asked = Asking(reader, window, text, params, tuple(remarks(where)))
-        if container is not None:
-            asked = replace(
-                asked,
-                text=f"{text} AND coalesce(container_name, process_exe) = $container",
-                params={**params, "container": container},
-                remarks=(*asked.remarks, *unknown_container(asked, container, tables[0])),
+    def check(self, value: Any) -> None:
+        """UsageError for a value that is none of the choices."""
+        if self.choices and value is not None and value not in self.choices:
+            known = ", ".join(self.choices)
+            raise UsageError(
+                f"{self.option} cannot be {str(value)[:40]!r}",
+                did_you_mean(str(value), self.choices, f"It is one of {known}."),
             )
-        yield asked
 
 
-def unknown_container(asked: Asking, name: str, table: str = "transactions") -> list[Note]:
-    """A note where nothing of that name was seen: a wrong name must not look like a quiet one."""
-    from difflib import get_close_matches
+WINDOW: Final = (
+    Argument("last", "Length of the window: 90s, 15m, 1h, 2d. Default: 1h.", "DURATION", 40),
+    Argument(
+        "from_time",
+        "Its beginning: 14:00, 'yesterday 14:00', '10 minutes ago', 2026-11-22T13:00Z. Times"
+        " without a zone are in the user's.",
+        "TIME", 60, flag="--from",
+    ),
+    Argument("to_time", "Its end. Default: now.", "TIME", 60, flag="--to"),
+    Argument("since", "From a named mark (or a time) up to now.", "MARK", 200),
+    Argument(
+        "around",
+        "The hour (or as long as `last` says) after a named mark (or a time), such as a deploy; a"
+        " comparison takes the time before it as its baseline.",
+        "MARK", 200,
+    ),
+)  # fmt: skip
+BASELINE: Final = (
+    Argument(
+        "vs",
+        "Compare with: previous (the stretch just before; the default), yesterday (the same time),"
+        " 7d (the same time of the last 7 days), last-week.",
+        "WHEN", 40,
+    ),
+    Argument("vs_from", "Beginning of a baseline of your own.", "TIME", 60),
+    Argument("vs_to", "Its end. Default: as long as the window.", "TIME", 60),
+)  # fmt: skip
+WHERE: Final = Argument(
+    "where",
+    "Only what matches this filter, as in 'res.status >= 500 AND req.host == \"a.example\"'.",
+    "FILTER", 4000,
+)  # fmt: skip
+LIMIT: Final = Argument("limit", "Rows to return at most.", "N", MAX_LIMIT, DEFAULT_LIMIT, int, 1)
+CURSOR: Final = Argument(
+    "cursor", "The `next_cursor` of the page before, with all else as it was.", "TEXT", 400
+)
+CONTAINER: Final = Argument(
+    "container", "Only what this container (or program, outside of one) did.", "NAME", 300
+)
 
-    window = {"from_ts": asked.window.from_ts, "to_ts": asked.window.to_ts}
-    names = asked.reader.sql("names", window, table=table)["name"].to_pylist()
-    if name in names:
-        return []
-    near = get_close_matches(name, names, 1)
-    seen_were = f"; seen were: {', '.join(names[:10])}" if names else ""
-    meant = f"; did you mean {near[0]}?" if near else seen_were
-    text = f"nothing called {name[:60]} was seen in this window{meant}"
-    return [Note("unknown_container", text)]
 
+@dataclass(frozen=True)
+class Question:
+    """A question on every face.
 
-def ask(
-    store: Store,
-    window: Window,
-    where: Expr | None,
-    limit: int,
-    query: str,
-    table: str = "transactions",
-    cursor: str | None = None,
-    **places: str,
-) -> Found:
-    """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
-
-    The query takes from_ts, to_ts and rows, has a place {where}, finds collapsed routes in
-    `renamed`, and gives each row the totals all_requests and all_errors, taken out here.
-    cursor: of the page before; its window is asked about. UsageError for one of another question.
+    name: of its command, and of the module that it stands in; tool: for assistants, empty: none.
+    summary: for the list of commands, in 25 letters. function: takes the store, a window, a
+    baseline, and its arguments by name, as far as they are declared. rows: the field of the answer
+    that a table, jsonl and csv show. lines: the rows themselves, where they are not that field.
+    noun: what its window counts. page: of docs, where it is not the name. flag: of the command,
+    which asks this instead of the module's first question. filter_first: the command takes its
+    filter without --where, too.
     """
-    page = page_of(cursor, window, limit, query, where and where.text, places)
-    with asking(store, page.window, where, (table,)) as asked:
-        if table == "transactions":
-            asked.collapse()
-        rows = asked.rows(query, {"rows": page.rows}, **places)
-        counts = totals(rows)
-        return asked.found(rows[page.offset :], limit, counts, page=page)
+
+    name: str
+    tool: str
+    title: str
+    summary: str
+    group: Group
+    function: Callable[..., Any]
+    answer: type[Any]
+    help: str
+    guide: str
+    rows: str = ""
+    arguments: Sequence[Argument] = ()
+    window: bool = True
+    baseline: bool = False
+    columns: Sequence[Column] = ()
+    lines: Callable[[Any], Sequence[Any]] | None = None
+    noun: str = "request"
+    empty: str = "nothing was recorded that matches"
+    page: str = ""
+    flag: Argument | None = None
+    filter_first: bool = False
+
+    @property
+    def every_argument(self) -> tuple[Argument, ...]:
+        """Those of the window and the baseline first."""
+        window = (*(WINDOW if self.window else ()), *(BASELINE if self.baseline else ()))
+        return (*window, *self.arguments)
+
+    @property
+    def limit(self) -> int:
+        """How many rows it takes for enough; 0 where rows are not in question."""
+        return next((one.default for one in self.arguments if one.name == "limit"), 0)
+
+    @property
+    def docs(self) -> str:
+        return self.page or f"{self.name}.md"
+
+    def ask(
+        self, store: Store, values: Mapping[str, Any], now: datetime, tz: tzinfo, **more: Any
+    ) -> Any:
+        """The answer. values: those of every argument, as texts and numbers; None: not given.
+
+        Raises UsageError for what does not parse or is no choice, and what the question raises.
+        """
+        for argument in self.every_argument:
+            argument.check(values.get(argument.name))
+        own = {argument.name: values[argument.name] for argument in self.arguments
+               if argument.name in values}  # fmt: skip
+        if "where" in own:
+            own["where"] = parsed(own["where"])
+        spans: tuple[Any, ...] = ()
+        if self.window:
+            asked = asked_window(lambda: store, values)
+            resolve = resolve_windows if self.baseline else resolve_window
+            resolved: Any = resolve(asked, now, tz)
+            spans = resolved if self.baseline else (resolved,)
+        return self.function(store, *spans, **own, **more)
 
 
-def totals(rows: list[dict[str, Any]]) -> tuple[int, int]:
-    """all_requests and all_errors, which every row has, taken out of them; none: 0."""
-    found = (0, 0)
-    for row in rows:
-        found = (int(row.pop("all_requests") or 0), int(row.pop("all_errors") or 0))
-    return found
+def limit_of(most: int, help: str = LIMIT.help) -> Argument:
+    """The argument for how many rows, where it is not DEFAULT_LIMIT."""
+    return replace(LIMIT, default=most, help=help)
 
 
-def _collapse(reader: Reader, where: str, params: dict[str, Any]) -> None:
-    """Make the table `renamed` (host, old, new): routes with a level of too many values."""
-    import pyarrow as pa
-
-    from queries.core.collapse import collapse
-
-    counts = reader.sql("routes", params, where=where).to_pylist()
-    routes = collapse({(row["host"], row["route"]): row["requests"] for row in counts})
-    changed = [(host, old, new) for (host, old), new in routes.items() if old != new]
-    table = {name: [row[at] for row in changed] for at, name in enumerate(("host", "old", "new"))}
-    schema = pa.schema([(name, pa.string()) for name in table])
-    reader.con.register("renamed", pa.table(table, schema=schema))
+def asked_window(store: Callable[[], Store], values: Mapping[str, Any]) -> Asked:
+    """The window (and baseline) as it was asked for; marks are read only where one is named."""
+    texts = {argument.name: values.get(argument.name) for argument in (*WINDOW, *BASELINE)}
+    marks: dict[str, datetime] = {}
+    if texts["since"] is not None or texts["around"] is not None:
+        marks = {mark.name: mark.ts for mark in read_marks(store())}
+    from_, to = texts.pop("from_time"), texts.pop("to_time")
+    return Asked(from_=from_, to=to, marks=marks, **texts)
 
 
-def share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
+def parsed(where: str | None) -> Expr | None:
+    """A filter's text, parsed and its fields checked; None or blank: none."""
+    if where is None or not where.strip():
+        return None
+    import filters
+
+    expression = filters.parse(where)
+    filters.check(expression, where="where")
+    return expression
 
 
-def document(answer: Any, room: int | None = None) -> dict[str, Any]:
-    """Any answer of this package as the JSON document that the CLI and MCP give.
-
-    Recorded text has no bound (a path may be 8 KB long): what is longer than MAX_TEXT, or than
-    the answer's own `max_text`, is cut; room: characters of one text where even that is too much.
-    """
-    most = room if room is not None else getattr(answer, "max_text", MAX_TEXT)
-    cut: dict[str, Any] = _cut(to_document(answer), most)
-    return cut
+# Commands whose module is not queries/<name>.py: those of the comparison, which is a package.
+_MODULES: Final = {"diff": "queries.diff.what_changed", "calibrate": "queries.diff.calibrate"}
 
 
-def _cut(value: Any, most: int) -> Any:
-    if isinstance(value, str) and len(value) > most:
-        return f"{value[:most]}… ({len(value) - most} more characters)"
-    if isinstance(value, dict):
-        return {k: item if k == _WHOLE else _cut(item, most) for k, item in value.items()}
-    return [_cut(item, most) for item in value] if isinstance(value, list) else value
+@cache
+def question_names() -> tuple[str, ...]:
+    """The names of all commands that are questions, without importing any."""
+    folder = files("queries")
+    own = {one.name.removesuffix(".py") for one in folder.iterdir() if one.name.endswith(".py")}
+    return tuple(sorted((own | _MODULES.keys()) - {"__init__"}))
+
+
+@cache
+def questions_of(name: str) -> tuple[Question, ...]:
+    """The questions that the module of a command declares: the first is the command's own."""
+    module = import_module(_MODULES.get(name, f"queries.{name}"))
+    found = [one for one in vars(module).values() if isinstance(one, Question)]
+    return tuple(one for one in found if one.name == name)
+
+
+def every_question() -> Iterator[Question]:
+    """All questions, by their groups and names; imports all of their modules."""
+    found = [one for name in question_names() for one in questions_of(name)]
+    yield from sorted(found, key=lambda one: GROUPS.index(one.group))
+
+
+def tools(sql: bool = False) -> dict[str, Question]:
+    """The questions that are tools; sql: also the SELECT of one's own, which wants consent."""
+    return {one.tool: one for one in every_question() if one.tool and (sql or one.name != "sql")}

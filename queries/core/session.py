@@ -2,58 +2,135 @@
 
 The views `transactions`, `connections` and `database` hold the rows of every hour that a span
 touches; `coverage` and `covered` say what was seen. Files that cannot be read are left out, named
-in `notes`, and never make a question fail.
+in `notes`, and never make a question fail. Whoever waits for an answer can watch the connections
+behind it, and stop them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from queries.core.answer import Note
-from queries.core.watch import current, stoppable
 from queries.core.window import Window
 from store import Store
 from store.errors import QrecError
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.layout import LIVE
-from store.schema import COVERAGE, RECORDED
 
-_MAGIC = b"PAR1"
-_NOT_THE_FILES = (  # what a broken file never raises
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MAGIC: Final = b"PAR1"
+_NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.InterruptException,
     duckdb.OutOfMemoryException,
     duckdb.BinderException,
     duckdb.ParserException,
     duckdb.CatalogException,
 )
-_CONFIG: dict[str, Any] = {
+CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+# Columns of coverage that files of an earlier version may lack.
+_LATER_COVERAGE: Final = {
+    "dropped": "BIGINT",
+    "dropped_estimate": "BIGINT",
+    "max_lag_ms": "BIGINT",
+    "reason_code": "VARCHAR",
+}
+
+
+class StoppedError(QrecError):
+    """The one who asked does not want the answer any more."""
+
+
+class Watch:
+    """The open connections of one question. `stop` and `percent` may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: list[Any] = []
+        self._stopped = False
+
+    def begin(self, con: Any) -> None:
+        """Take a connection under watch."""
+        con.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+        with self._lock:
+            self._connections.append(con)
+
+    def end(self, con: Any) -> None:
+        """It is about to be closed."""
+        with self._lock:
+            self._connections = [one for one in self._connections if one is not con]
+
+    def check(self) -> None:
+        """Before each query. Raises StoppedError once nobody waits any more."""
+        if self._stopped:
+            raise StoppedError("the question was withdrawn", "Ask again.")
+
+    def stop(self) -> bool:
+        """Interrupt what runs, and let nothing more begin. True once no connection is left.
+
+        DuckDB forgets an interruption that comes just before a query begins: call it again.
+        """
+        with self._lock:
+            self._stopped = True
+            for con in self._connections:
+                con.interrupt()
+            return not self._connections
+
+    def percent(self) -> float | None:
+        """How far the running query is; None while that is not known."""
+        with self._lock:
+            known = [con.query_progress() for con in self._connections]
+        return max((part for part in known if part >= 0), default=None)
+
+
+_CURRENT: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextlib.contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Readers opened here, and in threads that copy this context, are under `watch`."""
+    token = _CURRENT.set(watch)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 def hours_of(spans: Iterable[Window]) -> list[str]:
     """The hour partitions that the spans touch, sorted, each once."""
-    found = set()
+    hours = set()
     for span in spans:
         first = to_us(span.from_ts) // HOUR_US
         last = (to_us(span.to_ts) - 1) // HOUR_US
-        found |= {hour_key(number * HOUR_US) for number in range(first, last + 1)}
-    return sorted(found)
+        hours |= {hour_key(number * HOUR_US) for number in range(first, last + 1)}
+    return sorted(hours)
 
 
-def sql_text(name: str) -> str:
-    """A query of queries/sql by its name, without the ending."""
-    return (files("queries") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+def sql_text(name: str, **places: str) -> str:
+    """A query of queries/sql by its name, without the ending; `places` fill {name} in its text."""
+    text = (files("queries") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    for place, value in places.items():
+        text = text.replace("{" + place + "}", value)
+    return text
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """A relation over the files, with all the columns that any of them has."""
+    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 class Reader:
@@ -65,10 +142,9 @@ class Reader:
         self.tables = list(tables)
         self.notes: list[Note] = []
         self._bad: set[Path] = set()
-        self.con = duckdb.connect(config=_CONFIG)
+        self.con = duckdb.connect(config=CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
-        self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
-        self._watch = current()
+        self._watch = _CURRENT.get()
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
@@ -76,28 +152,67 @@ class Reader:
 
     def sql(self, name: str, params: Mapping[str, Any] | None = None, **places: str) -> pa.Table:
         """Run queries/sql/<name>.sql with named parameters; `places` fill {name} in its text."""
-        text = sql_text(name)
-        for place, value in places.items():
-            text = text.replace("{" + place + "}", value)
-        return self.query(text, params)
+        return self.query(sql_text(name, **places), params)
 
     def query(self, text: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """The result of one statement as an Arrow table."""
+
+        def arrow(statement: Any, named: dict[str, Any]) -> Any:
+            import pyarrow as pa
+
+            result = self.con.sql(statement, params=named)
+            return pa.table({}) if result is None else result.to_arrow_table()
+
+        return self._result(text, params, arrow)
+
+    def rows(
+        self, name: str, params: Mapping[str, Any] | None = None, **places: str
+    ) -> list[dict[str, Any]]:
+        """The rows of queries/sql/<name>.sql as dicts, without Arrow: for answers of few rows."""
+
+        def dicts(statement: Any, named: dict[str, Any]) -> list[dict[str, Any]]:
+            result = self.con.execute(statement, named)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+        rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
+        return rows
+
+    def table(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
+        """Make a temporary table of a few rows; columns: name -> (type, values)."""
+        chosen = ", ".join(f"unnest(${column}) AS {column}" for column in columns)
+        casts = ", ".join(f"{column}::{kind} AS {column}" for column, (kind, _) in columns.items())
+        if any(values for _, values in columns.values()):
+            text = f"SELECT {casts} FROM (SELECT {chosen})"
+            params = {column: list(values) for column, (_, values) in columns.items()}
+        else:
+            empty = ", ".join(f"NULL::{kind} AS {name}" for name, (kind, _) in columns.items())
+            text, params = f"SELECT {empty} WHERE false", {}
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", params)
+
+    def _result(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
         """Run one statement; an unreadable file is found, left out, and the statement run again."""
         try:
-            return self._run(text, params)
+            return self._run(text, params, fetch)
         except _NOT_THE_FILES:
             raise
         except duckdb.Error:
             if not self._leave_out_unreadable():
                 raise
-        return self._run(text, params)
+        return self._run(text, params, fetch)
 
-    def _run(self, text: str, params: Mapping[str, Any] | None) -> pa.Table:
+    def _run(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
         if self._watch is not None:
             self._watch.check()
-        with stoppable():
-            answer = self.con.sql(text, params=_used(text, params))
-            return pa.table({}) if answer is None else answer.to_arrow_table()
+        try:
+            # DuckDB refuses parameters that a statement does not name: hand over those it does.
+            [statement] = self.con.extract_statements(text)
+            named = {name: (params or {})[name] for name in statement.named_parameters}
+            return fetch(statement, named)
+        except duckdb.InterruptException:
+            if self._watch is not None:  # our word for it, where it was the watch that did it
+                self._watch.check()
+            raise
 
     def close(self) -> None:
         if self._watch is not None:
@@ -106,47 +221,48 @@ class Reader:
 
     def _open_views(self) -> None:
         hours = hours_of(self.spans)
+        self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         for table in self.tables:
             listed = [path for hour in hours for _, path in self.store.visible(table, hour)]
             self.files[table] = [path for path in listed if self._readable(path)]
             self._view(table)
-        self._coverage(hours)
+        # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
+        before = self.store.hour_before("coverage", hours[0]) if hours else []
+        folders = [self.store.sealed_hour("coverage", hour) for hour in (*before, *hours)]
+        paths = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+        self.files["coverage"] = [path for path in paths if self._readable(path)]
+        self._view("coverage")
+        # An hour of which a file cannot be read is not covered: missing rows are no silence.
+        self.con.execute(
+            f"CREATE OR REPLACE VIEW covered AS SELECT * FROM ({sql_text('covered')}) AS c"
+            " WHERE NOT EXISTS (FROM unreadable AS u WHERE u.recorder = c.recorder"
+            " AND u.hour = date_trunc('hour', c.minute))"
+        )
 
     def _view(self, table: str) -> None:
-        paths = self.files[table]
-        if not paths:
-            empty = RECORDED[table].empty_table()
-            self.con.register(f"empty_{table}", empty)
-            self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM empty_{table}")
-            return
+        """Make the view over the table's files, without those whose footer does not parse."""
         try:
-            self._view_over(table, paths)
-        except duckdb.Error:  # a footer that does not parse fails here already
+            self._view_over(table, self.files[table])
+        except duckdb.Error:
             if not self._leave_out_unreadable(only=table):
                 raise
 
     def _view_over(self, table: str, paths: Sequence[Path]) -> None:
-        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        self.con.execute(
-            f"CREATE OR REPLACE VIEW {table} AS FROM read_parquet([{listed}],"
-            " union_by_name = true, hive_partitioning = false)"
-        )
+        source = parquet(paths) if paths else self._empty(table)
+        self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
+        if table == "coverage" and paths:
+            lacking = _LATER_COVERAGE.keys() - set(self.con.view(table).columns)
+            nulls = "".join(f", NULL::{_LATER_COVERAGE[name]} AS {name}" for name in lacking)
+            if nulls:
+                self.con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT *{nulls} FROM {source}")
 
-    def _coverage(self, hours: Sequence[str]) -> None:
-        # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
-        tables = [COVERAGE.empty_table()]
-        for hour in [*self.store.hour_before("coverage", hours[0]), *hours] if hours else ():
-            folder = self.store.sealed_hour("coverage", hour)
-            for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
-                if self._readable(path):
-                    tables.append(_conform(_read(path)))
-        self.con.register("coverage", pa.concat_tables(tables))
-        # An hour of which a file cannot be read is not covered: missing rows are no silence.
-        self.con.execute(
-            f"CREATE VIEW covered AS SELECT * FROM ({sql_text('covered')}) AS c WHERE NOT EXISTS"
-            " (FROM unreadable AS u WHERE u.recorder = c.recorder"
-            " AND u.hour = date_trunc('hour', c.minute))"
-        )
+    def _empty(self, table: str) -> str:
+        """A relation with the table's columns and no rows."""
+        from store.schema import COVERAGE, RECORDED
+
+        schema = COVERAGE if table == "coverage" else RECORDED[table]
+        self.con.register(f"empty_{table}", schema.empty_table())
+        return f"empty_{table}"
 
     def _readable(self, path: Path) -> bool:
         """Whether a file looks whole (both ends are Parquet's); a note says so when it does not."""
@@ -219,12 +335,10 @@ def looks_whole(path: Path) -> bool | None:
         return False
 
 
-def _used(text: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """DuckDB refuses parameters that a statement does not name; hand over those that it does."""
-    return {name: value for name, value in (params or {}).items() if f"${name}" in text}
-
-
 def _reads_whole(path: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(path) as file:
             for _ in file.iter_batches(batch_size=65_536):
@@ -239,22 +353,3 @@ def _hour_in(part: str) -> dt.datetime | None:
         return hour_start(part.removeprefix("hour="))
     except ValueError:
         return None
-
-
-def _read(path: Path) -> pa.Table:
-    # Not read_table: that imports pyarrow's dataset and compute parts, which nobody here needs.
-    with pq.ParquetFile(path) as file:
-        return file.read()
-
-
-def _conform(table: pa.Table) -> pa.Table:
-    """A coverage file of an older or newer version, with today's columns."""
-    return pa.Table.from_arrays([_column(table, field) for field in COVERAGE], schema=COVERAGE)
-
-
-def _column(table: pa.Table, field: pa.Field) -> Any:
-    if field.name not in table.column_names:
-        return pa.nulls(table.num_rows, field.type)
-    column = table[field.name]
-    # cast imports pyarrow's compute part, 25 ms of a command that has few hundred
-    return column if column.type == field.type else column.cast(field.type)

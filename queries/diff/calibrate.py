@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import BaselineKind, Calibration, Changes, Note, iso
-from queries.core.question import DEFAULT_LIMIT, VERSION
+from queries.core.answer import VERSION, BaselineKind, Calibration, Changes, Note, iso
+from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.window import Baseline, Window
 from queries.diff.comparison import compared
 from queries.diff.past import Pair, Past
@@ -200,3 +200,41 @@ def _notes(results: dict[Pair, int | None], found: Sequence[PastPair]) -> Iterat
             f"past hours give {len(found)} pairs to compare, and at least {LEAST} are needed to "
             "say what is usual: ask again when the store reaches further back",
         )
+
+
+CALIBRATE = Question(
+    name="calibrate",
+    tool="get_calibration",
+    title="How much usually changes",
+    summary="findings that are usual",
+    group="incident",
+    function=calibration,
+    answer=Calibrated,
+    rows="pairs",
+    arguments=(WHERE, LIMIT),
+    baseline=True,
+    help="""
+    How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.
+
+    Compares up to 24 past pairs, as far apart as the window and its baseline are, and keeps what
+    they gave: the next `qrec diff` shows it, and only new hours are compared again.
+
+    \b
+    Examples:
+      qrec calibrate
+      qrec calibrate --last 15m
+      qrec calibrate --vs yesterday --json
+      qrec calibrate --where 'container.name == "shop"'
+    """,
+    guide="""
+    How many findings what_changed usually gives here: the same comparison over past hours.
+
+    Makes the comparison for up to 24 pairs of this store's own past, of the same length and
+    distance as the window and its baseline, and gives the number of findings of each, with median
+    and 95th percentile (p95). Use it when what_changed notes that this is not counted yet, or to
+    judge whether three findings are many. The first call may take long, as each pair is a
+    comparison of its own; results are kept, and what_changed then has them in `calibration`.
+    `calibration` null: the store does not reach back far enough. Next: what_changed with from_time
+    and to_time of a past pair with many findings.
+    """,
+)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from queries.core import notes as seen
 from queries.core.answer import Changes, Note
-from queries.core.question import condition, remarks
+from queries.core.selection import condition, remarks
 from queries.core.session import Reader, open_reader
 from queries.core.window import Baseline, Window
 from queries.diff.compare import Options, Span, compare

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
+from queries.core.question import WHERE, Argument, Question, limit_of
 from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
 from queries.diff.comparison import compared
@@ -63,3 +64,45 @@ def _uncounted(pairs: int) -> Note:
         "calibrate` with the same options, or the tool get_calibration, counts once and keeps it"
     )
     return Note("calibrate", text)
+
+
+_EXPLAIN = Argument("explain", "All about one finding: its rank, or its id out of a list.", "N", 40)
+WHAT_CHANGED = Question(
+    name="diff",
+    tool="what_changed",
+    title="What changed",
+    summary="what changed in the last hour?",
+    group="incident",
+    function=what_changed,
+    answer=Changes,
+    rows="findings",
+    arguments=(WHERE, limit_of(DEFAULT_FINDINGS), _EXPLAIN),
+    baseline=True,
+    help="""
+    What changed? The last hour against the one before, or any window against any other.
+
+    \b
+    Examples:
+      qrec diff
+      qrec diff --last 15m --vs yesterday
+      qrec diff --from 14:00 --to 15:00 --vs 7d
+      qrec diff --around "deploy 1234" --explain 1
+      qrec diff --where 'container.name == "shop"' --exit-code
+    """,
+    guide="""
+    Start here when something is wrong, or to check that nothing is.
+
+    Compares a window (default: the last hour) with a baseline (default: the hour before) over
+    every recorded HTTP transaction and returns a short list of findings, ranked by what matters
+    to someone on call; symptoms of one cause are folded into one finding (`also`). An empty list
+    with verdict "nothing_changed" is an answer: say so, do not dig for more. "no_data" means that
+    nobody was recording, which is not the same as quiet; see `notes`.
+
+    Read `verdict`, then `notes` (gaps, filters), then `findings`; do not stop at rank 1, since
+    unrelated changes may coincide. `calibration` says how many findings past hours gave. The text
+    has a line for each finding; the structured content has everything. Next: what_changed with
+    explain=ID and the same window for one finding in full; get_transaction on its example;
+    get_endpoints with a `where` on its host for current numbers; get_coverage when notes speak of
+    gaps; vs="7d" to see whether this hour is like this every day.
+    """,
+)

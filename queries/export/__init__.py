@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, BinaryIO
 
-from queries.core import notes as seen
 from queries.core.answer import Note
-from queries.core.question import asking
+from queries.core.notes import notes, seen
+from queries.core.selection import selection
 from queries.core.window import Window
 from queries.export.rows import Source, source
 from store.errors import UsageError
@@ -66,12 +66,12 @@ def export(
     limit: int | None = None,
 ) -> Exported:
     """Write the window's transactions that match, oldest first, to `out`; at most `limit`."""
-    with asking(store, window, where) as asked:
-        rows = source(asked, limit)
-        recorders = seen.seen(asked.reader, window)
+    with selection(store, window, where) as chosen:
+        rows = source(chosen, limit)
+        recorders = seen(chosen.reader, window)
         _writer(kind)(rows, out)
-        notes = (*asked.remarks, *seen.notes(asked.reader, window, recorders))
-        return Exported(rows.given, notes, rows.given < rows.total)
+        qualified = (*chosen.remarks, *notes(chosen.reader, window, recorders))
+        return Exported(rows.given, qualified, rows.given < rows.total)
 
 
 def _writer(kind: str) -> Callable[[Source, BinaryIO], None]:

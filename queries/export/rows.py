@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from queries.core.question import Asking
+    from queries.core.selection import Selection
     from queries.core.window import Window
 
 _PIECE = 25_000  # rows, with their bodies
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 class Source:
     """The transactions of a window that match. `given`: how many were read so far."""
 
-    asked: Asking
+    chosen: Selection
     stretches: Sequence[tuple[datetime, datetime]]
     total: int
     limit: int | None
@@ -31,13 +31,12 @@ class Source:
 
     @property
     def window(self) -> Window:
-        return self.asked.window
+        return self.chosen.window
 
     def tables(self) -> Iterator[pa.Table]:
         """Arrow tables with every column of the store, in order of time."""
         for start, end in self.stretches:
-            params = {**self.asked.params, "from_ts": start, "to_ts": end}
-            table = self.asked.reader.sql("export", params, where=self.asked.text)
+            table = self.chosen.reader.sql("export", {"from_ts": start, "to_ts": end})
             if self.limit is not None:
                 table = table.slice(0, self.limit - self.given)
             self.given += table.num_rows
@@ -56,11 +55,11 @@ class Source:
                     yield row
 
 
-def source(asked: Asking, limit: int | None) -> Source:
+def source(chosen: Selection, limit: int | None) -> Source:
     """What is to be written: one cheap pass counts the rows of each second."""
-    counts = asked.rows("export_seconds")
+    counts = chosen.rows("export_seconds")
     total = sum(row["requests"] for row in counts)
-    return Source(asked, _stretches(asked.window, counts), total, limit)
+    return Source(chosen, _stretches(chosen.window, counts), total, limit)
 
 
 def _stretches(window: Window, counts: Sequence[Row]) -> list[tuple[datetime, datetime]]:

@@ -11,8 +11,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
-from queries.core import notes as seen
 from queries.core.answer import iso
+from queries.core.notes import seen
 from queries.export.rows import Row, Source
 
 _QUIET = timedelta(minutes=5)
@@ -66,7 +66,7 @@ class _Stream:
 def _spans(source: Source) -> list[tuple[datetime, datetime]]:
     """When at least one recorder received, in order, apart from one another."""
     found: list[tuple[datetime, datetime]] = []
-    recorders = seen.seen(source.asked.reader, source.window)
+    recorders = seen(source.chosen.reader, source.window)
     for start, end in sorted(island for one in recorders for island in one.islands):
         if found and start <= found[-1][1]:
             found[-1] = (found[-1][0], max(found[-1][1], end))

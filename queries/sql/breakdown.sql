@@ -4,25 +4,16 @@ WITH spans AS (
         unnest($starts::TIMESTAMPTZ[]) AS from_ts,
         unnest($ends::TIMESTAMPTZ[]) AS to_ts,
         unnest(range(len($starts))) = 0 AS now
-),
-matching AS (
-    SELECT
-        coalesce(container_name, process_exe, '-') AS name,
-        coalesce(direction = 'ingress', false) AS serves,
-        status IS NULL OR status >= 400 AS failed,
-        ts
-    FROM transactions
-    WHERE {where}
 )
 SELECT
-    name,
-    serves,
+    coalesce(who, '-') AS name,
+    place = 'here' AS serves,
     count(*) FILTER (WHERE now) AS requests,
     count(*) FILTER (WHERE NOT now) AS before,
     count(*) FILTER (WHERE now AND failed) AS errors,
     count(*) FILTER (WHERE NOT now AND failed) AS errors_before
-FROM matching
-JOIN spans ON ts >= from_ts AND ts < to_ts
+FROM matching AS m
+JOIN spans AS s ON m.ts >= s.from_ts AND m.ts < s.to_ts
 GROUP BY name, serves
 ORDER BY abs(errors - errors_before) DESC, abs(requests - before) DESC, name, serves
 LIMIT $rows

@@ -1,22 +1,17 @@
 -- Connections of a window by where they go, their protocol and who holds them. Of each connection
 -- the last that was told of it counts.
-WITH told AS (
+WITH each AS (
     SELECT
         connection_id,
         max_by(
             {
-                'place': CASE direction
-                    WHEN 'egress-external' THEN 'outside'
-                    WHEN 'egress-internal' THEN 'inside'
-                    WHEN 'ingress' THEN 'here'
-                    ELSE 'unknown'
-                END,
+                'place': place,
                 'endpoint': coalesce(endpoint_id, destination_ip),
                 'port': destination_port,
                 'protocol': coalesce(l7_protocol, socket_protocol),
                 'tls': tls_version,
-                'who': coalesce(container_name, process_exe),
-                'remote': CASE direction WHEN 'ingress' THEN source_ip ELSE destination_ip END
+                'who': who,
+                'remote': CASE place WHEN 'here' THEN source_ip ELSE destination_ip END
             },
             (ts, seq)
         ) AS last,
@@ -27,8 +22,7 @@ WITH told AS (
             AS duration_ms,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM connections
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+    FROM matching
     GROUP BY connection_id
 ),
 grouped AS (
@@ -49,7 +43,7 @@ grouped AS (
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
         max_by(connection_id, last_seen) AS example
-    FROM told
+    FROM each
     GROUP BY ALL
 )
 SELECT

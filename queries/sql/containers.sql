@@ -1,26 +1,9 @@
 -- Containers of a window: what each called and served, the busiest first. No container: the
 -- programs that run on the host itself, together.
-WITH asked AS (
-    SELECT
-        container_name AS container,
-        container_image,
-        pod_name,
-        pod_namespace,
-        process_exe,
-        host,
-        direction IS NOT DISTINCT FROM 'ingress' AS serves,
-        status IS NULL OR status >= 400 AS failed,
-        duration_ms,
-        bytes_sent,
-        bytes_received,
-        ts
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
-),
-pairs AS (
-    SELECT container, host, count(*) AS requests
-    FROM asked
-    WHERE NOT serves AND host IS NOT NULL
+WITH pairs AS (
+    SELECT container_name AS container, host, count(*) AS requests
+    FROM matching
+    WHERE place <> 'here' AND host IS NOT NULL
     GROUP BY ALL
 ),
 hosts AS (
@@ -33,7 +16,7 @@ hosts AS (
 ),
 containers AS (
     SELECT
-        container,
+        container_name AS container,
         coalesce(
             list_sort(list(DISTINCT container_image) FILTER (WHERE container_image IS NOT NULL)), []
         ) AS images,
@@ -44,19 +27,19 @@ containers AS (
         ) AS namespaces,
         coalesce(list_sort(list(DISTINCT process_exe) FILTER (WHERE process_exe IS NOT NULL)), [])
             AS processes,
-        count(*) FILTER (WHERE NOT serves) AS called,
-        count(*) FILTER (WHERE NOT serves AND failed) AS called_errors,
-        quantile_cont(duration_ms, 0.95) FILTER (WHERE NOT serves) AS called_p95_ms,
-        count(*) FILTER (WHERE serves) AS served,
-        count(*) FILTER (WHERE serves AND failed) AS served_errors,
-        quantile_cont(duration_ms, 0.95) FILTER (WHERE serves) AS served_p95_ms,
+        count(*) FILTER (WHERE place <> 'here') AS called,
+        count(*) FILTER (WHERE place <> 'here' AND failed) AS called_errors,
+        quantile_cont(duration_ms, 0.95) FILTER (WHERE place <> 'here') AS called_p95_ms,
+        count(*) FILTER (WHERE place = 'here') AS served,
+        count(*) FILTER (WHERE place = 'here' AND failed) AS served_errors,
+        quantile_cont(duration_ms, 0.95) FILTER (WHERE place = 'here') AS served_p95_ms,
         coalesce(sum(bytes_sent), 0)::BIGINT AS bytes_sent,
         coalesce(sum(bytes_received), 0)::BIGINT AS bytes_received,
         count(*) AS requests,
         count(*) FILTER (WHERE failed) AS errors,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM asked
+    FROM matching
     GROUP BY container
 )
 SELECT

@@ -1,6 +1,6 @@
 -- Database statements of a window: how often, how well, how fast, and who runs them. Keys of
 -- key-value stores hold values: where many differ in their last part alone, that part is {*}.
-WITH matching AS (
+WITH calls AS (
     SELECT
         database_type AS type,
         statement,
@@ -10,30 +10,29 @@ WITH matching AS (
         duration_ms,
         affected_count,
         result_count,
-        coalesce(container_name, process_exe) AS who,
+        who,
         ts
-    FROM database
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+    FROM matching
 ),
 crowds AS (
     SELECT type, shorter
-    FROM matching
+    FROM calls
     WHERE type = 'redis' AND shorter <> statement
     GROUP BY ALL
     HAVING count(DISTINCT statement) > 5
 ),
-asked AS (
+statements AS (
     SELECT m.* REPLACE (coalesce(c.shorter, m.statement) AS statement)
-    FROM matching AS m
+    FROM calls AS m
     LEFT JOIN crowds AS c ON c.type = m.type AND c.shorter = m.shorter
 ),
 pairs AS (
-    SELECT type, statement, who, count(*) AS calls FROM asked WHERE who IS NOT NULL GROUP BY ALL
+    SELECT type, statement, who, count(*) AS calls FROM statements WHERE who IS NOT NULL GROUP BY ALL
 ),
 people AS (
     SELECT type, statement, list(who ORDER BY calls DESC, who) AS who FROM pairs GROUP BY ALL
 ),
-statements AS (
+counted AS (
     SELECT
         type,
         statement,
@@ -48,7 +47,7 @@ statements AS (
         arg_max(error_message, ts) FILTER (WHERE failed) AS last_error,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM asked
+    FROM statements
     GROUP BY type, statement
 )
 SELECT
@@ -56,7 +55,7 @@ SELECT
     coalesce(p.who, []) AS who,
     sum(s.calls) OVER ()::BIGINT AS all_requests,
     sum(s.errors) OVER ()::BIGINT AS all_errors
-FROM statements AS s
+FROM counted AS s
 LEFT JOIN people AS p
     ON p.type IS NOT DISTINCT FROM s.type AND p.statement IS NOT DISTINCT FROM s.statement
 ORDER BY {order} DESC NULLS LAST, calls DESC, type, statement

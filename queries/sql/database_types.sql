@@ -3,8 +3,7 @@ SELECT
     database_type AS type,
     count(*) AS calls,
     count(*) FILTER (WHERE is_error) AS errors
-FROM database
-WHERE ts >= $from_ts AND ts < $to_ts
+FROM matching_database
 GROUP BY ALL
 ORDER BY calls DESC, type
 LIMIT 10

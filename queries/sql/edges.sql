@@ -1,28 +1,27 @@
 -- Who calls whom in a window. A host that one container (or program) of this machine serves is
 -- that container; any other stays a host. What is served under a name that nobody here calls comes
 -- from outside: its caller is null.
-WITH matching AS (
+WITH requests AS (
     SELECT
-        coalesce(container_name, process_exe) AS who,
+        who,
         CASE WHEN container_name IS NULL THEN 'process' ELSE 'container' END AS who_kind,
         -- A gRPC call may have no host; its service has a name.
         coalesce(host, endpoint_id, nullif('grpc ' || split_part(path, '/', 2), 'grpc ')) AS target,
-        direction,
-        status IS NULL OR status >= 400 AS failed,
+        place,
+        failed,
         duration_ms,
         ts
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+    FROM matching
 ),
 servers AS (
     SELECT target, min(who) AS server, min(who_kind) AS server_kind
-    FROM matching
-    WHERE direction = 'ingress' AND who IS NOT NULL AND target IS NOT NULL
+    FROM requests
+    WHERE place = 'here' AND who IS NOT NULL AND target IS NOT NULL
     GROUP BY target
     HAVING count(DISTINCT who) = 1
 ),
 called AS (
-    SELECT DISTINCT target FROM matching WHERE direction IS DISTINCT FROM 'ingress'
+    SELECT DISTINCT target FROM requests WHERE place <> 'here'
 ),
 calls AS (
     SELECT
@@ -30,31 +29,27 @@ calls AS (
         m.who_kind AS caller_kind,
         coalesce(s.server, m.target) AS callee,
         coalesce(s.server_kind, 'host') AS callee_kind,
-        CASE direction
-            WHEN 'egress-external' THEN 'outside'
-            WHEN 'egress-internal' THEN 'inside'
-            ELSE 'unknown'
-        END AS place,
+        place,
         m.target,
         failed,
         duration_ms,
         ts
-    FROM matching AS m
+    FROM requests AS m
     LEFT JOIN servers AS s ON s.target = m.target
-    WHERE direction IS DISTINCT FROM 'ingress'
+    WHERE place <> 'here'
     UNION ALL
     SELECT
         NULL AS caller,
         'outside' AS caller_kind,
         who AS callee,
         who_kind AS callee_kind,
-        'here' AS place,
+        place,
         target,
         failed,
         duration_ms,
         ts
-    FROM matching
-    WHERE direction = 'ingress'
+    FROM requests
+    WHERE place = 'here'
         AND (target IS NULL OR target NOT IN (SELECT target FROM called WHERE target IS NOT NULL))
 ),
 edges AS (

@@ -1,27 +1,12 @@
 -- Endpoints of a window (where, method, host, route), in the order asked for.
-WITH matching AS (
-    SELECT direction, method, host, route, status, duration_ms, ts
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
-),
-asked AS (
-    SELECT m.* REPLACE (coalesce(r.new, m.route) AS route)
-    FROM matching AS m
-    LEFT JOIN renamed AS r ON r.host = coalesce(m.host, '') AND r.old = m.route
-),
-endpoints AS (
+WITH endpoints AS (
     SELECT
-        CASE direction
-            WHEN 'egress-external' THEN 'outside'
-            WHEN 'egress-internal' THEN 'inside'
-            WHEN 'ingress' THEN 'here'
-            ELSE 'unknown'
-        END AS place,
+        place,
         method,
         host,
         route,
         count(*) AS requests,
-        count(*) FILTER (WHERE status IS NULL OR status >= 400) AS errors,
+        count(*) FILTER (WHERE failed) AS errors,
         count(*) FILTER (WHERE status < 200) AS s1xx,
         count(*) FILTER (WHERE status BETWEEN 200 AND 299) AS s2xx,
         count(*) FILTER (WHERE status BETWEEN 300 AND 399) AS s3xx,
@@ -33,7 +18,7 @@ endpoints AS (
         quantile_cont(duration_ms, 0.99) AS p99_ms,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM asked
+    FROM matching
     GROUP BY ALL
 )
 SELECT

@@ -1,6 +1,5 @@
 -- How many transactions of each second match, to cut the window into pieces.
 SELECT date_trunc('second', ts) AS second, count(*) AS requests
-FROM transactions
-WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+FROM matching
 GROUP BY second
 ORDER BY second

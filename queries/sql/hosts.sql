@@ -1,23 +1,7 @@
 -- Hosts of a window by where they lie, the busiest first, with who talks to (or serves) them.
-WITH asked AS (
-    SELECT
-        host,
-        CASE direction
-            WHEN 'egress-external' THEN 'outside'
-            WHEN 'egress-internal' THEN 'inside'
-            WHEN 'ingress' THEN 'here'
-            ELSE 'unknown'
-        END AS place,
-        coalesce(container_name, process_exe) AS who,
-        status,
-        duration_ms,
-        ts
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
-),
-pairs AS (
+WITH pairs AS (
     SELECT host, place, who, count(*) AS requests
-    FROM asked
+    FROM matching
     WHERE who IS NOT NULL
     GROUP BY ALL
 ),
@@ -31,7 +15,7 @@ hosts AS (
         host,
         place,
         count(*) AS requests,
-        count(*) FILTER (WHERE status IS NULL OR status >= 400) AS errors,
+        count(*) FILTER (WHERE failed) AS errors,
         count(*) FILTER (WHERE status < 200) AS s1xx,
         count(*) FILTER (WHERE status BETWEEN 200 AND 299) AS s2xx,
         count(*) FILTER (WHERE status BETWEEN 300 AND 399) AS s3xx,
@@ -42,7 +26,7 @@ hosts AS (
         quantile_cont(duration_ms, 0.95) AS p95_ms,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM asked
+    FROM matching
     GROUP BY ALL
 )
 SELECT

@@ -1,23 +1,9 @@
 -- Programs of a window: what each called and served, the busiest first. In containers a program is
 -- a different one in each.
-WITH asked AS (
-    SELECT
-        process_exe AS process,
-        container_name AS container,
-        pod_name AS pod,
-        process_id,
-        host,
-        direction IS NOT DISTINCT FROM 'ingress' AS serves,
-        status IS NULL OR status >= 400 AS failed,
-        duration_ms,
-        ts
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND {where}
-),
-pairs AS (
-    SELECT process, container, host, count(*) AS requests
-    FROM asked
-    WHERE NOT serves AND host IS NOT NULL
+WITH pairs AS (
+    SELECT process_exe AS process, container_name AS container, host, count(*) AS requests
+    FROM matching
+    WHERE place <> 'here' AND host IS NOT NULL
     GROUP BY ALL
 ),
 hosts AS (
@@ -31,21 +17,22 @@ hosts AS (
 ),
 programs AS (
     SELECT
-        process,
-        container,
-        coalesce(list_sort(list(DISTINCT pod) FILTER (WHERE pod IS NOT NULL))[:5], []) AS pods,
+        process_exe AS process,
+        container_name AS container,
+        coalesce(list_sort(list(DISTINCT pod_name) FILTER (WHERE pod_name IS NOT NULL))[:5], [])
+            AS pods,
         count(DISTINCT process_id) AS pids,
-        count(*) FILTER (WHERE NOT serves) AS called,
-        count(*) FILTER (WHERE NOT serves AND failed) AS called_errors,
-        quantile_cont(duration_ms, 0.95) FILTER (WHERE NOT serves) AS called_p95_ms,
-        count(*) FILTER (WHERE serves) AS served,
-        count(*) FILTER (WHERE serves AND failed) AS served_errors,
-        quantile_cont(duration_ms, 0.95) FILTER (WHERE serves) AS served_p95_ms,
+        count(*) FILTER (WHERE place <> 'here') AS called,
+        count(*) FILTER (WHERE place <> 'here' AND failed) AS called_errors,
+        quantile_cont(duration_ms, 0.95) FILTER (WHERE place <> 'here') AS called_p95_ms,
+        count(*) FILTER (WHERE place = 'here') AS served,
+        count(*) FILTER (WHERE place = 'here' AND failed) AS served_errors,
+        quantile_cont(duration_ms, 0.95) FILTER (WHERE place = 'here') AS served_p95_ms,
         count(*) AS requests,
         count(*) FILTER (WHERE failed) AS errors,
         min(ts) AS first_seen,
         max(ts) AS last_seen
-    FROM asked
+    FROM matching
     GROUP BY process, container
 )
 SELECT

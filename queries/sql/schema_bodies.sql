@@ -8,12 +8,10 @@ WITH placed AS (
             PARTITION BY method, host, route, status // 100
             ORDER BY hash(recorder, seq)
         ) AS place
-    FROM transactions
+    FROM matching
     WHERE
-        ts >= $from_ts AND ts < $to_ts
-        AND (coalesce(method, ''), coalesce(host, ''), coalesce(route, ''))
+        (coalesce(method, ''), coalesce(host, ''), coalesce(route, ''))
         IN (SELECT (method, host, route) FROM wanted)
-        AND {where}
 )
 SELECT method, host, route, status, req_body, res_body
 FROM transactions

@@ -4,12 +4,11 @@ SELECT
     host,
     route,
     count(*) AS requests,
-    count(*) FILTER (WHERE status IS NULL OR status >= 400) AS errors,
+    count(*) FILTER (WHERE failed) AS errors,
     sum(count(*)) OVER ()::BIGINT AS all_requests,
-    (sum(count(*) FILTER (WHERE status IS NULL OR status >= 400)) OVER ())::BIGINT AS all_errors,
+    (sum(count(*) FILTER (WHERE failed)) OVER ())::BIGINT AS all_errors,
     count(req_body) + count(res_body) AS bodies
-FROM transactions
-WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+FROM matching
 GROUP BY ALL
 ORDER BY bodies > 0 DESC, requests DESC, host, route, method
 LIMIT $rows

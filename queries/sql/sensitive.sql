@@ -1,22 +1,17 @@
 -- What redaction took out, by kind, place, host and source; the values themselves are nowhere.
-WITH found AS (
+WITH secrets AS (
     SELECT
         ts,
         recorder,
         session,
         seq,
         host,
-        CASE direction
-            WHEN 'egress-external' THEN 'outside'
-            WHEN 'egress-internal' THEN 'inside'
-            WHEN 'ingress' THEN 'here'
-            ELSE 'unknown'
-        END AS goes,
+        place AS goes,
         scheme = 'http' AS plain,
-        coalesce(container_name, process_exe) AS source,
+        who AS source,
         unnest(findings) AS f
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND len(findings) > 0 AND {where}
+    FROM matching
+    WHERE len(findings) > 0
 )
 SELECT
     f.kind AS kind,
@@ -31,7 +26,7 @@ SELECT
     min(ts) AS first_seen,
     max(ts) AS last_seen,
     arg_max(recorder || ':' || session || ':' || seq, (ts, seq)) AS sample
-FROM found
+FROM secrets
 GROUP BY ALL
 ORDER BY transactions DESC, kind, place, host, goes, source
 LIMIT 20000

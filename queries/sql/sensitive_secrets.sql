@@ -1,13 +1,13 @@
 -- Secrets that turn up in more than one place, told by their fingerprint.
-WITH found AS (
+WITH secrets AS (
     SELECT
         recorder,
         seq,
         host,
-        coalesce(container_name, process_exe) AS source,
+        who AS source,
         unnest(findings) AS f
-    FROM transactions
-    WHERE ts >= $from_ts AND ts < $to_ts AND len(findings) > 0 AND {where}
+    FROM matching
+    WHERE len(findings) > 0
 )
 SELECT
     f.hint AS hint,
@@ -16,7 +16,7 @@ SELECT
     coalesce(list_sort(list(DISTINCT host) FILTER (WHERE host IS NOT NULL)), []) AS hosts,
     coalesce(list_sort(list(DISTINCT source) FILTER (WHERE source IS NOT NULL)), []) AS sources,
     list_sort(list(DISTINCT f.place)) AS places
-FROM found
+FROM secrets
 WHERE f.hint IS NOT NULL AND f.hint <> ''
 GROUP BY f.hint
 HAVING len(hosts) > 1 OR len(sources) > 1 OR len(places) > 1

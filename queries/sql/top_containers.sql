@@ -1,10 +1,6 @@
 -- The busiest containers (or executables, where there is none) of a window.
-SELECT
-    coalesce(container_name, process_exe) AS container,
-    count(*) AS requests,
-    count(*) FILTER (WHERE status IS NULL OR status >= 400) AS errors
-FROM transactions
-WHERE ts >= $from_ts AND ts < $to_ts AND {where}
+SELECT who AS container, count(*) AS requests, count(*) FILTER (WHERE failed) AS errors
+FROM matching
 GROUP BY ALL
 ORDER BY requests DESC, container
 LIMIT $rows

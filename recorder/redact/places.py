@@ -94,17 +94,14 @@ def json_places(body: bytes, prefix: str, count: int) -> list[tuple[str, str, st
 
     None when the body is no JSON, is cut off or too large to be parsed for this.
     """
-    if len(body) > _LARGEST or body.lstrip()[:1] not in (b"{", b"["):
+    document = _parsed(body) if len(body) <= _LARGEST else None
+    if document is None:
         return None
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    found = _strings(document, count)
-    if len(found) < count:  # some may stand in keys
-        found += _keys(document)
+    texts = _strings(document, count)
+    if len(texts) < count:  # some may stand in keys
+        texts += _keys(document)
     places = []
-    for path, text in found[:_MOST]:
+    for path, text in texts[:_MOST]:
         place = _joined(path, prefix)
         places += [(kind, place, fingerprint) for kind, fingerprint in _PLACEHOLDER.findall(text)]
     return places
@@ -113,37 +110,37 @@ def json_places(body: bytes, prefix: str, count: int) -> list[tuple[str, str, st
 def _strings(document: Any, count: int) -> list[tuple[_Path, str]]:
     """The first `count` strings with placeholders, and their paths; a stack, for depth is the
     sender's to choose."""
-    found: list[tuple[_Path, str]] = []
+    texts: list[tuple[_Path, str]] = []
     stack: list[tuple[Any, _Path, int]] = [(document, None, 0)]
-    while stack and len(found) < count:
+    while stack and len(texts) < count:
         node, path, depth = stack.pop()
         pairs = node.items() if type(node) is dict else zip(repeat("[]"), node, strict=False)
         for key, value in pairs:
             kind = type(value)
             if kind is str:
                 if _BEGINS in value:
-                    nested = _nested(value) if depth < _DEEPEST else None
+                    nested = _parsed(value) if depth < _DEEPEST else None
                     if nested is None:
-                        found.append(((path, key), value))
+                        texts.append(((path, key), value))
                     else:
                         stack.append((nested, (path, key), depth + 1))
             elif kind is dict or kind is list:
                 stack.append((value, (path, key), depth))
-    return found
+    return texts
 
 
 def _keys(document: Any) -> list[tuple[_Path, str]]:
     """The keys with placeholders, and the paths of what they are keys of."""
-    found: list[tuple[_Path, str]] = []
+    texts: list[tuple[_Path, str]] = []
     stack: list[tuple[Any, _Path]] = [(document, None)]
     while stack:
         node, path = stack.pop()
         if isinstance(node, dict):
-            found += [(path, key) for key in node if _BEGINS in key]
+            texts += [(path, key) for key in node if _BEGINS in key]
             stack += [(value, (path, key)) for key, value in node.items()]
         elif isinstance(node, list):
             stack += [(value, (path, "[]")) for value in node]
-    return found
+    return texts
 
 
 def _joined(path: _Path, prefix: str) -> str:
@@ -160,9 +157,8 @@ def _joined(path: _Path, prefix: str) -> str:
     return prefix + "".join(reversed(steps))
 
 
-def _nested(text: str) -> Any:
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
+def _parsed(text: str | bytes) -> Any:
+    """The object or list that is written in JSON; None where there is none."""
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):

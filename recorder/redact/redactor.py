@@ -27,7 +27,7 @@ from recorder.redact.text import FORM, NO_CARD
 
 HEADER, COLUMN, BODY = range(3)
 
-_TRACE = re.compile(r"[0-9a-f]{16,32}")  # an id as tracers write it
+_is_trace = re.compile(r"[0-9a-f]{16,32}\Z").match  # an id as tracers write it
 # Headers that hold an address, whose query is read as a query.
 _ADDRESSES = frozenset(
     ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
@@ -123,7 +123,7 @@ class Side(msgspec.Struct):
     plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
 
     def recall(self, item: tuple[str, str]) -> Cleaned | None:
-        """What the older generation knows of a header: NEW when nothing."""
+        """What the older generation knows of a header, which moves to the younger; else NEW."""
         cleaned = self.older.pop(item, NEW)
         if cleaned is not NEW:
             self.remember(item, cleaned)
@@ -242,11 +242,11 @@ class Redactor:
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
         """Clean the headers known to need it; leave those not seen before to the scan."""
-        get, plain = side.known.get, side.plain
+        get, older, plain = side.known.get, side.older, side.plain
         changed: list[tuple[str, str]] = []
         for item in headers.items():
             cleaned = get(item, NEW)
-            if cleaned is NEW:
+            if cleaned is NEW and item in older:
                 cleaned = side.recall(item)
             if cleaned is None:
                 continue
@@ -294,7 +294,7 @@ class Redactor:
             row.mirrored = target == (f"{path}?{query}" if query else path)
             if not row.mirrored:
                 row.add(header_slot("request", ":path"), target)
-        if tx.trace_id and not _TRACE.fullmatch(tx.trace_id):
+        if tx.trace_id and not _is_trace(tx.trace_id):
             row.add(TRACE, tx.trace_id)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:

@@ -19,15 +19,18 @@ from unittest import mock
 from qrec.__main__ import main
 from qrec.cli import COMMANDS
 from qrec.settings import SETTINGS, env_name
+from queries.core.question import every_question, question_names, questions_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 SERVICE = ("service", "service install", "service status", "service uninstall")
-PAGES = (
-    "diff.md", "calibrate.md", "summary.md", "errors.md", "slow.md", "timeline.md", "hosts.md",
-    "endpoints.md",
-    "statuses.md", "used_routes.md", "containers.md", "processes.md", "dependencies.md",
-    "database.md", "connections.md", "coverage.md", "search.md", "schema.md", "sql.md",
-)  # fmt: skip
+# Pages whose outputs differ from run to run (sessions, fingerprints); their help does not.
+VARYING = ("show.md", "sensitive.md", "tail.md")
+PAGES = tuple(dict.fromkeys(question.docs for question in every_question()))
+_CLI_HEAD = """# The command line
+
+`qrec --help` lists all commands, `qrec COMMAND --help` shows what is printed here. Questions have
+a page each, with their help at its end.
+"""
 _BLOCK = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
 _TABLE = re.compile(r"(\| --- \| --- \| --- \| --- \|\n)(?:\|.*\n|\{table\}\n)*")
 
@@ -54,21 +57,26 @@ def run(command: str) -> str:
     return out.getvalue()
 
 
-def page(text: str) -> str:
+def page(name: str) -> str:
     """The page with the output of each of its commands as it is now."""
 
     def renewed(block: re.Match[str]) -> str:
         command = block[1].splitlines()[0].removeprefix("$ qrec ")
+        if name in VARYING and not command.endswith(" --help"):
+            return block[0]
         return f"```console\n$ qrec {command}\n{run(command)}```"
 
-    return _BLOCK.sub(renewed, text)
+    return _BLOCK.sub(renewed, (DOCS / name).read_text(encoding="utf-8"))
 
 
 def cli_page() -> str:
-    """docs/cli.md: the help of qrec and of each command."""
-    parts = ["# The command line\n\nMade from `--help`; `qrec COMMAND --help` shows the same.\n"]
-    for name in ("", *COMMANDS, *SERVICE):
-        title = f"qrec {name}".strip()
+    """docs/cli.md: the help of each command that is no question; those have a page of their own."""
+    parts = [_CLI_HEAD]
+    for name in (
+        *(name for name in COMMANDS if name not in question_names() or not questions_of(name)),
+        *SERVICE,
+    ):
+        title = f"qrec {name}"
         parts.append(f"\n## {title}\n\n```text\n{run(f'{name} --help').rstrip()}\n```\n")
     return "".join(parts)
 
@@ -86,8 +94,7 @@ def settings_page(text: str) -> str:
 def renew() -> None:
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)):
         for name in PAGES:
-            path = DOCS / name
-            path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
+            (DOCS / name).write_text(page(name), encoding="utf-8")
         (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
         path = DOCS / "settings.md"
         path.write_text(settings_page(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -5,42 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from mcp_tools.tools import SQL_TOOLS, TOOLS
-from qrec.cli import COMMANDS
+from queries.core.question import every_question, question_names, questions_of
 from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page, world
 
 RENEW = "renew with: python -m tests.contract.documents"
-OURS = (
-    *PAGES, "windows.md", "settings.md", "mcp.md", "show.md", "sensitive.md", "files.md", "tail.md",
-)  # fmt: skip
-# A page's command, its tool, and further tools that it tells of.
-QUESTIONS: dict[str, tuple[str, ...]] = {
-    "diff.md": ("diff", "what_changed"),
-    "calibrate.md": ("calibrate", "get_calibration"),
-    "summary.md": ("summary", "get_traffic_summary"),
-    "errors.md": ("errors", "get_errors", "get_errors_by_container"),
-    "slow.md": ("slow", "get_slow"),
-    "timeline.md": ("timeline", "get_timeline"),
-    "hosts.md": ("hosts", "get_hosts"),
-    "endpoints.md": ("endpoints", "get_endpoints"),
-    "statuses.md": ("statuses", "get_statuses"),
-    "used_routes.md": ("routes", "get_routes"),
-    "containers.md": ("containers", "get_containers"),
-    "processes.md": ("processes", "get_processes"),
-    "dependencies.md": ("dependencies", "get_dependencies"),
-    "database.md": ("database", "get_database"),
-    "connections.md": ("connections", "get_connections"),
-    "coverage.md": ("coverage", "get_coverage"),
-    "search.md": ("search", "search_traffic", "get_traffic"),
-    "show.md": ("show", "get_transaction", "get_payloads"),
-    "sensitive.md": ("sensitive", "check_sensitive_data"),
-    "schema.md": ("schema", "get_schema", "compare_schemas"),
-    "sql.md": ("sql", "query_sql"),
-}
+OURS = (*PAGES, "windows.md", "settings.md", "mcp.md", "files.md")
+QUESTIONS = [name for name in question_names() if questions_of(name)]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +29,7 @@ def read(name: str) -> str:
 @pytest.mark.usefixtures("_world")
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_shows_what_its_commands_print(name: str) -> None:
-    assert page(read(name)) == read(name), RENEW
+    assert page(name) == read(name), RENEW
 
 
 @pytest.mark.usefixtures("_world")
@@ -79,17 +52,18 @@ def test_lines_fit_and_links_lead_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_has_a_page_with_both_sides(name: str) -> None:
-    command, tool, *more = QUESTIONS[name]
-    text = read(name)
-    assert f"`qrec {command}` · `{tool}`" in text.splitlines()[0]
+    first, *more = questions_of(name)
+    text = read(first.docs)
+    assert f"`qrec {name}` · `{first.tool}`" in text.splitlines()[0]
     calls = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     assert calls
-    assert {call["name"] for call in calls} == {tool}
-    assert all(f"`{one}`" in text and f"`{one}`" in read("mcp.md") for one in (tool, *more))
+    assert {call["name"] for call in calls} == {first.tool}
+    assert all(f"`{one.tool}`" in text for one in more)
+    assert f"```console\n$ qrec {name} --help\n" in text
 
 
-def test_no_question_is_without_a_page() -> None:
-    told = {tool for _, *tools in QUESTIONS.values() for tool in tools}
-    assert told == {*TOOLS, *SQL_TOOLS}
-    assert {command for command, *_ in QUESTIONS.values()} <= set(COMMANDS)
-    assert all(Path(DOCS / name).exists() for name in OURS)
+def test_every_question_has_a_page_and_a_tool() -> None:
+    for question in every_question():
+        assert (DOCS / question.docs).exists(), question.name
+        assert question.tool
+        assert question.name == "diff" or len(question.summary) <= 25

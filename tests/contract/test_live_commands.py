@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -20,33 +18,18 @@ from mcp import Client
 from fixtures.files import bundled_stream
 from fixtures.standin import running
 from qrec.__main__ import main
-from tests.kit import PATIENCE_S, wait_for
+from tests.kit import PATIENCE_S, Cli, wait_for
 
 ROOT = Path(__file__).parents[2]
-Qrec = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def qrec(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Qrec:
-    for name in [name for name in os.environ if name.startswith("QREC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("QREC_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("QREC_TIMEZONE", "UTC")
+def qrec(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for processes that are started from elsewhere
-    monkeypatch.chdir(tmp_path)
-
-    def call(*argv: str) -> tuple[int, str, str]:
-        code = main(argv)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return cli
 
 
-def test_record_until_the_end_then_ask(qrec: Qrec) -> None:
+def test_record_until_the_end_then_ask(qrec: Cli) -> None:
     with running([bundled_stream("checkout-incident")], keep_times=True, patience=30.0) as source:
         code, out, err = qrec("record", source.url, "--until-end", "--recorder", "shop")
     assert (code, out) == (0, "")
@@ -58,7 +41,7 @@ def test_record_until_the_end_then_ask(qrec: Qrec) -> None:
     assert {"api.stripe.com", "api.segment.io"} <= {h["host"] for h in json.loads(out)["hosts"]}
 
 
-def test_record_what_a_filter_lets_through_and_say_so_ever_after(qrec: Qrec) -> None:
+def test_record_what_a_filter_lets_through_and_say_so_ever_after(qrec: Cli) -> None:
     with running([bundled_stream("quiet")], keep_times=True, patience=30.0) as source:
         assert qrec("record", source.url, "--until-end", "--filter", "res.status >= 400")[0] == 0
     _, out, err = qrec("statuses", "--json", "--now", "2026-11-22T14:00Z")
@@ -72,7 +55,7 @@ def test_record_what_a_filter_lets_through_and_say_so_ever_after(qrec: Qrec) -> 
 DATABASE = ("database", "--json", "--now", "2026-11-22T14:00Z", "--last", "2h")
 
 
-def test_a_filter_on_containers_keeps_their_database_calls_and_no_others(qrec: Qrec) -> None:
+def test_a_filter_on_containers_keeps_their_database_calls_and_no_others(qrec: Cli) -> None:
     expression = 'container.name == "payment-service"'
     with running([bundled_stream("checkout-incident")], keep_times=True, patience=30.0) as source:
         assert qrec("record", source.url, "--until-end", "--filter", expression)[0] == 0
@@ -82,7 +65,7 @@ def test_a_filter_on_containers_keeps_their_database_calls_and_no_others(qrec: Q
     assert "filtered_calls" in {note["code"] for note in document["notes"]}
 
 
-def test_a_pushed_filter_keeps_database_calls_away_and_that_is_said(qrec: Qrec) -> None:
+def test_a_pushed_filter_keeps_database_calls_away_and_that_is_said(qrec: Cli) -> None:
     expression = 'res.status >= 100 or res.status == "404" and req.method != "NONE"'
     with running([bundled_stream("quiet")], keep_times=True, patience=30.0) as source:
         code, _, err = qrec("record", source.url, "--until-end", "--filter", expression)
@@ -110,14 +93,14 @@ def test_a_pushed_filter_keeps_database_calls_away_and_that_is_said(qrec: Qrec) 
         (["mcp", "--http", "99999"], 3, "--http"),
     ],
 )
-def test_recording_held_wrong(qrec: Qrec, argv: list[str], code: int, said: str) -> None:
+def test_recording_held_wrong(qrec: Cli, argv: list[str], code: int, said: str) -> None:
     got, out, err = qrec(*argv)
     assert (got, out) == (code, "")
     assert said in err
     assert "bug in qrec" not in err
 
 
-def test_replaying_twice_adds_nothing_and_says_so(qrec: Qrec) -> None:
+def test_replaying_twice_adds_nothing_and_says_so(qrec: Cli) -> None:
     code, _, err = qrec("replay", "quiet")
     assert code == 0
     assert "6,200 transactions and 144 database calls written" in err
@@ -127,13 +110,13 @@ def test_replaying_twice_adds_nothing_and_says_so(qrec: Qrec) -> None:
     assert json.loads(qrec("info", "--json")[1])["store"]["tables"] == before
 
 
-def test_replay_moved_to_a_time(qrec: Qrec) -> None:
+def test_replay_moved_to_a_time(qrec: Cli) -> None:
     assert qrec("replay", "quiet", "--shift-to", "2026-06-01T12:00Z")[0] == 0
     tables = json.loads(qrec("info", "--json")[1])["store"]["tables"]
     assert tables[0]["last_hour"] in ("2026-06-01T11", "2026-06-01T12")
 
 
-def test_the_demo_names_the_incident_and_what_to_type_next(qrec: Qrec, tmp_path: Path) -> None:
+def test_the_demo_names_the_incident_and_what_to_type_next(qrec: Cli, tmp_path: Path) -> None:
     code, out, _ = qrec("demo", "--store", str(tmp_path / "demo"))
     assert code == 0
     assert "POST api.stripe.com /v1/charges failing" in out

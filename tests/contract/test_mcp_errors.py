@@ -16,7 +16,7 @@ from mcp_types import TextContent
 
 from mcp_tools.errors import MAX_ERROR, without_paths
 from mcp_tools.server import build as build_server
-from mcp_tools.tools import TOOLS
+from queries.core.question import tools
 from store import Store
 from tests.contract.stored import NOW, build, minute, row
 
@@ -99,7 +99,7 @@ ARGUMENTS = st.dictionaries(
 )  # fmt: skip
 
 
-@given(st.sampled_from(sorted(TOOLS)), ARGUMENTS)
+@given(st.sampled_from(sorted(tools())), ARGUMENTS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_asked_only_readable_errors_come_back(
     store: Store, server: MCPServer, tool: str, arguments: dict[str, Any]

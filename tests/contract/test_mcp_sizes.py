@@ -12,7 +12,7 @@ from mcp_types import TextContent
 
 from mcp_tools.context import MAX_ANSWER
 from mcp_tools.server import build as build_server
-from mcp_tools.tools import TOOLS
+from queries.core.question import tools
 from tests.contract.stored import NOW, build, call, minute, row
 
 LONG = "".join(chr(97 + n % 26) for n in range(5000))
@@ -43,7 +43,7 @@ def answered(store: Path, tool: str) -> str:
     return asyncio.run(run())
 
 
-LIMITED = [name for name, spec in TOOLS.items() if "limit" in spec.question.__annotations__]
+LIMITED = [name for name, question in tools().items() if question.limit]
 
 
 @pytest.mark.parametrize("tool", LIMITED)

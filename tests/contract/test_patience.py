@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult
 
-from mcp_tools import progress as patience
+from mcp_tools import progress
+from mcp_tools import server as mcp_server
 from mcp_tools.server import build as build_server
-from mcp_tools.tools import TOOLS, ToolSpec
-from queries.core.session import open_reader
-from queries.core.watch import StoppedError
+from queries.core.session import StoppedError, open_reader
 from queries.core.window import Window
+from queries.hosts import HOSTS, Hosts
 from store import Store
 from tests.contract.stored import NOW, build, minute, row
 from tests.kit import PATIENCE_S
@@ -34,7 +34,7 @@ class Work:
         self.ended = threading.Event()
         self.error: BaseException | None = None
 
-    def question(self, store: Store, window: Window) -> CallToolResult:
+    def question(self, store: Store, window: Window) -> Hosts:
         """It takes for ever."""
         try:
             with open_reader(store, [window]) as reader:
@@ -51,9 +51,11 @@ class Work:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
     work = Work()
-    monkeypatch.setitem(TOOLS, "wait", ToolSpec("Wait", work.question, "queries.hosts:Hosts"))
-    monkeypatch.setattr(patience, "FIRST_WORD_S", 0.05)
-    monkeypatch.setattr(patience, "_EVERY_S", 0.05)
+    wait = replace(HOSTS, tool="wait", title="Wait", function=work.question, arguments=())
+    offered = {"wait": wait, "get_hosts": HOSTS}
+    monkeypatch.setattr(mcp_server, "tools", lambda sql: offered)
+    monkeypatch.setattr(progress, "FIRST_WORD_S", 0.05)
+    monkeypatch.setattr(progress, "_EVERY_S", 0.05)
     yield work
     assert work.ended.wait(PATIENCE_S)
 

@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import EmbeddedResource, TextContent, TextResourceContents
 
 from mcp_tools.server import build as build_server
-from mcp_tools.tools import TOOLS
+from queries.core.question import tools
 from store.marks import add_mark
 from tests.contract.stored import NOW, build, minute, row
 
@@ -114,7 +114,7 @@ def test_a_prompt_names_tools_that_there_are(store: Path) -> None:
         assert isinstance(content, TextContent)
         named = set(re.findall(r"\b(?:get|search|check|compare|what)_[a-z_]+", content.text))
         assert named
-        assert named - set(TOOLS) <= {"compare_schemas"}
+        assert named - set(tools()) <= {"compare_schemas"}
 
 
 def test_the_transaction_to_explain_is_attached_not_quoted(store: Path) -> None:

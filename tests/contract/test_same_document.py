@@ -3,75 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent, Tool
 
 from mcp_tools.server import build as build_server
-from mcp_tools.tools import TOOLS
 from qrec.__main__ import main
+from queries.core.question import question_names, questions_of, tools
 from store.marks import add_mark
 from tests.contract.stored import NOW, build, call, connection, minute, row, stretch
-from tests.contract.test_transactions import COMMANDS as OF_TRANSACTIONS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = {
-    "what_changed": "diff",
-    "get_calibration": "calibrate",
-    "get_hosts": "hosts",
-    "get_statuses": "statuses",
-    "get_endpoints": "endpoints",
-    "get_traffic_summary": "summary",
-    "get_errors": "errors",
+# Questions that take a window: tool -> question, and the command of its document.
+QUESTIONS = {tool: one for tool, one in tools().items() if one.window}
+COMMANDS = {tool: one.name for tool, one in QUESTIONS.items()} | {
     "get_errors_by_container": "errors --by container",
-    "get_slow": "slow",
-    "get_timeline": "timeline",
-    "get_routes": "routes",
-    "get_containers": "containers",
-    "get_processes": "processes",
-    "get_dependencies": "dependencies",
-    "get_database": "database",
-    "get_connections": "connections",
-    "get_coverage": "coverage",
+    "get_traffic": "search",  # the newest of all; `qrec tail` follows them instead
+    "compare_schemas": "schema --vs previous",
 }
-FLAGS = {"from_time": "--from", "to_time": "--to"}
 EVERYWHERE = 'container.name == "shop"'  # a filter that every recorded table understands
 
 
 def asked_of(tool: str) -> list[dict[str, Any]]:
     """What a tool is asked: nothing, windows, and every choice of each of its own arguments."""
-    question = inspect.signature(TOOLS[tool].question, eval_str=True).parameters
+    question = QUESTIONS[tool]
     asked: list[dict[str, Any]] = [
         {}, {"last": "20m", "limit": 2}, {"from_time": "13:10Z", "to_time": "13:50Z"},
         {"since": "deploy"},
     ]  # fmt: skip
-    if "where" in question:
-        asked += [{"where": EVERYWHERE}]
-    if "container" in question:
-        asked += [{"container": "shop"}, {"container": "shp"}]
-    if "every" in question:
-        asked += [{"every": "hour"}, {"every": "90s"}]
-    for name, parameter in question.items():
-        asked += [{name: choice} for choice in _choices(parameter.annotation)]
+    extra = {
+        "where": [EVERYWHERE], "container": ["shop", "shp"], "every": ["hour", "90s"],
+    }  # fmt: skip
+    for argument in question.arguments:
+        asked += [{argument.name: one} for one in extra.get(argument.name, argument.choices)]
     return asked
-
-
-def _choices(annotation: Any) -> Iterator[Any]:
-    """The values of a Literal, wherever it stands in an annotation."""
-    if get_origin(annotation) is Literal:
-        yield from get_args(annotation)
-        return
-    for part in get_args(annotation):
-        yield from _choices(part)
 
 
 ASKED: list[tuple[str, list[dict[str, Any]]]] = [
@@ -123,8 +96,9 @@ def by_command_line(
 ) -> Any:
     argv = [*COMMANDS[tool].split(), "--json", "--store", str(store), "--timezone", "UTC"]
     argv += ["--now", NOW.isoformat()]
+    flags = {argument.name: argument.option for argument in QUESTIONS[tool].every_argument}
     for name, value in arguments.items():
-        argv += [FLAGS.get(name, "--" + name.replace("_", "-")), str(value)]
+        argv += [flags[name], str(value)]
     assert main(argv) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -169,9 +143,7 @@ def test_both_faces_give_the_same_document(
         assert {"window", "notes", "truncated"} <= set(document)
 
 
-PAGED = [
-    name for name in COMMANDS if "cursor" in inspect.signature(TOOLS[name].question).parameters
-]
+PAGED = [tool for tool, one in QUESTIONS.items() if "cursor" in [a.name for a in one.arguments]]
 
 
 @pytest.mark.parametrize("tool", PAGED)
@@ -237,8 +209,10 @@ def test_tools_say_what_they_are(store: Path) -> None:
 
 
 def test_every_question_is_on_both_sides(store: Path) -> None:
+    """A module of queries/ declares a question, or is one of the commands that ask the store."""
     from qrec.cli import COMMANDS as known
 
-    every = COMMANDS | OF_TRANSACTIONS
-    assert {tool.name for tool in asyncio.run(_tools(store))} == set(every)
-    assert {command.split()[0] for command in every.values()} <= set(known)
+    declared = {name for name in question_names() if questions_of(name)}
+    assert set(question_names()) - declared == {"info"}
+    assert set(question_names()) <= set(known)
+    assert {tool.name for tool in asyncio.run(_tools(store))} == set(tools())

@@ -12,7 +12,7 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
-from mcp_tools.tools import SQL_TOOLS, TOOLS
+from queries.core.question import tools as tools_of
 from tests.contract.stored import NOW, build, minute, row
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def test_every_tool_resource_and_prompt_answers(tmp_path: Path) -> None:
     async def session() -> None:
         async with Client(server) as client:
             tools = {tool.name for tool in (await client.list_tools()).tools}
-            assert tools == {*TOOLS, *SQL_TOOLS}
+            assert tools == set(tools_of(sql=True))
             for name in sorted(tools):
                 result = await client.call_tool(name, NEEDED.get(name, {}))
                 assert not result.is_error, (name, result.content)

@@ -13,6 +13,8 @@ import pytest
 from fixtures.standin import running
 from tests.e2e.shell import ROOT, background, qrec
 from tests.kit import PATIENCE_S, visible_ids, wait_for
+from tests.world.incidents import GRPC_INCIDENT
+from tests.world.scenarios import frames, stream_facts, write_stream
 
 FACTS: dict[str, Any] = json.loads((ROOT / "fixtures/facts.json").read_text())["streams"]
 
@@ -65,6 +67,18 @@ def test_two_quiet_hours_are_quiet(tmp_path: Path) -> None:
     document = findings(store, tmp_path, "--now", "2026-11-22T14:00Z")
     assert document["verdict"] == "nothing_changed"
     assert document["findings"] == []
+
+
+def test_a_grpc_service_that_becomes_unavailable_is_found(tmp_path: Path) -> None:
+    """With HTTP 200 as ever: told in an event of its own, or in trailers alone."""
+    stream, store = tmp_path / "grpc.sse", tmp_path / "store"
+    write_stream(stream, frames(GRPC_INCIDENT))
+    assert qrec("replay", stream, "--store", store, home=tmp_path).returncode == 0
+    document = findings(store, tmp_path, "--now", "2026-11-22T14:00Z")
+    keys = [finding["key"] for finding in document["findings"] if finding["kind"] == "errors"]
+    for expected in stream_facts(GRPC_INCIDENT)["findings"]:
+        assert any(expected["key"].items() <= key.items() for key in keys), expected
+    assert len(document["findings"]) == 2
 
 
 def test_a_file_replayed_twice_counts_once(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from queries.core.answer import to_document
 from queries.diff.stats import benjamini_hochberg, t_tail
-from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer
+from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer
 
 TEXT = st.sampled_from(["", "a", "api.example.com", "ü", "x" * 40, "{id}", "'; drop table cells"])
 ROW = st.fixed_dictionaries(

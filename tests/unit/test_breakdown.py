@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import filters
-from queries.breakdown import by_container, filter_of
 from queries.core.answer import Key
 from queries.core.window import Baseline, Window
+from queries.diff.explain.breakdown import by_container, filter_of
 from tests.contract.stored import NOW, build, minute, row
 
 HOUR = timedelta(hours=1)

@@ -6,18 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fixtures.files import stream_path
-from qrec.__main__ import main
 from qrec.cli import COMMANDS, FIRST, command
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError
 from tests.contract.stored import NOW, build, minute, row
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.kit import Cli
 
 
 @pytest.fixture
@@ -29,30 +26,14 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Call qrec with a store, a clock and a width of its own; (exit code, stdout, stderr)."""
-    for name in [name for name in os.environ if name.startswith("QREC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("QREC_STORE", str(store))
+def run(store: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """qrec with this store, at the end of its last hour."""
     monkeypatch.setenv("QREC_NOW", NOW.isoformat())
-    monkeypatch.setenv("QREC_TIMEZONE", "UTC")
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*argv: str) -> tuple[int, str, str]:
-        code = main(argv)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return cli
 
 
 @pytest.mark.parametrize("argv", [(), ("-h",), ("--help",), ("help",)])
-def test_the_help_is_one_screen_with_every_command(run: Run, argv: tuple[str, ...]) -> None:
+def test_the_help_is_one_screen_with_every_command(run: Cli, argv: tuple[str, ...]) -> None:
     code, out, err = run(*argv)
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -85,12 +66,12 @@ def test_a_folder_of_a_streams_name_does_not_hide_the_stream(
         stream_path("quite")
 
 
-def test_help_of_a_command_by_the_word_help(run: Run) -> None:
+def test_help_of_a_command_by_the_word_help(run: Cli) -> None:
     assert run("help", "diff") == run("diff", "--help")
 
 
 @pytest.mark.parametrize("command", ["diff", "hosts", "record", "replay", "serve", "mark"])
-def test_each_help_fits_and_shows_an_example(run: Run, command: str) -> None:
+def test_each_help_fits_and_shows_an_example(run: Cli, command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
     assert "Example" in out
@@ -98,7 +79,7 @@ def test_each_help_fits_and_shows_an_example(run: Run, command: str) -> None:
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_the_version(run: Run) -> None:
+def test_the_version(run: Cli) -> None:
     code, out, _ = run("--version")
     assert code == 0
     assert out.startswith("qrec 0.")
@@ -129,7 +110,7 @@ def test_the_version(run: Run) -> None:
         (["replay", "quiet", "--shift-to", "whenever"], "is not a time"),
     ],
 )
-def test_usage_errors_exit_2_and_say_what_to_write(run: Run, argv: list[str], said: str) -> None:
+def test_usage_errors_exit_2_and_say_what_to_write(run: Cli, argv: list[str], said: str) -> None:
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
     assert err.startswith("qrec: ")
@@ -138,20 +119,20 @@ def test_usage_errors_exit_2_and_say_what_to_write(run: Run, argv: list[str], sa
     assert len(err.splitlines()) <= 6
 
 
-def test_a_missing_store_exits_3_and_says_how_to_get_one(run: Run, tmp_path: Path) -> None:
+def test_a_missing_store_exits_3_and_says_how_to_get_one(run: Cli, tmp_path: Path) -> None:
     code, out, err = run("hosts", "--store", str(tmp_path / "nowhere"))
     assert (code, out) == (3, "")
     assert "qrec record" in err
 
 
-def test_a_newer_store_is_refused(run: Run, store: Path) -> None:
+def test_a_newer_store_is_refused(run: Cli, store: Path) -> None:
     (store / "store.json").write_text('{"format": 99}')
     code, _, err = run("hosts")
     assert code == 3
     assert "pip install --upgrade qrec" in err
 
 
-def test_a_bad_config_file_exits_2_and_names_it(run: Run, tmp_path: Path) -> None:
+def test_a_bad_config_file_exits_2_and_names_it(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "qrec.toml").write_text('stroe = "x"')
     code, _, err = run("hosts")
     assert code == 2
@@ -171,7 +152,7 @@ def test_a_bad_config_file_exits_2_and_names_it(run: Run, tmp_path: Path) -> Non
     ],
 )
 def test_exit_codes(
-    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+    run: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:
     _break_hosts(monkeypatch, error)
     got, _, err = run("hosts")
@@ -179,7 +160,7 @@ def test_exit_codes(
     assert err in ("", "qrec: it broke\n  Mend it.\n")
 
 
-def test_a_bug_is_one_line_and_exits_70(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_one_line_and_exits_70(run: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     _break_hosts(monkeypatch, KeyError("x"))
     code, _, err = run("hosts")
     assert code == 70
@@ -196,7 +177,7 @@ def _break_hosts(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr("queries.hosts.hosts", broken)
 
 
-def test_a_window_without_data_is_an_answer_that_says_so(run: Run) -> None:
+def test_a_window_without_data_is_an_answer_that_says_so(run: Cli) -> None:
     code, out, err = run("hosts", "--now", "2026-11-20T00:00Z")
     assert code == 0
     assert "0 requests" in out
@@ -204,7 +185,7 @@ def test_a_window_without_data_is_an_answer_that_says_so(run: Run) -> None:
     assert "2026-11-22T14:00:00Z" in err
 
 
-def test_truncation_is_announced_with_the_flag_that_lifts_it(run: Run) -> None:
+def test_truncation_is_announced_with_the_flag_that_lifts_it(run: Cli) -> None:
     code, out, err = run("hosts", "--limit", "1")
     assert code == 0
     assert "api.example.com" in out
@@ -212,14 +193,14 @@ def test_truncation_is_announced_with_the_flag_that_lifts_it(run: Run) -> None:
     assert "--limit 100" in err
 
 
-def test_recorded_escapes_do_not_act(run: Run) -> None:
+def test_recorded_escapes_do_not_act(run: Cli) -> None:
     for format_ in ("table", "json", "jsonl", "csv", "md"):
         _, out, _ = run("hosts", "--format", format_)
         assert "\x1b" not in out
         assert "evil" in out
 
 
-def test_formats_hold_the_same_rows(run: Run) -> None:
+def test_formats_hold_the_same_rows(run: Cli) -> None:
     document = json.loads(run("hosts", "--json")[1])
     lines = [json.loads(line) for line in run("hosts", "--format", "jsonl")[1].splitlines()]
     assert document["hosts"] == lines
@@ -227,13 +208,13 @@ def test_formats_hold_the_same_rows(run: Run) -> None:
     assert len(run("hosts", "--format", "md")[1].splitlines()) == 4
 
 
-def test_colour_only_when_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_only_when_asked_for(run: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[" not in run("hosts")[1]
     assert "\x1b[1m" in run("hosts", "--color", "always")[1]
     assert "\x1b[" not in run("hosts", "--color", "always", "--json")[1]
 
 
-def test_marks_are_set_listed_and_meant(run: Run) -> None:
+def test_marks_are_set_listed_and_meant(run: Cli) -> None:
     code, out, err = run("mark", "deploy 1", "--at", "13:30")
     assert (code, out) == (0, "")
     assert "2026-11-22 13:30:00 UTC" in err
@@ -247,7 +228,7 @@ def test_marks_are_set_listed_and_meant(run: Run) -> None:
     assert "Did you mean 'deploy 1'" in err
 
 
-def test_info_says_where_each_value_came_from(run: Run, store: Path, tmp_path: Path) -> None:
+def test_info_says_where_each_value_came_from(run: Cli, store: Path, tmp_path: Path) -> None:
     (tmp_path / "qrec.toml").write_text("limit = 7\n[redact]\nbody_limit = 10\n")
     document = json.loads(run("info", "--json")[1])
     origins = {s["name"]: s["origin"] for s in document["settings"]}
@@ -263,7 +244,7 @@ def test_info_says_where_each_value_came_from(run: Run, store: Path, tmp_path: P
     assert "QREC_STORE" in out
 
 
-def test_info_finds_what_would_stop_a_recorder(run: Run, tmp_path: Path) -> None:
+def test_info_finds_what_would_stop_a_recorder(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "qrec.toml").write_text("[redact]\nbody_limt = 10\n")
     code, _, err = run("info")
     assert code == 2
@@ -271,7 +252,7 @@ def test_info_finds_what_would_stop_a_recorder(run: Run, tmp_path: Path) -> None
 
 
 def test_info_answers_without_a_store_and_hides_passwords(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QREC_STORE", "/nowhere/at/all")
     monkeypatch.setenv("QREC_URL", "http://user:secret@host:1")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from queries.diff.compare import Span, replicates
-from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, hour
+from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer, hour
 
 
 def codes(changes: object) -> set[str]:

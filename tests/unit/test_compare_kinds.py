@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from queries.core.answer import Finding
-from tests.unit.test_compare_acceptance import BEFORE, HOUR, NOON, WINDOW, answer, cell
+from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer, cell
 
 Row = dict[str, Any]
 Edit = Callable[[Row], Row | None]

@@ -27,7 +27,7 @@ from store.lock import recorder_lock
 from store.unredacted import mark_unredacted
 from tests.contract.stored import build, row, stretch
 from tests.fault.scripted import answer, source, staying
-from tests.kit import connected, frame
+from tests.kit import Cli, connected, frame
 
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -65,22 +65,12 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def doctor(
-    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Doctor:  # fmt: skip
-    for name in [name for name in os.environ if name.startswith("QREC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("QREC_STORE", str(store.path))
+def doctor(store: Store, url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Doctor:
     monkeypatch.setenv("QREC_URL", url)
-    monkeypatch.chdir(tmp_path)
 
     def call(*argv: str) -> tuple[int, dict[str, Any]]:
-        code = main(["doctor", "--json", *argv])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, json.loads(captured.out)
+        code, out, _ = cli("doctor", "--json", *argv)
+        return code, json.loads(out)
 
     return call
 

@@ -13,7 +13,6 @@ from qrec.explained import Explanation
 from qrec.findings import Report
 from qrec.options import RowFlags, StoreFlags
 from qrec.run import Run
-from queries.breakdown import Part, filter_of
 from queries.core.answer import (
     BaselineSide,
     Blame,
@@ -29,6 +28,7 @@ from queries.core.answer import (
     Symptom,
 )
 from queries.core.window import Baseline, Window
+from queries.diff.explain.breakdown import Part, filter_of
 from store import Store
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qrec.__main__ import main
 from qrec.settings import parse_size
 from store import Store
 from store.errors import UnavailableError, UsageError
 from store.files import make_folder
 from store.hours import from_us
 from store.marks import add_mark
+from tests.kit import Cli
 
-Run = Callable[..., tuple[int, str, str]]
 DAY = "2024-03-05"
 NOW = f"{DAY}T18:30Z"
 
@@ -41,32 +38,17 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def run(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:  # fmt: skip
-    for name in [name for name in os.environ if name.startswith("QREC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("QREC_STORE", str(store.path))
+def run(store: Store, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("QREC_NOW", NOW)
-    monkeypatch.setenv("QREC_TIMEZONE", "UTC")
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    monkeypatch.chdir(tmp_path)
-
-    def call(*argv: str) -> tuple[int, str, str]:
-        code = main(argv)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return cli
 
 
 def hours(store: Store) -> list[str]:
     return [hour[-2:] for hour in store.hours("transactions")]
 
 
-def document(run: Run, *argv: str) -> dict[str, Any]:
+def document(run: Cli, *argv: str) -> dict[str, Any]:
     code, out, err = run(*argv, "--json")
     assert code == 0, err
     found = json.loads(out)
@@ -74,7 +56,7 @@ def document(run: Run, *argv: str) -> dict[str, Any]:
     return found
 
 
-def test_a_dry_run_says_what_would_go_and_deletes_nothing(run: Run, store: Store) -> None:
+def test_a_dry_run_says_what_would_go_and_deletes_nothing(run: Cli, store: Store) -> None:
     code, out, err = run("prune", "--keep", "5h", "--dry-run")
     assert code == 0
     assert f"{DAY}T10 to {DAY}T12" in out
@@ -82,7 +64,7 @@ def test_a_dry_run_says_what_would_go_and_deletes_nothing(run: Run, store: Store
     assert len(hours(store)) == 9
 
 
-def test_prune_deletes_whole_hours_of_every_table(run: Run, store: Store) -> None:
+def test_prune_deletes_whole_hours_of_every_table(run: Cli, store: Store) -> None:
     found = document(run, "prune", "--keep", "5h", "--yes")
     assert [hour["hour"][-2:] for hour in found["hours"]] == ["10", "11", "12"]
     assert (found["bytes_before"], found["bytes_after"]) == (2700, 1800)
@@ -90,12 +72,12 @@ def test_prune_deletes_whole_hours_of_every_table(run: Run, store: Store) -> Non
         assert store.hours(table)[0] == f"{DAY}T13"
 
 
-def test_a_size_takes_the_oldest_first(run: Run, store: Store) -> None:
+def test_a_size_takes_the_oldest_first(run: Cli, store: Store) -> None:
     assert run("prune", "--max-size", "2kB", "--yes")[0] == 0
     assert hours(store)[0] == "13"
 
 
-def test_a_pinned_hour_stays_and_is_named(run: Run, store: Store) -> None:
+def test_a_pinned_hour_stays_and_is_named(run: Cli, store: Store) -> None:
     assert run("pin", "incident", "--from", "11:50", "--to", "12:10")[0] == 0
     code, out, err = run("prune", "--keep", "5h", "--yes")
     assert code == 0
@@ -104,13 +86,13 @@ def test_a_pinned_hour_stays_and_is_named(run: Run, store: Store) -> None:
     assert hours(store)[:3] == ["11", "12", "13"]
 
 
-def test_a_size_that_pins_do_not_allow_is_said(run: Run) -> None:
+def test_a_size_that_pins_do_not_allow_is_said(run: Cli) -> None:
     run("pin", "all", "--from", "10:00", "--to", "18:00")
     err = run("prune", "--max-size", "1kB", "--yes")[2]
     assert "still more than --max-size" in err
 
 
-def test_nothing_is_deleted_where_nobody_can_be_asked(run: Run, store: Store) -> None:
+def test_nothing_is_deleted_where_nobody_can_be_asked(run: Cli, store: Store) -> None:
     code, _, err = run("prune", "--keep", "5h")
     assert code == 2
     assert "--yes" in err
@@ -119,14 +101,14 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(run: Run, store: Store) ->
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 6), ("\n", 1, 9), ("", 1, 9)])
 def test_on_a_terminal_it_asks(
-    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, left: int
+    run: Cli, store: Store, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, left: int
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     assert run("prune", "--keep", "5h")[0] == code
     assert len(hours(store)) == left
 
 
-def test_a_clock_set_ahead_does_not_age_what_is_young(run: Run, store: Store) -> None:
+def test_a_clock_set_ahead_does_not_age_what_is_young(run: Cli, store: Store) -> None:
     """--now is for asking about old recordings; it must not delete new ones."""
     import datetime as dt
 
@@ -139,7 +121,7 @@ def test_a_clock_set_ahead_does_not_age_what_is_young(run: Run, store: Store) ->
 
 
 def test_limits_come_from_the_settings_too(
-    run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Cli, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "qrec.toml").write_text('keep = "5h"\n')
     assert len(document(run, "prune", "--dry-run")["hours"]) == 3
@@ -149,13 +131,13 @@ def test_limits_come_from_the_settings_too(
     assert "QREC_MAX_SIZE: '20 parsecs' is not a size" in err
 
 
-def test_without_a_limit_it_asks_for_one(run: Run) -> None:
+def test_without_a_limit_it_asks_for_one(run: Cli) -> None:
     code, out, err = run("prune")
     assert (code, out) == (2, "")
     assert "--keep 14d" in err
 
 
-def test_pins_are_set_listed_and_taken_away(run: Run) -> None:
+def test_pins_are_set_listed_and_taken_away(run: Cli) -> None:
     code, _, err = run("pin", "checkout", "--last", "2h")
     assert code == 0
     assert "2024-03-05 16:30 to 18:30 UTC, 3 hours, 900 B" in err
@@ -168,7 +150,7 @@ def test_pins_are_set_listed_and_taken_away(run: Run) -> None:
     assert document(run, "pins")["pins"] == []
 
 
-def test_a_pin_around_a_mark_keeps_what_it_is_compared_with(run: Run) -> None:
+def test_a_pin_around_a_mark_keeps_what_it_is_compared_with(run: Cli) -> None:
     run("mark", "deploy 7", "--at", "12:30")
     assert run("pin", "deploy 7", "--around", "deploy 7", "--last", "30m")[0] == 0
     [entry] = document(run, "pins")["pins"]
@@ -186,7 +168,7 @@ def test_a_pin_around_a_mark_keeps_what_it_is_compared_with(run: Run) -> None:
         (["pin", "taken"], "already a pin 'taken'"),
     ],
 )
-def test_what_cannot_be_meant_exits_2(run: Run, argv: list[str], said: str) -> None:
+def test_what_cannot_be_meant_exits_2(run: Cli, argv: list[str], said: str) -> None:
     run("pin", "taken", "--last", "1h")
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
@@ -211,7 +193,7 @@ def test_what_is_no_size(text: str) -> None:
 
 
 def test_hours_that_cannot_be_deleted_are_not_called_deleted(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # a disk that refuses
     code, _, err = run("prune", "--keep", "5h", "--yes")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrec.output import Column, Painter, flatten, to_csv, to_json, to_jsonl, to_markdown, to_table
-from qrec.safe import cut, visible, visible_json, width
+from queries.core.escape import cut, visible, visible_json, width
 
 HOSTILE = "a\x1b[2Jb\r\n\x07\u202ec\u2028d\x9be\U000e0041f\ud800g"
 ACTING = {chr(code) for code in [*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2028, 0x200B, 0xFEFF]}

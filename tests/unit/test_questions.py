@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import filters
+from queries.core.answer import document
 from queries.core.notes import newest
-from queries.core.question import document
 from queries.core.window import Window
 from queries.coverage import coverage
-from queries.endpoints import endpoints, sort_order
+from queries.endpoints import ENDPOINTS, endpoints
 from queries.hosts import hosts
 from queries.info import store_info
 from queries.statuses import statuses
@@ -92,7 +92,7 @@ def test_endpoints_in_the_order_asked_for(store: Store) -> None:
     )  # fmt: skip
     assert failing.error_share == 0.75
     with pytest.raises(UsageError, match="size"):
-        sort_order("size")
+        ENDPOINTS.ask(store, {"sort": "size"}, NOW, UTC)
 
 
 def test_endpoints_fold_a_level_with_too_many_values(tmp_path: Path) -> None:

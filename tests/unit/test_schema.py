@@ -11,9 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queries.core.window import Baseline, Window
-from queries.schema import compare_schemas, schema
-from queries.shape_changes import differences
-from queries.shapes import Shape, add_body, schema_of
+from queries.schema import (
+    Shape,
+    add_body,
+    compare_schemas,
+    differences,
+    schema,
+    schema_of,
+)
 from store import Store
 from tests.contract.stored import NOW, build, minute, row
 

@@ -10,9 +10,8 @@ import pytest
 
 import filters
 from fixtures.files import bundled_stream
-from queries.advice import advice, concern
 from queries.core.window import Window
-from queries.sensitive import sensitive
+from queries.sensitive import advice, concern, sensitive
 from recorder.options import RecordOptions
 from recorder.redact import RedactConfig
 from recorder.replay import replay

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -13,33 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from qrec.__main__ import main
 from qrec.systemd import quoted, unit_text
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.kit import Cli
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call qrec on a Linux without systemctl, with a home of its own; (code, stdout, stderr)."""
-    for name in [name for name in os.environ if name.startswith("QREC_")]:
-        monkeypatch.delenv(name)
+def run(isolated: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`qrec service` on a Linux without systemctl, with a home and default folders of its own."""
+    monkeypatch.delenv("QREC_STORE")
     for name, folder in (("HOME", ""), ("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", "data")):
-        (tmp_path / "home" / folder).mkdir(parents=True, exist_ok=True)
-        monkeypatch.setenv(name, str(tmp_path / "home" / folder).rstrip("/"))
-    (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        (isolated / "home" / folder).mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv(name, str(isolated / "home" / folder).rstrip("/"))
+    (isolated / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(isolated / "bin"))
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("sys.argv", ["qrec"])
-    monkeypatch.chdir(tmp_path)
-
-    def call(*argv: str) -> tuple[int, str, str]:
-        code = main(["service", *argv])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
+    return lambda *words: cli("service", *words)
 
 
 @pytest.fixture
@@ -61,7 +49,7 @@ def command_of(text: str) -> list[str]:
     return shlex.split(line.removeprefix("ExecStart=").replace("%%", "%").replace("$$", "$"))
 
 
-def test_the_file_has_the_options_as_given(run: Run, unit: Path, tmp_path: Path) -> None:
+def test_the_file_has_the_options_as_given(run: Cli, unit: Path, tmp_path: Path) -> None:
     asked = ["--filter", 'req.host == "a b$c%d"', "--keep", "14d", "--metrics", "9464"]
     code, out, err = run("install", *asked, "--store", "recordings", "--dry-run")
     assert code == 0
@@ -74,7 +62,7 @@ def test_the_file_has_the_options_as_given(run: Run, unit: Path, tmp_path: Path)
 
 
 def test_a_script_is_started_as_itself(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "home" / "qrec"
     script.write_text("")
@@ -82,11 +70,11 @@ def test_a_script_is_started_as_itself(
     assert command_of(run("install", "--dry-run")[1])[:2] == [str(script), "record"]
 
 
-def test_wait_is_said_once(run: Run) -> None:
+def test_wait_is_said_once(run: Cli) -> None:
     assert run("install", "--wait", "--dry-run")[1].count("--wait") == 1
 
 
-def test_without_systemctl_the_file_is_there_and_the_rest_is_said(run: Run, unit: Path) -> None:
+def test_without_systemctl_the_file_is_there_and_the_rest_is_said(run: Cli, unit: Path) -> None:
     code, out, err = run("install", "--keep", "14d")
     assert (code, out) == (0, "")
     assert f"wrote {unit}" in err
@@ -100,7 +88,7 @@ def test_without_systemctl_the_file_is_there_and_the_rest_is_said(run: Run, unit
     assert not unit.exists()
 
 
-def test_with_systemctl_it_is_started_and_stopped(run: Run, unit: Path, tmp_path: Path) -> None:
+def test_with_systemctl_it_is_started_and_stopped(run: Cli, unit: Path, tmp_path: Path) -> None:
     calls = tool(tmp_path, "systemctl", "[ $2 = is-active ] && echo active; exit 0")
     code, _, err = run("install")
     assert code == 0
@@ -120,14 +108,14 @@ def test_with_systemctl_it_is_started_and_stopped(run: Run, unit: Path, tmp_path
     assert "the recordings stay" in err
 
 
-def test_nothing_is_started_when_asked_not_to(run: Run, unit: Path, tmp_path: Path) -> None:
+def test_nothing_is_started_when_asked_not_to(run: Cli, unit: Path, tmp_path: Path) -> None:
     calls = tool(tmp_path, "systemctl")
     assert run("install", "--no-start")[0] == 0
     assert unit.exists()
     assert calls() == []
 
 
-def test_a_manager_that_refuses_is_quoted(run: Run, unit: Path, tmp_path: Path) -> None:
+def test_a_manager_that_refuses_is_quoted(run: Cli, unit: Path, tmp_path: Path) -> None:
     tool(tmp_path, "systemctl", "echo Failed to connect to bus: No medium found >&2; exit 1")
     code, _, err = run("install")
     assert code == 1
@@ -141,7 +129,7 @@ def test_a_manager_that_refuses_is_quoted(run: Run, unit: Path, tmp_path: Path) 
     assert not unit.exists()
 
 
-def test_a_different_file_is_not_written_over(run: Run, unit: Path) -> None:
+def test_a_different_file_is_not_written_over(run: Cli, unit: Path) -> None:
     assert run("install")[0] == 0
     code, _, err = run("install")
     assert code == 0
@@ -155,7 +143,7 @@ def test_a_different_file_is_not_written_over(run: Run, unit: Path) -> None:
     assert "--keep 3d" in unit.read_text()
 
 
-def test_a_file_of_somebody_else_stays(run: Run, unit: Path) -> None:
+def test_a_file_of_somebody_else_stays(run: Cli, unit: Path) -> None:
     unit.parent.mkdir(parents=True)
     unit.write_text("[Service]\nExecStart=/bin/true\n")
     code, _, err = run("uninstall")
@@ -180,7 +168,7 @@ def test_a_file_of_somebody_else_stays(run: Run, unit: Path) -> None:
     ],
 )
 def test_what_the_service_would_stumble_over_is_said_now(
-    run: Run, unit: Path, argv: list[str], said: str
+    run: Cli, unit: Path, argv: list[str], said: str
 ) -> None:
     code, out, err = run("install", *argv)
     assert (code, out) == (2, "")
@@ -189,7 +177,7 @@ def test_what_the_service_would_stumble_over_is_said_now(
 
 
 def test_what_this_shell_has_and_the_service_will_not(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QREC_RECORDER", "web")
     (tmp_path / "qrec.toml").write_text('flush_interval = "2s"\n')
@@ -198,7 +186,7 @@ def test_what_this_shell_has_and_the_service_will_not(
     assert f"does not see flush_interval from {tmp_path / 'qrec.toml'}" in err
 
 
-def test_the_systems_own_unit(run: Run) -> None:
+def test_the_systems_own_unit(run: Cli) -> None:
     code, out, err = run(
         "install", "--system", "--run-as", "qrec", "--store", "/var/lib/qrec", "--dry-run"
     )
@@ -208,7 +196,7 @@ def test_the_systems_own_unit(run: Run) -> None:
     assert "/etc/systemd/system/qrec.service" in err
 
 
-def test_nothing_is_installed_yet(run: Run) -> None:
+def test_nothing_is_installed_yet(run: Cli) -> None:
     code, out, _ = run("status")
     assert code == 3
     assert "no service" in out
@@ -216,7 +204,7 @@ def test_nothing_is_installed_yet(run: Run) -> None:
     assert run("uninstall")[0] == 2
 
 
-def test_another_kind_of_machine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_kind_of_machine(run: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     code, _, err = run("install")
     assert code == 2

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from queries.bodies import body_of
 from queries.core.escape import visible_lines
-from queries.find import parse_id
-from queries.show import payloads, raw_body, transaction
+from queries.show import body_of, parse_id, payloads, raw_body, transaction
 from store import Store
 from store.errors import UsageError
 from tests.contract.stored import build, minute, row

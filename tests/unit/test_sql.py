@@ -13,9 +13,9 @@ from mcp import Client
 
 from mcp_tools.server import build as build_server
 from qrec.__main__ import main
+from queries.core.sql_child import Refused, check, connect, run
 from queries.core.window import Window
 from queries.sql import query_sql
-from queries.sql_child import Refused, check, connect, run
 from store import Store
 from store.errors import QrecError, TimedOutError, UsageError
 from tests.contract.stored import NOW, build, minute, row

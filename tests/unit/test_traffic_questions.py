@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,22 @@ import pytest
 
 import filters
 from queries.connections import connections
+from queries.containers import containers
 from queries.core.window import Window
-from queries.database import database, database_order
+from queries.database import database
 from queries.dependencies import dependencies
+from queries.endpoints import endpoints
 from queries.errors import errors, errors_by_container
 from queries.hosts import hosts
-from queries.processes import containers, processes
+from queries.processes import processes
 from queries.routes import routes
+from queries.schema import schema
+from queries.search import search
+from queries.sensitive import sensitive
 from queries.slow import slow
+from queries.statuses import statuses
 from queries.summary import summary
-from queries.timeline import dimension, timeline
+from queries.timeline import TIMELINE, timeline
 from store import Store
 from store.errors import UsageError
 from tests.contract.stored import NOW, build, call, connection, minute, row, stretch
@@ -112,7 +118,7 @@ def test_errors_of_one_container_and_of_none_such(store: Store) -> None:
     wrong = errors(store, HOUR, container="paymens")
     assert wrong.errors == ()
     assert [n.text for n in wrong.notes if n.code == "unknown_container"] == [
-        "nothing called paymens was seen in this window; did you mean payments?"
+        "nothing called paymens was seen in this window. Did you mean 'payments'?"
     ]
 
 
@@ -194,14 +200,14 @@ def test_buckets_lie_on_the_clock_and_fit_the_window(store: Store) -> None:
     assert timeline(store, Window(NOW - timedelta(days=7), NOW)).every_s == 6 * 3600
     with pytest.raises(UsageError, match="buckets of that length"):
         timeline(store, HOUR, every="1s")
-    with pytest.raises(UsageError, match="cannot be by 'hots'"):
-        dimension("hots")
+    with pytest.raises(UsageError, match="--by cannot be 'hots'"):
+        TIMELINE.ask(store, {"by": "hots"}, NOW, UTC)
 
 
 def test_a_filter_and_a_dimension_may_name_the_same_column(store: Store) -> None:
     where = filters.parse('req.host == "api.stripe.com" AND route == "/v1/charges"')
     for by in ("host", "route", "endpoint", "process", "place", "method", "signature"):
-        assert timeline(store, HOUR, where, by=dimension(by)).window.requests == 5
+        assert timeline(store, HOUR, where, by=by).window.requests == 5
 
 
 def test_slow_endpoints_need_a_few_requests(store: Store) -> None:
@@ -229,7 +235,7 @@ def test_keys_of_a_store_are_one_statement(store: Store) -> None:
     assert found.statements[1].last_error == "deadlock"
     assert found.statements[0].max_ms == 7
     assert (found.window.requests, found.window.errors) == (11, 1)
-    assert database(store, HOUR, sort=database_order("errors")).statements[0].errors == 1
+    assert database(store, HOUR, sort="errors").statements[0].errors == 1
     with pytest.raises(UsageError, match="database rows do not have it"):
         database(store, HOUR, filters.parse("res.status == 500"))
 
@@ -250,7 +256,7 @@ def test_connections_that_were_not_recorded_are_not_none(tmp_path: Path) -> None
 
 def test_a_summary_adds_up(store: Store) -> None:
     found = summary(store, HOUR, limit=1)
-    assert (found.window.requests, found.window.errors) == (17, 4)
+    assert (found.window.requests, found.window.errors) == (17, 5)  # one of gRPC
     assert found.counts.outside + found.counts.inside + found.counts.here == 17
     assert sum(vars(found.statuses).values()) == 17
     assert [(d.type, d.calls, d.errors) for d in found.databases] == [
@@ -284,3 +290,25 @@ def test_a_page_continues_the_answer_it_belongs_to(store: Store) -> None:
         hosts(store, HOUR, filters.parse("res.status == 200"), cursor=first.next_cursor)
     with pytest.raises(UsageError, match="another question"):
         containers(store, HOUR, cursor=first.next_cursor)
+
+
+def test_questions_agree_about_failing_grpc(tmp_path: Path) -> None:
+    """A gRPC call that fails answers HTTP 200: every list and every heading counts it."""
+    grpc = {"protocol": "grpc", "method": "POST", "host": "cart:50051", "route": "/cart/Get"}
+    rows = [row(minute(n), grpc_status="14" if n % 4 == 0 else "0", **grpc) for n in range(20)]
+    store = build(tmp_path / "grpc", [*rows, row(minute(30), status=500)])
+    failing = errors(store, HOUR)
+    assert [(e.status, e.grpc_status, e.errors) for e in failing.errors] == [
+        (200, "14", 5), (500, None, 1),
+    ]  # fmt: skip
+    answers = [ask(store, HOUR) for ask in (hosts, endpoints, statuses, summary, timeline,
+                                            routes, containers, processes, dependencies, slow,
+                                            schema, sensitive, search)]  # fmt: skip
+    assert [answer.window.errors for answer in answers[:-3]] == [6] * 10
+    assert {answer.window.errors for answer in answers} == {6}
+    by_host = {h.host: (h.errors, h.error_share) for h in hosts(store, HOUR).hosts}
+    assert by_host["cart:50051"] == (5, 0.25)
+    assert {e.host: e.errors for e in endpoints(store, HOUR).endpoints}["cart:50051"] == 5
+    assert {s.status: s.errors for s in statuses(store, HOUR).statuses} == {200: 5, 500: 1}
+    assert sum(n or 0 for n in timeline(store, HOUR).total.failed) == 6
+    assert {r.route: r.errors for r in routes(store, HOUR).routes}["/cart/Get"] == 5

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from queries.core import zone
+from queries.core import window as zone
 from store.errors import UsageError
 
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=UTC)

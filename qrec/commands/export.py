@@ -1,4 +1,4 @@
-"""`qrec export` and `qrec import`: recordings to and from the files of other tools."""
+"""`qrec export`: a window's transactions in a file for other tools."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from qrec.commands.recording import recorded_when, shifted, told, write_options
-from qrec.options import RecordFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.format import plural
+from qrec.options import StoreFlags, WhereFlags, WindowFlags
 from qrec.output import ReaderGone, say
-from qrec.run import Run, parsed
+from qrec.questions import one_filter
+from qrec.render import note_text
+from qrec.run import Run
+from queries.core.question import parsed
+from queries.export import export as write_export
+from queries.export import format_of
 from store.errors import QrecError, UsageError
-
-_BAD_LINES = 5  # unreadable entries that are told one by one
+from store.files import replacing
 
 
 def export(
@@ -54,21 +58,14 @@ def export(
       qrec export 'res.status >= 500' --format curl
       qrec export --from 14:00 --to 14:30 -o shop.sse && qrec serve shop.sse
     """
-    from qrec.format import plural
-    from qrec.render import note_text
-    from queries.export import export as start
-    from queries.export import format_of
-
     run = Run(store)
     kind = format_of(format_, output)
-    if filter_ is not None and only.where is not None:
-        raise UsageError("the filter is given twice", "Keep FILTER or --where, not both.")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit cannot be {limit}", "Give a number of transactions from 1 on.")
-    where = parsed(WhereFlags(filter_ if filter_ is not None else only.where))
+    where = parsed(one_filter(filter_, only.where))
     asked = run.window(window)
     with _target(output, kind, force, run) as out:
-        done = start(run.store, asked, where, kind, out, limit)
+        done = write_export(run.store, asked, where, kind, out, limit)
     for note in done.notes:
         said = {"text": note.text}
         if note.from_ts is not None and note.to_ts is not None:
@@ -95,8 +92,6 @@ def _target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[Bi
     path = Path(output).expanduser()
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", "Choose another name, or add --force.")
-    from store.files import replacing
-
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
             yield file
@@ -104,52 +99,3 @@ def _target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[Bi
         raise QrecError(
             f"cannot write {path}: {error.strerror}", "Check the folder and the free space."
         ) from None
-
-
-def import_(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="HAR files (.har, .gz).")],
-    shift_to: Annotated[
-        str | None,
-        typer.Option("--shift-to", metavar="TIME", help="Move the exchanges to end then."),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Read a file once more that was imported before.")
-    ] = False,
-    *,
-    what: RecordFlags,
-    store: StoreFlags,
-) -> None:
-    """Put HAR files of browsers and proxies into the store, redacted as live traffic is.
-
-    \b
-    Examples:
-      qrec import session.har
-      qrec import session.har --shift-to now --store ./try
-      qrec endpoints --store ./try
-    """
-    from qrec.progress import FileProgress
-    from recorder.replay import import_har
-
-    run = Run(store, extra=vars(what))
-    shift = shifted(run, shift_to)
-    bad: list[str] = []
-    progress = FileProgress()
-    try:
-        done = import_har(
-            [Path(name).expanduser() for name in files],
-            write_options(run),
-            shift_to_us=shift,
-            again=again,
-            progress=progress,
-            on_bad=bad.append,
-        )
-    finally:
-        progress.line.clear()
-    for line in bad[:_BAD_LINES]:
-        say(f"note: {line}")
-    if len(bad) > _BAD_LINES:
-        say(f"note: {len(bad) - _BAD_LINES} more entries could not be read")
-    for file in done:
-        progress.line.note(told(file, "imported"))
-    if shift is None:
-        recorded_when(run, progress.line.note)

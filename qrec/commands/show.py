@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
+from qrec.format import clock, millis, size, zone_name
 from qrec.options import FormatFlags, StoreFlags
 from qrec.output import emit, emit_bytes, say, to_json, to_jsonl
+from qrec.render import note_text
 from qrec.run import Run
+from queries.core.answer import document
+from queries.core.escape import visible_lines
+from queries.show import (
+    MAX_CHARS,
+    MAX_IDS,
+    Body,
+    Message,
+    Shown,
+    payloads,
+    raw_body,
+    transaction,
+)
+from store.derived import failed
 from store.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from queries.bodies import Body
-    from queries.show import Message, Shown
-
 _SIDES = {"request": "req", "response": "res"}
-_MOST_IDS = 20
 
 
 def show(
@@ -56,16 +65,14 @@ def show(
       qrec show shop:8676 --raw response > body.json
       qrec show shop:8676 shop:8680 --bodies --chars 500
     """
-    from queries.bodies import MAX_CHARS
-
     run = Run(store, rows.as_rows())
     if not 0 < chars <= MAX_CHARS or offset < 0:
         raise UsageError(
             "--chars and --offset take numbers of characters",
             f"--chars from 1 to {MAX_CHARS}; --offset from 0. --raw gives a body as a whole.",
         )
-    if len(ids) > _MOST_IDS:
-        raise UsageError(f"{len(ids)} ids are too many at once", f"Give up to {_MOST_IDS}.")
+    if len(ids) > MAX_IDS:
+        raise UsageError(f"{len(ids)} ids are too many at once", f"Give up to {MAX_IDS}.")
     if raw is not None:
         _raw(run, ids, raw)
     elif bodies:
@@ -75,9 +82,6 @@ def show(
 
 
 def _raw(run: Run, ids: Sequence[str], side: str) -> None:
-    from queries.core.escape import visible_lines
-    from queries.show import raw_body
-
     if side not in _SIDES or len(ids) != 1:
         raise UsageError("--raw gives one body", "For instance: qrec show ID --raw response")
     body = raw_body(run.store, ids[0], _SIDES[side])
@@ -91,9 +95,6 @@ def _raw(run: Run, ids: Sequence[str], side: str) -> None:
 
 
 def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
-    from queries.core.question import document
-    from queries.show import transaction
-
     shown = [transaction(run.store, one, chars) for one in ids]
     documents = [document(one) for one in shown]
     text = "\n\n".join(_text(run, one) for one in shown)
@@ -102,9 +103,6 @@ def _transactions(run: Run, ids: Sequence[str], chars: int) -> None:
 
 
 def _bodies(run: Run, ids: Sequence[str], chars: int, offset: int) -> None:
-    from queries.core.question import document
-    from queries.show import payloads
-
     answer = payloads(run.store, ids, chars, offset)
     parts = []
     for one in answer.payloads:
@@ -115,8 +113,6 @@ def _bodies(run: Run, ids: Sequence[str], chars: int, offset: int) -> None:
 
 def _write(run: Run, documents: list[dict[str, Any]], text: str, more: str) -> None:
     """A document a transaction where programs read; text where people do."""
-    from qrec.render import note_text
-
     if run.format == "json":
         if len(documents) != 1:
             raise UsageError("--json is one document", "Use --format jsonl, or give one id.")
@@ -134,13 +130,10 @@ def _write(run: Run, documents: list[dict[str, Any]], text: str, more: str) -> N
 
 
 def _text(run: Run, shown: Shown) -> str:
-    from qrec.format import clock, millis, size, zone_name
-
     when = f"{clock(shown.ts, run.tz)} {zone_name(shown.ts.astimezone(run.tz))}"
     outcome = "no response" if shown.status is None else str(shown.status)
     if shown.grpc_status not in (None, "0"):
         outcome += f", gRPC {shown.grpc_status}"
-    failed = shown.status is None or shown.status >= 400
     line = f"{shown.method or '-'} {shown.url}"
     took = "" if shown.duration_ms is None else f" in {millis(shown.duration_ms)}"
     who = ", ".join(str(part) for part in (
@@ -160,9 +153,10 @@ def _text(run: Run, shown: Shown) -> str:
         f"redacted {n or ''}".strip(): f"{f.kind} in {f.place} ({f.hint})"
         for n, f in enumerate(shown.findings)
     }
+    color = "red" if failed(shown.status, shown.grpc_status) else "green"
     lines = [
         f"{run.paint(line, 'bold')}",
-        f"{run.paint(outcome, 'red' if failed else 'green')}{took}, {when}",
+        f"{run.paint(outcome, color)}{took}, {when}",
         *(f"  {name.split()[0]:<8}  {text}" for name, text in facts.items() if text),
         *_message(run, "request", shown.request),
         *_message(run, "response", shown.response),
@@ -178,8 +172,6 @@ def _message(run: Run, name: str, message: Message) -> list[str]:
 
 def _body(run: Run, name: str, body: Body) -> list[str]:
     """Recorded lines begin with a bar, so that none passes for a line of qrec's own."""
-    from qrec.format import size
-
     if not body.text:
         lost = f", {size(body.bytes)}, not kept" if body.bytes else ", none"
         return [run.paint(f"{name} body{lost}", "bold")] if body.bytes else []

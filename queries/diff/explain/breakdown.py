@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from queries.core.question import condition
+from queries.core.selection import Selection
 from queries.core.session import open_reader
 from queries.core.window import Baseline, Window
 
@@ -66,11 +65,10 @@ def by_container(
 ) -> list[Part]:
     """The containers that what passes `where` came from or went to, most of the change first."""
     spans = [window, *baseline.spans]
+    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
+    limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
     with open_reader(store, spans) as reader:
-        text, params = condition(where, reader.con)
-        rows = reader.sql("breakdown", {**params, **_limits(spans), "rows": most}, where=text)
-        return [Part(**row) for row in rows.to_pylist()]
-
-
-def _limits(spans: list[Window]) -> Mapping[str, Any]:
-    return {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
+        chosen = Selection(reader, whole)
+        chosen.select(where, "transactions")
+        rows = chosen.rows("breakdown", {**limits, "rows": most})
+        return [Part(**row) for row in rows]

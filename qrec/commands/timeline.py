@@ -1,83 +1,42 @@
-"""`qrec timeline`: requests and failures over time, drawn on a terminal."""
+"""How `qrec timeline` is drawn: requests and failures over time, a character a bucket."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-from qrec.format import window_heading
-from qrec.options import RowFlags, StoreFlags, WhereFlags, WindowFlags
+from qrec.charts import chart, legend, squeezed, unicode_output
+from qrec.format import clock, millis, number, span
 from qrec.output import Column
-from qrec.run import Run, parsed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from queries.timeline import Timeline
+from qrec.render import Answer
+from qrec.run import Run
+from queries.core.escape import cut, visible, width
+from queries.timeline import Timeline
 
 _LEAST = 30  # columns of a chart
 
 
-def timeline(
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by",
-            metavar="WHAT",
-            help="A line for each: host, status, container, route, method, endpoint, process, "
-            "place, signature.",
-        ),
-    ] = None,
-    every: Annotated[
-        str | None,
-        typer.Option(
-            "--every", metavar="LENGTH", help="minute, hour, 5m, … Default: what fits the window."
-        ),
-    ] = None,
-    *,
-    window: WindowFlags,
-    only: WhereFlags,
-    rows: RowFlags,
-    store: StoreFlags,
-) -> None:
-    """How the window went: requests and failures over time, drawn, for all or for each host, …
-
-    \b
-    Examples:
-      qrec timeline
-      qrec timeline --by status --last 6h
-      qrec timeline --by container --where 'res.status >= 500' --every minute
-      qrec timeline --by host --format csv > hosts.csv
-    """
-    from qrec.render import Answer, present
-    from queries.core.question import document
-    from queries.timeline import dimension
-    from queries.timeline import timeline as ask
-
-    run = Run(store, rows)
-    named = dimension(by)
-    answer = ask(run.store, run.window(window), parsed(only), run.limit, named, every)
-    found = document(answer)
-    columns = [Column(by or "time"), Column("requests", right=True), Column("failed", right=True)]
-    cells = [[s.value or "-", f"{s.requests:,}", f"{s.errors:,}"] for s in answer.series]
-    if named is None:
-        columns += [Column("p95", right=True)]
+def draw(run: Run, answer: Timeline, table: Answer) -> Answer:
+    """The drawing; rows are series, or buckets where there are none."""
+    columns = [replace(table.columns[0], title=answer.by or "time"), *table.columns[1:]]
+    cells = list(table.cells)
+    if answer.by is None:
+        columns.append(Column("p95", right=True))
         cells = list(_buckets(run, answer))
-    records = list(_records(found))
-    empty = "" if answer.window.requests else "nothing was recorded that matches"
-    text = _drawn(run, answer)
-    shown = Answer(
-        found, "series", columns, cells, empty=empty, records=records, text=text, shown=len(cells)
+    return replace(
+        table,
+        columns=columns,
+        cells=cells,
+        empty="" if answer.window.requests else table.empty,
+        records=list(_records(table.document)),
+        text=_drawn(run, answer, table.heading),
+        shown=len(cells),
     )
-    present(run, shown)
 
 
 def _buckets(run: Run, answer: Timeline) -> Iterator[list[str]]:
-    from qrec.format import clock, millis, number
-
     total = answer.total
     for at, start in enumerate(answer.starts):
         yield [clock(start, run.tz), number(total.counts[at]), number(total.failed[at]),
@@ -108,16 +67,11 @@ class _Line:
 
     @property
     def high(self) -> str:
-        from qrec.format import millis
-
         return millis(self.peak or None) if self.timed else f"{self.peak:,.0f}"
 
 
-def _drawn(run: Run, answer: Timeline) -> str:
+def _drawn(run: Run, answer: Timeline, heading: str) -> str:
     """All of the window in two or three lines, then a line for each value."""
-    from qrec.charts import chart, legend, squeezed, unicode_output
-    from qrec.safe import cut, width
-
     blocks, lines = unicode_output(), _lines(answer)
     totals = max(5, *(len(line.total) for line in lines))
     highs = max(4, *(len(line.high) for line in lines))
@@ -126,7 +80,7 @@ def _drawn(run: Run, answer: Timeline) -> str:
     names = min(max(width(line.name) for line in lines), max(room - least, least))
     room = max(room - names, least)
     drawn = [chart(squeezed(line.values, room), line.peak, blocks) for line in lines]
-    shown = [window_heading(answer.window, run.tz)]
+    shown = [heading]
     axis = _axis(run, answer, len(drawn[0]))
     shown.append(f"{'':{names}}  {'total':>{totals}}  {'peak':>{highs}}  {axis}")
     for line, picture in zip(lines, drawn, strict=True):
@@ -139,8 +93,6 @@ def _drawn(run: Run, answer: Timeline) -> str:
 
 def _shortened(name: str, columns: int) -> str:
     """A name without its middle: endpoints of one host differ at their end."""
-    from qrec.safe import cut, width
-
     tail = columns * 2 // 3
     if width(name) <= columns or not name.isascii():
         return cut(name, columns)
@@ -148,8 +100,6 @@ def _shortened(name: str, columns: int) -> str:
 
 
 def _lines(answer: Timeline) -> list[_Line]:
-    from qrec.safe import visible
-
     total = answer.total
     lines = [
         _Line("requests", total.counts, f"{answer.window.requests:,}"),
@@ -173,8 +123,6 @@ def _axis(run: Run, answer: Timeline, width: int) -> str:
 
 
 def _scale(answer: Timeline, group: int) -> str:
-    from qrec.format import span
-
     each = span(answer.every_s)
     if group == 1:
         return f"a character is {each}; each line is as high as its own peak"

@@ -20,6 +20,6 @@ SELECT
     req_body_bytes,
     res_body_bytes,
     len(findings) AS findings
-FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)
+FROM {files}
 WHERE seq > $after AND {where}
 ORDER BY ts, seq

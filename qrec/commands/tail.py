@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from qrec.format import clock, millis, short_id, status_text
 from qrec.options import FormatFlags, StoreFlags, WhereFlags
 from qrec.output import emit, say, to_jsonl
-from qrec.run import Run, parsed
-from qrec.safe import cut, visible, width
+from qrec.questions import one_filter
+from qrec.run import Run
+from queries.core.escape import cut, visible, width
+from queries.core.question import parsed
+from queries.core.window import parse_duration
+from queries.search import Line
+from queries.tail import Follower, line_document
+from store.derived import failed
 from store.errors import UsageError
-
-if TYPE_CHECKING:
-    from queries.search import Line
 
 _LOOK_S = 0.5
 _WHO = 16  # columns of who called
@@ -43,15 +47,10 @@ def tail(
       qrec tail 'res.status >= 500 AND container.name == "shop"'
       qrec tail --format jsonl | jq .url
     """
-    from queries.core.window import parse_duration
-    from queries.tail import Follower
-
     run = Run(store, rows.as_rows())
     if run.format not in ("table", "jsonl"):
         raise UsageError(f"what has no end has no form as {run.format}", "Use --format jsonl.")
-    if filter_ is not None and only.where is not None:
-        raise UsageError("the filter is given twice", "Keep FILTER or --where, not both.")
-    where = parsed(WhereFlags(filter_ if filter_ is not None else only.where))
+    where = parsed(one_filter(filter_, only.where))
     seconds = None if duration is None else parse_duration(duration).total_seconds()
     follower = Follower(run.store, where)
     for note in follower.notes:
@@ -76,13 +75,9 @@ def _follow(run: Run, poll: object, seconds: float | None) -> None:
 
 
 def _show(run: Run, line: Line) -> None:
-    from qrec.format import clock, millis, short_id, status_text
-    from queries.tail import line_document
-
     if run.format == "jsonl":
         emit(to_jsonl([line_document(line)]))
         return
-    failed = line.status is None or line.status >= 400
     status = f"{status_text(line.status, line.grpc_status):<4}"
     head = f"{clock(line.ts, run.tz, day=False)}  "
     who = cut(visible(line.container_name or line.process_exe or "-"), _WHO)
@@ -92,4 +87,5 @@ def _show(run: Run, line: Line) -> None:
         room = max(run.width - len(head) - len(status) - width(end), _URL)
         what = cut(what, room)
         what += " " * (room - width(what))
-    emit(f"{head}{run.paint(status, 'red' if failed else None)}{what}{end}\n")
+    color = "red" if failed(line.status, line.grpc_status) else None
+    emit(f"{head}{run.paint(status, color)}{what}{end}\n")

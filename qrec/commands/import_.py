@@ -1,0 +1,64 @@
+"""`qrec import`: HAR files of browsers and proxies into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qrec.commands.recording import recorded_when, shifted, told, write_options
+from qrec.options import RecordFlags, StoreFlags
+from qrec.output import say
+from qrec.progress import FileProgress
+from qrec.run import Run
+
+_BAD_LINES = 5  # unreadable entries that are told one by one
+
+
+def import_(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="HAR files (.har, .gz).")],
+    shift_to: Annotated[
+        str | None,
+        typer.Option("--shift-to", metavar="TIME", help="Move the exchanges to end then."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read a file once more that was imported before.")
+    ] = False,
+    *,
+    what: RecordFlags,
+    store: StoreFlags,
+) -> None:
+    """Put HAR files of browsers and proxies into the store, redacted as live traffic is.
+
+    \b
+    Examples:
+      qrec import session.har
+      qrec import session.har --shift-to now --store ./try
+      qrec endpoints --store ./try
+    """
+    from recorder.replay import import_har
+
+    run = Run(store, extra=vars(what))
+    shift = shifted(run, shift_to)
+    bad: list[str] = []
+    progress = FileProgress()
+    try:
+        done = import_har(
+            [Path(name).expanduser() for name in files],
+            write_options(run),
+            shift_to_us=shift,
+            again=again,
+            progress=progress,
+            on_bad=bad.append,
+        )
+    finally:
+        progress.line.clear()
+    for line in bad[:_BAD_LINES]:
+        say(f"note: {line}")
+    if len(bad) > _BAD_LINES:
+        say(f"note: {len(bad) - _BAD_LINES} more entries could not be read")
+    for file in done:
+        progress.line.note(told(file, "imported"))
+    if shift is None:
+        recorded_when(run, progress.line.note)

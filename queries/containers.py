@@ -1,0 +1,100 @@
+"""Which containers sent or served requests: how many, how well, how fast, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from queries.core.answer import VERSION, Note, Side
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import selected_page
+from queries.core.window import Window
+from queries.processes import PART_COLUMNS, Part, with_parts
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+
+@dataclass(frozen=True)
+class ContainerRow:
+    """A container; null: the programs that run on the host itself. Sizes in bytes.
+
+    Bytes are those of requests (sent) and responses (received), whichever side it was on. More
+    than one image: it was replaced within the window. Lists hold five at most.
+    """
+
+    container: str | None
+    images: tuple[str, ...]
+    pods: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    processes: tuple[str, ...]
+    called: Part
+    served: Part
+    bytes_sent: int
+    bytes_received: int
+    first_seen: datetime
+    last_seen: datetime
+    hosts: tuple[str, ...]
+    hosts_total: int
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The containers of a window, the busiest first."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    containers: tuple[ContainerRow, ...]
+    next_cursor: str | None
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def containers(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Containers:
+    """The containers behind the window's transactions that match `where`; at most `limit` rows."""
+    found = selected_page(store, window, where, limit, "containers", cursor=cursor)
+    return found.answer(
+        Containers, containers=tuple(ContainerRow(**with_parts(row)) for row in found.rows)
+    )
+
+
+CONTAINERS = Question(
+    name="containers",
+    tool="get_containers",
+    title="Containers",
+    summary="who sends and serves",
+    group="traffic",
+    function=containers,
+    answer=Containers,
+    rows="containers",
+    arguments=(WHERE, LIMIT, CURSOR),
+    columns=(
+        Column("container", lambda c: c.container or "(on the host)", give=1),
+        Column("image", lambda c: " ".join(c.images) or "-", give=3, optional=True),
+        *PART_COLUMNS,
+    ),
+    help="""
+    Which containers sent or served requests: how many, how well, and whom they called.
+
+    \b
+    Examples:
+      qrec containers
+      qrec containers --where 'direction == "egress-external"'
+    """,
+    guide="""
+    Which containers sent or served requests in a window: how many, how well, how fast.
+
+    `called` are requests that a container sent, `served` those that it answered. Container null
+    stands for programs that run on the host itself. Two images of one container mean that it was
+    replaced within the window. Use it for "what runs here?" and "which service is busy or
+    failing?". Next: get_dependencies or get_errors with `container`.
+    """,
+)

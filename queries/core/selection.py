@@ -1,0 +1,243 @@
+"""What a question is about: the rows of a window that match a filter, and what was seen of it.
+
+The view `matching` holds those rows of the question's first table, `matching_<table>` those of any
+further one, each with what store/derived.py derives: place, who, and of transactions outcome and
+failed. A question's SQL says FROM matching and only what is its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from queries.core import notes
+from queries.core.answer import Note, Side
+from queries.core.collapse import collapse
+from queries.core.paging import Page, page_of
+from queries.core.session import Reader, open_reader
+from queries.core.window import Window
+from store.derived import derived_sql
+from store.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from filters import Expr
+    from store import Store
+
+DEFAULT_LIMIT: Final = 20
+_KNOWN: Final = {
+    "database": "Such as container.name, process.binary, direction, duration_ms are known of them.",
+    "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
+}
+_PREFIX: Final = "filter_"  # of the parameters of a filter
+_SHARED: Final = ("window", "notes", "next_cursor", "truncated")
+T = TypeVar("T")
+
+
+def condition(
+    where: Expr | None, con: Any = None, table: str = "transactions"
+) -> tuple[str, dict[str, Any]]:
+    """A filter as a DuckDB condition over a recorded table, and its parameters.
+
+    con: the connection that will run it, made ready for the functions that it may call.
+    FilterError: a field that the table does not have.
+    """
+    if where is None:
+        return "true", {}
+    import filters
+
+    columns = None
+    if table != "transactions":
+        from store.schema import RECORDED
+
+        columns = {name: name for name in RECORDED[table].names}
+    try:
+        sql = filters.to_sql(where, columns, _PREFIX)
+    except filters.FilterError as error:
+        if table == "transactions":
+            raise
+        message = error.message.replace("this view does", f"{table} rows do")
+        raise UsageError(message, _KNOWN[table]) from None
+    if con is not None:
+        sql.prepare(con)
+    return f"({sql.text})", dict(sql.params)
+
+
+def remarks(where: Expr | None) -> list[Note]:
+    """How a filter was read, where that may surprise, and what of it can never hold."""
+    if where is None:
+        return []
+    import filters
+
+    return [Note("filter", text) for text in filters.remarks(where)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """At most `limit` rows of a question, with what every answer carries."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    rows: list[dict[str, Any]]
+    truncated: bool
+    next_cursor: str | None = None
+
+    def answer(self, kind: Callable[..., T], **fields: Any) -> T:
+        """An answer of this window, with its notes, cursor and truncation; fields: its own."""
+        own = getattr(kind, "__dataclass_fields__", {})
+        shared = {name: getattr(self, name) for name in _SHARED if name in own}
+        return kind(**{**shared, **fields})
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A window and a filter over an open reader, for questions that take several queries.
+
+    views: the SELECT of each view that was made.
+    """
+
+    reader: Reader
+    window: Window
+    remarks: list[Note] = field(default_factory=list)
+    views: dict[str, str] = field(default_factory=dict)
+
+    def select(
+        self, where: Expr | None, table: str, name: str = "matching", container: str | None = None
+    ) -> None:
+        """Make the view `name` over the rows of `table` that count.
+
+        FilterError, UsageError: `where` asks for what the table does not have.
+        """
+        con = self.reader.con
+        text, params = condition(where, con, table)
+        span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
+        only = {} if container is None else {"container": container}
+        for variable, value in {**params, **span, **only}.items():
+            con.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+        # A view takes no parameters; variables are constants to it, and prune files as those do.
+        text = re.sub(rf"\$({_PREFIX}[0-9]+)", r"getvariable('\1')", text)
+        rows = (
+            f"(SELECT * FROM {table} WHERE ts >= getvariable('from_ts')"
+            f" AND ts < getvariable('to_ts') AND {text})"
+        )
+        columns = "*"
+        if table != "transactions":
+            rows = f"(SELECT *, NULL::SMALLINT AS status, NULL::VARCHAR AS grpc_status FROM {rows})"
+            columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
+        whose = " WHERE who = getvariable('container')" if only else ""
+        self._view(name, f"SELECT {columns} FROM ({derived_sql().format(rows=rows)}){whose}")
+
+    def _view(self, name: str, text: str) -> None:
+        self.views[name] = text
+        self.reader.con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {text}")
+
+    def rows(
+        self, query: str, params: Mapping[str, Any] | None = None, **places: str
+    ) -> list[dict[str, Any]]:
+        """The rows of queries/sql/<query>.sql as dicts; the window's ends are parameters."""
+        span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
+        return self.reader.rows(query, {**span, **(params or {})}, **places)
+
+    def collapse_routes(self) -> None:
+        """Give routes with a level of too many values one name, in the view `matching`."""
+        counts = self.rows("route_counts")
+        routes = collapse({(row["host"], row["route"]): row["requests"] for row in counts})
+        changed = [(host, old, new) for (host, old), new in routes.items() if old != new]
+        if not changed:
+            return
+        columns = zip(("host", "old", "new"), zip(*changed, strict=True), strict=True)
+        self.reader.table("renamed", {name: ("VARCHAR", values) for name, values in columns})
+        self._view(
+            "matching",
+            "SELECT m.* REPLACE (coalesce(r.new, m.route) AS route)"
+            f" FROM ({self.views['matching']}) AS m"
+            " LEFT JOIN renamed AS r ON r.host = coalesce(m.host, '') AND r.old = m.route",
+        )
+
+    def unknown_container(self, name: str, table: str = "transactions") -> list[Note]:
+        """A note where nobody of that name was seen: a wrong name must not look like a quiet
+        one."""
+        self.select(None, table, "everybody")
+        names = [row["name"] for row in self.rows("names")]
+        if name in names:
+            return []
+        seen = f"Seen were: {', '.join(names[:10])}" if names else ""
+        hint = did_you_mean(name, names) or seen
+        text = f"nothing called {name[:60]} was seen in this window"
+        return [Note("unknown_container", f"{text}. {hint}" if hint else text)]
+
+    def result(
+        self,
+        rows: list[Any],
+        limit: int,
+        counts: tuple[int, int],
+        more: Sequence[Note] = (),
+        page: Page | None = None,
+    ) -> Result:
+        """At most `limit` of the rows, with what every answer carries; counts: all, failed."""
+        recorders = notes.seen(self.reader, self.window)
+        side = Side(self.window.from_ts, self.window.to_ts, notes.covered_s(recorders), *counts)
+        qualified = (*self.remarks, *notes.notes(self.reader, self.window, recorders), *more)
+        truncated = len(rows) > limit
+        cursor = page.after(truncated) if page is not None else None
+        return Result(side, qualified, rows[:limit], truncated, cursor)
+
+
+@contextlib.contextmanager
+def selection(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    tables: Sequence[str] = ("transactions",),
+    container: str | None = None,
+) -> Iterator[Selection]:
+    """A reader over the window's hours, with the view `matching` over the first of the tables.
+
+    container: only what this container (or executable, where there is no container) did.
+    """
+    with open_reader(store, [window], tables) as reader:
+        chosen = Selection(reader, window, remarks(where))
+        chosen.select(where, tables[0], container=container)
+        if container is not None:
+            chosen.remarks.extend(chosen.unknown_container(container, tables[0]))
+        yield chosen
+
+
+def selected_page(
+    store: Store,
+    window: Window,
+    where: Expr | None,
+    limit: int,
+    query: str,
+    table: str = "transactions",
+    cursor: str | None = None,
+    routes: bool = False,
+    **places: str,
+) -> Result:
+    """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
+
+    The query takes a parameter `rows` and gives each row the totals all_requests and all_errors,
+    taken out here. routes: it groups by route, so levels of too many values are collapsed.
+    cursor: of the page before; its window is asked about. UsageError for one of another question.
+    """
+    page = page_of(cursor, window, limit, query, where and where.text, places)
+    with selection(store, page.window, where, (table,)) as chosen:
+        if routes:
+            chosen.collapse_routes()
+        rows = chosen.rows(query, {"rows": page.rows}, **places)
+        counts = totals(rows)
+        return chosen.result(rows[page.offset :], limit, counts, page=page)
+
+
+def totals(rows: list[dict[str, Any]]) -> tuple[int, int]:
+    """all_requests and all_errors, which every row has, taken out of them; none: 0."""
+    counts = (0, 0)
+    for row in rows:
+        counts = (int(row.pop("all_requests") or 0), int(row.pop("all_errors") or 0))
+    return counts
+
+
+def share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
