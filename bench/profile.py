@@ -15,7 +15,6 @@ _STEPS = (
     ("recorder/redact/", "redaction"),
     ("recorder/normalize/routes.py", "routes"),
     ("recorder/normalize/tokens.py", "routes"),
-    ("recorder/normalize/wordlike.py", "routes"),
     ("recorder/normalize/error_text.py", "error signatures"),
     ("recorder/decode/events.py", "decoding JSON and base64"),
     ("events_in (recorder/source/blocks.py", "taking blocks apart (httpx-sse)"),

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Final, TypeAlias
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 from filters.errors import FilterError
 from filters.fields import FIELDS, NEVER_CARRIED, FieldSpec, nearest, resolve
-from filters.nodes import Call, Expr, Field, field_nodes, leaves, operands, parts
+from filters.nodes import (
+    Call,
+    Compare,
+    Expr,
+    Field,
+    Leaf,
+    field_nodes,
+    leaves,
+    missing_of,
+    operands,
+    parts,
+    render,
+)
 from filters.values import FUNCTIONS
 
 Place: TypeAlias = OneOf["record", "where"]
@@ -20,8 +31,8 @@ def check(expr: Expr, where: Place = "record") -> None:
     "record" is `record --filter`, which sees one event as it comes; "where" is `--where`, which
     asks the store.
     """
-    for call in _calls(expr):
-        _check_call(expr, call)
+    for leaf in leaves(expr.root):
+        _check_calls(expr, leaf)
     for field in field_nodes(expr.root):
         spec = resolve(field.name)
         if spec is None:
@@ -30,26 +41,49 @@ def check(expr: Expr, where: Place = "record") -> None:
             raise _not_live(expr, field, spec)
 
 
-def _calls(expr: Expr) -> Iterator[Call]:
-    for leaf in leaves(expr.root):
-        for operand in operands(leaf):
-            yield from (part for part in parts(operand) if isinstance(part, Call))
-
-
-def _check_call(expr: Expr, call: Call) -> None:
-    function = FUNCTIONS.get(call.name)
-    if function is None:
-        close = nearest(call.name, FUNCTIONS)
-        reason = f"there is no function {call.name}"
-        hint = (
-            f"did you mean {FUNCTIONS[close].example}?"
-            if close
-            else "there are " + ", ".join(FUNCTIONS)
-        )
+def _check_calls(expr: Expr, leaf: Leaf) -> None:
+    for call in (part for operand in operands(leaf) for part in parts(operand)):
+        if not isinstance(call, Call) or missing_of(leaf):
+            continue
+        function = FUNCTIONS.get(call.name)
+        if call.name == "missing":
+            reason, hint = "missing() takes one field, and stands alone", "missing(container.name)"
+        elif function is None:
+            reason, hint = f"there is no function {call.name}", _function_meant(call)
+        elif function.arity != len(call.args):
+            reason = f"{call.name} takes {function.arity} argument(s), not {len(call.args)}"
+            hint = function.example
+        else:
+            continue
         raise FilterError(expr.text, reason, call.start, call.start + len(call.name), hint)
-    if function.arity != len(call.args):
-        reason = f"{call.name} takes {function.arity} argument(s), not {len(call.args)}"
-        raise FilterError(expr.text, reason, call.start, call.end, function.example)
+
+
+# functions of other languages, and how to say it here; {} is the first argument
+_FOREIGN: Final = {
+    "endswith": "write {} matches /…$/",
+    "contains": 'write {} contains "…"',
+    "matches": "write {} matches /…/",
+    "regexmatch": "write {} matches /…/",
+    "lower": "write {} matches /(?i)…/ for any case; hosts are in lower case",
+    "upper": "write {} matches /(?i)…/ for any case",
+    "exists": "write not missing({})",
+    "has": "write not missing({})",
+    "isnull": "write missing({})",
+    "isempty": 'write missing({0}), or {0} == ""',
+    "empty": 'write missing({0}), or {0} == ""',
+}
+
+
+def _function_meant(call: Call) -> str:
+    argument = render(call.args[0]) if call.args else "FIELD"
+    if foreign := _FOREIGN.get(call.name.lower().replace("_", "")):
+        return foreign.format(argument)
+    close = nearest(call.name, [*FUNCTIONS, "missing"])
+    if close == "missing":
+        return f"did you mean missing({argument})?"
+    if close:
+        return f"did you mean {FUNCTIONS[close].example}?"
+    return "there are " + ", ".join([*FUNCTIONS, "missing"])
 
 
 def _unknown(expr: Expr, field: Field) -> FilterError:
@@ -59,6 +93,12 @@ def _unknown(expr: Expr, field: Field) -> FilterError:
     reason = f"there is no field {name}"
     if never:
         reason, hint = f"{name} is never there: {never}", ""
+    elif name.lower() in ("null", "nil", "none", "undefined"):
+        left = next((leaf.left for leaf in leaves(expr.root) if isinstance(leaf, Compare)
+                     and leaf.right is field), None)  # fmt: skip
+        hint = f"write missing({render(left)})" if left else "write missing(FIELD)"
+    elif name.lower() in ("failed", "failure", "is_error"):
+        hint = 'outcome != "ok" takes all that failed, with --where'
     elif _is_value(expr, field) and not (close and close[:4] == name[:4]):
         hint = f'write "{name}" if it is text'
     elif close:
@@ -82,12 +122,14 @@ def _is_value(expr: Expr, field: Field) -> bool:
 
 
 def _not_live(expr: Expr, field: Field, spec: FieldSpec) -> FilterError:
-    if spec.known_to_qtap:
+    hint = "record without this part and ask for it afterwards with --where"
+    if field.name == "outcome":
+        hint = "res.status >= 400 goes by the status alone; outcome works afterwards with --where"
+    if field.name in ("req.path", "req.url"):
         why = "Qtap cannot filter on it"
     elif field.name in ("route", "error_signature", "outcome"):
         why = "qrec works it out when it stores a transaction"
     else:
         why = "Qtap has no such filter field"
     reason = f"{field.name} cannot decide what is recorded: {why}"
-    hint = "record without this part and ask for it afterwards with --where"
     return FilterError(expr.text, reason, field.start, field.end, hint)

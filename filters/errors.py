@@ -12,7 +12,12 @@ class FilterError(UsageError):
 
     `reason` is the bare sentence, `line`, `column` say where it applies, `hint` what to write
     instead. `message` puts them together with the line itself and a caret under the mistake.
+    `token` is the kind of the token at fault, where there is one, `accepted` what could stand
+    there.
     """
+
+    token = ""
+    accepted: frozenset[str] = frozenset()
 
     def __init__(self, text: str, reason: str, start: int, end: int = 0, hint: str = "") -> None:
         start = min(start, len(text))
@@ -25,16 +30,6 @@ class FilterError(UsageError):
         self.end = max(end, start)
         shown = _snippet(text, start, self.end)
         super().__init__(f"filter {self.line}:{self.column}: {reason}\n{shown}", hint)
-
-    def rulekit_text(self) -> str:
-        """The message in the form that Qtap sends with a 400, ending in a newline."""
-        line = self.text.split("\n")[self.line - 1]
-        pad = " " * (self.column - 1)
-        end = f"suggestion: {self.hint}\n" if self.hint else ""
-        return (
-            f"syntax error at line {self.line}:{self.column}:\n{line}\n{pad}^\n"
-            f"syntax error: {self.reason}\n{end}"
-        )
 
 
 def _snippet(text: str, start: int, end: int) -> str:

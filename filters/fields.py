@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 from typing import Literal as OneOf
+
+from store.derived import derived_sql, outcome
 
 Kind: TypeAlias = OneOf["text", "int", "texts"]
 Use: TypeAlias = OneOf["push", "record", "where"]
@@ -26,8 +28,7 @@ class FieldSpec(NamedTuple):
 
     `columns` are the columns of `transactions` it needs; `sql` is the expression over them, with
     `{column}` in place of each, null where the field is missing; `read` the same over a
-    recorder's Transaction, None where missing. `known_to_qtap`: Qtap's documentation has it.
-    `always`: never missing.
+    recorder's Transaction, None where missing. `always`: never missing.
     """
 
     name: str
@@ -37,24 +38,29 @@ class FieldSpec(NamedTuple):
     read: Callable[[Any], Any]
     uses: frozenset[Use]
     doc: str
-    known_to_qtap: bool = False
     always: bool = False
 
 
-def _column(name: str) -> Callable[[Any], Any]:
-    return lambda tx: getattr(tx, name, None)
-
-
-def _plain(field: str, column: str, doc: str, kind: Kind = "text") -> FieldSpec:
-    """A column that only the store filters on."""
-    uses: frozenset[Use] = frozenset({"where"})
-    return FieldSpec(field, kind, (column,), f"{{{column}}}", _column(column), uses, doc)
-
-
-def _live(spec: FieldSpec, push: bool = False, qtap: bool = True) -> FieldSpec:
-    """A field that the recorder can filter on too, and Qtap where `push`."""
-    uses: frozenset[Use] = frozenset({"push", "record", "where"} if push else {"record", "where"})
-    return spec._replace(uses=uses, known_to_qtap=qtap)
+def _field(
+    name: str,
+    columns: str,
+    doc: str,
+    *,
+    kind: Kind = "text",
+    sql: str = "",
+    read: Callable[[Any], Any] | None = None,
+    uses: str = "where",
+    always: bool = False,
+) -> FieldSpec:
+    """A field over `columns` (with blanks between); without `sql`, `read` it is the first one."""
+    needed = tuple(columns.split())
+    places = frozenset(use for use in _USES if use in uses.split())
+    plain = needed[0]
+    return FieldSpec(
+        name, kind, needed, sql or f"{{{plain}}}",
+        read or (lambda tx: getattr(tx, plain, None)),
+        places, doc, always,
+    )  # fmt: skip
 
 
 def _status(tx: Any) -> int:
@@ -79,14 +85,6 @@ def _url(tx: Any) -> str | None:
     return f"{scheme}{tx.host}{tx.path}" + (f"?{tx.query}" if tx.query else "")
 
 
-def _outcome(tx: Any) -> str:
-    if tx.status is None:
-        return "no_response"
-    if tx.status < 400:
-        return "ok"
-    return "client_error" if tx.status < 500 else "server_error"
-
-
 def _body(column: str) -> Callable[[Any], str | None]:
     def read(tx: Any) -> str | None:
         try:
@@ -98,85 +96,88 @@ def _body(column: str) -> Callable[[Any], str | None]:
     return read
 
 
-_PID_SQL = f"""CASE WHEN regexp_full_match({{process_id}}, '[0-9]{{{{1,{_PID_DIGITS}}}}}')
+def _outcome_sql() -> str:
+    """The expression that store/sql/derived.sql has for outcome, over names of columns."""
+    cases = derived_sql().partition("END AS outcome")[0].rpartition("CASE\n")[2]
+    return re.sub(r"\b(grpc_)?status\b", r"{\g<0>}", f"CASE {cases} END")
+
+
+_USES: Final[tuple[Use, ...]] = ("push", "record", "where")
+_LIVE: Final = "record where"
+_PID_SQL: Final = f"""CASE WHEN regexp_full_match({{process_id}}, '[0-9]{{{{1,{_PID_DIGITS}}}}}')
  THEN CAST({{process_id}} AS BIGINT) END"""
-_URL_SQL = """CASE WHEN {scheme} <> '' THEN {scheme} || '://' ELSE '' END
+_URL_SQL: Final = """CASE WHEN {scheme} <> '' THEN {scheme} || '://' ELSE '' END
  || {host} || {path} || CASE WHEN {query} <> '' THEN '?' || {query} ELSE '' END"""
-_OUTCOME_SQL = """CASE WHEN {status} IS NULL THEN 'no_response' WHEN {status} < 400 THEN 'ok'
- WHEN {status} < 500 THEN 'client_error' ELSE 'server_error' END"""
-_BINARY_SQL = "regexp_extract({process_exe}, '[^/]*$')"
-
-
-def _derived(
-    name: str, kind: Kind, columns: str, sql: str, read: Callable[[Any], Any], doc: str
-) -> FieldSpec:
-    uses: frozenset[Use] = frozenset({"where"})
-    return FieldSpec(name, kind, tuple(columns.split()), sql, read, uses, doc)
-
-
-_status_sql = f"coalesce({{status}}, {NO_RESPONSE})"
 _all = (
-    _live(_plain("req.method", "method", "request method, as sent: GET"), push=True),
-    _live(_plain("req.host", "host", "host, lower case, without a default port"), push=True),
-    _live(
-        _derived("res.status", "int", "status", _status_sql, _status, "status; 422: no response"),
-        push=True,
-    )._replace(always=True),
-    _live(_plain("direction", "direction", "ingress, egress-internal or egress-external")),
-    _live(_plain("protocol", "protocol", "http1, http2 or grpc")),
-    _live(_plain("process.path", "process_exe", "the program's file: /usr/bin/curl")),
-    _live(
-        _derived("process.binary", "text", "process_exe", _BINARY_SQL, _binary, "its name: curl")
+    _field("req.method", "method", "request method, as sent: GET", uses="push record where"),
+    _field(
+        "req.host", "host", "host, lower case, without a default port", uses="push record where"
     ),
-    _live(_derived("process.pid", "int", "process_id", _PID_SQL, _pid, "process number")),
-    _live(_plain("container.name", "container_name", "container")),
-    _live(_plain("container.image", "container_image", "container image")),
-    _live(_plain("pod.name", "pod_name", "Kubernetes pod")),
-    _live(_plain("pod.namespace", "pod_namespace", "its namespace")),
-    _live(_plain("dst.domain", "endpoint_id", "the name connected to, or its address")),
-    _plain("req.path", "path", "path, without the query")._replace(known_to_qtap=True),
-    _derived(
-        "req.url", "text", "scheme host path query", _URL_SQL, _url, "the whole address"
-    )._replace(known_to_qtap=True),
-    _plain("req.scheme", "scheme", "http or https"),
-    _plain("req.query", "query", "what follows the ?"),
-    _plain("req.content_type", "req_content_type", "content type of the request"),
-    _plain("res.content_type", "res_content_type", "content type of the response"),
-    _plain("req.user_agent", "user_agent", "user agent"),
-    _derived(
-        "req.body", "text", "req_body", "TRY(decode({req_body}))", _body("req_body"),
-        "request body, where it is text, as far as it was kept",
+    _field(
+        "res.status", "status", "status; 422: no response", kind="int", always=True,
+        sql=f"coalesce({{status}}, {NO_RESPONSE})", read=_status, uses="push record where",
     ),
-    _derived(
-        "res.body", "text", "res_body", "TRY(decode({res_body}))", _body("res_body"),
-        "response body, likewise",
+    _field("direction", "direction", "ingress, egress-internal or egress-external", uses=_LIVE),
+    _field("protocol", "protocol", "http1, http2 or grpc", uses=_LIVE),
+    _field("process.path", "process_exe", "the program's file: /usr/bin/curl", uses=_LIVE),
+    _field(
+        "process.binary", "process_exe", "its name: curl", uses=_LIVE,
+        sql="regexp_extract({process_exe}, '[^/]*$')", read=_binary,
     ),
-    _plain("req.body_bytes", "req_body_bytes", "size of the request body", "int"),
-    _plain("res.body_bytes", "res_body_bytes", "size of the response body", "int"),
-    _plain("route", "route", "path with its variable parts named: /v1/customers/{id}"),
-    _plain("duration_ms", "duration_ms", "milliseconds from request to response headers", "int"),
-    _derived(
-        "outcome", "text", "status", _OUTCOME_SQL, _outcome,
-        "ok, client_error, server_error or no_response",
-    )._replace(always=True),
-    _plain("error_signature", "error_signature", "of a failed response: its type, code, message"),
-    _plain("grpc_status", "grpc_status", "gRPC status, a number as text"),
-    _plain("bytes_sent", "bytes_sent", "bytes of the request side", "int"),
-    _plain("bytes_received", "bytes_received", "bytes of the response side", "int"),
-    _plain("endpoint_id", "endpoint_id", "same as dst.domain"),
-    _plain("connection_id", "connection_id", "Qtap's id of the connection"),
-    _plain("request_id", "request_id", "Qtap's id of the transaction"),
-    _plain("trace_id", "trace_id", "id of the distributed trace"),
-    _derived(
-        "findings.kind", "texts", "findings",
-        "coalesce(list_transform({findings}, lambda f: f.kind), [])",
-        lambda tx: tuple(one.kind for one in tx.findings), "what redaction took out, any of it",
-    )._replace(always=True),
-    _plain("recorder", "recorder", "name of the recorder"),
-    _plain("session", "session", "one run of a recorder"),
+    _field(
+        "process.pid", "process_id", "process number", kind="int", uses=_LIVE,
+        sql=_PID_SQL, read=_pid,
+    ),
+    _field("container.name", "container_name", "container", uses=_LIVE),
+    _field("container.image", "container_image", "container image", uses=_LIVE),
+    _field("pod.name", "pod_name", "Kubernetes pod", uses=_LIVE),
+    _field("pod.namespace", "pod_namespace", "its namespace", uses=_LIVE),
+    _field("dst.domain", "endpoint_id", "the name connected to, or its address", uses=_LIVE),
+    _field("req.path", "path", "path, without the query"),
+    _field("req.url", "scheme host path query", "the whole address", sql=_URL_SQL, read=_url),
+    _field("req.scheme", "scheme", "http or https"),
+    _field("req.query", "query", "what follows the ?"),
+    _field("req.content_type", "req_content_type", "content type of the request"),
+    _field("res.content_type", "res_content_type", "content type of the response"),
+    _field("req.user_agent", "user_agent", "user agent"),
+    _field(
+        "req.body", "req_body", "request body, where it is text, as far as it was kept",
+        sql="TRY(decode({req_body}))", read=_body("req_body"),
+    ),
+    _field(
+        "res.body", "res_body", "response body, likewise",
+        sql="TRY(decode({res_body}))", read=_body("res_body"),
+    ),
+    _field("req.body_bytes", "req_body_bytes", "size of the request body", kind="int"),
+    _field("res.body_bytes", "res_body_bytes", "size of the response body", kind="int"),
+    _field("route", "route", "path with its variable parts named: /v1/customers/{id}"),
+    _field(
+        "duration_ms", "duration_ms", "milliseconds from request to response headers", kind="int"
+    ),
+    _field(
+        "outcome", "status grpc_status", "ok, client_error, server_error or no_response",
+        sql=_outcome_sql(), read=lambda tx: outcome(tx.status, tx.grpc_status), always=True,
+    ),
+    _field("error_signature", "error_signature", "of a failed response: its type, code, message"),
+    _field("grpc_status", "grpc_status", "gRPC status, a number as text"),
+    _field("bytes_sent", "bytes_sent", "bytes of the request side", kind="int"),
+    _field("bytes_received", "bytes_received", "bytes of the response side", kind="int"),
+    _field("endpoint_id", "endpoint_id", "same as dst.domain"),
+    _field("connection_id", "connection_id", "Qtap's id of the connection"),
+    _field("request_id", "request_id", "Qtap's id of the transaction"),
+    _field("trace_id", "trace_id", "id of the distributed trace"),
+    _field(
+        "secrets.kind", "findings", "what redaction took out, any of it", kind="texts",
+        sql="coalesce(list_transform({findings}, lambda f: f.kind), [])",
+        read=lambda tx: tuple(one.kind for one in tx.findings), always=True,
+    ),
+    _field("recorder", "recorder", "name of the recorder"),
+    _field("session", "session", "one run of a recorder"),
 )  # fmt: skip
 
 FIELDS: Final[dict[str, FieldSpec]] = {spec.name: spec for spec in _all}
+# names of before, which go on working
+_FORMER: Final = {"findings.kind": "secrets.kind"}
 HEADER_PREFIXES: Final = {"req.header.": "req_headers", "res.header.": "res_headers"}
 
 _NO_ADDRESS = "Qtap's HTTP transactions carry no addresses or ports; dst.domain has the name"
@@ -223,13 +224,14 @@ _ALIASES = {
     "pid": "process.pid",
     "query": "req.query",
     "error": "error_signature",
-    "findings": "findings.kind",
+    "findings": "secrets.kind",
+    "secrets": "secrets.kind",
 }
 
 
 def resolve(name: str) -> FieldSpec | None:
     """The field of that name, headers included; None where there is none."""
-    return FIELDS.get(name) or _header(name)
+    return FIELDS.get(_FORMER.get(name, name)) or _header(name)
 
 
 _TOKEN = re.compile(r"[a-z0-9_.-]+")  # what a name of a filter can hold, safe inside quotes
@@ -246,12 +248,12 @@ def _header(name: str) -> FieldSpec | None:
         return None
 
     def read(tx: Any) -> str | None:
-        found = (value for key, value in getattr(tx, column).items() if key.lower() == header)
-        return next(found, None)
+        values = (value for key, value in getattr(tx, column).items() if key.lower() == header)
+        return next(values, None)
 
     keys = f"list_transform(map_keys({{{column}}}), lambda k: lower(k))"
     sql = f"list_extract(map_values({{{column}}}), list_position({keys}, '{header}'))"
-    return _derived(name, "text", column, sql, read, f"the header {header}")
+    return _field(name, column, f"the header {header}", sql=sql, read=read)
 
 
 def nearest(name: str, among: Iterable[str]) -> str | None:
@@ -272,55 +274,25 @@ def nearest(name: str, among: Iterable[str]) -> str | None:
     return lowered[close[0]] if close else None
 
 
-_READERS = {name: spec.read for name, spec in FIELDS.items()}
+def row_fields(tx: Any) -> Row:
+    """The fields of a recorder's Transaction, for a filter to read by their dotted names."""
+    return Row(tx)
 
 
-def row_fields(tx: Any) -> Mapping[str, Any]:
-    """The fields of a recorder's Transaction, read when asked for: `row["req"]["method"]`.
+class Row(NamedTuple):
+    """A transaction as the event that a filter sees. A field without a value (None) is missing."""
 
-    A field without a value (None) is missing, as it would be in Qtap's event.
-    """
-    return _Row(tx)
+    tx: Any
 
-
-class _Row(Mapping[str, Any]):
-    """Also answers to whole dotted names, which is what compiled filters ask first."""
-
-    __slots__ = ("_prefix", "_tx")
-
-    def __init__(self, tx: Any, prefix: str = "") -> None:
-        self._tx = tx
-        self._prefix = prefix
-
-    def get(self, key: str, default: Any = None) -> Any:
-        name = self._prefix + key
+    def get(self, name: str, default: Any = None) -> Any:
         read = _READERS.get(name)
         if read is None:
             spec = resolve(name)
             if spec is None:
-                return _Row(self._tx, f"{name}.") if name in _BRANCHES else default
+                return default
             read = spec.read
-        value = read(self._tx)
+        value = read(self.tx)
         return default if value is None else value
 
-    def __getitem__(self, key: str) -> Any:
-        value = self.get(key)
-        if value is None:
-            raise KeyError(key)
-        return value
 
-    def __iter__(self) -> Iterator[str]:
-        below = (name[len(self._prefix) :] for name in FIELDS if name.startswith(self._prefix))
-        names = dict.fromkeys(name.partition(".")[0] for name in below)
-        return (name for name in names if self.get(name) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-_BRANCHES = {
-    name[:place]
-    for name in [*FIELDS, "req.header.", "res.header."]
-    for place, char in enumerate(name)
-    if char == "."
-}
+_READERS = {name: spec.read for name, spec in FIELDS.items()}

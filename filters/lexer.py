@@ -87,9 +87,9 @@ def tokenize(text: str) -> list[Token]:
 def _longest(text: str, place: int) -> Token:
     best, length = "", 0
     for kind, matcher in _MATCHERS:
-        found = matcher.match(text, place)
-        if found and found.end() - place > length:
-            best, length = kind, found.end() - place
+        match = matcher.match(text, place)
+        if match and match.end() - place > length:
+            best, length = kind, match.end() - place
     address, end = _ipv6(text, place)
     # an address goes before hex and names of the same length, after numbers
     if end - place > length or (end - place == length and best in ("HEX", "NAME", "DOTTED")):
@@ -115,8 +115,10 @@ def _ipv6(text: str, place: int) -> tuple[str, int]:
 def _no_token(text: str, place: int) -> FilterError:
     char = text[place]
     reason, hint = f"unexpected character {char!r}", ""
-    if char == "=":
+    if char in "=:":
         hint = "write == to compare"
+    elif char == "~":
+        hint = "write matches /…/, or contains"
     elif char == "&":
         hint = "write and, or &&"
     elif char == "|":
@@ -128,6 +130,8 @@ def _no_token(text: str, place: int) -> FilterError:
         reason, hint = "this comment is never closed", "add */"
     elif char == "/":
         reason, hint = "this pattern is never closed", "close it with /, or write text in quotes"
+        if slashed := pattern_around(text, place):
+            reason, hint = "the pattern ended at the slash before this one", slashed
     elif char == "*":
         hint = "leave the filter out to take everything; use matches /…/ for patterns"
     elif char == "$":
@@ -135,6 +139,16 @@ def _no_token(text: str, place: int) -> FilterError:
     elif char in "‘’“”«»":
         hint = "write text in straight quotes, \"…\" or '…'"
     return FilterError(text, reason, place, place + 1, hint)
+
+
+def pattern_around(text: str, place: int) -> str:
+    """What to write where a pattern with bare slashes in it goes on at `place`; "" elsewhere."""
+    start = max(text.rfind(blank, 0, place) for blank in " \t\r\n") + 1
+    word = text[start:].split(maxsplit=1)[0]
+    if text[start] != "/" or "/" not in text[start + 1 : place] or "|" in word:
+        return ""
+    inner = word[1:-1] if word.endswith("/") else word
+    return f"a slash in a pattern is written \\/; or put bars around it: |{inner}|"
 
 
 def _check_size(text: str) -> None:

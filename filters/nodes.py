@@ -170,6 +170,14 @@ def parts(operand: Operand) -> Iterator[Operand]:
             yield from parts(arg)
 
 
+def missing_of(leaf: Leaf) -> Field | None:
+    """The field of which missing(field) asks whether it is not there."""
+    match leaf:
+        case Truth(Call("missing", (Field() as field,))):
+            return field
+    return None
+
+
 def field_nodes(node: Node) -> Iterator[Field]:
     """Every mention of a field, left to right."""
     for leaf in leaves(node):

@@ -187,13 +187,15 @@ class _Parser:
         return Call(name.text, tuple(args), name.start, closing.end)
 
     def literal(self, token: Token) -> Literal:
+        reason, hint = "this is not a network", "the bits after the slash go to 32, or 128 for IPv6"
         try:
             value = _READERS[token.kind](token.text)
         except ValueError as error:
-            raise FilterError(self.text, str(error), token.start, token.end) from None
+            value, reason, hint = None, str(error), ""
         if value is None:
-            hint = "the bits after the slash go to 32, or 128 for IPv6"
-            raise FilterError(self.text, "this is not a network", token.start, token.end, hint)
+            refusal = FilterError(self.text, reason, token.start, token.end, hint)
+            refusal.token = token.kind
+            raise refusal
         return Literal(_KINDS[type(value)], token.text, value, token.start, token.end)
 
 

@@ -2,7 +2,8 @@
 
 Every part gives True (pass), False (fail) or None (error: a field is missing, a function is
 unknown); only a pass lets an event through. In the meaning "qtap" `not` changes nothing,
-which is what Qtap does; in "qrec" it turns pass into fail and back.
+which is what Qtap does; in "qrec" it turns pass into fail and back, and missing(field) says
+whether a field is not there, which Qtap does not know.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from typing import Literal as OneOf
 
+from filters.fields import Row
 from filters.nodes import (
     And,
     Array,
@@ -27,11 +29,12 @@ from filters.nodes import (
     Operand,
     Or,
     Truth,
+    missing_of,
 )
 from filters.values import FUNCTIONS, Regex, compare, compare_numbers, match, truthy
 
 Meaning: TypeAlias = OneOf["qrec", "qtap"]
-Event: TypeAlias = Mapping[str, Any]
+Event: TypeAlias = Mapping[str, Any] | Row
 _Test: TypeAlias = Callable[[Event], "bool | None"]
 _Read: TypeAlias = Callable[[Event], Any]
 
@@ -49,17 +52,17 @@ def predicate(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool]:
     return lambda event: test(event) is True
 
 
-def _node(node: Node, negates: bool) -> _Test:
+def _node(node: Node, ours: bool) -> _Test:
     match node:
         case And(items):
-            return _all([_node(item, negates) for item in items], False, True)
+            return _all([_node(item, ours) for item in items], False, True)
         case Or(items):
-            return _all([_node(item, negates) for item in items], True, False)
+            return _all([_node(item, ours) for item in items], True, False)
         case Not(item):
-            test = _node(item, negates)
-            return _negated(test) if negates else test
+            test = _node(item, ours)
+            return _negated(test) if ours else test
         case _:
-            return _leaf(node)
+            return _leaf(node, ours)
 
 
 def _all(tests: Sequence[_Test], decisive: bool, otherwise: bool) -> _Test:
@@ -86,7 +89,10 @@ def _negated(test: _Test) -> _Test:
     return run
 
 
-def _leaf(leaf: Leaf) -> _Test:
+def _leaf(leaf: Leaf, ours: bool) -> _Test:
+    if ours and (absent := missing_of(leaf)):
+        read = _field(absent.name)
+        return lambda event: read(event) is _ERROR
     match leaf:
         case Truth(operand):
             return _lift(truthy, _operand(operand))

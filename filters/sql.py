@@ -32,6 +32,7 @@ from filters.nodes import (
     Operand,
     Or,
     Truth,
+    missing_of,
 )
 from filters.values import FUNCTIONS, Hex, Mac, Regex, compare, go_text, zone
 
@@ -105,6 +106,9 @@ def evaluate(scope: Scope, leaf: Leaf) -> tuple[Answer | None, frozenset[str]]:
     A comparison of two single values is null by itself where one is missing. One with a list
     can hold although an element is missing, which makes it an error: so that is asked for.
     """
+    if isinstance(leaf, Truth) and (field := missing_of(leaf)):
+        needs = scope.value(field).needs
+        return (f"{next(iter(needs))} IS NULL" if needs else False), frozenset()
     left = scope.value(leaf.operand if isinstance(leaf, Truth) else leaf.left)
     right = _NO_VALUE
     if isinstance(leaf, In | Compare):
@@ -129,8 +133,8 @@ def _zones(domains: Any) -> Any:
 
     coded = domains.combine_chunks() if isinstance(domains, pa.ChunkedArray) else domains
     coded = coded.dictionary_encode()
-    found = [None if one is None else zone(one) for one in coded.dictionary.to_pylist()]
-    return pa.array(found, pa.string()).take(coded.indices)
+    zones = [None if one is None else zone(one) for one in coded.dictionary.to_pylist()]
+    return pa.array(zones, pa.string()).take(coded.indices)
 
 
 class Value(NamedTuple):
@@ -330,8 +334,8 @@ def _listed(scope: Scope, value: Value, op: str, listed: Value) -> Answer | None
     if op not in ("==", "!=", "contains"):
         return None
     constants = ", ".join(scope.bind(item.constant) for item in listed.items)
-    found = f"{value.sql} IN ({constants})"
-    return _negation(found) if op == "!=" else found
+    listed_sql = f"{value.sql} IN ({constants})"
+    return _negation(listed_sql) if op == "!=" else listed_sql
 
 
 def _sql(scope: Scope, value: Value) -> str:
@@ -346,8 +350,8 @@ def _text(scope: Scope, left: Value, op: str, right: Value) -> Answer:
     if isinstance(right.constant, Regex):
         if op not in ("==", "!=", "contains"):
             return False
-        found = _matching(left, scope.bind(right.constant.pattern))
-        return _negation(found) if op == "!=" else found
+        searched = _matching(left, scope.bind(right.constant.pattern))
+        return _negation(searched) if op == "!=" else searched
     if isinstance(right.constant, Hex):
         return _octets(scope, left, op, right.constant.octets)
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 
 from filters.errors import FilterError
-from filters.lexer import Token
+from filters.lexer import Token, pattern_around
 
 _COMPARISONS = {"EQ", "NE", "CONTAINS", "MATCHES", "IN"}
 _ORDERS = {"LT", "LE", "GT", "GE"}
@@ -13,7 +13,6 @@ _VALUES = {"INT", "FLOAT", "BOOL", "STRING", "IP", "CIDR", "HEX", "REGEX", "NAME
 _NAMES = {"NAME", "DOTTED"}
 # words and signs of other languages, where an operator is due
 _FOREIGN = {
-    "is": "==",
     "equals": "==",
     "like": "contains, or matches /…/",
     "ilike": "matches /(?i)…/",
@@ -32,7 +31,14 @@ def explain(text: str, tokens: list[Token], index: int, accepted: Set[str]) -> F
     end = token.end if token else start
     what = f"unexpected {token.text!r}" if token else "the filter ends too early"
     hint = next((hint for rule in _RULES if (hint := rule(tokens, index))), "")
-    return FilterError(text, f"{what}: expected {_expected(accepted)}", start, end, hint)
+    before = _at(tokens, index - 1)
+    if token and before.kind == "REGEX" and before.end == start:
+        compared = _at(tokens, index - 2).kind in ("EQ", "NE", "CONTAINS")
+        quoted = f'write text in quotes: "{text[before.start :].split(maxsplit=1)[0]}"'
+        hint = quoted if compared else pattern_around(text, start) or hint
+    error = FilterError(text, f"{what}: expected {_expected(accepted)}", start, end, hint)
+    error.token, error.accepted = (token.kind if token else "$END"), frozenset(accepted)
+    return error
 
 
 def _expected(accepted: Set[str]) -> str:
@@ -72,8 +78,20 @@ def _negated_operator(tokens: list[Token], index: int) -> str:
         return ""
     right = _at(tokens, index + 2)
     value = right.text if right.kind in _VALUES else "…"
-    value = "[…]" if right.kind == "LSQB" else value
+    if right.kind == "LSQB":
+        value = _listed(tokens, index + 2)
     return f"write not ({before.text} {after.text} {value})"
+
+
+def _listed(tokens: list[Token], start: int) -> str:
+    """The list that opens at a token, words in quotes; […] where it has no end or is long."""
+    items: list[str] = []
+    for token in tokens[start + 1 : start + 20]:
+        if token.kind in ("RSQB", "RPAR") and items:
+            return f"[{', '.join(items)}]"
+        if token.kind != "COMMA":
+            items.append(f'"{token.text}"' if token.kind == "NAME" else token.text)
+    return "[…]"
 
 
 def _foreign_word(tokens: list[Token], index: int) -> str:
@@ -85,6 +103,14 @@ def _foreign_word(tokens: list[Token], index: int) -> str:
         return f"write starts_with({before.text}, {after.text or '…'})"
     if word.replace("_", "") == "endswith":
         return f"write {before.text} matches /…$/"
+    if word == "is":
+        negated = after.kind == "NOT"
+        value = _at(tokens, index + 2) if negated else after
+        if value.text.lower() in ("null", "nil", "none", "missing", "empty"):
+            return f"write {'not ' * negated}missing({before.text})"
+        return f"write {'!=' if negated else '=='} instead of is{' not' * negated}"
+    if word == "exists":
+        return f"write not missing({before.text})"
     if word == "between":
         return f"write {before.text} >= … and {before.text} <= …"
     if word in _FOREIGN:
@@ -115,12 +141,17 @@ def _operand_of_matches(tokens: list[Token], index: int) -> str:
 def _operand_of_in(tokens: list[Token], index: int) -> str:
     here, before = _at(tokens, index), _at(tokens, index - 1)
     if before.kind == "IN":
+        if here.kind == "LPAR":
+            return f"write in {_listed(tokens, index)}"
         value = here.text if here.kind in _VALUES else "…"
         return f"write in [{value}]" + (", or contains" if here.kind == "STRING" else "")
     if before.kind == "LSQB" and here.kind == "RSQB":
         return "a list has at least one value"
     if here.kind == "LSQB":
         return "lists cannot be nested"
+    listed = _at(tokens, index - 2).kind in ("LSQB", "COMMA") and before.end < here.start
+    if listed and before.kind in _VALUES and here.kind in _VALUES:
+        return f"put a comma between {before.text} and {here.text}"
     return "leave out the last comma" if before.kind == "COMMA" and here.kind == "RSQB" else ""
 
 
@@ -146,13 +177,18 @@ def _parenthesised(tokens: list[Token], index: int) -> str:
     return ""
 
 
-def _exponent(tokens: list[Token], index: int) -> str:
-    here, before = _at(tokens, index), _at(tokens, index - 1)
-    if before.kind == "HEX" and before.end == here.start:
-        return f"{before.text!r} was read as hex: write numbers out, put spaces around words"
-    number = before.kind in ("INT", "FLOAT") and before.end == here.start
-    if number and here.kind == "FLOAT":
+def _number(tokens: list[Token], index: int) -> str:
+    here, before, after = (_at(tokens, index + step) for step in (0, -1, 1))
+    if here.kind == "HEX" and here.end == after.start and here.text[:1].isdigit():
+        return "write the number out, without exponent or unit"  # 1e3 is read as 1e and 3
+    if not before.kind or before.end != here.start:
+        return ""
+    octets = {("IP", "INT"), ("INT", "FLOAT"), ("FLOAT", "FLOAT")}
+    if (before.kind, here.kind) in octets:
         return "an IP address has four parts, each 0 to 255"
+    if before.kind == "HEX":
+        return f"{before.text!r} was read as hex: write numbers out, put spaces around words"
+    number = before.kind in ("INT", "FLOAT") and here.kind in _VALUES
     return "write the number out, without exponent or unit" if number else ""
 
 
@@ -162,7 +198,7 @@ _RULES: tuple[Callable[[list[Token], int], str], ...] = (
     _foreign_sign,
     _operand_of_matches,
     _operand_of_in,
+    _number,
     _ordered_text,
     _parenthesised,
-    _exponent,
 )

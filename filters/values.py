@@ -88,9 +88,9 @@ def unquote(raw: str) -> str:
         raise ValueError("these bytes are not UTF-8 text: write them as hex, c3:28") from None
 
 
-def _unescape(found: re.Match[str]) -> str:
-    kind = found.lastgroup or "bad"
-    text = found.group(kind)
+def _unescape(match: re.Match[str]) -> str:
+    kind = match.lastgroup or "bad"
+    text = match.group(kind)
     if kind == "plain":
         return _ESCAPES[text]
     if kind == "same":
@@ -108,9 +108,9 @@ def _unescape(found: re.Match[str]) -> str:
 def retype(text: str) -> str | Ip | Net | Mac:
     """The value of a quoted string: rulekit reads addresses out of strings."""
     if "." in text or ":" in text:
-        found = parse_ip(text) or parse_net(text)
-        if found:
-            return found
+        address = parse_ip(text) or parse_net(text)
+        if address:
+            return address
         if _MAC.fullmatch(text):
             return Mac(bytes.fromhex(text.replace(":", "")), text.lower())
     return text
@@ -362,9 +362,9 @@ def zone(domain: str) -> str:
     domain = domain.removesuffix(".")
     if domain.startswith(".") or domain.endswith(".") or ".." in domain:
         return domain
-    found = _suffixes().privatesuffix(domain)
+    suffix = _suffixes().privatesuffix(domain)
     # count labels rather than take the answer, which is in lower case
-    return ".".join(domain.split(".")[-(found.count(".") + 1) :]) if found else domain
+    return ".".join(domain.split(".")[-(suffix.count(".") + 1) :]) if suffix else domain
 
 
 def in_zone(domain: str, zone: str) -> bool:

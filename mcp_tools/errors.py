@@ -6,7 +6,6 @@ Never a path of the machine, never a page of a library's own words, never over M
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 
 from mcp_tools.progress import accompanied
-from store.errors import QrecError
+from store.errors import QrecError, did_you_mean
 
 MAX_ERROR = 500
 # The flag of the command line that an error may speak of -> the argument's name here.
@@ -65,9 +64,8 @@ def invalid(error: ValidationError, known: list[str]) -> str:
 def _sentence(detail: Any, known: list[str]) -> str:
     name = str(detail["loc"][0])[:60] if detail["loc"] else "arguments"
     if detail["type"] == "extra_forbidden":
-        near = get_close_matches(name, known, 1)
-        meant = f"Did you mean {near[0]}? " if near else ""
-        return f"There is no argument {name}. {meant}Arguments: {', '.join(known)}."
+        hint = did_you_mean(name, known, f"Arguments: {', '.join(known)}.")
+        return f"There is no argument {name}. {hint}"
     return f"{name}: {detail['msg']}."
 
 

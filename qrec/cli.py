@@ -7,25 +7,29 @@ they are the modules of queries/.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from qrec.options import spread
 from qrec.output import emit
-from qrec.questions import command as question_command
-from queries.core.question import every_question, question_names, questions_of
+from queries.core.question import question_names, summaries
 from store.errors import UsageError, did_you_mean
 from store.version import __version__
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+_PLAIN: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 
 @dataclass(frozen=True)
@@ -47,21 +51,20 @@ class QuestionEntry:
 
     name: str
 
-    @property
-    def summary(self) -> str:
-        return questions_of(self.name)[0].summary
-
     def load(self) -> Any:
         module = f"qrec.commands.{self.name}"
         drawing = import_module(module) if find_spec(module) is not None else None
         if hasattr(drawing, self.name):
             return getattr(drawing, self.name)
+        # Here, since it costs 50 ms that other commands need not pay.
+        from qrec.questions import command as question_command
+
         return question_command(self.name, drawing)
 
 
 # Commands that do not live in the module of their own name.
 MODULES = {
-    "mark": "marks", "pin": "pins", "unpin": "pins", "record": "recording", "replay": "recording",
+    "mark": "marks", "pin": "pins", "unpin": "pins",
     "import": "import_",
 }  # fmt: skip
 
@@ -78,8 +81,7 @@ FIRST = _entries({
     "record": "record a Qtap stream into the store",
     "diff": "what changed in the last hour?",
 })  # fmt: skip
-Entries = Mapping[str, "Entry | QuestionEntry"]
-GROUPS: dict[str, Entries] = {
+GROUPS: dict[str, dict[str, Entry]] = {
     "Begin with these": FIRST,
     "During an incident": _entries({
         "mark": "give a moment a name",
@@ -104,7 +106,7 @@ GROUPS: dict[str, Entries] = {
         "serve": "stand in for Qtap",
     }),
 }  # fmt: skip
-OTHERS: Entries = {name: one for group in GROUPS.values() for name, one in group.items()}
+OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}
 COMMANDS: dict[str, Entry | QuestionEntry] = {
     **{name: QuestionEntry(name) for name in question_names() if name not in OTHERS},
     **OTHERS,
@@ -122,28 +124,53 @@ unavailable, 4 timed out, 70 a bug in qrec, 130 interrupted.
 """
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """Reads one option. Typer's own way imports pydantic, 0.1 s for each call of qrec."""
+
+    kind: Any
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        if self.kind is int and not isinstance(value, int):
+            try:
+                return int(value)
+            except ValueError:
+                raise typer.BadParameter(
+                    f"{value!r:.60} is not a whole number", ctx=ctx, param=param
+                ) from None
+        return value
+
+
+def _light(params: list[Any]) -> list[Any]:
+    """The parameters, texts and numbers among them read by `_Plain`."""
+    for param in params:
+        kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+        if kind in (str, int, bool, list[str]):
+            param.get_runtime_param = partial(_Plain, kind)
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _light(super().get_params(ctx))
+
+
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
-    loaded = COMMANDS[name].load()
-    if isinstance(loaded, typer.Typer):
-        return get_command(loaded)
-    return get_command(single(name, loaded))
-
-
-def single(name: str, function: Callable[..., Any]) -> typer.Typer:
-    """A Typer of one command."""
-    app = typer.Typer(
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        context_settings=SETTINGS,
-    )
-    app.command(name)(spread(function))
-    return app
+    app = COMMANDS[name].load()
+    if not isinstance(app, typer.Typer):
+        function, app = app, typer.Typer(add_completion=False, **_PLAIN)
+        app.command(name, cls=_Command)(spread(function))
+    return get_command(app)
 
 
 class _Commands(TyperGroup):
     """All commands by name; only the one that is called is imported."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _light(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -167,14 +194,14 @@ class _Commands(TyperGroup):
 
 def _listed() -> Iterator[str]:
     """The groups: the first a line a command, the others two to a line."""
-    first, *others = GROUPS.items()
-    names = dict.fromkeys(one.name for one in every_question() if one.name not in OTHERS)
-    questions = {name: COMMANDS[name] for name in names}
-    groups = [first, ("Ask about a window of time", questions), *others]
-    for title, entries in groups:
+    own = {title: {name: one.summary for name, one in group.items()}
+           for title, group in GROUPS.items()}  # fmt: skip
+    first, *others = own.items()
+    questions = {name: text for name, text in summaries().items() if name not in OTHERS}
+    for title, entries in (first, ("Ask about a window of time", questions), *others):
         yield f"{title}:"
-        cells = [f"  {name:<12} {entry.summary}" for name, entry in entries.items()]
-        if entries is FIRST:
+        cells = [f"  {name:<12} {text}" for name, text in entries.items()]
+        if title == first[0]:
             yield from cells
         else:
             for left, right in zip(cells[::2], [*cells[1::2], ""], strict=False):
@@ -200,12 +227,6 @@ def _root(
 
 def command_line() -> Any:
     """The whole command line, ready to be run with arguments."""
-    app = typer.Typer(
-        name="qrec",
-        cls=_Commands,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings=SETTINGS,
-    )
+    app = typer.Typer(name="qrec", cls=_Commands, **_PLAIN)
     app.callback(invoke_without_command=True)(_root)
     return get_command(app)

@@ -12,12 +12,13 @@ from qrec.charts import bars, unicode_output
 from qrec.output import Column
 from qrec.render import Answer, present
 from queries.core.escape import visible
+from queries.coverage import holdings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qrec.run import Run
-    from queries.core.answer import Changes, Finding, Side
+    from queries.core.answer import Changes, Finding, Note, Side
     from queries.core.window import Baseline
 
 _STYLES = {"high": "red", "medium": "yellow", "low": None}
@@ -62,9 +63,12 @@ class Report:
             against = f"the same time of {len(spans)} days, {first} to {last}"
         else:
             against = words.stretch(before.from_ts, before.to_ts, tz, window.from_ts)
+        if self.changes.verdict == "no_data":  # counts of minutes in common would be of none
+            return [self._bold(this), f"against {against}"]
+        notes = self.changes.notes
         lines = [
-            f"{self._bold(this)}: {_counts(window)}, {_covered(window, 1)}",
-            f"against {against}: {_counts(before)}, {_covered(before, len(spans))}",
+            f"{self._bold(this)}: {_counts(window)}, {_covered(window, 1, notes)}",
+            f"against {against}: {_counts(before)}, {_covered(before, len(spans), notes)}",
         ]
         calibration = self.changes.calibration
         if calibration is not None:
@@ -131,7 +135,7 @@ class Report:
     def verdict(self) -> str:
         changes = self.changes
         if changes.verdict == "no_data":
-            return f"no data: nobody was recording on one side at least{self._newest()}"
+            return f"no data: {self._missing()}"
         if changes.verdict == "not_comparable":
             return "not comparable: the two sides were not recorded alike, see the notes"
         looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
@@ -141,15 +145,23 @@ class Report:
             return f"nothing else moved beyond chance {looked}"
         return f"nothing changed beyond chance {looked}"
 
-    def _newest(self) -> str:
-        """Where the data is, for whoever asked about the wrong time."""
-        from queries.core.notes import newest
-
-        last = newest(self.run.store)
-        if last is None:
-            return "; this store has no recordings yet"
-        ends = words.clock(last, self.run.tz)
-        return f"; the recordings end at {ends} (try --now {words.just_after(last)})"
+    def _missing(self) -> str:
+        """Which side was not recorded, and where the data is."""
+        held = holdings(self.run.store)
+        if held.first is None or held.last is None:
+            return "nobody was recording on one side at least; this store has no recordings yet"
+        ends = words.clock(held.last, self.run.tz)
+        window = self.changes.window
+        if window.from_ts < held.last and window.to_ts > held.first:
+            begins = words.clock(held.first, self.run.tz)
+            return (
+                "nobody was recording at the time that the window is compared with; the recordings"
+                f" begin at {begins} and end at {ends}"
+            )
+        return (
+            "nobody was recording on one side at least; the recordings end at"
+            f" {ends} (try --now {words.just_after(held.last)})"
+        )
 
     def _bold(self, text: str) -> str:
         return self.run.paint(text, "bold")
@@ -160,14 +172,11 @@ def _counts(side: Side) -> str:
     return f"{text}, {words.share(side.errors / side.requests)} failed" if side.requests else text
 
 
-def _covered(side: Side, spans: int) -> str:
-    """How much was seen. Of several spans covered_s is the sum."""
-    whole = (side.to_ts - side.from_ts).total_seconds()
+def _covered(side: Side, spans: int, notes: Sequence[Note]) -> str:
+    """How much was seen, in whole minutes. Of several spans covered_s is the sum."""
     if spans > 1:
         return f"covered {words.span(side.covered_s)}"
-    if whole - side.covered_s <= 60:  # whole minutes are compared
-        return "covered in full"
-    return f"covered {words.span(side.covered_s)} of {words.span(whole)}"
+    return words.covered(side, notes, least=60)
 
 
 def _size(finding: Finding) -> list[str]:

@@ -138,28 +138,6 @@ class FormatFlags:
 
 
 @dataclass(frozen=True)
-class PageFlags:
-    """Which page of an answer."""
-
-    cursor: Annotated[
-        str | None,
-        typer.Option("--cursor", metavar="TEXT", help="The next_cursor of the page before."),
-    ] = None
-
-
-@dataclass(frozen=True)
-class ContainerFlags:
-    """Whose traffic."""
-
-    container: Annotated[
-        str | None,
-        typer.Option(
-            "--container", metavar="NAME", help="Only this container (or program, outside of one)."
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
 class RecordFlags:
     """What goes into the store, and under whose name."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -247,6 +246,8 @@ def read_config(path: Path) -> dict[str, Any] | None:
         ) from None
     if len(text) > _MAX_BYTES:
         raise UsageError(f"{path} is larger than 1 MiB", "That is no qrec.toml.")
+    import tomllib  # only where there is a file: it costs 10 ms
+
     try:
         return _flat(tomllib.loads(text.decode("utf-8")))
     except (ValueError, RecursionError) as error:  # TOML's own errors and broken UTF-8

@@ -11,9 +11,9 @@ from queries.core.answer import Note
 from store import Store
 from store.cover import list_folder
 from store.lock import holder
+from store.manifest import unredacted
 from store.marks import read_marks
 from store.schema import RECORDED
-from store.unredacted import unredacted
 
 _NAMED = 5  # unreadable files that are named one by one
 

@@ -183,7 +183,7 @@ SEARCH = Question(
 
     `where` is Qtap's filter language and more: fields such as req.host, req.method, req.path,
     route, res.status, outcome ("no_response", "server_error"), duration_ms, container.name,
-    direction, req.header.<name>, res.body, error_signature, findings.kind; ==, !=, <, >=, contains,
+    direction, req.header.<name>, res.body, error_signature, secrets.kind; ==, !=, <, >=, contains,
     matches, in, AND, OR, not; texts in double quotes. `window.requests` counts all matches, also
     those beyond `limit`. When `truncated`, pass `next_cursor` as `cursor` for the page after. For
     counts rather than cases use get_endpoints or get_statuses. Next: get_transaction on an id.

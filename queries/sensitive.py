@@ -261,7 +261,7 @@ SENSITIVE = Question(
     Examples:
       qrec sensitive --last 1d
       qrec sensitive --where 'direction == "egress-external"'
-      qrec sensitive --where 'findings.kind contains "card"' --json
+      qrec sensitive --where 'secrets.kind contains "card"' --json
     """,
     guide="""
     Which credentials and personal data were in the traffic of a window; never their values.
@@ -272,7 +272,7 @@ SENSITIVE = Question(
     address, a response, or over plain HTTP to the outside), "review" (personal data, or a
     credential in a body), "expected" (in a header made for it). `secrets` are those that turn up
     in several places. `kinds` says what to do. An empty list means that no rule matched, not that
-    there is nothing. Next: search_traffic with where='findings.kind contains "…"', or
+    there is nothing. Next: search_traffic with where='secrets.kind contains "…"', or
     get_transaction on a `sample`.
     """,
 )

@@ -13,7 +13,7 @@ import msgspec
 
 from recorder.redact import BODY_LIMIT, RedactConfig, load_key
 from store import Store
-from store.unredacted import mark_unredacted
+from store.manifest import mark_unredacted
 
 DEFAULT_URL = "http://localhost:10001"
 

@@ -1,14 +1,18 @@
-"""Named moments ("deploy 1234") that windows can be laid around. Append-only, one JSON a line."""
+"""Named moments ("deploy 1234") that windows can be laid around, and pins: stretches, such as an
+incident's, that retention never deletes. Both append-only, one JSON document a line."""
 
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from store.errors import UsageError, unwritable
+from store.errors import UsageError, did_you_mean, unwritable
 from store.files import append_line
+from store.hours import hour_end, hour_start
 from store.layout import Store
 
 
@@ -20,45 +24,98 @@ class Mark:
     ts: dt.datetime
 
 
+@dataclass(frozen=True)
+class Pin:
+    """Every hour that touches [from_ts, to_ts) stays; both aware UTC."""
+
+    name: str
+    from_ts: dt.datetime
+    to_ts: dt.datetime
+
+    def holds(self, hour: str) -> bool:
+        return hour_start(hour) < self.to_ts and self.from_ts < hour_end(hour)
+
+
 def add_mark(store: Store, name: str, ts: dt.datetime) -> Mark:
     """Write a mark down. A name may come again: the latest one is meant."""
-    name = name.strip()
-    if not name or len(name) > 200 or not name.isprintable():
-        raise UsageError(
-            "a mark needs a name of 1 to 200 printable characters",
-            'For instance: qrec mark "deploy 1234"',
-        )
-    mark = Mark(name, ts.astimezone(dt.UTC))
-    try:
-        append_line(store.marks, json.dumps({"name": mark.name, "ts": mark.ts.isoformat()}))
-    except OSError as error:
-        raise unwritable(store.path, error) from None
+    mark = Mark(name.strip(), ts.astimezone(dt.UTC))
+    _check_name("mark", mark.name, 'qrec mark "deploy 1234"')
+    _append(store, store.marks, {"name": mark.name, "ts": mark.ts.isoformat()})
     return mark
 
 
 def read_marks(store: Store) -> list[Mark]:
     """All marks, oldest first. A line that is not whole (a crash) is passed over."""
-    try:
-        lines = store.marks.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
     marks = []
-    for line in lines:
+    for entry in _entries(store.marks):
         try:
-            entry = json.loads(line)
-            moment = dt.datetime.fromisoformat(entry["ts"]).astimezone(dt.UTC)
-            marks.append(Mark(str(entry["name"]), moment))
+            marks.append(Mark(str(entry["name"]), _moment(entry["ts"])))
         except (ValueError, KeyError, TypeError):
             continue
     return sorted(marks, key=lambda mark: mark.ts)
 
 
-def find_mark(store: Store, name: str) -> Mark:
-    """The latest mark of that name. UsageError with the nearest name when there is none."""
-    marks = read_marks(store)
-    for mark in reversed(marks):
-        if mark.name == name:
-            return mark
-    near = difflib.get_close_matches(name, [mark.name for mark in marks], n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "See `qrec marks`; set one: `qrec mark NAME`."
-    raise UsageError(f"there is no mark {name!r} in this store", hint)
+def add_pin(store: Store, pin: Pin) -> None:
+    """Write a pin down; one of the same name is replaced."""
+    _check_name("pin", pin.name, 'qrec pin "checkout incident" --last 2h')
+    times = {"from": pin.from_ts.isoformat(), "to": pin.to_ts.isoformat()}
+    _append(store, store.pins, {"name": pin.name, **times})
+
+
+def remove_pin(store: Store, name: str) -> Pin:
+    """Take a pin away. UsageError with the nearest name when there is none."""
+    pins = {pin.name: pin for pin in read_pins(store)}
+    if name not in pins:
+        raise UsageError(
+            f"there is no pin {name!r} in this store",
+            did_you_mean(name, pins) or "`qrec pins` lists them.",
+        )
+    _append(store, store.pins, {"name": name, "removed": True})
+    return pins[name]
+
+
+def read_pins(store: Store) -> list[Pin]:
+    """All pins that stand, by their beginning. A line that is not whole is passed over."""
+    pins: dict[str, Pin] = {}
+    for entry in _entries(store.pins):
+        try:
+            name = str(entry["name"])
+            if entry.get("removed"):
+                pins.pop(name, None)
+            else:
+                pins[name] = Pin(name, _moment(entry["from"]), _moment(entry["to"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return sorted(pins.values(), key=lambda pin: pin.from_ts)
+
+
+def _check_name(what: str, name: str, example: str) -> None:
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        raise UsageError(
+            f"a {what} needs a name of 1 to 200 printable characters", f"For instance: {example}"
+        )
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _append(store: Store, path: Path, entry: dict[str, object]) -> None:
+    try:
+        append_line(path, json.dumps(entry))
+    except OSError as error:
+        raise unwritable(store.path, error) from None

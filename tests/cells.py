@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from bench.quality.given import given
 from queries.core.answer import Changes
-from queries.diff.compare import Options, Span, compare
+from queries.core.window import Window
+from queries.diff.compare import Options, compare
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-WINDOW, BEFORE = Span(NOON, NOON + HOUR), Span(NOON - HOUR, NOON)
+WINDOW, BEFORE = Window(NOON, NOON + HOUR), Window(NOON - HOUR, NOON)
 SHOP = [
     ("api.stripe.com", "POST", "/v1/charges", "payment-service", 0.25),
     ("api.stripe.com", "GET", "/v1/customers/{id}", "payment-service", 0.15),
@@ -84,7 +85,7 @@ SCHEMA = pa.schema(
 
 
 def answer(
-    rows: list[dict[str, Any]], spans: list[Span], gaps: dict[datetime, range] | None = None
+    rows: list[dict[str, Any]], spans: list[Window], gaps: dict[datetime, range] | None = None
 ) -> Changes:
     cells = pa.Table.from_pylist(rows, schema=SCHEMA)
     minutes = [

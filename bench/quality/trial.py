@@ -24,10 +24,10 @@ from bench.quality.stage import Stage, Truth
 from bench.quality.system import Hours
 from bench.quality.world import World, pods
 from queries.core.answer import Changes, Note
+from queries.core.window import Window
 from queries.diff import frame as frames
-from queries.diff.compare import Options, Span, compare
+from queries.diff.compare import Options, compare, replicates
 from queries.diff.frame import Frame
-from queries.diff.spans import replicates
 from queries.diff.traffic import Ledger, Traffic
 
 HISTORIES = {"1h": 1, "24h": 24, "7d": 168}
@@ -52,8 +52,8 @@ def hour_of(seed: int) -> int:
     return 24 * 8 + int(np.random.default_rng([seed, 99]).integers(0, 96))
 
 
-def span(world: World, hour: int) -> Span:
-    return Span(world.moment(hour), world.moment(hour + 1))
+def span(world: World, hour: int) -> Window:
+    return Window(world.moment(hour), world.moment(hour + 1))
 
 
 @lru_cache(maxsize=3)
@@ -118,7 +118,7 @@ def asked(
 
     def frame() -> Frame:
         traffic = Traffic(counts, Ledger(con, [window, baseline, *spans]))
-        return frames.load(con, traffic, window, 1, True)
+        return frames.load(con, traffic, window, 1)
 
     return changes, cost, frame
 

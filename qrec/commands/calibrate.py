@@ -10,7 +10,7 @@ from qrec.render import Answer, present
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.question import parsed
-from queries.diff.calibrate import Calibrated, calibration
+from queries.diff.calibrate import CALIBRATE, Calibrated, calibration
 
 
 def calibrate(
@@ -21,18 +21,6 @@ def calibrate(
     rows: RowFlags,
     store: StoreFlags,
 ) -> None:
-    """How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.
-
-    Compares up to 24 past pairs, as far apart as the window and its baseline are, and keeps what
-    they gave: the next `qrec diff` shows it, and only new hours are compared again.
-
-    \b
-    Examples:
-      qrec calibrate
-      qrec calibrate --last 15m
-      qrec calibrate --vs yesterday --json
-      qrec calibrate --where 'container.name == "shop"'
-    """
     run = Run(store, rows)
     asked, against = run.windows(window, baseline)
     line = Line()
@@ -54,6 +42,9 @@ def calibrate(
     ]
     shown = Answer(document(answer), "pairs", columns, cells, _heading(answer), empty="")
     present(run, shown)
+
+
+calibrate.__doc__ = CALIBRATE.help  # which the tool and the page have, too
 
 
 def _heading(answer: Calibrated) -> str:

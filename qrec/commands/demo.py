@@ -6,6 +6,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
@@ -15,6 +16,7 @@ from qrec.output import emit, say
 from qrec.progress import RecordingLine
 from recorder.options import RecordOptions
 from recorder.record import record
+from store.errors import UsageError
 
 
 def demo(*, store: StoreFlags) -> None:
@@ -26,14 +28,16 @@ def demo(*, store: StoreFlags) -> None:
       qrec demo --store ./demo
     """
     begun = time.monotonic()
-    folder = Path(store.store or tempfile.mkdtemp(prefix="qrec-demo-"))
+    folder = Path(store.store or tempfile.mkdtemp(prefix="qrec-demo-")).expanduser().absolute()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", "Name a new folder, or leave --store out.")
     say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
     written = _record_incident(folder)
     say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
     flags = replace(store, store=str(folder))
     diff(window=WindowFlags(), baseline=BaselineFlags(), only=WhereFlags(), rows=RowFlags(),
          store=flags)  # fmt: skip
-    emit(_NEXT.format(store=folder, seconds=time.monotonic() - begun))
+    emit(_NEXT.format(store=quote(str(folder)), seconds=time.monotonic() - begun))
 
 
 _NEXT = """

@@ -15,7 +15,7 @@ from queries.core.answer import DEFAULT_FINDINGS
 from queries.core.question import parsed
 from queries.core.window import Window
 from queries.diff.explain.breakdown import by_container, filter_of
-from queries.diff.what_changed import what_changed
+from queries.diff.what_changed import WHAT_CHANGED, what_changed
 
 CHANGED, NO_ANSWER = 10, 3
 
@@ -41,16 +41,6 @@ def diff(
     rows: RowFlags,
     store: StoreFlags,
 ) -> int:
-    """What changed? The last hour against the one before, or any window against any other.
-
-    \b
-    Examples:
-      qrec diff
-      qrec diff --last 15m --vs yesterday
-      qrec diff --from 14:00 --to 15:00 --vs 7d
-      qrec diff --around "deploy 1234" --explain 1
-      qrec diff --where 'container.name == "shop"' --exit-code
-    """
     run = Run(store, rows, defaults={"limit": DEFAULT_FINDINGS})
     this, before = run.windows(window, baseline)
     changes = what_changed(
@@ -62,6 +52,9 @@ def diff(
     else:
         _explained(report, this, only)
     return _code(changes.verdict) if exit_code else 0
+
+
+diff.__doc__ = WHAT_CHANGED.help  # which the tool and the page have, too
 
 
 def _explained(report: Report, window: Window, only: WhereFlags) -> None:

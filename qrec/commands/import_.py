@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from qrec.commands.recording import recorded_when, shifted, told, write_options
+from qrec.commands.record import write_options
+from qrec.commands.replay import outcome, recorded_when, shifted
 from qrec.options import RecordFlags, StoreFlags
 from qrec.output import say
 from qrec.progress import FileProgress
@@ -59,6 +60,6 @@ def import_(
     if len(bad) > _BAD_LINES:
         say(f"note: {len(bad) - _BAD_LINES} more entries could not be read")
     for file in done:
-        progress.line.note(told(file, "imported"))
+        progress.line.note(outcome(file, "imported"))
     if shift is None:
         recorded_when(run, progress.line.note)

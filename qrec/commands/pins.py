@@ -16,7 +16,7 @@ from queries.core.answer import iso
 from queries.core.window import Window
 from recorder.write.retention import Hour, store_hours
 from store.errors import UsageError
-from store.pins import Pin, add_pin, read_pins, remove_pin
+from store.marks import Pin, add_pin, read_pins, remove_pin
 
 
 def pin(

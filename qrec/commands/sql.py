@@ -12,7 +12,7 @@ from qrec.render import Answer, present
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.window import parse_duration
-from queries.sql import query_sql
+from queries.sql import SQL, query_sql
 
 
 def sql(
@@ -25,16 +25,6 @@ def sql(
     rows: RowFlags,
     store: StoreFlags,
 ) -> None:
-    """Run one SELECT (DuckDB's SQL) over the window's rows, in a process that can do nothing else.
-
-    Tables: transactions, connections, database, coverage.
-
-    \b
-    Examples:
-      qrec sql 'select host, count(*) from transactions group by all order by 2 desc'
-      qrec sql --last 1d "select * from transactions where trace_id = '4bf92f35'" --json
-      qrec sql 'select max(duration_ms) from transactions' --format csv
-    """
     run = Run(store, rows)
     seconds = min(parse_duration(timeout).total_seconds(), 3600)
     answer = query_sql(run.store, run.window(window), statement, run.limit, seconds)
@@ -43,6 +33,9 @@ def sql(
     names = _unique([c.name for c in answer.columns])
     records = [dict(zip(names, row, strict=True)) for row in answer.rows]
     present(run, Answer(document(answer), "rows", columns, cells, "", "no rows", records))
+
+
+sql.__doc__ = SQL.help  # which the tool and the page have, too
 
 
 def _number(kind: str) -> bool:

@@ -20,8 +20,8 @@ from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.hours import hour_key
 from store.lock import holder
+from store.manifest import unredacted
 from store.schema import RECORDED
-from store.unredacted import unredacted
 
 _NAMED = 5
 _SILENT_S = 300.0  # a healthy recorder's coverage reaches further every ten seconds

@@ -106,7 +106,7 @@ class Seen:
 
 def seen(reader: Reader, window: Window) -> list[Seen]:
     """Every recorder with coverage in the window. The reader's spans have to include it."""
-    rows = reader.sql("stretches", {"from_ts": window.from_ts, "to_ts": window.to_ts}).to_pylist()
+    rows = reader.rows("stretches", {"from_ts": window.from_ts, "to_ts": window.to_ts})
     by_recorder: dict[str, list[Stretch]] = {}
     for row in rows:
         by_recorder.setdefault(row.pop("recorder"), []).append(_stretch(row))
@@ -123,8 +123,10 @@ def newest(store: Store) -> datetime | None:
     """When somebody was last known to receive; None for a store without recordings."""
     for hour in reversed(store.hours("coverage")):
         start = hour_start(hour)
-        with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
-            end: datetime | None = reader.sql("newest")["newest"][0].as_py()
+        with open_reader(
+            store, [Window(start, start + timedelta(hours=1))], tables=(), covered=False
+        ) as reader:
+            end: datetime | None = reader.rows("newest")[0]["newest"]
         if end is not None:
             return end
     return None

@@ -6,6 +6,7 @@ flags and its table, the tool with its arguments and its schema, and the page of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -229,6 +230,11 @@ def parsed(where: str | None) -> Expr | None:
 # Commands whose module is not queries/<name>.py: those of the comparison, which is a package.
 _MODULES: Final = {"diff": "queries.diff.what_changed", "calibrate": "queries.diff.calibrate"}
 
+_DECLARED: Final = re.compile(
+    r'= Question\(\s+name="(\w+)",\s+tool="\w*",\s+title="[^"]*",'
+    r'\s+summary="([^"]*)",\s+group="(\w+)"'
+)
+
 
 @cache
 def question_names() -> tuple[str, ...]:
@@ -244,6 +250,18 @@ def questions_of(name: str) -> tuple[Question, ...]:
     module = import_module(_MODULES.get(name, f"queries.{name}"))
     found = [one for one in vars(module).values() if isinstance(one, Question)]
     return tuple(one for one in found if one.name == name)
+
+
+def summaries() -> dict[str, str]:
+    """Every command that is a question, by group: its name and its summary, as the text of its
+    module declares them. Importing all of them takes half a second, for a line of each."""
+    declared = []
+    for name in question_names():
+        path = _MODULES.get(name, f"queries.{name}").removeprefix("queries.").replace(".", "/")
+        text = files("queries").joinpath(f"{path}.py").read_text(encoding="utf-8")
+        declared += [found for found in _DECLARED.findall(text) if found[0] == name][:1]
+    declared.sort(key=lambda found: GROUPS.index(found[2]))
+    return {name: summary for name, summary, _ in declared}
 
 
 def every_question() -> Iterator[Question]:

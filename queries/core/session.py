@@ -136,8 +136,16 @@ def parquet(paths: Iterable[Path]) -> str:
 class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
-    def __init__(self, store: Store, spans: Sequence[Window], tables: Sequence[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        spans: Sequence[Window],
+        tables: Sequence[str],
+        covered: bool = True,
+        views: bool = True,
+    ) -> None:
         self.store = store
+        self._views = views
         self.spans = list(spans)
         self.tables = list(tables)
         self.notes: list[Note] = []
@@ -149,6 +157,8 @@ class Reader:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
         self._open_views()
+        if covered:
+            self._covered()
 
     def sql(self, name: str, params: Mapping[str, Any] | None = None, **places: str) -> pa.Table:
         """Run queries/sql/<name>.sql with named parameters; `places` fill {name} in its text."""
@@ -177,6 +187,10 @@ class Reader:
 
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
+
+    def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run one statement that gives no rows."""
+        self._result(text, params, self.con.execute)
 
     def table(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
         """Make a temporary table of a few rows; columns: name -> (type, values)."""
@@ -232,6 +246,8 @@ class Reader:
         paths = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
         self.files["coverage"] = [path for path in paths if self._readable(path)]
         self._view("coverage")
+
+    def _covered(self) -> None:
         # An hour of which a file cannot be read is not covered: missing rows are no silence.
         self.con.execute(
             f"CREATE OR REPLACE VIEW covered AS SELECT * FROM ({sql_text('covered')}) AS c"
@@ -241,6 +257,8 @@ class Reader:
 
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
+        if not self._views and table != "coverage":
+            return
         try:
             self._view_over(table, self.files[table])
         except duckdb.Error:
@@ -251,7 +269,8 @@ class Reader:
         source = parquet(paths) if paths else self._empty(table)
         self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
         if table == "coverage" and paths:
-            lacking = _LATER_COVERAGE.keys() - set(self.con.view(table).columns)
+            described = self.con.execute(f"FROM {table} LIMIT 0").description or ()
+            lacking = _LATER_COVERAGE.keys() - {column[0] for column in described}
             nulls = "".join(f", NULL::{_LATER_COVERAGE[name]} AS {name}" for name in lacking)
             if nulls:
                 self.con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT *{nulls} FROM {source}")
@@ -308,10 +327,19 @@ class Reader:
 
 @contextlib.contextmanager
 def open_reader(
-    store: Store, spans: Sequence[Window], tables: Sequence[str] = ("transactions",)
+    store: Store,
+    spans: Sequence[Window],
+    tables: Sequence[str] = ("transactions",),
+    covered: bool = True,
+    views: bool = True,
 ) -> Iterator[Reader]:
-    """A reader over the hours that `spans` touch, closed at the end."""
-    reader = Reader(store, spans, tables)
+    """A reader over the hours that `spans` touch, closed at the end.
+
+    covered: whether the view of that name is made, which a comparison asks and no question of one
+    window: it takes a tenth of what a small question takes. views: whether the tables are views;
+    if not, their files are listed and none is opened.
+    """
+    reader = Reader(store, spans, tables, covered, views)
     try:
         yield reader
     except duckdb.OutOfMemoryException as error:

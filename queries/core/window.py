@@ -64,6 +64,18 @@ class Window:
     def length(self) -> timedelta:
         return self.to_ts - self.from_ts
 
+    @property
+    def minutes(self) -> int:
+        return self.length // timedelta(minutes=1)
+
+    def whole(self) -> Window | None:
+        """The same at whole minutes, both ends rounded down: neighbours stay neighbours.
+
+        None where nothing is left.
+        """
+        begin, end = (m.replace(second=0, microsecond=0) for m in (self.from_ts, self.to_ts))
+        return Window(begin, end) if begin < end else None
+
     def overlaps(self, other: Window) -> bool:
         return self.from_ts < other.to_ts and other.from_ts < self.to_ts
 
@@ -102,7 +114,14 @@ class Asked:
 def resolve_window(asked: Asked, now: datetime, tz: tzinfo) -> Window:
     """The one window of a question that compares nothing. Raises UsageError."""
     _refuse_mixtures(asked)
-    return _window(asked, now, tz)
+    window = _window(asked, now, tz)
+    if window.from_ts >= now:
+        raise UsageError(
+            f"the window lies in the future: it begins at {_iso(window.from_ts)}, and now is "
+            f"{_iso(now)}",
+            "Give --from an earlier time; a time without a date is today.",
+        )
+    return window
 
 
 def resolve_windows(asked: Asked, now: datetime, tz: tzinfo) -> tuple[Window, Baseline]:

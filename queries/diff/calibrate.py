@@ -2,23 +2,29 @@
 
 Nobody says which past hours were quiet, so the median and the 95th percentile are what to look
 at: incidents of the past are a few large numbers among many small ones. A comparison costs about
-as much as the question itself, so results are kept in the store (store/calibration.py).
+as much as the question itself, so results are kept in the store (store/manifest.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, BaselineKind, Calibration, Changes, Note, iso
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
+from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
-from queries.diff.comparison import compared
-from queries.diff.past import Pair, Past
-from store.calibration import Kept, keep, read_kept
+from queries.diff.compare import REACH, compared, earlier
+from queries.diff.limits import REPLICATES
+from store.manifest import Kept, keep, read_kept
+from store.rollup import ROLLUPS
+from store.version import __version__
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -200,6 +206,123 @@ def _notes(results: dict[Pair, int | None], found: Sequence[PastPair]) -> Iterat
             f"past hours give {len(found)} pairs to compare, and at least {LEAST} are needed to "
             "say what is usual: ask again when the store reaches further back",
         )
+
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A past window and its baseline, at whole minutes."""
+
+    window: Window
+    baseline: Baseline
+
+    @cached_property
+    def hours(self) -> list[str]:
+        """All hours that its comparison looks at."""
+        before = earlier(self.window, self.baseline)
+        return hours_of([self.window, *self.baseline.spans, *before])
+
+
+class Past:
+    """The past pairs of one question, newest first, over what the store holds now."""
+
+    def __init__(
+        self, store: Store, window: Window, baseline: Baseline, where: Expr | None
+    ) -> None:
+        self.store = store
+        self.window, self.baseline, self.where = window, baseline, where
+        self._listed = frozenset(store.hours("coverage"))
+        self._stamps: dict[str, str] = {}
+        self.sharp = self._replicates(window, baseline) >= REPLICATES
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Those of the last seven days: apart from what is asked about, recorded on both sides.
+
+        With as much of a past as decides about the thresholds: a quiet night under the coarse
+        thresholds of a store without one says nothing about a night under the fine ones.
+        """
+        return [pair for pair in self._moved() if self._comparable(pair)]
+
+    def key(self, pair: Pair) -> str:
+        """A digest of all that the pair's number of findings depends on."""
+        about = [
+            __version__,
+            pair.window,
+            pair.baseline.spans,
+            self.where and self.where.text,
+            [self._stamp(hour) for hour in pair.hours],
+        ]
+        return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
+
+    def _moved(self) -> Iterator[Pair]:
+        step = -(-self.window.length // _HOUR) * _HOUR
+        end = self.window.to_ts.replace(minute=0, second=0, microsecond=0)
+        while end > self.window.to_ts - REACH:
+            by = self.window.to_ts - end
+            spans = tuple(_moved(span, by) for span in self.baseline.spans)
+            yield Pair(_moved(self.window, by), Baseline(self.baseline.kind, spans))
+            end -= step
+
+    def _comparable(self, pair: Pair) -> bool:
+        sides = [pair.window, *pair.baseline.spans]
+        asked = [self.window, *self.baseline.spans]
+        if any(one.overlaps(other) for one in sides for other in asked):
+            return False
+        if not self._recorded(sides):
+            return False
+        return (self._replicates(pair.window, pair.baseline) >= REPLICATES) == self.sharp
+
+    def _replicates(self, window: Window, baseline: Baseline) -> int:
+        return sum(self._recorded([span]) for span in earlier(window, baseline))
+
+    def _recorded(self, spans: Sequence[Window]) -> bool:
+        return self._listed.issuperset(hours_of(spans))
+
+    def _stamp(self, hour: str) -> str:
+        """What the store holds of an hour: its files never change, only its coverage may."""
+        if hour not in self._stamps:
+            found = hashlib.sha256()
+            for recorder, path in self.store.visible("transactions", hour):
+                found.update(repr((recorder, path.name, _size(path))).encode())
+            folder = self.store.sealed_hour("coverage", hour)
+            for path in sorted(folder.glob("*.parquet")):
+                found.update(path.name.encode() + _bytes(path))
+            self._stamps[hour] = found.hexdigest()
+        return self._stamps[hour]
+
+    def weight(self, pair: Pair) -> int:
+        """Bytes of the files that its comparison reads."""
+        total = 0
+        for hour in pair.hours:
+            for _, path in self.store.visible("transactions", hour):
+                rollup = [self.store.sealed_hour(t, hour) / path.name for t in ROLLUPS]
+                total += (0 if self.where else sum(map(_size, rollup))) or _size(path)
+        return total
+
+
+def _moved(span: Window, by: timedelta) -> Window:
+    return Window(_minute(span.from_ts - by), _minute(span.to_ts - by))
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 CALIBRATE = Question(

@@ -7,40 +7,48 @@ with the view `covered` (seconds of a minute in which a recorder received), and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.answer import BaselineSide, Changes, Compared, Kind, Note, Side, Verdict
+from queries.core.answer import (
+    BaselineKind,
+    BaselineSide,
+    Changes,
+    Compared,
+    Kind,
+    Note,
+    Side,
+    Verdict,
+)
+from queries.core.selection import condition, remarks
+from queries.core.session import Reader, open_reader
+from queries.core.window import Baseline, Window
+from queries.diff import coverage
 from queries.diff import frame as frames
-from queries.diff import gaps
-from queries.diff.background import counted_once, own_traffic
-from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.detect import latency, presence, rates, shares, sizes, statuses, trends
+from queries.diff.candidate import ENDPOINT, Candidate, significant
+from queries.diff.counts import BrokenRollup, Counts, counts_of
+from queries.diff.coverage import Covered
+from queries.diff.detect import latency, presence, rates, shares, sizes, trends
 from queries.diff.durations import Durations, histograms
 from queries.diff.explain import merge
 from queries.diff.explain.findings import Scene, findings
-from queries.diff.frame import Frame
+from queries.diff.frame import Frame, counted_once, own_traffic
 from queries.diff.limits import REPLICATES, limits
-from queries.diff.spans import Options, Span, replicates
 from queries.diff.stats import Mask
-from queries.diff.tested import significant
 from queries.diff.traffic import Ledger, Traffic
+from store import Store
 
 if TYPE_CHECKING:
     import duckdb
 
-    from queries.diff.counts import Counts
+    from filters import Expr
 
-__all__ = [
-    "Changes",
-    "Options",
-    "Span",
-    "compare",
-    "replicates",
-]
 
+REACH = timedelta(days=7)  # how far back the stretches lie that tell how much quiet ones differ
 _FEW = 200
 _SHARE_LEVELS: tuple[tuple[str, ...], ...] = (
     (),
@@ -74,11 +82,100 @@ _FAILURES: tuple[tuple[Kind, Callable[[Frame], Mask], str], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Options:
+    """What is asked of the comparison.
+
+    history: further stretches of the same length that tell how much quiet hours differ.
+    notes: what the caller already knows and the answer shall say (unreadable files, filters).
+    lossy: the source is known to have dropped events on a side, nobody knows which: "gone" and
+        "fell" are then not reported.
+    """
+
+    kind: BaselineKind = "previous"
+    limit: int = 50
+    history: Sequence[Window] = ()
+    notes: Sequence[Note] = ()
+    lossy: bool = False
+
+
+def compared(
+    store: Store, window: Window, baseline: Baseline, where: Expr | None, limit: int
+) -> Changes:
+    """Compare `window` with `baseline`; earlier stretches tell how much quiet ones differ.
+
+    where: a parsed filter; only transactions that pass it are compared. limit: findings kept.
+    Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
+    """
+    before, sides = earlier(window, baseline), [window, *baseline.spans]
+    with open_reader(store, [*sides, *before], views=False) as reader:
+        expressions, notes = coverage.differing_filters(reader, window, baseline)
+        before = coverage.seen_enough(reader, before)
+        text, params = _condition(reader, expressions, where)
+
+        def ask(rollups: bool) -> Changes:
+            counts = counts_of(reader, sides, text, params, light=before, rollups=rollups)
+            return compare(
+                reader.con,
+                counts,
+                window,
+                baseline.spans,
+                Options(
+                    kind=baseline.kind,
+                    limit=limit,
+                    history=before,
+                    notes=[*reader.notes, *notes, *coverage.losses(reader, sides), *remarks(where)],
+                    lossy=coverage.is_lossy(reader, sides),
+                ),
+            )
+
+        try:
+            return ask(rollups=True)
+        except BrokenRollup:  # the rows that it was made of may still be there
+            return ask(rollups=False)
+
+
+def earlier(window: Window, baseline: Baseline) -> list[Window]:
+    """Earlier stretches that tell how much quiet ones differ, in time's order."""
+    return replicates(window, REACH, baseline.spans)[::-1]
+
+
+def _condition(
+    reader: Reader, expressions: Sequence[str], where: Expr | None
+) -> tuple[str | None, Mapping[str, Any]]:
+    """All the expressions as one condition over `transactions`, with its parameters."""
+    texts = [*expressions, *([where.text] if where is not None else [])]
+    if not texts:
+        return None, {}
+    import filters
+
+    return condition(filters.parse(" AND ".join(f"({text})" for text in texts)), reader.con)
+
+
+def replicates(window: Window, reach: timedelta, baseline: Sequence[Window] = ()) -> list[Window]:
+    """The past stretches that show how much quiet hours differ, as far as the store reaches back.
+
+    The 24 before the window, and of each earlier day the one at the same time with its two
+    neighbours; those that overlap the baseline are left out. Pass them as `Options.history`.
+    """
+    length = window.to_ts - window.from_ts
+    day = timedelta(days=1)
+    steps = [i * length for i in range(1, 25)]
+    if length <= timedelta(hours=4):
+        steps += [n * day + j * length for n in range(2, 8) for j in (-1, 0, 1)]
+    spans = [
+        Window(window.from_ts - step, window.to_ts - step)
+        for step in sorted(set(steps))
+        if step <= reach
+    ]
+    return [s for s in spans if not any(s.overlaps(b) for b in baseline)]
+
+
 def compare(
     con: duckdb.DuckDBPyConnection,
     counts: Counts,
-    window: Span,
-    baseline: Sequence[Span],
+    window: Window,
+    baseline: Sequence[Window],
     options: Options | None = None,
 ) -> Changes:
     """Compare a window with one or several baseline stretches.
@@ -89,37 +186,45 @@ def compare(
     no sense is a verdict and a note.
     """
     options = options or Options()
-    window, baseline = window.whole(), [span.whole() for span in baseline]
-    history = [
-        span
-        for span in (s.whole() for s in options.history)
-        if not any(span.overlaps(other) for other in (window, *baseline))
-    ]
-    refusal = _overlap(window, baseline)
+    sides = [side for span in (window, *baseline) if (side := span.whole())]
+    refusal = _refusal(sides, 1 + len(baseline))
     if refusal:
         return _empty(window, baseline, options, "not_comparable", [refusal])
-    aligned = frames.prepare(con, window, baseline, history)
-    seconds_w, seconds_b, kept = gaps.covered_seconds(con)
-    notes = [*options.notes, *gaps.notes(con, window, baseline)]
-    if min(seconds_w, seconds_b) <= 0:
-        return _empty(window, baseline, options, "no_data", [*notes, *_blind(seconds_w, seconds_b)])
-    if kept <= 0:
+    window, *baseline = sides
+    history = [
+        span
+        for past in options.history
+        if (span := past.whole()) and not any(span.overlaps(side) for side in sides)
+    ]
+    frames.prepare(con, window, baseline, history)
+    covered = coverage.covered(con, sides)
+    notes = [*options.notes, *covered.gaps]
+    if min(covered.window, covered.baseline) <= 0:
+        return _empty(window, baseline, options, "no_data", [*notes, *_blind(covered)])
+    if covered.compared <= 0:
         text = "no minute was covered in full on both sides by the same recorder"
         notes.append(Note("no_common_minutes", text))
         return _empty(window, baseline, options, "not_comparable", notes)
     traffic = Traffic(counts, Ledger(con, [window, *baseline, *history]))
-    frame = frames.load(con, traffic, window, len(baseline), aligned)
+    frame = frames.load(con, traffic, window, len(baseline))
     durations = histograms(traffic, frame)
-    scene = Scene(traffic, frame, durations, window, baseline, kept, kept / frame.scale)
+    scene = Scene(
+        traffic, frame, durations, window, baseline, covered.compared,
+        covered.compared / frame.scale,
+    )  # fmt: skip
     notes += _qualified(frame, len(history))
     changed = candidates(frame, durations, options.lossy)
     changed += _trends(frame, window, baseline, history)
     leads = merge.merge(frame, changed)
     found = findings(scene, leads)
     return Changes(
-        window=Side(window.from_ts, window.to_ts, seconds_w, *_totals(frame, True)),
+        window=Side(window.from_ts, window.to_ts, covered.window, *_totals(frame, True)),
         baseline=BaselineSide(
-            baseline[0].from_ts, baseline[-1].to_ts, seconds_b, *_totals(frame, False), options.kind
+            baseline[0].from_ts,
+            baseline[-1].to_ts,
+            covered.baseline,
+            *_totals(frame, False),
+            options.kind,
         ),
         verdict="changed" if found else "nothing_changed",
         notes=tuple(notes),
@@ -149,8 +254,8 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
             for c in significant(tested, limit)
             if shares.matters(c, limit) and not (lossy and c.direction == "down")
         ]
-    mixed = [statuses.find(frame, d, limit, within, once) for d in statuses.LEVELS]
-    found += [c for c in significant(mixed, limit) if statuses.matters(c, limit)]
+    mixed = [shares.find_statuses(frame, d, limit, within, once) for d in shares.STATUS_LEVELS]
+    found += [c for c in significant(mixed, limit) if shares.status_matters(c, limit)]
     busy = [rates.find(frame, d, limit, within, usual, once) for d in _RATE_LEVELS]
     found += [
         c
@@ -164,7 +269,7 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
 
 
 def _trends(
-    frame: Frame, window: Span, baseline: Sequence[Span], history: Sequence[Span]
+    frame: Frame, window: Window, baseline: Sequence[Window], history: Sequence[Window]
 ) -> list[Candidate]:
     """Trends over the unbroken past; there is none unless the baseline is next to the window."""
     if frame.size == 0 or len(baseline) != 1 or baseline[0].to_ts != window.from_ts:
@@ -202,19 +307,24 @@ def _compared(frame: Frame) -> Compared:
     )
 
 
-def _overlap(window: Span, baseline: Sequence[Span]) -> Note | None:
-    if any(span.overlaps(window) for span in baseline):
+def _refusal(sides: Sequence[Window], expected: int) -> Note | None:
+    """Why the sides, window first, cannot be compared; expected: how many there should be."""
+    if len(sides) < max(expected, 2):
+        return Note("empty_window", "window and baseline need at least one whole minute each")
+    if any(side.overlaps(sides[0]) for side in sides[1:]):
         return Note(
             "overlap", "window and baseline overlap: a minute cannot be compared with itself"
         )
-    if not baseline or window.minutes < 1 or min(s.minutes for s in baseline) < 1:
-        return Note("empty_window", "window and baseline need at least one whole minute each")
     return None
 
 
-def _blind(seconds_w: float, seconds_b: float) -> list[Note]:
-    sides = [name for name, s in (("window", seconds_w), ("baseline", seconds_b)) if s <= 0]
-    return [Note("no_data", f"no recorder was receiving in the {name}") for name in sides]
+def _blind(covered: Covered) -> list[Note]:
+    sides = {"window": covered.window, "baseline": covered.baseline}
+    return [
+        Note("no_data", f"no recorder was receiving in the {name}")
+        for name, seconds in sides.items()
+        if seconds <= 0
+    ]
 
 
 def _qualified(frame: Frame, histories: int) -> list[Note]:
@@ -229,7 +339,11 @@ def _qualified(frame: Frame, histories: int) -> list[Note]:
 
 
 def _empty(
-    window: Span, baseline: Sequence[Span], options: Options, verdict: Verdict, notes: list[Note]
+    window: Window,
+    baseline: Sequence[Window],
+    options: Options,
+    verdict: Verdict,
+    notes: list[Note],
 ) -> Changes:
     first = baseline[0].from_ts if baseline else window.from_ts
     last = baseline[-1].to_ts if baseline else window.from_ts

@@ -133,7 +133,7 @@ class Counts:
         if sealed:
             firsts = [int(self.first[file]) for file in sealed]
             paths = _read(self.rollups[file][table] for file in sealed)
-            row = f"({firsts}[file_index + 1] + key)::INTEGER" if len(sealed) > 1 else (
+            row = f"({firsts}[file_index::BIGINT + 1] + key)::INTEGER" if len(sealed) > 1 else (
                 f"({firsts[0]} + key)::INTEGER"
             )  # fmt: skip
             parts.append(f"SELECT {row} AS row, {chosen} FROM {paths} WHERE {within}")
@@ -297,7 +297,7 @@ def _count_rows(
     source = f"(FROM {_read(paths, 'union_by_name = true')} WHERE {within})"
     try:
         text = f"CREATE OR REPLACE TEMP TABLE rollup_requests AS {rollup_sql('requests', source)}"
-        reader.query(text, params)
+        reader.run(text, params)
     except duckdb.Error:
         left = [path for path in paths if path in reader.files["transactions"]]
         if len(left) == len(paths):

@@ -7,14 +7,15 @@ process, signature); a *level* is a coarser one, such as the endpoint, and is su
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.diff.spans import Span
+from queries.core.session import sql_text
+from queries.core.window import Window
+from queries.diff.candidate import ENDPOINT
 from queries.diff.stats import Floats, Ints, Mask
 from store.derived import failed
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from queries.diff.traffic import Traffic
 
-SQL = Path(__file__).parent.parent / "sql"
 BLOCKS = 12  # a window has about that many; five minutes each in an hour
 SLOTS = 60
 UNIT = ("side", "host", "method", "route", "container")
@@ -119,9 +119,7 @@ class Frame:
     history: Floats
     seconds_h: Floats
     starts: Ints  # column of each compared span's first block
-    slot_minutes: int
     block_minutes: int
-    aligned: bool
     levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
     tallies: dict[tuple[tuple[str, ...], bytes], Tally] = field(default_factory=dict)
 
@@ -217,15 +215,13 @@ def _summed(group: Ints, size: int, rows: Floats) -> Floats:
     return sums.astype(np.float64, copy=False).reshape(size, columns)
 
 
-@cache
-def statement(name: str) -> str:
-    return (SQL / f"compare_{name}.sql").read_text()
-
-
 def prepare(
-    con: duckdb.DuckDBPyConnection, window: Span, baseline: Sequence[Span], history: Sequence[Span]
-) -> bool:
-    """Leave compare_minutes in the connection; say whether the spans are compared by offset."""
+    con: duckdb.DuckDBPyConnection,
+    window: Window,
+    baseline: Sequence[Window],
+    history: Sequence[Window],
+) -> None:
+    """Leave compare_minutes in the connection."""
     con.execute("set timezone = 'UTC'")
     con.execute(
         "create or replace temp table compare_spans"
@@ -236,13 +232,10 @@ def prepare(
     rows = [(i, role, s.from_ts, s.to_ts) for i, (role, s) in enumerate(roles)]
     con.executemany("insert into compare_spans values (?, ?, ?, ?)", rows)
     aligned = all(s.minutes == window.minutes for s in baseline)
-    con.execute(statement("minutes"), {"aligned": aligned})
-    return aligned
+    con.execute(sql_text("compare_minutes"), {"aligned": aligned})
 
 
-def load(
-    con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Span, baselines: int, aligned: bool
-) -> Frame:
+def load(con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int) -> Frame:
     """Count the traffic of the spans that `prepare` was given, the window the first of them."""
     block = max(1, round(window.minutes / BLOCKS))
     slot = max(1, -(-window.minutes // SLOTS))
@@ -271,9 +264,7 @@ def load(
         history=totals.history.T,
         seconds_h=_history_seconds(seconds, baselines, len(totals.history)),
         starts=starts,
-        slot_minutes=slot,
         block_minutes=block,
-        aligned=aligned,
     )
 
 
@@ -306,3 +297,39 @@ def _history_seconds(
         if span > baselines:
             result[span - baselines - 1] += value
     return result
+
+
+_REFUSED = (400, 403, 404, 405)
+_MOSTLY = 0.95
+
+
+def own_traffic(frame: Frame) -> Mask:
+    """False for keys of incoming endpoints that answer hardly anything but 400, 403, 404, 405."""
+    level = frame.level(("host", "method", "route"))
+    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
+    refused = np.isin(frame.status, _REFUSED)
+    seen = total + frame.anyhow_b
+    refusals = level.sum(np.where(refused & frame.incoming, seen, 0.0))
+    own: Mask = (refusals < _MOSTLY * level.sum(seen))[level.group]
+    return own
+
+
+def counted_once(frame: Frame) -> Frame:
+    """The same frame, in which a call that both its ends recorded weighs half at each.
+
+    Two records of one call are no two pieces of evidence. For levels that tell the sides apart
+    the frame itself is right.
+    """
+    level = frame.level(ENDPOINT)
+    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
+    incoming = level.sum(np.where(frame.incoming, total, 0.0))
+    outgoing = level.sum(np.where(frame.incoming, 0.0, total))
+    both = np.maximum(incoming + outgoing, 1e-9)
+    weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group][:, None]
+    return replace(
+        frame,
+        window=frame.window * weight,
+        baseline=frame.baseline * weight,
+        history=frame.history * weight,
+        tallies={},
+    )

@@ -92,8 +92,8 @@ def weighted_median(values: Floats, weights: Floats) -> float:
     if values.size == 0:
         return 0.0
     order = np.argsort(values, kind="stable")
-    heap = np.cumsum(weights[order])
-    return float(values[order[int(np.searchsorted(heap, heap[-1] / 2))]])
+    cumulative = np.cumsum(weights[order])
+    return float(values[order[int(np.searchsorted(cumulative, cumulative[-1] / 2))]])
 
 
 def intervals(blocks: int) -> tuple[Ints, Ints, Floats]:
@@ -114,9 +114,9 @@ def intervals(blocks: int) -> tuple[Ints, Ints, Floats]:
 
 def run_sums(blocks: Floats, starts: Ints, ends: Ints) -> Floats:
     """[groups, blocks] -> [groups, runs]: the sum of each run of blocks."""
-    heap = np.zeros((blocks.shape[0], blocks.shape[1] + 1))
-    np.cumsum(blocks, axis=1, out=heap[:, 1:])
-    return heap[:, ends] - heap[:, starts]
+    cumulative = np.zeros((blocks.shape[0], blocks.shape[1] + 1))
+    np.cumsum(blocks, axis=1, out=cumulative[:, 1:])
+    return cumulative[:, ends] - cumulative[:, starts]
 
 
 def best_runs(t: Floats, df: Floats, price: Floats) -> tuple[Floats, Ints]:

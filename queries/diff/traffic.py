@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from queries.core.window import Window
 from queries.diff.counts import Counts, Entries, bits
 from queries.diff.keys import collapsed, named_keys
-from queries.diff.spans import Span
 from queries.diff.stats import Floats, Ints
 from store.rollup import MINUTES
 
@@ -47,7 +47,7 @@ class Hour:
 class Ledger:
     """The minutes of all spans (numbered window, baseline, history): see compare_minutes.sql."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, spans: Sequence[Window]) -> None:
         names = con.execute("SELECT DISTINCT recorder FROM compare_minutes ORDER BY ALL").fetchall()
         self.recorders: list[str] = [name for (name,) in names]
         column = con.execute(

@@ -9,7 +9,7 @@ from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
 from queries.core.question import WHERE, Argument, Question, limit_of
 from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
-from queries.diff.comparison import compared
+from queries.diff.compare import compared
 from store.errors import UsageError
 
 if TYPE_CHECKING:

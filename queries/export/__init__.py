@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, BinaryIO
 
 from queries.core.answer import Note
@@ -15,7 +14,7 @@ from queries.core.notes import notes, seen
 from queries.core.selection import selection
 from queries.core.window import Window
 from queries.export.rows import Source, source
-from store.errors import UsageError
+from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from filters import Expr
@@ -46,10 +45,9 @@ def format_of(text: str | None, file: str | None) -> str:
     if text is not None:
         if text in FORMATS:
             return text
-        near = get_close_matches(text, FORMATS, 1)
-        meant = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(
-            f"nothing is exported as {text[:40]!r}", f"{meant}Formats: {', '.join(FORMATS)}."
+            f"nothing is exported as {text[:40]!r}",
+            did_you_mean(text, FORMATS, f"Formats: {', '.join(FORMATS)}."),
         )
     for name, endings in FORMATS.items():
         if file is not None and file.endswith(endings):

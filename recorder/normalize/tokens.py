@@ -1,4 +1,4 @@
-"""One part of a path: which of it varies, and what that is called.
+"""One part of a path, a key or a name: what of it varies, and what that is called.
 
 The vocabulary of placeholders, also told in docs/routes.md:
 
@@ -9,23 +9,337 @@ The vocabulary of placeholders, also told in docs/routes.md:
 
 A placeholder follows from the shape of a value, never from the value: were 20240512 a date and
 20249999 a number, one endpoint would have two routes. That is why all numbers are {id}.
+
+Three steps, from small to large: whether a run of letters and digits is a name or chance; a part
+that is itself made of parts (user_42, main.3f2a1b9c.js, top-10-tips), in which words stay, numbers
+and random runs go, and neighbours that go become one placeholder; and a whole segment of a path.
+
+No word list can tell names from chance (product names, other languages, abbreviations), but pairs
+of neighbouring letters can: in names they follow habits, in random text they do not. The table
+gives how rare each pair is, measured over English words, identifiers and package names, and words
+of twenty other languages written in Latin letters.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from ipaddress import IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from recorder.normalize.compound import (
-    PLACEHOLDER,
-    SIZE,
-    VERSION,
-    name_compound,
-    opaque_name,
-    stays,
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_STEP: Final = 0.4  # bits a unit of the table
+
+# One row a first letter (the first row: start of a word), one column a second letter (the last
+# column: end of the word); base 36 digits, in units of _STEP bits: a higher digit is rarer.
+_RARITY: Final = (
+    "ab9acccdcgdcacd9ib8aeeeiihz"
+    "hdbcjhdicje9b8kcn8a8efhifi8"
+    "7ffg8iii8gl8hi8goacg9lkmen8"
+    "8kfh9jl7bnabhj6gobd9dlnnhk9"
+    "8ege6fgj8iiegg9gpdcfcjjkgk6"
+    "cgbbeffjflgbc8hej79aifhdij6"
+    "9igg9aik6ml9hi8goadcbmlkep8"
+    "9ihg6jec9nkdfcafo9bfbkjnhn6"
+    "6iig6jkj8ljffh8hldfbbljoeo7"
+    "cdaccecljjfab6adlc99jemhlf9"
+    "5ihf6jlj9kgggg9fki8h9ihmkk9"
+    "7hhh7ihf8mfdhf9gpdbcbjgnfn6"
+    "7igd7hil7kiagi8gqkcccimndn8"
+    "6cgg6ijm8nkedh99midgcklmgo8"
+    "9ib99f8jajfhiebhoja8efmmfk7"
+    "fecbigdjfjeaa7cbo7bbbedhkj9"
+    "8kgg8iidapjaij9cn8dbdllm8q9"
+    "chfggijjdml9fhgehcdd3jhklk7"
+    "7hed6hfk8mfgdf9goebbdgkoek7"
+    "bjbh8ijc9ndfghccjib7cjinfj5"
+    "8jfi7ikb7njfhi9gq9cdckildk6"
+    "bcdcbfekbif9a7hbp898iilikha"
+    "6jgh4jil6nkhggahpfehfklkgn9"
+    "6igf7ijc7niehc9gobbggmjkfm8"
+    "bgbfafih9lkedhe9lge7gijeem4"
+    "afcecffiejhdbcc9keaafhgjji4"
+    "7hhg5jhf8khffd9gnhgfciglcd8"
 )
+_WIDTH: Final = len(_LETTERS) + 1
+_BITS: Final = {
+    first + second: -_STEP * int(_RARITY[row * _WIDTH + column], 36)
+    for row, first in enumerate("^" + _LETTERS)
+    for column, second in enumerate(_LETTERS + "$")
+}
+
+# camelCase and PascalCase fall into their words, digits into their runs.
+_RUNS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_CONVERSION: Final = re.compile(r"(?<=[a-z])[24](?=[a-z])")  # html2pdf, text4shell
+_NO_DIGITS: Final = {ord(digit): None for digit in "0123456789"}
+_ALPHABET: Final = {
+    (lower, upper, digit): math.log2(26 * lower + 26 * upper + 10 * digit or 1)
+    for lower in (False, True)
+    for upper in (False, True)
+    for digit in (False, True)
+}
+
+# Names with more digits than names have. Lower case; asked before anything is computed.
+_KNOWN: Final = """
+a11y aarch64 aes128 aes192 aes256 amd64 argon2 arm64 armv7 armv8 avx2 avx512 base16 base32
+base36 base58 base62 base64 base64url bcrypt2 blake2 blake2b blake3 crc16 crc32 crc64 ec2 ed448
+ed25519 eddsa25519 es2015 es2016 es2017 es2018 es2019 es2020 es2021 es2022 es2023 es256 es384
+es512 geoip2 gfx90a gpt3 gpt4 gpt35 h2c h264 h265 hs256 hs384 hs512 html5 http1 http2 http3
+i18n i386 i486 i586 i686 icu4c iso27001 iso3166 iso4217 iso639 iso8601 iso8859 jpeg2000 k3s k8s
+l10n latin1 log4j log4j2 m3u8 md4 md5 mp3 mp4 mpeg2 mpeg4 mqtt5 n8n neo4j oauth1 oauth2 o365
+office365 p224 p256 p384 p521 pbkdf2 pkcs1 pkcs8 pkcs11 pkcs12 ps256 ppc64 ppc64le rfc2616
+rfc2617 rfc3339 rfc5545 rfc6749 rfc7231 rfc7517 rfc7519 rfc7807 rfc9110 rfc9457 riscv64 route53
+rs256 rs384 rs512 s390x scim2 secp256k1 secp256r1 sha1 sha2 sha224 sha256 sha3 sha384 sha512
+socks4 socks5 sqlite3 ttf2woff2 utf16 utf32 utf8 v4l2 web3 win32 win64 windows1252 woff2 x25519
+x509 x64 x86 x8664 dynamodbv2
+"""
+KNOWN: Final = frozenset(_KNOWN.split())
+
+
+def margin(token: str) -> float:
+    """How surely `token` (ASCII letters and digits) was named by someone: above 0 a name,
+    below 0 chance. In natural log odds, fitted on package names, identifiers and random ids."""
+    lower, upper = not token.isupper(), not token.islower()
+    if upper and not any("a" <= c <= "z" for c in token):
+        token, lower, upper = token.lower(), True, False  # shouting says nothing
+    if not upper:
+        token = _CONVERSION.sub("", token)
+    digits = len(token) - len(token.translate(_NO_DIGITS))
+    chance = _ALPHABET[lower, upper, digits > 0]
+    gain, words, shouted, numbers = 0.0, 0, 0, 0
+    for run in _RUNS.findall(token):
+        if run[0] <= "9":
+            numbers += 1
+            continue
+        words += 1
+        shouted += run.isupper()
+        framed = f"^{run.lower()}$"
+        gain += chance * len(run)
+        gain += sum([_BITS[pair] for pair in map(str.__add__, framed, framed[1:])])
+    penalty = 0.48 * words + 4.8 * shouted + 2.4 * numbers + 0.12 * digits + 0.074 * len(token)
+    return 0.47 * gain - penalty + 7.17
+
+
+def is_random(token: str) -> bool:
+    """Whether a run of ASCII letters and digits (not digits alone) is an identifier by chance
+    rather than a name. Runs under five characters are never called random: too little to see."""
+    size = len(token)
+    if size < 5 or token.lower() in KNOWN:
+        return False
+    digits = size - len(token.translate(_NO_DIGITS))
+    if size >= 10 and 2 * len(_RUNS.findall(token)) > size:
+        return True  # what has more than one change in two characters, nobody could say
+    if not digits:
+        return size >= 8 and (_is_hex(token) or margin(token) < 0)
+    letters = size - digits
+    if token[:letters].isalpha():  # user12345, tt0111161, but gpt35 and page200
+        return digits >= 4 or (size >= 8 and margin(token) < 0)
+    if token[:digits].isdigit():  # 12345abc, but 1080p and 500px
+        return digits >= 5 or (size >= 8 and _is_hex(token)) or (size >= 6 and margin(token) < -1)
+    if size >= 6 and digits >= 2 and _is_hex(token):
+        return True
+    return size >= 6 and margin(token) < (0 if digits > 1 else -2)
+
+
+def _is_hex(token: str) -> bool:
+    return not token.strip("0123456789abcdef") or not token.strip("0123456789ABCDEF")
+
+
+TOKEN_LENGTH: Final = 32  # from here on a random text is a token rather than an identifier
+HEX_LENGTH: Final = 16  # shorter ones are too often digits only, which would split their route
+
+PLACEHOLDER: Final = re.compile(
+    r"\{(?:id|uuid|hex|hash|token|date|email|ip|phone|version|redacted|rest|\*)\}"
+)
+VERSION: Final = re.compile(  # of an API: v1, v1.41, v2beta1, v1p1beta1, 2024-01-01-preview
+    r"v\d{1,3}([._]\d{1,3})?((p\d|-?(alpha|beta|rc|preview))\d{0,3})*|\d{4}-\d\d-\d\d-preview",
+    re.IGNORECASE,
+)
+SIZE: Final = re.compile(r"\d{1,5}x\d{1,5}", re.IGNORECASE)  # 180x180: an icon's
+
+_PARTS: Final = re.compile(rf"{PLACEHOLDER.pattern}|[^\W_]+")
+_FILE: Final = re.compile(r"[^.]\.[A-Za-z][A-Za-z0-9]{0,4}$")
+_ASSET: Final = re.compile(r"\.(?:m?js|css|map|svg|png|jpe?g|webp|woff2?|json)$")
+_DOMAIN: Final = re.compile(r"\.(?:com|org|net|io|dev|app|local|svc|cloud)$")
+_STANDARD: Final = re.compile(
+    r"(?:utf|sha|md|iso|rfc|aes|covid|http|mp|es|web|base|cp|ipv|x86)", re.I
+)
+_A_YEAR: Final = re.compile(r"(?:19|20)\d\d")
+_JOINING: Final = frozenset("-_.~+/,| =")
+_PLAUSIBLE: Final = re.compile(r"(?=.*[aeiouyAEIOUY])(?:[A-Z]?[a-z]+|[A-Z]+)|[a-zA-Z]{1,2}|\d+")
+_PREFIX: Final = re.compile(r"(?:[a-z]{1,10}_){1,3}")
+_WORD, _NUMBER, _OPAQUE, _NAMED = "word", "number", "opaque", "named"
+
+
+class _Part(NamedTuple):
+    start: int
+    end: int
+    kind: str
+    text: str
+
+
+def stays(token: str) -> bool:
+    """Whether a run of letters and digits is a name (a word, v1, 180x180) and no identifier."""
+    return not is_random(token) or bool(SIZE.fullmatch(token) or VERSION.fullmatch(token))
+
+
+def opaque_name(text: str) -> str:
+    if len(text) >= HEX_LENGTH and not text.strip("0123456789abcdefABCDEF"):
+        return "{hex}"
+    return "{token}" if len(text) >= TOKEN_LENGTH else "{id}"
+
+
+def name_compound(text: str) -> str:
+    """`text` with its varying parts replaced; placeholders already in it are left alone."""
+    parts = [_part(found) for found in _PARTS.finditer(text)]
+    if not parts:
+        return text
+    is_file = len(parts) > 1 and bool(_FILE.search(text)) and not _DOMAIN.search(text)
+    words = sum(part.kind is _WORD and len(part.text) > 1 for part in parts) - is_file
+    if is_file and words and _ASSET.search(text):
+        parts = [*(_maybe_hash(part) for part in parts[:-1]), parts[-1]]
+    for index, part in enumerate(parts):
+        if part.kind is _NUMBER and _number_stays(text, parts, index, words, is_file):
+            parts[index] = part._replace(kind=_WORD)
+    spans = _spans(text, parts[:-1] if is_file else parts)
+    if len(spans) == 1 and _is_prefixed(text, *spans[0]):
+        return "{id}"
+    if not is_file and _is_all_random(text, parts, spans):
+        return opaque_name(text)
+    return _replaced(text, spans, is_file and words > 0)
+
+
+def _part(found: re.Match[str]) -> _Part:
+    token = found[0]
+    if token[0] == "{":
+        kind = _NAMED
+    elif token.isdecimal():
+        kind = _NUMBER
+    else:
+        kind = _WORD if not token.isascii() or stays(token) else _OPAQUE
+    return _Part(found.start(), found.end(), kind, token)
+
+
+def _maybe_hash(part: _Part) -> _Part:
+    """Bundlers put eight characters of base64url into names, which may all be letters."""
+    token = part.text
+    mixed = len(token) == 8 and not (token.islower() or token.isupper() or token.istitle())
+    if part.kind is _WORD and mixed and token.isascii() and margin(token) < 5.5:
+        return part._replace(kind=_OPAQUE)
+    return part
+
+
+def _number_stays(text: str, parts: list[_Part], index: int, words: int, is_file: bool) -> bool:
+    """Whether a number belongs to a name (top-10-tips, us-east-1, logo-2.png) or is one."""
+    part, size = parts[index], len(parts[index].text)
+    before = text[part.start - 1 : part.start]
+    if not words or before in {"=", "(", ",", ":", ";"}:
+        return False
+    if index and _STANDARD.fullmatch(parts[index - 1].text):
+        return True
+    if is_file:
+        return size <= 3
+    if words == 1:
+        return size == 1 and index > 0
+    if _A_YEAR.fullmatch(part.text):
+        return True
+    last = index == len(parts) - 1
+    return size <= (1 if last else 2 if index == 0 else 3)
+
+
+def _spans(text: str, parts: list[_Part]) -> list[tuple[int, int, bool]]:
+    """Where text varies: (start, end, random or mere numbers), neighbours joined."""
+    spans: list[tuple[int, int, bool]] = []
+    last = -1  # index of the last part in the last span
+    for index, part in enumerate(parts):
+        if part.kind not in (_NUMBER, _OPAQUE):
+            continue
+        start, opaque = part.start, part.kind is _OPAQUE
+        if spans and _one_text(text, parts, last, index, opaque and spans[-1][2]):
+            start, _, before = spans.pop()
+            opaque = opaque or before
+        elif opaque and index and _is_crumb(text, parts, index - 1, index):
+            start = parts[index - 1].start
+        last = index
+        spans.append((start, part.end, opaque))
+        if opaque and index + 1 < len(parts) and _is_crumb(text, parts, index + 1, index):
+            last = index + 1
+            spans[-1] = (start, parts[last].end, opaque)
+    return spans
+
+
+def _one_text(text: str, parts: list[_Part], left: int, right: int, opaque: bool) -> bool:
+    """Whether two varying parts are pieces of one, with at most a short crumb between them."""
+    between = parts[left + 1 : right]
+    if not _JOINING.issuperset(_gaps(text, parts[left].end, parts[right].start, between)):
+        return False
+    return not between or (
+        opaque and len(between) < 3 and all(p.kind is _WORD and len(p.text) <= 7 for p in between)
+    )
+
+
+def _gaps(text: str, start: int, end: int, between: list[_Part]) -> str:
+    for part in reversed(between):
+        text = text[: part.start] + text[part.end :]
+        end -= part.end - part.start
+    return text[start:end]
+
+
+def _is_crumb(text: str, parts: list[_Part], crumb: int, beside: int) -> bool:
+    """Whether a short part beside a random one is the rest of it: web-7d9f8c6b5-x2x9z."""
+    part, left, right = parts[crumb], *sorted((parts[crumb], parts[beside]))
+    return (
+        part.kind is _WORD
+        and part.text.isascii()
+        and text[left.end : right.start] in {"-", "_", "+", "/"}
+        and not (crumb < beside and part.text.islower() and part.text.isalpha())  # shp_, pvc-
+        and _looks_cut(part.text)
+    )
+
+
+def _looks_cut(token: str) -> bool:
+    """Too short to be judged alone, and no word: x2x9z, aGVsbG8; but not v1, 2x, abc."""
+    size = len(token)
+    if size < 3 or size > 7 or _PLAUSIBLE.fullmatch(token) or VERSION.fullmatch(token):
+        return False
+    return size <= 5 or margin(token) < 0
+
+
+def _is_all_random(text: str, parts: list[_Part], spans: list[tuple[int, int, bool]]) -> bool:
+    """Base64 cut into pieces by its own punctuation: mostly random, and the rest no words."""
+    if len(text) < 16 or not _JOINING.issuperset(_PARTS.sub("", text)):
+        return False
+    random = sum(end - start for start, end, opaque in spans if opaque)
+    rest = [part.text for part in parts if part.kind is _WORD]
+    if "+" in text or "/" in text or text[-1] == "=":
+        joined = "".join(part.text for part in parts)
+        return (2 * random >= len(text) or (joined.isascii() and is_random(joined))) and not any(
+            len(word) > 5 and _PLAUSIBLE.fullmatch(word) and margin(word) > 3 for word in rest
+        )
+    if random >= 0.8 * len(text) and all(len(word) < 3 for word in rest):
+        return True
+    return random >= max(16, len(text) / 2) and any(
+        not _PLAUSIBLE.fullmatch(word) and not VERSION.fullmatch(word) for word in rest
+    )
+
+
+def _is_prefixed(text: str, start: int, end: int, opaque: bool) -> bool:
+    """cus_9s6XKzkNRiz8i3, cs_test_a1b2…: the prefix belongs to the identifier."""
+    return opaque and end == len(text) and bool(_PREFIX.fullmatch(text[:start]))
+
+
+def _replaced(text: str, spans: list[tuple[int, int, bool]], is_file: bool) -> str:
+    for start, end, opaque in reversed(spans):
+        kind = "{id}" if not opaque else "{hash}" if is_file else opaque_name(text[start:end])
+        rest = text[end:]
+        if opaque and not rest.strip("=-_"):
+            rest = ""  # base64's padding, or two more of its characters
+        if start == 1 and text[0] in "-+":
+            start = 0  # a sign
+        text = text[:start] + kind + rest
+    return text
+
 
 MAX_SEGMENT: Final = 256  # characters; no name is longer
 

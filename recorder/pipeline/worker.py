@@ -207,7 +207,7 @@ class _Filter:
     """The whole filter, in our own meaning. FilterError for a text that is none."""
 
     def __init__(self, text: str) -> None:
-        import filters  # the grammar costs time; most recordings have no filter
+        import filters  # most recordings have no filter
 
         self._passes = filters.predicate(filters.parse(text), "qrec")
         self._fields = filters.row_fields

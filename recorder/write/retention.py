@@ -15,7 +15,7 @@ from pathlib import Path
 from store import Store
 from store.cover import list_folder
 from store.hours import hour_end
-from store.pins import read_pins
+from store.marks import read_pins
 from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 

@@ -22,7 +22,7 @@ from store.coverage import SEEING
 from store.errors import UnavailableError
 from store.files import append_line, make_folder, write_text
 from store.hours import from_us, hour_key
-from store.unredacted import mark_unredacted
+from store.manifest import mark_unredacted
 
 DISK_FULL = "disk_full"
 _REJECTED_LIMIT = 16 << 20  # bytes of rejected samples an hour; beyond that they are counted only

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from recorder.write.seal import Housekeeper
 from store.hours import HOUR_US, from_us
-from store.marks import add_mark
-from store.pins import Pin, add_pin
+from store.marks import Pin, add_mark, add_pin
 from tests.kit import NOON, Desk, S, connected, transaction
 
 ROWS = 60  # thirty an hour, and what came late

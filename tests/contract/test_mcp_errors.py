@@ -50,7 +50,7 @@ def call(server: MCPServer | Path, tool: str, arguments: dict[str, Any]) -> tupl
     ("arguments", "said"),
     [
         ({"last": "1q"}, "90s, 15m, 1h"),
-        ({"lst": "1h"}, "Did you mean last?"),
+        ({"lst": "1h"}, "Did you mean 'last'?"),
         ({"limit": 10_000}, "limit: Input should be less than or equal to 200."),
         ({"limit": "many"}, "limit: "),
         ({"last": "x" * 1000}, "last: "),

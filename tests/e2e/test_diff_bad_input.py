@@ -78,6 +78,18 @@ def test_a_baseline_that_nobody_recorded(tmp_path: Path) -> None:
     assert " new" not in said, "all of it is new, and none of it is a finding"
 
 
+def test_a_yesterday_before_the_recordings_began(tmp_path: Path) -> None:
+    """It says which side is missing and when recording began; --now would be no help."""
+    store = build(tmp_path / "store", traffic())
+    said = diff(store, tmp_path, "--vs", "yesterday")
+    says(said, [
+        "nobody was recording at the time that the window is compared with",
+        "the recordings begin at 2026-11-22 12:00:00 and end at 2026-11-22 14:00:00",
+    ])  # fmt: skip
+    assert "--now" not in said
+    assert "0 requests" not in said
+
+
 def test_ten_requests_in_all(tmp_path: Path) -> None:
     rows = [row(minute(at), status=500 if at > 0 else 200) for at in range(-45, 45, 10)]
     store = build(tmp_path / "store", [*rows, row(minute(50))])

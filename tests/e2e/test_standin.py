@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import signal
@@ -19,6 +20,8 @@ import pytest
 from fixtures import xid
 from fixtures.files import bundled_stream
 from fixtures.standin import Standin, running
+from fixtures.standin.hub import Hub
+from fixtures.standin.request import Refused, parse
 from store.errors import UnavailableError, UsageError
 from tests.kit import PATIENCE_S, wait_for
 from tests.world import events
@@ -180,7 +183,11 @@ def test_calls_know_their_connection(tmp_path: Path) -> None:
         ),
         (b'{"topics":["http"]}', "cannot unmarshal array into Go struct field"),
         (b'{"topics":{"http":7}}', "cannot unmarshal number into Go struct field"),
-        (b"nope", "err: reading request body: invalid character 'n' looking for beginning"),
+        (b"nope", "invalid character 'o' in literal null (expecting 'u')"),
+        (b'{"a":tru}', "invalid character '}' in literal true (expecting 'e')"),
+        (b"'", "invalid character '\\'' looking for beginning of value"),
+        (b'{"a":"\\q"}', "invalid character 'q' in string escape code"),
+        (b'{"topics":{"http":7}}', "APIEventsRequest.topics.http of type string"),
         (b'{"topics":', "err: reading request body: unexpected EOF"),
         (b"[1]", "cannot unmarshal array into Go value"),
         (b"x" * (2 << 20), "err: reading request body: "),
@@ -202,11 +209,65 @@ def test_what_follows_the_first_value_of_a_body_is_ignored(stream: Path) -> None
     assert _events(response.text)[0][1]["data"] == {"topics": {"process": ""}}
 
 
+def test_a_topic_of_null_is_all_of_it(stream: Path) -> None:
+    with running([stream]) as standin:
+        events = _read(standin, {"topics": {"http": None}})
+    assert events[0][1]["data"] == {"topics": {"http": ""}}
+    assert "request.http_transaction" in _names(events)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "res.status = 404",
+            "syntax error at line 1:12:\nres.status = 404\n           ^\n"
+            'syntax error: unexpected symbol, expecting "&&" or "||"\n',
+        ),
+        ("n == 5 and", ":11:\nn == 5 and\n          ^\nsyntax error: unexpected $end\n"),
+        ("(a", 'syntax error: unexpected $end, expecting "&&" or "||" or ")"\n'),
+        ("a b = 5", ':4:\na b = 5\n   ^\nsyntax error: unexpected "field name", expecting "&&"'),
+        ("starts_with(req.host)", ':22:\n'),
+        ("starts_with(req.host)", 'function "starts_with" expects 2 arguments, got 1\n'),
+        ("req.path =~ /(/", ":16:\n"),
+        ("req.path =~ /(/", 'value "/(/": error parsing regexp: missing closing ): `('),
+        ("n == 08", ':8:\n'),
+        ("n == 08", 'parsing integer value "08": '),
+        ('"ü" = 1', ":6:\n"),
+    ],
+)  # fmt: skip
+def test_a_bad_filter_gets_rulekits_words(text: str, words: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse(json.dumps({"topics": {"http": text}}).encode(), "0.14")
+    assert str(caught.value).startswith("err: parsing filter for topic http: syntax error at line ")
+    assert words in str(caught.value)
+    assert "suggestion" not in str(caught.value)
+
+
+def test_headers_are_qtaps_but_for_the_open_door(stream: Path) -> None:
+    with running([stream]) as standin, httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
+        options = http.request("OPTIONS", standin.url + _PATH)
+        refused = http.post(standin.url + _PATH, content=b"nope")
+        streamed = http.post(standin.url + _PATH, json=_HTTP)
+    assert "content-type" not in options.headers
+    assert streamed.headers["connection"] == "keep-alive"
+    for answer in (options, refused, streamed):
+        assert "server" not in answer.headers
+        assert answer.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
+        assert answer.headers["access-control-allow-headers"] == "Content-Type"
+        assert answer.headers["access-control-allow-origin"] == standin.url  # Qtap: *
+
+
 def test_the_other_pages_answer(stream: Path) -> None:
     with running([stream]) as standin, httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
         for path in ("/healthz", "/readyz", "/metrics", "/stats", "/devtools/"):
             assert http.get(standin.url + path).status_code == 200
-        assert http.get(standin.url + "/").headers["location"] == "/devtools/"
+        for path in ("/", "/devtools"):
+            moved = http.get(standin.url + path)
+            assert (moved.status_code, moved.headers["location"]) == (307, "/devtools/")
+            assert "Temporary Redirect" in moved.text
+        for path in (_PATH + "/", "/devtools/api", "/nothing"):
+            assert http.post(standin.url + path).status_code == 404
         answer = http.request("OPTIONS", standin.url + _PATH)
         assert (answer.status_code, answer.content) == (200, b"")
         assert http.get(standin.url, headers={"Host": "evil.example"}).status_code == 421
@@ -300,16 +361,96 @@ def test_held_open_it_stays_quiet_until_stopped(stream: Path) -> None:
         )
 
 
-def test_it_says_good_bye_about_half_the_time(tmp_path: Path) -> None:
+def test_it_says_good_bye_unless_told_otherwise(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny.sse"
     write_stream(tiny, list(frames(QUIET, requests=20))[-2:-1])
-    said = []
-    for seed in range(8):
-        with running([tiny], end="random", seed=seed) as standin:
-            said.append("system.disconnected" in _names(_read(standin)))
-    assert len(set(said)) == 2
+    with running([tiny]) as standin:
+        assert "system.disconnected" in _names(_read(standin))
     with running([tiny], end="abrupt") as standin:
         assert "system.disconnected" not in _names(_read(standin))
+
+
+def test_who_is_still_reading_when_it_is_stopped_loses_what_waits() -> None:
+    hub = Hub()
+    client = hub.subscribe(parse(b"", "0.14"))
+    client.offer(b"event: request.created\n\n")
+    hub.end_streams(announce=True, drop=True)
+    last = asyncio.run(client.take())
+    assert last is not None
+    assert last.startswith(b"event: system.disconnected\n")
+    assert client.buffered == 0
+
+
+def test_a_snapshot_of_many_processes_breaks_off_in_silence(tmp_path: Path) -> None:
+    """The real server delivered 101 to 216 of 300."""
+    told = [
+        f'event: process.started\ndata: {{"data":{{"pid":{pid},"binary":"b"}},'
+        f'"ts":"2026-11-22T12:00:00Z"}}\n\n'
+        for pid in range(1, 301)
+    ]
+    write_stream(tmp_path / "many.sse", [text.encode() for text in told])
+    with running([tmp_path / "many.sse"], speed=1.0) as standin:
+        events = _read(standin, {"topics": {"process": "*"}})
+    assert 100 < sum(name == "process.started" for name, _ in events) < 217
+
+
+def test_a_user_that_is_empty_is_there(tmp_path: Path) -> None:
+    line = '{"data":{"pid":7,"binary":"b","user":{}},"ts":"2026-11-22T12:00:00Z"}'
+    write_stream(tmp_path / "one.sse", [f"event: process.started\ndata: {line}\n\n".encode()])
+    for expression, count in (("user", 1), ("hostname", 0)):
+        with running([tmp_path / "one.sse"]) as standin:
+            events = _read(standin, {"topics": {"process": expression}})
+        assert sum(name == "process.started" for name, _ in events) == count
+
+
+def _call(url: str, request_id: str) -> bytes:
+    data = {"requestId": request_id, "url": url, "path": "/pkg.Svc/Call", "method": "",
+            "status": 200, "grpcStatus": "0"}  # fmt: skip
+    document = {"data": {"data": data}, "ts": "2026-11-22T12:00:00Z"}
+    text = json.dumps(document, separators=(",", ":"))
+    return f"event: request.grpc\ndata: {text}\n\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("expression", "passes"),
+    [
+        ('req.method == ""', ["a", "b"]),
+        ('req.host == ""', ["a"]),
+        ('req.url == ""', ["a"]),
+        ('req.host == "svc.example"', ["b"]),
+        ('req.host == "svc.example:8443"', []),
+        ('req.host != "httpbin.org"', ["a", "b"]),
+        ("res.status == 200", ["a", "b"]),
+    ],
+)
+def test_what_is_empty_of_a_grpc_call_is_there_and_its_host_has_no_port(
+    tmp_path: Path, expression: str, passes: list[str]
+) -> None:
+    write_stream(tmp_path / "grpc.sse", [_call("", "a"), _call("https://svc.example:8443/x", "b")])
+    with running([tmp_path / "grpc.sse"]) as standin:
+        events = _read(standin, {"topics": {"http": expression}})
+    calls = [event["data"]["data"] for name, event in events if name == "request.grpc"]
+    assert [call["requestId"] for call in calls] == passes
+
+
+def test_artifacts_come_where_they_are_asked_for_and_no_filter_matches_them(
+    tmp_path: Path,
+) -> None:
+    started = "2026-11-22T12:00:00Z"
+    inner = json.dumps({"transaction_time": started}, separators=(",", ":")).encode()
+    data = {"requestId": "r", "type": "grpc_transaction", "data": base64.b64encode(inner).decode()}
+    document = {"data": {"data": data}, "ts": started}
+    text = json.dumps(document, separators=(",", ":"))
+    frame = f"event: artifact.created\ndata: {text}\n\n".encode()
+    write_stream(tmp_path / "artifact.sse", [frame])
+    found = {}
+    for expression in ("*", 'req.host != "x"', None):
+        with running([tmp_path / "artifact.sse"]) as standin:
+            body = {"topics": {"artifact": expression}} if expression else None
+            events = [event for name, event in _read(standin, body) if name == "artifact.created"]
+        found[expression] = events
+    assert [len(events) for events in found.values()] == [1, 0, 0]
+    assert _inner(found["*"][0])["transaction_time"] == found["*"][0]["ts"] != started
 
 
 def test_a_hostile_stream_passes_through_as_it_is() -> None:

@@ -21,6 +21,7 @@ from store.coverage import coverage_file, read_stretches
 from store.errors import UnavailableError
 from store.hours import HOUR_US, hour_key
 from store.lock import SEALING, recorder_lock
+from store.rollup import ROLLUPS
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
 Notes = list[str]
@@ -145,10 +146,12 @@ def test_what_a_later_seal_replaced_goes_with_its_rollup(tmp_path: Path) -> None
     desk.flush()
     house.round(LATER, everything=True)
     house.round(LATER)
-    files = {t: sorted(p.name for p in (desk.store.path / t).glob(f"hour={HOURS[0]}/*"))
-             for t in ("transactions", "rollups")}  # fmt: skip
-    assert files["transactions"] == files["rollups"]
-    assert len(files["rollups"]) == 1
+    names = [
+        sorted(p.name for p in desk.store.sealed_hour(table, HOURS[0]).iterdir())
+        for table in ("transactions", *ROLLUPS)
+    ]
+    assert len(names[0]) == 1
+    assert all(name == names[0] for name in names)
 
 
 def test_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ LIKELY = {
     "container.name": ["'payment'", '""'],
     "duration_ms": ["404", "5"],
     "findings.kind": ["'jwt'", "'card'"],
+    "outcome": ["'ok'", "'server_error'"],
 }
 _likely = st.sampled_from([value for values in LIKELY.values() for value in values])
 # mapped, since Hypothesis would take alternatives of alternatives as so many equal ones
@@ -96,6 +97,7 @@ FIELDS = [
     "req.header.X-Id",
     "res.body",
     "findings.kind",
+    "secrets.kind",
 ]
 
 
@@ -153,6 +155,7 @@ def predicates(fields: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         joined(fields, st.just("matches"), patterns),
         joined(either, st.just("in"), _arrays(fields)),
         joined(fields, st.just("in 10.0.0.0/8")),
+        fields.map(lambda name: f"missing({name})"),
         values(fields),
     )
 

@@ -11,7 +11,22 @@ from tests.property.filter_strategies import FIELDS, filters
 
 PIECES = ["req.method", "==", "!=", "and", "or", "not", "(", ")", "[", "]", ",", "'a'", '"', "'"]
 PIECES += ["5", "5.5", "10.0.0.0/8", "::1", "/a/", "|", "--", "/*", "*/", "in", "matches", ">", "="]
-PIECES += ["zone(", "\\", "\n", "é", "\x00", "08", "ab", "e3", "&&", "||", "!", "contains", "true"]
+PIECES += [
+    "zone(",
+    "\\",
+    "\n",
+    "é",
+    "\x00",
+    "08",
+    "ab",
+    "e3",
+    "&&",
+    "||",
+    "!",
+    "contains",
+    "true",
+    "missing(",
+]
 
 
 def use(text: str) -> FilterError | None:
@@ -36,7 +51,7 @@ def test_any_text(text: str) -> None:
 @given(st.lists(st.sampled_from(PIECES), max_size=12), st.sampled_from(["", " "]))
 def test_any_pieces_of_the_language(pieces: list[str], between: str) -> None:
     error = use(between.join(pieces))
-    assert error is None or error.rulekit_text().endswith("\n")
+    assert error is None or error.line >= 1
 
 
 @given(filters(FIELDS))

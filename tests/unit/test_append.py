@@ -12,8 +12,7 @@ import pytest
 from store import Store
 from store.errors import UnavailableError
 from store.files import append_line
-from store.marks import add_mark, read_marks
-from store.pins import Pin, add_pin, read_pins
+from store.marks import Pin, add_mark, add_pin, read_marks, read_pins
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 

@@ -22,7 +22,7 @@ from queries.diff import calibrate as asking
 from queries.diff.calibrate import calibration
 from queries.diff.what_changed import what_changed
 from store import Store
-from store.calibration import read_kept
+from store.manifest import read_kept
 from tests.contract.stored import NOW, build, row, stretch
 
 HOUR = timedelta(hours=1)

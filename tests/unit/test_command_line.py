@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.files import stream_path
-from qrec.cli import COMMANDS, FIRST, command
+from qrec.cli import COMMANDS, FIRST, OTHERS, command
+from queries.core.question import question_names, questions_of, summaries
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError
 from tests.contract.stored import NOW, build, minute, row
 from tests.kit import Cli
@@ -50,7 +51,13 @@ def test_the_help_is_one_screen_with_every_command(run: Cli, argv: tuple[str, ..
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_where_the_table_says(name: str) -> None:
     assert command(name).name == name
-    assert len(COMMANDS[name].summary) <= 25 or name in FIRST
+
+
+def test_summaries_are_those_that_the_questions_declare_and_fit_two_to_a_line() -> None:
+    declared = {one.name: one.summary for name in question_names() for one in questions_of(name)}
+    assert summaries() == declared
+    own = {name: one.summary for name, one in OTHERS.items() if name not in FIRST}
+    assert max(map(len, {**declared, **own, "diff": ""}.values())) <= 25
 
 
 def test_a_folder_of_a_streams_name_does_not_hide_the_stream(
@@ -107,6 +114,7 @@ def test_the_version(run: Cli) -> None:
         (["diff", "--vs", "yesteday"], "Did you mean 'yesterday'"),
         (["serve", "nothing-like-it"], "nothing-like-it"),
         (["serve", "quiet", "--speed", "warp"], "--speed"),
+        (["demo", "--store", "store"], "store is not empty"),
         (["replay", "quiet", "--shift-to", "whenever"], "is not a time"),
     ],
 )
@@ -174,7 +182,7 @@ def _break_hosts(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("queries.hosts.hosts", broken)
+    monkeypatch.setattr("store.Store.open", broken)
 
 
 def test_a_window_without_data_is_an_answer_that_says_so(run: Cli) -> None:
@@ -298,7 +306,7 @@ def test_an_output_that_goes_away_is_no_crash(
 def test_help_and_diff_start_without_what_they_do_not_use(store: Path) -> None:
     code = (
         "import sys; from qrec.__main__ import main; main({argv!r}); "
-        "heavy = ('mcp', 'httpx', 'rich', 'starlette', 'lark', 'asyncio', 'recorder', 'fixtures'); "
+        "heavy = 'mcp httpx rich pydantic starlette asyncio recorder fixtures'.split(); "
         "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
     )
     for argv in (["--help"], ["hosts"], ["diff"]):

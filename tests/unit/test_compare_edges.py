@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from queries.diff.compare import Span, replicates
+from queries.core.window import Window
+from queries.diff.compare import replicates
 from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer, hour
 
 
@@ -16,7 +17,7 @@ def codes(changes: object) -> set[str]:
 
 
 def test_overlapping_windows_are_refused() -> None:
-    late = Span(NOON - timedelta(minutes=30), NOON + timedelta(minutes=30))
+    late = Window(NOON - timedelta(minutes=30), NOON + timedelta(minutes=30))
     changes = answer([], [WINDOW, late])
     assert changes.verdict == "not_comparable"
     assert "overlap" in codes(changes)
@@ -45,7 +46,7 @@ def test_no_traffic_at_all_is_nothing_changed_when_somebody_listened() -> None:
 
 def test_one_baseline_hour_is_called_uncalibrated_and_a_day_is_not() -> None:
     rng = np.random.default_rng(2)
-    spans = [Span(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
+    spans = [Window(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
     rows = [row for span in spans for row in hour(rng, span.from_ts, 3_000, False)]
     assert "uncalibrated" in codes(answer(rows, spans[:2]))
     assert "uncalibrated" not in codes(answer(rows, spans))
@@ -53,7 +54,7 @@ def test_one_baseline_hour_is_called_uncalibrated_and_a_day_is_not() -> None:
 
 def test_a_host_known_from_last_night_is_not_new() -> None:
     rng = np.random.default_rng(4)
-    spans = [Span(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
+    spans = [Window(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
     rows = hour(rng, NOON, 5_000, True)
     for span in spans[1:]:
         rows += hour(rng, span.from_ts, 5_000, False)
@@ -67,19 +68,19 @@ def test_a_host_known_from_last_night_is_not_new() -> None:
 def test_replicates_are_the_last_day_and_the_same_hours_of_the_week() -> None:
     spans = replicates(WINDOW, timedelta(days=7), [BEFORE])
     assert all(not s.overlaps(BEFORE) and not s.overlaps(WINDOW) for s in spans)
-    assert Span(NOON - timedelta(days=6), NOON - timedelta(days=6) + HOUR) in spans
+    assert Window(NOON - timedelta(days=6), NOON - timedelta(days=6) + HOUR) in spans
     assert len(replicates(WINDOW, timedelta(hours=24), [BEFORE])) == 23
     assert replicates(WINDOW, timedelta(0)) == []
 
 
 def test_a_host_that_was_away_for_an_hour_is_back_not_new() -> None:
     rng = np.random.default_rng(6)
-    spans = [Span(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
+    spans = [Window(NOON - k * HOUR, NOON - (k - 1) * HOUR) for k in range(10)]
     rows = [row for span in spans for row in hour(rng, span.from_ts, 20_000, False)]
     away = [r for r in rows if not (r["host"] == "legacy.example.com" and _in(r, spans[1]))]
     found = answer(away, spans).findings
     assert [(f.kind, f.key.get("host")) for f in found] == [("back", "legacy.example.com")]
 
 
-def _in(row: dict[str, Any], span: Span) -> bool:
+def _in(row: dict[str, Any], span: Window) -> bool:
     return bool(span.from_ts <= row["minute"] < span.to_ts)

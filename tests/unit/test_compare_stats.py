@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from queries.diff.detect.trends import kendall, theil_sen
-from queries.diff.explain.onset import change_point, step
+from queries.diff.explain.findings import change_point, step
 from queries.diff.stats import (
     benjamini_hochberg,
     best_runs,

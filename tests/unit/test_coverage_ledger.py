@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from queries.core.session import open_reader
+from queries.core.window import Window
 from recorder.write.coverage import Ledger
 from store import Store
-from store.coverage import Stretch, last_stretch, read_stretches
-from store.hours import HOUR_US
+from store.coverage import Stretch, coverage_file, last_stretch, read_stretches, write_stretches
+from store.hours import HOUR_US, from_us
 
 S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z
@@ -210,3 +214,43 @@ def test_an_hour_that_can_no_longer_be_read_is_not_covered(tmp_path: Path) -> No
     book.flush()
     rows = stretches(tmp_path / "s")
     assert [(r.state, r.reason_code) for r in rows] == [("lost", "unreadable"), ("receiving", None)]
+
+
+def asked(store: Store, name: str, begin: int, hours: int) -> list[dict[str, Any]]:
+    """The rows of queries/sql/<name>.sql over so many hours."""
+    window = Window(from_us(begin), from_us(begin + hours * HOUR_US))
+    with open_reader(store, [window], tables=()) as reader:
+        limits = {"from_ts": window.from_ts, "to_ts": window.to_ts}
+        rows: list[dict[str, Any]] = reader.sql(name, limits).to_pylist()
+        return rows
+
+
+def test_a_step_is_known_by_its_code_and_by_the_words_of_before_there_were_codes(
+    tmp_path: Path,
+) -> None:
+    store = Store.create(tmp_path / "s")
+    words = [
+        ("it jumped", "clock_stepped"),
+        ("the source's clock stepped", None),
+        ("else", "silent"),
+    ]
+    write_stretches(
+        coverage_file(store, "2026-11-22T12", "r"),
+        [
+            Stretch("r", "s", NOON + n * S, NOON + (n + 1) * S, "receiving", reason, code)
+            for n, (reason, code) in enumerate(words)
+        ],
+    )
+    steps = [row["from_ts"] for row in asked(store, "clock_steps", NOON, 1)]
+    assert steps == [from_us(NOON), from_us(NOON + S)]
+
+
+def test_a_long_gap_is_told_in_hours_that_have_no_file_of_their_own(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=S)
+    book.lost("gone", mono=2 * S)
+    book.connected(NOON + 50 * HOUR_US, mono=S + 50 * HOUR_US)
+    book.flush()
+    [gap] = asked(Store.open(tmp_path / "s"), "stretches", NOON + 20 * HOUR_US, 2)
+    assert (gap["state"], gap["reason"]) == ("disconnected", "gone")
+    assert gap["to_ts"] - gap["from_ts"] == timedelta(hours=2)

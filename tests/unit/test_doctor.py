@@ -24,7 +24,7 @@ from store import Store
 from store.cover import segment_name
 from store.hours import hour_key, to_us
 from store.lock import recorder_lock
-from store.unredacted import mark_unredacted
+from store.manifest import mark_unredacted
 from tests.contract.stored import build, row, stretch
 from tests.fault.scripted import answer, source, staying
 from tests.kit import Cli, connected, frame

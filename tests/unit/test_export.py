@@ -62,7 +62,7 @@ def test_the_format_comes_from_the_file() -> None:
     assert format_of(None, None) == "jsonl"
     with pytest.raises(UsageError) as caught:
         format_of("parkett", None)
-    assert "Did you mean parquet?" in caught.value.hint
+    assert "Did you mean 'parquet'?" in caught.value.hint
 
 
 def test_json_lines_are_the_rows(store: Store) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from filters import FIELDS, check, parse, pushable, remarks
+from filters import FIELDS, check, parse, predicate, pushable, remarks, row_fields
+from recorder.decode.row import Transaction
 
 PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
 EXAMPLES = [
@@ -57,3 +58,12 @@ def test_the_surprises_are_as_told() -> None:
     assert remarks(parse('res.status == "404"'))
     assert remarks(parse('res.status != "404"'))
     assert remarks(parse("req.host in 10.0.0.0/8"))
+    for text in re.findall(
+        r"`([^`]*)`", PAGE.split("qrec says so, as it does of")[1].split("\n")[0]
+    ):
+        assert " is never " in remarks(parse(text))[0]
+    (said,) = remarks(parse('req.method == "GET" or "POST"'))
+    assert said.endswith('write req.method in ["GET", "POST"]')
+    call = row_fields(Transaction(ts=0, method="POST", status=200, grpc_status="14"))
+    assert predicate(parse('outcome == "server_error" and outcome != "ok"'))(call)
+    assert not predicate(parse("res.status >= 400"))(call)

@@ -41,23 +41,19 @@ def holds(text: str, tx: Transaction = TX) -> bool:
         'req.header.x-request-id == "r-1"',
         'req.header.X-REQUEST-ID == "r-1"',
         'res.body contains "card_declined"',
-        'findings.kind == "jwt"',
-        "req and req.header",  # as maps, which hold whatever is in them
+        'secrets.kind == "jwt"',
+        'findings.kind == "jwt"',  # its name of before
     ],
 )
 def test_a_transaction_answers_by_field(text: str) -> None:
     assert holds(text)
 
 
-def test_a_transaction_reads_as_a_nested_mapping() -> None:
+def test_a_row_is_read_by_whole_names() -> None:
     row = row_fields(TX)
-    assert row["req"]["method"] == "POST"
-    assert "pod" in row
-    assert "name" not in row["pod"]
-    assert sorted(row["container"]) == ["name"]
-    assert len(row["process"]) == 3
-    with pytest.raises(KeyError):
-        row["nothing"]
+    assert row.get("req.method") == "POST"
+    assert row.get("pod.name", "none") == "none"
+    assert row.get("req", "none") == "none"
 
 
 def test_no_response_is_422_as_qtap_has_it_and_an_outcome_of_its_own() -> None:
@@ -133,6 +129,13 @@ def test_what_only_the_store_tells_is_refused_live_with_reason_and_remedy(name: 
             "did you mean starts_with",
         ),
         ("shout(req.host)", "there is no function shout", "there are starts_with, zone, in_zone"),
+        ("ends_with(req.host, 'a')", "there is no function ends_with", "write req.host matches /"),
+        ("exists(req.host)", "there is no function exists", "write not missing(req.host)"),
+        ("missing('x')", "missing() takes one field", "missing(container.name)"),
+        ("missing(req.host) == true", "missing() takes one field", "missing(container.name)"),
+        ("missing(req.hots)", "there is no field req.hots", "did you mean req.host?"),
+        ("failed", "there is no field failed", 'outcome != "ok" takes all that failed'),
+        ("req.host == null", "there is no field null", "write missing(req.host)"),
         ("zone(req.host, 1) == 'a'", "zone takes 1 argument(s), not 2", "zone(req.host) =="),
         ("src.ip == 10.0.0.1", "src.ip is never there: Qtap's HTTP transactions carry no addr", ""),
         ("container.labels.app == 'x'", "container.labels.app is never there: Qtap's", ""),
@@ -153,8 +156,8 @@ def test_a_wrong_name_is_answered_with_the_right_one(
     ("text", "said"),
     [
         (
-            "res.status == 500 or direction == 'x' and req.method",
-            "AND and OR mixed: read as (res.status == 500 or direction == 'x') and req.method",
+            "res.status == 500 or protocol == 'grpc' and req.method",
+            "AND and OR mixed: read as (res.status == 500 or protocol == 'grpc') and req.method",
         ),
         (
             "res.status == '404'",
@@ -176,12 +179,102 @@ def test_a_wrong_name_is_answered_with_the_right_one(
         ("req.method != 5", "req.method != 5 never holds: req.method is text, 5 is a number"),
         (
             "req.host in ['API.x.com']",
-            "hosts are kept in lower case: write 'api.x.com', not 'API.x.com'",
+            "req.host is never 'API.x.com': hosts are in lower case, without scheme and default "
+            'port; write "api.x.com"',
+        ),
+        (
+            "req.method == 'GET' or 'POST' or 'PUT'",
+            "'POST', 'PUT' stand alone and always hold: write req.method in ['GET', 'POST', 'PUT']",
+        ),
+        (
+            "res.status == 404 or 500",
+            "500 stands alone and always holds: write res.status in [404, 500]",
+        ),
+        (
+            "req.path matches /a/ or /b/",
+            "/b/ stands alone and always holds: write req.path matches /a|b/",
+        ),
+        (
+            "500",
+            "500 stands alone and always holds: compare it with a field, such as res.status == 500",
+        ),
+        ("ab == 'x'", "ab == 'x' never holds: ab is a hex value, no field"),
+        ("res.status == 0620", "0620 is octal, that is 400"),
+        (
+            "direction == 'egress'",
+            "direction is never 'egress': it is one of ingress, egress-internal, "
+            'egress-external; direction contains "egress" takes both',
+        ),
+        ("protocol == 'HTTP/2'", "protocol is never 'HTTP/2': it is one of http1, http2, grpc"),
+        ("req.method == 'get'", "req.method is never 'get': methods are in capitals"),
+        (
+            "req.host == '*.x.com'",
+            "req.host is never '*.x.com': write in_zone(req.host, \"x.com\")",
+        ),
+        (
+            "res.status == 0",
+            "res.status is never 0: without a response it is 422; "
+            'outcome == "no_response" takes just those',
+        ),
+        (
+            "res.status contains 4",
+            "res.status contains 4 never holds: contains is for text and lists, "
+            "res.status is a number",
+        ),
+        (
+            "not container.name",
+            "not container.name takes only what has it empty; "
+            "missing(container.name) takes what has none",
+        ),
+        (
+            "container.name != 'a'",
+            "this leaves out what has no container.name; to keep it: … or missing(container.name)",
         ),
     ],
 )
 def test_what_a_filter_does_that_its_author_may_not_expect_is_said(text: str, said: str) -> None:
     assert remarks(parse(text)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("req.host == 'x.com:443'", '"x.com"'),
+        ("req.host == 'https://x.com/a'", '"x.com"'),
+        ("req.host matches /API/", "lower case"),
+        ("starts_with(req.host, 'API')", "lower case"),
+        ("in_zone(req.host, '.x.com')", 'in_zone(req.host, "x.com")'),
+        ("process.binary == '/usr/bin/curl'", "process.path"),
+        ("process.path == 'curl'", "process.binary"),
+        ("outcome == 'error'", 'outcome != "ok"'),
+        ("direction contains 'outbound'", "egress-external"),
+        ("grpc_status == 'UNAVAILABLE'", '"14"'),
+        ("req.path == 'v1'", "begins with /"),
+    ],
+)
+def test_a_value_that_never_occurs_is_told_with_the_right_one(text: str, meant: str) -> None:
+    (said,) = remarks(parse(text))
+    assert " never " in said
+    assert meant in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "direction contains 'egress'", "req.host matches /(?i)API/", "req.host matches /\\Dx/",
+        "in_zone(req.host, 'x.com')", "req.method != 'GET'", "process.path contains 'curl'",
+        "container.name != 'a' or missing(container.name)", "req.host != 'x.com:8443'",
+        "not missing(container.name)", "grpc_status == '14'", "req.path == '/'",
+    ],
+)  # fmt: skip
+def test_what_can_be_meant_needs_no_remark(text: str) -> None:
+    assert remarks(parse(text)) == []
+
+
+def test_a_call_that_failed_by_its_grpc_status_is_no_success() -> None:
+    failed = Transaction(ts=0, method="POST", status=200, grpc_status="14")
+    assert holds("outcome == 'server_error'", failed)
+    assert holds("outcome == 'ok'", Transaction(ts=0, method="POST", status=200, grpc_status="0"))
 
 
 def test_a_plain_filter_needs_no_remark() -> None:

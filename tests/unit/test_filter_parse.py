@@ -177,7 +177,20 @@ def test_what_rulekit_does_not_take_is_refused(text: str) -> None:
         ("a === 5", (1, 5), "write == to compare"),
         ("a == 1 & b", (1, 8), "write and, or &&"),
         ("s not contains 'z'", (1, 3), "write not (s contains 'z')"),
-        ("n not in [1, 2]", (1, 3), "write not (n in […])"),
+        ("n not in [1, 2]", (1, 3), "write not (n in [1, 2])"),
+        ("p matches /^/v1/", (1, 16), "a slash in a pattern is written \\/; or put bars around"),
+        ("p matches /api/v1", (1, 16), "a slash in a pattern is written \\/; or put bars around"),
+        ("n > 1e3", (1, 5), "write the number out, without exponent or unit"),
+        ("n > 2s", (1, 6), "write the number out, without exponent or unit"),
+        ("ip == 10.0.0.256", (1, 16), "an IP address has four parts, each 0 to 255"),
+        ("a.b is null", (1, 5), "write missing(a.b)"),
+        ("a.b is not null", (1, 5), "write not missing(a.b)"),
+        ("status:500", (1, 7), "write == to compare"),
+        ("p == /v1/charges", (1, 10), 'write text in quotes: "/v1/charges"'),
+        ("a.b exists", (1, 5), "write not missing(a.b)"),
+        ("m in (GET, POST)", (1, 6), 'write in ["GET", "POST"]'),
+        ("m in ['GET' 'PUT']", (1, 13), "put a comma between 'GET' and 'PUT'"),
+        ("host ~ 'x'", (1, 6), "write matches /…/, or contains"),
         ("s =~ 'a/b'", (1, 6), "write a pattern between slashes: matches /a\\/b/"),
         ("res.status >= '400'", (1, 15), "only numbers can be ordered: write >= 400"),
         ("n in 5", (1, 6), "write in [5]"),
@@ -221,11 +234,15 @@ def test_a_long_line_is_cut_around_the_mistake() -> None:
     assert line[carets.index("^")] == "="
 
 
-def test_the_stand_in_can_answer_as_qtap_does() -> None:
-    assert refused("res.status = 404").rulekit_text() == (
-        "syntax error at line 1:12:\nres.status = 404\n           ^\n"
-        "syntax error: unexpected character '='\nsuggestion: write == to compare\n"
-    )
+def test_a_pattern_with_bare_slashes_is_shown_between_bars() -> None:
+    assert refused("p matches /^/v1/").hint.endswith("|^/v1|")
+    assert refused("p matches /api/v1 and n").hint.endswith("|/api/v1|")
+    assert parse("p matches |/api/v1| and p matches /\\/api/").fields() == {"p"}
+
+
+def test_the_first_of_two_mistakes_is_told() -> None:
+    assert refused("s =~ /(a/ and and").column == 6
+    assert refused("a b and s =~ /(a/").column == 3
 
 
 def test_a_second_comment_is_refused_because_qtap_would_swallow_what_is_between() -> None:

@@ -196,6 +196,13 @@ def test_not_negates_in_our_meaning_and_does_nothing_in_qtaps(
     assert predicate(expr)(EVENT) is qrec
 
 
+def test_missing_asks_for_what_is_not_there_and_is_unknown_to_qtap() -> None:
+    for text, holds in [("missing(x)", True), ("missing(n)", False), ("not missing(n)", True),
+                        ("n == 6 or missing(x.y)", True), ("missing(nothing)", False)]:  # fmt: skip
+        assert predicate(parse(text))(EVENT) is holds
+        assert not predicate(parse(text), "qtap")(EVENT)
+
+
 def test_a_dotted_key_goes_before_a_nested_one() -> None:
     test = predicate(parse("a.b.c == 1"))
     assert test({"a.b.c": 1, "a": {"b": {"c": 2}}})

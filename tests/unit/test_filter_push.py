@@ -81,6 +81,9 @@ from filters import parse, pushable
         # more than one field in a comparison, and what a row works out for itself
         ("req.method == req.host", None),
         ("outcome == 'no_response'", None),
+        # Qtap does not know missing()
+        ("missing(req.host)", None),
+        ("not missing(req.method) and res.status == 404", "res.status == 404"),
         ("starts_with(req.path, '/v1') and res.status >= 400", "res.status >= 400"),
     ],
 )

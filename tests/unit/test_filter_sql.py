@@ -9,10 +9,10 @@ from filters import FilterError, parse, to_sql
 
 ROWS = """
 SELECT * FROM (VALUES
-  ('GET', 'api.x.com', '/v1', 200::SMALLINT, 'shop', MAP {'X-Id': 'a'}),
-  ('POST', 'b.y.co.uk', '/it''s<3', 500, NULL, MAP {}),
-  ('GET', NULL, NULL, NULL, 'api', NULL)
-) AS t(method, host, path, status, container_name, req_headers)
+  ('GET', 'api.x.com', '/v1', 200::SMALLINT, 'shop', MAP {'X-Id': 'a'}, '14'),
+  ('POST', 'b.y.co.uk', '/it''s<3', 500, NULL, MAP {}, NULL),
+  ('GET', NULL, NULL, NULL, 'api', NULL, NULL)
+) AS t(method, host, path, status, container_name, req_headers, grpc_status)
 """
 
 
@@ -32,6 +32,11 @@ def picked(text: str, columns: dict[str, str] | None = None) -> list[str | None]
         ('req.path == "/it\'s<3"', ["b.y.co.uk"]),
         ("res.status >= 400", ["b.y.co.uk", None]),
         ("outcome == 'no_response'", [None]),
+        ("outcome == 'server_error'", ["api.x.com", "b.y.co.uk"]),  # gRPC's 14, too
+        ("missing(container.name)", ["b.y.co.uk"]),
+        ("not missing(req.header.x-id)", ["api.x.com"]),
+        ("container.name != 'shop' or missing(container.name)", ["b.y.co.uk", None]),
+        ("missing(res.status)", []),
         ("container.name != 'shop'", [None]),
         ("not (container.name == 'shop')", [None]),
         ("not (container.name == 'shop' and req.method == 'GET')", ["b.y.co.uk", None]),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import re
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from qrec.charts import chart, legend, squeezed, unicode_output
-from qrec.format import endpoint_text, people, program, short_id, status_text
+from qrec.format import covered, endpoint_text, people, program, short_id, status_text
 from qrec.graphs import dot, mermaid
+from queries.core.answer import Note, Side
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
 
@@ -100,3 +103,13 @@ def test_phrases() -> None:
         "curl", "shop", "-", "a/",
     ]  # fmt: skip
     assert short_id("shop:20261122T1-ab:12") == "shop:12"
+
+
+def test_nothing_is_covered_in_full_beside_a_note_of_a_gap() -> None:
+    """59 min 54 s of an hour: the last flush of a recorder at work, or six seconds deaf."""
+    hour = Side(NOW - timedelta(hours=1), NOW, 3594.0, 5, 0)
+    gap = Note("gap", "recorder web saw nothing for 6 s", NOW - timedelta(minutes=30), NOW)
+    earlier = Note("gap", "another", NOW - timedelta(hours=2), NOW - timedelta(hours=1))
+    assert covered(hour, []) == covered(hour, [earlier]) == "covered in full"
+    assert covered(hour, [gap]) == "covered 59 min 54 s of 1 h"
+    assert covered(replace(hour, covered_s=3600.0), [gap]) == "covered in full"

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import queries.diff.counts
 import recorder.write.rollup
 import recorder.write.seal
 from fixtures.files import bundled_stream
 from queries.core.answer import to_document
+from queries.core.session import open_reader
 from queries.core.window import Baseline, Window
+from queries.diff.counts import counts_of
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
@@ -71,6 +75,31 @@ def test_rollups_and_rows_give_the_same_document(store: Store, early: int) -> No
     for path in rollups(store):
         path.unlink()
     assert asked(store, early) == expected
+
+
+@pytest.mark.parametrize("early", [0, 7, 25])
+def test_no_row_is_read_where_there_are_rollups(
+    store: Store, early: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_rows(*_: object) -> None:
+        raise AssertionError("rows were counted")
+
+    monkeypatch.setattr(queries.diff.counts, "_count_rows", count_rows)
+    assert asked(store, early)["findings"]
+
+
+def test_minutes_of_several_files_are_read_at_once(store: Store) -> None:
+    hours = [Window(from_us(NOON + n * HOUR_US), from_us(NOON + (n + 1) * HOUR_US)) for n in (0, 1)]
+    with open_reader(store, hours, views=False) as reader:
+        counts = counts_of(reader, hours)
+        entries = counts.entries(MINUTES, [0, 1], ["requests"])
+        sums = np.bincount(entries.row, entries["requests"], counts.requests.size)
+        assert sums.tolist() == counts.requests.tolist()
+        half = np.uint64((1 << 25) - 1)
+        first, second = counts.requests_in([(0, half), (1, half)])
+        rest = counts.requests_in([(0, ~half), (1, ~half)])
+        assert 0 < first.sum() + second.sum() < counts.requests.sum()
+        assert np.array_equal(np.concatenate([first + rest[0], second + rest[1]]), sums)
 
 
 def test_a_key_may_be_told_in_several_rows_of_a_rollup(

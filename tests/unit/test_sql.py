@@ -231,3 +231,10 @@ def test_errors_name_no_path(store: Store, tmp_path: Path) -> None:
     assert result.is_error
     assert str(store.path) not in result.content[0].text
     assert "nope" in result.content[0].text
+
+
+def test_a_store_by_a_relative_path_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that runs the statement stands in the root of the file system."""
+    monkeypatch.chdir(store.path.parent)
+    relative = Store.open(Path(store.path.name))
+    assert query_sql(relative, HOUR, "SELECT count(*) FROM transactions").rows == ((30,),)

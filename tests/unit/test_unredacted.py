@@ -12,7 +12,7 @@ from qrec.redaction import body_options, checked_table, redact_config
 from qrec.settings import Settings
 from store import Store
 from store.errors import UnavailableError, UsageError
-from store.unredacted import mark_unredacted, unredacted
+from store.manifest import mark_unredacted, unredacted
 
 
 def settings(tmp_path: Path, text: str = "", **environ: str) -> Settings:

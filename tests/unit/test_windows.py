@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -218,3 +219,10 @@ def test_a_window_is_kept_in_utc_and_needs_a_zone() -> None:
     assert window.seconds == 7200
     with pytest.raises(ValueError, match="zone"):
         Window(datetime(2026, 11, 22), datetime(2026, 11, 23))
+
+
+@pytest.mark.parametrize("texts", [{"from_": "2026-11-23T10:00Z", "to": "2026-11-23T11:00Z"},
+                                   {"from_": "2026-11-23T10:00Z", "last": "1h"}])  # fmt: skip
+def test_a_window_in_the_future_is_called_that(texts: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="lies in the future: it begins at 2026-11-23T10:00:00Z"):
+        resolve_window(Asked(**texts), datetime(2026, 11, 22, 14, tzinfo=UTC), UTC)

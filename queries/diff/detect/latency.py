@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.diff.candidate import Candidate, whole_or_run
-from queries.diff.detect.mix import alike, slowed
+from queries.diff.candidate import Candidate, Tested, tested, whole_or_run
 from queries.diff.detect.shares import Runs
 from queries.diff.durations import AT_ONCE, BUCKETS, Durations, quantiles, quantiles_of
 from queries.diff.frame import Frame, Level
 from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Ints, Mask, best_runs, bounds, intervals, run_sums
-from queries.diff.tested import Tested, tested
+from queries.diff.stats import Floats, Ints, Mask, best_runs, bounds, intervals, ratio, run_sums
+
+if TYPE_CHECKING:
+    from queries.diff.durations import Durations
+    from queries.diff.frame import Frame
 
 # quantile, name, least requests a side, least requests a block
 QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
@@ -150,12 +152,12 @@ def _measure(durations: Durations, level: Level, within: Mask, able: Ints) -> li
 
 def _measured(histogram: Floats) -> list[Measured]:
     whole = histogram.sum(1)
-    heap = histogram.cumsum(-1)
-    counts = heap[..., -1]
+    cumulative = histogram.cumsum(-1)
+    counts = cumulative[..., -1]
     found = []
     for q, _, _, each in QUANTILES:
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(quantiles_of(histogram, heap, q))
+            values = np.log(quantiles_of(histogram, cumulative, q))
             spread = np.log(quantiles(whole, 0.84) / quantiles(whole, 0.16)) / 2
         values[counts < each] = np.nan
         chance = _FACTOR[q] * (spread * spread)[:, None] / np.maximum(counts, 1)
@@ -226,3 +228,42 @@ def matters(c: Candidate, limits: Limits) -> bool:
         and moved >= max(8.0, 2.5 * math.sqrt(usual * max(c.run_volume, 1.0)))
         and share >= floor
     )
+
+
+_AT_ONCE = 8_000  # units whose histograms are in memory
+
+
+def alike(durations: Durations, scope: Mask, began: int, ended: int) -> tuple[Floats, Floats]:
+    """Histograms of the run as it was, and as it had been if each place had its usual durations.
+
+    [buckets] each; both of the places that have durations in the baseline as well.
+    """
+    units = np.flatnonzero(scope[durations.unit.first])
+    now = due = np.zeros(1)
+    for start in range(0, units.size, _AT_ONCE):
+        sides = durations.sides(units[start : start + _AT_ONCE], began, ended)
+        run, usual = sides[:, 0], sides[:, 1]
+        known = usual.sum(1) > 0
+        weight = ratio(run.sum(1), usual.sum(1))
+        now = now + run[known].sum(0)
+        due = due + (usual * weight[:, None])[known].sum(0)
+    return now, due
+
+
+def slowed(
+    frame: Frame, durations: Durations, scope: Mask, q: float, began: int, ended: int
+) -> tuple[Floats, Floats]:
+    """Per key: requests of the run slower than usual beyond the usual part, and all requests.
+
+    A unit's requests are told of its first key.
+    """
+    first = durations.unit.first
+    units = np.flatnonzero(scope[first])
+    above, counts = durations.above(q, units)[units], durations.counts[units]
+    w, base = slice(began, ended), slice(durations.blocks_w, None)
+    usual = ratio(above[:, base].sum(1), counts[:, base].sum(1))
+    excess, volume = np.zeros(frame.size), np.zeros(frame.size)
+    run = np.where(counts[:, base].sum(1) > 0, counts[:, w].sum(1), 0.0)
+    volume[first[units]] = run
+    excess[first[units]] = np.where(run > 0, above[:, w].sum(1) - usual * run, 0.0)
+    return excess, volume

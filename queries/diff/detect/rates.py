@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from queries.diff.candidate import ENDPOINT, Candidate, one_end, whole_or_run
+from queries.diff.candidate import ENDPOINT, Candidate, Tested, one_end, tested, whole_or_run
 from queries.diff.detect.shares import Runs
 from queries.diff.frame import Frame, Level, Tally, tally
 from queries.diff.limits import Limits
@@ -25,7 +25,6 @@ from queries.diff.stats import (
     run_sums,
     weighted_median,
 )
-from queries.diff.tested import Tested, tested
 
 _ASSUMED = 20.0  # degrees of freedom of a drift that the past did not show
 _PRIOR = 10  # endpoints that the drift assumed without a past is worth
@@ -33,7 +32,7 @@ _QUANTILES = ((0.5, 0.455), (0.9, 2.706))  # of chi-squared with one degree of f
 
 
 @dataclass(frozen=True)
-class Usual:
+class TypicalChange:
     """What the endpoints together did: the typical change now and in each past span, against the
     baseline, and how much their rates drift between quiet hours (variance of the log)."""
 
@@ -42,7 +41,7 @@ class Usual:
     drift: float
 
 
-def usual(frame: Frame, within: Mask, limits: Limits) -> Usual:
+def usual(frame: Frame, within: Mask, limits: Limits) -> TypicalChange:
     """How many times busier the typical endpoint is, and how far endpoints stray from it."""
     level = frame.level(ENDPOINT)
     counts = tally(frame, level, within)
@@ -52,7 +51,7 @@ def usual(frame: Frame, within: Mask, limits: Limits) -> Usual:
         _typical(column / max(seconds, 1.0), b, frame)
         for column, seconds in zip(counts.history.T, frame.seconds_h.tolist(), strict=True)
     ]
-    return Usual(window, np.array(past), _peers(counts, frame, window, limits))
+    return TypicalChange(window, np.array(past), _peers(counts, frame, window, limits))
 
 
 def _peers(n: Tally, frame: Frame, factor: float, limits: Limits) -> float:
@@ -93,7 +92,7 @@ def _typical(rate: Floats, base: Floats, frame: Frame) -> float:
     return float(np.exp(weighted_median(logs, weights)))
 
 
-def scan(n: Tally, frame: Frame, usual: Usual, limits: Limits) -> tuple[Runs, Floats]:
+def scan(n: Tally, frame: Frame, usual: TypicalChange, limits: Limits) -> tuple[Runs, Floats]:
     """t of the log ratio of the window, and of each of its suffixes; and the drift allowed for."""
     starts, ends, price = intervals(n.window.shape[1])
     keep = ends == n.window.shape[1]  # a burst inside the hour is what traffic is like
@@ -165,7 +164,7 @@ def _telling(requests: Floats, limits: Limits) -> Floats:
     return clusters / (1 + clusters)
 
 
-def _drift(n: Tally, frame: Frame, usual: Usual, limits: Limits) -> tuple[Floats, Floats]:
+def _drift(n: Tally, frame: Frame, usual: TypicalChange, limits: Limits) -> tuple[Floats, Floats]:
     """Variance of the log rate between past spans beyond counting noise, shrunk to the common."""
     groups = n.window.shape[0]
     least = limits.rate_drift**2
@@ -188,7 +187,7 @@ def _against_past(
     frame: Frame,
     run: Floats,
     time: Floats,
-    usual: Usual,
+    usual: TypicalChange,
     drift: Floats,
     noise: Floats,
 ) -> Floats:
@@ -210,7 +209,7 @@ def find(
     dims: tuple[str, ...],
     limits: Limits,
     within: Mask,
-    usual: Usual,
+    usual: TypicalChange,
     once: Frame,
 ) -> Tested:
     level = frame.level(dims)

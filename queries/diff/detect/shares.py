@@ -7,12 +7,12 @@ there are past hours, the change has to stand out from their spread as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from queries.core.answer import Kind
-from queries.diff.candidate import Candidate, one_end, whole_or_run
+from queries.diff.candidate import ENDPOINT, Candidate, Tested, one_end, tested, whole_or_run
 from queries.diff.frame import Frame, Level, Tally, tally
 from queries.diff.limits import Limits
 from queries.diff.stats import (
@@ -26,7 +26,6 @@ from queries.diff.stats import (
     run_sums,
     xlogy,
 )
-from queries.diff.tested import Tested, tested
 
 
 @dataclass(frozen=True)
@@ -211,3 +210,49 @@ def matters(c: Candidate, limits: Limits) -> bool:
         and extra >= limits.min_errors
         and (points >= limits.error_points or extra >= limits.error_many)
     )
+
+
+STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
+
+
+def find_statuses(
+    frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask, once: Frame
+) -> Tested:
+    """Every status of every group of `dims`; of whole hosts only those that are failures.
+
+    once: the frame in which a call that was recorded at both ends counts once.
+    """
+    level, child = frame.level(dims), frame.level((*dims, "status"))
+    above = np.zeros(child.size, dtype=np.int64)
+    above[child.group] = level.group
+    n, e = tally(once, level, within).of(above), tally(once, child, within)
+    status = np.array([value[-1] for value in child.values], dtype=np.int64)
+    able = np.flatnonzero(
+        (e.window.sum(1) >= limits.min_errors)
+        & (n.baseline.sum(1) > 0)
+        & (status > 0)
+        & ((status >= 400) | (dims == ENDPOINT))
+    )
+    if able.size == 0:
+        return Tested()
+    runs = scan(n.of(able), e.of(able), limits.share_drift, limits)
+
+    def build(i: int) -> Candidate:
+        g = int(able[i])
+        part = (child.group == g) & within
+        found = candidate(
+            frame, level, int(above[g]), i, runs, part, within, "statuses", "status_share"
+        )
+        return replace(found, key={**found.key, "status": int(status[g])})
+
+    return tested(runs.p, limits.q, build)
+
+
+def status_matters(c: Candidate, limits: Limits) -> bool:
+    """More of it; of a good status much more, since which of those comes depends on the asker."""
+    if c.direction != "up" or c.ratio is None:
+        return False
+    if c.key["status"] >= 400:
+        return matters(c, limits)
+    points = c.in_run / max(c.run_volume, 1.0)
+    return points >= limits.mix_points and c.ratio >= 1.5 and c.in_run >= 2 * limits.min_errors

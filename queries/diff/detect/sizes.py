@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 
-from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.candidate import ENDPOINT, Candidate, Tested, tested
 from queries.diff.detect.latency import scan
 from queries.diff.frame import Frame, grouped
 from queries.diff.limits import Limits
 from queries.diff.stats import Floats, Mask, bounds, ratio
-from queries.diff.tested import Tested, tested
 
 _LEAST = 3  # requests a block
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.answer import Effect, Evidence, Finding, Numbers, Symptom
+from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
+from queries.core.window import Window
 from queries.diff import minutely
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles
-from queries.diff.explain import localise, merge, onset, rank, words
+from queries.diff.explain import localise, merge, words
 from queries.diff.frame import Frame
 from queries.diff.minutely import Series
-from queries.diff.spans import Span
-from queries.diff.stats import Mask
+from queries.diff.stats import Floats, Mask, ratio, xlogy
+from store.derived import outcome
 
 if TYPE_CHECKING:
     from queries.diff.traffic import Traffic
@@ -35,8 +36,8 @@ class Scene:
     traffic: Traffic
     frame: Frame
     durations: Durations
-    window: Span
-    baseline: Sequence[Span]
+    window: Window
+    baseline: Sequence[Window]
     seconds_w: float
     seconds_b: float
 
@@ -69,9 +70,9 @@ def public_key(key: dict[str, Any]) -> dict[str, Any]:
 def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
     tops = [merge.failures(scene.frame, lead) for lead in leads]
     levels = [
-        rank.severity(lead, top[0] if top else None) for lead, top in zip(leads, tops, strict=True)
+        severity(lead, top[0] if top else None) for lead, top in zip(leads, tops, strict=True)
     ]
-    order = sorted(range(len(leads)), key=lambda i: rank.order(leads[i], levels[i]))
+    order = sorted(range(len(leads)), key=lambda i: by_rank(leads[i], levels[i]))
     picked = [leads[i] for i in order]
     if not picked:
         return []
@@ -107,7 +108,7 @@ def _finding(
         kind=lead.kind,
         direction=lead.direction,
         severity=level,
-        confidence=rank.confidence(lead),
+        confidence=confidence(lead),
         key=key,
         blame=lead.blame,
         effect=effect,
@@ -224,13 +225,97 @@ def _since(scene: Scene, lead: Candidate, series: Series) -> datetime | None:
         active = np.flatnonzero(counted)
         start = scene.baseline[-1].from_ts
         return _moment(start, int(active[-1]) + 1) if active.size and scene.adjacent else None
-    if lead.kind == "size":
-        at = onset.step(counted, requests)
-    else:
-        at = onset.change_point(counted, requests, shares)
+    at = step(counted, requests) if lead.kind == "size" else change_point(counted, requests, shares)
     first = scene.baseline[0].from_ts if scene.adjacent else scene.window.from_ts
     return None if at is None else _moment(first, at)
 
 
 def _moment(start: datetime, minute: int) -> datetime:
     return start + timedelta(minutes=minute)
+
+
+_HARD = frozenset({401, 402, 403, 429})
+_HARD_GRPC = frozenset({"7", "8", "16"})  # PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED
+
+
+def severity(c: Candidate, top: tuple[int, str] | None) -> Severity:
+    """high: requests fail or stop; medium: they suffer or are new; low: worth knowing."""
+    if c.kind in ("errors", "no_response") and c.direction == "down":
+        return "low"
+    if c.kind in ("errors", "no_response", "statuses", "signature"):
+        if top is None:
+            return "medium"
+        status, grpc_status = top
+        hard = outcome(status or None, grpc_status) in ("server_error", "no_response")
+        hard |= status in _HARD or grpc_status in _HARD_GRPC
+        return "high" if hard and c.hit >= 20 else "medium"
+    if c.kind == "gone":
+        return "high" if set(c.key) == {"host"} else "medium"
+    if c.kind in ("retries", "broad"):
+        return "high"
+    if c.kind == "latency":
+        large = c.ratio is not None and c.ratio >= 3 and c.hit >= 20
+        return ("high" if large else "medium") if c.direction == "up" else "low"
+    if c.kind in ("new", "back", "moved", "edge", "trend"):
+        return "medium"
+    return "medium" if c.ratio is not None and not 0.33 < c.ratio < 3 else "low"
+
+
+def confidence(c: Candidate) -> Confidence:
+    """strong: could not plausibly be chance even with far more comparisons."""
+    return "strong" if c.strong and c.p < 1e-4 else "possible"
+
+
+CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
+
+
+_FAILING = frozenset({"errors", "no_response", "statuses", "signature"})
+
+
+def by_rank(c: Candidate, level: Severity) -> tuple[int, bool, bool, float, str, str, str]:
+    """Severity first; of the same severity what is certain, then what fails, then the largest."""
+    sure = confidence(c) == "strong"
+    return (CLASSES[level], not sure, c.kind not in _FAILING, *c.order())
+
+
+LEAST_GAIN = 6.0  # log-likelihood that a change point has to add: about three bits a parameter
+
+
+def change_point(counted: Floats, requests: Floats, shares: bool) -> int | None:
+    """Index of the first minute of the new level, by maximum likelihood of two levels.
+
+    shares: counted of requests (binomial); otherwise counted alone (Poisson). None where the
+    series shows no step that is worth the name. Lengths are equal; minutes without coverage
+    have no requests and count for nothing.
+    """
+    n = requests if shares else np.ones_like(counted)
+    cumulative_c, cumulative_n = np.cumsum(counted), np.cumsum(n)
+    at = np.arange(1, counted.size)
+    first_c, first_n = cumulative_c[at - 1], cumulative_n[at - 1]
+    last_c, last_n = cumulative_c[-1] - first_c, cumulative_n[-1] - first_n
+    level = _likelihood(first_c, first_n, shares) + _likelihood(last_c, last_n, shares)
+    gain = level - _likelihood(cumulative_c[-1:], cumulative_n[-1:], shares)
+    gain[(first_n <= 0) | (last_n <= 0)] = -np.inf
+    if gain.size == 0 or not np.isfinite(gain).any() or gain.max() < LEAST_GAIN:
+        return None
+    return int(at[int(np.argmax(gain))])
+
+
+def step(total: Floats, requests: Floats) -> int | None:
+    """Index of the first minute of the new level of total / requests, by least squares of logs."""
+    seen = np.flatnonzero((requests > 0) & (total > 0))
+    if seen.size < 4:
+        return None
+    value = np.log(total[seen] / requests[seen])
+    weight = np.minimum(requests[seen], 20.0)
+    cumulative, count = np.cumsum(weight * value), np.cumsum(weight)
+    at = np.arange(1, seen.size)
+    left, right = cumulative[at - 1], cumulative[-1] - cumulative[at - 1]
+    gain = left**2 / count[at - 1] + right**2 / (count[-1] - count[at - 1])
+    return int(seen[at[int(np.argmax(gain))]])
+
+
+def _likelihood(counted: Floats, n: Floats, shares: bool) -> Floats:
+    share = ratio(counted, n)
+    value = xlogy(counted, share)
+    return value + xlogy(n - counted, 1 - share) if shares else value - counted

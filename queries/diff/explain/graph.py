@@ -53,10 +53,10 @@ class Graph:
         return found
 
     def _named(self, weights: Floats) -> dict[str, float]:
-        heap = self.services.sum(weights)
-        total = max(float(heap.sum()), 1e-9)
+        sums = self.services.sum(weights)
+        total = max(float(sums.sum()), 1e-9)
         names = [value[0] for value in self.services.values]
-        return {n: float(w) for n, w in zip(names, heap, strict=True) if n and w >= 0.05 * total}
+        return {n: float(w) for n, w in zip(names, sums, strict=True) if n and w >= 0.05 * total}
 
 
 def _callers(frame: Frame) -> dict[str, set[str]]:

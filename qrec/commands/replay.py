@@ -1,0 +1,105 @@
+"""`qrec replay`: recorded streams into the store; and what any recording read from a file says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from fixtures.files import stream_path
+from qrec.commands.record import rows, write_options
+from qrec.format import clock, just_after, plural
+from qrec.options import RecordFlags, StoreFlags
+from qrec.progress import FileProgress
+from qrec.run import Run
+from queries.core.notes import newest
+from queries.core.window import parse_moment
+from recorder.replay import Replayed
+from recorder.replay import replay as replay_files
+from store.hours import to_us
+
+
+def replay(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
+    ],
+    shift_to: Annotated[
+        str | None,
+        typer.Option(
+            "--shift-to",
+            metavar="TIME",
+            help="Move the recording so that it ends then.",
+        ),
+    ] = None,
+    connections: Annotated[
+        bool, typer.Option("--connections", help="Keep connections too, where the file has them.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Add a file once more that was replayed before.")
+    ] = False,
+    *,
+    what: RecordFlags,
+    store: StoreFlags,
+) -> None:
+    """Put recorded streams into the store, through the same decoding and redaction as live ones.
+
+    A stream is what `curl -sN http://localhost:10001/devtools/api/events` prints.
+
+    \b
+    Examples:
+      qrec replay capture.sse
+      qrec replay checkout-incident --shift-to now --store ./try
+      qrec diff --store ./try
+    """
+    run = Run(store, extra=vars(what))
+    shift = shifted(run, shift_to)
+    paths = [stream_path(name) for name in files]
+    progress = FileProgress()
+    try:
+        done = replay_files(
+            paths,
+            write_options(run, connections=connections),
+            shift_to_us=shift,
+            again=again,
+            progress=progress,
+        )
+    finally:
+        progress.line.clear()
+    for file in done:
+        progress.line.note(outcome(file))
+    if shift is None:
+        recorded_when(run, progress.line.note)
+
+
+def shifted(run: Run, text: str | None) -> int | None:
+    """Where --shift-to has a recording end, in microseconds since the epoch."""
+    if text is None:
+        return None
+    return to_us(parse_moment(text, run.now, run.tz))
+
+
+def outcome(file: Replayed, verb: str = "replayed") -> str:
+    """What became of a file, on one line."""
+    if file.known:
+        return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
+    parts = [plural(file.events, "event"), f"{rows(file.rows)} written"]
+    for count, what in (
+        (file.filtered, "filtered out"),
+        (file.rejected, "rejected"),
+        (file.duplicates, "repeated"),
+        (file.other, "of other kinds"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return f"{file.file.name}: {', '.join(parts)}"
+
+
+def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
+    """An old recording is not in "the last hour": say how to ask about it."""
+    last = newest(run.store)
+    if last is not None and run.now - last > timedelta(minutes=5):
+        ends = f"the recordings end at {clock(last, run.tz)}"
+        tell(f"{ends}; to ask about them: qrec diff --now {just_after(last)}")
