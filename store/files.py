@@ -54,6 +54,22 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a Parquet file can be read to its end; one that is not there is none that cannot."""
+    import pyarrow as pa  # half of a second: only who meets a broken file pays for it
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):  # batches would keep every column open
+                file.read_row_group(number, use_threads=False)
+    except FileNotFoundError:
+        return True
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text`, atomically."""
     with replacing(path) as temporary:

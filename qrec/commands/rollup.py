@@ -94,7 +94,8 @@ def rollup(
 
 def _seal(run: Run) -> None:
     now_us = int(time.time() * 1e6)
-    sealed = Housekeeper(run.store, recorder="", policy="", note=say).seal_others(now_us)
+    keeper = Housekeeper(run.store, recorder="", policy="", note=say, at_once=True)
+    sealed = keeper.seal_others(now_us)
     say(f"sealed {plural(len(set(sealed)), 'hour')}")
 
 

@@ -23,6 +23,7 @@ from queries.core.answer import Note
 from queries.core.window import Window
 from store import Store
 from store.errors import QrecError
+from store.files import is_readable
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.layout import LIVE
 
@@ -156,9 +157,13 @@ class Reader:
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
-        self._open_views()
-        if covered:
-            self._covered()
+        try:
+            self._open_views()
+            if covered:
+                self._covered()
+        except BaseException:
+            self.close()
+            raise
 
     def sql(self, name: str, params: Mapping[str, Any] | None = None, **places: str) -> pa.Table:
         """Run queries/sql/<name>.sql with named parameters; `places` fill {name} in its text."""
@@ -218,15 +223,10 @@ class Reader:
     def _run(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
         if self._watch is not None:
             self._watch.check()
-        try:
-            # DuckDB refuses parameters that a statement does not name: hand over those it does.
-            [statement] = self.con.extract_statements(text)
-            named = {name: (params or {})[name] for name in statement.named_parameters}
-            return fetch(statement, named)
-        except duckdb.InterruptException:
-            if self._watch is not None:  # our word for it, where it was the watch that did it
-                self._watch.check()
-            raise
+        # DuckDB refuses parameters that a statement does not name: hand over those it does.
+        [statement] = self.con.extract_statements(text)
+        named = {name: (params or {})[name] for name in statement.named_parameters}
+        return fetch(statement, named)
 
     def close(self) -> None:
         if self._watch is not None:
@@ -261,6 +261,8 @@ class Reader:
             return
         try:
             self._view_over(table, self.files[table])
+        except _NOT_THE_FILES:
+            raise
         except duckdb.Error:
             if not self._leave_out_unreadable(only=table):
                 raise
@@ -314,12 +316,12 @@ class Reader:
         for table, paths in self.files.items():
             if only is not None and table != only:
                 continue
-            bad = [path for path in paths if not _reads_whole(path)]
-            for path in bad:
-                if path.exists():
+            whole = [path for path in paths if is_readable(path) and path.exists()]
+            for path in paths:
+                if path not in whole and path.exists():
                     self._leave_out(path)
-            if bad:
-                self.files[table] = [path for path in paths if path not in bad]
+            if whole != list(paths):
+                self.files[table] = whole
                 self._view(table)
                 changed = True
         return changed
@@ -334,20 +336,24 @@ def open_reader(
     views: bool = True,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
+    Raises StoppedError when it was stopped under way.
 
     covered: whether the view of that name is made, which a comparison asks and no question of one
     window: it takes a tenth of what a small question takes. views: whether the tables are views;
     if not, their files are listed and none is opened.
     """
-    reader = Reader(store, spans, tables, covered, views)
+    watch = _CURRENT.get()
     try:
-        yield reader
+        with contextlib.closing(Reader(store, spans, tables, covered, views)) as reader:
+            yield reader
+    except duckdb.InterruptException:
+        if watch is not None:  # our word for it, where it was the watch that did it
+            watch.check()
+        raise
     except duckdb.OutOfMemoryException as error:
         raise QrecError(
             "the question needs more memory than there is", "Ask for a shorter window."
         ) from error
-    finally:
-        reader.close()
 
 
 def looks_whole(path: Path) -> bool | None:
@@ -361,19 +367,6 @@ def looks_whole(path: Path) -> bool | None:
         return None
     except OSError:
         return False
-
-
-def _reads_whole(path: Path) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            for _ in file.iter_batches(batch_size=65_536):
-                pass
-    except (OSError, pa.ArrowException):
-        return False
-    return True
 
 
 def _hour_in(part: str) -> dt.datetime | None:

@@ -21,7 +21,6 @@ from recorder.write.rollup import write_rollup
 from recorder.write.segments import (
     GRACE_S,
     clear,
-    is_readable,
     live_segments,
     merge,
     merge_candidates,
@@ -32,7 +31,7 @@ from recorder.write.sort import write_sorted
 from store import Store, cover
 from store.cover import Sealed, Segment, sealed_in, sealed_name
 from store.errors import UnavailableError
-from store.files import TEMPORARY_SUFFIX, make_folder, replacing
+from store.files import TEMPORARY_SUFFIX, is_readable, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.lock import SEALING, recorder_lock
 from store.rollup import OLD_ROLLUPS, ROLLUPS
@@ -51,7 +50,8 @@ class Housekeeper:
     """Merges, seals and clears for one recorder, under its lock: a bounded round at a time.
 
     note: takes a line for people. ledger: of the recording that runs, if one does; what turns out
-    to be unreadable is written into its coverage.
+    to be unreadable is written into its coverage. at_once: seal each hour that has ended, however
+    fresh its rows; a seal that comes too early is made again with what comes late.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Housekeeper:
         *,
         ledger: Ledger | None = None,
         note: Callable[[str], None] = lambda text: None,
+        at_once: bool = False,
     ) -> None:
         self.store = store
         self.recorder = recorder
@@ -70,6 +71,7 @@ class Housekeeper:
         self.grace_s = grace_s
         self._ledger = ledger
         self._note = note
+        self._at_once = at_once
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, when to try again
         self._others: dict[str, Housekeeper] = {}
 
@@ -125,7 +127,10 @@ class Housekeeper:
                 keeper = self._others.get(name)
                 if keeper is None:
                     policy = _policy(self.store, name)
-                    keeper = Housekeeper(self.store, name, policy, self.grace_s, note=self._note)
+                    keeper = Housekeeper(
+                        self.store, name, policy, self.grace_s,
+                        note=self._note, at_once=self._at_once,
+                    )  # fmt: skip
                     keeper.tidy()
                     self._others[name] = keeper
                 sealed += keeper.round(now_us)
@@ -234,7 +239,7 @@ class Housekeeper:
         late = [s for s in segments if s.first > (before.generation if before else -1)]
         if not late or ended > now_us:
             return False
-        if everything:
+        if everything or self._at_once:
             return True
         if ended + SEAL_AFTER_S * 1e6 > now_us:
             return False

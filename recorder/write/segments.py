@@ -78,19 +78,6 @@ def open_rows(path: Path, table: str) -> pq.ParquetFile:
     return pq.ParquetFile(path, read_dictionary=low, pre_buffer=False)
 
 
-def is_readable(path: Path) -> bool:
-    """Whether a file can be read to its end; one that is not there is none that cannot."""
-    try:
-        with pq.ParquetFile(path) as file:
-            for number in range(file.num_row_groups):
-                file.read_row_group(number, use_threads=False)
-    except FileNotFoundError:
-        return True
-    except (OSError, pa.ArrowException):
-        return False
-    return True
-
-
 def merge_candidates(segments: Sequence[Segment], sealed: Sealed | None = None) -> list[Segment]:
     """The next run of neighbours of like size that is worth a merge; empty when there is none.
 

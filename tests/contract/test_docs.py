@@ -12,7 +12,7 @@ from queries.core.question import every_question, question_names, questions_of
 from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page, world
 
 RENEW = "renew with: python -m tests.contract.documents"
-OURS = (*PAGES, "windows.md", "settings.md", "mcp.md", "files.md")
+OURS = (*PAGES, "windows.md", "settings.md", "mcp.md", "files.md", "architecture.md")
 QUESTIONS = [name for name in question_names() if questions_of(name)]
 
 
@@ -48,6 +48,17 @@ def test_lines_fit_and_links_lead_somewhere(name: str) -> None:
         assert len(line) <= 100 or line.startswith(("|", "note:", "{")), line
     for target in re.findall(r"\]\((\w+\.md)\)", text):
         assert (DOCS / target).exists(), target
+
+
+def test_the_walks_through_the_house_lead_somewhere() -> None:
+    """Each file that they name is there, with the function or class that is named beside it."""
+    steps = re.findall(r"`((?:\w+/)+\w+\.\w+)`(?: `([\w.]+)`)?", read("architecture.md"))
+    assert len(steps) > 50
+    for path, name in steps:
+        text = (DOCS.parent / path).read_text(encoding="utf-8")
+        own = name.rpartition(".")[2]
+        defined = re.search(rf"^ *(def|class) {own}\b|^{own}\b", text, re.MULTILINE)
+        assert not name or defined, (path, name)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
+import duckdb
 import pytest
 from mcp import Client
 
 from mcp_tools import progress
 from mcp_tools import server as mcp_server
 from mcp_tools.server import build as build_server
-from queries.core.session import StoppedError, open_reader
+from queries.core.session import Reader, StoppedError, Watch, open_reader, watched
 from queries.core.window import Window
 from queries.hosts import HOSTS, Hosts
 from store import Store
@@ -102,3 +103,20 @@ def test_a_server_that_is_closed_leaves_no_query_behind(store: Path, work: Work)
     asyncio.run(run())
     assert work.ended.wait(PATIENCE_S)
     assert isinstance(work.error, StoppedError)
+
+
+def test_a_question_that_is_withdrawn_while_it_opens_says_so(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch()
+
+    def interrupted(reader: Reader) -> None:
+        assert not watch.stop()
+        reader.con.execute("SELECT 1")
+        raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+
+    monkeypatch.setattr(Reader, "_open_views", interrupted)
+    window = Window(minute(0), minute(5))
+    with watched(watch), pytest.raises(StoppedError), open_reader(Store(store), [window]):
+        raise AssertionError("it was opened")
+    assert watch.stop()  # and no connection is left

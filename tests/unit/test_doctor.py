@@ -337,8 +337,9 @@ def test_a_source_whose_clock_is_behind_does_not_make_its_recorder_look_dead(
     assert "2 h" not in ended
 
 
+@pytest.mark.parametrize("age_s", [0, 7200])  # a recorder that was killed just now, and long ago
 def test_hours_that_nobody_seals_are_named_with_the_command(
-    doctor: Doctor, store: Store, now: datetime, capsys: pytest.CaptureFixture[str]
+    age_s: int, doctor: Doctor, store: Store, now: datetime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert found(doctor()[1], "unsealed")["status"] == "ok"
     hour = hour_key(to_us(now - timedelta(hours=5)))
@@ -347,7 +348,7 @@ def test_hours_that_nobody_seals_are_named_with_the_command(
     rows = next(store.path.glob("transactions/*/*.parquet"))
     segment = folder / segment_name(10, 19)
     shutil.copyfile(rows, segment)
-    os.utime(segment, (time.time() - 7200, time.time() - 7200))
+    os.utime(segment, (time.time() - age_s,) * 2)
     check = found(doctor()[1], "unsealed")
     assert (check["status"], check["facts"]["count"]) == ("warning", 1)
     assert hour in check["text"]
