@@ -20,10 +20,10 @@ _STEPS = (
     ("events_in (recorder/source/blocks.py", "taking blocks apart (httpx-sse)"),
     ("recorder/source/blocks.py", "looking for the ends of events"),
     ("recorder/decode/columns.py", "rows to columns"),
-    ("_packed (recorder/pipeline/worker.py", "between the processes"),
-    ("_unpacked (recorder/pipeline/worker.py", "between the processes"),
+    ("_packed (recorder/pipeline/frames.py", "between the processes"),
+    ("_unpacked (recorder/pipeline/frames.py", "between the processes"),
     ("recorder/pipeline/frames.py", "between the processes"),
-    ("recorder/pipeline/queue.py", "the queue (compression included)"),
+    ("put (recorder/pipeline/reader.py", "the queue (compression included)"),
     ("recorder/source/transport.py", "reading the socket"),
     ("merge (recorder/write/segments.py", "merging segments"),
     ("_in_groups (recorder/write/segments.py", "merging segments"),
@@ -33,7 +33,7 @@ _STEPS = (
     ("recorder/write/seal.py", "housekeeping"),
 )
 _PROCESSES = (
-    ("recorder/pipeline/refiner.py", "refining"),
+    ("recorder/pipeline/worker.py", "decoding and redacting"),
     ("recorder/pipeline/reader.py", "reading"),
     ("bench/recorder_process.py", "recording"),
     ("threading.py", "recording"),  # its housekeeping

@@ -24,8 +24,9 @@ import psutil
 from bench.ingest import running_source
 from bench.source import Producer, make_pool
 from recorder.decode.columns import Who, numbered
-from recorder.pipeline.worker import Refined, Refinery, Refining
-from recorder.redact import RedactConfig
+from recorder.options import RecordOptions
+from recorder.pipeline.worker import Worker
+from recorder.write.intake import Rows
 from recorder.write.segments import metadata, write_segment
 from store import Store
 from store.cover import segment_name
@@ -40,7 +41,7 @@ def lay(store: Store, rows: int) -> str:
     hour = hour_key(time.time_ns() // 1000 - 2 * HOUR_US)
     start = to_us(hour_start(hour)) / 1e6
     folder = store.live_hour("bench", "transactions", hour)
-    refinery = Refinery(Refining(b"bench" * 8, RedactConfig()))
+    worker = Worker(b"bench" * 8, RecordOptions(store=Path()))
     producer, about = Producer(make_pool(20_000)), metadata("bench", "bench")
     long_ago = time.time() - 3600
     made: list[Path] = []
@@ -49,8 +50,8 @@ def lay(store: Store, rows: int) -> str:
         if number < _DIFFERENT:
             now = start + number * 3600 / _DIFFERENT
             events = [(_NAME, _data(producer.event(first + i, now))) for i in range(_ROWS)]
-            [part] = refinery.refine(events)
-            assert isinstance(part, Refined)
+            [part] = worker.process(events)
+            assert isinstance(part, Rows)
             table = numbered("transactions", [part.transactions], first, Who("bench", "old"))
             made.append(write_segment(folder, table, first, first + _ROWS - 1, about))
         else:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from recorder.pipeline.worker import Refining
+import msgspec
+
 from recorder.redact import BODY_LIMIT, RedactConfig, load_key
 from store import Store
 from store.manifest import mark_unredacted
@@ -36,7 +37,7 @@ class RecordOptions:
     routes: tuple[str, ...] = ()
     keep: float | None = None  # seconds; whole hours older than this are deleted
     max_size: int | None = None  # bytes; the oldest hours beyond are deleted
-    refiners: int | None = None  # processes that decode and redact; None: as the machine has it
+    workers: int | None = None  # processes that decode and redact; None: as the machine has it
     metrics: str | None = None  # where to serve Prometheus metrics: 127.0.0.1:9464
     headers_s: float = 15.0  # how long the source may take to answer at all
     probe_after_s: float = 10.0  # how long it may be silent before it is asked if it lives
@@ -95,19 +96,22 @@ def default_recorder() -> str:
     return name[:64] or "host"
 
 
-def refining(store: Store, options: RecordOptions) -> Refining:
-    """How rows are made of events, as the options want it: filter, redaction, routes, limits.
+def redaction_key(store: Store, options: RecordOptions) -> bytes:
+    """The key of the store's fingerprints; made where there is none.
 
     Without redaction the store is marked for it here, before the first row can come in.
     """
     if not options.redact.enabled:
         mark_unredacted(store, options.name())
-    return Refining(
-        load_key(store.key_file),
-        options.redact,
-        options.filter,
-        options.connections,
-        options.body_limit,
-        options.store_bodies,
-        options.routes,
+    return load_key(store.key_file)
+
+
+def encode_settings(key: bytes, options: RecordOptions) -> bytes:
+    """What a worker needs to know, as one line."""
+    return msgspec.json.encode((key, options), enc_hook=str) + b"\n"
+
+
+def decode_settings(line: bytes) -> tuple[bytes, RecordOptions]:
+    return msgspec.json.decode(
+        line, type=tuple[bytes, RecordOptions], dec_hook=lambda kind, value: kind(value)
     )

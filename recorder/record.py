@@ -8,9 +8,13 @@ merges and seals. What cannot be handed over waits in the reading process.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import itertools
+import os
+import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,22 +22,27 @@ import msgspec
 import pyarrow as pa
 
 from recorder.decode.columns import Who
-from recorder.options import RecordOptions, Reporter, Status, Unfailing, refining
-from recorder.pipeline.frames import Alive, Down, Gaps, Up
-from recorder.pipeline.queue import QUEUE_BYTES
+from recorder.options import (
+    RecordOptions,
+    Reporter,
+    Status,
+    Unfailing,
+    encode_settings,
+    redaction_key,
+)
+from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Gaps, Up
 from recorder.pipeline.reader import QUIET_S, mono_us
-from recorder.pipeline.worker import Refinery
-from recorder.pipeline.workers import Batch, Feed, Frame, default_refiners
-from recorder.running import ending_signals, keep_house
+from recorder.pipeline.worker import Worker
+from recorder.pipeline.workers import Answer, Message, Workers, default_workers
 from recorder.source.subscription import Subscription, check_url
-from recorder.start import plan_filter, remove_empty, start_error
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Intake
+from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store import Store
 from store.coverage import last_stretch
-from store.errors import QrecError, UnavailableError
+from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import check_recorder
 from store.lock import recorder_lock
 
@@ -41,7 +50,9 @@ if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
 _TICK_S = 0.2
-_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
+_HOUSEKEEPING_S = 5.0
+_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
+_LOW_PRIORITY = 15
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def record(
     name = check_recorder(options.name())
     check_url(options.url)
     reporter = Unfailing(reporter)
-    expression, pushed, remarks = plan_filter(options)
+    expression, pushed, remarks = _plan_filter(options)
     for remark in remarks:
         reporter.note(remark)
     was_there = options.store.exists()
@@ -78,12 +89,13 @@ def record(
     # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
     pa.set_memory_pool(pa.system_memory_pool())
     with recorder_lock(store, name):
-        recording = Recording(store, name, options, expression, pushed, reporter)
+        recording: Recording | None = None
         try:
+            recording = Recording(store, name, options, expression, pushed, reporter)
             return recording.run(stop or threading.Event())
         finally:
-            if not was_there and not recording.ever_up:
-                remove_empty(store, name)
+            if not was_there and not (recording and recording.ever_up):
+                _remove_empty(store, name)
 
 
 class Recording:
@@ -104,8 +116,8 @@ class Recording:
         session = new_session()
         topics = ("http", "connection") if options.connections else ("http",)
         self.ledger = Ledger(store, name, session, expression, pushed, topics)
-        how = refining(store, options)
-        policy = Refinery(how).cleaner.policy  # made here as well: what is wrong is told at once
+        key = redaction_key(store, options)
+        policy = Worker(key, options).cleaner.policy  # made here as well: mistakes are told at once
         self.intake = Intake(self.ledger, self._greeted)
         self.writer = Writer(store, Who(name, session), policy, self.intake, self.ledger)
         self.keeper = Housekeeper(store, name, policy, ledger=self.ledger, note=reporter.note)
@@ -119,7 +131,7 @@ class Recording:
         self._drained = False  # everything that was read has been taken in
         self.ever_up = False
         self._heard = 0
-        self.feed = Feed(how, options.refiners or default_refiners())
+        self.workers = Workers(encode_settings(key, options), options.workers or default_workers())
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
         self._flush_s = 0.0
@@ -135,10 +147,9 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        housekeeping = (self.keeper, self.options, self.pressed, self.reporter.note, done)
-        keeping = threading.Thread(target=keep_house, args=housekeeping, daemon=True)
+        keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
         keeping.start()
-        with ending_signals(self._stop):
+        with _ending_signals(self._stop):
             self._subscribe(self.pushed)
             try:
                 self._loop(started, stop)
@@ -163,21 +174,21 @@ class Recording:
         flush_at = started + self.options.flush_interval
         closing = False
         while True:
-            frame: Frame | None
+            message: Message | None
             try:
-                frame = self.feed.get(_TICK_S if not closing else 5.0)
+                message = self.workers.get(_TICK_S if not closing else 5.0)
             except TimeoutError:
                 if closing:
                     return
             else:
-                if frame is None and not closing:
+                if message is None and not closing:
                     raise QrecError("a process of this recorder ended", "Start the recorder again.")
-                if frame is None:
+                if message is None:
                     self._drained = True
                     return
-                self._handle(frame)
+                self._handle(message)
             now = time.monotonic()
-            if now >= flush_at or self._much_pending():
+            if now >= flush_at or self.intake.pending.full:
                 self.writer.flush(mono_us())
                 self._flush_s = time.monotonic() - now
                 self._report()
@@ -188,34 +199,61 @@ class Recording:
                 self._stop("as asked")
             if self.stopping and not closing:
                 closing = True
-                self.feed.finish()
+                self.workers.finish()
 
-    def _much_pending(self) -> bool:
-        pending = self.intake.pending
-        return pending.rows >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES
-
-    def _handle(self, frame: Frame) -> None:
-        if not isinstance(frame, Down | Gaps):
-            self._heard = frame.mono
-        match frame:
-            case Batch():
-                self.ledger.count("dropped", frame.dropped - self._dropped)
-                self._dropped, self._queued = frame.dropped, frame.queued
-                self.intake.take(frame.parts, frame.mono)
+    def _handle(self, message: Message) -> None:
+        if not isinstance(message, Down | Gaps):
+            self._heard = message.mono
+        match message:
+            case Answer():
+                self.ledger.count("dropped", message.dropped - self._dropped)
+                self._dropped, self._queued = message.dropped, message.queued
+                self.intake.take(message.parts, message.mono)
             case Alive():
-                self.ledger.alive(frame.mono)
+                self.ledger.alive(message.mono)
             case Up():
                 if not self.ever_up:
                     self.reporter.note(f"connected to {self.options.url}")
                 self.ever_up = True
             case Down():
-                self._down(frame)
+                self._down(message)
             case Gaps():
-                self.waits = frame
+                self.waits = message
 
-    def pressed(self) -> bool:
-        """Whether events wait for this process: what can be put off is put off then."""
-        return self._queued > QUEUE_BYTES // 16
+    def _keep_house(self, done: threading.Event) -> None:
+        """Delete, merge and seal every few seconds until `done`.
+
+        Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
+        """
+        # This thread yields the processor to the one that writes, and its turn to a full queue:
+        # merging can wait, the stream cannot.
+        with contextlib.suppress(OSError, AttributeError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+        note, keep = self.reporter.note, self.options.keep
+        age = None if keep is None else dt.timedelta(seconds=keep)
+        retention = Retention(self.store, age, self.options.max_size)
+        rounds = itertools.count()
+        while not done.wait(_HOUSEKEEPING_S):
+            with self._tried_again("deleting old hours"):
+                for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
+                    note(line)
+            if self._queued > QUEUE_BYTES // 16:
+                continue
+            now = time.time_ns() // 1000
+            with self._tried_again("housekeeping"):
+                for hour in self.keeper.round(now):
+                    note(f"sealed hour {hour}")
+            if next(rounds) % _OTHERS_EVERY == 0:
+                with self._tried_again("sealing what others left"):
+                    for hour in self.keeper.seal_others(now):
+                        note(f"sealed hour {hour} of a recorder that has ended")
+
+    @contextlib.contextmanager
+    def _tried_again(self, work: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.reporter.note(f"{work} failed and will be tried again: {error}")
 
     def _greeted(self, data: str) -> None:
         """system.connected: its echo tells the dialect, and with it whether filters were heard."""
@@ -237,7 +275,7 @@ class Recording:
 
     def _down(self, down: Down) -> None:
         if not self.ever_up and (not self.options.wait or down.kind == "filter"):
-            raise start_error(self.options.url, down)
+            raise _start_error(self.options.url, down)
         if down.was_up:
             self.ledger.alive(down.good_until)
             if self.options.until_end:  # the end that was waited for is no gap
@@ -283,7 +321,7 @@ class Recording:
 
     def _end(self) -> None:
         """The last flush; then coverage says that the recorder stopped of its own will."""
-        self.feed.close()
+        self.workers.close()
         recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
         if self._drained and self.ledger.connection and recent:
             # Silent for less than it takes to ask: nothing speaks against the link. After a
@@ -299,7 +337,7 @@ class Recording:
     def _subscribe(self, pushed: str | None) -> None:
         options = self.options
         self._dropped = 0  # a new reading process counts anew
-        self.feed.start(
+        self.workers.start(
             Subscription(
                 options.url,
                 pushed,
@@ -311,3 +349,83 @@ class Recording:
             ),
             gather_s=min(QUIET_S, QUIET_S * options.flush_interval),
         )
+
+
+@contextlib.contextmanager
+def _ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP (the terminal is gone) end the recording in good order.
+
+    Only the main thread may say so; a SIGHUP that nohup has switched off stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, lambda n, _f: stop(f"by {signal.Signals(n).name}"))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:
+    """(the expression as qrec reads it, the part for the source, what is worth saying of both).
+
+    UsageError when it is wrong.
+    """
+    if not options.filter:
+        return None, None, []
+    import filters
+
+    expression = filters.parse(options.filter)
+    filters.check(expression, "record")
+    pushed = filters.pushable(expression, options.push)  # type: ignore[arg-type]
+    remarks = [f"filter: {text}" for text in filters.remarks(expression)]
+    if pushed is not None:
+        remarks.append(
+            f"the source applies {pushed}; it sends no calls of databases then "
+            "(--push none records those that match the filter)"
+        )
+    return expression.text, pushed, remarks
+
+
+def _remove_empty(store: Store, recorder: str) -> None:
+    """Take away the store that a recording made which never had anything to write.
+
+    Folders are removed only where they are empty: whatever else is there stays, and the store
+    with it.
+    """
+    live = store.live(recorder)
+    ours = {store.manifest, store.key_file, live / "lock", live / "seq"}
+    if any(path.is_file() and path not in ours for path in store.path.rglob("*")):
+        return
+    for path in ours:
+        path.unlink(missing_ok=True)
+    folders = sorted((p for p in store.path.rglob("*") if p.is_dir()), reverse=True)
+    for folder in [*folders, store.path]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _start_error(url: str, down: Down) -> QrecError:
+    """The error for a source that could not be subscribed to, with the next step."""
+    if down.kind == "filter":
+        return UsageError(f"the source refuses the filter: {down.text}", "Try --push none.")
+    if down.kind == "refused":
+        return UnavailableError(
+            f"nothing answers at {url}: {down.text}",
+            "Start Qtap with --enable-dev-tools (or `qrec serve FILE`), name another address, "
+            "or give --wait.",
+        )
+    if down.kind == "status" and "404" in down.text:
+        return UnavailableError(
+            f"{url} answers, but has no DevTools stream: {down.text}",
+            "Start Qtap with --enable-dev-tools; while it is starting, give --wait.",
+        )
+    return UnavailableError(
+        f"{url} is no Qtap stream: {down.text}", "Check the address, or give --wait."
+    )

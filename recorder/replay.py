@@ -1,11 +1,14 @@
-"""`qrec replay`: recorded streams through the very same intake and writer, as fast as they go.
+"""`qrec replay` and `qrec import`: files through the same filter, redaction and writer as live
+traffic, as fast as they go.
 
-A file is known by its content. Replayed again into the same recorder it adds nothing; a replay
-that was cut short is taken up where it ended.
+A file is known by its content. Read again into the same recorder it adds nothing; a run that was
+cut short is taken up where it ended. What a browser or proxy saw (a HAR file) counts as covered
+from its first exchange to its last.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.decode.columns import Who
-from recorder.options import RecordOptions, refining
-from recorder.pipeline.worker import Refinery
+from recorder.decode.row import Transaction
+from recorder.options import RecordOptions, redaction_key
+from recorder.pipeline.worker import Worker
+from recorder.source.har import read_har
 from recorder.source.stream_file import Survey, read_events, survey
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Intake
+from recorder.write.intake import Intake, Part
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store import Store
@@ -30,7 +35,6 @@ from store.layout import check_recorder
 from store.lock import recorder_lock
 
 _BATCH = 1_000
-_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
 
 Progress = Callable[[Path, int, int], None]  # the file, bytes read of it, its size
 
@@ -58,64 +62,140 @@ def replay(
     again: bool = False,
     progress: Progress | None = None,
 ) -> list[Replayed]:
-    """Replay each file into the store; `shift_to_us` is where its last event shall fall.
+    """Replay each recorded stream; `shift_to_us` is where its last event shall fall.
 
     Raises UnavailableError for a file or store that cannot be used.
     """
-    surveys = [survey(path) for path in files]
-    name = check_recorder(options.recorder or "replay")
+    sources = [_Stream(path, survey(path)) for path in files]
+    return _store(sources, "replay", options, shift_to_us, again, progress)
+
+
+def import_har(
+    files: Sequence[Path],
+    options: RecordOptions,
+    *,
+    shift_to_us: int | None = None,
+    again: bool = False,
+    progress: Progress | None = None,
+    on_bad: Callable[[str], None] = lambda line: None,
+) -> list[Replayed]:
+    """Import each HAR file; `shift_to_us` is where its last exchange shall end.
+
+    `on_bad` hears of every entry that cannot be read. Raises UnavailableError for a file or store
+    that cannot be used, QrecError for a file that is no HAR; every file is read before the first
+    is written.
+    """
+    sources = [_read_har(path, on_bad) for path in files]
+    return _store(sources, "har", options, shift_to_us, again, progress)
+
+
+def _store(
+    sources: Sequence[_Stream | _Har],
+    default_name: str,
+    options: RecordOptions,
+    shift_to_us: int | None,
+    again: bool,
+    progress: Progress | None,
+) -> list[Replayed]:
+    name = check_recorder(options.recorder or default_name)
     store = Store.create(options.store)
     with recorder_lock(store, name):
-        results = []
-        for path, about in zip(files, surveys, strict=True):
-            one = OneFile(store, name, path, about, options)
-            results.append(one.run(shift_to_us, again, progress))
-        keeper = Housekeeper(store, name, "")
-        keeper.about = one.writer.about
-        keeper.round(time.time_ns() // 1000, everything=True)
+        results, policy = [], ""
+        for source in sources:
+            run = _Run(store, name, source, options)
+            policy = run.writer.policy
+            results.append(run.run(shift_to_us, again, progress))
+        Housekeeper(store, name, policy).round(time.time_ns() // 1000, everything=True)
     return results
 
 
-class OneFile:
+@dataclass(frozen=True)
+class _Stream:
+    """A recorded stream of events."""
+
+    path: Path
+    survey: Survey
+
+    def pour(self, run: _Run, on_bytes: Callable[[int], None] | None) -> None:
+        batch: list[tuple[str, str]] = []
+        for event in read_events(self.path, on_bytes):
+            batch.append(event)
+            if len(batch) >= _BATCH:
+                run.take(run.worker.process(batch), 0)
+                batch = []
+        run.take(run.worker.process(batch), 0)
+
+
+@dataclass(frozen=True)
+class _Har:
+    """A HAR file's exchanges in order of time; `bad`: how many entries could not be read."""
+
+    path: Path
+    survey: Survey
+    rows: list[Transaction]
+    bad: int
+
+    def pour(self, run: _Run, _on_bytes: Callable[[int], None] | None) -> None:
+        first = self.rows[0].ts - (self.rows[0].duration_ms or 0) * 1000 if self.rows else 0
+        if self.rows:
+            run.ledger.connected(first + run.worker.shift_us, 0)
+        run.ledger.count("rejected", self.bad)
+        for at in range(0, len(self.rows), _BATCH):
+            batch = self.rows[at : at + _BATCH]
+            end = batch[-1].ts - first  # the worker moves the rows' times
+            run.take(run.worker.process_rows(batch), end)
+
+
+def _read_har(path: Path, on_bad: Callable[[str], None]) -> _Har:
+    bad: list[str] = []
+    rows = sorted(read_har(path, bad.append), key=lambda tx: tx.ts)
+    for line in bad:
+        on_bad(line)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    survey = Survey(digest, len(rows) + len(bad), rows[-1].ts if rows else None)
+    return _Har(path, survey, rows, len(bad))
+
+
+class _Run:
     """One file on its way into the store, under a recorder whose lock is held."""
 
     def __init__(
-        self, store: Store, name: str, path: Path, about: Survey, options: RecordOptions
+        self, store: Store, name: str, source: _Stream | _Har, options: RecordOptions
     ) -> None:
         self.store = store
         self.name = name
-        self.path = path
-        self.about = about
+        self.source = source
         self.journal = store.live(name) / "replayed.jsonl"
         self.session = new_session()
-        expression = options.filter
-        self.ledger = Ledger(store, name, self.session, expression, None)
-        self.refinery = Refinery(refining(store, options))
+        self.ledger = Ledger(store, name, self.session, options.filter, None)
+        self.worker = Worker(redaction_key(store, options), options)
         self.intake = Intake(self.ledger)
-        who, policy = Who(name, self.session), self.refinery.cleaner.policy
+        who, policy = Who(name, self.session), self.worker.cleaner.policy
         self.writer = Writer(store, who, policy, self.intake, self.ledger)
 
     def run(self, shift_to_us: int | None, again: bool, progress: Progress | None) -> Replayed:
-        before = _journal(self.journal).get(self.about.digest, {})
+        path, about = self.source.path, self.source.survey
+        before = _journal(self.journal).get(about.digest, {})
         if before.get("done") and not again:
-            return Replayed(self.path, known=True)
+            return Replayed(path, known=True)
         if before and not again:
             self.intake.remember(_stored_ids(self.store, self.name, before["sessions"]))
         self._write_down(done=False)
-        if shift_to_us is not None and self.about.last_ts is not None:
-            self.refinery.shift_us = shift_to_us - self.about.last_ts
-        size = self.path.stat().st_size
-        on_bytes = (lambda at: progress(self.path, at, size)) if progress else None
-        self._take(on_bytes)
+        if shift_to_us is not None and about.last_ts is not None:
+            self.worker.shift_us = shift_to_us - about.last_ts
+        size = path.stat().st_size
+        on_bytes = (lambda at: progress(path, at, size)) if progress else None
+        self.source.pour(self, on_bytes)
         self.ledger.change("stopped", "the recording ends here", 0)
         self._flush()
         self._write_down(done=True)
         self.writer.save_seq()
         total = self.ledger.totals
         return Replayed(
-            self.path,
+            path,
             known=False,
-            events=self.about.events,
+            events=about.events,
             written=self.writer.written,
             rows=self.writer.rows,
             rejected=total["rejected"],
@@ -124,17 +204,10 @@ class OneFile:
             other=total["other"],
         )
 
-    def _take(self, on_bytes: Callable[[int], None] | None) -> None:
-        batch: list[tuple[str, str]] = []
-        for event in read_events(self.path, on_bytes):
-            batch.append(event)
-            if len(batch) >= _BATCH:
-                self.intake.take(self.refinery.refine(batch), 0)
-                batch = []
-                pending = self.intake.pending
-                if pending.rows >= _FLUSH_ROWS or pending.size >= _FLUSH_BYTES:
-                    self._flush()
-        self.intake.take(self.refinery.refine(batch), 0)
+    def take(self, parts: list[Part], mono: int) -> None:
+        self.intake.take(parts, mono)
+        if self.intake.pending.full:
+            self._flush()
 
     def _flush(self) -> None:
         self.writer.flush(0)
@@ -145,7 +218,7 @@ class OneFile:
             )
 
     def _write_down(self, done: bool) -> None:
-        entry = {"digest": self.about.digest, "session": self.session, "done": done}
+        entry = {"digest": self.source.survey.digest, "session": self.session, "done": done}
         append_line(self.journal, json.dumps(entry))
 
 

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from qrec.__main__ import main
 from tests.kit import Cli
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("qrec", deadline=None)
+settings.load_profile("qrec")
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 
 from recorder.decode.columns import Who
-from recorder.options import RecordOptions, refining
-from recorder.pipeline.worker import Refinery
+from recorder.options import RecordOptions, redaction_key
+from recorder.pipeline.worker import Worker
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Intake
 from recorder.write.writer import Writer, new_session
@@ -89,13 +89,13 @@ class Desk:
         self.session = new_session()
         self.ledger = Ledger(self.store, recorder, self.session)
         options = RecordOptions(store=path, recorder=recorder)
-        self.refinery = Refinery(refining(self.store, options))
+        self.worker = Worker(redaction_key(self.store, options), options)
         self.intake = Intake(self.ledger)
-        who, policy = Who(recorder, self.session), self.refinery.cleaner.policy
+        who, policy = Who(recorder, self.session), self.worker.cleaner.policy
         self.writer = Writer(self.store, who, policy, self.intake, self.ledger)
 
     def take(self, *events: Event, mono: int = 0) -> None:
-        self.intake.take(self.refinery.refine(events), mono)
+        self.intake.take(self.worker.process(events), mono)
 
     def flush(self, mono: int = 0) -> None:
         self.writer.flush(mono)

@@ -38,7 +38,7 @@ def import_(
       qrec import session.har --shift-to now --store ./try
       qrec endpoints --store ./try
     """
-    from recorder.importing import import_har
+    from recorder.replay import import_har
 
     run = Run(store, extra=vars(what))
     shift = shifted(run, shift_to)

@@ -1,7 +1,7 @@
 """What the recorder's processes tell one another, as length-prefixed MessagePack frames.
 
-The reading process hands blocks of events to the refining ones, in turn, and tells the recorder of
-each; so the recorder knows whose answer comes next, and takes everything in the stream's order.
+The reading process hands blocks of events to the workers, in turn, and tells the recorder of each;
+so the recorder knows whose answer comes next, and takes everything in the stream's order.
 """
 
 from __future__ import annotations
@@ -12,22 +12,39 @@ import time
 from typing import IO, Any
 
 import msgspec
+import pyarrow as pa
 
+from recorder.write.intake import Part
+
+QUEUE_BYTES = 128 << 20  # what may wait in the reading process
 _LENGTH = struct.Struct(">I")
+# Imported and made at the start: in the middle of a burst that would be a gap of its own.
+_CODEC = pa.Codec("zstd", compression_level=1)
+
+# Some events and, where they were compressed while they waited, their size before (else 0).
+Piece = tuple[bytes, int]
+
+
+def compressed(events: bytes) -> Piece:
+    return _CODEC.compress(events, asbytes=True), len(events)
 
 
 class Block(msgspec.Struct, array_like=True):
-    """Reading to refining: some whole events, and how many bytes still wait behind them.
+    """Reader to worker: some whole events, and how many bytes still wait behind them."""
 
-    `pieces`: bytes and, where they were compressed while they waited, their size before (else 0).
-    """
-
-    pieces: list[tuple[bytes, int]]
+    pieces: list[Piece]
     queued: int
+
+    def events(self) -> bytes:
+        """The events, as they came."""
+        return b"".join(
+            _CODEC.decompress(data, size, asbytes=True) if size else data
+            for data, size in self.pieces
+        )
 
 
 class Handed(msgspec.Struct, tag="handed", array_like=True):
-    """A block, read up to `mono` (µs, the machine's monotonic clock), went to refiner `to`."""
+    """A block, read up to `mono` (µs, the machine's monotonic clock), went to worker `to`."""
 
     mono: int
     to: int
@@ -69,6 +86,20 @@ class Gaps(msgspec.Struct, tag="gaps", array_like=True):
 Frame = Handed | Up | Alive | Down | Gaps
 
 
+def _packed(batch: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(_kind: type, data: Any) -> pa.RecordBatch:
+    return pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
+
+
+to_bytes = msgspec.msgpack.Encoder(enc_hook=_packed)  # a worker's list of parts
+from_bytes = msgspec.msgpack.Decoder(list[Part], dec_hook=_unpacked)
 _encoder = msgspec.msgpack.Encoder()
 blocks = msgspec.msgpack.Decoder(Block)
 frames = msgspec.msgpack.Decoder(Frame)

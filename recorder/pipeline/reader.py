@@ -15,14 +15,26 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import IO, BinaryIO
 
 import httpx
 import msgspec
 
-from recorder.pipeline.frames import Alive, Block, Down, Frame, Gaps, Handed, Up, send
-from recorder.pipeline.queue import BUSY_BYTES, QUEUE_BYTES, Queue
+from recorder.pipeline.frames import (
+    QUEUE_BYTES,
+    Alive,
+    Block,
+    Down,
+    Frame,
+    Gaps,
+    Handed,
+    Piece,
+    Up,
+    compressed,
+    send,
+)
 from recorder.source.subscription import (
     LinkError,
     Subscription,
@@ -32,6 +44,10 @@ from recorder.source.subscription import (
     open_stream,
 )
 
+BUSY_BYTES = 64 << 10  # waiting: the stream is not a quiet one
+_PRESSED = 16 << 20  # bytes waiting from which on what comes is compressed
+_WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
+_BLOCK_BYTES = 1 << 20  # some hundred events: enough to spread what each block costs
 _BUSY_S = 0.002  # how long a block gathers when there is much
 # How long it gathers when there is little. A block costs 2 ms whatever it holds, which is most of
 # what an idle recorder uses; rows are on the disk after a flush interval of 1 s at the earliest,
@@ -44,13 +60,57 @@ _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 
 class Options(msgspec.Struct, frozen=True):
     subscription: Subscription
-    refiners: list[int]  # file descriptors, to write blocks to in turn
+    workers: list[int]  # file descriptors, to write blocks to in turn
     queue_bytes: int = QUEUE_BYTES
     gather_s: float = QUIET_S
 
 
 def mono_us() -> int:
     return time.monotonic_ns() // 1000
+
+
+class Queue:
+    """Pieces of a stream, each of whole events, bounded in bytes; one thread puts, one takes.
+
+    A burst is a few seconds long and its events are much alike: compressed, four times as much of
+    it finds room, for a tenth of what decoding it will cost.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: deque[Piece] = deque()
+        self.bytes_in = self.bytes_out = 0
+        self.dropped = 0  # events
+        self.ready = threading.Event()  # there is something to take
+        self.filling = threading.Event()  # there is so much that it should not wait
+
+    def put(self, events: bytes) -> None:
+        waiting = self.waiting()
+        piece = (events, 0)
+        if waiting > _PRESSED and len(events) >= _WORTHWHILE:
+            piece = compressed(events)
+        if waiting + len(piece[0]) > self._limit and self._pieces:
+            self.dropped += max(1, events.count(b"\n\n"))
+            return
+        self._pieces.append(piece)
+        self.bytes_in += len(piece[0])
+        if not self.ready.is_set():
+            self.ready.set()
+        if waiting + len(piece[0]) > BUSY_BYTES and not self.filling.is_set():
+            self.filling.set()
+
+    def take(self) -> list[Piece]:
+        """About a block's worth of what has waited longest."""
+        taken: list[Piece] = []
+        size = 0
+        while self._pieces and size < _BLOCK_BYTES:
+            taken.append(self._pieces.popleft())
+            size += taken[-1][1] or len(taken[-1][0])
+            self.bytes_out += len(taken[-1][0])
+        return taken
+
+    def waiting(self) -> int:
+        return self.bytes_in - self.bytes_out
 
 
 class Reader:
@@ -60,7 +120,7 @@ class Reader:
         self.options = options
         self.queue = Queue(options.queue_bytes)
         self._out = out
-        self._refiners = [os.fdopen(end, "wb", buffering=0) for end in options.refiners]
+        self._workers = [os.fdopen(end, "wb", buffering=0) for end in options.workers]
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
@@ -91,11 +151,11 @@ class Reader:
             while queue.waiting():
                 with self._sending:  # taken and sent as one: a frame behind it stays behind it
                     pieces = queue.take()
-                    _write(self._refiners[turn], Block(pieces, queue.waiting()))
+                    _write(self._workers[turn], Block(pieces, queue.waiting()))
                     _write(self._out, Handed(mono_us(), turn, queue.waiting(), queue.dropped))
                 sent += sum(len(piece) for piece, _ in pieces)
                 if sent > BUSY_BYTES:  # a quiet stream wakes one process, not all in turn
-                    turn = (turn + 1) % len(self._refiners)
+                    turn = (turn + 1) % len(self._workers)
             if self._stopping.is_set():
                 return
             if sent > BUSY_BYTES:

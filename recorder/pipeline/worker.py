@@ -1,18 +1,23 @@
-"""From raw events to clean rows: decode, filter, redact, name the route.
+"""A worker: blocks of raw events in, clean rows out: decode, filter, redact, name the route.
 
 One pass, in this order, so that nothing unredacted lives longer than a block, and nothing that the
-filter refuses costs more than its decoding. It knows neither the store nor what came before, so
-that it can be done in processes of its own (recorder.pipeline.refiner).
+filter refuses costs more than its decoding. It knows neither the store nor what came before. So
+several processes can work at the same time, since one interpreter decodes and redacts on one core
+only (bench/README.md has the figures). Run as `python -m recorder.pipeline.worker`: its settings
+come as one JSON line on stdin, then blocks; what they came to goes to stdout, in the same order;
+the end of stdin is the end.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from recorder.decode.columns import transactions_batch
@@ -21,88 +26,35 @@ from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
-from recorder.redact import BODY_LIMIT, RedactConfig, Redactor
+from recorder.options import RecordOptions, decode_settings
+from recorder.pipeline import frames
+from recorder.redact import Redactor
+from recorder.source.blocks import events_in
+from recorder.write.intake import Connected, Part, Rejected, Rows
 from store.derived import failed
 from store.schema import DATABASE as DATABASE_ROWS
 
-
-class Refining(msgspec.Struct, frozen=True):
-    """What refining needs to know; it travels to other processes as JSON."""
-
-    key: bytes  # of the store's fingerprints
-    redact: RedactConfig
-    filter: str | None = None
-    connections: bool = False
-    body_limit: int = BODY_LIMIT
-    store_bodies: str = "all"  # all | errors | none
-    routes: tuple[str, ...] = ()
+_NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
 
 
-class Rejected(msgspec.Struct, array_like=True):
-    """An event that gave no row: why, how large it was, and how it began (redacted)."""
-
-    event: str
-    reason: str
-    size: int
-    sample: str
-
-
-class Connected(msgspec.Struct, tag="connected", array_like=True):
-    """system.connected: a stream begins. `data` echoes the topics that the source understood."""
-
-    ts: int | None
-    data: str
-
-
-class Refined(msgspec.Struct, tag="refined", array_like=True):
-    """What a run of events came to. `times`: when each was broadcast, µs; `counts`: as coverage."""
-
-    times: list[int] = []
-    counts: dict[str, int] = {}
-    transactions: pa.RecordBatch | None = None
-    connections: list[dict[str, Any]] = []
-    database: list[dict[str, Any]] = []
-    rejected: list[Rejected] = []
-
-
-Part = Connected | Refined
-
-
-def _packed(batch: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
-def _unpacked(_kind: type, data: Any) -> pa.RecordBatch:
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
-
-
-to_bytes = msgspec.msgpack.Encoder(enc_hook=_packed)  # a list of parts, for another process
-from_bytes = msgspec.msgpack.Decoder(list[Part], dec_hook=_unpacked)
-
-
-class Refinery:
-    """Refines events, block by block. For one thread at a time: it remembers what it has seen.
+class Worker:
+    """Makes rows of events, block by block. For one thread at a time.
 
     `shedding`: bodies are dropped (there is more to do than time); `shift_us` moves all times.
     Raises UsageError for a filter, rule or route template that is none.
     """
 
-    def __init__(self, refining: Refining) -> None:
-        self.cleaner = Redactor(refining.key, refining.redact, refining.body_limit)
-        self.router = Router(refining.routes)
-        self.filter = _Filter(refining.filter) if refining.filter else None
-        self.connections = refining.connections
-        self.store_bodies = refining.store_bodies
+    def __init__(self, key: bytes, options: RecordOptions) -> None:
+        self.options = options
+        self.cleaner = Redactor(key, options.redact, options.body_limit)
+        self.router = Router(options.routes)
+        self.filter = _Filter(options.filter) if options.filter else None
         self.shedding = False
         self.shift_us = 0
         self._rows: list[Transaction] = []
-        self._open = Refined()
+        self._open = Rows()
 
-    def refine(self, events: Iterable[tuple[str, str]]) -> list[Part]:
+    def process(self, events: Iterable[tuple[str, str]]) -> list[Part]:
         """The events in order: each beginning of a stream, and what came between two of them.
 
         An event that nobody foresaw is rejected like one that cannot be read: the next version of
@@ -138,7 +90,7 @@ class Refinery:
         else:
             self._counts["other"] += 1
 
-    def refine_rows(self, rows: Iterable[Transaction]) -> list[Part]:
+    def process_rows(self, rows: Iterable[Transaction]) -> list[Part]:
         """The same for transactions that are decoded already (out of a HAR file)."""
         self._begin()
         for tx in rows:
@@ -149,9 +101,9 @@ class Refinery:
         self._rows = []
         self._grpc_calls: dict[str, int] = {}  # request id -> place in the rows
         self._counts: Counter[str] = Counter()
-        self._open = Refined([], {}, None, [], [], [])
+        self._open = Rows([], {}, None, [], [], [])
 
-    def _end(self) -> Refined:
+    def _end(self) -> Rows:
         if self._rows:
             self._open.transactions = self._batch()
         self._open.counts = dict(self._counts)
@@ -207,14 +159,12 @@ class Refinery:
         self._rows.append(tx)
 
     def _drop_bodies(self, tx: Transaction) -> None:
-        keep = self.store_bodies == "all" or (
-            self.store_bodies == "errors" and failed(tx.status, tx.grpc_status)
-        )
-        if not keep:
+        kept = self.options.store_bodies
+        if kept == "none" or (kept == "errors" and not failed(tx.status, tx.grpc_status)):
             tx.req_body = tx.res_body = None
 
     def _other(self, table: str, row: dict[str, Any]) -> None:
-        if table == "connections" and not self.connections:
+        if table == "connections" and not self.options.connections:
             self._counts["other"] += 1
             return
         self._counts["events"] += 1
@@ -275,3 +225,32 @@ class _Filter:
         call = SimpleNamespace(**row)
         values = {name: read(call) for name, read in self._call_fields.items()}
         return self._passes({name: value for name, value in values.items() if value is not None})
+
+
+def shedding(queued: int, now: bool) -> bool:
+    """Whether to let bodies go with so many bytes waiting: rows matter more."""
+    if queued > frames.QUEUE_BYTES // 2:
+        return True
+    return now and queued >= frames.QUEUE_BYTES // 8
+
+
+def main() -> None:
+    # Signals reach the whole process group; only the recorder decides when the work ends.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICE)
+    pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
+    source, out = sys.stdin.buffer, sys.stdout.buffer
+    worker = Worker(*decode_settings(source.readline()))
+    blocks = frames.Receiver(source, frames.blocks)
+    while (block := blocks.receive()) is not None:
+        worker.shedding = shedding(block.queued, worker.shedding)
+        parts = worker.process(events_in(block.events()))
+        try:
+            frames.send_bytes(out, frames.to_bytes.encode(parts))
+        except OSError:  # the recorder is gone, and so is our purpose
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The recorder's other processes, one that reads and some that refine: started, listened to, ended.
+"""The recorder's other processes, one that reads and some that work: started, listened to, ended.
 
 The recorder itself takes what they send off the pipes, when it has time for it. A thread for that
 would wait for the interpreter's lock at every piece of a frame: it halved what was recorded.
@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from recorder.pipeline.frames import Alive, Down, Gaps, Handed, Receiver, Up, frames
+from recorder.pipeline.frames import Alive, Down, Gaps, Handed, Receiver, Up, frames, from_bytes
 from recorder.pipeline.reader import Options
-from recorder.pipeline.worker import Part, Refining, from_bytes
 from recorder.source.subscription import Subscription
+from recorder.write.intake import Part
 from store.errors import QrecError
 
 # How long a process may be silent. The reading one has something to tell at least as often as it
@@ -30,7 +30,7 @@ _END_S = 5.0
 _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounded and counted there
 
 
-class Batch(NamedTuple):
+class Answer(NamedTuple):
     """What a block of events came to; the rest is as in frames.Handed."""
 
     mono: int
@@ -39,26 +39,26 @@ class Batch(NamedTuple):
     dropped: int
 
 
-Frame = Batch | Up | Alive | Down | Gaps
+Message = Answer | Up | Alive | Down | Gaps
 
 
-def default_refiners() -> int:
-    """How many processes refine: two where there are two processors, since one is not enough for
+def default_workers() -> int:
+    """How many workers: two where there are two processors, since one is not enough for
     a busy source, and more would wait for the one that reads and the one that writes."""
     return min(2, os.cpu_count() or 1)
 
 
-class Feed:
-    """Frames of one reading process at a time; `get` gives None once it has ended.
+class Workers:
+    """One reading process at a time and its workers; `get` gives None once the former has ended.
 
     Nothing here waits without limit: a process that is stopped or stuck must not keep this one
     from writing what it has, from its signals and from its end.
     """
 
-    def __init__(self, refining: Refining, refiners: int) -> None:
-        self._refining = refining
-        self._count = refiners
-        self._refiners: list[subprocess.Popen[bytes]] = []
+    def __init__(self, settings: bytes, count: int) -> None:
+        self._settings = settings
+        self._count = count
+        self._workers: list[subprocess.Popen[bytes]] = []
         self._reader: subprocess.Popen[bytes] | None = None
         self._control: Receiver | None = None
         self._answers: list[Receiver] = []
@@ -71,26 +71,26 @@ class Feed:
         `gather_s`: how long the events of a quiet stream are gathered before they are handed on.
         """
         self.close()
-        self._refiners = [_process("recorder.pipeline.refiner") for _ in range(self._count)]
-        for process in self._refiners:
-            _tell(process, msgspec.json.encode(self._refining))
-        ends = [process.stdin.fileno() for process in self._refiners if process.stdin]
+        self._workers = [_process("recorder.pipeline.worker") for _ in range(self._count)]
+        for process in self._workers:
+            _tell(process, self._settings)
+        ends = [process.stdin.fileno() for process in self._workers if process.stdin]
         self._reader = _process("recorder.pipeline.reader", ends)
-        options = Options(subscription, refiners=ends, gather_s=gather_s)
-        _tell(self._reader, msgspec.json.encode(options))
-        for process in self._refiners:  # the reader alone may hold these open
+        options = Options(subscription, workers=ends, gather_s=gather_s)
+        _tell(self._reader, msgspec.json.encode(options) + b"\n")
+        for process in self._workers:  # the reader alone may hold these open
             assert process.stdin is not None
             process.stdin.close()
         assert self._reader.stdout is not None
         self._control = Receiver(self._reader.stdout, frames)
-        self._answers = [Receiver(one.stdout, from_bytes) for one in self._refiners if one.stdout]
+        self._answers = [Receiver(one.stdout, from_bytes) for one in self._workers if one.stdout]
         self._waited_s = 0.0
 
-    def get(self, timeout: float) -> Frame | None:
+    def get(self, timeout: float) -> Message | None:
         """The next frame; None when the reading process has ended.
 
-        TimeoutError after `timeout` seconds without one; QrecError when a process that refines
-        has ended, or when one has been silent for longer than anything can take.
+        TimeoutError after `timeout` seconds without one; QrecError when a worker has ended, or a
+        process has been silent for longer than anything can take.
         """
         if self._control is None:
             return None
@@ -116,7 +116,7 @@ class Feed:
         self._handed, self._waited_s = None, 0.0
         if parts is None:
             raise QrecError("a process of this recorder ended", "Start the recorder again.")
-        return Batch(handed.mono, parts, handed.queued, handed.dropped)
+        return Answer(handed.mono, parts, handed.queued, handed.dropped)
 
     def finish(self) -> None:
         """Ask the process to read no more; what it holds still comes, then None."""
@@ -127,8 +127,8 @@ class Feed:
     def close(self) -> None:
         """End the processes now and give back what they used."""
         self.finish()
-        processes = [self._reader, *self._refiners]
-        self._reader, self._refiners = None, []
+        processes = [self._reader, *self._workers]
+        self._reader, self._workers = None, []
         self._control, self._answers, self._handed = None, [], None
         for process in processes:
             if process is None:
@@ -156,4 +156,4 @@ def _process(module: str, keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
 
 def _tell(process: subprocess.Popen[bytes], options: bytes) -> None:
     assert process.stdin is not None
-    process.stdin.write(options + b"\n")
+    process.stdin.write(options)

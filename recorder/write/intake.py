@@ -1,6 +1,5 @@
-"""What was refined comes in: told to the ledger, kept from coming twice, held for a flush.
-
-Refining may have been done by several processes; here everything is in the order of the stream.
+"""What workers made of events comes in: told to the ledger, kept from coming twice, held for a
+flush. Several processes may have worked on it; here everything is in the order of the stream.
 """
 
 from __future__ import annotations
@@ -10,14 +9,45 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from recorder.pipeline.worker import Connected, Part, Refined, Rejected
 from recorder.write.coverage import Ledger
 
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
+_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
 _ROW_BYTES = 512  # about what a connection or a statement takes
+
+
+class Rejected(msgspec.Struct, array_like=True):
+    """An event that gave no row: why, how large it was, and how it began (redacted)."""
+
+    event: str
+    reason: str
+    size: int
+    sample: str
+
+
+class Connected(msgspec.Struct, tag="connected", array_like=True):
+    """system.connected: a stream begins. `data` echoes the topics that the source understood."""
+
+    ts: int | None
+    data: str
+
+
+class Rows(msgspec.Struct, tag="rows", array_like=True):
+    """Clean rows of some events. `times`: when each was broadcast, µs; `counts`: as coverage."""
+
+    times: list[int] = []
+    counts: dict[str, int] = {}
+    transactions: pa.RecordBatch | None = None
+    connections: list[dict[str, Any]] = []
+    database: list[dict[str, Any]] = []
+    rejected: list[Rejected] = []
+
+
+Part = Connected | Rows
 
 
 @dataclass
@@ -31,9 +61,14 @@ class Pending:
     rows: int = 0
     size: int = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether they are to be written before they become more."""
+        return self.rows >= _FLUSH_ROWS or self.size >= _FLUSH_BYTES
+
 
 class Intake:
-    """Takes refined events in; `pending` is what to write next."""
+    """Takes the rows of workers in; `pending` is what to write next."""
 
     def __init__(self, ledger: Ledger, on_connected: Callable[[str], None] | None = None) -> None:
         self.ledger = ledger
@@ -51,7 +86,7 @@ class Intake:
                 if self.on_connected is not None:
                     self.on_connected(part.data)
             else:
-                self._refined(part, mono)
+                self._rows(part, mono)
         self.ledger.alive(mono)
 
     def remember(self, request_ids: Iterable[str]) -> None:
@@ -67,7 +102,7 @@ class Intake:
             self.ledger.lost("the recording was interrupted here", mono)
         self.ledger.connected(ts, mono)
 
-    def _refined(self, part: Refined, mono: int) -> None:
+    def _rows(self, part: Rows, mono: int) -> None:
         ledger = self.ledger
         if not ledger.connection:  # a stream that does not say how it begins
             self._connected(part.times[0] if part.times else None, mono)

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from recorder.options import Status
 from recorder.pipeline import frames
 from recorder.pipeline.reader import Options, Reader
 from recorder.source.blocks import EVENT_LIMIT
@@ -122,8 +123,15 @@ def test_a_line_without_end_is_cut_counted_and_skipped(tmp_path: Path) -> None:
 
 
 def test_a_silent_source_that_answers_is_quiet_not_deaf(tmp_path: Path) -> None:
+    since: list[float] = []
+
+    def for_two_seconds(status: Status) -> bool:
+        if status.state == "receiving":
+            since.append(time.monotonic())
+        return bool(since) and since[-1] - since[0] > 2
+
     with source(staying(hello())) as quiet:
-        run(quiet.url, tmp_path / "s", lambda s: False, duration=3.0)
+        run(quiet.url, tmp_path / "s", for_two_seconds, probe_after_s=0.5)
     rows = states(tmp_path / "s")
     assert "disconnected" not in rows
 
@@ -174,11 +182,11 @@ def test_a_dead_link_is_told_from_a_quiet_one_and_taken_up_again(tmp_path: Path)
     assert "disconnected" in states(tmp_path / "s")
 
 
-def test_a_refining_process_that_dies_ends_the_recording_with_a_word(tmp_path: Path) -> None:
+def test_a_worker_that_dies_ends_the_recording_with_a_word(tmp_path: Path) -> None:
     def kill_one(client: socket.socket) -> None:
         client.sendall(HEAD + hello())
         children = psutil.Process().children()
-        next(c for c in children if "recorder.pipeline.refiner" in c.cmdline()).kill()
+        next(c for c in children if "recorder.pipeline.worker" in c.cmdline()).kill()
         for number in range(200):
             client.sendall(event(f"e{number}"))
             time.sleep(0.01)
@@ -196,7 +204,7 @@ def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = io.BytesIO()
-    reader = Reader(Options(Subscription("http://127.0.0.1:9"), refiners=[]), out)
+    reader = Reader(Options(Subscription("http://127.0.0.1:9"), workers=[]), out)
 
     class Flood:
         def iter_bytes(self) -> Iterator[bytes]:

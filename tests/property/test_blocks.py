@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.decode.events import OVERSIZED
-from recorder.pipeline.queue import Queue, joined
+from recorder.pipeline.frames import Block
+from recorder.pipeline.reader import Queue
 from recorder.source.blocks import events_in, whole_events
 from recorder.source.transport import unchunked
 
@@ -90,7 +91,7 @@ def test_a_pressed_queue_gives_back_what_it_took_in_order(sizes: list[int]) -> N
     for number, size in enumerate(sizes):
         queue.put(bytes([number % 251]) * size)
     while piece := queue.take():
-        taken.append(joined(piece))
+        taken.append(Block(piece, 0).events())
     assert b"".join(taken) == b"".join(bytes([n % 251]) * size for n, size in enumerate(sizes))
 
 
@@ -99,7 +100,7 @@ def test_a_full_queue_counts_the_events_that_it_turns_away() -> None:
     queue.put(b"data: 1\n\n" * 10)
     queue.put(b"data: 2\n\ndata: 3\n\n")
     assert queue.dropped == 2
-    assert joined(queue.take()) == b"data: 1\n\n" * 10
+    assert Block(queue.take(), 0).events() == b"data: 1\n\n" * 10
 
 
 class Reads(io.BytesIO):

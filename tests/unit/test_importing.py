@@ -13,8 +13,8 @@ from queries.core.window import Window
 from queries.coverage import coverage
 from queries.search import search
 from queries.show import transaction
-from recorder.importing import import_har
 from recorder.options import RecordOptions
+from recorder.replay import import_har
 from store import Store
 from store.errors import QrecError
 from store.hours import to_us

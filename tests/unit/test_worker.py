@@ -5,26 +5,28 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recorder.pipeline.worker import Refined, Refinery, Refining
-from recorder.redact import RedactConfig
+from recorder.options import RecordOptions
+from recorder.pipeline.worker import Worker
+from recorder.write.intake import Rows
 from tests.kit import NOON, Event, stamp, transaction
 
 
-def refinery(**options: Any) -> Refinery:
-    return Refinery(Refining(b"k" * 32, RedactConfig(), **options))
+def working(**options: Any) -> Worker:
+    return Worker(b"k" * 32, RecordOptions(store=Path(), **options))
 
 
-def refined(worker: Refinery, *events: Event) -> Refined:
-    (part,) = worker.refine(events)
-    assert isinstance(part, Refined)
+def made(worker: Worker, *events: Event) -> Rows:
+    (part,) = worker.process(events)
+    assert isinstance(part, Rows)
     return part
 
 
-def rows(part: Refined) -> list[dict[str, Any]]:
+def rows(part: Rows) -> list[dict[str, Any]]:
     return [] if part.transactions is None else part.transactions.to_pylist()
 
 
@@ -63,7 +65,7 @@ def grpc_artifact(request_id: str, status: str = "0", **inner: Any) -> Event:
 
 
 def test_a_database_call_without_its_type_is_a_row_like_any_other() -> None:
-    part = refined(refinery(), call("database", statement="SELECT 'x'"), transaction("a"))
+    part = made(working(), call("database", statement="SELECT 'x'"), transaction("a"))
     assert [row["statement"] for row in part.database] == ["SELECT ?"]
     assert len(rows(part)) == 1
 
@@ -71,7 +73,7 @@ def test_a_database_call_without_its_type_is_a_row_like_any_other() -> None:
 def test_an_event_that_nobody_foresaw_is_rejected_and_the_next_one_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    worker = refinery()
+    worker = working()
     redact = worker.cleaner.redact
 
     def fails(tx: Any) -> None:
@@ -80,7 +82,7 @@ def test_an_event_that_nobody_foresaw_is_rejected_and_the_next_one_is_taken(
         redact(tx)
 
     monkeypatch.setattr(worker.cleaner, "redact", fails)
-    part = refined(worker, transaction("bad"), transaction("good"))
+    part = made(worker, transaction("bad"), transaction("good"))
     assert [row["request_id"] for row in rows(part)] == ["good"]
     assert part.counts == {"events": 2, "rejected": 1}
     assert part.rejected[0].reason == "internal: AttributeError in fails"
@@ -90,17 +92,16 @@ def test_redaction_that_fails_leaves_no_sample(monkeypatch: pytest.MonkeyPatch) 
     def fails(_: object) -> str:
         raise ValueError("no")
 
-    worker = refinery()
+    worker = working()
     monkeypatch.setattr(worker.cleaner, "text", fails)
-    part = refined(worker, ("request.http_transaction", "{not json"))
+    part = made(worker, ("request.http_transaction", "{not json"))
     assert (part.rejected[0].sample, part.counts["rejected"]) == ("", 1)
 
 
 def test_a_row_that_fits_no_column_costs_no_other() -> None:
-    part = Refined()
-    worker = refinery()
+    worker = working()
     worker._begin()
-    for _, (name, data) in enumerate([transaction("a"), transaction("b"), transaction("c")]):
+    for name, data in (transaction("a"), transaction("b"), transaction("c")):
         worker._event(name, data, [])
     worker._rows[1].bytes_sent = 1 << 80  # decoding leaves such out; another field might not
     part = worker._end()
@@ -111,13 +112,13 @@ def test_a_row_that_fits_no_column_costs_no_other() -> None:
 def test_nothing_of_a_statement_is_kept_when_its_event_is_rejected() -> None:
     bad = call("database", databaseType="mysql", duration="3ms",
                statement="INSERT INTO patients VALUES ('Jane Doe', '1985-03-02')")  # fmt: skip
-    part = refined(refinery(), bad)
+    part = made(working(), bad)
     assert (part.counts["rejected"], part.rejected[0].sample) == (1, "")
 
 
 def test_bodies_of_failed_grpc_calls_are_kept_where_errors_are() -> None:
     events = [grpc_artifact("ok"), grpc_artifact("failed", "14")]
-    part = refined(refinery(store_bodies="errors"), *events)
+    part = made(working(store_bodies="errors"), *events)
     assert {row["request_id"]: row["res_body"] for row in rows(part)} == {
         "ok": None,
         "failed": b"answer",
@@ -125,7 +126,7 @@ def test_bodies_of_failed_grpc_calls_are_kept_where_errors_are() -> None:
 
 
 def test_a_grpc_artifact_is_a_transaction_with_address_headers_and_bodies() -> None:
-    (row,) = rows(refined(refinery(), grpc_artifact("g", "5")))
+    (row,) = rows(made(working(), grpc_artifact("g", "5")))
     assert (row["host"], row["path"], row["method"]) == (
         "svc.example:8443",
         "/pkg.Svc/Call",
@@ -142,7 +143,7 @@ def test_a_call_that_comes_as_event_and_artifact_is_one_row_and_the_fuller(
     artifact_first: bool,
 ) -> None:
     events = [grpc_artifact("g"), grpc_call("g")]
-    part = refined(refinery(), *(events if artifact_first else reversed(events)))
+    part = made(working(), *(events if artifact_first else reversed(events)))
     (row,) = rows(part)
     assert row["host"] == "svc.example:8443"
     assert part.counts == {"events": 2, "duplicates": 1}
@@ -150,9 +151,9 @@ def test_a_call_that_comes_as_event_and_artifact_is_one_row_and_the_fuller(
 
 def test_a_summary_without_headers_and_a_call_without_an_answer() -> None:
     bare = grpc_artifact("g", "0", request={}, response={})
-    (row,) = rows(refined(refinery(), bare))
+    (row,) = rows(made(working(), bare))
     assert (row["host"], row["path"], row["status"]) == (None, "/pkg.Svc/Call", 200)
-    (row,) = rows(refined(refinery(), grpc_artifact("g", "", response={})))
+    (row,) = rows(made(working(), grpc_artifact("g", "", response={})))
     assert (row["status"], row["duration_ms"]) == (None, None)
 
 
@@ -161,7 +162,7 @@ def test_other_artifacts_are_counted_and_unreadable_ones_rejected() -> None:
     text = {"type": "grpc_transaction", "data": base64.b64encode(b"gRPC Transaction").decode()}
     events = [("artifact.created", json.dumps({"data": {"data": one}, "ts": stamp(NOON)}))
               for one in (other, text)]  # fmt: skip
-    part = refined(refinery(), *events)
+    part = made(working(), *events)
     assert (part.counts["other"], part.counts["rejected"]) == (1, 1)
 
 
@@ -181,6 +182,6 @@ def test_database_calls_are_filtered_by_the_fields_that_they_have(filter_: str, 
     event = call("database", databaseType="redis", statement="GET a",
                  process={"exe": "/usr/bin/app", "pid": 7,
                           "containerName": "payment-service"})  # fmt: skip
-    part = refined(refinery(filter=filter_), event)
+    part = made(working(filter=filter_), event)
     assert len(part.database) == kept
     assert part.counts.get("filtered", 0) == (not kept)
