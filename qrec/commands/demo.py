@@ -10,7 +10,6 @@ from shlex import quote
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
-from qrec.commands.diff import diff
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import emit, say
 from qrec.progress import RecordingLine
@@ -34,6 +33,8 @@ def demo(*, store: StoreFlags) -> None:
     say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
     written = _record_incident(folder)
     say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
+    from qrec.commands.diff import diff  # after the recording: it starts sooner
+
     flags = replace(store, store=str(folder))
     diff(window=WindowFlags(), baseline=BaselineFlags(), only=WhereFlags(), rows=RowFlags(),
          store=flags)  # fmt: skip

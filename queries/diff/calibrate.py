@@ -28,7 +28,7 @@ from store.version import __version__
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 PAIRS = 24  # the newest, which are compared where no result is kept
 LEAST = 3  # fewer say nothing

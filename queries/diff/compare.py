@@ -40,7 +40,7 @@ from queries.diff.frame import Frame, counted_once, own_traffic
 from queries.diff.limits import REPLICATES, limits
 from queries.diff.stats import Mask
 from queries.diff.traffic import Ledger, Traffic
-from store import Store
+from store.layout import Store
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,9 +6,12 @@ scipy.special would do the same, and costs 0.15 s of import in a command that ha
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from queries.diff.limits import Limits
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -136,6 +139,67 @@ def best_runs(t: Floats, df: Floats, price: Floats) -> tuple[Floats, Ints]:
         better = p < best_p
         best_p[better], best[better] = p[better], chosen[better]
     return best_p, best
+
+
+@dataclass(frozen=True)
+class Runs:
+    """For each group its most telling run of window blocks: p (paid for), began, ended, t."""
+
+    p: Floats
+    began: Ints
+    ended: Ints
+    t: Floats
+    dispersion: Floats
+
+
+def block_runs(
+    w: Floats,
+    b: Floats,
+    drift: float,
+    limits: Limits,
+    chance: tuple[Floats, Floats] | None = None,
+) -> Runs:
+    """t-test of every run of window blocks against all baseline blocks, on logs; NaN is no value.
+
+    drift: standard deviation between quiet hours that is allowed for on both sides.
+    chance: variance of each value that its own few requests explain, [groups, blocks] a side.
+    """
+    starts, ends, price = intervals(w.shape[1])
+    n, total, squares = (run_sums(x, starts, ends) for x in _moments(w))
+    nb, total_b, squares_b = (x.sum(1)[:, None] for x in _moments(b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, mean_b = total / n, total_b / nb
+        spread = np.nan_to_num(np.maximum(squares - n * mean * mean, 0))
+        spread_b = np.nan_to_num(np.maximum(squares_b - nb * mean_b * mean_b, 0))
+        df = limits.prior_df + np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
+        common = _common(spread_b[:, 0], nb[:, 0])
+        variance = (limits.prior_df * common + spread + spread_b) / df
+        error, error_b = variance / n, variance / nb
+        if chance is not None:
+            few, few_b = (
+                np.where(np.isfinite(x), c, 0) for x, c in zip((w, b), chance, strict=True)
+            )
+            error = np.maximum(error, run_sums(few, starts, ends) / (n * n))
+            error_b = np.maximum(error_b, few_b.sum(1)[:, None] / (nb * nb))
+        t = (mean - mean_b) / np.sqrt(error + error_b + 2 * drift * drift)
+    t = np.nan_to_num(t, posinf=0, neginf=0)
+    t[(n < 1) | (nb < 3)] = 0.0
+    p, best = best_runs(np.abs(t), df, price)
+    row = np.arange(p.size)
+    return Runs(p, starts[best], ends[best], t[row, best], variance[row, best])
+
+
+def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
+    zero = np.nan_to_num(values)
+    return np.isfinite(values).astype(np.float64), zero, zero * zero
+
+
+def _common(spread: Floats, n: Floats) -> float:
+    """The typical variance of a group's blocks, at least that of 5 % noise."""
+    enough = n >= 4
+    if not enough.any():
+        return 0.15**2
+    return max(float(np.median(spread[enough] / (n[enough] - 1))), 0.05**2)
 
 
 def bounds(change: float, error: float) -> tuple[float, float]:

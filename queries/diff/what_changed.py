@@ -14,7 +14,7 @@ from store.errors import UsageError
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 _ALL = 1_000_000
 

@@ -10,75 +10,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from queries.diff.candidate import Candidate, Tested, tested, whole_or_run
-from queries.diff.detect.shares import Runs
 from queries.diff.durations import AT_ONCE, BUCKETS, Durations, quantiles, quantiles_of
 from queries.diff.frame import Frame, Level
 from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Ints, Mask, best_runs, bounds, intervals, ratio, run_sums
-
-if TYPE_CHECKING:
-    from queries.diff.durations import Durations
-    from queries.diff.frame import Frame
+from queries.diff.stats import Floats, Ints, Mask, Runs, block_runs, bounds, ratio
 
 # quantile, name, least requests a side, least requests a block
 QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
 # q (1 - q) / density**2 of the normal distribution at its quantile q
 _FACTOR = {0.5: 1.57, 0.95: 4.47, 0.99: 13.9}
-
-
-def scan(
-    w: Floats,
-    b: Floats,
-    drift: float,
-    limits: Limits,
-    chance: tuple[Floats, Floats] | None = None,
-) -> Runs:
-    """t-test of every run of window blocks against all baseline blocks, on logs; NaN is no value.
-
-    drift: standard deviation between quiet hours that is allowed for on both sides.
-    chance: variance of each value that its own few requests explain, [groups, blocks] a side.
-    """
-    starts, ends, price = intervals(w.shape[1])
-    n, total, squares = (run_sums(x, starts, ends) for x in _moments(w))
-    nb, total_b, squares_b = (x.sum(1)[:, None] for x in _moments(b))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean, mean_b = total / n, total_b / nb
-        spread = np.nan_to_num(np.maximum(squares - n * mean * mean, 0))
-        spread_b = np.nan_to_num(np.maximum(squares_b - nb * mean_b * mean_b, 0))
-        df = limits.prior_df + np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
-        common = _common(spread_b[:, 0], nb[:, 0])
-        variance = (limits.prior_df * common + spread + spread_b) / df
-        error, error_b = variance / n, variance / nb
-        if chance is not None:
-            few, few_b = (
-                np.where(np.isfinite(x), c, 0) for x, c in zip((w, b), chance, strict=True)
-            )
-            error = np.maximum(error, run_sums(few, starts, ends) / (n * n))
-            error_b = np.maximum(error_b, few_b.sum(1)[:, None] / (nb * nb))
-        t = (mean - mean_b) / np.sqrt(error + error_b + 2 * drift * drift)
-    t = np.nan_to_num(t, posinf=0, neginf=0)
-    t[(n < 1) | (nb < 3)] = 0.0
-    p, best = best_runs(np.abs(t), df, price)
-    row = np.arange(p.size)
-    return Runs(p, starts[best], ends[best], t[row, best], variance[row, best])
-
-
-def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
-    zero = np.nan_to_num(values)
-    return np.isfinite(values).astype(np.float64), zero, zero * zero
-
-
-def _common(spread: Floats, n: Floats) -> float:
-    """The typical variance of a group's blocks, at least that of 5 % noise."""
-    enough = n >= 4
-    if not enough.any():
-        return 0.15**2
-    return max(float(np.median(spread[enough] / (n[enough] - 1))), 0.05**2)
 
 
 @dataclass(frozen=True)
@@ -108,7 +53,7 @@ def find(
         values, chance = each.values[rows], each.chance[rows]
         w_side, b_side = np.s_[:, : durations.blocks_w], np.s_[:, durations.blocks_w :]
         halves = chance[w_side], chance[b_side]
-        runs = scan(values[w_side], values[b_side], limits.latency_drift, limits, halves)
+        runs = block_runs(values[w_side], values[b_side], limits.latency_drift, limits, halves)
 
         def build(
             i: int, rows: Ints = rows, runs: Runs = runs, measure: tuple[float, str] = (q, metric)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate, Tested, one_end, tested, whole_or_run
-from queries.diff.detect.shares import Runs
 from queries.diff.frame import Frame, Level, Tally, tally
 from queries.diff.limits import Limits
 from queries.diff.stats import (
     Floats,
     Ints,
     Mask,
+    Runs,
     best_runs,
     bounds,
     intervals,

@@ -7,7 +7,7 @@ there are past hours, the change has to stand out from their spread as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from queries.diff.stats import (
     Floats,
     Ints,
     Mask,
+    Runs,
     best_runs,
     bounds,
     intervals,
@@ -26,17 +27,6 @@ from queries.diff.stats import (
     run_sums,
     xlogy,
 )
-
-
-@dataclass(frozen=True)
-class Runs:
-    """For each group its most telling run of window blocks: p (paid for), began, ended, t."""
-
-    p: Floats
-    began: Ints
-    ended: Ints
-    t: Floats
-    dispersion: Floats
 
 
 def scan(n: Tally, e: Tally, drift: float, limits: Limits) -> Runs:

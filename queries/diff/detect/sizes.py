@@ -7,10 +7,9 @@ import math
 import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate, Tested, tested
-from queries.diff.detect.latency import scan
 from queries.diff.frame import Frame, grouped
 from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Mask, bounds, ratio
+from queries.diff.stats import Floats, Mask, block_runs, bounds, ratio
 
 _LEAST = 3  # requests a block
 
@@ -26,7 +25,7 @@ def find(frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask) -> T
     with np.errstate(divide="ignore", invalid="ignore"):
         w = np.where(n_w[able] >= _LEAST, np.log((r_w[able] + 1) / n_w[able]), np.nan)
         b = np.where(n_b[able] >= _LEAST, np.log((r_b[able] + 1) / n_b[able]), np.nan)
-    runs = scan(w, b, limits.latency_drift, limits)
+    runs = block_runs(w, b, limits.latency_drift, limits)
 
     def build(i: int) -> Candidate:
         g = int(able[i])

@@ -12,7 +12,7 @@ from queries.core.window import Baseline, Window
 if TYPE_CHECKING:
     from filters import Expr
     from queries.core.answer import Key
-    from store import Store
+    from store.layout import Store
 
 _FIELDS = {
     "host": "req.host",
