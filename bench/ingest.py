@@ -26,9 +26,9 @@ import psutil
 from bench.profile import profile
 from queries.core.session import open_reader
 from queries.core.window import Window
-from store import Store
 from store.errors import QrecError
 from store.hours import from_us, to_us
+from store.layout import Store
 
 _POLL_S = 0.7
 _SETTLED_S = 5.0

@@ -29,10 +29,10 @@ import duckdb
 
 from recorder.write.coverage import Ledger
 from recorder.write.seal import Housekeeper
-from store import Store
 from store.cover import sealed_name, segment_name
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key, to_us
+from store.layout import Store
 from store.rollup import ROLLUPS
 
 END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))

@@ -28,9 +28,9 @@ from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker
 from recorder.write.intake import Rows
 from recorder.write.segments import metadata, write_segment
-from store import Store
 from store.cover import segment_name
 from store.hours import HOUR_US, from_us, hour_key, hour_start, to_us
+from store.layout import Store
 
 _ROWS = 10_000  # of a segment
 _DIFFERENT = 20

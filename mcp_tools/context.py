@@ -13,7 +13,7 @@ from mcp_types import CallToolResult, TextContent
 
 from queries.core.answer import document
 from queries.core.escape import visible_json
-from store import Store
+from store.layout import Store
 
 MAX_ANSWER = 150_000  # characters of one answer
 _ROOMS = (300, 100)  # characters of one text, where the answer would be longer

@@ -15,8 +15,8 @@ from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
 from queries.core.question import asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
-from store import Store
 from store.errors import UsageError, did_you_mean
+from store.layout import Store
 
 if TYPE_CHECKING:
     from queries.core.window import Asked, Baseline, Window

@@ -14,7 +14,7 @@ from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 
 @dataclass(frozen=True)

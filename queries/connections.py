@@ -15,7 +15,7 @@ from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 _NOT_RECORDED = (
     "no connections were recorded in this window: they are kept only where"

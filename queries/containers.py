@@ -14,7 +14,7 @@ from queries.processes import PART_COLUMNS, Part, with_parts
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 
 @dataclass(frozen=True)

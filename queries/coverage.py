@@ -16,7 +16,7 @@ from store.hours import hour_start
 from store.marks import Mark, read_marks
 
 if TYPE_CHECKING:
-    from store import Store
+    from store.layout import Store
 
 _DAY = timedelta(days=1)
 _LEAST_GAP = timedelta(minutes=1)  # of holdings; shorter ones are told with the answers they touch

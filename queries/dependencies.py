@@ -15,7 +15,7 @@ from store.errors import UsageError
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 NodeKind = Literal["container", "process", "host", "database", "outside"]
 _HOSTS = 5

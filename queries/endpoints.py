@@ -14,7 +14,7 @@ from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 Sort = Literal["requests", "errors", "p95"]
 _ORDER: dict[Sort, str] = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}

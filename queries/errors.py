@@ -27,7 +27,7 @@ from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 _BODY = 600  # characters of an example's body
 _BODIES = 24_000  # characters of all of them together

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from queries.core.answer import Note
-from store import Store
 from store.cover import list_folder
+from store.layout import Store
 from store.lock import holder
 from store.manifest import unredacted
 from store.marks import read_marks

@@ -13,7 +13,7 @@ from queries.core.window import Window
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 _NAMES = 5  # pods, images, programs of one row
 

@@ -16,7 +16,7 @@ from queries.core.window import Baseline, Window
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 _SAMPLE = 60  # bodies of an endpoint and class of status
 _COMPARED = 100  # endpoints that two windows are compared in

@@ -24,7 +24,7 @@ from store.hours import from_us, to_us
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 Concern = Literal["leak", "review", "expected"]
 _ORDER: dict[Concern, int] = {"leak": 0, "review": 1, "expected": 2}

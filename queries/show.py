@@ -28,7 +28,7 @@ from store.errors import UsageError
 from store.hours import hour_start
 
 if TYPE_CHECKING:
-    from store import Store
+    from store.layout import Store
 
 DEFAULT_CHARS = 4_000
 MAX_CHARS = 50_000

@@ -15,7 +15,7 @@ from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 _ENOUGH = 5  # requests; the 95th percentile of fewer says little
 

@@ -26,7 +26,7 @@ from store.schema import COVERAGE, RECORDED
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from store import Store
+    from store.layout import Store
 
 DEFAULT_ROWS = 50
 MAX_SQL = 10_000  # characters of a statement

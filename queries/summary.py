@@ -14,7 +14,7 @@ from store.derived import Place
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 SUMMARY_LIMIT = 5  # of each list
 

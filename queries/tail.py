@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from filters import Expr
     from queries.core.answer import Note
     from queries.core.window import Window
-    from store import Store
+    from store.layout import Store
 
 _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)
 

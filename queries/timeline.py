@@ -19,7 +19,7 @@ from store.errors import UsageError
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 By = Literal[
     "host", "status", "container", "route", "method", "endpoint", "process", "place", "signature"

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from recorder.redact import BODY_LIMIT, RedactConfig, load_key
-from store import Store
+from recorder.redact.config import BODY_LIMIT, RedactConfig, load_key
+from store.layout import Store
 from store.manifest import mark_unredacted
 
 DEFAULT_URL = "http://localhost:10001"

@@ -40,10 +40,9 @@ from recorder.write.intake import Intake
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
-from store import Store
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
-from store.layout import check_recorder
+from store.layout import Store, check_recorder
 from store.lock import recorder_lock
 
 if TYPE_CHECKING:

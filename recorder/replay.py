@@ -28,10 +28,9 @@ from recorder.write.coverage import Ledger
 from recorder.write.intake import Intake, Part
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
-from store import Store
 from store.errors import UnavailableError
 from store.files import append_line
-from store.layout import check_recorder
+from store.layout import Store, check_recorder
 from store.lock import recorder_lock
 
 _BATCH = 1_000

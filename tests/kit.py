@@ -17,8 +17,8 @@ from recorder.pipeline.worker import Worker
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Intake
 from recorder.write.writer import Writer, new_session
-from store import Store
 from store.hours import from_us
+from store.layout import Store
 
 S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z, µs

@@ -20,8 +20,8 @@ from qrec.run import Run
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.window import parse_duration
-from store import Store
 from store.errors import UsageError
+from store.layout import Store
 
 NOT_WELL = 3
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}

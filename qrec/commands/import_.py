@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from qrec.commands.record import write_options
 from qrec.commands.replay import outcome, recorded_when, shifted
 from qrec.options import RecordFlags, StoreFlags
 from qrec.output import say
 from qrec.progress import FileProgress
+from qrec.recording import write_options
 from qrec.run import Run
 
 _BAD_LINES = 5  # unreadable entries that are told one by one

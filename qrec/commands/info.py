@@ -12,7 +12,7 @@ import typer
 from qrec.format import number, plural, size
 from qrec.options import StoreFlags
 from qrec.output import Column, emit, to_json, to_table
-from qrec.redaction import checked_table
+from qrec.recording import checked_table
 from qrec.run import Run
 from qrec.settings import SETTINGS
 from queries.info import store_info

@@ -1,21 +1,17 @@
-"""`qrec record`: a live stream into the store; and the options of whatever writes there."""
+"""`qrec record`: a live stream into the store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from qrec.format import plural, span
 from qrec.options import HouseFlags, RecordFlags, StoreFlags
-from qrec.output import say
 from qrec.progress import RecordingLine
-from qrec.redaction import UNREDACTED, body_options, redact_config
+from qrec.recording import rows, seconds, write_options
 from qrec.run import Run
 from qrec.settings import keep, max_size
-from queries.core.window import parse_duration
-from recorder.options import RecordOptions
 from recorder.record import record as start_recording
 
 
@@ -88,7 +84,7 @@ def record(
         max_size=max_size(run.settings),
         metrics=run.settings.text("metrics") or None,
         connections=connections,
-        duration=None if duration is None else _seconds(duration),
+        duration=None if duration is None else seconds(duration),
         wait=wait,
         until_end=until_end,
     )
@@ -101,36 +97,3 @@ def record(
     reporter.note(
         f"recorded {rows(done.rows)} in {span(done.seconds)}{gaps}; stopped {done.reason}"
     )
-
-
-def write_options(run: Run, **given: Any) -> RecordOptions:
-    """The settings that decide what is written and how, for any way in."""
-    settings = run.settings
-    recorder = settings.get("recorder")
-    redact = redact_config(settings, run.extra)
-    if not redact.enabled:
-        say(f"warning: {UNREDACTED}")
-    return RecordOptions(
-        store=settings.path("store"),
-        url=settings.text("url"),
-        recorder="" if recorder.origin == "default" else str(recorder.value),
-        filter=settings.text("filter") or None,
-        push=settings.text("push"),
-        flush_interval=_seconds(settings.text("flush_interval")),
-        routes=settings.texts("routes.templates"),
-        redact=redact,
-        **body_options(settings, run.extra),
-        **given,
-    )
-
-
-def _seconds(text: str) -> float:
-    return parse_duration(text).total_seconds()
-
-
-def rows(written: Mapping[str, int]) -> str:
-    """`39 transactions, 5 connections and 6 database calls`: what there is of each."""
-    others = (("connections", "connection"), ("database", "database call"))
-    parts = [plural(written.get("transactions", 0), "transaction")]
-    parts += [plural(written[table], noun) for table, noun in others if written.get(table)]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from fixtures.files import stream_path
-from qrec.commands.record import rows, write_options
 from qrec.format import clock, just_after, plural
 from qrec.options import RecordFlags, StoreFlags
 from qrec.progress import FileProgress
+from qrec.recording import rows, write_options
 from qrec.run import Run
 from queries.core.notes import newest
 from queries.core.window import parse_moment

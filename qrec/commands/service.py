@@ -15,7 +15,7 @@ import typer
 import filters
 from qrec.cli import command
 from qrec.output import emit, say, to_json
-from qrec.redaction import redact_config
+from qrec.recording import redact_config
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
 from qrec.systemd import WRITTEN_BY, Command, Unit, run, unit_text
 from queries.core.window import parse_duration

@@ -13,8 +13,8 @@ from shlex import quote
 from qrec.doctor import Check
 from qrec.format import plural, size, span
 from recorder.write.retention import Hour, store_hours
-from store import Store
 from store.files import TEMPORARY_SUFFIX
+from store.layout import Store
 
 _NAMED = 5
 _RATE_HOURS = 6  # the newest whole hours, of which the present rate is told

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from qrec.doctor import Check
 from qrec.format import plural, size, span
 from recorder.write.rollup import rollups
-from store import Store
 from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.hours import hour_key
+from store.layout import Store
 from store.lock import holder
 from store.manifest import unredacted
 from store.schema import RECORDED

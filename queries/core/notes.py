@@ -17,7 +17,7 @@ from queries.core.window import Window
 from store.hours import hour_start
 
 if TYPE_CHECKING:
-    from store import Store
+    from store.layout import Store
 
 SEEING = ("receiving", "lagging")
 _FLUSH = timedelta(seconds=10)  # a live recorder's coverage may end this long before now

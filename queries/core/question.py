@@ -21,7 +21,7 @@ from store.marks import read_marks
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 200  # rows that an assistant gets at once

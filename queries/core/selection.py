@@ -24,7 +24,7 @@ from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 DEFAULT_LIMIT: Final = 20
 _KNOWN: Final = {

@@ -21,11 +21,10 @@ import duckdb
 
 from queries.core.answer import Note
 from queries.core.window import Window
-from store import Store
 from store.errors import QrecError
 from store.files import is_readable
 from store.hours import HOUR_US, hour_key, hour_start, to_us
-from store.layout import LIVE
+from store.layout import LIVE, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from filters import Expr
-    from store import Store
+    from store.layout import Store
 
 # Format -> the endings of files that mean it.
 FORMATS = {

@@ -28,7 +28,7 @@ from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
 from recorder.options import RecordOptions, decode_settings
 from recorder.pipeline import frames
-from recorder.redact import Redactor
+from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
 from recorder.write.intake import Connected, Part, Rejected, Rows
 from store.derived import failed

@@ -129,7 +129,6 @@ def _arrow(body: bytes, codec: str, most: int) -> bytes:
     return bytes(out)
 
 
-BODY_LIMIT = 64 << 10  # bytes of a body that are kept, if nothing else is set
 # A secret that begins before the limit is whole within this many bytes more.
 _MARGIN = 8 << 10
 _FORM_LIKE = re.compile(rb"[A-Za-z0-9_.%\[\]-]{1,64}=[^\s<>{}\"]*\Z")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from store.errors import UsageError
+from store.errors import UnavailableError, UsageError
 
+BODY_LIMIT = 64 << 10  # bytes of a body that are kept, if nothing else is set
+_KEY_BYTES = 32
 _HINT = 'A rule is { kind = "badge", pattern = "B-[0-9]{6}" } or has names = ["badge"].'
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 
@@ -67,3 +73,41 @@ class RedactConfig:
             if not rule.pattern and not rule.names:
                 raise UsageError(f"the rule for {rule.kind} has neither pattern nor names", _HINT)
         return config
+
+
+def load_key(path: Path) -> bytes:
+    """The store's key for fingerprints: 32 random bytes, made (0600) when there is none yet.
+
+    Raises UnavailableError when the file cannot be made or read, or holds no key.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+        key = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the redaction key {path} cannot be used: {error.strerror}",
+            "Check who owns the store and its permissions.",
+        ) from error
+    if len(key) != _KEY_BYTES:
+        raise UnavailableError(
+            f"{path} is no redaction key",
+            "Remove it to have a new one made; fingerprints of before then no longer compare.",
+        )
+    return key
+
+
+def _create(path: Path) -> None:
+    """Write a new key in one step: of several recorders that start at once, one wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
+        os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from recorder.decode.row import Secret, Transaction
-from recorder.redact.bodies import BODY_LIMIT, Bodies
-from recorder.redact.config import RedactConfig
+from recorder.redact.bodies import Bodies
+from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places

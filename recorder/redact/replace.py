@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import os
 import re
-import secrets
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -19,53 +15,14 @@ from recorder.redact.looks import other_number
 from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
-from store.errors import UnavailableError, UsageError
+from store.errors import UsageError
 
-_KEY_BYTES = 32
 _DIGITS = 12  # hex digits of a fingerprint: 48 bits keep a store's secrets apart
 
 
 def fingerprint(key: bytes, secret: bytes) -> str:
     """HMAC-SHA256 of a secret under the store's key, cut to 12 hex digits."""
     return hmac.digest(key, secret, "sha256").hex()[:_DIGITS]
-
-
-def load_key(path: Path) -> bytes:
-    """The store's key for fingerprints: 32 random bytes, made (0600) when there is none yet.
-
-    Raises UnavailableError when the file cannot be made or read, or holds no key.
-    """
-    try:
-        if not path.exists():
-            _create(path)
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-        key = path.read_bytes()
-    except OSError as error:
-        raise UnavailableError(
-            f"the redaction key {path} cannot be used: {error.strerror}",
-            "Check who owns the store and its permissions.",
-        ) from error
-    if len(key) != _KEY_BYTES:
-        raise UnavailableError(
-            f"{path} is no redaction key",
-            "Remove it to have a new one made; fingerprints of before then no longer compare.",
-        )
-    return key
-
-
-def _create(path: Path) -> None:
-    """Write a new key in one step: of several recorders that start at once, one wins."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
-        os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(temporary)
-    finally:
-        os.close(descriptor)
-        temporary.unlink(missing_ok=True)
 
 
 _AFTER_KEY = re.compile(rb"(\\*)\"[ \t\r\n]*:[ \t\r\n]*\Z")

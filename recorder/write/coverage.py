@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from store import Store
 from store.coverage import (
     CLOCK_STEPPED,
     KILLED,
@@ -29,6 +28,7 @@ from store.coverage import (
     write_stretches,
 )
 from store.hours import HOUR_US, hour_key
+from store.layout import Store
 
 COUNTERS = (
     "events", "rejected", "duplicates", "filtered", "other", "bodies_shed", "dropped",

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from store import Store
 from store.cover import list_folder
 from store.hours import hour_end
+from store.layout import Store
 from store.marks import read_pins
 from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED

@@ -14,9 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store import Store, cover
+from store import cover
 from store.cover import Sealed, Segment, maximal_cover, segment_name, segments_in
 from store.files import make_folder, replacing
+from store.layout import Store
 from store.schema import RECORDED
 from store.version import FORMAT_VERSION, __version__
 

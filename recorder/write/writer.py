@@ -17,11 +17,11 @@ from recorder.decode.columns import Who, by_hour, numbered
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Intake, Pending
 from recorder.write.segments import highest_seq, metadata, write_segment
-from store import Store
 from store.coverage import SEEING
 from store.errors import UnavailableError
 from store.files import append_line, make_folder, write_text
 from store.hours import from_us, hour_key
+from store.layout import Store
 from store.manifest import mark_unredacted
 
 DISK_FULL = "disk_full"

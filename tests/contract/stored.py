@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store import Store
 from store.cover import sealed_name
 from store.files import make_folder
 from store.hours import hour_key, to_us
+from store.layout import Store
 from store.schema import COVERAGE, RECORDED
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mcp import Client
 
 from mcp_tools.server import build as build_server
-from store import Store
+from store.layout import Store
 from store.marks import add_mark
 from tests.contract.stored import NOW, build, minute, row, stretch
 

@@ -17,7 +17,7 @@ from mcp_types import TextContent
 from mcp_tools.errors import MAX_ERROR, without_paths
 from mcp_tools.server import build as build_server
 from queries.core.question import tools
-from store import Store
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row
 
 

@@ -19,7 +19,7 @@ from mcp_tools.server import build as build_server
 from queries.core.session import Reader, StoppedError, Watch, open_reader, watched
 from queries.core.window import Window
 from queries.hosts import HOSTS, Hosts
-from store import Store
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row
 from tests.kit import PATIENCE_S
 

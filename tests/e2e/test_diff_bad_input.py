@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from store import Store
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row, stretch
 from tests.e2e.shell import qrec
 from tests.kit import NOON, Desk, S, connected, transaction

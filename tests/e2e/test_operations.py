@@ -15,9 +15,9 @@ import pytest
 
 from fixtures.files import bundled_stream
 from fixtures.standin import Standin, running
-from store import Store
 from store.coverage import last_stretch
 from store.files import make_folder
+from store.layout import Store
 from tests.e2e.shell import background, free_port, qrec, scraped
 from tests.kit import PATIENCE_S, wait_for
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from recorder.write.seal import Housekeeper
-from store import Store
 from store.coverage import read_stretches
 from store.hours import HOUR_US, hour_key
+from store.layout import Store
 from tests.kit import NOON, Desk, S, connected, stamp, transaction, visible_ids
 
 

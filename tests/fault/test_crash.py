@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from store import Store
 from store.coverage import last_stretch
+from store.layout import Store
 from store.lock import holder
 from tests.fault import victim
 from tests.kit import visible_ids, wait_for

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from store import Store
 from store.coverage import read_stretches
+from store.layout import Store
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
 

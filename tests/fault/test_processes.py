@@ -20,9 +20,9 @@ import pytest
 from recorder.pipeline import workers
 from recorder.pipeline.reader import Options, Reader
 from recorder.source.subscription import Subscription, check_url
-from store import Store
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
+from store.layout import Store
 from tests.fault.scripted import HEAD, Script, answer, run, source, staying
 from tests.fault.test_source import event, hello
 from tests.kit import visible_ids

@@ -13,8 +13,8 @@ from queries.core.session import open_reader
 from queries.core.window import Window
 from recorder.write import segments as segment_files
 from recorder.write.seal import Housekeeper
-from store import Store
 from store.hours import HOUR_US, from_us
+from store.layout import Store
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
 SPAN = Window(from_us(NOON), from_us(NOON + 3 * HOUR_US))

@@ -21,9 +21,9 @@ from recorder.pipeline import frames
 from recorder.pipeline.reader import Options, Reader
 from recorder.source.blocks import EVENT_LIMIT
 from recorder.source.subscription import Subscription
-from store import Store
 from store.coverage import read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
+from store.layout import Store
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
 from tests.kit import PATIENCE_S, S, connected, frame, stamp, transaction, visible_ids, wait_for
 

@@ -13,8 +13,8 @@ from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
-from store import Store
 from store.hours import HOUR_US, from_us
+from store.layout import Store
 from store.rollup import ROLLUPS
 from tests.kit import NOON
 

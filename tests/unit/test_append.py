@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from store import Store
 from store.errors import UnavailableError
 from store.files import append_line
+from store.layout import Store
 from store.marks import Pin, add_mark, add_pin, read_marks, read_pins
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)

@@ -21,7 +21,7 @@ from queries.core.window import Baseline, Window
 from queries.diff import calibrate as asking
 from queries.diff.calibrate import calibration
 from queries.diff.what_changed import what_changed
-from store import Store
+from store.layout import Store
 from store.manifest import read_kept
 from tests.contract.stored import NOW, build, row, stretch
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import Store
 from store.cover import maximal_cover, newest, sealed_in, segment_name, segments_in
+from store.layout import Store
 
 
 def names(*ranges: tuple[int, int]) -> list[Path]:

@@ -9,9 +9,9 @@ from typing import Any
 from queries.core.session import open_reader
 from queries.core.window import Window
 from recorder.write.coverage import Ledger
-from store import Store
 from store.coverage import Stretch, coverage_file, last_stretch, read_stretches, write_stretches
 from store.hours import HOUR_US, from_us
+from store.layout import Store
 
 S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z

@@ -21,9 +21,9 @@ from queries.export.curl import command
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from recorder.source.har import read_har
-from store import Store
 from store.errors import UsageError
 from store.hours import hour_start
+from store.layout import Store
 from store.schema import TRANSACTIONS
 from tests.contract.stored import NOW, build, minute, row, stretch
 

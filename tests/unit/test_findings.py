@@ -29,7 +29,7 @@ from queries.core.answer import (
 )
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import Part, filter_of
-from store import Store
+from store.layout import Store
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from qrec.settings import parse_size
-from store import Store
 from store.errors import UnavailableError, UsageError
 from store.files import make_folder
 from store.hours import from_us
+from store.layout import Store
 from store.marks import add_mark
 from tests.kit import Cli
 

@@ -15,9 +15,9 @@ from queries.search import search
 from queries.show import transaction
 from recorder.options import RecordOptions
 from recorder.replay import import_har
-from store import Store
 from store.errors import QrecError
 from store.hours import to_us
+from store.layout import Store
 
 NOON = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 

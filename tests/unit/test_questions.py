@@ -16,8 +16,8 @@ from queries.endpoints import ENDPOINTS, endpoints
 from queries.hosts import hosts
 from queries.info import store_info
 from queries.statuses import statuses
-from store import Store
 from store.errors import UsageError
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row, stretch
 
 HOUR = Window(minute(0), NOW)

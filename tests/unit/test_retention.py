@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from recorder.write.retention import Retention, apply, plan, store_hours
-from store import Store
 from store.errors import UsageError
 from store.files import make_folder
+from store.layout import Store
 from store.marks import Pin, add_pin, read_pins, remove_pin
 
 NOW = dt.datetime(2026, 11, 22, 18, 30, tzinfo=dt.UTC)

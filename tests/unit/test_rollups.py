@@ -26,8 +26,8 @@ from queries.diff.counts import counts_of
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
-from store import Store
 from store.hours import HOUR_US, from_us
+from store.layout import Store
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
 from tests.kit import NOON, Event, S, connected, frame, transaction
 

@@ -19,7 +19,7 @@ from queries.schema import (
     schema,
     schema_of,
 )
-from store import Store
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row
 
 HOUR = Window(NOW - timedelta(hours=1), NOW)

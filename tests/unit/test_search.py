@@ -9,8 +9,8 @@ import pytest
 import filters
 from queries.core.window import Window
 from queries.search import search
-from store import Store
 from store.errors import UsageError
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row
 
 HOUR = Window(NOW - timedelta(hours=1), NOW)

@@ -15,8 +15,8 @@ from queries.sensitive import advice, concern, sensitive
 from recorder.options import RecordOptions
 from recorder.redact import RedactConfig
 from recorder.replay import replay
-from store import Store
 from store.hours import hour_start
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row
 
 HOUR = Window(NOW - timedelta(hours=1), NOW)

@@ -8,8 +8,8 @@ import pytest
 
 from queries.core.escape import visible_lines
 from queries.show import body_of, parse_id, payloads, raw_body, transaction
-from store import Store
 from store.errors import UsageError
+from store.layout import Store
 from tests.contract.stored import build, minute, row
 
 ESCAPES = "a\x1b[2Jb\x1b]0;title\x07\u202etxt\U000e0041\u200b"

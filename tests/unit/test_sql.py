@@ -16,8 +16,8 @@ from qrec.__main__ import main
 from queries.core.sql_child import Refused, check, connect, run
 from queries.core.window import Window
 from queries.sql import query_sql
-from store import Store
 from store.errors import QrecError, TimedOutError, UsageError
+from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row
 
 HOUR = Window(NOW - timedelta(hours=1), NOW)

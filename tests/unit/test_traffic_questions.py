@@ -26,8 +26,8 @@ from queries.slow import slow
 from queries.statuses import statuses
 from queries.summary import summary
 from queries.timeline import TIMELINE, timeline
-from store import Store
 from store.errors import UsageError
+from store.layout import Store
 from tests.contract.stored import NOW, build, call, connection, minute, row, stretch
 
 HOUR = Window(minute(0), NOW)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from qrec.redaction import body_options, checked_table, redact_config
+from qrec.recording import body_options, checked_table, redact_config
 from qrec.settings import Settings
-from store import Store
 from store.errors import UnavailableError, UsageError
+from store.layout import Store
 from store.manifest import mark_unredacted, unredacted
 
 

@@ -1,4 +1,6 @@
-"""What a recording redacts: the `[redact]` table, the flags, and the consent that --no-redact asks.
+"""What record, replay and import have in common: the options of what they write, and its count.
+
+What is redacted: the `[redact]` table, the flags, and the consent that --no-redact asks for.
 
 Recording without redaction has to be said twice, on the command line: a file that somebody copies
 must not be enough to turn a store into a heap of credentials.
@@ -8,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
-from qrec.settings import BY_NAME, Settings
+from qrec.format import plural
+from qrec.output import say
+from qrec.run import Run
+from qrec.settings import BY_NAME, Settings, parse_size
+from queries.core.window import parse_duration
+from recorder.options import RecordOptions
+from recorder.redact.config import BODY_LIMIT, RedactConfig
 from store.errors import UsageError
-
-if TYPE_CHECKING:
-    from recorder.redact import RedactConfig
 
 UNREDACTED = (
     "nothing is redacted: passwords, tokens and personal data go to the disk as they are, and "
@@ -47,16 +52,12 @@ def redact_config(settings: Settings, flags: Mapping[str, Any]) -> RedactConfig:
 
 def checked_table(settings: Settings) -> RedactConfig:
     """The `[redact]` table as redaction reads it. Raises UsageError."""
-    from recorder.redact import RedactConfig
-
     _body_settings(settings)
     return RedactConfig.from_mapping(settings.redact().value, ("body_limit", "store_bodies"))
 
 
 def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
     """How much of which bodies is kept: flags, then the setting, then the `[redact]` table."""
-    from qrec.settings import parse_size
-
     limit, which = _body_settings(settings)
     if flags.get("body_limit") is not None:
         limit = parse_size(flags["body_limit"])
@@ -68,8 +69,6 @@ def body_options(settings: Settings, flags: Mapping[str, Any]) -> BodyOptions:
 
 def _body_settings(settings: Settings) -> tuple[int, str]:
     """`body_limit` and `store_bodies` of the `[redact]` table: the recorder's, not redaction's."""
-    from recorder.redact import BODY_LIMIT
-
     table = settings.redact().value
     limit, which = table.get("body_limit", BODY_LIMIT), table.get("store_bodies", "all")
     if type(limit) is not int or limit < 0:
@@ -78,3 +77,37 @@ def _body_settings(settings: Settings) -> tuple[int, str]:
         hint = f"Use one of {', '.join(_STORE_BODIES)}."
         raise UsageError(f"redact.store_bodies is {which!r}", hint)
     return limit, which
+
+
+def write_options(run: Run, **given: Any) -> RecordOptions:
+    """The settings that decide what is written and how, for any way in."""
+    settings = run.settings
+    recorder = settings.get("recorder")
+    redact = redact_config(settings, run.extra)
+    if not redact.enabled:
+        say(f"warning: {UNREDACTED}")
+    return RecordOptions(
+        store=settings.path("store"),
+        url=settings.text("url"),
+        recorder="" if recorder.origin == "default" else str(recorder.value),
+        filter=settings.text("filter") or None,
+        push=settings.text("push"),
+        flush_interval=seconds(settings.text("flush_interval")),
+        routes=settings.texts("routes.templates"),
+        redact=redact,
+        **body_options(settings, run.extra),
+        **given,
+    )
+
+
+def seconds(text: str) -> float:
+    """A duration as it is typed: 90s, 1h."""
+    return parse_duration(text).total_seconds()
+
+
+def rows(written: Mapping[str, int]) -> str:
+    """`39 transactions, 5 connections and 6 database calls`: what there is of each."""
+    others = (("connections", "connection"), ("database", "database call"))
+    parts = [plural(written.get("transactions", 0), "transaction")]
+    parts += [plural(written[table], noun) for table, noun in others if written.get(table)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
