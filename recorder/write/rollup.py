@@ -44,7 +44,7 @@ _GROUP = 20_000  # rows: a row group of `minutes` is a quarter of those, and no 
 
 
 def write_rollup(
-    store: Store, hour: str, rows: Path, name: str, about: Mapping[bytes, bytes], spill: Path
+    store: Store, hour: str, rows: Path, name: str, footer: Mapping[bytes, bytes], spill: Path
 ) -> None:
     """Write the three files of a rollup, or replace them.
 
@@ -64,7 +64,7 @@ def write_rollup(
                 writer = pq.ParquetWriter(
                     paths[table], part.schema, compression="zstd", store_schema=False
                 )
-                writer.add_key_value_metadata(about)
+                writer.add_key_value_metadata(footer)
                 writers[table] = stack.enter_context(writer)
             size = max(part.num_rows // 4 + 1, _GROUP) if table == MINUTES else None
             writers[table].write_table(part, row_group_size=size)
@@ -201,9 +201,9 @@ def rebuild(by: Rebuilding, rollup: Rollup) -> bool:
     Raises Failed when its rows cannot be read, and UnavailableError when the disk refuses.
     """
     try:
-        about = metadata(by.recorder, _policy(rollup.rows))
+        footer = metadata(by.recorder, _policy(rollup.rows))
         spill = make_folder(by.room / f"spill{TEMPORARY_SUFFIX}")
-        write_rollup(by.store, rollup.hour, rollup.rows, rollup.rows.name, about, spill)
+        write_rollup(by.store, rollup.hour, rollup.rows, rollup.rows.name, footer, spill)
         with contextlib.suppress(OSError):  # what an older qrec wrote of the same rows
             _delete(by.store.sealed_hour(OLD_ROLLUPS, rollup.hour) / rollup.rows.name)
     except _ERRORS as error:

@@ -68,7 +68,7 @@ class Housekeeper:
     ) -> None:
         self.store = store
         self.recorder = recorder
-        self.about = metadata(recorder, policy)
+        self.footer = metadata(recorder, policy)
         self.grace_s = grace_s
         self._ledger = ledger
         self._note = note
@@ -144,7 +144,7 @@ class Housekeeper:
         if self._due(table, hour, segments, now_us, everything):
             sealed = self.seal(table, hour) is not None
         elif run := merge_candidates(segments, self._sealed(table, hour)):
-            merge(table, run, self.about)
+            merge(table, run, self.footer)
         self._clear(table, hour)
         return sealed
 
@@ -195,7 +195,7 @@ class Housekeeper:
         folder = make_folder(self.store.sealed_hour(table, hour))
         path = folder / sealed_name(self.recorder, new[-1].last)
         with replacing(path) as temporary:
-            write_sorted(temporary, table, sources, self.about, self._spill())
+            write_sorted(temporary, table, sources, self.footer, self._spill())
         if table == "transactions":
             self._try_to_roll_up(hour, path)
         return path
@@ -221,7 +221,7 @@ class Housekeeper:
         rows: the file; name: what both files are called. A rollup that is there already is
         replaced.
         """
-        write_rollup(self.store, hour, rows, name, self.about, self._spill())
+        write_rollup(self.store, hour, rows, name, self.footer, self._spill())
 
     def _spill(self) -> Path:
         """An empty folder for what memory has no room for; what a killed seal left is deleted."""
@@ -287,8 +287,8 @@ def _policy(store: Store, recorder: str) -> str:
         for hour in store.live_hours(recorder, table):
             for segment in live_segments(store, recorder, table, hour):
                 with contextlib.suppress(OSError, pa.ArrowException):
-                    about = pq.read_metadata(segment.path).metadata or {}
-                    if policy := about.get(b"qrec.redaction"):
+                    footer = pq.read_metadata(segment.path).metadata or {}
+                    if policy := footer.get(b"qrec.redaction"):
                         return bytes(policy).decode()
     return ""
 

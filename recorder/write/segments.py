@@ -46,29 +46,29 @@ def row_group_rows(rows: int, size: int) -> int:
 
 
 def write_segment(
-    folder: Path, table: pa.Table, first: int, last: int, about: dict[bytes, bytes]
+    folder: Path, table: pa.Table, first: int, last: int, footer: dict[bytes, bytes]
 ) -> Path:
     """Write the rows of sequence range [first, last]; OSError when the disk refuses."""
     try:
-        return _write(make_folder(folder) / segment_name(first, last), table, about)
+        return _write(make_folder(folder) / segment_name(first, last), table, footer)
     except FileNotFoundError:  # housekeeping took the empty folder in the very moment
-        return _write(make_folder(folder) / segment_name(first, last), table, about)
+        return _write(make_folder(folder) / segment_name(first, last), table, footer)
 
 
-def _write(path: Path, table: pa.Table, about: dict[bytes, bytes]) -> Path:
-    with replacing(path) as temporary, parquet_writer(temporary, table.schema, about) as writer:
+def _write(path: Path, table: pa.Table, footer: dict[bytes, bytes]) -> Path:
+    with replacing(path) as temporary, parquet_writer(temporary, table.schema, footer) as writer:
         writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
     return path
 
 
 @contextlib.contextmanager
 def parquet_writer(
-    path: Path, schema: pa.Schema, about: dict[bytes, bytes]
+    path: Path, schema: pa.Schema, footer: dict[bytes, bytes]
 ) -> Iterator[pq.ParquetWriter]:
     """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
-    would call text a dictionary. `about` is what the file says about itself."""
+    would call text a dictionary. `footer` is what the file says about itself."""
     with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
-        writer.add_key_value_metadata(about)
+        writer.add_key_value_metadata(footer)
         yield writer
 
 
@@ -99,11 +99,11 @@ def merge_candidates(segments: Sequence[Segment], sealed: Sealed | None = None) 
     return []
 
 
-def merge(table: str, run: Sequence[Segment], about: dict[bytes, bytes]) -> Path:
+def merge(table: str, run: Sequence[Segment], footer: dict[bytes, bytes]) -> Path:
     """Write the rows of `run` as one segment, a row group at a time to bound the memory."""
     path = run[0].path.with_name(segment_name(run[0].first, run[-1].last))
     schema = RECORDED[table]
-    with replacing(path) as temporary, parquet_writer(temporary, schema, about) as writer:
+    with replacing(path) as temporary, parquet_writer(temporary, schema, footer) as writer:
         for rows in _in_groups(table, [segment.path for segment in run]):
             writer.write_table(rows)
     return path

@@ -30,7 +30,7 @@ _PLACE = "place"
 
 
 def write_sorted(
-    target: Path, table: str, sources: Sequence[Path], about: dict[bytes, bytes], spill: Path
+    target: Path, table: str, sources: Sequence[Path], footer: dict[bytes, bytes], spill: Path
 ) -> None:
     """Write the rows of all `sources` (Parquet files of `table`) into one sorted file.
 
@@ -44,7 +44,7 @@ def write_sorted(
         runs: Iterable[pa.Table] = [pa.concat_tables(whole)] if whole else []
     else:
         runs = _stretches(_runs(pieces), stretch, spill)
-    with parquet_writer(target, schema, about) as writer:
+    with parquet_writer(target, schema, footer) as writer:
         for run in map(_sorted, runs):
             rows = _encoded(run.drop_columns([_PLACE]), schema)
             writer.write_table(rows, row_group_rows(rows.num_rows, rows.nbytes))

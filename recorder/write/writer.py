@@ -43,7 +43,7 @@ class Writer:
         self.policy = policy
         self.intake = intake
         self.ledger = ledger
-        self.about = metadata(who.recorder, policy)
+        self.footer = metadata(who.recorder, policy)
         self.seq = max(highest_seq(store, who.recorder), _saved_seq(store, who.recorder))
         self.rows: Counter[str] = Counter()  # written, by table
         self.written_bytes = 0
@@ -70,7 +70,7 @@ class Writer:
             while self._waiting:
                 table, hour, rows, first, last = self._waiting[0]
                 folder = self.store.live_hour(self.who.recorder, table, hour)
-                path = write_segment(folder, rows, first, last, self.about)
+                path = write_segment(folder, rows, first, last, self.footer)
                 self.rows[table] += rows.num_rows
                 self.written_bytes += path.stat().st_size
                 self._waiting.pop(0)

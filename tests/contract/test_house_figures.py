@@ -13,9 +13,9 @@ import pytest
 from bench.house import circles, depth, figures, modules, places_of, repeated
 
 BOUNDS = {
-    "modules": 230,
+    "modules": 210,
     "lines": 33_500,
-    "depth": 18,
+    "depth": 16,
     "lazy_per_100_functions_qrec": 25,
     "file_max": 465,
     "repeated_runs": 25,

@@ -133,7 +133,7 @@ def test_a_segment_of_before_a_column_was_there_is_merged(tmp_path: Path) -> Non
     run = maximal_cover(live_segments(desk.store, "r", "transactions", HOURS[0]))
     older = pq.ParquetFile(run[0].path).read().drop_columns(["trace_id"])
     pq.write_table(older, run[0].path)
-    merge("transactions", run, desk.writer.about)
+    merge("transactions", run, desk.writer.footer)
     assert len(segments(desk.store, HOURS[0])) == 1
     assert len(visible_ids(tmp_path / "s")) == 9
 
@@ -181,7 +181,7 @@ def test_the_hours_of_a_recorder_that_has_ended_are_sealed_by_another(tmp_path: 
     assert names == {"gone"}
     about = pq.read_metadata(next(desk.store.path.glob("transactions/*/gone*"))).metadata
     assert about[b"qrec.recorder"] == b"gone"
-    assert about[b"qrec.redaction"] == desk.writer.about[b"qrec.redaction"]
+    assert about[b"qrec.redaction"] == desk.writer.footer[b"qrec.redaction"]
 
 
 def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_path: Path) -> None:

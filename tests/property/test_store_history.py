@@ -56,7 +56,7 @@ class StoreHistory(RuleBasedStateMachine):
         found = live_segments(self.desk.store, "r", "transactions", self.key(hour))
         run = maximal_cover(found)[skip : skip + amount]
         if len(run) > 1:
-            merge("transactions", run, self.desk.writer.about)
+            merge("transactions", run, self.desk.writer.footer)
 
     @rule(hour=HOURS)
     def seal(self, hour: int) -> None:

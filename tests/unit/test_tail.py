@@ -39,7 +39,7 @@ def test_late_ones_into_another_hour_and_merged_ones_come_once(tmp_path: Path) -
         desk.take(transaction(f"x{number}", NOON + number * S))
         desk.flush()
     keeper = Housekeeper(desk.store, desk.recorder, "")
-    keeper.about = desk.writer.about
+    keeper.footer = desk.writer.footer
     keeper.round(NOON + 60 * S)
     assert len(follower.poll()) == 20
     assert follower.poll() == []
