@@ -26,8 +26,7 @@ from bench.quality.stage import Stage, Truth
 from bench.quality.system import Flow, Hours
 from bench.quality.trial import distract, hour_of, world_of
 from bench.quality.world import World
-from fixtures.wire import NS, system_connected
-from fixtures.xid import make
+from fixtures.wire import NS, make_xid, system_connected
 from tests.world.events import Actor, Transaction, http_transaction
 from tests.world.headers import grpc_answer
 from tests.world.scenarios import write_stream
@@ -115,8 +114,8 @@ def _transaction(
         method=flow.method,
         host=flow.host,
         target=target,
-        request_id=make(ended // NS, number),
-        connection_id=make(ended // NS, number + (1 << 40)),
+        request_id=make_xid(ended // NS, number),
+        connection_id=make_xid(ended // NS, number + (1 << 40)),
         status=status,
         duration_ms=max(took, 1),
         request_headers={"Content-Type": "application/json"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures import wire, xid
+from fixtures import wire
 from tests.world import events
 from tests.world.events import Actor, Transaction
 
@@ -95,17 +95,17 @@ def test_times_have_no_trailing_zeros(ns: int, text: str) -> None:
 
 
 def test_an_xid_carries_its_time_and_can_be_moved() -> None:
-    made = xid.make(1_795_348_800, 0xDEADBEEFCAFE1234)
+    made = wire.make_xid(1_795_348_800, 0xDEADBEEFCAFE1234)
     assert len(made) == 20
-    assert xid.seconds_of(made) == 1_795_348_800
-    later = xid.moved(made, 7200)
-    assert xid.seconds_of(later) == 1_795_356_000
+    assert wire.xid_seconds(made) == 1_795_348_800
+    later = wire.moved_xid(made, 7200)
+    assert wire.xid_seconds(later) == 1_795_356_000
     assert later[7:] == made[7:]
-    assert xid.moved(later, -7200) == made
+    assert wire.moved_xid(later, -7200) == made
 
 
 def test_the_ids_of_one_process_differ_and_count_on() -> None:
-    ids = xid.Maker(Random(1))
+    ids = wire.XidMaker(Random(1))
     made = [ids(1_795_348_800) for _ in range(50)]
     assert len(set(made)) == 50
 

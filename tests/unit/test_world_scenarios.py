@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fixtures import xid
+from fixtures import wire
 from fixtures.files import FOLDER, bundled, bundled_stream
 from fixtures.wire import NS
 from store.errors import UsageError
@@ -140,7 +140,7 @@ def test_ids_are_unique_and_carry_their_time() -> None:
     ids = [d["request"]["request_id"] for d in documents]
     assert len(set(ids)) == len(ids)
     for document in documents:
-        seconds = xid.seconds_of(document["request"]["request_id"])
+        seconds = wire.xid_seconds(document["request"]["request_id"])
         assert START // NS - 1 <= seconds <= START // NS + 7200
 
 
