@@ -15,8 +15,7 @@ from typing import Any
 from mcp.server import MCPServer
 
 from mcp_tools.context import Context
-from mcp_tools.instructions import instructions
-from mcp_tools.prompts import add_prompts
+from mcp_tools.prompts import add_prompts, instructions
 from mcp_tools.resources import add_resources
 from mcp_tools.tools import tool_of
 from queries.core.question import tools
