@@ -24,7 +24,7 @@ _STEPS = (
     ("_unpacked (recorder/pipeline/frames.py", "between the processes"),
     ("recorder/pipeline/frames.py", "between the processes"),
     ("put (recorder/pipeline/reader.py", "the queue (compression included)"),
-    ("recorder/source/transport.py", "reading the socket"),
+    ("recorder/source/subscription.py", "reading the socket"),
     ("merge (recorder/write/segments.py", "merging segments"),
     ("_in_groups (recorder/write/segments.py", "merging segments"),
     ("recorder/write/segments.py", "writing segments"),

@@ -14,7 +14,7 @@ from recorder.decode.events import OVERSIZED
 from recorder.pipeline.frames import Block
 from recorder.pipeline.reader import Queue
 from recorder.source.blocks import events_in, whole_events
-from recorder.source.transport import unchunked
+from recorder.source.subscription import unchunked
 
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=12)
 EVENTS = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.lists(LINES, min_size=1, max_size=3)))
