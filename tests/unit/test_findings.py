@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from qrec.explained import Explanation
-from qrec.findings import Report
+from qrec.findings import Explanation, Report
 from qrec.options import RowFlags, StoreFlags
 from qrec.run import Run
 from queries.core.answer import (
