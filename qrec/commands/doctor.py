@@ -11,8 +11,7 @@ import typer
 
 from qrec.doctor import Check, attempted, disk, guarded
 from qrec.doctor import store as contents
-from qrec.doctor.pushdown import probed
-from qrec.doctor.source import filter_check, greeted, source
+from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.format import plural
 from qrec.options import StoreFlags
 from qrec.output import emit, to_json

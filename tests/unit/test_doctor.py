@@ -17,7 +17,7 @@ import pytest
 
 from qrec.__main__ import main
 from qrec.cli import command
-from qrec.doctor.pushdown import conditions, meaning
+from qrec.doctor.source import conditions, meaning
 from recorder.source.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store.cover import segment_name
