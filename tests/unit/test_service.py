@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from qrec.systemd import quoted, unit_text
+from qrec.commands.service import quoted, unit_text
 from tests.kit import Cli
 
 
