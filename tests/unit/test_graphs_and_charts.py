@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from qrec.charts import chart, legend, squeezed, unicode_output
+from qrec.commands.dependencies import dot, mermaid
 from qrec.format import covered, endpoint_text, people, program, short_id, status_text
-from qrec.graphs import dot, mermaid
 from queries.core.answer import Note, Side
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
