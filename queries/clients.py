@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from queries.core.answer import VERSION, Note, Side
-from queries.core.paging import page_of
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selection, share, totals
+from queries.core.selection import page_of, selection, share, totals
 from queries.core.window import Window
 
 if TYPE_CHECKING:

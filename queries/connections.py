@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, Note
-from queries.core.paging import page_of
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selection, totals
+from queries.core.selection import page_of, selection, totals
 from queries.core.window import Window
 from store.derived import Place
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from queries.core.answer import VERSION, Note, Side
 from queries.core.escape import UNTRUSTED
-from queries.core.paging import page_of
 from queries.core.question import (
     CONTAINER,
     CURSOR,
@@ -20,7 +19,7 @@ from queries.core.question import (
     Column,
     Question,
 )
-from queries.core.selection import Selection, selection, share
+from queries.core.selection import Selection, page_of, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
 from store.derived import Place
