@@ -10,8 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from qrec import format as words
-from qrec.charts import bars, unicode_output
-from qrec.format import short_id
+from qrec.format import bars, short_id, unicode_output
 from qrec.output import Column, emit
 from qrec.render import Answer, note_text, present
 from queries.core.answer import iso

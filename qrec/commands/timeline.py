@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from qrec.charts import chart, legend, squeezed, unicode_output
-from qrec.format import clock, millis, number, span
+from qrec.format import chart, clock, legend, millis, number, span, squeezed, unicode_output
 from qrec.output import Column
 from qrec.render import Answer
 from qrec.run import Run

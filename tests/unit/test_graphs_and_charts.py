@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 
-from qrec.charts import chart, legend, squeezed, unicode_output
 from qrec.commands.dependencies import dot, mermaid
-from qrec.format import covered, endpoint_text, people, program, short_id, status_text
+from qrec.format import (
+    chart,
+    covered,
+    endpoint_text,
+    legend,
+    people,
+    program,
+    short_id,
+    squeezed,
+    status_text,
+    unicode_output,
+)
 from queries.core.answer import Note, Side
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
