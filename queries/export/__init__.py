@@ -13,7 +13,7 @@ from queries.core.answer import Note
 from queries.core.notes import notes, seen
 from queries.core.selection import selection
 from queries.core.window import Window
-from queries.export.rows import Source, source
+from queries.export.tables import Source, source
 from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from queries.core.answer import iso
 from queries.core.escape import UNSAFE, visible
-from queries.export.rows import Row, Source
+from queries.export.tables import Row, Source
 from queries.show import transaction_id
 
 _PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
