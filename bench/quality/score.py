@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.quality.stage import Truth
 from queries.core.answer import Finding
-from queries.diff.keys import service_of as _rolled
+from queries.diff.traffic import service_of as _rolled
 
 _UP = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
 

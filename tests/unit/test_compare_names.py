@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queries.diff.keys import service_of
+from queries.diff.traffic import service_of
 
 
 @pytest.mark.parametrize(
