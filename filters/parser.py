@@ -13,12 +13,12 @@ call:        NAME "(" [value ("," value)*] ")"
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Final
 
 from filters import values
 from filters.errors import FilterError
-from filters.lexer import Token, tokenize
+from filters.lexer import Token, pattern_around, tokenize
 from filters.nodes import (
     And,
     Array,
@@ -37,7 +37,6 @@ from filters.nodes import (
     Or,
     Truth,
 )
-from filters.suggest import explain
 
 _ORDERS: Final[dict[str, CompareOp]] = {"LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 _EQUALITIES: Final[dict[str, CompareOp]] = {"EQ": "==", "NE": "!=", "CONTAINS": "contains"}
@@ -201,3 +200,200 @@ class _Parser:
 
 def _joined(make: type[And] | type[Or], items: list[Node]) -> Node:
     return items[0] if len(items) == 1 else make(tuple(items), items[0].start, items[-1].end)
+
+
+_COMPARISONS = {"EQ", "NE", "CONTAINS", "MATCHES", "IN"}
+_ORDERS = {"LT", "LE", "GT", "GE"}
+_VALUES = {"INT", "FLOAT", "BOOL", "STRING", "IP", "CIDR", "HEX", "REGEX", "NAME", "DOTTED"}
+_NAMES = {"NAME", "DOTTED"}
+# words and signs of other languages, where an operator is due
+_FOREIGN = {
+    "equals": "==",
+    "like": "contains, or matches /…/",
+    "ilike": "matches /(?i)…/",
+    "regex": "matches /…/",
+    "match": "matches /…/",
+    "has": "contains",
+    "includes": "contains",
+    "xor": "and, or, not",
+}
+
+
+def explain(text: str, tokens: list[Token], index: int, accepted: Set[str]) -> FilterError:
+    """The error for the token at `index` (past the last: the end), where `accepted` may stand."""
+    token = tokens[index] if index < len(tokens) else None
+    start = token.start if token else len(text.rstrip())
+    end = token.end if token else start
+    what = f"unexpected {token.text!r}" if token else "the filter ends too early"
+    hint = next((hint for rule in _RULES if (hint := rule(tokens, index))), "")
+    before = _at(tokens, index - 1)
+    if token and before.kind == "REGEX" and before.end == start:
+        compared = _at(tokens, index - 2).kind in ("EQ", "NE", "CONTAINS")
+        quoted = f'write text in quotes: "{text[before.start :].split(maxsplit=1)[0]}"'
+        hint = quoted if compared else pattern_around(text, start) or hint
+    error = FilterError(text, f"{what}: expected {_expected(accepted)}", start, end, hint)
+    error.token, error.accepted = (token.kind if token else "$END"), frozenset(accepted)
+    return error
+
+
+def _expected(accepted: Set[str]) -> str:
+    names = []
+    if {"STRING", "NAME"} <= accepted:
+        names.append("a field or a value")
+    elif accepted & {"INT", "FLOAT"}:
+        names.append("a number or a field")
+    if accepted & (_COMPARISONS | _ORDERS):
+        orders = " < <= > >=" if accepted & _ORDERS else ""
+        names.append(f"an operator (== !={orders} contains matches in)")
+    if "AND" in accepted:
+        names.append("AND, OR")
+    simple = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "COMMA": ","}
+    call = "EQ" in accepted  # a name may be a function's, but that is rarely what is missing
+    signs = [sign for kind, sign in simple.items() if kind in accepted]
+    names += [f"'{sign}'" for sign in signs if not (call and sign == "(")]
+    if "REGEX" in accepted and "STRING" not in accepted:
+        names.append("a pattern /…/")
+    if "CIDR" in accepted and "STRING" not in accepted:
+        names.append("a network like 10.0.0.0/8")
+    if "NOT" in accepted:
+        names.append("not")
+    if "$END" in accepted:
+        names.append("the end")
+    return ", ".join(names[:-1]) + (" or " if names[1:] else "") + names[-1]
+
+
+def _at(tokens: list[Token], index: int) -> Token:
+    nothing = Token("", "", 0, 0)
+    return tokens[index] if 0 <= index < len(tokens) else nothing
+
+
+def _negated_operator(tokens: list[Token], index: int) -> str:
+    before, here, after = (_at(tokens, index + step) for step in (-1, 0, 1))
+    if here.kind != "NOT" or after.kind not in _COMPARISONS | _ORDERS:
+        return ""
+    right = _at(tokens, index + 2)
+    value = right.text if right.kind in _VALUES else "…"
+    if right.kind == "LSQB":
+        value = _listed(tokens, index + 2)
+    return f"write not ({before.text} {after.text} {value})"
+
+
+def _listed(tokens: list[Token], start: int) -> str:
+    """The list that opens at a token, words in quotes; […] where it has no end or is long."""
+    items: list[str] = []
+    for token in tokens[start + 1 : start + 20]:
+        if token.kind in ("RSQB", "RPAR") and items:
+            return f"[{', '.join(items)}]"
+        if token.kind != "COMMA":
+            items.append(f'"{token.text}"' if token.kind == "NAME" else token.text)
+    return "[…]"
+
+
+def _foreign_word(tokens: list[Token], index: int) -> str:
+    before, here, after = (_at(tokens, index + step) for step in (-1, 0, 1))
+    word = here.text.lower()
+    if before.kind not in _VALUES or here.kind not in _NAMES:
+        return ""
+    if word.replace("_", "") in ("startswith", "beginswith"):
+        return f"write starts_with({before.text}, {after.text or '…'})"
+    if word.replace("_", "") == "endswith":
+        return f"write {before.text} matches /…$/"
+    if word == "is":
+        negated = after.kind == "NOT"
+        value = _at(tokens, index + 2) if negated else after
+        if value.text.lower() in ("null", "nil", "none", "missing", "empty"):
+            return f"write {'not ' * negated}missing({before.text})"
+        return f"write {'!=' if negated else '=='} instead of is{' not' * negated}"
+    if word == "exists":
+        return f"write not missing({before.text})"
+    if word == "between":
+        return f"write {before.text} >= … and {before.text} <= …"
+    if word in _FOREIGN:
+        return f"write {_FOREIGN[word]} instead of {here.text}"
+    if before.kind == "INT" and before.end == here.start and set(word) == {"x"}:
+        low = before.text.ljust(3, "0")
+        return f"write res.status >= {low} and res.status < {int(before.text[:1] or 0) + 1}00"
+    return ""
+
+
+def _foreign_sign(tokens: list[Token], index: int) -> str:
+    before, here = _at(tokens, index - 1), _at(tokens, index)
+    if before.kind == "LT" and here.kind == "GT":
+        return "write != for unequal"
+    if before.kind in ("NE", "EQ", "LE", "GE") and here.kind == "EQ":
+        return "write == or !="
+    return ""
+
+
+def _operand_of_matches(tokens: list[Token], index: int) -> str:
+    here = _at(tokens, index)
+    if _at(tokens, index - 1).kind != "MATCHES":
+        return ""
+    body = here.text[1:-1].replace("/", "\\/") if here.kind == "STRING" else "…"
+    return f"write a pattern between slashes: matches /{body}/"
+
+
+def _operand_of_in(tokens: list[Token], index: int) -> str:
+    here, before = _at(tokens, index), _at(tokens, index - 1)
+    if before.kind == "IN":
+        if here.kind == "LPAR":
+            return f"write in {_listed(tokens, index)}"
+        value = here.text if here.kind in _VALUES else "…"
+        return f"write in [{value}]" + (", or contains" if here.kind == "STRING" else "")
+    if before.kind == "LSQB" and here.kind == "RSQB":
+        return "a list has at least one value"
+    if here.kind == "LSQB":
+        return "lists cannot be nested"
+    listed = _at(tokens, index - 2).kind in ("LSQB", "COMMA") and before.end < here.start
+    if listed and before.kind in _VALUES and here.kind in _VALUES:
+        return f"put a comma between {before.text} and {here.text}"
+    return "leave out the last comma" if before.kind == "COMMA" and here.kind == "RSQB" else ""
+
+
+def _ordered_text(tokens: list[Token], index: int) -> str:
+    here, before, after = (_at(tokens, index + step) for step in (0, -1, 1))
+    if before.kind in _ORDERS and here.kind in _VALUES:
+        number = here.text.strip("\"'")
+        fits = number.isascii() and number.isdigit()
+        return f"only numbers can be ordered: write {before.text} " + (number if fits else "…")
+    if here.kind in _ORDERS and after.kind:
+        return f"only numbers and fields can stand beside {here.text}"
+    return ""
+
+
+def _parenthesised(tokens: list[Token], index: int) -> str:
+    here, before = _at(tokens, index), _at(tokens, index - 1)
+    if before.kind == "RPAR" and here.kind in _COMPARISONS | _ORDERS:
+        return "an expression in parentheses cannot be compared: compare its parts"
+    if before.kind in _COMPARISONS | _ORDERS and here.kind == "LPAR":
+        return "leave out the parentheses around the value"
+    if before.kind == "DOTTED" and here.kind == "LPAR":
+        return "functions are starts_with, zone and in_zone"
+    return ""
+
+
+def _number(tokens: list[Token], index: int) -> str:
+    here, before, after = (_at(tokens, index + step) for step in (0, -1, 1))
+    if here.kind == "HEX" and here.end == after.start and here.text[:1].isdigit():
+        return "write the number out, without exponent or unit"  # 1e3 is read as 1e and 3
+    if not before.kind or before.end != here.start:
+        return ""
+    octets = {("IP", "INT"), ("INT", "FLOAT"), ("FLOAT", "FLOAT")}
+    if (before.kind, here.kind) in octets:
+        return "an IP address has four parts, each 0 to 255"
+    if before.kind == "HEX":
+        return f"{before.text!r} was read as hex: write numbers out, put spaces around words"
+    number = before.kind in ("INT", "FLOAT") and here.kind in _VALUES
+    return "write the number out, without exponent or unit" if number else ""
+
+
+_RULES: tuple[Callable[[list[Token], int], str], ...] = (
+    _negated_operator,
+    _foreign_word,
+    _foreign_sign,
+    _operand_of_matches,
+    _operand_of_in,
+    _number,
+    _ordered_text,
+    _parenthesised,
+)
