@@ -203,7 +203,7 @@ def _joined(make: type[And] | type[Or], items: list[Node]) -> Node:
 
 
 _COMPARISONS = {"EQ", "NE", "CONTAINS", "MATCHES", "IN"}
-_ORDERS = {"LT", "LE", "GT", "GE"}
+_ORDER_KINDS = set(_ORDERS)
 _VALUES = {"INT", "FLOAT", "BOOL", "STRING", "IP", "CIDR", "HEX", "REGEX", "NAME", "DOTTED"}
 _NAMES = {"NAME", "DOTTED"}
 # words and signs of other languages, where an operator is due
@@ -242,8 +242,8 @@ def _expected(accepted: Set[str]) -> str:
         names.append("a field or a value")
     elif accepted & {"INT", "FLOAT"}:
         names.append("a number or a field")
-    if accepted & (_COMPARISONS | _ORDERS):
-        orders = " < <= > >=" if accepted & _ORDERS else ""
+    if accepted & (_COMPARISONS | _ORDER_KINDS):
+        orders = " < <= > >=" if accepted & _ORDER_KINDS else ""
         names.append(f"an operator (== !={orders} contains matches in)")
     if "AND" in accepted:
         names.append("AND, OR")
@@ -269,7 +269,7 @@ def _at(tokens: list[Token], index: int) -> Token:
 
 def _negated_operator(tokens: list[Token], index: int) -> str:
     before, here, after = (_at(tokens, index + step) for step in (-1, 0, 1))
-    if here.kind != "NOT" or after.kind not in _COMPARISONS | _ORDERS:
+    if here.kind != "NOT" or after.kind not in _COMPARISONS | _ORDER_KINDS:
         return ""
     right = _at(tokens, index + 2)
     value = right.text if right.kind in _VALUES else "…"
@@ -352,20 +352,20 @@ def _operand_of_in(tokens: list[Token], index: int) -> str:
 
 def _ordered_text(tokens: list[Token], index: int) -> str:
     here, before, after = (_at(tokens, index + step) for step in (0, -1, 1))
-    if before.kind in _ORDERS and here.kind in _VALUES:
+    if before.kind in _ORDER_KINDS and here.kind in _VALUES:
         number = here.text.strip("\"'")
         fits = number.isascii() and number.isdigit()
         return f"only numbers can be ordered: write {before.text} " + (number if fits else "…")
-    if here.kind in _ORDERS and after.kind:
+    if here.kind in _ORDER_KINDS and after.kind:
         return f"only numbers and fields can stand beside {here.text}"
     return ""
 
 
 def _parenthesised(tokens: list[Token], index: int) -> str:
     here, before = _at(tokens, index), _at(tokens, index - 1)
-    if before.kind == "RPAR" and here.kind in _COMPARISONS | _ORDERS:
+    if before.kind == "RPAR" and here.kind in _COMPARISONS | _ORDER_KINDS:
         return "an expression in parentheses cannot be compared: compare its parts"
-    if before.kind in _COMPARISONS | _ORDERS and here.kind == "LPAR":
+    if before.kind in _COMPARISONS | _ORDER_KINDS and here.kind == "LPAR":
         return "leave out the parentheses around the value"
     if before.kind == "DOTTED" and here.kind == "LPAR":
         return "functions are starts_with, zone and in_zone"
