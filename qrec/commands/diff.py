@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import filters
-from qrec.findings import Explanation, Report
+from qrec.changes import Explanation, Report
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.run import Run
 from queries.core.answer import DEFAULT_FINDINGS

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from qrec.findings import Explanation, Report
+from qrec.changes import Explanation, Report
 from qrec.options import RowFlags, StoreFlags
 from qrec.run import Run
 from queries.core.answer import (
