@@ -28,6 +28,10 @@ _MOST_ITEMS = 50  # of one array
 _LONGEST_NAME = 100
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CHANCE = 0.001  # of not meeting a field by bad luck
+_TYPES = {
+    type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string",
+    list: "array", dict: "object",
+}  # fmt: skip
 ChangeKind = Literal["appeared", "vanished", "type"]
 
 
@@ -48,7 +52,7 @@ class Shape:
     def add(self, value: Any, depth: int = 0) -> None:
         """Count one value, and those within it."""
         self.seen += 1
-        self.types[_type(value)] += 1
+        self.types[_TYPES[type(value)]] += 1
         if depth >= _DEEPEST:
             return
         if isinstance(value, dict):
@@ -242,14 +246,11 @@ def _endpoint(key: Endpoint, requests: int, parts: Mapping[Side_, Shape]) -> End
 def _changes(
     key: Endpoint, old: Mapping[Side_, Shape], new: Mapping[Side_, Shape]
 ) -> Iterable[SchemaChange]:
-    for part in sorted(old.keys() & new.keys()):
-        for one in differences(old[part], new[part]):
-            yield _change(key, " ".join(part).strip(), one)
-
-
-def _change(key: Endpoint, part: str, one: Difference) -> SchemaChange:
     method, host, route = map(visible, key)
-    return SchemaChange(method=method, host=host, route=route, part=part, **vars(one))
+    for side in sorted(old.keys() & new.keys()):
+        part = " ".join(side).strip()
+        for one in differences(old[side], new[side]):
+            yield SchemaChange(method, host, route, part, **vars(one))
 
 
 def _baseline_side(baseline: Baseline, sides: list[Side]) -> BaselineSide:
@@ -299,20 +300,6 @@ def _types(shape: Shape) -> set[str]:
     """An integer is a number where other numbers stand beside it."""
     types = set(shape.types)
     return types - {"integer"} if "number" in types else types
-
-
-def _type(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Difference]:
