@@ -4,7 +4,7 @@
     python -m bench.house --json    # one document
 
 Only what is shipped counts: the packages that pyproject.toml puts into the wheel. Nothing is
-imported, modules are read as text. tests/unit/test_bounds_of_the_house.py holds the bounds.
+imported, modules are read as text. tests/contract/test_house_figures.py holds the bounds.
 """
 
 from __future__ import annotations

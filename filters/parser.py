@@ -9,6 +9,8 @@ predicate:   number (< <= > >=) number
 value:       literal | field | array | call
 array:       "[" element ("," element)* "]"        elements are literals and fields
 call:        NAME "(" [value ("," value)*] ")"
+
+Text that does not parse gets an error that says what was expected and what was probably meant.
 """
 
 from __future__ import annotations

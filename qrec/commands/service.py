@@ -1,4 +1,8 @@
-"""`qrec service install|status|uninstall`: a recording that starts by itself, and again."""
+"""`qrec service install|status|uninstall`: a recording that starts by itself, and again.
+
+It is a systemd unit. Qtap watches a Linux kernel, so no other service manager is of use where it
+records.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The source: whether it answers, as what, what of a filter it takes, and who else may listen."""
+"""The source: whether it answers, as what, what of a filter it takes, and who else may listen.
+
+With --probe, which filters a live Qtap honours is seen from what it then sends. Its documentation
+and its code disagree about this, and a field that never matches gives an empty stream in silence.
+So ask: the same few seconds of traffic, with each condition and without any.
+"""
 
 from __future__ import annotations
 

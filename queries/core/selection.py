@@ -3,6 +3,9 @@
 The view `matching` holds those rows of the question's first table, `matching_<table>` those of any
 further one, each with what store/derived.py derives: place, who, and of transactions outcome and
 failed. A question's SQL says FROM matching and only what is its own.
+
+An answer is read in pages: a cursor holds which window was asked about, how far it was read, and a
+check of what was asked, so that the next page continues the same answer even when now has moved on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The traffic of the spans of one comparison: which minutes count, and sums over them.
+"""The traffic of the spans of one comparison: its keys, which minutes count, and sums over them.
+
+A key is the finest thing that is told apart; keys are numbered in the order of their names.
 
 All sums are of whole numbers and of 1024ths of them, and so exact: in whatever order, and from
 rollups as from rows, they are the same.

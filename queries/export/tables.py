@@ -1,4 +1,4 @@
-"""Rows as JSON lines, CSV and Parquet."""
+"""The rows of an export, oldest first, in pieces that fit memory; as JSON lines, CSV, Parquet."""
 
 from __future__ import annotations
 

@@ -2,6 +2,12 @@
 
 Reading is httpx-sse's work; ours is what the wire needs beyond it: a bound on the length of an
 event, time limits that suit a stream without keep-alives, and words for what went wrong.
+
+Connecting is done by a transport of our own for one endless response. Qtap flushes each event as a
+chunk of its own. httpx's transport and the standard library take one chunk a call; here all the
+chunks that a read brought are taken apart at once (bench/README.md has what that saves), since the
+reading process has no CPU to give away. The time limit holds until the answer's head is there; the
+body may be silent for ever.
 """
 
 from __future__ import annotations
