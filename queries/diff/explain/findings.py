@@ -15,7 +15,7 @@ from queries.core.window import Window
 from queries.diff import minutely
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles
-from queries.diff.explain import localise, merge, words
+from queries.diff.explain import merge, words
 from queries.diff.frame import Frame
 from queries.diff.minutely import Series
 from queries.diff.stats import Floats, Mask, ratio, xlogy
@@ -147,7 +147,7 @@ def _effect(scene: Scene, lead: Candidate, once: Mask) -> Effect:
             now, before = now / scene.seconds_w, before / scene.seconds_b
         else:
             before *= frame.scale
-    held, _ = localise.evenness(frame, lead, np.ones(frame.size, dtype=bool))
+    held, _ = merge.evenness(frame, lead, np.ones(frame.size, dtype=bool))
     lead.window, lead.baseline = now, before
     return Effect(lead.metric, now, before, lead.ratio, lead.low, lead.high, round(held))
 
