@@ -182,7 +182,7 @@ def _break_hosts(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("store.Store.open", broken)
+    monkeypatch.setattr("store.layout.Store.open", broken)
 
 
 def test_a_window_without_data_is_an_answer_that_says_so(run: Cli) -> None:
