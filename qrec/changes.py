@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from qrec import format as words
 from qrec.format import bars, short_id, unicode_output
-from qrec.output import Column, emit
-from qrec.render import Answer, note_text, present
+from qrec.output import Answer, Column, emit, note_text, present
 from queries.core.answer import iso
 from queries.core.escape import visible
 from queries.coverage import holdings

@@ -15,9 +15,8 @@ import typer
 
 from qrec import format as form
 from qrec.options import RowFlags, StoreFlags
+from qrec.output import Answer, present, to_table
 from qrec.output import Column as Laid
-from qrec.output import to_table
-from qrec.render import Answer, present
 from qrec.run import Run
 from queries.core.answer import document, to_document
 from queries.core.question import Argument, Column, Question, questions_of

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from queries.core.answer import Note
 from store.cover import list_folder
-from store.layout import Store
-from store.lock import holder
+from store.layout import Store, holder
 from store.manifest import unredacted
 from store.marks import read_marks
 from store.schema import RECORDED

@@ -18,7 +18,7 @@ from queries.core.session import CONFIG, parquet, sql_text
 from queries.search import Line, Search, line_of, search
 from store import cover
 from store.hours import from_us
-from store.lock import holder
+from store.layout import holder
 
 if TYPE_CHECKING:
     from filters import Expr

@@ -42,8 +42,7 @@ from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
-from store.layout import Store, check_recorder
-from store.lock import recorder_lock
+from store.layout import Store, check_recorder, recorder_lock
 
 if TYPE_CHECKING:
     from recorder.metrics import Metrics

@@ -30,8 +30,7 @@ from recorder.write.seal import Housekeeper
 from recorder.write.writer import Writer, new_session
 from store.errors import UnavailableError
 from store.files import append_line
-from store.layout import Store, check_recorder
-from store.lock import recorder_lock
+from store.layout import Store, check_recorder, recorder_lock
 
 _BATCH = 1_000
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from qrec.format import number, plural, stretch
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
-from qrec.output import Column
+from qrec.output import Answer, Column, present
 from qrec.progress import Line
-from qrec.render import Answer, present
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.question import parsed

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from qrec.format import share
-from qrec.output import emit
-from qrec.render import Answer, narrate
+from qrec.output import Answer, emit, write_notes
 from qrec.run import Run
 from queries.core.escape import visible
 from queries.core.question import Argument
@@ -107,5 +106,5 @@ def draw(run: Run, answer: Dependencies, table: Answer, as_: str | None) -> Answ
     if as_ is None:
         return table
     emit(GRAPHS[as_](answer.edges))
-    narrate(run, table.document, len(answer.edges))
+    write_notes(run, table.document, len(answer.edges))
     return None

@@ -16,7 +16,7 @@ from qrec.format import (
     short_id,
     status_text,
 )
-from qrec.render import Answer
+from qrec.output import Answer
 from qrec.run import Run
 from queries.core.escape import cut, visible
 from queries.errors import ContainerErrors, ErrorRow, Errors, ErrorsByContainer

@@ -12,9 +12,8 @@ import typer
 
 from qrec.format import plural
 from qrec.options import StoreFlags, WhereFlags, WindowFlags
-from qrec.output import ReaderGone, say
+from qrec.output import ReaderGone, note_text, say
 from qrec.questions import one_filter
-from qrec.render import note_text
 from qrec.run import Run
 from queries.core.question import parsed
 from queries.export import export as write_export

@@ -8,8 +8,7 @@ import typer
 
 from qrec.format import clock, zone_name
 from qrec.options import RowFlags, StoreFlags
-from qrec.output import Column, say
-from qrec.render import Answer, present
+from qrec.output import Answer, Column, present, say
 from qrec.run import Run
 from queries.core.answer import iso
 from queries.core.window import parse_moment

@@ -9,8 +9,7 @@ import typer
 
 from qrec.format import clock, number, plural, size, stretch
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
-from qrec.output import Column, say
-from qrec.render import Answer, present
+from qrec.output import Answer, Column, present, say
 from qrec.run import Run
 from queries.core.answer import iso
 from queries.core.window import Window

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import groupby
 
+from qrec.output import Answer
 from qrec.questions import laid_table
-from qrec.render import Answer
 from qrec.run import Run
 from queries.routes import ROUTES, Routes
 

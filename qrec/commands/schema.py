@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qrec.format import plural, stretch
-from qrec.render import Answer
+from qrec.output import Answer
 from qrec.run import Run
 from queries.core.escape import visible
 from queries.schema import EndpointSchema, SchemaChanges, Schemas, fields

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 
+from qrec.output import Answer
 from qrec.questions import laid_table
-from qrec.render import Answer
 from qrec.run import Run
 from queries.core.escape import visible
 from queries.core.question import Column

@@ -10,8 +10,7 @@ import typer
 
 from qrec.format import clock, millis, size, zone_name
 from qrec.options import FormatFlags, StoreFlags
-from qrec.output import emit, emit_bytes, say, to_json, to_jsonl
-from qrec.render import note_text
+from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.escape import visible_lines

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from qrec.options import RowFlags, StoreFlags, WindowFlags
-from qrec.output import Column
-from qrec.render import Answer, present
+from qrec.output import Answer, Column, present
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.window import parse_duration

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from qrec.format import millis, plural, size
+from qrec.output import Answer
 from qrec.questions import laid_table
-from qrec.render import Answer
 from qrec.run import Run
 from queries.core.question import Column
 from queries.summary import Summary

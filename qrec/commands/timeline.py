@@ -8,8 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from qrec.format import chart, clock, legend, millis, number, span, squeezed, unicode_output
-from qrec.output import Column
-from qrec.render import Answer
+from qrec.output import Answer, Column
 from qrec.run import Run
 from queries.core.escape import cut, visible, width
 from queries.timeline import Timeline

@@ -18,8 +18,7 @@ from recorder.write.rollup import rollups
 from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.hours import hour_key
-from store.layout import Store
-from store.lock import holder
+from store.layout import Store, holder
 from store.manifest import unredacted
 from store.schema import RECORDED
 

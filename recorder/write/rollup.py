@@ -22,8 +22,7 @@ from recorder.write.segments import metadata
 from store import cover
 from store.errors import QrecError, UnavailableError, unwritable
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
-from store.layout import Store
-from store.lock import holder, recorder_lock
+from store.layout import Store, holder, recorder_lock
 from store.rollup import (
     COLUMNS,
     KEYS,

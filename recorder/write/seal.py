@@ -33,8 +33,7 @@ from store.cover import Sealed, Segment, sealed_in, sealed_name
 from store.errors import UnavailableError
 from store.files import TEMPORARY_SUFFIX, is_readable, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
-from store.layout import Store
-from store.lock import SEALING, recorder_lock
+from store.layout import SEALING, Store, recorder_lock
 from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 

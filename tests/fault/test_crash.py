@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from store.coverage import last_stretch
-from store.layout import Store
-from store.lock import holder
+from store.layout import Store, holder
 from tests.fault import victim
 from tests.kit import visible_ids, wait_for
 

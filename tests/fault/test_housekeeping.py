@@ -19,8 +19,7 @@ from store.cover import maximal_cover
 from store.coverage import coverage_file, read_stretches
 from store.errors import UnavailableError
 from store.hours import HOUR_US, hour_key
-from store.layout import Store
-from store.lock import SEALING, recorder_lock
+from store.layout import SEALING, Store, recorder_lock
 from store.rollup import ROLLUPS
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 

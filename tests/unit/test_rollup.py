@@ -20,8 +20,7 @@ from recorder.options import RecordOptions
 from recorder.replay import replay
 from recorder.write.rollup import rebuilding
 from store.hours import HOUR_US, from_us
-from store.layout import Store
-from store.lock import recorder_lock
+from store.layout import Store, recorder_lock
 from store.rollup import KEYS
 from tests.kit import NOON
 
