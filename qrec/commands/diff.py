@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import filters
 from qrec.changes import Explanation, Report
 from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.run import Run
@@ -58,6 +57,8 @@ diff.__doc__ = WHAT_CHANGED.help  # which the tool and the page have, too
 
 def _explained(report: Report, window: Window, only: WhereFlags) -> None:
     """The one finding, with its parts by container."""
+    import filters  # 50 ms that a comparison without a filter need not wait for
+
     [finding] = report.changes.findings
     texts = [text for text in (only.where, filter_of(finding.key)) if text]
     text = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
