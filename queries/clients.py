@@ -12,7 +12,7 @@ from queries.core.selection import page_of, selection, share, totals
 from queries.core.window import Window
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 

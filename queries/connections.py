@@ -13,7 +13,7 @@ from queries.core.window import Window
 from store.derived import Place
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 _NOT_RECORDED = (

@@ -13,7 +13,7 @@ from queries.core.window import Window
 from queries.processes import PART_COLUMNS, Part, with_parts
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 

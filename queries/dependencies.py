@@ -14,7 +14,7 @@ from store.derived import Place
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 NodeKind = Literal["container", "process", "host", "database", "outside"]

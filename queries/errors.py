@@ -25,7 +25,7 @@ from queries.show import Body, body_of, transaction_id
 from store.derived import Place
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 _BODY = 600  # characters of an example's body

@@ -12,7 +12,7 @@ from queries.core.selection import selected_page, share
 from queries.core.window import Window
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 _NAMES = 5  # pods, images, programs of one row

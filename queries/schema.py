@@ -15,7 +15,7 @@ from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 _SAMPLE = 60  # bodies of an endpoint and class of status

@@ -20,7 +20,7 @@ from queries.core.window import Window
 from store.derived import Place
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 Concern = Literal["leak", "review", "expected"]

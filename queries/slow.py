@@ -14,7 +14,7 @@ from queries.endpoints import EndpointRow, endpoint_row
 from store.derived import Place
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 _ENOUGH = 5  # requests; the 95th percentile of fewer says little

@@ -21,7 +21,7 @@ from store.hours import from_us
 from store.layout import holder
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from queries.core.answer import Note
     from queries.core.window import Window
     from store.layout import Store

@@ -18,7 +18,7 @@ from queries.core.window import Window, parse_duration
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 By = Literal[

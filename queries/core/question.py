@@ -20,7 +20,7 @@ from store.errors import UsageError, did_you_mean
 from store.marks import read_marks
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 DEFAULT_LIMIT: Final = 20

@@ -30,7 +30,7 @@ from store.errors import UsageError, did_you_mean
 from store.hours import from_us, to_us
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 

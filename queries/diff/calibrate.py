@@ -27,7 +27,7 @@ from store.rollup import ROLLUPS
 from store.version import __version__
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 PAIRS = 24  # the newest, which are compared where no result is kept

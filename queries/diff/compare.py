@@ -45,7 +45,7 @@ from store.layout import Store
 if TYPE_CHECKING:
     import duckdb
 
-    from filters import Expr
+    from filters.nodes import Expr
 
 
 REACH = timedelta(days=7)  # how far back the stretches lie that tell how much quiet ones differ

@@ -15,7 +15,7 @@ import numpy as np
 
 from queries.core.session import sql_text
 from queries.core.window import Window
-from queries.diff.candidate import ENDPOINT
+from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.stats import Floats, Ints, Mask
 from store.derived import failed
 
@@ -333,3 +333,39 @@ def counted_once(frame: Frame) -> Frame:
         history=frame.history * weight,
         tallies={},
     )
+
+
+_UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
+
+
+def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
+    """(change held, how evenly): both of the side of the wire that tells most, resp. least.
+
+    Looked at endpoint by endpoint, where a part has requests enough to differ from the rest, and
+    container by container in each of them.
+    """
+    parts = [_evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))]
+    return parts[0][0], min(even for _, even in parts)
+
+
+def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> tuple[float, float]:
+    unit = frame.level(dims)
+    changed = unit.sum(np.where(left, c.excess, 0.0))
+    volume = unit.sum(np.where(left, c.volume, 0.0))
+    incoming = np.array([value[0] == "in" for value in unit.values], dtype=bool)
+    held, even = 0.0, 1.0
+    most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
+    for side in (incoming, ~incoming):
+        total, all_volume = float(changed[side].sum()), float(volume[side].sum())
+        if all_volume < 0.2 * most or total == 0:
+            continue
+        share = volume[side] / all_volume
+        expected = total * share
+        # what is not there any more, a container that was replaced, cannot have its part of it
+        here = volume[side] > 0
+        shown = np.where(here, changed[side] + share * float(changed[side][~here].sum()), 0.0)
+        chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
+        away = np.maximum(np.abs(shown - expected) - chance, 0)
+        held = max(held, abs(total))
+        even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
+    return held, even

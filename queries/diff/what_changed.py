@@ -13,7 +13,7 @@ from queries.diff.compare import compared
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 _ALL = 1_000_000

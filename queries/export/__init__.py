@@ -17,7 +17,7 @@ from queries.export.tables import Source, source
 from store.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from store.layout import Store
 
 # Format -> the endings of files that mean it.

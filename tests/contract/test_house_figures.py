@@ -14,9 +14,9 @@ from bench.house import circles, depth, figures, modules, places_of, repeated
 
 BOUNDS = {
     "modules": 210,
-    "lines": 33_500,
-    "depth": 16,
-    "lazy_per_100_functions_qrec": 25,
+    "lines": 33_250,
+    "depth": 12,
+    "lazy_per_100_functions_qrec": 10,
     "file_max": 450,
     "repeated_runs": 25,
     "places_of_a_question": 3,

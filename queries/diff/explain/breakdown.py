@@ -10,7 +10,7 @@ from queries.core.session import open_reader
 from queries.core.window import Baseline, Window
 
 if TYPE_CHECKING:
-    from filters import Expr
+    from filters.nodes import Expr
     from queries.core.answer import Key
     from store.layout import Store
 

@@ -15,8 +15,8 @@ from queries.core.window import Window
 from queries.diff import minutely
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles
-from queries.diff.explain import merge, words
-from queries.diff.frame import Frame
+from queries.diff.explain import words
+from queries.diff.frame import Frame, evenness
 from queries.diff.minutely import Series
 from queries.diff.stats import Floats, Mask, ratio, xlogy
 from store.derived import outcome
@@ -68,7 +68,7 @@ def public_key(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
-    tops = [merge.failures(scene.frame, lead) for lead in leads]
+    tops = [failures(scene.frame, lead) for lead in leads]
     levels = [
         severity(lead, top[0] if top else None) for lead, top in zip(leads, tops, strict=True)
     ]
@@ -147,7 +147,7 @@ def _effect(scene: Scene, lead: Candidate, once: Mask) -> Effect:
             now, before = now / scene.seconds_w, before / scene.seconds_b
         else:
             before *= frame.scale
-    held, _ = merge.evenness(frame, lead, np.ones(frame.size, dtype=bool))
+    held, _ = evenness(frame, lead, np.ones(frame.size, dtype=bool))
     lead.window, lead.baseline = now, before
     return Effect(lead.metric, now, before, lead.ratio, lead.low, lead.high, round(held))
 
@@ -319,3 +319,11 @@ def _likelihood(counted: Floats, n: Floats, shares: bool) -> Floats:
     share = ratio(counted, n)
     value = xlogy(counted, share)
     return value + xlogy(n - counted, 1 - share) if shares else value - counted
+
+
+def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:
+    """(status, gRPC status) of the failures that make up the change, most of it first."""
+    level = frame.level(("status", "grpc_status"))
+    held = level.sum(np.maximum(np.where(lead.part & frame.failed, lead.excess, 0.0), 0))
+    order = np.argsort(-held, kind="stable")
+    return [level.values[i] for i in order if held[i] >= 0.05 * max(held.sum(), 1)]

@@ -13,11 +13,9 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.explain import graph
-from queries.diff.frame import Frame
+from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Floats, Mask, ratio
 
-UNIT = ("side", *ENDPOINT, "container")
-_UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
 _LEFT = 0.5  # a candidate stands on its own if that part of it is not explained yet
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
@@ -40,39 +38,6 @@ _PLAIN: dict[tuple[str, ...], int] = {
 # no_response says more than errors of the same size, and one status among them less; calls that
 # multiply are the cause of the failures among them if there are more than five times as many
 _WEIGHT = {"no_response": 1.05, "statuses": 0.85, "rate": 0.2}
-
-
-def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
-    """(change held, how evenly): both of the side of the wire that tells most, resp. least.
-
-    Looked at endpoint by endpoint, where a part has requests enough to differ from the rest, and
-    container by container in each of them.
-    """
-    parts = [_evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))]
-    return parts[0][0], min(even for _, even in parts)
-
-
-def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> tuple[float, float]:
-    unit = frame.level(dims)
-    changed = unit.sum(np.where(left, c.excess, 0.0))
-    volume = unit.sum(np.where(left, c.volume, 0.0))
-    incoming = np.array([value[0] == "in" for value in unit.values], dtype=bool)
-    held, even = 0.0, 1.0
-    most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
-    for side in (incoming, ~incoming):
-        total, all_volume = float(changed[side].sum()), float(volume[side].sum())
-        if all_volume < 0.2 * most or total == 0:
-            continue
-        share = volume[side] / all_volume
-        expected = total * share
-        # what is not there any more, a container that was replaced, cannot have its part of it
-        here = volume[side] > 0
-        shown = np.where(here, changed[side] + share * float(changed[side][~here].sum()), 0.0)
-        chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
-        away = np.maximum(np.abs(shown - expected) - chance, 0)
-        held = max(held, abs(total))
-        even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
-    return held, even
 
 
 def score(frame: Frame, c: Candidate, left: Mask) -> float:
@@ -282,14 +247,6 @@ def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
     top = int(np.argmax(held))
     if held[top] >= HOLDS * held.sum() and usual[top] < HOLDS * usual.sum():
         lead.key["service"] = level.values[top][0]
-
-
-def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:
-    """(status, gRPC status) of the failures that make up the change, most of it first."""
-    level = frame.level(("status", "grpc_status"))
-    held = level.sum(np.maximum(np.where(lead.part & frame.failed, lead.excess, 0.0), 0))
-    order = np.argsort(-held, kind="stable")
-    return [level.values[i] for i in order if held[i] >= 0.05 * max(held.sum(), 1)]
 
 
 _WORD = re.compile(r"[A-Za-z]{3,}|\{[a-z_]+\}")
