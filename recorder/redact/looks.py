@@ -266,17 +266,29 @@ class Shapes:
         return int(end)
 
     def encoded(self, text: Text, start: int, end: int) -> int:
-        """Base64 of JSON: taken out whole when a secret is in it. `end`: where to go on if not."""
+        """Base64 of JSON: taken out whole when a secret is in it; where to go on. `end`: of the
+        candidate, 0 where it is looked at as something else if it is none."""
         match = _BASE64.match(text.buf, start) if at_edge(text.buf, start) else None
         if match is None or len(match[0]) < 16:
-            return end
+            return min(end, start + 2)  # a candidate is 12 bytes: another may begin in it
         inner = unbase64(match[0])
         text.left -= len(inner) // _ENCODED_COST
-        if text.left <= 0 or not printable(inner):
-            return match.end()
-        if text.depth == _DEEPEST or self._scan(inner, text.left, text.depth + 1).hits:
-            text.add(*match.span(), "base64")
+        secret = text.left > 0 and printable(inner)
+        if secret and text.depth < _DEEPEST:
+            secret = bool(self._scan(inner, text.left, text.depth + 1).hits)
+        if not secret:
+            return self._marked_within(text, start, match.end()) or match.end()
+        text.add(*match.span(), "base64")
         return match.end()
+
+    def _marked_within(self, text: Text, start: int, end: int) -> int:
+        """A secret whose mark stands at its end, in a run that only looked like base64 of JSON:
+        where to go on behind it, 0 when there is none."""
+        for index, rule in enumerate(self._rules):
+            mark = self._patterns[index].search(text.buf, start, end) if rule.back else None
+            if mark is not None and (after := self.look(text, index, mark.start())):
+                return after
+        return 0
 
 
 def _escaped(pattern: str) -> str:

@@ -58,9 +58,12 @@ def test_whatever_fits_a_shape_is_taken_out(shape: Shape, data: st.DataObject) -
 
 @pytest.mark.parametrize(
     "secret",
-    ["0" * 16 + "QA00AZDO0000", "0" * 18 + "QA00AZDO0000", "QA00" * 5 + "AZDO0000"],
+    [
+        *("0" * 16 + "QA00AZDO0000", "0" * 18 + "QA00AZDO0000", "QA00" * 5 + "AZDO0000"),
+        *("0" * 16 + "ew00AZDO0000", "ew00" + "a" * 20 + "AZDO0000", "eyJ0" * 5 + "AZDO0000"),
+    ],
 )
-def test_what_looks_like_an_iban_hides_no_key_that_begins_in_it(secret: str) -> None:
+def test_what_looks_like_an_iban_or_base64_hides_no_key_that_begins_in_it(secret: str) -> None:
     assert _REDACTOR.text(f"see {secret} and").startswith("see [redacted:azure_devops:")
 
 
