@@ -20,19 +20,12 @@ from typing import Any, Final
 import msgspec
 
 from recorder.normalize.tokens import KNOWN, is_random, name_compound
-from store.derived import GRPC_OK
+from store.derived import GRPC_NAMES, GRPC_OK
 
 MAX_BODY: Final = 16 * 1024  # bytes looked at
 MAX_SIGNATURE: Final = 160  # characters
 _MAX_DEPTH: Final = 3
 _MAX_KEYS: Final = 40
-
-_GRPC: Final = (
-    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS"
-    " PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED"
-    " INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
-)
-_GRPC_NAMES: Final = {str(number): name for number, name in enumerate(_GRPC.split())}
 
 # What kind of error it is, most general first, and what it says, most telling first.
 _KINDS: Final = (
@@ -73,7 +66,7 @@ def error_signature(
         return None
     found = _from_body(body[:MAX_BODY], content_type or "", len(body) > MAX_BODY) if body else None
     if found is None and grpc_failed:
-        return f"grpc: {_GRPC_NAMES.get(str(grpc_status), scrub(str(grpc_status))[:40])}"
+        return f"grpc: {GRPC_NAMES.get(str(grpc_status), scrub(str(grpc_status))[:40])}"
     return found
 
 
