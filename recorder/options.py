@@ -37,7 +37,7 @@ class RecordOptions:
     routes: tuple[str, ...] = ()
     keep: float | None = None  # seconds; whole hours older than this are deleted
     max_size: int | None = None  # bytes; the oldest hours beyond are deleted
-    workers: int | None = None  # processes that decode and redact; None: as the machine has it
+    workers: int | None = None  # the most there may be; None: as the machine has processors
     metrics: str | None = None  # where to serve Prometheus metrics: 127.0.0.1:9464
     headers_s: float = 15.0  # how long the source may take to answer at all
     probe_after_s: float = 10.0  # how long it may be silent before it is asked if it lives
@@ -106,12 +106,12 @@ def redaction_key(store: Store, options: RecordOptions) -> bytes:
     return load_key(store.key_file)
 
 
-def encode_settings(key: bytes, options: RecordOptions) -> bytes:
+def encode_settings(key: bytes, options: RecordOptions, session: str) -> bytes:
     """What a worker needs to know, as one line."""
-    return msgspec.json.encode((key, options), enc_hook=str) + b"\n"
+    return msgspec.json.encode((key, options, session), enc_hook=str) + b"\n"
 
 
-def decode_settings(line: bytes) -> tuple[bytes, RecordOptions]:
+def decode_settings(line: bytes) -> tuple[bytes, RecordOptions, str]:
     return msgspec.json.decode(
-        line, type=tuple[bytes, RecordOptions], dec_hook=lambda kind, value: kind(value)
+        line, type=tuple[bytes, RecordOptions, str], dec_hook=lambda kind, value: kind(value)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -51,7 +52,9 @@ class Housekeeper:
 
     note: takes a line for people. ledger: of the recording that runs, if one does; what turns out
     to be unreadable is written into its coverage. at_once: seal each hour that has ended, however
-    fresh its rows; a seal that comes too early is made again with what comes late.
+    fresh its rows; a seal that comes too early is made again with what comes late. settled: the
+    number up to which nothing is written any more: what is beyond is neither merged nor sealed,
+    since it would count as swallowed where it is written late.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Housekeeper:
         ledger: Ledger | None = None,
         note: Callable[[str], None] = lambda text: None,
         at_once: bool = False,
+        settled: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.store = store
         self.recorder = recorder
@@ -72,6 +76,7 @@ class Housekeeper:
         self._ledger = ledger
         self._note = note
         self._at_once = at_once
+        self._settled = settled
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, when to try again
         self._others: dict[str, Housekeeper] = {}
 
@@ -138,7 +143,7 @@ class Housekeeper:
 
     def _tend(self, table: str, hour: str, now_us: int, everything: bool) -> bool:
         """One hour's part of a round; whether it was sealed."""
-        segments = live_segments(self.store, self.recorder, table, hour)
+        segments = self._settled_segments(table, hour)
         sealed = False
         if self._due(table, hour, segments, now_us, everything):
             sealed = self.seal(table, hour) is not None
@@ -146,6 +151,11 @@ class Housekeeper:
             merge(table, run, self.footer)
         self._clear(table, hour)
         return sealed
+
+    def _settled_segments(self, table: str, hour: str) -> list[Segment]:
+        settled = self._settled()
+        live = live_segments(self.store, self.recorder, table, hour)
+        return [segment for segment in live if segment.last <= settled]
 
     def _failed(self, table: str, hour: str, failures: int, error: Exception) -> None:
         pause = min(_PAUSE_S * 2 ** (failures - 1), _LONGEST_PAUSE_S)
@@ -183,7 +193,7 @@ class Housekeeper:
         OSError when the disk has no room for it, before anything is written.
         """
         before = self._sealed(table, hour)
-        live = live_segments(self.store, self.recorder, table, hour)
+        live = self._settled_segments(table, hour)
         new = cover.maximal_cover(live, before.generation if before else -1)
         if not new:
             return None
