@@ -94,21 +94,21 @@ class Desk:
         self.numbers = Numbers(self.store, recorder)
         self.policy = self.worker.cleaner.policy
         self.writer = Writer(self.store, Who(recorder, self.session), self.policy)
-        self._waiting: list[tuple[list[Part], int, int]] = []
+        self.waiting: list[tuple[list[Part], int, int]] = []
 
     def take(self, *events: Event, mono: int = 0) -> None:
         parts = self.worker.process(events)
         first = self.numbers.last + 1
         self.numbers.last += len(events)
-        self._waiting.append((parts, first, self.numbers.last))
+        self.waiting.append((parts, first, self.numbers.last))
         count(self.ledger, parts, mono)
 
     def flush(self, mono: int = 0) -> None:
         try:
             mend(self.store, self.policy, self.recorder)
-            while self._waiting:
-                self.writer.write(*self._waiting[0])
-                del self._waiting[0]
+            while self.waiting:
+                self.writer.write(*self.waiting[0])
+                del self.waiting[0]
             self.ledger.accepted(mono)
             self.ledger.flush()
         except OSError as error:
