@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -106,8 +106,30 @@ def redaction_key(store: Store, options: RecordOptions) -> bytes:
     return load_key(store.key_file)
 
 
+def plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:
+    """(the expression as qrec reads it, the part for the source, what is worth saying of both).
+
+    UsageError when it is wrong.
+    """
+    if not options.filter:
+        return None, None, []
+    import filters
+
+    expression = filters.parse(options.filter)
+    filters.check(expression, "record")
+    pushed = filters.pushable(expression, options.push)  # type: ignore[arg-type]
+    remarks = [f"filter: {text}" for text in filters.remarks(expression)]
+    if pushed is not None:
+        remarks.append(
+            f"the source applies {pushed}; it sends no calls of databases then "
+            "(--push none records those that match the filter)"
+        )
+    return expression.text, pushed, remarks
+
+
 def encode_settings(key: bytes, options: RecordOptions, session: str) -> bytes:
-    """What a worker needs to know, as one line."""
+    """What a worker needs to know, as one line: it stands in another working directory."""
+    options = replace(options, store=options.store.absolute(), recorder=options.name())
     return msgspec.json.encode((key, options, session), enc_hook=str) + b"\n"
 
 

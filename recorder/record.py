@@ -8,7 +8,6 @@ no rows; a thread of it merges and seals. What nobody has time for waits in the 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
 import itertools
 import os
@@ -29,6 +28,7 @@ from recorder.options import (
     Status,
     Unfailing,
     encode_settings,
+    plan_filter,
     redaction_key,
 )
 from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Ended, Gaps, Up
@@ -37,7 +37,7 @@ from recorder.pipeline.worker import Worker
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Rejected, Rows, count
+from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Numbers, new_session, write_rejected
@@ -84,7 +84,7 @@ def record(
     name = check_recorder(options.name())
     check_url(options.url)
     reporter = Unfailing(reporter)
-    expression, pushed, remarks = _plan_filter(options)
+    expression, pushed, remarks = plan_filter(options)
     for remark in remarks:
         reporter.note(remark)
     was_there = options.store.exists()
@@ -125,7 +125,7 @@ class Recording:
         self.numbers = Numbers(store, name)
         self.numbers.use(self.numbers.last)
         self.workers = Workers(
-            encode_settings(key, _for_workers(options, store, name), session),
+            encode_settings(key, options, session),
             options.workers or os.cpu_count() or 1,
             self.numbers.last + 1,
         )
@@ -239,11 +239,8 @@ class Recording:
         self.written_bytes += block.done.size
         self._flush_s = block.done.seconds
         self.ledger.accepted(mono_us())
-        parts = block.done.parts
-        count(self.ledger, parts, block.mono, self._greeted)
-        rejected = [one for part in parts if isinstance(part, Rows) for one in part.rejected]
-        if rejected:
-            write_rejected(self.store, self.name, rejected)
+        count(self.ledger, block.done.parts, block.mono, self._greeted)
+        write_rejected(self.store, self.name, rejected(block.done.parts))
 
     def _write_coverage(self, everything: bool = False) -> None:
         """A new state at once, what only grows every few flush intervals: it is a file each time.
@@ -398,11 +395,6 @@ class Recording:
         )
 
 
-def _for_workers(options: RecordOptions, store: Store, name: str) -> RecordOptions:
-    """What a worker is told: it has another working directory, and no host to be named after."""
-    return dataclasses.replace(options, store=store.path.absolute(), recorder=name)
-
-
 @contextlib.contextmanager
 def _ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP (the terminal is gone) end the recording in good order.
@@ -422,27 +414,6 @@ def _ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:
-    """(the expression as qrec reads it, the part for the source, what is worth saying of both).
-
-    UsageError when it is wrong.
-    """
-    if not options.filter:
-        return None, None, []
-    import filters
-
-    expression = filters.parse(options.filter)
-    filters.check(expression, "record")
-    pushed = filters.pushable(expression, options.push)  # type: ignore[arg-type]
-    remarks = [f"filter: {text}" for text in filters.remarks(expression)]
-    if pushed is not None:
-        remarks.append(
-            f"the source applies {pushed}; it sends no calls of databases then "
-            "(--push none records those that match the filter)"
-        )
-    return expression.text, pushed, remarks
 
 
 def _remove_empty(store: Store, recorder: str) -> None:

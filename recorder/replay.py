@@ -26,7 +26,7 @@ from recorder.pipeline.worker import Worker
 from recorder.source.har import read_har
 from recorder.source.stream_file import Survey, read_events, survey
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Part, Rows, count
+from recorder.write.intake import Part, Rows, count, rejected
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Numbers, Writer, new_session, write_rejected
 from store.errors import UnavailableError
@@ -226,9 +226,7 @@ class _Run:
                 f"the store at {self.store.path} takes no writes: {error.strerror or error}",
                 "Free some space or check the permissions, then replay again: it goes on from here",
             ) from None
-        rejected = [one for part in self._parts if isinstance(part, Rows) for one in part.rejected]
-        if rejected:
-            write_rejected(self.store, self.name, rejected)
+        write_rejected(self.store, self.name, rejected(self._parts))
         self.numbers.last = last
         self._parts, self.events = [], 0
 

@@ -68,6 +68,10 @@ def without_rows(parts: Iterable[Part]) -> list[Part]:
     ]
 
 
+def rejected(parts: Iterable[Part]) -> list[Rejected]:
+    return [one for part in parts if isinstance(part, Rows) for one in part.rejected]
+
+
 def count(
     ledger: Ledger,
     parts: Iterable[Part],

@@ -116,6 +116,8 @@ class Numbers:
 
 def write_rejected(store: Store, recorder: str, rejected: Sequence[Rejected]) -> None:
     """Keep samples of events that gave no row. They are a convenience: a full disk is no error."""
+    if not rejected:
+        return
     now = time.time_ns() // 1000
     folder = store.rejected / f"hour={hour_key(now)}"
     path = folder / f"{recorder}.jsonl"
