@@ -25,6 +25,7 @@ from recorder.redact.values import (
 
 _REMEMBERED = 20_000
 _LONGEST_NAME = 100  # a longer name is judged by its end
+_NAME_COST = 32  # characters of one that cost about as much as another candidate
 _CONSTANTS = frozenset(
     b"true false null none nil undefined yes no include omit same-origin".split()
 )
@@ -170,6 +171,7 @@ class NamedSecrets:
     def look(self, text: Text, start: int, end: int) -> int:
         """Take out what is filed under the name that ends in start..end; where to go on."""
         name = name_before(text.buf, start, end)
+        text.left -= (end - start) // _NAME_COST
         if taken := PLACEHOLDER.match(text.buf, max(0, name.start - BEFORE_KIND)):
             return taken.end()  # redacted before: an export that is read again stays as it is
         named = self.names.look(name.text)

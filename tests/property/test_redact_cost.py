@@ -25,7 +25,7 @@ _NAMES = [
 ]
 # What stands between and around secrets, and begins what is none.
 _AROUND = (
-    '"', ":", "=", " ", "&", ";", ",", "/", "%2F", "%41", "\\n", "\\u0041", "\\", "<", ">", "@", "-",
+    '"', ":", "=", " ", "&", ";", ",", "/", "%2F", "%41", "\\n", "\\u0041", "\\", "<", ">", "@",
     "\n", "a", "0", "b.de", "://", "&quot;", "eyJ", "{", "[", "bearer ", "DE89", "4111", "HttpOnly",
 )  # fmt: skip
 
