@@ -8,7 +8,6 @@ they are the modules of queries/.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from qrec.options import spread
 from qrec.output import emit
 from queries.core.question import question_names, summaries
 from store.errors import UsageError, did_you_mean
+from store.values import dataclass
 from store.version import __version__
 
 _PLAIN: dict[str, Any] = {

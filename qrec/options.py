@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, cast, get_type_hints
 
 import typer
+
+from store.values import dataclass
 
 
 @dataclass(frozen=True)

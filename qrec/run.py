@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from queries.core.question import asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store.errors import UsageError, did_you_mean
 from store.layout import Store
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.core.window import Asked, Baseline, Window

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ from queries.core.selection import selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
 from store.errors import UsageError
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from queries.core.selection import Selection, page_of, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

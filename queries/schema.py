@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from queries.core.answer import VERSION, BaselineSide, Note, Side
@@ -13,6 +13,7 @@ from queries.core.escape import visible
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from queries.core.window import Window
 from queries.show import transaction_id, url_of
 from store.errors import UsageError
 from store.hours import from_us, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

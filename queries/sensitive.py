@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from queries.core.selection import selection
 from queries.core.session import Reader
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from queries.core.selection import selection, totals
 from queries.core.window import Window
 from queries.endpoints import EndpointRow, endpoint_row
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

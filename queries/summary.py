@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from queries.core.question import WHERE, Column, Question, limit_of
 from queries.core.selection import Selection, selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

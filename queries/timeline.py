@@ -6,7 +6,7 @@ A bucket in which nobody was receiving has null for its counts: quiet and deaf a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,6 +16,7 @@ from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column,
 from queries.core.selection import selection
 from queries.core.window import Window, parse_duration
 from store.errors import UsageError
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from queries.core.window import parse_duration
 from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
 from store.files import make_folder, write_text
+from store.values import dataclass
 
 WRITTEN_BY = "written by: qrec service install"
 _PLAIN = re.compile(r"[A-Za-z0-9_@/.:,=+-]+")

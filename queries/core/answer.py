@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from store.values import dataclass
 
 VERSION = 1
 MAX_TEXT = 1000  # characters of one text in a document

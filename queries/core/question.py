@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import cache
 from importlib import import_module
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from queries.core.window import Asked, resolve_window, resolve_windows
 from store.errors import UsageError, did_you_mean
 from store.marks import read_marks
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
