@@ -105,7 +105,16 @@ NEWEST = Question(
     answer=Search,
     rows="transactions",
     arguments=(LIMIT, CURSOR),
-    help="""The newest transactions of a window.""",
+    filter_first=True,
+    help="""
+    Follow a running recording: transactions as they are written, until Ctrl-C.
+
+    \b
+    Examples:
+      qrec tail
+      qrec tail 'res.status >= 500 AND container.name == "shop"'
+      qrec tail --format jsonl | jq .url
+    """,
     guide="""
     The newest transactions of a window, whatever they are, one line each with its id.
 

@@ -64,6 +64,8 @@ class Argument:
     """An argument of a question, a flag of its command: typed, bounded, described once.
 
     most: characters of a text, or the largest number; metavar: what stands for its value in help.
+    alone: on the command line it stands without a name, as one that is REQUIRED does. left_out:
+    its value where the flag stands there without one.
     """
 
     name: str
@@ -75,6 +77,12 @@ class Argument:
     least: int | None = None
     choices: tuple[str, ...] = ()
     flag: str = ""  # where it is not --name
+    alone: bool = False
+    left_out: str = ""
+
+    @property
+    def positional(self) -> bool:
+        return self.alone or self.default is REQUIRED
 
     @property
     def option(self) -> str:
