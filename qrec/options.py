@@ -96,3 +96,10 @@ FLAGS: Final[Mapping[Any, tuple[Argument, ...]]] = {
         Argument("max_size", "Delete the oldest hours beyond this size: 500MB, 20GB.", "SIZE"),
     ),
 }  # fmt: skip
+
+
+def flag(metavar: str, help: str) -> Any:
+    """A flag that one command alone has, by its parameter's name: what stands for its value."""
+    import typer  # not for the questions, which take this module's declarations alone
+
+    return typer.Option(metavar=metavar, help=help)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import Note, WindowAnswer
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection
 from queries.core.session import Reader
@@ -81,17 +80,13 @@ class SecretRow:
 
 
 @dataclass(frozen=True)
-class Sensitive:
+class Sensitive(WindowAnswer):
     """What was found in a window; affected: transactions with at least one finding."""
 
-    window: Side
     affected: int
-    notes: tuple[Note, ...]
     kinds: tuple[KindRow, ...]
     findings: tuple[FindingRow, ...]
     secrets: tuple[SecretRow, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def sensitive(

@@ -36,8 +36,8 @@ else:
 
 def _maker(cls: type[Any]) -> Any:
     fields = dataclasses.fields(cls)
-    names = tuple(field.name for field in fields)
-    known = frozenset(names)
+    names = tuple(field.name for field in fields if not field.kw_only)
+    known = frozenset(field.name for field in fields)
     missing = dataclasses.MISSING
     defaults = {one.name: one.default for one in fields if one.default is not missing}
     factories = [
@@ -56,23 +56,14 @@ def _maker(cls: type[Any]) -> Any:
         if own.keys() != known or len(args) > len(names) or not named.keys().isdisjoint(
             names[: len(args)]
         ):  # fmt: skip
-            raise TypeError(_mistake(cls, names, own, args, named))
+            raise TypeError(
+                f"{cls.__name__} takes {', '.join(sorted(known))}; "
+                f"given are {len(args)} in order and {', '.join(named) or 'none by name'}"
+            )
         if prepared:
             self.__post_init__()
 
     return __init__
-
-
-def _mistake(cls: type[Any], names: tuple[str, ...], own: Any, args: Any, named: Any) -> str:
-    """What is wrong with the arguments of a call."""
-    if len(args) > len(names):
-        return f"{cls.__name__} takes {len(names)} values, not {len(args)}"
-    strange = [name for name in named if name not in names[len(args) :]]
-    lacking = [name for name in names if name not in own]
-    return f"{cls.__name__}: " + "; ".join(
-        f"{word} {', '.join(listed)}"
-        for word, listed in (("unexpected", strange), ("missing", lacking)) if listed
-    )  # fmt: skip
 
 
 def _values(value: Any) -> tuple[Any, ...]:

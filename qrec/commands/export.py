@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from qrec.format import plural
-from qrec.options import StoreFlags, WindowFlags
+from qrec.options import StoreFlags, WindowFlags, flag
 from qrec.output import ReaderGone, note_text, say
 from qrec.questions import one_filter
 from qrec.run import Run
@@ -40,13 +40,9 @@ def export(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="The file, 0600. Default: stdout."),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", help="Transactions. Default: all.")
-    ] = None,
+    limit: Annotated[int | None, flag("N", "Transactions. Default: all.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="FILTER", help="The same as FILTER.")
-    ] = None,
+    where: Annotated[str | None, flag("FILTER", "The same as FILTER.")] = None,
     *,
     window: WindowFlags,
     store: StoreFlags,

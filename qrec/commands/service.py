@@ -22,6 +22,7 @@ import typer
 
 import filters
 from qrec.cli import command
+from qrec.options import flag
 from qrec.output import emit, say, to_json
 from qrec.recording import redact_config
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
@@ -188,10 +189,7 @@ def install(
     context: typer.Context,
     system: System = False,
     name: Name = "qrec",
-    run_as: Annotated[
-        str | None,
-        typer.Option("--run-as", metavar="USER", help="With --system: the user it runs as."),
-    ] = None,
+    run_as: Annotated[str | None, flag("USER", "With --system: the user it runs as.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the file, and do nothing.")
     ] = False,

@@ -89,6 +89,23 @@ class BaselineSide(Side):
 
 
 @dataclass(frozen=True)
+class WindowAnswer:
+    """What every answer about a window carries; `truncated`: there is more than was asked for."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    truncated: bool = field(kw_only=True)
+    version: int = field(default=VERSION, kw_only=True)
+
+
+@dataclass(frozen=True)
+class PagedAnswer(WindowAnswer):
+    """One whose `next_cursor` asks for the page after; None: there is none."""
+
+    next_cursor: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How many findings the same comparison gave over pairs of the store's own past hours."""
 
@@ -248,8 +265,11 @@ def _cut(value: Any, most: int) -> Any:
     return [_cut(item, most) for item in value] if isinstance(value, list) else value
 
 
-def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(value)
+def _fields(value: Any) -> list[dataclasses.Field[Any]]:
+    """What is the question's own before what every answer has."""
+    return sorted(
+        dataclasses.fields(value), key=lambda one: (one.kw_only, one.kw_only and one.name)
+    )
 
 
 def _rounded(value: float) -> float | None:
