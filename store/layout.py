@@ -21,13 +21,13 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from store import cover
 from store.errors import QrecError, UnavailableError, UsageError, unwritable
 from store.files import make_folder, write_text
 from store.hours import is_hour
+from store.values import dataclass
 from store.version import FORMAT_VERSION
 
 LIVE = "_live"
