@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +65,21 @@ class Status:
     source: str = ""
     written_bytes: int = 0
     flush_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a recording came to."""
+
+    recorder: str
+    session: str
+    written: int
+    rows: Mapping[str, int]  # written, by table: transactions, connections, database
+    seconds: float
+    gaps: int
+    reason: str
+    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
+    read_gap_ms_max: float | None = None
 
 
 class Reporter(Protocol):

@@ -15,8 +15,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +25,7 @@ from recorder.options import (
     RecordOptions,
     Reporter,
     Status,
+    Summary,
     Unfailing,
     encode_settings,
     plan_filter,
@@ -41,7 +41,7 @@ from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Numbers, new_session, write_rejected
-from store.coverage import last_stretch
+from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store, check_recorder, recorder_lock
 from store.manifest import mend
@@ -56,21 +56,6 @@ _END_S = 2.0  # what is not on the disk so long after the order to stop is count
 _HOUSEKEEPING_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
 _LOW_PRIORITY = 15
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a recording came to."""
-
-    recorder: str
-    session: str
-    written: int
-    rows: Mapping[str, int]  # written, by table: transactions, connections, database
-    seconds: float
-    gaps: int
-    reason: str
-    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
-    read_gap_ms_max: float | None = None
 
 
 def record(
@@ -124,11 +109,9 @@ class Recording:
         policy = Worker(key, options).cleaner.policy  # made here as well: mistakes are told at once
         self.numbers = Numbers(store, name)
         self.numbers.use(self.numbers.last)
-        self.workers = Workers(
-            encode_settings(key, options, session),
-            options.workers or os.cpu_count() or 1,
-            self.numbers.last + 1,
-        )
+        most = options.workers or os.cpu_count() or 1
+        settings = encode_settings(key, options, session)
+        self.workers = Workers(settings, most, self.numbers.last + 1)
         self.keeper = Housekeeper(
             store, name, policy, ledger=self.ledger, note=reporter.note,
             settled=lambda: self.workers.settled,
@@ -147,7 +130,7 @@ class Recording:
         self._ended = False  # the source ended the stream that was to be recorded to its end
         self._drained = False  # everything that was read has been counted
         self._heard = 0
-        self._written_state: tuple[str, str | None] = ("", None)
+        self._written_state: Stretch | None = None
         self._coverage_at = 0.0
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
@@ -208,14 +191,15 @@ class Recording:
                 self.workers.stop()
 
     def _handle(self, message: Message) -> None:
-        if isinstance(message, Handout | Up | Alive):
-            self._heard = message.mono
         match message:
             case Handout():
+                self._heard = message.mono
                 self._settled(message)
             case Alive():
+                self._heard = message.mono
                 self.ledger.alive(message.mono)
             case Up():
+                self._heard = message.mono
                 if not self.ever_up:
                     self.reporter.note(f"connected to {self.options.url}")
                 self.ever_up = True
@@ -231,16 +215,17 @@ class Recording:
         self.numbers.use(block.last)
         if block.done is None:
             self.ledger.count("dropped", block.events)
-            text = "internal: processes died or hung over this block of events"
-            write_rejected(self.store, self.name, [Rejected("block", text, block.events, "")])
-            self.reporter.note(f"{block.events} events are lost: {text}")
+            text = f"internal: processes died or hung over a block of {block.events} events"
+            write_rejected(self.store, self.name, [Rejected("block", text, 0, "")])
+            self.reporter.note(f"lost: {text}")
             return
-        self.rows.update(block.done.rows)
-        self.written_bytes += block.done.size
-        self._flush_s = block.done.seconds
+        done = block.done
+        self.rows.update(done.rows)
+        self.written_bytes += done.size
+        self._flush_s = done.seconds
         self.ledger.accepted(mono_us())
-        count(self.ledger, block.done.parts, block.mono, self._greeted)
-        write_rejected(self.store, self.name, rejected(block.done.parts))
+        count(self.ledger, done.parts, block.mono, self._greeted)
+        write_rejected(self.store, self.name, rejected(done.parts))
 
     def _write_coverage(self, everything: bool = False) -> None:
         """A new state at once, what only grows every few flush intervals: it is a file each time.
@@ -249,9 +234,8 @@ class Recording:
         """
         if self.workers.refused:
             self.ledger.refused(self.workers.refused, mono_us())
-        state = self.ledger.state(), self.ledger.open.reason if self.ledger.open else None
-        now = time.monotonic()
-        if not everything and state == self._written_state and now < self._coverage_at:
+        state, now = self.ledger.open, time.monotonic()
+        if not everything and state is self._written_state and now < self._coverage_at:
             return
         try:
             mend(self.store, self.policy, self.name)
