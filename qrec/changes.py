@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from qrec.output import Answer, Column, emit, note_text, present
 from queries.core.answer import iso
 from queries.core.escape import visible
 from queries.coverage import holdings
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
+from qrec.options import RowFlags, StoreFlags
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
 from queries.core.question import asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store.errors import UsageError, did_you_mean
 from store.layout import Store
+from store.values import dataclass
 
 if TYPE_CHECKING:
-    from queries.core.window import Asked, Baseline, Window
+    from queries.core.window import Baseline, Window
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,10 @@ class Run:
         color = self.settings.text("color")
         return Painter(self.format == "table" and wants_color(color, sys.stdout))
 
-    def window(self, flags: WindowFlags) -> Window:
-        return resolve_window(self._asked(flags, BaselineFlags()), self.now, self.tz)
+    def window(self, values: Mapping[str, Any]) -> Window:
+        """The window that arguments name; values as for Question.ask."""
+        return resolve_window(asked_window(lambda: self.store, values), self.now, self.tz)
 
-    def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
-        return resolve_windows(self._asked(flags, vs), self.now, self.tz)
-
-    def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
-        return asked_window(lambda: self.store, {**vars(flags), **vars(vs)})
+    def windows(self, values: Mapping[str, Any]) -> tuple[Window, Baseline]:
+        """The same with what it is compared with."""
+        return resolve_windows(asked_window(lambda: self.store, values), self.now, self.tz)

@@ -83,7 +83,7 @@ class Follower:
 
 def line_document(line: Line) -> dict[str, Any]:
     """One line as it stands in the document of a search."""
-    found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), None, False))
+    found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), truncated=False))
     first: dict[str, Any] = found["transactions"][0]
     return first
 
@@ -105,7 +105,16 @@ NEWEST = Question(
     answer=Search,
     rows="transactions",
     arguments=(LIMIT, CURSOR),
-    help="""The newest transactions of a window.""",
+    filter_first=True,
+    help="""
+    Follow a running recording: transactions as they are written, until Ctrl-C.
+
+    \b
+    Examples:
+      qrec tail
+      qrec tail 'res.status >= 500 AND container.name == "shop"'
+      qrec tail --format jsonl | jq .url
+    """,
     guide="""
     The newest transactions of a window, whatever they are, one line each with its id.
 

@@ -12,12 +12,12 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from store.errors import UnavailableError
 from store.files import write_text
 from store.layout import Store
+from store.values import dataclass
 
 _KEY = "unredacted"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import clock, zone_name
-from qrec.options import RowFlags, StoreFlags
+from qrec.options import RowFlags, StoreFlags, flag
 from qrec.output import Answer, Column, present, say
 from qrec.run import Run
 from queries.core.answer import iso
@@ -17,10 +17,7 @@ from store.marks import add_mark, read_marks
 
 def mark(
     name: Annotated[str, typer.Argument(help="What happened: 'deploy 1234'.")],
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="TIME", help="When. Default: now."),
-    ] = None,
+    at: Annotated[str | None, flag("TIME", "When. Default: now.")] = None,
     *,
     store: StoreFlags,
 ) -> None:

@@ -8,17 +8,14 @@ from typing import Annotated
 import typer
 
 from mcp_tools.server import serve
-from qrec.options import StoreFlags
+from qrec.options import StoreFlags, flag
 from qrec.output import say
 from qrec.run import Run
 
 
 def mcp(
     http: Annotated[
-        int | None,
-        typer.Option(
-            "--http", metavar="PORT", help="Serve streamable HTTP on 127.0.0.1 instead of stdio."
-        ),
+        int | None, flag("PORT", "Serve streamable HTTP on 127.0.0.1 instead of stdio.")
     ] = None,
     allow_sql: Annotated[
         bool,

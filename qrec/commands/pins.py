@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import clock, number, plural, size, stretch
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
+from qrec.options import RowFlags, StoreFlags, WindowFlags
 from qrec.output import Answer, Column, present, say
 from qrec.run import Run
 from queries.core.answer import iso
@@ -53,8 +53,8 @@ def pin(
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
     if flags.around is None and flags.since is None:
-        return run.window(flags)
-    window, before = run.windows(flags, BaselineFlags())
+        return run.window(vars(flags))
+    window, before = run.windows(vars(flags))
     return Window(before.from_ts, window.to_ts)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from fixtures.files import stream_path
 from qrec.format import clock, just_after, plural
-from qrec.options import RecordFlags, StoreFlags
+from qrec.options import RecordFlags, StoreFlags, flag
 from qrec.progress import FileProgress
 from qrec.recording import rows, write_options
 from qrec.run import Run
@@ -27,12 +27,7 @@ def replay(
         typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
     ],
     shift_to: Annotated[
-        str | None,
-        typer.Option(
-            "--shift-to",
-            metavar="TIME",
-            help="Move the recording so that it ends then.",
-        ),
+        str | None, flag("TIME", "Move the recording so that it ends then.")
     ] = None,
     connections: Annotated[
         bool, typer.Option("--connections", help="Keep connections too, where the file has them.")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import plural, size
-from qrec.options import StoreFlags
+from qrec.options import StoreFlags, flag
 from qrec.output import Column, emit, say, to_json, to_table
 from qrec.progress import Line
 from qrec.run import Run
@@ -41,9 +41,7 @@ def rollup(
     from_: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="From this hour on. Default: all.")
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Up to this time. Default: all.")
-    ] = None,
+    to: Annotated[str | None, flag("TIME", "Up to this time. Default: all.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be rebuilt, and write nothing.")
     ] = False,

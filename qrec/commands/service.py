@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ import typer
 
 import filters
 from qrec.cli import command
+from qrec.options import flag
 from qrec.output import emit, say, to_json
 from qrec.recording import redact_config
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
@@ -30,6 +30,7 @@ from queries.core.window import parse_duration
 from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
 from store.files import make_folder, write_text
+from store.values import dataclass
 
 WRITTEN_BY = "written by: qrec service install"
 _PLAIN = re.compile(r"[A-Za-z0-9_@/.:,=+-]+")
@@ -188,10 +189,7 @@ def install(
     context: typer.Context,
     system: System = False,
     name: Name = "qrec",
-    run_as: Annotated[
-        str | None,
-        typer.Option("--run-as", metavar="USER", help="With --system: the user it runs as."),
-    ] = None,
+    run_as: Annotated[str | None, flag("USER", "With --system: the user it runs as.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the file, and do nothing.")
     ] = False,
