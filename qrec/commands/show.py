@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qrec.format import clock, millis, size, zone_name
+from qrec.options import FORM
 from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
 from qrec.run import Run
 from queries.core.answer import document
@@ -33,6 +34,7 @@ ARGUMENTS = (
     Argument("offset", "With --bodies: begin so far into each.", "N", default=0, kind=int),
     Argument("bodies", "Only the bodies.", default=False, kind=bool),
     Argument("raw", "The stored bytes of the request or response body.", "SIDE"),
+    *FORM,
 )
 
 
