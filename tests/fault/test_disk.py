@@ -4,15 +4,23 @@ coverage says disk_full, and writing resumes by itself."""
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from recorder.redact.config import load_key
 from store.coverage import read_stretches
-from store.layout import Store
+from store.errors import UnavailableError
+from store.files import append_line, write_text
+from store.layout import Store, holder, recorder_lock
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
 
@@ -132,3 +140,96 @@ def test_what_memory_cannot_hold_is_counted_as_dropped(
         kept = [name for name in visible_ids(folder / "store") if name.startswith("lost")]
         assert 0 < len(kept) < 60
         assert desk.ledger.totals["dropped"] == 60 - len(kept)
+
+
+@pytest.mark.parametrize("place", [".", "_live", "_live/r"])
+def test_a_store_that_somebody_else_could_change_is_refused(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.create(tmp_path / "s")
+    with recorder_lock(store, "r"):
+        pass
+    folder = store.path / place
+    folder.chmod(0o777)
+    with pytest.raises(UnavailableError, match="by everybody"):
+        recorder_lock(store, "r").__enter__()
+    folder.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(UnavailableError, match="belongs to user"):
+        recorder_lock(store, "r").__enter__()
+
+
+@pytest.mark.parametrize("place", ["_live", "_live/r", "_live/r/lock"])
+def test_nothing_is_written_through_a_symbolic_link(place: str, tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s")
+    with recorder_lock(store, "r"):
+        pass
+    elsewhere = tmp_path / "elsewhere"
+    (store.path / place).rename(elsewhere)
+    (store.path / place).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*")), elsewhere.stat().st_mtime_ns
+    with pytest.raises(UnavailableError):
+        recorder_lock(store, "r").__enter__()
+    assert (sorted(elsewhere.rglob("*")), elsewhere.stat().st_mtime_ns) == before
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / f".a.json.{os.getpid()}.tmp").symlink_to(victim)
+    write_text(tmp_path / "a.json", "ours")
+    (tmp_path / "lines").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        append_line(tmp_path / "lines", "ours")
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "a.json").read_text() == "ours"
+
+
+def test_a_key_is_made_where_a_file_system_has_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    key = load_key(tmp_path / "key")
+    assert len(key) == 32
+    assert load_key(tmp_path / "key") == key
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_file_system_without_locks_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    store = Store.create(tmp_path / "s")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UnavailableError, match="No locks available"):
+        recorder_lock(store, "r").__enter__()
+    assert holder(store, "r") is None
+
+
+def test_who_asks_whether_a_recorder_runs_keeps_none_from_starting(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s")
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            holder(store, "r")
+            time.sleep(0.001)
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    with recorder_lock(store, "r"):
+        pass
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(50):
+            with recorder_lock(store, "r"):
+                assert holder(store, "r") == os.getpid()
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
