@@ -103,3 +103,10 @@ def flag(metavar: str, help: str) -> Any:
     import typer  # not for the questions, which take this module's declarations alone
 
     return typer.Option(metavar=metavar, help=help)
+
+
+def switch(name: str, help: str) -> Any:
+    """The same for one that takes no value."""
+    import typer
+
+    return typer.Option(name, help=help)

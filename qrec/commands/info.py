@@ -7,10 +7,8 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import typer
-
 from qrec.format import number, plural, size
-from qrec.options import StoreFlags
+from qrec.options import StoreFlags, switch
 from qrec.output import Column, emit, to_json, to_table
 from qrec.recording import checked_table
 from qrec.run import Run
@@ -21,7 +19,7 @@ from store.version import __version__
 
 
 def info(
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     store: StoreFlags,
 ) -> None:
