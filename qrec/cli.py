@@ -75,7 +75,6 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "pins": "list the pins",
         "unpin": "let pinned hours go",
         "calibrate": "findings that are usual",
-        "alert": "be told of findings",
     }),
     "Files and hours": _entries({
         "export": "a window into a file",
@@ -86,6 +85,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     }),
     "Keep it running": _entries({
         "service": "record for good",
+        "alert": "be told of findings",
         "doctor": "check source and store",
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
