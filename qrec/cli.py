@@ -18,10 +18,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from qrec.options import FLAGS
 from qrec.output import emit
 from qrec.questions import Command, with_left_out
 from qrec.questions import command as question_command
+from qrec.run import FLAGS
 from queries.core.question import REQUIRED, Argument, question_names, summaries
 from store.errors import UsageError, did_you_mean
 from store.values import dataclass

@@ -14,10 +14,9 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from qrec import format as words
-from qrec.options import FLAGS, STORE, RowFlags, StoreFlags
 from qrec.output import Answer, present, to_table
 from qrec.output import Column as Laid
-from qrec.run import Run
+from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
 from queries.core.answer import document, to_document
 from queries.core.question import (
     Argument,

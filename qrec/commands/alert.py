@@ -25,9 +25,8 @@ from qrec.run import Run
 from qrec.watch import Memory, News, every, looks
 from queries.core.answer import document
 from queries.core.escape import visible
-from queries.core.question import BASELINE, WHERE, WINDOW, Argument, Question
+from queries.core.question import BASELINE, WHERE, WINDOW, Argument, Question, questions_of
 from queries.core.window import parse_duration
-from queries.diff.what_changed import WHAT_CHANGED
 from store.errors import QrecError, UsageError, unwritable
 from store.files import make_folder, replacing
 from store.values import dataclass
@@ -249,4 +248,4 @@ def _webhook(url: str) -> tuple[Callable[[dict[str, Any]], str], str]:
     return post, address.host
 
 
-alert = Command((WHAT_CHANGED,), sys.modules[__name__])
+alert = Command(questions_of("diff"), sys.modules[__name__])

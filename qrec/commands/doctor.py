@@ -13,9 +13,8 @@ from qrec.doctor import Check, attempted, disk, guarded
 from qrec.doctor import store as contents
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.format import plural
-from qrec.options import StoreFlags, flag, switch
 from qrec.output import emit, to_json
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.window import parse_duration

@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from qrec.commands.replay import outcome, recorded_when, shifted
-from qrec.options import RecordFlags, StoreFlags, flag, switch
 from qrec.output import say
 from qrec.progress import FileProgress
 from qrec.recording import write_options
-from qrec.run import Run
+from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 
 _BAD_LINES = 5  # unreadable entries that are told one by one
 

@@ -8,10 +8,9 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from qrec.format import number, plural, size
-from qrec.options import StoreFlags, switch
 from qrec.output import Column, emit, to_json, to_table
 from qrec.recording import checked_table
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
 from queries.info import store_info
 from store.errors import QrecError

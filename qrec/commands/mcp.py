@@ -6,9 +6,8 @@ import sys
 from typing import Annotated
 
 from mcp_tools.server import serve
-from qrec.options import StoreFlags, flag, switch
 from qrec.output import say
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, flag, switch
 
 
 def mcp(

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from qrec.format import number, plural, size
-from qrec.options import HouseFlags, StoreFlags, switch
 from qrec.output import Column, emit, narrate, say, to_json, to_table
-from qrec.run import Run
+from qrec.run import HouseFlags, Run, StoreFlags, switch
 from qrec.settings import keep, max_size
 from recorder.write.retention import Hour, Plan, apply, plan
 from store.errors import QrecError, UsageError

@@ -8,8 +8,8 @@ import typer
 
 from fixtures.files import stream_path
 from fixtures.standin import serve as serve_streams
-from qrec.options import flag, switch
 from qrec.output import say
+from qrec.run import flag, switch
 from store.errors import UsageError
 
 

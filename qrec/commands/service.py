@@ -22,9 +22,9 @@ import typer
 
 import filters
 from qrec.cli import command
-from qrec.options import flag, switch
 from qrec.output import emit, say, to_json
 from qrec.recording import redact_config
+from qrec.run import flag, switch
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
 from queries.core.window import parse_duration
 from recorder.metrics import parse_address

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from qrec.format import clock, millis, short_id, status_text
-from qrec.options import FORM
 from qrec.output import emit, say, to_jsonl
-from qrec.run import Run
+from qrec.run import FORM, Run
 from queries.core.escape import cut, visible, width
 from queries.core.question import WHERE, Argument, Question, parsed
 from queries.core.window import parse_duration
