@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
 import os
 import resource
 import signal
@@ -32,12 +31,13 @@ from recorder.options import (
     plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Ended, Gaps, Up
+from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up
 from recorder.pipeline.reader import mono_us
 from recorder.pipeline.worker import Worker
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
+from recorder.write.housekeeping import keep_house
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
@@ -53,10 +53,8 @@ if TYPE_CHECKING:
 _TICK_S = 0.2
 _GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
+_BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
 _END_S = 2.0  # what is not on the disk so long after the order to stop is counted as dropped
-_HOUSEKEEPING_S = 5.0
-_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
-_LOW_PRIORITY = 15
 
 
 def record(
@@ -154,7 +152,12 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
+        keep = self.options.keep and dt.timedelta(seconds=self.options.keep)
+        house = (
+            self.keeper, Retention(self.store, keep, self.options.max_size), self.reporter.note,
+            lambda: self.workers.queued > _BUSY_BYTES, done,
+        )  # fmt: skip
+        keeping = threading.Thread(target=keep_house, args=house, daemon=True)
         keeping.start()
         with _ending_signals(self._stop):
             try:
@@ -273,41 +276,6 @@ class Recording:
     def _refused(self, why: str) -> None:
         if self.ledger.refused(why, mono_us()):
             self.reporter.note(f"nothing can be written, and what comes waits: {why}")
-
-    def _keep_house(self, done: threading.Event) -> None:
-        """Delete, merge and seal every few seconds until `done`.
-
-        Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
-        """
-        # This thread yields the processor to the one that writes, and its turn to a full queue:
-        # merging can wait, the stream cannot.
-        with contextlib.suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
-        note, keep = self.reporter.note, self.options.keep
-        age = None if keep is None else dt.timedelta(seconds=keep)
-        retention = Retention(self.store, age, self.options.max_size)
-        rounds = itertools.count()
-        while not done.wait(_HOUSEKEEPING_S):
-            with self._tried_again("deleting old hours"):
-                for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
-                    note(line)
-            if self.workers.queued > QUEUE_BYTES // 16:
-                continue
-            now = time.time_ns() // 1000
-            with self._tried_again("housekeeping"):
-                for hour in self.keeper.round(now):
-                    note(f"sealed hour {hour}")
-            if next(rounds) % _OTHERS_EVERY == 0:
-                with self._tried_again("sealing what others left"):
-                    for hour in self.keeper.seal_others(now):
-                        note(f"sealed hour {hour} of a recorder that has ended")
-
-    @contextlib.contextmanager
-    def _tried_again(self, work: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self.reporter.note(f"{work} failed and will be tried again: {error}")
 
     def _greeted(self, data: str) -> None:
         """system.connected: its echo tells the dialect, and with it whether filters were heard."""
