@@ -152,7 +152,7 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        keep = self.options.keep and dt.timedelta(seconds=self.options.keep)
+        keep = None if self.options.keep is None else dt.timedelta(seconds=self.options.keep)
         house = (
             self.keeper, Retention(self.store, keep, self.options.max_size), self.reporter.note,
             lambda: self.workers.queued > _BUSY_BYTES, done,

@@ -1,4 +1,4 @@
-"""The thread that keeps house beside a recording: it deletes, merges and seals every few seconds."""
+"""The thread beside a recording that keeps house: it deletes, merges and seals."""
 
 from __future__ import annotations
 
