@@ -190,6 +190,13 @@ class Ledger:
             setattr(self.open, name, getattr(self.open, name) + amount)
             self._dirty.add(hour_key(self.open.from_ts))
 
+    def estimate(self, dropped: int, basis: str | None) -> None:
+        """So many more events seem to have been dropped by the source; None: not known."""
+        if basis is not None and self.open is not None:
+            self.open.dropped_estimate = (self.open.dropped_estimate or 0) + dropped
+            self.open.dropped_basis = basis
+            self._dirty.add(hour_key(self.open.from_ts))
+
     def carry_on(self, previous: Stretch | None, ts: int) -> None:
         """Write down the time since the run before this one as a stretch of its own."""
         if previous is None or previous.to_ts >= ts:
