@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -16,12 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from recorder.options import Status
 from recorder.redact.config import load_key
 from store.coverage import read_stretches
 from store.errors import UnavailableError
 from store.files import append_line, write_text
 from store.layout import Store, holder, recorder_lock
-from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+from tests.fault.scripted import HEAD, run, source
+from tests.fault.test_source import event, hello
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids, wait_for
 
 
 def mount(folder: Path, options: str) -> None:
@@ -61,6 +65,12 @@ def states(store: Path) -> list[str]:
     return [row.state for row in rows]
 
 
+def fill(folder: Path) -> None:
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+
+
 def keeps_on(desk: Desk) -> None:
     """While the disk refuses, events are taken and nothing raises; the state says why."""
     for n in range(3):
@@ -82,11 +92,9 @@ def test_a_full_disk_costs_no_row_when_it_has_room_again(tmp_path: Path) -> None
     with disk(tmp_path / "disk", "size=400k") as folder:
         store = folder / "store"
         desk = desk_with_a_row(store)
-        filler = folder / "filler"
-        with contextlib.suppress(OSError):
-            filler.write_bytes(b"x" * (1 << 20))
+        fill(folder)
         keeps_on(desk)
-        filler.unlink()
+        (folder / "filler").unlink()
         resumes(desk, store)
 
 
@@ -128,18 +136,32 @@ def test_a_store_deleted_under_the_recorder_is_made_anew(tmp_path: Path) -> None
 def test_what_memory_cannot_hold_is_counted_as_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recorder.write.writer._HELD_BYTES", 20_000)
+    monkeypatch.setattr("recorder.pipeline.frames.QUEUE_BYTES", 20_000)
     with disk(tmp_path / "disk", "size=4m") as folder:
-        desk = desk_with_a_row(folder / "store")
-        remount(folder, "ro")
-        for n in range(60):
-            desk.take(transaction(f"lost{n}", NOON + 2 * S), mono=2 * S)
-            desk.flush(2 * S)
-        remount(folder, "rw")
-        desk.flush(3 * S)
-        kept = [name for name in visible_ids(folder / "store") if name.startswith("lost")]
+        store = folder / "store"
+
+        def script(client: socket.socket) -> None:
+            client.sendall(HEAD + hello() + event("first"))
+            wait_for(lambda: any((store / "_live").glob("**/*.parquet")))
+            fill(folder)
+            for n in range(60):
+                client.sendall(event(f"lost{n}", n))
+            wait_for(lambda: "disk_full" in seen)
+            (folder / "filler").unlink()
+            client.recv(1)
+
+        seen: set[str] = set()
+
+        def enough(status: Status) -> bool:
+            seen.add(status.state)
+            return status.written + status.dropped >= 61
+
+        with source(script) as qtap:
+            _, listener = run(qtap.url, store, enough)
+        kept = [name for name in visible_ids(store) if name.startswith("lost")]
+        assert listener.last is not None
         assert 0 < len(kept) < 60
-        assert desk.ledger.totals["dropped"] == 60 - len(kept)
+        assert listener.last.dropped == 60 - len(kept)
 
 
 @pytest.mark.parametrize("place", [".", "_live", "_live/r"])
