@@ -54,6 +54,7 @@ _GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for 
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _END_S = 2.0  # what is not on the disk so long after the order to stop is counted as dropped
 _HOUSEKEEPING_S = 5.0
+_PATIENCE_S = 60.0  # that merging and sealing wait for a queue that stays full
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
 _LOW_PRIORITY = 15
 
@@ -260,12 +261,14 @@ class Recording:
         age = None if keep is None else dt.timedelta(seconds=keep)
         retention = Retention(self.store, age, self.options.max_size)
         rounds = itertools.count()
+        patient_until = time.monotonic() + _PATIENCE_S
         while not done.wait(_HOUSEKEEPING_S):
             with self._tried_again("deleting old hours"):
                 for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
                     note(line)
-            if self.workers.queued > QUEUE_BYTES // 16:
+            if self.workers.queued > QUEUE_BYTES // 16 and time.monotonic() < patient_until:
                 continue
+            patient_until = time.monotonic() + _PATIENCE_S
             now = time.time_ns() // 1000
             with self._tried_again("housekeeping"):
                 for hour in self.keeper.round(now):

@@ -34,6 +34,7 @@ from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
 from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
+from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
 from store.layout import Store
@@ -64,6 +65,7 @@ class Worker:
         self.watch: Callable[[int], None] = lambda place: None
         self.skip: frozenset[int] = frozenset()
         self.repeats = Repeats()
+        self._numbers = Numbers()
         self._place = 0  # of the event in its block
         self._rows: list[Transaction] = []
         self._places: list[int] = []  # of the rows
@@ -102,8 +104,10 @@ class Worker:
         elif ts is not None:
             self._open.times.append(ts)
         if table == "transactions":
+            self._numbers.add(row.request_id, row.connection_id)
             self._transaction(row)
         elif row is not None:
+            self._numbers.add(row.get("request_id"), row["connection_id"])
             self._other(str(table), row)
         elif reason is not None:
             self._reject(name, data, reason)
@@ -127,6 +131,7 @@ class Worker:
         if self._rows:
             self._open.transactions = self._batch()
         self._open.counts = dict(self._counts)
+        self._open.numbers = self._numbers.take()
         return self._open
 
     def _batch(self) -> pa.RecordBatch | None:

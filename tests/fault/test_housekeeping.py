@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
 import time
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
+from recorder import record
 from recorder.write import seal
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
@@ -21,7 +24,7 @@ from store.errors import UnavailableError
 from store.hours import HOUR_US, hour_key
 from store.layout import SEALING, Store, recorder_lock
 from store.rollup import ROLLUPS
-from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids, wait_for
 
 Notes = list[str]
 LATER = NOON + 9 * HOUR_US
@@ -221,6 +224,34 @@ def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_pa
     with recorder_lock(store, "r"):
         assert time.monotonic() - begun > 0.9
     timer.join()
+
+
+def test_a_recorder_at_its_limit_seals_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "_HOUSEKEEPING_S", 0.01)
+    monkeypatch.setattr(record, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
+    recording = SimpleNamespace(
+        store=desk.store,
+        options=SimpleNamespace(keep=None, max_size=None),
+        reporter=SimpleNamespace(note=notes.append),
+        workers=SimpleNamespace(queued=1 << 40),
+        keeper=keeper(desk.store, []),
+        _tried_again=lambda work: contextlib.nullcontext(),
+    )
+    arguments = recording, done
+    keeping = threading.Thread(target=record.Recording._keep_house, args=arguments)
+    begun = time.monotonic()
+    keeping.start()
+    try:
+        wait_for(lambda: len(notes) == 3)
+        assert time.monotonic() - begun > 0.5
+    finally:
+        done.set()
+        keeping.join()
+    assert sealed(desk.store) == HOURS
 
 
 def test_a_round_looks_at_nothing_but_what_is_live(

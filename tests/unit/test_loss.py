@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.write.loss import LossEstimator, Numbers, number_of
+from tests.kit import NOON, Desk, connected, transaction
 
 S = 1_000_000
 PROCESS = 0x07C8F5B225
@@ -122,6 +124,24 @@ def test_a_gap_and_another_process_are_no_drop() -> None:
     assert source.run(40, 1000)[1] == 0
     source.number += 5_000_000  # without a word: more than can be followed
     assert source.run(40, 1000)[1] == 0
+
+
+@pytest.mark.parametrize("pushed", [None, "res.status >= 400"])
+def test_a_recording_counts_it_in_its_coverage(pushed: str | None, tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    desk.ledger._pushed = pushed
+    desk.take(connected(NOON), mono=S)
+    for second in range(1, 60):
+        lost = 150 if second == 30 else 0
+        numbers = range(second * 300 + lost, (second + 1) * 300)
+        events = [transaction(xid(number), NOON + second * S) for number in numbers]
+        desk.take(*events, mono=(second + 1) * S)
+    assert desk.ledger.open is not None
+    if pushed is None:
+        assert desk.ledger.open.dropped_estimate == pytest.approx(150, abs=20)
+        assert desk.ledger.open.dropped_basis == "firm"
+    else:
+        assert desk.ledger.open.dropped_estimate is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, (1 << 24) - 1)), max_size=200))
