@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import threading
 import time
 from collections import namedtuple
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
-from recorder import record
-from recorder.write import seal
+from recorder.write import housekeeping, seal
+from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
 from store.cover import maximal_cover
@@ -229,20 +227,13 @@ def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_pa
 def test_a_recorder_at_its_limit_seals_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "_HOUSEKEEPING_S", 0.01)
-    monkeypatch.setattr(record, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
+    monkeypatch.setattr(housekeeping, "_PATIENCE_S", 0.5)
     monkeypatch.setattr(os, "setpriority", lambda *_: None)
     desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
-    recording = SimpleNamespace(
-        store=desk.store,
-        options=SimpleNamespace(keep=None, max_size=None),
-        reporter=SimpleNamespace(note=notes.append),
-        workers=SimpleNamespace(queued=1 << 40),
-        keeper=keeper(desk.store, []),
-        _tried_again=lambda work: contextlib.nullcontext(),
-    )
-    arguments = recording, done
-    keeping = threading.Thread(target=record.Recording._keep_house, args=arguments)
+    retention = Retention(desk.store, None, None)
+    arguments = keeper(desk.store, []), retention, notes.append, lambda: True, done
+    keeping = threading.Thread(target=housekeeping.keep_house, args=arguments)
     begun = time.monotonic()
     keeping.start()
     try:
