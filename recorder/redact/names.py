@@ -134,7 +134,7 @@ _CLASSES = (
     )
     + b"a" * 128
 )
-_CHANGES = re.compile(rb"(?:0+|A+|a+)")
+_CHANGES = (b"0A", b"0a", b"A0", b"Aa", b"a0", b"aA")
 
 
 def opaque(value: bytes) -> bool:
@@ -146,7 +146,7 @@ def opaque(value: bytes) -> bool:
     if _RANDOM.match(value) is None or _KNOWN_IDS.match(value) is not None:
         return False
     classes = value.translate(_CLASSES, b"_.~+/=%:!*-")
-    return classes.count(b"0") >= 2 and 4 * (len(_CHANGES.findall(classes)) - 1) >= len(classes)
+    return classes.count(b"0") >= 2 and 4 * sum(map(classes.count, _CHANGES)) >= len(classes)
 
 
 # What stands before credentials in an Authorization header stays readable.
