@@ -27,6 +27,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str
     back: str = ""
     back_min: int = 0
+    opaque: bool = False
     source: str = ""
 
     @property
