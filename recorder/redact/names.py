@@ -25,7 +25,7 @@ from recorder.redact.values import (
 
 _REMEMBERED = 20_000
 _LONGEST_NAME = 100  # a longer name is judged by its end
-_SHORTEST_NUMBER = 3  # {"token": 0} is no secret
+_SHORTEST_NUMBER = 2  # {"token": 0} is no secret
 _NAME_COST = 32  # characters of one that cost about as much as another candidate
 _LONG_WORD = 5  # a word of so many letters counts inside a longer word too: mytoken
 
