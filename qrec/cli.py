@@ -18,10 +18,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from qrec.options import FLAGS
 from qrec.output import emit
 from qrec.questions import Command, with_left_out
 from qrec.questions import command as question_command
+from qrec.run import FLAGS
 from queries.core.question import REQUIRED, Argument, question_names, summaries
 from store.errors import UsageError, did_you_mean
 from store.values import dataclass
@@ -85,6 +85,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     }),
     "Keep it running": _entries({
         "service": "record for good",
+        "alert": "be told of findings",
         "doctor": "check source and store",
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
@@ -146,25 +147,24 @@ class _Command(TyperCommand):
 
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
-    question = question_command(name)
-    app: Any = OTHERS[name].load() if question is None else _function(question)
-    if not isinstance(app, typer.Typer):
-        function, app = app, typer.Typer(add_completion=False, **_PLAIN)
-        app.command(name, cls=_Command)(spread(function))
-    made = get_command(app)
-    if question is not None:
-        made.arguments = question.arguments  # type: ignore[attr-defined]
+    app: Any = question_command(name) or OTHERS[name].load()
+    if isinstance(app, typer.Typer):
+        return get_command(app)
+    single = typer.Typer(add_completion=False, **_PLAIN)
+    single.command(name, cls=_Command)(_declared(app) if isinstance(app, Command) else spread(app))
+    made: Any = get_command(single)
+    made.arguments = getattr(app, "arguments", ())
     return made
 
 
-def _function(question: Command) -> Any:
+def _declared(command: Command) -> Any:
     """A question's command with the signature and the help that Typer reads."""
 
     def run_command(**values: Any) -> int:
-        return question(**values)
+        return command(**values)
 
-    run_command.__doc__ = question.help
-    return _signed(run_command, [_parameter(one) for one in question.arguments])
+    run_command.__doc__ = command.help
+    return _signed(run_command, [_parameter(one) for one in command.arguments])
 
 
 def spread(function: Callable[..., Any]) -> Any:

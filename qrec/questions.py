@@ -13,11 +13,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
-from qrec import format as form
-from qrec.options import FLAGS, FORM, STORE, RowFlags, StoreFlags
+from qrec import format as words
 from qrec.output import Answer, present, to_table
 from qrec.output import Column as Laid
-from qrec.run import Run
+from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
 from queries.core.answer import document, to_document
 from queries.core.question import (
     Argument,
@@ -31,11 +30,11 @@ from store.values import dataclass
 
 _RIGHT = ("count", "share", "ms", "bytes", "span")
 _PLAIN: dict[str, Callable[[Any], str]] = {
-    "text": str, "count": form.number, "share": form.share, "ms": form.millis,
-    "bytes": form.size, "span": form.span, "program": form.program, "id": form.short_id,
+    "text": str, "count": words.number, "share": words.share, "ms": words.millis,
+    "bytes": words.size, "span": words.span, "program": words.program, "id": words.short_id,
 }  # fmt: skip
 _SEVERAL: dict[str, Callable[..., str]] = {
-    "names": form.people, "status": form.status_text, "endpoint": form.endpoint_text,
+    "names": words.people, "status": words.status_text, "endpoint": words.endpoint_text,
 }  # fmt: skip
 FILTER: Final = Argument(
     "filter_", "As in 'res.status >= 500'. Default: everything.", "FILTER", alone=True
@@ -51,7 +50,8 @@ class Command:
 
     @property
     def help(self) -> str:
-        return self.questions[0].help
+        own: str = getattr(self.drawing, "HELP", self.questions[0].help)
+        return own
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -59,7 +59,7 @@ class Command:
         first = (FILTER,) if self.questions[0].filter_first else ()
         own = getattr(self.drawing, "ARGUMENTS", None)
         if own is not None:
-            return (*first, *own, *FORM, *STORE)
+            return (*first, *own, *STORE)
         known: dict[str, Argument] = {}
         for question in self.questions:
             for argument in _flags(question):
@@ -76,7 +76,8 @@ class Command:
         """Ask and answer; given: values by the arguments' names. The exit code."""
         values = {argument.name: argument.default for argument in self.arguments} | given
         store = StoreFlags(**{argument.name: values.pop(argument.name) for argument in STORE})
-        rows = RowFlags(values.pop("limit", None), values.pop("format"), values.pop("json"))
+        limit, kind = values.pop("limit", None), values.pop("format", None)
+        rows = RowFlags(limit, kind, values.pop("json", False))
         own = {flag.name: values.pop(flag.name) for flag in self._more}
         for flag in self._more:
             flag.check(own[flag.name])
@@ -107,23 +108,23 @@ def command(name: str) -> Command | None:
     return Command(questions, import_module(module) if find_spec(module) is not None else None)
 
 
-def answered(words: Sequence[str]) -> int | None:
+def answered(argv: Sequence[str]) -> int | None:
     """Run a question's command whose words are all as they should be: its exit code.
 
     None, and nothing done, for anything else (another command, help, a mistake): Typer looks at
     that, and takes 40 ms to be imported.
     """
-    asked = command(words[0]) if words else None
-    values = None if asked is None else given_values(words[1:], asked.arguments)
+    asked = command(argv[0]) if argv else None
+    values = None if asked is None else given_values(argv[1:], asked.arguments)
     return None if asked is None or values is None else asked(**values)
 
 
-def given_values(words: Sequence[str], arguments: Sequence[Argument]) -> dict[str, Any] | None:
+def given_values(argv: Sequence[str], arguments: Sequence[Argument]) -> dict[str, Any] | None:
     """What the words of a command line give, by argument; None where they are not all in order."""
     flags = {one.option: one for one in arguments if not one.positional}
     values: dict[str, Any] = {}
     alone: list[str] = []
-    rest = iter(with_left_out(words, arguments))
+    rest = iter(with_left_out(argv, arguments))
     for word in rest:
         name, equals, value = word.partition("=")
         flag = flags.get(name)
@@ -157,13 +158,13 @@ def _placed(
     return None if alone else values
 
 
-def with_left_out(words: Sequence[str], arguments: Sequence[Argument]) -> list[str]:
+def with_left_out(argv: Sequence[str], arguments: Sequence[Argument]) -> list[str]:
     """The words, with its value after a flag that may stand without one."""
     optional = {one.option: one.left_out for one in arguments if one.left_out}
     out: list[str] = []
-    for at, word in enumerate(words):
+    for at, word in enumerate(argv):
         out.append(word)
-        if word in optional and (words[at + 1 : at + 2] or ["-"])[0].startswith("-"):
+        if word in optional and (argv[at + 1 : at + 2] or ["-"])[0].startswith("-"):
             out.append(optional[word])
     return out
 
@@ -179,7 +180,7 @@ def shown_answer(run: Run, question: Question, answer: Any) -> Answer:
     """The answer with its rows laid out by the question's columns."""
     lines = getattr(answer, question.rows) if question.lines is None else question.lines(answer)
     columns, cells = table(question.columns, lines, run.tz)
-    heading = form.window_heading(answer.window, run.tz, question.noun, answer.notes)
+    heading = words.window_heading(answer.window, run.tz, question.noun, answer.notes)
     records = None if question.lines is None else [to_document(line) for line in lines]
     return Answer(document(answer), question.rows, columns, cells, heading, question.empty, records)
 
@@ -203,7 +204,7 @@ def _cell(kind: str, value: Any, tz: tzinfo) -> str:
     if value is None:
         return "-"
     if kind in ("clock", "moment"):
-        return form.clock(value, tz, day=kind == "moment")
+        return words.clock(value, tz, day=kind == "moment")
     return _PLAIN[kind](value)
 
 

@@ -1,71 +1,60 @@
 """`qrec record`: from a live stream into the store, until told to stop.
 
 The reading process (recorder.pipeline.reader) drains the socket and hands blocks of events to
-workers that decode and redact them; this one takes their rows in order and writes; a thread of it
-merges and seals. What cannot be handed over waits in the reading process.
+workers that decode, redact and write them; this one watches over both, keeps coverage, and carries
+no rows; a thread of it merges and seals. What nobody has time for waits in the reading process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
 import os
+import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 
-from recorder.decode.columns import Who
 from recorder.options import (
     RecordOptions,
     Reporter,
     Status,
+    Summary,
     Unfailing,
     encode_settings,
+    plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Gaps, Up
-from recorder.pipeline.reader import QUIET_S, mono_us
+from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up
+from recorder.pipeline.reader import mono_us
 from recorder.pipeline.worker import Worker
-from recorder.pipeline.workers import Answer, Message, Workers, default_workers
+from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Intake
+from recorder.write.housekeeping import keep_house
+from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
-from recorder.write.writer import Writer, new_session
-from store.coverage import last_stretch
+from recorder.write.writer import Numbers, new_session, write_rejected
+from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
-from store.layout import Store, check_recorder, recorder_lock
+from store.layout import Store, check_recorder, holder, recorder_lock
+from store.manifest import mend
 
 if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
 _TICK_S = 0.2
-_HOUSEKEEPING_S = 5.0
-_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
-_LOW_PRIORITY = 15
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a recording came to."""
-
-    recorder: str
-    session: str
-    written: int
-    rows: Mapping[str, int]  # written, by table: transactions, connections, database
-    seconds: float
-    gaps: int
-    reason: str
-    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
-    read_gap_ms_max: float | None = None
+_GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
+_COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
+_BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
+_END_S = 2.0  # what is not on the disk so long after the order to stop is counted as dropped
 
 
 def record(
@@ -79,17 +68,20 @@ def record(
     name = check_recorder(options.name())
     check_url(options.url)
     reporter = Unfailing(reporter)
-    expression, pushed, remarks = _plan_filter(options)
+    expression, pushed, remarks = plan_filter(options)
     for remark in remarks:
         reporter.note(remark)
+    with contextlib.suppress(OSError, ValueError):  # of descriptors, as many as we may have
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     was_there = options.store.exists()
     store = Store.create(options.store)
     # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
     pa.set_memory_pool(pa.system_memory_pool())
-    with recorder_lock(store, name):
+    with recorder_lock(store, name) as keep_lock:
         recording: Recording | None = None
         try:
-            recording = Recording(store, name, options, expression, pushed, reporter)
+            recording = Recording(store, name, options, expression, pushed, reporter, keep_lock)
             return recording.run(stop or threading.Event())
         finally:
             if not was_there and not (recording and recording.ever_up):
@@ -107,32 +99,47 @@ class Recording:
         expression: str | None,
         pushed: str | None,
         reporter: Reporter,
+        keep_lock: Callable[[], None],
     ) -> None:
         self.options = options
+        self._keep_lock = keep_lock
         self.reporter = reporter
         self.store = store
+        self.name = name
         session = new_session()
         topics = ("http", "connection") if options.connections else ("http",)
         self.ledger = Ledger(store, name, session, expression, pushed, topics)
         key = redaction_key(store, options)
         policy = Worker(key, options).cleaner.policy  # made here as well: mistakes are told at once
-        self.intake = Intake(self.ledger, self._greeted)
-        self.writer = Writer(store, Who(name, session), policy, self.intake, self.ledger)
-        self.keeper = Housekeeper(store, name, policy, ledger=self.ledger, note=reporter.note)
+        self.numbers = Numbers(store, name)
+        self.numbers.use(self.numbers.last)
+        most = options.workers or os.cpu_count() or 1
+        settings = encode_settings(key, options, session)
+        self.workers = Workers(settings, most, self.numbers.last + 1)
+        self.keeper = Housekeeper(
+            store, name, policy, ledger=self.ledger, note=reporter.note,
+            settled=lambda: self.workers.settled,
+        )  # fmt: skip
         self.keeper.tidy()
         self.pushed = pushed
         self.previous = last_stretch(store, name)
+        self.session = session
+        self.policy = policy
         self.stopping = ""
         self.source = ""
-        self._dropped = 0
-        self._queued = 0
-        self._drained = False  # everything that was read has been taken in
+        self.rows = Counter[str]()  # written, by table
+        self.written_bytes = 0
         self.ever_up = False
+        self._dropped = 0
+        self._ended = False  # the source ended the stream that was to be recorded to its end
+        self._drained = False  # everything that was read has been counted
         self._heard = 0
-        self.workers = Workers(encode_settings(key, options), options.workers or default_workers())
+        self._written_state: Stretch | None = None
+        self._coverage_at = 0.0
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
         self._flush_s = 0.0
+        self._told_undecided = False
         self._metrics: Metrics | None = None
         if options.metrics:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
@@ -145,22 +152,26 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
+        keep = None if self.options.keep is None else dt.timedelta(seconds=self.options.keep)
+        house = (
+            self.keeper, Retention(self.store, keep, self.options.max_size), self.reporter.note,
+            lambda: self.workers.queued > _BUSY_BYTES, done,
+        )  # fmt: skip
+        keeping = threading.Thread(target=keep_house, args=house, daemon=True)
         keeping.start()
         with _ending_signals(self._stop):
-            self._subscribe(self.pushed)
             try:
+                self._subscribe(self.pushed)
                 self._loop(started, stop)
             finally:
                 done.set()
                 self._end()
-                keeping.join(timeout=30)
-        who = self.writer.who
+                keeping.join(timeout=_END_S)  # what it is about may be cut short at any point
         return Summary(
-            recorder=who.recorder,
-            session=who.session,
-            written=self.writer.written,
-            rows=self.writer.rows,
+            recorder=self.name,
+            session=self.session,
+            written=self.rows.total(),
+            rows=self.rows,
             seconds=time.monotonic() - started,
             gaps=self.ledger.gaps,
             reason=self.stopping,
@@ -170,46 +181,36 @@ class Recording:
 
     def _loop(self, started: float, stop: threading.Event) -> None:
         flush_at = started + self.options.flush_interval
-        closing = False
-        while True:
-            message: Message | None
-            try:
-                message = self.workers.get(_TICK_S if not closing else 5.0)
-            except TimeoutError:
-                if closing:
-                    return
-            else:
-                if message is None and not closing:
-                    raise QrecError("a process of this recorder ended", "Start the recorder again.")
-                if message is None:
-                    self._drained = True
-                    return
+        deadline = float("inf")
+        while not self._drained and time.monotonic() < deadline:
+            for message in self.workers.poll(_TICK_S):
                 self._handle(message)
+            self.ledger.count("dropped", self.workers.dropped - self._dropped)
+            self._dropped = self.workers.dropped
             now = time.monotonic()
-            if now >= flush_at or self.intake.pending.full:
-                self.writer.flush(mono_us())
-                self._flush_s = time.monotonic() - now
+            if now >= flush_at:
+                self._check_lock()
+                self._write_coverage()
                 self._report()
                 flush_at = time.monotonic() + self.options.flush_interval
             if self.options.duration is not None and now - started >= self.options.duration:
                 self._stop(f"after {self.options.duration:g} s, as asked")
             if stop.is_set():
                 self._stop("as asked")
-            if self.stopping and not closing:
-                closing = True
-                self.workers.finish()
+            if self.stopping and deadline == float("inf") and not self._ended:
+                deadline = now + _END_S
+                self.workers.stop()
 
     def _handle(self, message: Message) -> None:
-        if not isinstance(message, Down | Gaps):
-            self._heard = message.mono
         match message:
-            case Answer():
-                self.ledger.count("dropped", message.dropped - self._dropped)
-                self._dropped, self._queued = message.dropped, message.queued
-                self.intake.take(message.parts, message.mono)
+            case Handout():
+                self._heard = message.mono
+                self._settled(message)
             case Alive():
+                self._heard = message.mono
                 self.ledger.alive(message.mono)
             case Up():
+                self._heard = message.mono
                 if not self.ever_up:
                     self.reporter.note(f"connected to {self.options.url}")
                 self.ever_up = True
@@ -217,41 +218,64 @@ class Recording:
                 self._down(message)
             case Gaps():
                 self.waits = message
+            case Ended():
+                self._drained = True
 
-    def _keep_house(self, done: threading.Event) -> None:
-        """Delete, merge and seal every few seconds until `done`.
+    def _settled(self, block: Handout) -> None:
+        """A block is on the disk, or is lost: which is counted."""
+        self.numbers.use(block.last)
+        if block.done is None:
+            self.ledger.count("dropped", block.events)
+            text = f"internal: processes died or hung over a block of {block.events} events"
+            write_rejected(self.store, self.name, [Rejected("block", text, 0, "")])
+            self.reporter.note(f"lost: {text}")
+            return
+        done = block.done
+        self.rows.update(done.rows)
+        self.written_bytes += done.size
+        self._flush_s = done.seconds
+        self.ledger.accepted(mono_us())
+        count(self.ledger, done.parts, block.mono, self._greeted)
+        write_rejected(self.store, self.name, rejected(done.parts))
+        if self.ledger.undecided and not self._told_undecided:
+            self._told_undecided = True
+            self.reporter.note(
+                "the filter is left open by a field that an event lacks: such events are not "
+                "recorded (`missing(FIELD) or ...` takes them)"
+            )
 
-        Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
+    def _write_coverage(self, everything: bool = False) -> None:
+        """A new state at once, what only grows every few flush intervals: it is a file each time.
+
+        A disk that refuses is no error: coverage says so when it is taken again.
         """
-        # This thread yields the processor to the one that writes, and its turn to a full queue:
-        # merging can wait, the stream cannot.
-        with contextlib.suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
-        note, keep = self.reporter.note, self.options.keep
-        age = None if keep is None else dt.timedelta(seconds=keep)
-        retention = Retention(self.store, age, self.options.max_size)
-        rounds = itertools.count()
-        while not done.wait(_HOUSEKEEPING_S):
-            with self._tried_again("deleting old hours"):
-                for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
-                    note(line)
-            if self._queued > QUEUE_BYTES // 16:
-                continue
-            now = time.time_ns() // 1000
-            with self._tried_again("housekeeping"):
-                for hour in self.keeper.round(now):
-                    note(f"sealed hour {hour}")
-            if next(rounds) % _OTHERS_EVERY == 0:
-                with self._tried_again("sealing what others left"):
-                    for hour in self.keeper.seal_others(now):
-                        note(f"sealed hour {hour} of a recorder that has ended")
-
-    @contextlib.contextmanager
-    def _tried_again(self, work: str) -> Iterator[None]:
+        if self.workers.refused:
+            self._refused(self.workers.refused)
+        state, now = self.ledger.open, time.monotonic()
+        if not everything and state is self._written_state and now < self._coverage_at:
+            return
         try:
-            yield
-        except Exception as error:
-            self.reporter.note(f"{work} failed and will be tried again: {error}")
+            mend(self.store, self.policy, self.name)
+            self.ledger.flush()
+            if not self.workers.refused:
+                self.ledger.accepted(mono_us())
+            self._written_state = state
+            self._coverage_at = now + _COVERAGE_EVERY * self.options.flush_interval
+        except OSError as error:
+            self._refused(error.strerror or str(error))
+
+    def _check_lock(self) -> None:
+        """QrecError when somebody deleted the store, and another recorder has its name by now."""
+        try:
+            self._keep_lock()
+        except UnavailableError as error:
+            if holder(self.store, self.name) is not None:
+                text = "the store was deleted, and another recorder has this one's name"
+                raise QrecError(text, error.hint) from None
+
+    def _refused(self, why: str) -> None:
+        if self.ledger.refused(why, mono_us()):
+            self.reporter.note(f"nothing can be written, and what comes waits: {why}")
 
     def _greeted(self, data: str) -> None:
         """system.connected: its echo tells the dialect, and with it whether filters were heard."""
@@ -272,25 +296,30 @@ class Recording:
         self.source = source
 
     def _down(self, down: Down) -> None:
-        if not self.ever_up and (not self.options.wait or down.kind == "filter"):
+        refuses = down.kind == "filter"
+        if refuses and self.pushed and self.options.push != "all":
+            # A Qtap, perhaps of another version, that does not take the filter: filter here.
+            self.reporter.note(
+                f"the source refuses the filter: the whole of it is applied here ({down.text})"
+            )
+            self.pushed = None
+            self.ledger.nothing_pushed()
+            self._subscribe(None)
+            return
+        if not self.ever_up and (not self.options.wait or refuses):
             raise _start_error(self.options.url, down)
         if down.was_up:
             self.ledger.alive(down.good_until)
             if self.options.until_end:  # the end that was waited for is no gap
                 self.ledger.connection = False
+                self._ended = True  # what was read is written, however long that takes
                 self._stop("the source ended the stream")
                 return
             self.ledger.lost(down.text, down.mono)
             self.reporter.note(f"disconnected: {down.text}; trying again")
-        elif down.kind == "filter" and self.pushed:
-            # Another version came back that does not take the filter: take all, filter here.
-            self.reporter.note("the source now refuses the filter: the whole of it is applied here")
-            self.pushed = None
-            self.ledger.nothing_pushed()
-            self._subscribe(None)
 
     def _report(self) -> None:
-        now, written = time.monotonic(), self.writer.written
+        now, written = time.monotonic(), self.rows.total()
         then, before = self._last_status
         self._last_status = (now, written)
         total = self.ledger.totals
@@ -304,10 +333,11 @@ class Recording:
             gaps=self.ledger.gaps,
             rejected=total["rejected"],
             filtered=total["filtered"],
+            filter_errors=self.ledger.undecided,
             dropped=total["dropped"],
             bodies_shed=total["bodies_shed"],
             source=self.source,
-            written_bytes=self.writer.written_bytes,
+            written_bytes=self.written_bytes,
             flush_s=self._flush_s,
         )
         self.reporter.status(status)
@@ -318,23 +348,23 @@ class Recording:
         self.stopping = self.stopping or reason
 
     def _end(self) -> None:
-        """The last flush; then coverage says that the recorder stopped of its own will."""
-        self.workers.close()
+        """The last word of coverage: that the recorder stopped of its own will."""
+        lost = self.workers.close()
         recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
         if self._drained and self.ledger.connection and recent:
             # Silent for less than it takes to ask: nothing speaks against the link. After a
             # failure what was under way is lost: then only what is written counts as seen.
             self.ledger.alive(mono_us())
-        self.writer.flush(mono_us())
+        self.ledger.count("dropped", lost)
+        self._write_coverage(everything=True)
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
-        self.writer.flush(mono_us())
+        self._write_coverage(everything=True)
         with contextlib.suppress(OSError):
-            self.writer.save_seq()
+            self.numbers.save()
         self._report()
 
     def _subscribe(self, pushed: str | None) -> None:
         options = self.options
-        self._dropped = 0  # a new reading process counts anew
         self.workers.start(
             Subscription(
                 options.url,
@@ -345,7 +375,7 @@ class Recording:
                 headers_s=options.headers_s,
                 probe_after_s=options.probe_after_s,
             ),
-            gather_s=min(QUIET_S, QUIET_S * options.flush_interval),
+            gather_s=_GATHERED * options.flush_interval,
         )
 
 
@@ -368,27 +398,6 @@ def _ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:
-    """(the expression as qrec reads it, the part for the source, what is worth saying of both).
-
-    UsageError when it is wrong.
-    """
-    if not options.filter:
-        return None, None, []
-    import filters
-
-    expression = filters.parse(options.filter)
-    filters.check(expression, "record")
-    pushed = filters.pushable(expression, options.push)  # type: ignore[arg-type]
-    remarks = [f"filter: {text}" for text in filters.remarks(expression)]
-    if pushed is not None:
-        remarks.append(
-            f"the source applies {pushed}; it sends no calls of databases then "
-            "(--push none records those that match the filter)"
-        )
-    return expression.text, pushed, remarks
 
 
 def _remove_empty(store: Store, recorder: str) -> None:

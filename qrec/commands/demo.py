@@ -9,10 +9,10 @@ from shlex import quote
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
-from qrec.options import StoreFlags
 from qrec.output import emit, say
 from qrec.progress import RecordingLine
 from qrec.questions import command
+from qrec.run import StoreFlags
 from recorder.options import RecordOptions
 from recorder.record import record
 from store.errors import UsageError

@@ -13,9 +13,8 @@ from qrec.doctor import Check, attempted, disk, guarded
 from qrec.doctor import store as contents
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.format import plural
-from qrec.options import StoreFlags, flag
 from qrec.output import emit, to_json
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.window import parse_duration
@@ -37,13 +36,10 @@ def doctor(
     push: Annotated[str | None, flag("HOW", "What of it would be pushed: safe, all, none.")] = None,
     probe: Annotated[
         bool,
-        typer.Option(
-            "--probe",
-            help="Try which filters the live Qtap honours. Opens up to 8 subscriptions.",
-        ),
+        switch("--probe", "Try which filters the live Qtap honours. Opens up to 8 subscriptions."),
     ] = False,
     probe_for: Annotated[str, flag("DURATION", "How long at most; up to 60s.")] = _DEFAULT_PROBE,
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     store: StoreFlags,
 ) -> int:

@@ -11,10 +11,9 @@ from typing import Annotated, BinaryIO
 import typer
 
 from qrec.format import plural
-from qrec.options import StoreFlags, WindowFlags, flag
 from qrec.output import ReaderGone, note_text, say
 from qrec.questions import one_filter
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
 from queries.core.question import parsed
 from queries.export import export as write_export
 from queries.export import format_of
@@ -41,7 +40,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="The file, 0600. Default: stdout."),
     ] = None,
     limit: Annotated[int | None, flag("N", "Transactions. Default: all.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, switch("--force", "Replace a file that is there.")] = False,
     where: Annotated[str | None, flag("FILTER", "The same as FILTER.")] = None,
     *,
     window: WindowFlags,

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import clock, number, plural, size, stretch
-from qrec.options import RowFlags, StoreFlags, WindowFlags
 from qrec.output import Answer, Column, present, say
-from qrec.run import Run
+from qrec.run import RowFlags, Run, StoreFlags, WindowFlags
 from queries.core.answer import iso
 from queries.core.window import Window
 from recorder.write.retention import Hour, store_hours

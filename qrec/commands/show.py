@@ -8,7 +8,7 @@ from typing import Any
 
 from qrec.format import clock, millis, size, zone_name
 from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
-from qrec.run import Run
+from qrec.run import FORM, Run
 from queries.core.answer import document
 from queries.core.escape import visible_lines
 from queries.core.question import REQUIRED, Argument, Question
@@ -33,6 +33,7 @@ ARGUMENTS = (
     Argument("offset", "With --bodies: begin so far into each.", "N", default=0, kind=int),
     Argument("bodies", "Only the bodies.", default=False, kind=bool),
     Argument("raw", "The stored bytes of the request or response body.", "SIDE"),
+    *FORM,
 )
 
 

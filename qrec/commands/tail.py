@@ -8,7 +8,7 @@ from typing import Any
 
 from qrec.format import clock, millis, short_id, status_text
 from qrec.output import emit, say, to_jsonl
-from qrec.run import Run
+from qrec.run import FORM, Run
 from queries.core.escape import cut, visible, width
 from queries.core.question import WHERE, Argument, Question, parsed
 from queries.core.window import parse_duration
@@ -20,7 +20,7 @@ from store.errors import UsageError
 _LOOK_S = 0.5
 _WHO = 16  # columns of who called
 _URL = 30  # columns that an address keeps on a narrow terminal
-ARGUMENTS = (WHERE, Argument("duration", "Stop after so long: 90s, 10m.", "DURATION"))
+ARGUMENTS = (WHERE, Argument("duration", "Stop after so long: 90s, 10m.", "DURATION"), *FORM)
 
 
 def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
