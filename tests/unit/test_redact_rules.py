@@ -45,7 +45,10 @@ def test_whatever_fits_a_shape_is_taken_out(shape: Shape, data: st.DataObject) -
     if shape.kind == "private_key":
         return  # a block, see test_redact_bodies
     ascii_only = st.characters(min_codepoint=33, max_codepoint=126)
-    secret = data.draw(st.from_regex(shape.pattern.replace(r"\z", r"\Z"), fullmatch=True, alphabet=ascii_only), "secret")
+    secret = data.draw(
+        st.from_regex(shape.pattern.replace(r"\z", r"\Z"), fullmatch=True, alphabet=ascii_only),
+        "secret",
+    )
     if shape.back:
         back = data.draw(st.from_regex(f"[{shape.back}]{{{shape.back_min}}}", fullmatch=True))
         secret = back + secret
