@@ -164,6 +164,7 @@ class RecorderStretch:
     rejected: int
     dropped: int
     dropped_estimate: int | None
+    dropped_basis: str | None
     max_lag_ms: int
 
 

@@ -83,10 +83,7 @@ class Ground:
                 if old.is_dir():
                     shutil.copytree(old, new, copy_function=os.link)
         # what is left: before the first whole hour, and after the last one
-        edges = [
-            (begin, min(first * HOUR_US, changed_from)),
-            (max(last, first) * HOUR_US, self.end),
-        ]
+        edges = [(begin, min(first * HOUR_US, self.end)), (max(last, first) * HOUR_US, self.end)]
         edges = [edge for edge in edges if edge[0] < edge[1]]
         kept = self.rows.between(begin, changed_from)
         _write(store, joined([*(kept.between(*edge) for edge in edges), rows]))

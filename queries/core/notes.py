@@ -42,6 +42,7 @@ class Stretch:
     rejected: int
     dropped: int
     dropped_estimate: int | None
+    dropped_basis: str | None
     max_lag_ms: int
 
 
@@ -199,9 +200,16 @@ def losses(recorder: Seen) -> list[Note]:
     if lag:
         text = f"recorder {name} fell up to {lag / 1000:.1f} s behind; Qtap may have dropped events"
         found.append(Note("lagging", text))
-    dropped = sum(s.dropped + (s.dropped_estimate or 0) for s in stretches)
+    dropped = sum(s.dropped for s in stretches)
     if dropped:
         found.append(Note("dropped", f"recorder {name} missed about {dropped} events"))
+    estimate = sum(s.dropped_estimate or 0 for s in stretches)
+    if estimate:
+        text = f"Qtap seems to have dropped about {estimate} events for recorder {name}, by gaps in"
+        text += " the numbers of its requests"
+        if any(s.dropped_estimate and s.dropped_basis == "weak" for s in stretches):
+            text += "; that is a weak guess: other things take many of these numbers"
+        found.append(Note("dropped_estimate", text))
     rejected = sum(s.rejected for s in stretches)
     if rejected:
         text = f"recorder {name} could not decode {rejected} events; they are not in this answer"

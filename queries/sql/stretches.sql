@@ -11,6 +11,7 @@ SELECT
     rejected,
     dropped,
     dropped_estimate,
+    dropped_basis,
     max_lag_ms
 FROM coverage
 WHERE from_ts < $to_ts AND to_ts > $from_ts
