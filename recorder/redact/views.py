@@ -104,7 +104,7 @@ def percent_view(text: bytes) -> View | None:
     if len(rest) > _MANY:
         return View(_percent_arrays(text))
     return View(
-        first + b"".join([_CODES.get(part[:2], b"%" + part[:2]) + part[2:] for part in rest])
+        first + b"".join([(_CODES.get(part[:2]) or b"%" + part[:2]) + part[2:] for part in rest])
     )
 
 
