@@ -37,7 +37,7 @@ _FORMATS = {
     "digitalocean": ("doo_v1_", _HEX, 64, ""), "doppler": ("dp.pt.", _LOWER, 43, ""),
     "dropbox": ("sl.", _URL, 135, ""), "duffel": ("duffel_test_", _LOWER, 43, ""),
     "easypost": ("EZTK", _ALNUM, 54, ""), "facebook": ("EAAC", _ALNUM, 110, ""),
-    "facebook app": ("123456789012345|", _URL, 27, ""), "fleetbase": ("flb_live_", _ALNUM, 20, ""),
+    "facebook app": ("917364820551937|", _URL, 27, ""), "fleetbase": ("flb_live_", _ALNUM, 20, ""),
     "firecrawl": ("fc-", _HEX, 32, ""), "fly": ("fo1_", _URL, 43, ""), "frameio": ("fio-u-", _LOWER, 64, ""),
     "gitlab deploy": ("gldt-", _URL, 20, ""), "gitlab job": ("glcbt-5_", _URL, 20, ""),
     "gitlab runner": ("GR1348941", _URL, 20, ""), "gocardless": ("live_", _URL, 40, ""),
@@ -55,7 +55,7 @@ _FORMATS = {
     "scalingo": ("tk-us-", _URL, 48, ""), "segment": ("sgp_", _ALNUM, 64, ""), "settlemint": ("sm_pat_", _ALNUM, 16, ""),
     "shippo": ("shippo_live_", _HEX, 40, ""), "sonar": ("squ_", _HEX, 40, ""), "square": ("EAAAE", _URL, 59, ""),
     "stackhawk": ("hawk.a1B2c3D4e5F6g7H8i9J0.", _ALNUM, 20, ""), "tavily": ("tvly-", _ALNUM, 32, ""),
-    "twitch": ("live_123456789_", _ALNUM, 30, ""), "typeform": ("tfp_", _LOWER + "-_.", 59, ""),
+    "twitch": ("live_917364820_", _ALNUM, 30, ""), "typeform": ("tfp_", _LOWER + "-_.", 59, ""),
     "vault": ("hvb.", _URL, 140, ""), "vault legacy": ("s.", _ALNUM, 24, ""), "xai": ("xai-", _ALNUM, 80, ""),
     "yandex": ("YC", _URL, 38, ""),
 }  # fmt: skip
