@@ -28,7 +28,7 @@ def endpoint_fails(s: Stage) -> tuple[list[Fault], Truth]:
 
 def high_share_rises(s: Stage) -> tuple[list[Fault], Truth]:
     """What fails often fails nearly always."""
-    route = max(s.fit(lambda r: r.fails >= 0.1, 0.001) or [s.route()], key=lambda r: r.fails)
+    route = s.busiest(lambda r: r.fails >= 0.1)[0]
     return _failed(s, route, 0.9, route.status)
 
 
@@ -73,8 +73,7 @@ def one_pod_fails(s: Stage) -> tuple[list[Fault], Truth]:
 
 def one_caller_fails(s: Stage) -> tuple[list[Fault], Truth]:
     """One of several callers of a route gets failures, others do not."""
-    several = s.fit(lambda r: len(s.world.system.callers(r.number)) > 1, 0.002)
-    route = several[int(s.rng.integers(len(several)))] if several else s.route()
+    route = s.route(lambda r: len(s.world.system.callers(r.number)) > 1)
     callers = [c for c in s.world.system.callers(route.number) if s.served(c)]
     caller = callers[0] if callers else ""
 

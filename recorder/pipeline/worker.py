@@ -42,6 +42,7 @@ from recorder.write.intake import (
     Rows,
     without_rows,
 )
+from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
 from store.layout import Store
@@ -72,6 +73,7 @@ class Worker:
         self.watch: Callable[[int], None] = lambda place: None
         self.skip: frozenset[int] = frozenset()
         self.repeats = Repeats()
+        self._numbers = Numbers()
         self._place = 0  # of the event in its block
         self._rows: list[Transaction] = []
         self._places: list[int] = []  # of the rows
@@ -110,8 +112,10 @@ class Worker:
         elif ts is not None:
             self._open.times.append(ts)
         if table == "transactions":
+            self._numbers.add(row.request_id, row.connection_id)
             self._transaction(row)
         elif row is not None:
+            self._numbers.add(row.get("request_id"), row["connection_id"])
             self._other(str(table), row)
         elif reason is not None:
             self._reject(name, data, reason)
@@ -135,6 +139,7 @@ class Worker:
         if self._rows:
             self._open.transactions = self._batch()
         self._open.counts = dict(self._counts)
+        self._open.numbers = self._numbers.take()
         return self._open
 
     def _batch(self) -> pa.RecordBatch | None:
