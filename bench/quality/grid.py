@@ -113,9 +113,9 @@ class Trial:
         self.rows = ground.world.play((self.changed - self.end) / MINUTE_US, 0, salt, faults)
 
     def z(self, truth: Truth) -> float:
-        """What the oracle says."""
+        """What the oracle says, of a past in which the incident had not begun."""
         rows = joined([self.ground.rows.between(self.begin, self.changed), self.rows])
-        past = self.begin, self.before, self.middle
+        past = self.begin, min(self.before, self.changed), self.middle
         return z_score(truth.look, rows, past, (self.middle, self.end))
 
     def ask(self, back: timedelta | None = None) -> dict[str, Any]:

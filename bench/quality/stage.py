@@ -175,6 +175,19 @@ def slower(
     return change
 
 
+def new_pods(services: Iterable[str]) -> Change:
+    """All pods of the services are of the next release, with new names and addresses."""
+    some = frozenset(services)
+
+    def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
+        if visit.route.service in some:
+            visit.pod[mask & (visit.pod < 100)] += 100
+        if visit.caller in some:
+            visit.caller_pod[mask & (visit.caller_pod < 100)] += 100
+
+    return change
+
+
 def is_one_of(*routes: Route) -> Callable[[Route], bool]:
     numbers = {r.number for r in routes}
     return lambda route: route.number in numbers
