@@ -158,6 +158,7 @@ class RecorderStretch:
     to_ts: datetime = field(metadata={"name": "to"})
     state: str
     reason: str | None
+    reason_code: str | None
     filter: str | None
     events: int
     rejected: int

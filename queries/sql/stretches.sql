@@ -5,6 +5,7 @@ SELECT
     least(to_ts, $to_ts::TIMESTAMPTZ) AS to_ts,
     state,
     reason,
+    reason_code,
     filter,
     events,
     rejected,
