@@ -34,6 +34,7 @@ from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
 from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
+from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
 from store.layout import Store
