@@ -22,6 +22,7 @@ import numpy as np
 _XID = re.compile("[0-9a-v]{20}")
 _NUMBERS = 1 << 24
 _PROCESSES = 4  # that are followed at the same time: Qtap is one
+_BEGIN = 8  # numbers at once that make a process worth following: ids may be no xids, but random
 _RING = 1 << 21  # numbers of a process that are not judged yet
 _BUCKET = 256  # numbers that are judged together
 _SETTLE_US = 15_000_000  # an id is made when a request begins, and comes when it has ended
@@ -77,7 +78,10 @@ class LossEstimator:
         """Take the numbers of events that arrived at `mono`; how many more seem to be dropped."""
         dropped = 0.0
         for process, values in codes.items():
-            known = self._processes.pop(process, None) or _Process()
+            known = self._processes.pop(process, None)
+            if known is None and len(values) < _BEGIN:
+                continue
+            known = known or _Process()
             self._processes[process] = known
             for came, requests, fast in known.take(np.array(values, np.int64), mono):
                 dropped += self._judge(came, requests, fast)

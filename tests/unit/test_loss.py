@@ -150,3 +150,11 @@ def test_any_ids_are_borne(ids: list[tuple[int, int]]) -> None:
     for place, (process, number) in enumerate(ids):
         numbers.add(xid(number, process), None)
         assert estimator.observe(numbers.take(), place * S) >= 0
+
+
+def test_random_ids_that_look_like_xids_are_not_followed() -> None:
+    """Each would be a process of its own, with 2 MB to be watched in."""
+    estimator = LossEstimator()
+    for second in range(20):
+        estimator.observe({second * 100 + one: [one << 2 | 2] for one in range(100)}, second * S)
+    assert not estimator._processes
