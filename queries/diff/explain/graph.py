@@ -33,7 +33,7 @@ class Graph:
         level = self.frame.level(ENDPOINT)
         each = level.sum(held)
         touched = (each >= 0.05 * max(each.sum(), 1e-9))[level.group]
-        busy = self.frame.window.sum(1) + self.frame.baseline.sum(1)
+        busy = self.frame.requests + self.frame.before
         mine = np.where(lead.scope, held, 0.0)
         incoming = self.frame.incoming
         callers = self._named(np.where(~incoming & touched, mine if mine.any() else busy, 0.0))
@@ -170,7 +170,7 @@ def _blame(
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
     out, seen = sum(callers.values()), sum(callees.values())
-    if caller and callee and out > 0 and seen < _SEEN * out and "container" not in lead.key:
+    if caller and callee and out > 0 and seen < _SEEN * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
 
