@@ -171,8 +171,8 @@ def past_of(spans: Sequence[Window]) -> list[tuple[int, int]]:
     """Stretches before the window that tell what is usual, newest first; no span touches them.
 
     The 24 hours before it, and of the six days before those the same hour with its two
-    neighbours; of a window of half a day or more every hour of the last week. Beside a short
-    window also what lies between an hour's begin and the first of the spans.
+    neighbours; of a window of half a day or more every hour of the last week. Beside a window
+    of less than an hour also what lies between an hour's begin and the first of the spans.
     """
     window = spans[0]
     now = to_us(window.from_ts) // HOUR_US
@@ -182,7 +182,7 @@ def past_of(spans: Sequence[Window]) -> list[tuple[int, int]]:
     else:
         steps |= {24 * day + near for day in range(2, _DAYS + 1) for near in (-1, 0, 1)}
     past = []
-    if window.seconds < SHORT_S:
+    if window.length < _HOUR:
         minute = 60 * _SECOND
         first = min(to_us(s.from_ts) for s in spans if window.from_ts - s.to_ts < _HOUR)
         past.append((first // HOUR_US * HOUR_US, first // minute * minute))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _FEW = 200  # requests
 _LEAST_S = 60  # of a window
+_SOME, _MOSTLY = 20, 0.5  # requests of which most fail: worth a word even if they always did
 LEAST_PAST = 3  # stretches from which on their spread is worth something
 
 
@@ -48,9 +49,8 @@ def compared(
     that make no sense are notes and verdicts.
     """
     spans = (window, *baseline.spans)
-    refusal = _refusal(spans)
-    if refusal:
-        return _empty(window, baseline, "not_comparable", [refusal])
+    if any(span.overlaps(window) for span in baseline.spans):
+        return _empty(window, baseline, "not_comparable", [_overlap()])
     past = past_of(spans)
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
     with open_reader(store, [*spans, *earlier], views=False) as reader:
@@ -97,12 +97,16 @@ class _Question:
         frame = frame_of(self.axis, counts, self.covered)
         seconds = [self.covered.best(self.axis, side, self.covered.seconds) for side in (0, 1)]
         notes = [*self.reader.notes, *self.notes, *self.covered.gaps]
+        short = _short(self.axis.spans)
+        if short:
+            return self._changes(frame, "not_comparable", notes + short, ())
         if not all(seconds):
             seen = [self.covered.best(self.axis, side) for side in (0, 1)]
             verdict: Verdict = "no_data" if not all(seen) else "not_comparable"
             notes += _blind(seen) or [_apart()]
             return self._changes(frame, verdict, notes, ())
         notes += _qualified(frame)
+        notes += _failing_all_along(frame)
         durations = durations_of(frame, counts, self.covered)
         lossy = coverage.is_lossy(self.reader, self.axis.spans)
         if lossy:
@@ -181,22 +185,23 @@ def _compared(frame: Frame) -> Compared:
     )
 
 
-def _refusal(spans: Sequence[Window]) -> Note | None:
-    """Why the sides, window first, cannot be compared."""
+def _overlap() -> Note:
+    text = (
+        "window and baseline overlap: a minute cannot be compared with itself; end the baseline "
+        "(--vs-to) where the window begins"
+    )
+    return Note("overlap", text)
+
+
+def _short(spans: Sequence[Window]) -> list[Note]:
     shortest = min(span.seconds for span in spans)
-    if shortest < _LEAST_S:
-        return Note(
-            "empty_window",
-            f"window and baseline need a minute each, at least, and one has {shortest:.0f} s: "
-            "ask for --last 1m or more",
-        )
-    if any(span.overlaps(spans[0]) for span in spans[1:]):
-        return Note(
-            "overlap",
-            "window and baseline overlap: a minute cannot be compared with itself; end the "
-            "baseline (--vs-to) where the window begins",
-        )
-    return None
+    if shortest >= _LEAST_S:
+        return []
+    text = (
+        f"window and baseline need a minute each, at least, and one has {shortest:.0f} s: "
+        "ask for --last 1m or more"
+    )
+    return [Note("empty_window", text)]
 
 
 def _longest_pair(
@@ -221,7 +226,7 @@ def _longest_pair(
 
 
 def _second(moment: datetime) -> datetime:
-    return from_us(to_us(moment) // 1_000_000 * 1_000_000) + timedelta(seconds=1)
+    return from_us(to_us(moment) // 1_000_000 * 1_000_000)
 
 
 def _blind(seen: Sequence[float]) -> list[Note]:
@@ -243,6 +248,24 @@ def _lossy() -> Note:
         "quieter"
     )
     return Note("lossy", text)
+
+
+def _failing_all_along(frame: Frame) -> list[Note]:
+    """Without a past, what fails on both sides might be an incident that is older than both."""
+    if frame.axis.past:
+        return []
+    level = frame.level(ENDPOINT)
+    n, nb = level.sum(frame.requests * frame.own), level.sum(frame.before * frame.own)
+    f, fb = (level.sum(x * frame.own * frame.failed) for x in (frame.requests, frame.before))
+    bad = (np.minimum(n, nb) >= _SOME) & (f >= _MOSTLY * n) & (fb >= _MOSTLY * nb)
+    if not bad.any():
+        return []
+    worst = np.flatnonzero(bad)[np.argsort(-f[bad], kind="stable")][:3]
+    names = ", ".join(" ".join(str(part) for part in level.values[g] if part) for g in worst)
+    text = (
+        f"failing on both sides already, and no earlier hour to say whether that is usual: {names}"
+    )
+    return [Note("failing_before", text)]
 
 
 def _qualified(frame: Frame) -> list[Note]:

@@ -301,16 +301,25 @@ def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
     Looked at endpoint by endpoint, where a part has requests enough to differ from the rest, and
     container by container in each of them.
     """
-    parts = [_evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))]
-    return parts[0][0], min(even for _, even in parts)
+    return held_by(frame, c, left), min(
+        _evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))
+    )
 
 
-def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> tuple[float, float]:
+def held_by(frame: Frame, c: Candidate, left: Mask) -> float:
+    """The change in requests; of each endpoint as the end of the wire saw it that saw more."""
+    level = frame.level(ENDPOINT)
+    excess = np.where(left, c.excess, 0.0)
+    ends = [level.sum(np.where(side, excess, 0.0)) for side in (frame.incoming, ~frame.incoming)]
+    return abs(float(np.where(np.abs(ends[0]) > np.abs(ends[1]), *ends).sum()))
+
+
+def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> float:
     unit = frame.level(dims)
     changed = unit.sum(np.where(left, c.excess, 0.0))
     volume = unit.sum(np.where(left, c.volume, 0.0))
     incoming = np.array([value[0] == "in" for value in unit.values], dtype=bool)
-    held, even = 0.0, 1.0
+    even = 1.0
     most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
     for side in (incoming, ~incoming):
         total, all_volume = float(changed[side].sum()), float(volume[side].sum())
@@ -323,6 +332,5 @@ def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> 
         shown = np.where(here, changed[side] + share * float(changed[side][~here].sum()), 0.0)
         chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
         away = np.maximum(np.abs(shown - expected) - chance, 0)
-        held = max(held, abs(total))
         even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
-    return held, even
+    return even

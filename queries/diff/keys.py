@@ -29,6 +29,7 @@ _ROOM = 1 << 62  # combined codes stay below
 _REFUSED = (400, 403, 404, 405)
 _TRIED = 15  # routes of a host that are refused, with few requests each: no client does that
 _FEW = 5  # requests a route, at most
+_SOME = 20  # the same of the other routes that the same scanner tries
 # The letters and digits that Kubernetes makes names of: no vowels, and none that look alike.
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
 _TAILS = (
@@ -104,9 +105,9 @@ def _scanned(
     incoming = np.asarray([side == "in" for side in labels["side"]], dtype=bool)[codes["side"]]
     refused = np.isin(status, _REFUSED) & incoming
     total = add_up(at, n, host.size)
-    tried = (add_up(at, n * refused, host.size) == total) & (total <= _FEW)
-    routes = add_up(host, tried, int(host.max(initial=0)) + 1)
-    many: Mask = tried & (routes[host] >= _TRIED)
+    refused_only = add_up(at, n * refused, host.size) == total
+    routes = add_up(host, refused_only & (total <= _FEW), int(host.max(initial=0)) + 1)
+    many: Mask = refused_only & (total <= _SOME) & (routes[host] >= _TRIED)
     return many
 
 
@@ -137,6 +138,16 @@ def service_of(container: str) -> str:
         if short and short != container:
             return short
     return container
+
+
+def instances(service: str) -> str:
+    """A pattern of the names of containers whose service that is."""
+    safe = _SAFE.strip("[]")
+    tails = (
+        f"-([0-9]{{8,10}}|[{safe}]{{8,10}})-[{safe}]{{5}}", f"-[{safe}]{{5}}",
+        "[-_.][0-9a-f]{12,64}", "[-_.][0-9]{1,2}",
+    )  # fmt: skip
+    return f"^{re.escape(service)}({'|'.join(tails)})?$".replace("/", r"\/")
 
 
 def _coded(values: list[Any]) -> tuple[list[Any], Ints]:

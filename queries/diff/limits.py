@@ -12,6 +12,8 @@ NEAR: Final = 1.0  # a key that misses by so much may still be the place of what
 
 # The least band: what quiet stretches may always differ by, on logs.
 ODDS: Final = math.log(2.0)  # of failing, or of one status among the good ones
+ODDS_KNOWN: Final = math.log(1.5)  # the same where the past shows that it does not drift
+KNOWN: Final = 6  # stretches of the past from which on it shows that
 P50: Final = math.log(1.3)
 P95: Final = math.log(1.5)
 P99: Final = math.log(1.6)

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_PRIOR = 10  # blocks that the typical dispersion counts for, against a group's own
+_PRIOR = 6  # blocks that the typical dispersion counts for, against a group's own
 _POOL = 4  # past changes that the typical drift counts for
 _CLIP = 1.5  # log: a past change that is larger was an incident, and says little about quiet
 _COARSE = 3  # blocks that are taken together to see dispersion that lasts longer than one
@@ -242,7 +242,7 @@ def add_up(place: Any, values: Any, size: int) -> Floats:
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        product = np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0)
+        product: Any = np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0)
     return np.asarray(product, dtype=np.float64)
 
 

@@ -8,6 +8,8 @@ level? A job that sleeps is no news, nor is the next article of a newspaper.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from queries.core.answer import Direction, Kind
@@ -28,9 +30,52 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("service", "process")),
     ("gone", REPLICA),
 )
-_BURST = 4.0  # requests that come together
+_BURST = 3.0  # requests that come together
 _SILENT = 0.2  # of past stretches without a key: it comes and goes
 _ACTIVE = 60  # slots a span that are told apart
+
+
+@dataclass(frozen=True)
+class Births:
+    """When names came up for the first time: parent [groups]; at [groups]: the stretch of the past
+    or block of the baseline in which it did (-1: was there from the start, or is not there yet),
+    busy [groups]: its requests then, at the length of the window; of: how many there were.
+    young [groups]: not known to have been there from the start."""
+
+    parent: Ints
+    at: Ints
+    busy: Floats
+    of: int
+    least: int
+    young: Mask
+
+    def often(self, g: int, requests: float) -> float:
+        """The chance that a name so busy comes up under the parent of group g in the window."""
+        alike = (self.at >= 0) & (self.parent == self.parent[g]) & (self.busy >= requests / 4)
+        times = np.unique(self.at[alike]).size
+        if alike.sum() < self.least or not self.of:
+            return 0.0
+        return min(times / self.of, 1.0)
+
+
+def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Births:
+    parent = np.zeros(level.size, dtype=np.int64)
+    if len(level.dims) > 1:
+        parent = frame.codes[level.dims[0]][level.first].astype(np.int64)
+    seconds = float(frame.seconds_w.sum())
+    if past.shape[1] >= 2:
+        course, lengths, least = past[:, ::-1], frame.seconds_p[::-1], 1
+    else:  # in quarters, of which the first one cannot tell
+        quarters = np.array_split(np.arange(baseline.shape[1]), 4)
+        course = np.stack([baseline[:, q].sum(1) for q in quarters], axis=1)
+        lengths, least = np.array([frame.seconds_b[q].sum() for q in quarters]), 2
+    there = course > 0
+    first = np.where(there.any(1), there.argmax(1), -1)
+    at = np.where(first > 0, first, -1).astype(np.int64)
+    row = np.arange(level.size)
+    busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
+    of = course.shape[1] - 1 if least == 1 else 2
+    return Births(parent, at, busy, of, least, (at >= 0) | (past.sum(1) == 0))
 
 
 def presence(frame: Frame, factor: float, lossy: bool) -> list[Candidate]:
@@ -96,7 +141,8 @@ class _Sides:
 
     def new(self, kind: Kind) -> list[Candidate]:
         """Never before; or silent in the baseline though always there before (back)."""
-        sightings = np.maximum(np.minimum(self.now, self.n), self.n / _BURST) / self.factor
+        slots = np.minimum(self.now, self.n)
+        sightings = (slots + (self.n - slots) / _BURST) / self.factor
         rarely = self.seconds / (self.seconds + self.other + self.history)
         log_p = sightings * np.log(rarely)
         news = self._news()
@@ -113,31 +159,15 @@ class _Sides:
         return changed
 
     def _news(self) -> Floats:
-        """[groups]: how often a name so busy is new at this level: a part of the past stretches.
-
-        Under the same parent (the host of an endpoint, the service of a program).
-        """
-        stretches = self.past.shape[1]
-        if stretches < 2 or not len(self.level.dims) - 1:
-            return np.zeros(self.level.size)
-        parent = self._parent()
-        oldest_first = self.past[:, ::-1]
-        first = np.where(oldest_first.any(1), (oldest_first > 0).argmax(1), stretches)
-        came = (first > 0) & (first < stretches)  # in the course of the past
-        row = np.flatnonzero(came)
-        # a name that came in a stretch is asked for as much as in that stretch
-        length = self.seconds / max(self.history / stretches, 1e-9)
-        busy = oldest_first[row, first[row]] * min(length, 1.0)
+        """[groups]: how often a name so busy is new at this level, under the same parent: a part
+        of the past stretches; without a past, whether it happened twice in the baseline."""
         often = np.zeros(self.level.size)
-        for g in np.flatnonzero((self.n >= limits.FEW) & (self.past.sum(1) == 0)).tolist():
-            alike = row[(parent[row] == parent[g]) & (busy >= self.n[g] / 4)]
-            often[g] = np.unique(first[alike]).size / (stretches - 1)
-        often[often < 0.1] = 0.0
+        fresh = (self.n >= limits.FEW) & (self.there == 0) & (self.past.sum(1) == 0)
+        if fresh.any():
+            births = births_of(self.level, self.frame, self.past, self.baseline)
+            for g in np.flatnonzero(fresh).tolist():
+                often[g] = births.often(g, float(self.n[g]))
         return often
-
-    def _parent(self) -> Ints:
-        codes = self.frame.codes[self.level.dims[0]][self.level.first]
-        return codes.astype(np.int64)
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)
@@ -157,6 +187,9 @@ class _Sides:
             # stretches of the past are hours: that a window of minutes is silent is more likely
             p = np.maximum(p, silent)
         able = (self.before >= limits.FEW) & (self.here == 0) & (due >= limits.FEW)
+        births = births_of(self.level, self.frame, self.past, self.baseline)
+        for g in np.flatnonzero(able & births.young).tolist():  # what comes all the time goes, too
+            p[g] = max(p[g], births.often(g, float(due[g])))
         if self.past.shape[1] >= 3:
             able &= (self.past > 0).mean(axis=1) >= 1 - _SILENT
         return self._pick(able, p, "gone" if kind == "new" else kind, "gone")

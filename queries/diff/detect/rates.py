@@ -14,6 +14,7 @@ import numpy as np
 
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate, whole_or_run
+from queries.diff.detect.presence import Births, births_of
 from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
     Floats,
@@ -33,6 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
     ("side", "service", *ENDPOINT),
 )
+_OFTEN = 0.3  # of past stretches have names that are new
 _ENOUGH = 20.0  # requests of an endpoint before it has a say in the common change
 
 
@@ -92,6 +94,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     )  # fmt: skip
     if not able.size:
         return []
+    past_all = past
     window, past, due, due_past = window[able], past[able], due[able], due_past[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
     runs = runs_of(window.shape[1])
@@ -120,7 +123,10 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
     bar = limits.bar(able.size)
     changed = []
+    births = births_of(level, frame, past_all, baseline) if "route" in dims else None
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
+        if births and _young(births, int(able[i]), float(max(n[i, 0], due[i]))):
+            continue
         side = results[int(usual[i])][2]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
@@ -129,6 +135,11 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         if _worth(c, floor):
             changed.append(c)
     return changed
+
+
+def _young(births: Births, g: int, requests: float) -> bool:
+    """Whether it came up lately, where names so busy come up all the time: they go again, too."""
+    return bool(births.young[g]) and births.often(g, requests) >= _OFTEN
 
 
 def _before(frame: Frame, n: Floats, due: Floats, past: Floats, noise: Floats) -> _Side:

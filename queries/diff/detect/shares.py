@@ -112,7 +112,8 @@ def _against(
     n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats,
     effects: Floats, variances: Floats, peers: Floats | None,
 ) -> Floats:  # fmt: skip
-    wide = band(effects, variances, limits.ODDS, peers)
+    floor = limits.ODDS_KNOWN if effects.shape[1] >= limits.KNOWN - 1 else limits.ODDS
+    wide = band(effects, variances, floor, peers)
     z = odds_z(f, n, fb[:, None], nb[:, None], wide[:, None])
     found: Floats = z / np.sqrt(noise)[:, None]
     return found

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 
 from queries.core.session import parquet, sql_text
+from queries.diff.stats import add_up
 from store.hours import hour_key, to_us
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from queries.core.session import Reader
     from queries.core.window import Window
     from queries.diff.candidate import Candidate
@@ -31,29 +34,11 @@ def examples(
 
     weights [keys]: which keys tell most. slow: only what took longer, in ms; the slowest first.
     """
-    if not keys.any() or not spans:
+    paths = _paths(reader, spans)
+    if not keys.any() or not paths:
         return ()
-    chosen = np.flatnonzero(keys[counts.keys.of])
-    order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
-    rows = [
-        {name: values[i] for name, values in counts.names.items() if name in _COLUMNS}
-        for i in chosen[order[:_NAMES]].tolist()
-    ]
-    paths = [
-        path
-        for path in reader.files["transactions"]
-        if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
-    ]
-    if not paths:
-        return ()
-    params = {
-        "hosts": sorted({str(row["host"]) for row in rows}),
-        "names": ["\x1f".join(str(row[name]) for name in _COLUMNS) for row in rows],
-        "starts": [span.from_ts for span in spans],
-        "ends": [span.to_ts for span in spans],
-        "slow": slow,
-        "most": _MOST,
-    }
+    params = {**_named(counts, keys, weights), "slow": slow, "most": _MOST}
+    params["starts"], params["ends"] = ([getattr(s, name) for s in spans] for name in _EDGES)
     text = sql_text("compare_examples", rows=parquet(paths))
     try:
         return tuple(row[0] for row in reader.con.execute(text, params).fetchall())
@@ -63,6 +48,44 @@ def examples(
         return ()
 
 
+def minutes(
+    reader: Reader, counts: Counts, scope: Mask, part: Mask, weights: Floats, span: Window
+) -> tuple[Floats, Floats]:
+    """(requests of the part, of the scope) of each minute of a span of past hours."""
+    size = span.minutes
+    totals = []
+    for keys in (part, scope):
+        params = {**_named(counts, keys, weights), "from_ts": span.from_ts, "to_ts": span.to_ts}
+        paths = _paths(reader, [span])
+        rows: list[tuple[int, int]] = []
+        if keys.any() and paths:
+            text = sql_text("compare_onset", rows=parquet(paths))
+            rows = reader.con.execute(text, params).fetchall()
+        at = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        totals.append(add_up(at[:, 0], at[:, 1], size))
+    return totals[0], totals[1]
+
+
+def _named(counts: Counts, keys: Mask, weights: Floats) -> dict[str, Any]:
+    """The names under which the busiest of the keys were recorded."""
+    chosen = np.flatnonzero(keys[counts.keys.of])
+    order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
+    rows = [[counts.names[name][i] for name in _COLUMNS] for i in chosen[order[:_NAMES]].tolist()]
+    return {
+        "hosts": sorted({str(row[0]) for row in rows}),
+        "names": ["\x1f".join(map(str, row)) for row in rows],
+    }
+
+
+def _paths(reader: Reader, spans: list[Window]) -> list[Path]:
+    return [
+        path
+        for path in reader.files["transactions"]
+        if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
+    ]
+
+
+_EDGES = ("from_ts", "to_ts")
 _COLUMNS = ("host", "method", "route", "status", "grpc_status", "container", "pod", "signature")
 
 

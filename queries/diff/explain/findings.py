@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
+from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
-from queries.diff.explain.evidence import around, examples
-from queries.diff.explain.onset import Lasted, Series, lasted, series
+from queries.diff.explain.evidence import around, examples, minutes
+from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
+from store.hours import from_us, to_us
 
 if TYPE_CHECKING:
     from queries.core.session import Reader
@@ -85,8 +88,30 @@ def _lead(scene: Scene, c: Candidate) -> _Lead:
     top = failures(scene.frame, c)
     s = series(scene.frame, scene.durations, c)
     when = lasted(scene.frame, c, s)
+    if when.since and c.metric.endswith("_share") and c.against == "usual":
+        when = _to_the_minute(scene, c, when)
     _measure(scene, c, when)
+    if c.kind == "rate" and c.key and c.window == 0 and when.until is None:
+        c.kind, c.direction, c.metric = "gone", "gone", "requests"
+        _measure(scene, c, when)
     return _Lead(c, top, severity(scene.frame, c, top[0] if top else None), s, when)
+
+
+def _to_the_minute(scene: Scene, c: Candidate, when: Lasted) -> Lasted:
+    """The onset within the past, of which the counts know whole hours only."""
+    past = scene.frame.axis.past
+    inside = [p for p in past if when.since and p[0] <= to_us(when.since) < p[1]]
+    before = [p for p in past if when.since and p[1] == to_us(when.since)]
+    if not before and not inside:
+        return when
+    stretches = [*before, *inside]
+    span = Window(from_us(stretches[0][0]), from_us(stretches[-1][1]))
+    weights = scene.frame.requests + scene.frame.earlier
+    s = minutes(scene.reader, scene.counts, c.scope, c.part, weights, span)
+    edges = segment(*s, (0.0, 0.0), c)
+    if edges is None:
+        return when
+    return replace(when, since=span.from_ts + timedelta(minutes=edges[0]))
 
 
 def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
@@ -198,7 +223,8 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
 
 def _same_requests(lead: Candidate, c: Candidate) -> bool:
     """Whether a symptom is another name of the same requests, or a wider one around them."""
-    if c.direction != lead.direction or not c.part.any():
+    more = ("up", "new")
+    if c.direction != lead.direction and not (c.direction in more and lead.direction in more):
         return False
     both = float(np.abs(c.excess[lead.scope]).sum())
     return both >= 0.9 * max(float(np.abs(c.excess).sum()), 1e-9)

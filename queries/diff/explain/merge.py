@@ -216,7 +216,7 @@ def _tier(c: Candidate) -> int:
     if c.kind in _KINDS:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and not c.key:
-        return 1 if c.direction == "down" else 6
+        return -1 if c.direction == "down" else 6
     if c.kind == "rate" and (c.ratio or 0) >= _STORM:
         return 3
     return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
