@@ -97,7 +97,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
 def _best(frame: Frame, now: list[Candidate]) -> Candidate:
     """The highest score; that others fail alike at the same places is looked at only then."""
     while True:
-        best = min(now, key=lambda c: (-round(c.score, 6), *c.order()))
+        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
         if best.alone is not None or best.key.get("side") != "out" or best.kind not in _SHARES:
             return best
         best.alone = contrast(frame, best)
