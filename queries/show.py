@@ -330,10 +330,12 @@ def _files(store: Store, hour: str, recorder: str) -> Iterator[tuple[int, Path]]
     """(highest number that a file can hold, file) of a recorder's files of an hour."""
     for owner, path in store.visible("transactions", hour):
         if owner == recorder:
-            named = [s.last for s in segments_in([path])] or [
-                s.generation for s in sealed_in([path])
-            ]
-            yield named[0], path
+            yield _last(path), path
+
+
+def _last(path: Path) -> int:
+    """The highest number that a file can hold."""
+    return max(file.last for file in [*segments_in([path]), *sealed_in([path])])
 
 
 def _first(path: Path) -> int | None:
@@ -362,9 +364,7 @@ def _unknown(store: Store, wanted: Id, near: list[str], notes: list[Note]) -> Us
     highest: dict[str, int] = {}
     for hour in store.hours("transactions"):
         for owner, path in store.visible("transactions", hour):
-            last = max([s.last for s in segments_in([path])]
-                       + [s.generation for s in sealed_in([path])])  # fmt: skip
-            highest[owner] = max(highest.get(owner, 0), last)
+            highest[owner] = max(highest.get(owner, 0), _last(path))
     if wanted.recorder in highest:
         top = highest[wanted.recorder]
         return UsageError(message, f"Numbers of {wanted.recorder} go up to {top}; old hours may be"

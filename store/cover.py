@@ -1,10 +1,10 @@
 """Which files make up an hour: the maximal cover of sequence ranges.
 
 A live segment is named `<first>-<last>.parquet` after the sequence numbers of its rows; a sealed
-file `<recorder>-<generation>.parquet`, where the generation is the last sequence number it holds.
-So one listing of names is enough to know what counts: ranges are nested or apart, a merged segment
-swallows its parts, a sealed file swallows every segment up to its generation, and what comes late
-lies beyond it.
+file `<recorder>-<first>_<last>.parquet`, or, of an hour that is in one file and as every earlier
+version wrote it, `<recorder>-<last>.parquet`: all rows up to that one. So one listing of names is
+enough to know what counts: ranges are nested or apart, a wider file swallows those in it, and what
+comes late lies beyond.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 _SEGMENT = re.compile(r"(\d{12,19})-(\d{12,19})\.parquet")
-_SEALED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-(\d{12,19})\.parquet")
+_SEALED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-(?:(\d{12,19})_)?(\d{12,19})\.parquet")
 
 
 @dataclass(frozen=True, order=True)
@@ -27,21 +28,22 @@ class Segment:
     path: Path
 
 
-@dataclass(frozen=True)
-class Sealed:
-    """A sealed hour of a recorder, holding its rows up to sequence number `generation`."""
+@dataclass(frozen=True, order=True)
+class Sealed(Segment):
+    """Sorted rows of a finished hour; those of a large hour are in several such files."""
 
     recorder: str
-    generation: int
-    path: Path
+
+
+S = TypeVar("S", bound=Segment)
 
 
 def segment_name(first: int, last: int) -> str:
     return f"{first:012d}-{last:012d}.parquet"
 
 
-def sealed_name(recorder: str, generation: int) -> str:
-    return f"{recorder}-{generation:012d}.parquet"
+def sealed_name(recorder: str, last: int, first: int = 0) -> str:
+    return f"{recorder}-{f'{first:012d}_' if first else ''}{last:012d}.parquet"
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -64,25 +66,35 @@ def sealed_in(paths: Iterable[Path]) -> list[Sealed]:
     found = []
     for path in paths:
         if match := _SEALED.fullmatch(path.name):
-            found.append(Sealed(match[1], int(match[2]), path))
+            found.append(Sealed(int(match[2] or 0), int(match[3]), path, match[1]))
     return found
 
 
-def newest(sealed: Iterable[Sealed]) -> dict[str, Sealed]:
-    """The sealed file that counts, by recorder: the one of the highest generation."""
-    best: dict[str, Sealed] = {}
-    for file in sealed:
-        if file.recorder not in best or best[file.recorder].generation < file.generation:
-            best[file.recorder] = file
-    return best
+def sealed_by_recorder(paths: Iterable[Path]) -> dict[str, list[Sealed]]:
+    """The sealed files that count, by recorder."""
+    files: dict[str, list[Sealed]] = {}
+    for file in sealed_in(paths):
+        files.setdefault(file.recorder, []).append(file)
+    return {recorder: maximal_cover(files[recorder]) for recorder in sorted(files)}
 
 
-def maximal_cover(segments: Iterable[Segment], beyond: int = -1) -> list[Segment]:
-    """The widest segments that together hold each row once, without those sealed up to `beyond`."""
-    chosen: list[Segment] = []
-    reached = beyond
-    for segment in sorted(segments, key=lambda s: (s.first, -s.last)):
-        if segment.first > reached:
-            chosen.append(segment)
-            reached = segment.last
+def maximal_cover(files: Iterable[S]) -> list[S]:
+    """The widest files that together hold each row once; of two alike the sealed one."""
+    chosen: list[S] = []
+    reached = -1
+    for file in sorted(files, key=lambda f: (f.first, -f.last, not isinstance(f, Sealed))):
+        if file.first > reached:
+            chosen.append(file)
+            reached = file.last
     return chosen
+
+
+def superseded(files: Iterable[S]) -> list[tuple[S, S]]:
+    """(file, by): the files whose rows all stand in a wider one."""
+    files = list(files)
+    cover = maximal_cover(files)
+    return [
+        (file, next(wide for wide in reversed(cover) if wide.first <= file.first))
+        for file in files
+        if file not in cover
+    ]

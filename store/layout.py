@@ -1,6 +1,6 @@
 """Where everything lies in a store, opening one, and the lock that lets one process write to it.
 
-<store>/transactions/hour=2026-11-22T13/<recorder>-<generation>.parquet    sealed hours
+<store>/transactions/hour=2026-11-22T13/<recorder>-<last>.parquet           sealed hours
 <store>/_live/<recorder>/transactions/2026-11-22T13/<first>-<last>.parquet  live segments
 <store>/_live/<recorder>/lock                                              who records there
 <store>/coverage, connections, database, rollups                           the same two places
@@ -179,14 +179,11 @@ class Store:
         The sealed folder is listed first: what is sealed a moment later is still live for a grace
         period, so that nothing falls between the two listings.
         """
-        sealed = cover.newest(cover.sealed_in(cover.list_folder(self.sealed_hour(table, hour))))
-        for recorder, file in sorted(sealed.items()):
-            yield recorder, file.path
-        for recorder in self.live_recorders():
-            segments = cover.segments_in(cover.list_folder(self.live_hour(recorder, table, hour)))
-            beyond = sealed[recorder].generation if recorder in sealed else -1
-            for segment in cover.maximal_cover(segments, beyond):
-                yield recorder, segment.path
+        sealed = cover.sealed_by_recorder(cover.list_folder(self.sealed_hour(table, hour)))
+        for recorder in sorted({*sealed, *self.live_recorders()}):
+            live = cover.segments_in(cover.list_folder(self.live_hour(recorder, table, hour)))
+            for file in cover.maximal_cover([*sealed.get(recorder, ()), *live]):
+                yield recorder, file.path
 
 
 SEALING = "sealing"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
-from bench.quality.given import given
 from queries.core.answer import Changes
-from queries.core.window import Window
-from queries.diff.compare import Options, compare
+from queries.core.window import Baseline, Window
+from queries.diff.what_changed import what_changed
+from store.hours import to_us
+from store.layout import Store
+from tests.world.rows import Batch, cover, write_rows
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -25,6 +29,13 @@ SHOP = [
     ("mail.example.com", "POST", "/send", "notifier", 0.10),
     ("legacy.example.com", "POST", "/sync", "worker", 0.05),
 ]
+_US = 60_000_000
+# what a cell's own words are called in `transactions`
+_COLUMNS = {"container": "container_name", "process": "process_exe", "signature": "error_signature"}
+_NAMES = (
+    "direction", "host", "method", "route", "status", "grpc_status", "container", "process",
+    "signature",
+)  # fmt: skip
 
 
 def hour(
@@ -58,49 +69,56 @@ def cell(
     start: datetime, minute: int, host: str, method: str, route: str, container: str, status: Any,
     n: int, rng: np.random.Generator,
 ) -> dict[str, Any]:  # fmt: skip
-    buckets = np.ceil(rng.normal(np.log(80), 0.5, n) / np.log(1.1)).astype(int)
-    values, counts = np.unique(buckets, return_counts=True)
-    durations = [] if status is None else list(zip(values.tolist(), counts.tolist(), strict=True))
+    durations = np.exp(rng.normal(np.log(80), 0.5, n))
     return {
-        "recorder": "web-1", "minute": start + timedelta(minutes=minute),
+        "minute": start + timedelta(minutes=minute),
         "direction": "egress-external", "host": host, "method": method, "route": route,
         "status": status, "container": container, "process": f"/app/{container}",
         "signature": "card_declined" if status == 402 else None, "requests": n,
-        "bytes_sent": 500 * n, "bytes_received": 2000 * n, "durations": durations,
-        "sample": f"web-1:s:{minute}{len(host)}{status or 0}",
+        "bytes_received": 2000 * n,
+        "durations": np.full(n, -1) if status is None else np.rint(durations).astype(np.int64),
     }  # fmt: skip
 
 
-SCHEMA = pa.schema(
-    [
-        ("recorder", pa.string()), ("minute", pa.timestamp("us", tz="UTC")),
-        ("direction", pa.string()), ("host", pa.string()), ("method", pa.string()),
-        ("route", pa.string()), ("status", pa.int16()), ("grpc_status", pa.string()),
-        ("container", pa.string()),
-        ("process", pa.string()), ("signature", pa.string()), ("requests", pa.int64()),
-        ("bytes_sent", pa.int64()), ("bytes_received", pa.int64()),
-        ("durations", pa.map_(pa.int16(), pa.uint64())), ("sample", pa.string()),
-    ]
-)  # fmt: skip
+def rows(cells: Sequence[dict[str, Any]]) -> Batch:
+    """The requests of the cells, spread evenly over their minutes."""
+    names: dict[tuple[Any, ...], int] = {}
+    number = [names.setdefault(tuple(c.get(n) for n in _NAMES), len(names)) for c in cells]
+    count = np.array([c["requests"] for c in cells], dtype=np.int64)
+    starts = np.array([to_us(c["minute"]) for c in cells], dtype=np.int64)
+    bytes_each = [(c["bytes_received"] or 0) // c["requests"] for c in cells]
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return Batch(
+        [{_COLUMNS.get(n, n): v for n, v in zip(_NAMES, name, strict=True)} for name in names],
+        np.repeat(np.array(number, dtype=np.int64), count),
+        np.repeat(starts, count) + place * _US // np.repeat(np.maximum(count, 1), count),
+        np.concatenate([np.resize(took(c), c["requests"]) for c in cells] or [count]),
+        np.repeat(np.array(bytes_each, dtype=np.int64), count),
+    )
+
+
+def took(cell: dict[str, Any]) -> Any:
+    """The durations of a cell's requests, ms; there may be fewer, which then come again."""
+    durations = cell["durations"]
+    return np.array([-1]) if durations is None or len(durations) == 0 else np.asarray(durations)
 
 
 def answer(
-    rows: list[dict[str, Any]], spans: list[Window], gaps: dict[datetime, range] | None = None
+    cells: list[dict[str, Any]], spans: list[Window], gaps: dict[datetime, range] | None = None
 ) -> Changes:
-    cells = pa.Table.from_pylist(rows, schema=SCHEMA)
-    minutes = [
-        span.from_ts + timedelta(minutes=m)
+    """The comparison of the first of the spans with the second, the others being the past."""
+    minutes = sorted(
+        to_us(span.from_ts) + m * _US
         for span in spans
         for m in range(span.minutes)
         if m not in (gaps or {}).get(span.from_ts, range(0))
-    ]
-    covered = pa.table(
-        {
-            "recorder": ["web-1"] * len(minutes),
-            "minute": pa.array(minutes, pa.timestamp("us", tz="UTC")),
-            "seconds": [60.0] * len(minutes),
-        }
     )
-    con = duckdb.connect()
-    con.register("covered", covered)
-    return compare(con, given(cells), spans[0], spans[1:2], Options(history=spans[2:]))
+    seen = []
+    for _, run in groupby(enumerate(minutes), key=lambda pair: pair[1] - pair[0] * _US):
+        stretch = [minute for _, minute in run]
+        seen.append((stretch[0], stretch[-1] + _US))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.create(Path(folder) / "store")
+        cover(store, "web-1", seen)
+        write_rows(store, "web-1", rows(cells))
+        return what_changed(store, spans[0], Baseline("previous", tuple(spans[1:2])))

@@ -7,6 +7,7 @@ meanwhile, since each file is replaced as a whole and named after the rows that 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -124,8 +125,10 @@ def rollups(
     whole: read the rollups to their end; else only what the files say about themselves.
     """
     for hour in store.hours("transactions") if hours is None else hours:
-        files = cover.sealed_in(cover.list_folder(store.sealed_hour("transactions", hour)))
-        for recorder, file in sorted(cover.newest(files).items()):
+        sealed = cover.sealed_by_recorder(
+            cover.list_folder(store.sealed_hour("transactions", hour))
+        )
+        for file in itertools.chain.from_iterable(sealed.values()):
             name = file.path.name
             paths = tuple(store.sealed_hour(table, hour) / name for table in ROLLUPS)
             states = {
@@ -134,7 +137,7 @@ def rollups(
             old = (store.sealed_hour(OLD_ROLLUPS, hour) / name).exists()
             states |= {"old"} if old and states == {"missing"} else set()
             state = min(states, key=_WORST.index)
-            yield Rollup(hour, recorder, file.path, paths, state, sum(map(_size, paths)))
+            yield Rollup(hour, file.recorder, file.path, paths, state, sum(map(_size, paths)))
 
 
 _WORST: tuple[State, ...] = ("unreadable", "old", "missing", "ok")

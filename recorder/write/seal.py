@@ -1,7 +1,8 @@
-"""Sealing: the segments of an hour become one sorted file, a while after the hour has ended.
+"""Sealing: the segments of an hour become sorted files, a while after the hour has ended: one, or,
+of a large hour, several that each take a bounded memory.
 
-What comes late to a sealed hour makes a segment of its own again and is sealed in with a higher
-generation; the file before it stays for the grace.
+What comes late to a sealed hour makes a segment of its own again and is sealed in with the last of
+the files; the one before it stays for the grace.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import errno
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,11 +26,10 @@ from recorder.write.segments import (
     merge,
     merge_candidates,
     metadata,
-    superseded,
 )
 from recorder.write.sort import write_sorted
 from store import cover
-from store.cover import Sealed, Segment, sealed_in, sealed_name
+from store.cover import Sealed, Segment, maximal_cover, sealed_in, sealed_name, superseded
 from store.errors import UnavailableError
 from store.files import TEMPORARY_SUFFIX, is_readable, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
@@ -44,6 +44,7 @@ UNREADABLE_SUFFIX = ".unreadable"
 _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried again
 _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
+_ROWS, _BYTES = 2_000_000, 1 << 30  # of the sources of a sealed file
 
 
 class Housekeeper:
@@ -79,20 +80,28 @@ class Housekeeper:
         """Before anything is written: delete what runs that were killed left behind."""
         shutil.rmtree(self._spill_folder(), ignore_errors=True)
         left = list(self.store.live(self.recorder).glob(f"*/*/.*{TEMPORARY_SUFFIX}"))
-        sealed = f".{self.recorder}-{'[0-9]' * 12}.parquet.*{TEMPORARY_SUFFIX}"
         for table in RECORDED:
-            left += self.store.path.glob(f"{table}/hour=*/{sealed}")
+            left += self._temporary(table)
         left += self.store.path.glob(
             f"coverage/hour=*/.{self.recorder}.parquet.*{TEMPORARY_SUFFIX}"
         )
         for table in ROLLUPS:  # somebody may be making them
-            rollups = self.store.path.glob(f"{table}/hour=*/{sealed}")
+            rollups = self._temporary(table)
             left += [path for path in rollups if time.time() - _written(path) > _ABANDONED_S]
         for path in left:
             path.unlink(missing_ok=True)
         for table in RECORDED:
             for hour in self.store.hours(table):
-                clear(self._outdated(table, hour, self._sealed(table, hour)), self.grace_s)
+                self._clear(table, hour, sealed_only=True)
+
+    def _temporary(self, table: str) -> list[Path]:
+        """What is half written of our sealed files."""
+        return [
+            path
+            for path in self.store.path.glob(f"{table}/hour=*/.*{TEMPORARY_SUFFIX}")
+            for file in sealed_in([Path(path.name[1:].rpartition(".parquet")[0] + ".parquet")])
+            if file.recorder == self.recorder
+        ]
 
     def round(self, now_us: int, *, everything: bool = False) -> list[str]:
         """Merge what has grown in number, seal what is due, clear what is superseded.
@@ -138,11 +147,11 @@ class Housekeeper:
 
     def _tend(self, table: str, hour: str, now_us: int, everything: bool) -> bool:
         """One hour's part of a round; whether it was sealed."""
-        segments = live_segments(self.store, self.recorder, table, hour)
+        files = self._files(table, hour)
         sealed = False
-        if self._due(table, hour, segments, now_us, everything):
-            sealed = self.seal(table, hour) is not None
-        elif run := merge_candidates(segments, self._sealed(table, hour)):
+        if self._due(hour, maximal_cover(files), now_us, everything):
+            sealed = bool(self.seal(table, hour))
+        elif run := merge_candidates(files):
             merge(table, run, self.footer)
         self._clear(table, hour)
         return sealed
@@ -161,10 +170,8 @@ class Housekeeper:
         """
         if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
             return False  # the disk refuses to write
-        before = self._sealed(table, hour)
-        live = live_segments(self.store, self.recorder, table, hour)
-        counting = cover.maximal_cover(live, before.generation if before else -1)
-        bad = [segment.path for segment in counting if not is_readable(segment.path)]
+        live = [f for f in maximal_cover(self._files(table, hour)) if not isinstance(f, Sealed)]
+        bad = [segment.path for segment in live if not is_readable(segment.path)]
         for path in bad:
             aside = path.with_suffix(UNREADABLE_SUFFIX)
             path.replace(aside)
@@ -177,27 +184,27 @@ class Housekeeper:
                 ledger.flush()
         return bool(bad)
 
-    def seal(self, table: str, hour: str) -> Path | None:
-        """Write the sealed file of an hour with all that is there now; None when nothing is new.
+    def seal(self, table: str, hour: str) -> list[Path]:
+        """Write the sealed files of an hour with all that is there now; none when nothing is new.
 
-        OSError when the disk has no room for it, before anything is written.
+        Each file counts from the moment on that it is there, whatever becomes of the next.
+        OSError when the disk has no room for it, before anything of it is written.
         """
-        before = self._sealed(table, hour)
-        live = live_segments(self.store, self.recorder, table, hour)
-        new = cover.maximal_cover(live, before.generation if before else -1)
-        if not new:
-            return None
-        sources = [segment.path for segment in new]
-        if before is not None:
-            sources.insert(0, before.path)
-        self._check_room(sources)
-        folder = make_folder(self.store.sealed_hour(table, hour))
-        path = folder / sealed_name(self.recorder, new[-1].last)
-        with replacing(path) as temporary:
-            write_sorted(temporary, table, sources, self.footer, self._spill())
-        if table == "transactions":
-            self._try_to_roll_up(hour, path)
-        return path
+        paths = []
+        for number, files in enumerate(_packed(maximal_cover(self._files(table, hour)))):
+            if all(isinstance(file, Sealed) for file in files):
+                continue
+            sources = [file.path for file in files]
+            self._check_room(sources)
+            folder = make_folder(self.store.sealed_hour(table, hour))
+            first = files[0].first if number else 0
+            path = folder / sealed_name(self.recorder, files[-1].last, first)
+            with replacing(path) as temporary:
+                write_sorted(temporary, table, sources, self.footer, self._spill())
+            if table == "transactions":
+                self._try_to_roll_up(hour, path)
+            paths.append(path)
+        return paths
 
     def _check_room(self, sources: Sequence[Path]) -> None:
         needed = int(_ROOM * sum(path.stat().st_size for path in sources))
@@ -231,12 +238,10 @@ class Housekeeper:
     def _spill_folder(self) -> Path:
         return self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}"
 
-    def _due(
-        self, table: str, hour: str, segments: list[Segment], now_us: int, everything: bool
-    ) -> bool:
+    def _due(self, hour: str, files: list[Segment], now_us: int, everything: bool) -> bool:
+        """Whether the files that count of an hour are to be sealed."""
         ended = to_us(hour_start(hour)) + HOUR_US
-        before = self._sealed(table, hour)
-        late = [s for s in segments if s.first > (before.generation if before else -1)]
+        late = [file for file in files if not isinstance(file, Sealed)]
         if not late or ended > now_us:
             return False
         if everything or self._at_once:
@@ -244,36 +249,51 @@ class Housekeeper:
         if ended + SEAL_AFTER_S * 1e6 > now_us:
             return False
         times = [_written(segment.path) for segment in late]
-        wait = time.time() - (min(times) + LATE_S if before else max(times) + QUIET_S)
-        return wait > 0
+        first_seal = len(late) == len(files)
+        return time.time() - (max(times) + QUIET_S if first_seal else min(times) + LATE_S) > 0
 
-    def _sealed(self, table: str, hour: str) -> Sealed | None:
+    def _sealed(self, table: str, hour: str) -> list[Sealed]:
         files = sealed_in(cover.list_folder(self.store.sealed_hour(table, hour)))
-        return cover.newest(files).get(self.recorder)
+        return [file for file in files if file.recorder == self.recorder]
 
-    def _outdated(self, table: str, hour: str, newest: Sealed | None) -> list[tuple[Path, Path]]:
-        """(file, by): sealed files of ours, and their rollups, that a newer seal replaced."""
-        if newest is None:
-            return []
-        folders = [self.store.sealed_hour(table, hour)]
-        if table == "transactions":
-            folders += [self.store.sealed_hour(t, hour) for t in (OLD_ROLLUPS, *ROLLUPS)]
-        return [
-            (file.path, newest.path)
-            for folder in folders
-            for file in sealed_in(cover.list_folder(folder))
-            if file.recorder == self.recorder and file.generation < newest.generation
-        ]
+    def _files(self, table: str, hour: str) -> list[Segment]:
+        """All files of an hour, sealed and live; the sealed are listed first (Store.visible)."""
+        sealed = self._sealed(table, hour)
+        return [*sealed, *live_segments(self.store, self.recorder, table, hour)]
 
-    def _clear(self, table: str, hour: str) -> None:
-        newest = self._sealed(table, hour)
-        segments = live_segments(self.store, self.recorder, table, hour)
+    def _clear(self, table: str, hour: str, *, sealed_only: bool = False) -> None:
+        """Delete what wider files have replaced, of sealed files their rollups as well."""
+        sealed = self._sealed(table, hour)
+        live = [] if sealed_only else live_segments(self.store, self.recorder, table, hour)
+        pairs = [(old.path, by.path) for old, by in superseded([*sealed, *live])]
+        if table == "transactions" and sealed:
+            names = {file.path.name for file in maximal_cover(sealed)}
+            pairs += [
+                (file.path, sealed[-1].path)
+                for rollups in (OLD_ROLLUPS, *ROLLUPS)
+                for file in self._sealed(rollups, hour)
+                if file.path.name not in names
+            ]
         # Sealed files first: the hour is looked at again as long as it has segments.
-        pairs = self._outdated(table, hour, newest) + superseded(segments, newest)
         clear(pairs, self.grace_s)
-        live = self.store.live_hour(self.recorder, table, hour)
-        if newest is not None and live.is_dir() and not any(live.iterdir()):
-            live.rmdir()  # of a finished hour; a row that comes late makes it anew
+        folder = self.store.live_hour(self.recorder, table, hour)
+        if sealed and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()  # of a finished hour; a row that comes late makes it anew
+
+
+def _packed(files: Sequence[Segment]) -> Iterator[list[Segment]]:
+    """The files of an hour in runs of neighbours, each for one sealed file."""
+    run: list[Segment] = []
+    rows = size = 0
+    for file in files:
+        more, larger = pq.read_metadata(file.path).num_rows, file.path.stat().st_size
+        if run and (rows + more > _ROWS or size + larger > _BYTES):
+            yield run
+            run, rows, size = [], 0, 0
+        run.append(file)
+        rows, size = rows + more, size + larger
+    if run:
+        yield run
 
 
 def _has_segments(store: Store, recorder: str) -> bool:

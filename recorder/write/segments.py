@@ -23,7 +23,7 @@ from store.version import FORMAT_VERSION, __version__
 
 GRACE_S = 60.0
 FAN_IN = 20  # so many neighbours of about the same size become one
-_LARGEST = 128 << 20  # bytes; what is larger waits for the seal
+_LARGEST = 8 << 20  # bytes; what is larger waits for the seal, which must fit it into memory
 _ROW_GROUP_BYTES = 32 << 20
 _ROW_GROUP_ROWS = 100_000
 
@@ -79,14 +79,17 @@ def open_rows(path: Path, table: str) -> pq.ParquetFile:
     return pq.ParquetFile(path, read_dictionary=low, pre_buffer=False)
 
 
-def merge_candidates(segments: Sequence[Segment], sealed: Sealed | None = None) -> list[Segment]:
+def merge_candidates(files: Sequence[Segment]) -> list[Segment]:
     """The next run of neighbours of like size that is worth a merge; empty when there is none.
 
-    What is sealed is left out: a segment over the seal's edge would count for nothing.
+    files: of an hour, sealed and live. No run goes over a sealed one.
     """
     run: list[Segment] = []
     tier = -1
-    for segment in maximal_cover(segments, sealed.generation if sealed else -1):
+    for segment in maximal_cover(files):
+        if isinstance(segment, Sealed):
+            run = []
+            continue
         size = _size(segment.path)
         this = _tier(size)
         if this != tier or size > _LARGEST:
@@ -140,22 +143,6 @@ def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def superseded(segments: Sequence[Segment], sealed: Sealed | None) -> list[tuple[Path, Path]]:
-    """(segment, by): segments whose rows all stand in a wider segment or in the sealed file."""
-    beyond = sealed.generation if sealed else -1
-    needed = maximal_cover(segments, beyond)
-    pairs = []
-    for segment in segments:
-        if segment in needed:
-            continue
-        if sealed and segment.first <= beyond:
-            pairs.append((segment.path, sealed.path))
-        else:
-            by = next(wide for wide in needed if wide.first <= segment.first <= wide.last)
-            pairs.append((segment.path, by.path))
-    return pairs
-
-
 def clear(pairs: Sequence[tuple[Path, Path]], grace_s: float = GRACE_S) -> int:
     """Delete each file whose successor has stood for the grace period: no query reads it now."""
     deadline = time.time() - grace_s
@@ -181,10 +168,9 @@ def highest_seq(store: Store, recorder: str) -> int:
         for hour in store.hours(table):
             for segment in live_segments(store, recorder, table, hour):
                 highest = max(highest, segment.last)
-            sealed = cover.sealed_in(cover.list_folder(store.sealed_hour(table, hour)))
-            for file in sealed:
+            for file in cover.sealed_in(cover.list_folder(store.sealed_hour(table, hour))):
                 if file.recorder == recorder:
-                    highest = max(highest, file.generation)
+                    highest = max(highest, file.last)
     return highest
 
 

@@ -153,6 +153,30 @@ def test_what_a_later_seal_replaced_goes_with_its_rollup(tmp_path: Path) -> None
     assert all(name == names[0] for name in names)
 
 
+def test_a_large_hour_is_sealed_into_several_files_and_a_late_row_only_changes_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "_ROWS", 4)
+    desk = recorded(tmp_path / "s", flushes=10)
+    house = keeper(desk.store, [])
+    first = house.seal("transactions", HOURS[0])
+    assert [pq.read_metadata(path).num_rows for path in first] == [4, 4, 2]
+    before = [path.stat().st_ino for path in first]
+    desk.take(transaction("late", NOON))
+    desk.flush()
+    [last] = house.seal("transactions", HOURS[0])
+    house.round(LATER, everything=True)
+    files = sorted(desk.store.sealed_hour("transactions", HOURS[0]).iterdir())
+    assert sorted([*first[:2], last]) == files
+    assert [path.stat().st_ino for path in first[:2]] == before[:2]
+    assert pq.read_metadata(last).num_rows == 3
+    names = [path.name for path in files]
+    for table in ROLLUPS:
+        folder = desk.store.sealed_hour(table, HOURS[0])
+        assert sorted(path.name for path in folder.iterdir()) == names
+    assert len(visible_ids(tmp_path / "s")) == 31
+
+
 def test_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:
     desk = recorded(tmp_path / "s")
     keeper(desk.store, []).round(LATER)

@@ -1,17 +1,23 @@
 """Any sequence of events, flushes, merges, seals, crashes, restarts and late events gives a store
-equal to the plain list of acknowledged events."""
+equal to the plain list of acknowledged events, however many files an hour is sealed into."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from recorder.write import seal
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
+from recorder.write.sort import write_sorted
 from store.cover import maximal_cover
 from store.hours import HOUR_US, hour_key
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
@@ -22,8 +28,10 @@ HOURS = st.integers(0, 2)
 class StoreHistory(RuleBasedStateMachine):
     """`acknowledged` is what flushes have returned for; `waiting` may be lost by a crash."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(rows=st.sampled_from([3, 10, 1000]))
+    def begin(self, rows: int) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(seal, "_ROWS", rows)
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "store"
         self.acknowledged: list[str] = []
@@ -62,9 +70,29 @@ class StoreHistory(RuleBasedStateMachine):
     def seal(self, hour: int) -> None:
         self.keeper.seal("transactions", self.key(hour))
 
+    @rule(hour=HOURS, written=st.integers(0, 2))
+    def crash_while_sealing(self, hour: int, written: int) -> None:
+        """So many files of the hour are there, the next one is half written."""
+        files = itertools.count()
+
+        def write(*parameters: Any) -> None:
+            if next(files) == written:
+                raise MemoryError
+            write_sorted(*parameters)
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(MemoryError):
+            patch.setattr(seal, "write_sorted", write)
+            self.keeper.seal("transactions", self.key(hour))
+        self.crash_and_restart()
+
     @rule()
     def keep_house(self) -> None:
         self.keeper.round(NOON + 5 * HOUR_US)
+
+    @rule()
+    def seal_all_and_clear(self) -> None:
+        self.keeper.round(NOON + 5 * HOUR_US, everything=True)
+        self.keeper.tidy()
 
     @rule()
     def crash_and_restart(self) -> None:
@@ -82,6 +110,7 @@ class StoreHistory(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "folder"):
             self.folder.cleanup()
+            self.patch.undo()
 
 
 TestStoreHistory = StoreHistory.TestCase
