@@ -63,11 +63,12 @@ def compared(
             window, baseline, note = young
             spans, notes = (window, *baseline.spans), [*notes, note]
             axis, covered = coverage.covered(reader, Axis(spans, tuple(past_of(spans))))
-        asked = _Question(reader, axis, covered, window, baseline, notes, limit)
         try:
-            return asked.answer(counts_of(reader, axis, text, params))
+            counts = counts_of(reader, axis, text, params)
         except BrokenRollup:  # the rows that it was made of may still be there
-            return asked.answer(counts_of(reader, axis, text, params, rollups=False))
+            counts = counts_of(reader, axis, text, params, rollups=False)
+        covered = covered.read(reader, axis)
+        return _Question(reader, axis, covered, window, baseline, notes, limit).answer(counts)
 
 
 def _condition(

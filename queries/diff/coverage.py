@@ -38,6 +38,15 @@ class Covered:
     seconds: Floats
     gaps: tuple[Note, ...]
 
+    def read(self, reader: Reader, axis: Axis) -> Covered:
+        """The same without hours of which a file could not be read: missing rows are no silence."""
+        seen = self.seen.copy()
+        hours = axis.edges[:, 0] // HOUR_US
+        for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
+            if name in self.recorders:
+                seen[self.recorders.index(name), hours == to_us(hour) // HOUR_US] = 0.0
+        return replace(self, seen=seen, seconds=_comparable(axis, seen))
+
     def best(self, axis: Axis, side: int, seconds: Floats | None = None) -> float:
         """Seconds of the window (0) or of the baseline (1) that the best covered recorder saw."""
         of = self.seen if seconds is None else seconds
@@ -57,10 +66,6 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     seen = np.zeros((len(names), len(edges)))
     for row, name in zip(seen, names, strict=True):
         row[:] = _seconds(sorted(islands[name]), edges)
-    hours = edges[:, 0] // HOUR_US
-    for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
-        if name in islands:  # missing rows are no silence
-            seen[names.index(name), hours == to_us(hour) // HOUR_US] = 0.0
     gaps = [
         note
         for i, name in enumerate(names)

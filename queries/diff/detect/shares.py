@@ -32,6 +32,7 @@ from queries.diff.stats import (
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),
     ("host",),
+    ("host", "method"),
     ENDPOINT,
     ("side", "service"),
     ("side", "instance"),
