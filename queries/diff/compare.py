@@ -114,13 +114,13 @@ class _Question:
             notes.append(_lossy())
         leads = merge.merge(frame, candidates(frame, durations, lossy))
         scene = Scene(self.reader, counts, frame, durations, seconds[0], seconds[1])
-        rows = findings(scene, leads, self.limit)
-        changes = self._changes(frame, "changed" if leads else "nothing_changed", notes, rows)
+        rows, total = findings(scene, leads, self.limit)
+        changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
         return replace(
             changes,
             sensitivity=sensitivity(frame, durations),
-            truncated=len(leads) > self.limit,
-            more=max(0, len(leads) - self.limit),
+            truncated=total > self.limit,
+            more=max(0, total - self.limit),
         )
 
     def _changes(

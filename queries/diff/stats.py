@@ -7,6 +7,7 @@ news however many requests show it. Everything is over arrays, [groups] or [grou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,11 +223,24 @@ def runs_of(blocks: int) -> Runs:
     return Runs(np.array(starts), np.array(ends), np.array(list(chosen.values())))
 
 
-def best(z: Floats, runs: Runs, allowed: Mask | None = None) -> tuple[Floats, Ints]:
-    """[groups]: the most telling run's z, less its price, and the run."""
+def spans_of(blocks: int, size: int) -> list[slice]:
+    """The baseline's blocks, span by span, where its spans have as many as the window."""
+    return [slice(at, at + size) for at in range(0, blocks, size)] if blocks % size == 0 else []
+
+
+def best(z: Floats, runs: Runs, own: Sequence[Floats] = ()) -> tuple[Floats, Ints]:
+    """[groups]: the most telling run's z, less its price, and the run.
+
+    own: what the runs of each of the baseline's spans look like against all of it: a run of the
+    window has to tell more than the most telling one of its length there.
+    """
     worth = np.abs(z) - runs.price
-    if allowed is not None:
-        worth = np.where(allowed, worth, 0.0)
+    lengths = runs.ends - runs.starts
+    for length in np.unique(lengths).tolist() if own else ():
+        same = np.flatnonzero(lengths == length)
+        quiet = np.concatenate([each[:, same] for each in own], axis=1)
+        up, down = (np.maximum(x.max(1), 0.0)[:, None] for x in (quiet, -quiet))
+        worth[:, same] -= np.where(z[:, same] > 0, up, down)
     chosen = worth.argmax(1)
     row = np.arange(len(z))
     paid: Floats = np.sign(z[row, chosen]) * np.maximum(worth[row, chosen], 0)
@@ -242,14 +256,15 @@ def add_up(place: Any, values: Any, size: int) -> Floats:
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        product: Any = np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0)
-    return np.asarray(product, dtype=np.float64)
+        product: Floats = np.asarray(np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0))
+    return product
 
 
 def ratio(above: Any, below: Any) -> Floats:
     """above / below, 0 where there is nothing below."""
     above, below = np.broadcast_arrays(above, below)
-    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    quotient: Floats = np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    return quotient
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:

@@ -27,6 +27,7 @@ from queries.diff.stats import (
     dispersion,
     odds_z,
     runs_of,
+    spans_of,
 )
 
 LEVELS: tuple[tuple[str, ...], ...] = (
@@ -176,12 +177,15 @@ def _level(
         return []
     noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)
     runs = runs_of(frame.window.shape[1])
+    n_o, f_o = whole[able], far[able]
+    quiet = [
+        _z(runs.sums(f_o[:, part]), runs.sums(n_o[:, part]), f_o.sum(1), n_o.sum(1), noise)
+        for part in spans_of(n_o.shape[1], frame.window.shape[1])
+    ]
     best_of = []
     for _, _, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
-        z = odds_z(f_r, n_r, f_b[able][:, None], n_b[able][:, None], 0.0)
-        z = np.maximum(z, 0) / np.sqrt(noise)[:, None]
-        best_of.append(best(z, runs))
+        best_of.append(best(_z(f_r, n_r, f_b[able], n_b[able], noise), runs, quiet))
     z, run = best_of[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(best_of) > 1:
@@ -197,6 +201,11 @@ def _level(
             c.z, c.bar, c.noise = float(z[i]), bar, float(noise[i])
             changed.append(c)
     return changed
+
+
+def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
+    z: Floats = np.maximum(odds_z(f, n, fb[:, None], nb[:, None], 0.0), 0)
+    return z / np.sqrt(noise)[:, None]
 
 
 class _Units:

@@ -18,6 +18,7 @@ from queries.diff.detect.presence import Births, births_of
 from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
     Floats,
+    Runs,
     band,
     best,
     bounds,
@@ -25,6 +26,7 @@ from queries.diff.stats import (
     rate_z,
     ratio,
     runs_of,
+    spans_of,
     weighted_median,
 )
 
@@ -111,7 +113,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         wide = band(side.effects, side.variances, floor, peers if dims else None)
         rho = ratio(expected, side.n)[:, None] * part
         z = rate_z(n, side.n[:, None], rho, wide[:, None]) / np.sqrt(noise)[:, None]
-        results.append((*best(z, runs), side))
+        results.append((*best(z, runs, _own(frame, runs, baseline[able], noise, wide)), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(results) > 1:  # what changed long ago is no news: both have to show it
@@ -140,6 +142,17 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
 def _young(births: Births, g: int, requests: float) -> bool:
     """Whether it came up lately, where names so busy come up all the time: they go again, too."""
     return bool(births.young[g]) and births.often(g, requests) >= _OFTEN
+
+
+def _own(frame: Frame, runs: Runs, n: Floats, noise: Floats, wide: Floats) -> list[Floats]:
+    """What the runs of the baseline's own spans look like against all of it."""
+    total = n.sum(1)[:, None]
+    own = []
+    for part in spans_of(n.shape[1], frame.window.shape[1]):
+        rho = runs.sums(frame.seconds_b[None, part]) / max(float(frame.seconds_b.sum()), 1e-9)
+        z = rate_z(runs.sums(n[:, part]), total, rho, wide[:, None])
+        own.append(z / np.sqrt(noise)[:, None])
+    return own
 
 
 def _before(frame: Frame, n: Floats, due: Floats, past: Floats, noise: Floats) -> _Side:

@@ -26,7 +26,9 @@ from queries.diff.stats import (
     dispersion,
     logit,
     odds_z,
+    ratio,
     runs_of,
+    spans_of,
 )
 
 LEVELS: tuple[tuple[str, ...], ...] = (
@@ -40,6 +42,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", *ENDPOINT, "instance"),
 )
 STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
+_OWN = 0.5  # of a change has to be of the endpoints themselves, not of their mix
 _ASKED = 15.0  # points of all answers before a shift among good statuses is worth a line
 
 
@@ -83,15 +86,20 @@ def scan(shares: Shares) -> Tested:
     x, var = logit(fp, np_)
     x, var = np.where(known, x, np.nan), np.where(known, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
-    before = _against(n_r, f_r, nb1, fb1, noise, *_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
-    z, run = best(before, runs)
+    effects = *_adjacent(x, var), _peers(n, f, nb1, fb1, noise)
+    before = _against(n_r, f_r, nb1, fb1, noise, *effects)
+    own = [
+        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, *effects)
+        for part in spans_of(nb.shape[1], n.shape[1])
+    ]
+    z, run = best(before, runs, own)
     usual = np.zeros(len(z), dtype=bool)
     if np_.shape[1]:
         nu, fu = np_.sum(1), fp.sum(1)
         level, error = logit(fu, nu)
         away, unclear = x - level[:, None], var + error[:, None] * noise[:, None]
         past = _against(n_r, f_r, nu, fu, noise, away, unclear, None)
-        z_u, run_u = best(past, runs)
+        z_u, run_u = best(past, runs, own)
         usual = np.abs(z_u) > np.abs(z)
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
     return Tested(runs, z, run, usual, noise)
@@ -171,9 +179,11 @@ def candidate(
     n_b, f_b = float(shares.n[side][i].sum()), float(shares.f[side][i].sum())
     now, base = f_r / n_r, f_b / n_b
     direction: Direction = "up" if now >= base else "down"
-    if not _worth(now, base, n_r, direction):
+    if not worth(now, base, n_r, direction):
         return None
     excess, volume = spread(frame, scope, part, began, ended, against)
+    if abs(float(excess.sum())) < _OWN * abs(now - base) * float(volume.sum()):
+        return None  # other endpoints are asked for, and those are as they were
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
     return Candidate(
@@ -198,7 +208,7 @@ def candidate(
     )
 
 
-def _worth(now: float, base: float, requests: float, direction: Direction) -> bool:
+def worth(now: float, base: float, requests: float, direction: Direction) -> bool:
     """Twice as many of either share or a quarter of all, and more than a trace of them."""
     more, less = (now, base) if direction == "up" else (base, now)
     extra = (more - less) * requests
@@ -215,14 +225,24 @@ def _worth(now: float, base: float, requests: float, direction: Direction) -> bo
 def spread(
     frame: Frame, scope: Mask, part: Mask, began: int, ended: int, against: Against
 ) -> tuple[Floats, Floats]:
-    """(excess, volume) [keys]: requests of the part beyond the scope's usual share of them."""
+    """(excess, volume) [keys]: requests of the part beyond what the scope's endpoints usually have.
+
+    Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
+    that was not there before has the share of all.
+    """
     before = frame.earlier if against == "usual" else frame.before
-    n_b = max(float(before[scope].sum()), 1e-9)
+    level = frame.level(("side", *ENDPOINT))
+    n_b, f_b = (level.sum(np.where(mask, before, 0.0)) for mask in (scope, part))
+    common = float(f_b.sum()) / max(float(n_b.sum()), 1e-9)
+    share = np.where(n_b > 0, ratio(f_b, n_b), common)[level.group]
     results = []
     for requests in (frame.requests, frame.window[:, began:ended].sum(1)):
-        volume = np.where(scope, requests, 0.0)
-        due = np.where(part, before, 0.0) * (float(volume.sum()) / n_b)
-        results.append((np.where(part, requests, 0.0) - due, volume))
+        volume, failing = np.where(scope, requests, 0.0), np.where(part, requests, 0.0)
+        due = share * level.sum(volume)[level.group]
+        # which of an endpoint's failures were due, their statuses say before, else their numbers
+        weights = np.where(part & (f_b[level.group] > 0), before, failing)
+        of_key = ratio(weights, level.sum(weights)[level.group])
+        results.append((failing - due * of_key, volume))
     (whole, everything), (run, volume) = results
     chosen = whole_or_run(whole, run)
     return chosen, everything if chosen is whole else volume

@@ -13,6 +13,7 @@ from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, 
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
+from queries.diff.detect import shares
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import around, examples, minutes
@@ -32,6 +33,7 @@ _ORDER = (
 )  # fmt: skip
 _NAMES = {"service": "container"}
 _MOST_ALSO = 12
+_LEAST = 1.2  # times as much, or as little
 _NEW_AND_FAILING = 0.5  # of its requests: then that it is new is the lesser news
 _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
@@ -77,11 +79,21 @@ class _Lead:
     lasted: Lasted
 
 
-def findings(scene: Scene, leads: list[Candidate], limit: int) -> list[Finding]:
-    """The leads as findings, ranked; the first `limit` of them."""
-    made = [_lead(scene, c) for c in leads]
+def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
+    """The leads as findings, ranked: the first `limit` of them, and how many there are."""
+    made = [lead for c in leads if _holds((lead := _lead(scene, c)).c)]
     made.sort(key=_rank)
-    return [_finding(scene, place, lead) for place, lead in enumerate(made[:limit])]
+    return [_finding(scene, place, lead) for place, lead in enumerate(made[:limit])], len(made)
+
+
+def _holds(c: Candidate) -> bool:
+    """Whether the numbers of the final key still show the change: else it is another key's."""
+    if c.direction not in ("up", "down") or c.window is None or c.baseline is None:
+        return True
+    now, was = (c.window, c.baseline) if c.direction == "up" else (c.baseline, c.window)
+    if c.metric.endswith("_share"):
+        return shares.worth(c.window, c.baseline, c.affected / max(now - was, 1e-9), c.direction)
+    return now >= _LEAST * was
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
