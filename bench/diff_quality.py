@@ -1,8 +1,8 @@
-"""How good is the comparison? `python -m bench.diff_quality [--quick] [--json]`.
+"""How good is the comparison? `python -m bench.diff_quality --grid [--seeds 30] [--json]`.
 
-Plants incidents in made-up hours of traffic, compares quiet pairs and pairs with recorder gaps,
-and prints how often the cause came first, what was said where nothing happened, and what other
-public recipes make of the same hours.
+Plants incidents in made-up hours and asks what changed, in every cell of the grid: windows of 1 to
+60 minutes, pasts of none to a day, 200 to 200,000 requests an hour. An incident counts where an
+oracle, told the place and the kind, could have seen it. Beside them: what is said of quiet pairs.
 """
 
 from __future__ import annotations
@@ -10,131 +10,102 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.quality.heldback import HELD_BACK, SECOND
+from bench.quality.grid import PASTS, VOLUMES, WINDOWS, figures, report, seed_of_cells
 from bench.quality.incidents import INCIDENTS
-from bench.quality.quiet import GAPS, QUIET
-from bench.quality.real import real
-from bench.quality.report import report, table
-from bench.quality.trial import incident, quiet
+from bench.quality.quiet import QUIET
+from bench.quality.third import THIRD
 
-Job = tuple[str, str, int, int, float, str, bool]
-
-
-def jobs(arguments: argparse.Namespace) -> list[Job]:
-    """Every trial, so ordered that neighbours share a world and its history."""
-    rivals = not arguments.no_rivals
-    found: list[Job] = []
-    for size in arguments.sizes:
-        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-            for history in arguments.histories:
-                for sort, some in _sorts(arguments).items():
-                    for name, severities in some.items():
-                        if arguments.kinds and name not in arguments.kinds:
-                            continue
-                        found += [(sort, name, seed, size, s, history, rivals) for s in severities]
-    return found
+_COLUMNS = (
+    "window", "past", "volume", "planted", "visible", "top1", "top3", "pairs", "false_mean",
+    "false_p95", "rows_a_cause", "onset_s", "blame", "seconds",
+)  # fmt: skip
 
 
-def _sorts(arguments: argparse.Namespace) -> dict[str, dict[str, tuple[float, ...]]]:
-    planted = {name: severities for name, (_, severities) in INCIDENTS.items()}
-    if arguments.quick:
-        planted = {name: severities[-1:] for name, severities in planted.items()}
-    sorts: dict[str, dict[str, tuple[float, ...]]] = {
-        "incident": planted,
-        "quiet": dict.fromkeys(QUIET, (1.0,)),
-        "gap": dict.fromkeys(GAPS, (1.0,)),
-    }
-    if arguments.held_back:
-        kept = {"first": HELD_BACK, "second": SECOND}[arguments.held_back]
-        sorts = {"held_back": {name: severities for name, (_, severities) in kept.items()}}
-    if arguments.real:
-        return {"real": {name: severities[-1:] for name, severities in planted.items()}}
-    return {k: v for k, v in sorts.items() if not arguments.only or k in arguments.only}
+def _one(job: tuple[Any, ...]) -> list[dict[str, Any]]:
+    return list(seed_of_cells(*job))
 
 
-def run(job: Job) -> dict[str, Any]:
-    sort, name, seed, size, severity, history, rivals = job
-    if sort == "real":
-        return {"sort": sort, "peak_mb": 0, **real(name, INCIDENTS[name][0], seed, size, severity)}
-    if sort in ("quiet", "gap"):
-        make = (QUIET if sort == "quiet" else GAPS)[name]
-        result = quiet(name, make, seed, size, history, rivals)
-    else:
-        plant = {**INCIDENTS, **HELD_BACK, **SECOND}[name][0]
-        result = incident(name, plant, seed, size, severity, history, rivals)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"sort": sort, "peak_mb": round(peak), **result}
-
-
-def run_all(
-    todo: list[Job], workers: int, deadline: float, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = []
-
-    def take(stream: Iterable[dict[str, Any]]) -> None:
-        for number, result in enumerate(stream):
-            results.append(result)
-            if number % 100 == 99:
-                say(f"{number + 1} of {len(todo)}")
+def run(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Every trial, seed by seed; stops when the time is up."""
+    kinds = arguments.kinds or [*INCIDENTS, *THIRD, *QUIET]
+    shape = (arguments.windows, arguments.pasts, arguments.plants, kinds, bool(arguments.held_back))
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    jobs = [(seed, volume, *shape) for seed in seeds for volume in arguments.volumes]
+    deadline = time.monotonic() + 60 * arguments.minutes
+    if arguments.workers > 1:
+        with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
+            for number, trials in enumerate(pool.imap_unordered(_one, jobs)):
+                yield from trials
+                if time.monotonic() > deadline:
+                    print(f"time is up after {number + 1} of {len(jobs)}", file=sys.stderr)
+                    pool.terminate()
+                    return
+        return
+    for number, job in enumerate(jobs):
+        for one in seed_of_cells(*job):
+            yield one
             if time.monotonic() > deadline:
-                say(f"time is up after {number + 1} of {len(todo)} trials")
-                break
+                print(f"time is up at {number + 1} of {len(jobs)}", file=sys.stderr)
+                return
 
-    if workers <= 1:
-        take(map(run, todo))
-    else:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            take(pool.imap(run, todo, chunksize=25))
-            pool.terminate()
-    return results
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of figures under their names, as Markdown."""
+    names = [name for name in (*_COLUMNS, "kind") if name in rows[0]] if rows else []
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for row in rows:
+        cells = ["" if row[name] is None else f"{row[name]}" for name in names]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def by_kind(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    kinds = dict.fromkeys(t["name"] for t in trials)
+    return [{**figures([t for t in trials if t["name"] == k]), "kind": k} for k in sorted(kinds)]
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.diff_quality", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two seeds, largest severities")
-    parser.add_argument("--json", action="store_true", help="print the figures as one document")
-    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--grid", action="store_true", help="the whole grid (else two cells)")
+    parser.add_argument("--seeds", type=int, default=3, help="30 for the figures in docs/method.md")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[200, 2_000, 20_000, 200_000])
-    parser.add_argument("--histories", nargs="*", default=["1h", "24h", "7d"])
-    parser.add_argument("--kinds", nargs="*", help="only these incidents or pairs")
-    parser.add_argument("--only", nargs="*", help="incident, quiet, gap")
-    parser.add_argument("--held-back", choices=["first", "second"], help="incidents kept back")
-    parser.add_argument("--real", action="store_true", help="through replay, store and qrec diff")
-    parser.add_argument("--no-rivals", action="store_true")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long")
+    parser.add_argument("--plants", type=int, default=6, help="incidents a cell and seed")
+    parser.add_argument("--windows", type=int, nargs="*", default=None, help="minutes")
+    parser.add_argument("--pasts", type=int, nargs="*", default=None, help="hours")
+    parser.add_argument("--volumes", type=int, nargs="*", default=None, help="rows an hour")
+    parser.add_argument("--kinds", nargs="*", help="only these incidents or quiet pairs")
+    parser.add_argument("--held-back", choices=["third"], help="incidents kept back, instead")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=600.0, help="stop after so long")
+    parser.add_argument("--json", action="store_true", help="print the figures as one document")
+    parser.add_argument("--raw", help="write every trial's scores to this file, a line each")
     parser.add_argument("--of", nargs="*", help="run nothing: report on these files of --raw")
-    parser.add_argument("--raw", help="write every trial's scores to this file")
     arguments = parser.parse_args(argv)
-    if arguments.real:
-        arguments.histories = ["1h"]
-    if arguments.quick:
-        arguments.seeds, arguments.histories = min(arguments.seeds, 2), ["1h", "24h"]
-        arguments.sizes = [2_000, 200_000]
-    start = time.monotonic()
+    arguments.windows = arguments.windows or (WINDOWS if arguments.grid else (10, 60))
+    arguments.pasts = arguments.pasts or (PASTS if arguments.grid else (3,))
+    arguments.volumes = arguments.volumes or (VOLUMES if arguments.grid else (20_000,))
+    trials: list[dict[str, Any]] = []
     if arguments.of:
         texts = [Path(path).read_text() for path in arguments.of]
-        results = [json.loads(line) for text in texts for line in text.splitlines()]
+        trials = [json.loads(line) for text in texts for line in text.splitlines()]
     else:
-        results = run_all(
-            jobs(arguments),
-            arguments.workers,
-            start + 60 * arguments.minutes,
-            lambda text: print(text, file=sys.stderr),
-        )
-    if arguments.raw:
-        with Path(arguments.raw).open("w") as out:
-            out.writelines(json.dumps(r, default=str) + "\n" for r in results)
-    figures = report(results, time.monotonic() - start)
-    print(json.dumps(figures, indent=1) if arguments.json else table(figures))
+        raw = Path(arguments.raw).open("w") if arguments.raw else None  # noqa: SIM115
+        for one in run(arguments):
+            trials.append(one)
+            if raw is not None:
+                raw.write(json.dumps(one) + "\n")
+                raw.flush()
+    cells, kinds = report(trials), by_kind(trials)
+    if arguments.json:
+        print(json.dumps({"cells": cells, "kinds": kinds}, indent=1))
+    else:
+        print(table(cells), table(kinds), sep="\n\n")
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mcp_types import CallToolResult, TextContent
 from queries.core.answer import document
 from queries.core.escape import visible_json
 from store.layout import Store
+from store.values import dataclass
 
 MAX_ANSWER = 150_000  # characters of one answer
 _ROOMS = (300, 100)  # characters of one text, where the answer would be longer

@@ -39,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    from qrec.questions import answered
+
+    if (exit_code := answered(argv)) is not None:
+        return exit_code
     from qrec.cli import command_line
 
     try:

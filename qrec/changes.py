@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from qrec.output import Answer, Column, emit, note_text, present
 from queries.core.answer import iso
 from queries.core.escape import visible
 from queries.coverage import holdings
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,9 +112,12 @@ class Report:
         before = self.changes.baseline
         return len(self.baseline.spans) == 1 and before.to_ts == self.changes.window.from_ts
 
-    def entry(self, finding: Finding, spark: str = "") -> str:
-        """`1  high  ▁▁▆█  what happened … [412 requests, x171]`, wrapped under itself."""
-        head = f"{finding.rank:>2}  {finding.severity:<6}  {spark}"
+    def entry(self, finding: Finding, spark: str = "", first: str = "") -> str:
+        """`1  high  ▁▁▆█  what happened … [412 requests, x171]`, wrapped under itself.
+
+        first: what stands before it instead of its rank.
+        """
+        head = f"{first or f'{finding.rank:>2}'}  {finding.severity:<6}  {spark}"
         doubt = ["possible"] if finding.confidence == "possible" else []
         more = [words.plural(len(finding.also), "symptom")] if finding.also else []
         facts = ", ".join([*_size(finding), *more, *doubt]).replace(" ", _HARD_BLANK)

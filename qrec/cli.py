@@ -7,22 +7,24 @@ they are the modules of queries/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from keyword import iskeyword
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from qrec.options import spread
 from qrec.output import emit
-from queries.core.question import question_names, summaries
+from qrec.questions import Command, with_left_out
+from qrec.questions import command as question_command
+from qrec.run import FLAGS
+from queries.core.question import REQUIRED, Argument, question_names, summaries
 from store.errors import UsageError, did_you_mean
+from store.values import dataclass
 from store.version import __version__
 
 _PLAIN: dict[str, Any] = {
@@ -43,23 +45,6 @@ class Entry:
 
     def load(self) -> Any:
         return getattr(import_module(self.module), self.name + "_" * iskeyword(self.name))
-
-
-@dataclass(frozen=True)
-class QuestionEntry:
-    """A question: its command is made from its declaration, and drawn by a module where one is."""
-
-    name: str
-
-    def load(self) -> Any:
-        module = f"qrec.commands.{self.name}"
-        drawing = import_module(module) if find_spec(module) is not None else None
-        if hasattr(drawing, self.name):
-            return getattr(drawing, self.name)
-        # Here, since it costs 50 ms that other commands need not pay.
-        from qrec.questions import command as question_command
-
-        return question_command(self.name, drawing)
 
 
 # Commands that do not live in the module of their own name.
@@ -100,6 +85,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     }),
     "Keep it running": _entries({
         "service": "record for good",
+        "alert": "be told of findings",
         "doctor": "check source and store",
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
@@ -107,10 +93,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     }),
 }  # fmt: skip
 OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}
-COMMANDS: dict[str, Entry | QuestionEntry] = {
-    **{name: QuestionEntry(name) for name in question_names() if name not in OTHERS},
-    **OTHERS,
-}
+COMMANDS = tuple(dict.fromkeys((*(n for n in question_names() if n not in OTHERS), *OTHERS)))
 
 _HELP = """\
 Usage: qrec COMMAND [OPTIONS]
@@ -153,17 +136,82 @@ def _light(params: list[Any]) -> list[Any]:
 
 
 class _Command(TyperCommand):
+    arguments: Sequence[Argument] = ()
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _light(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_left_out(args, self.arguments))
 
 
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
-    app = COMMANDS[name].load()
-    if not isinstance(app, typer.Typer):
-        function, app = app, typer.Typer(add_completion=False, **_PLAIN)
-        app.command(name, cls=_Command)(spread(function))
-    return get_command(app)
+    app: Any = question_command(name) or OTHERS[name].load()
+    if isinstance(app, typer.Typer):
+        return get_command(app)
+    single = typer.Typer(add_completion=False, **_PLAIN)
+    single.command(name, cls=_Command)(_declared(app) if isinstance(app, Command) else spread(app))
+    made: Any = get_command(single)
+    made.arguments = getattr(app, "arguments", ())
+    return made
+
+
+def _declared(command: Command) -> Any:
+    """A question's command with the signature and the help that Typer reads."""
+
+    def run_command(**values: Any) -> int:
+        return command(**values)
+
+    run_command.__doc__ = command.help
+    return _signed(run_command, [_parameter(one) for one in command.arguments])
+
+
+def spread(function: Callable[..., Any]) -> Any:
+    """Give Typer the flags of the function's parameters that stand for several."""
+    if not (hints := get_type_hints(function, include_extras=True)):
+        return function
+    plain: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        kind: Any = hints.get(parameter.name)
+        if kind in FLAGS:
+            groups[parameter.name] = kind
+        else:
+            plain.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+
+    def run_command(**values: Any) -> Any:
+        for name, kind in groups.items():
+            own = {argument.name: values.pop(argument.name) for argument in FLAGS[kind]}
+            values[name] = kind(**own)
+        return function(**values)
+
+    run_command.__doc__ = function.__doc__
+    named = (_parameter(argument) for kind in groups.values() for argument in FLAGS[kind])
+    return _signed(run_command, [*plain, *named])
+
+
+def _signed(function: Any, parameters: Sequence[inspect.Parameter]) -> Any:
+    function.__signature__ = inspect.Signature(parameters)
+    function.__annotations__ = {one.name: one.annotation for one in parameters}
+    return function
+
+
+def _parameter(argument: Argument) -> inspect.Parameter:
+    """The argument as Typer's parameter."""
+    kind: Any = list[str] if argument.kind is list else argument.kind
+    if argument.positional:
+        shown = typer.Argument(metavar=argument.metavar, help=argument.help)
+    else:
+        metavar = None if kind is bool else argument.metavar
+        shown = typer.Option(argument.option, metavar=metavar, help=argument.help)
+    required = argument.default is REQUIRED
+    return inspect.Parameter(
+        argument.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else argument.default,
+        annotation=Annotated[kind if argument.default is not None else kind | None, shown],
+    )
 
 
 class _Commands(TyperGroup):

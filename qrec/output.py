@@ -14,12 +14,12 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Literal, Protocol, TextIO
 
 from queries.core.escape import cut, visible, visible_json, width
 from store.errors import QrecError
+from store.values import dataclass
 
 Format = Literal["table", "json", "jsonl", "csv", "md"]
 FORMATS: tuple[Format, ...] = ("table", "json", "jsonl", "csv", "md")
@@ -106,6 +106,9 @@ class Painter:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.color and style and text else text
 
 
+PLAIN = Painter(False)
+
+
 def terminal_width() -> int | None:
     """Columns of the terminal that stdout is; None for a file or a pipe, where nothing is cut."""
     if "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty()):
@@ -160,7 +163,7 @@ def to_table(
     columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
     limit: int | None,
-    paint: Painter = Painter(False),
+    paint: Painter = PLAIN,
 ) -> str:
     """Fixed-width text with a heading, fitted into `limit` columns of the terminal."""
     cells = [[visible(cell) for cell in row] for row in rows]

@@ -1,74 +1,172 @@
 """A question as a command: its flags from its arguments, its table from its columns.
 
 A module qrec/commands/<name>.py may have a `draw` of its own, for an answer that is more than a
-table, and `FLAGS` that only people need.
+table, with `FLAGS` that only people need and a `check` of them; or a `respond`, which asks and
+answers by itself, with `ARGUMENTS` where the command takes others than the question.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from typing import Annotated, Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
 
-import typer
-
-from qrec import format as form
-from qrec.options import RowFlags, StoreFlags
+from qrec import format as words
 from qrec.output import Answer, present, to_table
 from qrec.output import Column as Laid
-from qrec.run import Run
+from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
 from queries.core.answer import document, to_document
-from queries.core.question import Argument, Column, Question, questions_of
+from queries.core.question import (
+    Argument,
+    Column,
+    Question,
+    question_names,
+    questions_of,
+)
 from store.errors import UsageError
+from store.values import dataclass
 
 _RIGHT = ("count", "share", "ms", "bytes", "span")
 _PLAIN: dict[str, Callable[[Any], str]] = {
-    "text": str, "count": form.number, "share": form.share, "ms": form.millis,
-    "bytes": form.size, "span": form.span, "program": form.program, "id": form.short_id,
+    "text": str, "count": words.number, "share": words.share, "ms": words.millis,
+    "bytes": words.size, "span": words.span, "program": words.program, "id": words.short_id,
 }  # fmt: skip
 _SEVERAL: dict[str, Callable[..., str]] = {
-    "names": form.people, "status": form.status_text, "endpoint": form.endpoint_text,
+    "names": words.people, "status": words.status_text, "endpoint": words.endpoint_text,
 }  # fmt: skip
-_FILTER = Annotated[
-    str | None,
-    typer.Argument(metavar="FILTER", help="As in 'res.status >= 500'. Default: everything."),
-]
+FILTER: Final = Argument(
+    "filter_", "As in 'res.status >= 500'. Default: everything.", "FILTER", alone=True
+)
 
 
-def command(name: str, drawing: Any = None) -> Callable[..., None]:
-    """The function of a question's command, with the signature that Typer reads.
+@dataclass(frozen=True)
+class Command:
+    """A question's command. drawing: its module in qrec.commands, None where it has none."""
 
-    drawing: a module that may have `draw` and `FLAGS`, as said above, and a `check` of those.
-    """
-    questions = questions_of(name)
-    flags: Sequence[Argument] = getattr(drawing, "FLAGS", ())
+    questions: tuple[Question, ...]
+    drawing: Any
 
-    def run_command(store: StoreFlags, rows: RowFlags, **values: Any) -> None:
-        own = {flag.name: values.pop(flag.name) for flag in flags}
-        for flag in flags:
+    @property
+    def help(self) -> str:
+        own: str = getattr(self.drawing, "HELP", self.questions[0].help)
+        return own
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Every argument, in the order of help."""
+        first = (FILTER,) if self.questions[0].filter_first else ()
+        own = getattr(self.drawing, "ARGUMENTS", None)
+        if own is not None:
+            return (*first, *own, *STORE)
+        known: dict[str, Argument] = {}
+        for question in self.questions:
+            for argument in _flags(question):
+                known.setdefault(argument.name, argument)
+        known.pop("limit", None)  # rows of every command have their own
+        return (*first, *known.values(), *self._more, *FLAGS[RowFlags], *STORE)
+
+    @property
+    def _more(self) -> Sequence[Argument]:
+        more: Sequence[Argument] = getattr(self.drawing, "FLAGS", ())
+        return more
+
+    def __call__(self, **given: Any) -> int:
+        """Ask and answer; given: values by the arguments' names. The exit code."""
+        values = {argument.name: argument.default for argument in self.arguments} | given
+        store = StoreFlags(**{argument.name: values.pop(argument.name) for argument in STORE})
+        limit, kind = values.pop("limit", None), values.pop("format", None)
+        rows = RowFlags(limit, kind, values.pop("json", False))
+        own = {flag.name: values.pop(flag.name) for flag in self._more}
+        for flag in self._more:
             flag.check(own[flag.name])
         if "filter_" in values:
             values["where"] = one_filter(values.pop("filter_"), values["where"])
-        question = _chosen(questions, values)
+        respond = getattr(self.drawing, "respond", None)
+        question = self.questions[0] if respond else _chosen(self.questions, values)
         run = Run(store, rows, defaults={"limit": question.limit})
+        if respond is not None:
+            return respond(run, question, values, **own) or 0
         values["limit"] = run.limit
-        if hasattr(drawing, "check"):
-            drawing.check(run, **own)
+        if hasattr(self.drawing, "check"):
+            self.drawing.check(run, **own)
         answer = question.ask(run.store, values, run.now, run.tz)
         shown = shown_answer(run, question, answer)
-        draw = getattr(drawing, "draw", None)
-        shown = draw(run, answer, shown, **own) if draw is not None else shown
+        if hasattr(self.drawing, "draw"):
+            shown = self.drawing.draw(run, answer, shown, **own)
         if shown is not None:
             present(run, shown)
+        return 0
 
-    parameters = [*_options(questions, flags), *_groups()]
-    if questions[0].filter_first:
-        parameters.insert(0, _parameter("filter_", _FILTER, None))
-    run_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run_command.__annotations__ = {one.name: one.annotation for one in parameters}
-    run_command.__doc__ = questions[0].help
-    return run_command
+
+def command(name: str) -> Command | None:
+    """The command of that name, imported now; None where it is no question's."""
+    if name not in question_names() or not (questions := questions_of(name)):
+        return None
+    module = f"qrec.commands.{name}"
+    return Command(questions, import_module(module) if find_spec(module) is not None else None)
+
+
+def answered(argv: Sequence[str]) -> int | None:
+    """Run a question's command whose words are all as they should be: its exit code.
+
+    None, and nothing done, for anything else (another command, help, a mistake): Typer looks at
+    that, and takes 40 ms to be imported.
+    """
+    asked = command(argv[0]) if argv else None
+    values = None if asked is None else given_values(argv[1:], asked.arguments)
+    return None if asked is None or values is None else asked(**values)
+
+
+def given_values(argv: Sequence[str], arguments: Sequence[Argument]) -> dict[str, Any] | None:
+    """What the words of a command line give, by argument; None where they are not all in order."""
+    flags = {one.option: one for one in arguments if not one.positional}
+    values: dict[str, Any] = {}
+    alone: list[str] = []
+    rest = iter(with_left_out(argv, arguments))
+    for word in rest:
+        name, equals, value = word.partition("=")
+        flag = flags.get(name)
+        if word == "--":
+            alone += rest
+        elif not word.startswith("-") or word == "-":
+            alone.append(word)
+        elif flag is None or (equals and flag.kind is bool):
+            return None
+        elif flag.kind is bool:
+            values[flag.name] = True
+        else:
+            text = value if equals else next(rest, None)
+            if text is None or (flag.kind is int and not text.isdecimal()):
+                return None
+            values[flag.name] = int(text) if flag.kind is int else text
+    return _placed(alone, values, [one for one in arguments if one.positional])
+
+
+def _placed(
+    alone: list[str], values: dict[str, Any], places: Sequence[Argument]
+) -> dict[str, Any] | None:
+    """The values with those that stand without a name."""
+    for place in places:
+        if place.kind is list and alone:
+            values[place.name], alone = alone, []
+        elif alone:
+            values[place.name] = alone.pop(0)
+        elif not place.alone:
+            return None
+    return None if alone else values
+
+
+def with_left_out(argv: Sequence[str], arguments: Sequence[Argument]) -> list[str]:
+    """The words, with its value after a flag that may stand without one."""
+    optional = {one.option: one.left_out for one in arguments if one.left_out}
+    out: list[str] = []
+    for at, word in enumerate(argv):
+        out.append(word)
+        if word in optional and (argv[at + 1 : at + 2] or ["-"])[0].startswith("-"):
+            out.append(optional[word])
+    return out
 
 
 def one_filter(first: str | None, where: str | None) -> str | None:
@@ -79,10 +177,10 @@ def one_filter(first: str | None, where: str | None) -> str | None:
 
 
 def shown_answer(run: Run, question: Question, answer: Any) -> Answer:
-    """The answer as a table, by the columns of the question."""
+    """The answer with its rows laid out by the question's columns."""
     lines = getattr(answer, question.rows) if question.lines is None else question.lines(answer)
     columns, cells = table(question.columns, lines, run.tz)
-    heading = form.window_heading(answer.window, run.tz, question.noun, answer.notes)
+    heading = words.window_heading(answer.window, run.tz, question.noun, answer.notes)
     records = None if question.lines is None else [to_document(line) for line in lines]
     return Answer(document(answer), question.rows, columns, cells, heading, question.empty, records)
 
@@ -106,7 +204,7 @@ def _cell(kind: str, value: Any, tz: tzinfo) -> str:
     if value is None:
         return "-"
     if kind in ("clock", "moment"):
-        return form.clock(value, tz, day=kind == "moment")
+        return words.clock(value, tz, day=kind == "moment")
     return _PLAIN[kind](value)
 
 
@@ -136,31 +234,3 @@ def _chosen(questions: Sequence[Question], values: dict[str, Any]) -> Question:
 
 def _flags(question: Question) -> tuple[Argument, ...]:
     return question.every_argument + ((question.flag,) if question.flag else ())
-
-
-def _options(questions: Sequence[Question], more: Sequence[Argument]) -> list[inspect.Parameter]:
-    """A parameter for each argument of the questions, but those that RowFlags has."""
-    arguments: dict[str, Argument] = {}
-    for question in questions:
-        for argument in _flags(question):
-            arguments.setdefault(argument.name, argument)
-    named = [one for name, one in arguments.items() if name != "limit"]
-    return [_parameter(one.name, option(one), one.default) for one in (*named, *more)]
-
-
-def option(argument: Argument) -> Any:
-    """The argument as Typer's option."""
-    kind: Any = argument.kind if argument.default is not None else argument.kind | None
-    shown = typer.Option(argument.option, metavar=argument.metavar, help=argument.help)
-    return Annotated[kind, shown]
-
-
-def _groups() -> list[inspect.Parameter]:
-    groups: Mapping[str, Any] = {"rows": RowFlags, "store": StoreFlags}
-    return [_parameter(name, kind, inspect.Parameter.empty) for name, kind in groups.items()]
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )

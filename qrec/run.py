@@ -1,25 +1,128 @@
-"""What a command needs to answer: settings, the store, the clock, and a way to write rows."""
+"""What a command needs to answer: the flags that it shares with others, settings, the store, the
+clock."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
-from queries.core.question import asked_window
+from queries.core.question import WINDOW, Argument, asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store.errors import UsageError, did_you_mean
 from store.layout import Store
+from store.values import dataclass
 
 if TYPE_CHECKING:
-    from queries.core.window import Asked, Baseline, Window
+    from queries.core.window import Baseline, Window
+
+
+@dataclass(frozen=True)
+class WindowFlags:
+    """Which stretch of time."""
+
+    last: str | None = None
+    from_time: str | None = None
+    to_time: str | None = None
+    since: str | None = None
+    around: str | None = None
+
+
+@dataclass(frozen=True)
+class StoreFlags:
+    """Which recordings, and how their times are read and shown."""
+
+    store: str | None = None
+    timezone: str | None = None
+    now: str | None = None
+    color: str | None = None
+
+
+@dataclass(frozen=True)
+class RowFlags:
+    """How many rows, and written how."""
+
+    limit: int | None = None
+    format: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class RecordFlags:
+    """What goes into the store, and under whose name."""
+
+    filter: str | None = None
+    recorder: str | None = None
+    store_bodies: str | None = None
+    body_limit: str | None = None
+    no_redact: bool = False
+    i_know: bool = False
+
+
+@dataclass(frozen=True)
+class HouseFlags:
+    """How much is kept."""
+
+    keep: str | None = None
+    max_size: str | None = None
+
+
+STORE: Final = (
+    Argument("store", "The folder of the recordings.", "DIR"),
+    Argument("timezone", "Read and show times in this zone: UTC, Asia/Tokyo.", "ZONE"),
+    Argument("now", "Answer as if it were this time; for old recordings.", "TIME"),
+    Argument("color", "Colours: auto, always, never.", "WHEN"),
+)
+FORM: Final = (
+    Argument("format", "table, json (one document), jsonl, csv or md.", "FORMAT"),
+    Argument("json", "The same as --format json.", default=False, kind=bool),
+)
+FLAGS: Final[Mapping[Any, tuple[Argument, ...]]] = {
+    WindowFlags: WINDOW,
+    StoreFlags: STORE,
+    RowFlags: (Argument("limit", "Rows to show. Default: 20.", "N", kind=int), *FORM),
+    RecordFlags: (
+        Argument(
+            "filter",
+            "Record only what matches, as in 'res.status >= 400'. Default: everything.", "FILTER",
+        ),
+        Argument("recorder", "This recorder's name in the store.", "NAME"),
+        Argument(
+            "store_bodies",
+            "Bodies to keep, redacted: all, errors (of failed requests) or none.", "WHICH",
+        ),
+        Argument("body_limit", "Cut longer bodies off there. Default: 64KiB.", "SIZE"),
+        Argument(
+            "no_redact", "Keep passwords, tokens and personal data as they are. Wants --i-know.",
+            default=False, kind=bool,
+        ),
+        Argument("i_know", "Yes, --no-redact is meant.", default=False, kind=bool),
+    ),
+    HouseFlags: (
+        Argument("keep", "Delete whole hours older than this: 36h, 14d.", "DURATION"),
+        Argument("max_size", "Delete the oldest hours beyond this size: 500MB, 20GB.", "SIZE"),
+    ),
+}  # fmt: skip
+
+
+def flag(metavar: str, help: str) -> Any:
+    """A flag that one command alone has, by its parameter's name: what stands for its value."""
+    import typer  # not for the questions, which take this module's declarations alone
+
+    return typer.Option(metavar=metavar, help=help)
+
+
+def switch(name: str, help: str) -> Any:
+    """The same for one that takes no value."""
+    import typer
+
+    return typer.Option(name, help=help)
 
 
 @dataclass(frozen=True)
@@ -91,11 +194,10 @@ class Run:
         color = self.settings.text("color")
         return Painter(self.format == "table" and wants_color(color, sys.stdout))
 
-    def window(self, flags: WindowFlags) -> Window:
-        return resolve_window(self._asked(flags, BaselineFlags()), self.now, self.tz)
+    def window(self, values: Mapping[str, Any]) -> Window:
+        """The window that arguments name; values as for Question.ask."""
+        return resolve_window(asked_window(lambda: self.store, values), self.now, self.tz)
 
-    def windows(self, flags: WindowFlags, vs: BaselineFlags) -> tuple[Window, Baseline]:
-        return resolve_windows(self._asked(flags, vs), self.now, self.tz)
-
-    def _asked(self, flags: WindowFlags, vs: BaselineFlags) -> Asked:
-        return asked_window(lambda: self.store, {**vars(flags), **vars(vs)})
+    def windows(self, values: Mapping[str, Any]) -> tuple[Window, Baseline]:
+        """The same with what it is compared with."""
+        return resolve_windows(asked_window(lambda: self.store, values), self.now, self.tz)

@@ -10,13 +10,13 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from queries.core.window import parse_duration
 from store.errors import UsageError, did_you_mean
+from store.values import dataclass
 
 T = TypeVar("T")
 Kind = Literal["text", "path", "count", "texts"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import page_of, selection, share, totals
 from queries.core.window import Window
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -37,15 +37,10 @@ class ClientRow:
 
 
 @dataclass(frozen=True)
-class Clients:
+class Clients(PagedAnswer):
     """The clients of a window, the busiest first; its `requests` are those that came in."""
 
-    window: Side
-    notes: tuple[Note, ...]
     clients: tuple[ClientRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def clients(

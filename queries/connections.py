@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Q
 from queries.core.selection import page_of, selection, totals
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selected_page
 from queries.core.window import Window
 from queries.processes import PART_COLUMNS, Part, with_parts
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -41,15 +41,10 @@ class ContainerRow:
 
 
 @dataclass(frozen=True)
-class Containers:
+class Containers(PagedAnswer):
     """The containers of a window, the busiest first."""
 
-    window: Side
-    notes: tuple[Note, ...]
     containers: tuple[ContainerRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def containers(

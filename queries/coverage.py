@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from queries.core.session import open_reader
 from queries.core.window import Window
 from store.hours import hour_start
 from store.marks import Mark, read_marks
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from store.layout import Store

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import selected_page, share
 from queries.core.window import Window
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -56,15 +56,10 @@ class StatementRow:
 
 
 @dataclass(frozen=True)
-class Database:
+class Database(PagedAnswer):
     """The statements of a window; its `requests` and `errors` count calls of databases."""
 
-    window: Side
-    notes: tuple[Note, ...]
     statements: tuple[StatementRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def database(

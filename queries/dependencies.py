@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import Note, WindowAnswer
 from queries.core.question import CONTAINER, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
 from store.errors import UsageError
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -47,19 +48,15 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Dependencies:
+class Dependencies(WindowAnswer):
     """The edges of a window, the busiest first. A database's `requests` are its calls.
 
     container: whose edges were asked for; `window` then counts their requests alone. A call
     within this machine is one edge, though both of its ends were recorded.
     """
 
-    window: Side
-    notes: tuple[Note, ...]
     container: str | None
     edges: tuple[Edge, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def dependencies(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import VERSION, Note, Side, StatusClasses, status_classes
+from queries.core.answer import PagedAnswer, StatusClasses, status_classes
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import selected_page, share
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -41,15 +41,10 @@ class EndpointRow:
 
 
 @dataclass(frozen=True)
-class Endpoints:
+class Endpoints(PagedAnswer):
     """The endpoints of a window in the order asked for, the largest first."""
 
-    window: Side
-    notes: tuple[Note, ...]
     endpoints: tuple[EndpointRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def endpoints(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import PagedAnswer, WindowAnswer
 from queries.core.escape import UNTRUSTED
 from queries.core.question import (
     CONTAINER,
@@ -23,6 +22,7 @@ from queries.core.selection import Selection, page_of, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -68,16 +68,11 @@ class ErrorRow:
 
 
 @dataclass(frozen=True)
-class Errors:
+class Errors(PagedAnswer):
     """The failures of a window, the most frequent first; gRPC calls that fail with 200 included."""
 
-    window: Side
     untrusted: str
-    notes: tuple[Note, ...]
     errors: tuple[ErrorRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 @dataclass(frozen=True)
@@ -93,15 +88,11 @@ class ContainerErrors:
 
 
 @dataclass(frozen=True)
-class ErrorsByContainer:
+class ErrorsByContainer(WindowAnswer):
     """The containers in which requests fail, those with the most failures first."""
 
-    window: Side
     untrusted: str
-    notes: tuple[Note, ...]
     containers: tuple[ContainerErrors, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def errors(

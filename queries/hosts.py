@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side, StatusClasses, status_classes
+from queries.core.answer import PagedAnswer, StatusClasses, status_classes
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selected_page, share
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -42,15 +42,10 @@ class HostRow:
 
 
 @dataclass(frozen=True)
-class Hosts:
+class Hosts(PagedAnswer):
     """The hosts of a window, the busiest first."""
 
-    window: Side
-    notes: tuple[Note, ...]
     hosts: tuple[HostRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def hosts(

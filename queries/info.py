@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from queries.core.answer import Note
@@ -13,6 +12,7 @@ from store.layout import Store, holder
 from store.manifest import unredacted
 from store.marks import read_marks
 from store.schema import RECORDED
+from store.values import dataclass
 
 _NAMED = 5  # unreadable files that are named one by one
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selected_page, share
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -54,15 +54,10 @@ class RouteRow:
 
 
 @dataclass(frozen=True)
-class Routes:
+class Routes(PagedAnswer):
     """The routes of a window by host: the busiest host first, and its busiest route."""
 
-    window: Side
-    notes: tuple[Note, ...]
     routes: tuple[RouteRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def routes(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import VERSION, BaselineSide, Note, Side
+from queries.core.answer import BaselineSide, Note, Side, WindowAnswer
 from queries.core.escape import visible
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -107,14 +108,10 @@ class EndpointSchema:
 
 
 @dataclass(frozen=True)
-class Schemas:
+class Schemas(WindowAnswer):
     """The schemas of a window's busiest endpoints."""
 
-    window: Side
-    notes: tuple[Note, ...]
     endpoints: tuple[EndpointSchema, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 @dataclass(frozen=True)
@@ -137,16 +134,12 @@ class SchemaChange:
 
 
 @dataclass(frozen=True)
-class SchemaChanges:
+class SchemaChanges(WindowAnswer):
     """Changes between a baseline and a window; compared: endpoints with JSON on both sides."""
 
-    window: Side
     baseline: BaselineSide
-    notes: tuple[Note, ...]
     compared: int
     changes: tuple[SchemaChange, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 @dataclass
@@ -168,7 +161,7 @@ def schema(
     rows = [
         _endpoint(key, count, looked.shapes.get(key, {})) for key, count in looked.requests.items()
     ]
-    return Schemas(looked.window, looked.notes, tuple(rows), looked.more)
+    return Schemas(looked.window, looked.notes, tuple(rows), truncated=looked.more)
 
 
 def compare_schemas(

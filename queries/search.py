@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import PagedAnswer
 from queries.core.escape import visible
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import Selection, selection
@@ -21,6 +20,7 @@ from queries.core.window import Window
 from queries.show import transaction_id, url_of
 from store.errors import UsageError
 from store.hours import from_us, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -51,15 +51,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(PagedAnswer):
     """The newest matches. `window` counts all of them; next_cursor asks for the page after."""
 
-    window: Side
-    notes: tuple[Note, ...]
     transactions: tuple[Line, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 Picked = dict[str, Any]  # ts, recorder, seq

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import Note, WindowAnswer
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection
 from queries.core.session import Reader
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -80,17 +80,13 @@ class SecretRow:
 
 
 @dataclass(frozen=True)
-class Sensitive:
+class Sensitive(WindowAnswer):
     """What was found in a window; affected: transactions with at least one finding."""
 
-    window: Side
     affected: int
-    notes: tuple[Note, ...]
     kinds: tuple[KindRow, ...]
     findings: tuple[FindingRow, ...]
     secrets: tuple[SecretRow, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def sensitive(

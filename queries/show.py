@@ -12,7 +12,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +26,7 @@ from queries.core.window import Window
 from store.cover import sealed_in, segments_in
 from store.errors import UsageError
 from store.hours import hour_start
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from store.layout import Store

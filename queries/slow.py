@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import WindowAnswer
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection, totals
 from queries.core.window import Window
 from queries.endpoints import EndpointRow, endpoint_row
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -36,19 +36,15 @@ class SlowTransaction:
 
 
 @dataclass(frozen=True)
-class Slow:
+class Slow(WindowAnswer):
     """Endpoints by their 95th percentile, those with fewer than five requests last; transactions.
 
     no_response: requests that were never answered; they have no duration and are in neither list.
     """
 
-    window: Side
-    notes: tuple[Note, ...]
     no_response: int
     endpoints: tuple[EndpointRow, ...]
     transactions: tuple[SlowTransaction, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def slow(

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from queries.core.session import hours_of, open_reader
 from queries.core.window import Window
 from store.errors import QrecError, TimedOutError, UsageError
 from store.schema import COVERAGE, RECORDED
+from store.values import dataclass
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selected_page, share
 from queries.core.window import Window
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -46,15 +46,10 @@ class StatusRow:
 
 
 @dataclass(frozen=True)
-class Statuses:
+class Statuses(PagedAnswer):
     """The status codes of a window, the most frequent first."""
 
-    window: Side
-    notes: tuple[Note, ...]
     statuses: tuple[StatusRow, ...]
-    next_cursor: str | None
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def statuses(

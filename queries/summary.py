@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note, Side, StatusClasses, status_classes
+from queries.core.answer import StatusClasses, WindowAnswer, status_classes
 from queries.core.question import WHERE, Column, Question, limit_of
 from queries.core.selection import Selection, selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -88,11 +88,9 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(WindowAnswer):
     """The window as a whole (times in ms, sizes in bytes, per_s: requests a covered second)."""
 
-    window: Side
-    notes: tuple[Note, ...]
     per_s: float | None
     counts: Counts
     statuses: StatusClasses
@@ -108,8 +106,6 @@ class Summary:
     failures: tuple[FailureCount, ...]
     slowest: tuple[EndpointTime, ...]
     databases: tuple[DatabaseCount, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def summary(

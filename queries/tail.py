@@ -1,12 +1,11 @@
-"""Following a recording: what was flushed since the last look, by its sequence numbers.
+"""Following a recording: what was written since the last look, by its sequence numbers.
 
-A recorder writes a segment a flush (a second by default) whose name says which numbers it holds,
-so that a look costs one listing of folders, and a file is read once.
+A recorder writes a segment about once a second whose name says which numbers it holds, so that a
+look costs one listing of folders, and a row is told once.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +16,7 @@ from queries.core.selection import condition, remarks
 from queries.core.session import CONFIG, parquet, sql_text
 from queries.search import Line, Search, line_of, search
 from store import cover
+from store.cover import Segment
 from store.hours import from_us
 from store.layout import holder
 
@@ -38,21 +38,24 @@ class Follower:
         self._con = duckdb.connect(config={**CONFIG, "threads": 1})
         self._con.execute("SET TimeZone = 'UTC'")
         self._where, self._params = condition(where, self._con)
-        self._reached = {name: last for name, last, _ in self._segments({})}
+        self._read: dict[tuple[str, str], list[Segment]] = {}
+        for place, segment in self._new():
+            self._read.setdefault(place, []).append(segment)
 
     def poll(self) -> list[Line]:
         """What is new since the last look, oldest first."""
-        found: dict[str, tuple[int, list[Path]]] = {}
-        for name, last, path in self._segments(self._reached):
-            before, paths = found.get(name, (0, []))
-            found[name] = (max(before, last), [*paths, path])
         lines: list[Line] = []
-        for name, (last, paths) in found.items():
+        for place, segment in self._new():
+            before = self._read.get(place, [])
             try:
-                lines += self._read(name, paths)
+                rows = self._rows(segment)
             except duckdb.IOException:  # merged away meanwhile: the next look finds it anew
                 continue
-            self._reached[name] = last
+            lines += [
+                line_of(row) for row in rows if not any(_holds(old, row["seq"]) for old in before)
+            ]
+            wider = [old for old in before if not segment.first <= old.first <= segment.last]
+            self._read[place] = [*wider, segment]
         return sorted(lines, key=lambda line: line.ts)
 
     def recording(self) -> bool:
@@ -62,28 +65,37 @@ class Follower:
     def close(self) -> None:
         self._con.close()
 
-    def _segments(self, reached: dict[str, int]) -> list[tuple[str, int, Path]]:
-        """(recorder, last number, file) of live segments beyond `reached`, in their order."""
-        found = []
+    def _new(self) -> list[tuple[tuple[str, str], Segment]]:
+        """Live segments that were not read, with their recorder and hour. Several processes write:
+        one that begins with a lower number may come later. Of one that was merged its parts are
+        taken, while they stand."""
+        new = []
         for name in self.store.live_recorders():
             for hour in cover.list_folder(self.store.live(name) / "transactions"):
                 segments = cover.segments_in(cover.list_folder(hour))
-                for one in cover.maximal_cover(segments):
-                    if one.last > reached.get(name, 0):
-                        found.append((name, one.last, one.path))
-        return sorted(found, key=lambda one: one[1])
+                before = self._read.get((name, hour.name), [])
+                for one in segments:
+                    if any(old.first <= one.first and one.last <= old.last for old in before):
+                        continue
+                    if not any(one.first <= o.first and o.last <= one.last and o != one
+                               for o in segments):  # fmt: skip
+                        new.append(((name, hour.name), one))
+        return new
 
-    def _read(self, name: str, paths: list[Path]) -> list[Line]:
-        text = sql_text("tail", files=parquet(paths), where=self._where)
-        params = {**self._params, "after": self._reached.get(name, 0)}
-        result = self._con.execute(text, params)
+    def _rows(self, segment: Segment) -> list[dict[str, Any]]:
+        text = sql_text("tail", files=parquet([segment.path]), where=self._where)
+        result = self._con.execute(text, self._params)
         names = [column[0] for column in result.description]
-        return [line_of(dict(zip(names, row, strict=True))) for row in result.fetchall()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _holds(segment: Segment, seq: int) -> bool:
+    return segment.first <= seq <= segment.last
 
 
 def line_document(line: Line) -> dict[str, Any]:
     """One line as it stands in the document of a search."""
-    found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), None, False))
+    found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), truncated=False))
     first: dict[str, Any] = found["transactions"][0]
     return first
 
@@ -105,7 +117,16 @@ NEWEST = Question(
     answer=Search,
     rows="transactions",
     arguments=(LIMIT, CURSOR),
-    help="""The newest transactions of a window.""",
+    filter_first=True,
+    help="""
+    Follow a running recording: transactions as they are written, until Ctrl-C.
+
+    \b
+    Examples:
+      qrec tail
+      qrec tail 'res.status >= 500 AND container.name == "shop"'
+      qrec tail --format jsonl | jq .url
+    """,
     guide="""
     The newest transactions of a window, whatever they are, one line each with its id.
 

@@ -6,16 +6,16 @@ A bucket in which nobody was receiving has null for its counts: quiet and deaf a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from queries.core.answer import VERSION, Note, Side
+from queries.core.answer import WindowAnswer
 from queries.core.notes import Seen, seen
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import selection
 from queries.core.window import Window, parse_duration
 from store.errors import UsageError
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -62,22 +62,18 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class Timeline(WindowAnswer):
     """A window in buckets of `every_s` seconds, which begin at `starts`, on the clock in UTC.
 
     The first and the last may be cut by the window; covered_s: seconds of each that were seen.
     """
 
-    window: Side
-    notes: tuple[Note, ...]
     every_s: int
     by: By | None
     starts: tuple[datetime, ...]
     covered_s: tuple[float, ...]
     total: Total
     series: tuple[Series, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
 
 
 def step_of(every: str | None, window: Window) -> timedelta:

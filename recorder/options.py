@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -37,7 +38,7 @@ class RecordOptions:
     routes: tuple[str, ...] = ()
     keep: float | None = None  # seconds; whole hours older than this are deleted
     max_size: int | None = None  # bytes; the oldest hours beyond are deleted
-    workers: int | None = None  # processes that decode and redact; None: as the machine has it
+    workers: int | None = None  # the most there may be; None: as the machine has processors
     metrics: str | None = None  # where to serve Prometheus metrics: 127.0.0.1:9464
     headers_s: float = 15.0  # how long the source may take to answer at all
     probe_after_s: float = 10.0  # how long it may be silent before it is asked if it lives
@@ -64,6 +65,21 @@ class Status:
     source: str = ""
     written_bytes: int = 0
     flush_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a recording came to."""
+
+    recorder: str
+    session: str
+    written: int
+    rows: Mapping[str, int]  # written, by table: transactions, connections, database
+    seconds: float
+    gaps: int
+    reason: str
+    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
+    read_gap_ms_max: float | None = None
 
 
 class Reporter(Protocol):
@@ -106,12 +122,34 @@ def redaction_key(store: Store, options: RecordOptions) -> bytes:
     return load_key(store.key_file)
 
 
-def encode_settings(key: bytes, options: RecordOptions) -> bytes:
-    """What a worker needs to know, as one line."""
-    return msgspec.json.encode((key, options), enc_hook=str) + b"\n"
+def plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:
+    """(the expression as qrec reads it, the part for the source, what is worth saying of both).
+
+    UsageError when it is wrong.
+    """
+    if not options.filter:
+        return None, None, []
+    import filters
+
+    expression = filters.parse(options.filter)
+    filters.check(expression, "record")
+    pushed = filters.pushable(expression, options.push)  # type: ignore[arg-type]
+    remarks = [f"filter: {text}" for text in filters.remarks(expression)]
+    if pushed is not None:
+        remarks.append(
+            f"the source applies {pushed}; it sends no calls of databases then "
+            "(--push none records those that match the filter)"
+        )
+    return expression.text, pushed, remarks
 
 
-def decode_settings(line: bytes) -> tuple[bytes, RecordOptions]:
+def encode_settings(key: bytes, options: RecordOptions, session: str) -> bytes:
+    """What a worker needs to know, as one line: it stands in another working directory."""
+    options = replace(options, store=options.store.absolute(), recorder=options.name())
+    return msgspec.json.encode((key, options, session), enc_hook=str) + b"\n"
+
+
+def decode_settings(line: bytes) -> tuple[bytes, RecordOptions, str]:
     return msgspec.json.decode(
-        line, type=tuple[bytes, RecordOptions], dec_hook=lambda kind, value: kind(value)
+        line, type=tuple[bytes, RecordOptions, str], dec_hook=lambda kind, value: kind(value)
     )

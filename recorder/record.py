@@ -1,8 +1,8 @@
 """`qrec record`: from a live stream into the store, until told to stop.
 
 The reading process (recorder.pipeline.reader) drains the socket and hands blocks of events to
-workers that decode and redact them; this one takes their rows in order and writes; a thread of it
-merges and seals. What cannot be handed over waits in the reading process.
+workers that decode, redact and write them; this one watches over both, keeps coverage, and carries
+no rows; a thread of it merges and seals. What nobody has time for waits in the reading process.
 """
 
 from __future__ import annotations
@@ -14,58 +14,48 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 
-from recorder.decode.columns import Who
 from recorder.options import (
     RecordOptions,
     Reporter,
     Status,
+    Summary,
     Unfailing,
     encode_settings,
+    plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Gaps, Up
-from recorder.pipeline.reader import QUIET_S, mono_us
+from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Ended, Gaps, Up
+from recorder.pipeline.reader import mono_us
 from recorder.pipeline.worker import Worker
-from recorder.pipeline.workers import Answer, Message, Workers, default_workers
+from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Intake
+from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
-from recorder.write.writer import Writer, new_session
-from store.coverage import last_stretch
+from recorder.write.writer import Numbers, new_session, write_rejected
+from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store, check_recorder, recorder_lock
+from store.manifest import mend
 
 if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
 _TICK_S = 0.2
+_GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
+_COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
+_END_S = 2.0  # what is not on the disk so long after the order to stop is counted as dropped
 _HOUSEKEEPING_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
 _LOW_PRIORITY = 15
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a recording came to."""
-
-    recorder: str
-    session: str
-    written: int
-    rows: Mapping[str, int]  # written, by table: transactions, connections, database
-    seconds: float
-    gaps: int
-    reason: str
-    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
-    read_gap_ms_max: float | None = None
 
 
 def record(
@@ -79,7 +69,7 @@ def record(
     name = check_recorder(options.name())
     check_url(options.url)
     reporter = Unfailing(reporter)
-    expression, pushed, remarks = _plan_filter(options)
+    expression, pushed, remarks = plan_filter(options)
     for remark in remarks:
         reporter.note(remark)
     was_there = options.store.exists()
@@ -111,25 +101,37 @@ class Recording:
         self.options = options
         self.reporter = reporter
         self.store = store
+        self.name = name
         session = new_session()
         topics = ("http", "connection") if options.connections else ("http",)
         self.ledger = Ledger(store, name, session, expression, pushed, topics)
         key = redaction_key(store, options)
         policy = Worker(key, options).cleaner.policy  # made here as well: mistakes are told at once
-        self.intake = Intake(self.ledger, self._greeted)
-        self.writer = Writer(store, Who(name, session), policy, self.intake, self.ledger)
-        self.keeper = Housekeeper(store, name, policy, ledger=self.ledger, note=reporter.note)
+        self.numbers = Numbers(store, name)
+        self.numbers.use(self.numbers.last)
+        most = options.workers or os.cpu_count() or 1
+        settings = encode_settings(key, options, session)
+        self.workers = Workers(settings, most, self.numbers.last + 1)
+        self.keeper = Housekeeper(
+            store, name, policy, ledger=self.ledger, note=reporter.note,
+            settled=lambda: self.workers.settled,
+        )  # fmt: skip
         self.keeper.tidy()
         self.pushed = pushed
         self.previous = last_stretch(store, name)
+        self.session = session
+        self.policy = policy
         self.stopping = ""
         self.source = ""
-        self._dropped = 0
-        self._queued = 0
-        self._drained = False  # everything that was read has been taken in
+        self.rows = Counter[str]()  # written, by table
+        self.written_bytes = 0
         self.ever_up = False
+        self._dropped = 0
+        self._ended = False  # the source ended the stream that was to be recorded to its end
+        self._drained = False  # everything that was read has been counted
         self._heard = 0
-        self.workers = Workers(encode_settings(key, options), options.workers or default_workers())
+        self._written_state: Stretch | None = None
+        self._coverage_at = 0.0
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
         self._flush_s = 0.0
@@ -148,19 +150,18 @@ class Recording:
         keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
         keeping.start()
         with _ending_signals(self._stop):
-            self._subscribe(self.pushed)
             try:
+                self._subscribe(self.pushed)
                 self._loop(started, stop)
             finally:
                 done.set()
                 self._end()
-                keeping.join(timeout=30)
-        who = self.writer.who
+                keeping.join(timeout=_END_S)  # what it is about may be cut short at any point
         return Summary(
-            recorder=who.recorder,
-            session=who.session,
-            written=self.writer.written,
-            rows=self.writer.rows,
+            recorder=self.name,
+            session=self.session,
+            written=self.rows.total(),
+            rows=self.rows,
             seconds=time.monotonic() - started,
             gaps=self.ledger.gaps,
             reason=self.stopping,
@@ -170,46 +171,35 @@ class Recording:
 
     def _loop(self, started: float, stop: threading.Event) -> None:
         flush_at = started + self.options.flush_interval
-        closing = False
-        while True:
-            message: Message | None
-            try:
-                message = self.workers.get(_TICK_S if not closing else 5.0)
-            except TimeoutError:
-                if closing:
-                    return
-            else:
-                if message is None and not closing:
-                    raise QrecError("a process of this recorder ended", "Start the recorder again.")
-                if message is None:
-                    self._drained = True
-                    return
+        deadline = float("inf")
+        while not self._drained and time.monotonic() < deadline:
+            for message in self.workers.poll(_TICK_S):
                 self._handle(message)
+            self.ledger.count("dropped", self.workers.dropped - self._dropped)
+            self._dropped = self.workers.dropped
             now = time.monotonic()
-            if now >= flush_at or self.intake.pending.full:
-                self.writer.flush(mono_us())
-                self._flush_s = time.monotonic() - now
+            if now >= flush_at:
+                self._write_coverage()
                 self._report()
                 flush_at = time.monotonic() + self.options.flush_interval
             if self.options.duration is not None and now - started >= self.options.duration:
                 self._stop(f"after {self.options.duration:g} s, as asked")
             if stop.is_set():
                 self._stop("as asked")
-            if self.stopping and not closing:
-                closing = True
-                self.workers.finish()
+            if self.stopping and deadline == float("inf") and not self._ended:
+                deadline = now + _END_S
+                self.workers.stop()
 
     def _handle(self, message: Message) -> None:
-        if not isinstance(message, Down | Gaps):
-            self._heard = message.mono
         match message:
-            case Answer():
-                self.ledger.count("dropped", message.dropped - self._dropped)
-                self._dropped, self._queued = message.dropped, message.queued
-                self.intake.take(message.parts, message.mono)
+            case Handout():
+                self._heard = message.mono
+                self._settled(message)
             case Alive():
+                self._heard = message.mono
                 self.ledger.alive(message.mono)
             case Up():
+                self._heard = message.mono
                 if not self.ever_up:
                     self.reporter.note(f"connected to {self.options.url}")
                 self.ever_up = True
@@ -217,6 +207,45 @@ class Recording:
                 self._down(message)
             case Gaps():
                 self.waits = message
+            case Ended():
+                self._drained = True
+
+    def _settled(self, block: Handout) -> None:
+        """A block is on the disk, or is lost: which is counted."""
+        self.numbers.use(block.last)
+        if block.done is None:
+            self.ledger.count("dropped", block.events)
+            text = f"internal: processes died or hung over a block of {block.events} events"
+            write_rejected(self.store, self.name, [Rejected("block", text, 0, "")])
+            self.reporter.note(f"lost: {text}")
+            return
+        done = block.done
+        self.rows.update(done.rows)
+        self.written_bytes += done.size
+        self._flush_s = done.seconds
+        self.ledger.accepted(mono_us())
+        count(self.ledger, done.parts, block.mono, self._greeted)
+        write_rejected(self.store, self.name, rejected(done.parts))
+
+    def _write_coverage(self, everything: bool = False) -> None:
+        """A new state at once, what only grows every few flush intervals: it is a file each time.
+
+        A disk that refuses is no error: coverage says so when it is taken again.
+        """
+        if self.workers.refused:
+            self.ledger.refused(self.workers.refused, mono_us())
+        state, now = self.ledger.open, time.monotonic()
+        if not everything and state is self._written_state and now < self._coverage_at:
+            return
+        try:
+            mend(self.store, self.policy, self.name)
+            self.ledger.flush()
+            if not self.workers.refused:
+                self.ledger.accepted(mono_us())
+            self._written_state = state
+            self._coverage_at = now + _COVERAGE_EVERY * self.options.flush_interval
+        except OSError as error:
+            self.ledger.refused(error.strerror or str(error), mono_us())
 
     def _keep_house(self, done: threading.Event) -> None:
         """Delete, merge and seal every few seconds until `done`.
@@ -235,7 +264,7 @@ class Recording:
             with self._tried_again("deleting old hours"):
                 for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
                     note(line)
-            if self._queued > QUEUE_BYTES // 16:
+            if self.workers.queued > QUEUE_BYTES // 16:
                 continue
             now = time.time_ns() // 1000
             with self._tried_again("housekeeping"):
@@ -278,6 +307,7 @@ class Recording:
             self.ledger.alive(down.good_until)
             if self.options.until_end:  # the end that was waited for is no gap
                 self.ledger.connection = False
+                self._ended = True  # what was read is written, however long that takes
                 self._stop("the source ended the stream")
                 return
             self.ledger.lost(down.text, down.mono)
@@ -290,7 +320,7 @@ class Recording:
             self._subscribe(None)
 
     def _report(self) -> None:
-        now, written = time.monotonic(), self.writer.written
+        now, written = time.monotonic(), self.rows.total()
         then, before = self._last_status
         self._last_status = (now, written)
         total = self.ledger.totals
@@ -307,7 +337,7 @@ class Recording:
             dropped=total["dropped"],
             bodies_shed=total["bodies_shed"],
             source=self.source,
-            written_bytes=self.writer.written_bytes,
+            written_bytes=self.written_bytes,
             flush_s=self._flush_s,
         )
         self.reporter.status(status)
@@ -318,23 +348,23 @@ class Recording:
         self.stopping = self.stopping or reason
 
     def _end(self) -> None:
-        """The last flush; then coverage says that the recorder stopped of its own will."""
-        self.workers.close()
+        """The last word of coverage: that the recorder stopped of its own will."""
+        lost = self.workers.close()
         recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
         if self._drained and self.ledger.connection and recent:
             # Silent for less than it takes to ask: nothing speaks against the link. After a
             # failure what was under way is lost: then only what is written counts as seen.
             self.ledger.alive(mono_us())
-        self.writer.flush(mono_us())
+        self.ledger.count("dropped", lost)
+        self._write_coverage(everything=True)
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
-        self.writer.flush(mono_us())
+        self._write_coverage(everything=True)
         with contextlib.suppress(OSError):
-            self.writer.save_seq()
+            self.numbers.save()
         self._report()
 
     def _subscribe(self, pushed: str | None) -> None:
         options = self.options
-        self._dropped = 0  # a new reading process counts anew
         self.workers.start(
             Subscription(
                 options.url,
@@ -345,7 +375,7 @@ class Recording:
                 headers_s=options.headers_s,
                 probe_after_s=options.probe_after_s,
             ),
-            gather_s=min(QUIET_S, QUIET_S * options.flush_interval),
+            gather_s=_GATHERED * options.flush_interval,
         )
 
 
@@ -368,27 +398,6 @@ def _ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:
-    """(the expression as qrec reads it, the part for the source, what is worth saying of both).
-
-    UsageError when it is wrong.
-    """
-    if not options.filter:
-        return None, None, []
-    import filters
-
-    expression = filters.parse(options.filter)
-    filters.check(expression, "record")
-    pushed = filters.pushable(expression, options.push)  # type: ignore[arg-type]
-    remarks = [f"filter: {text}" for text in filters.remarks(expression)]
-    if pushed is not None:
-        remarks.append(
-            f"the source applies {pushed}; it sends no calls of databases then "
-            "(--push none records those that match the filter)"
-        )
-    return expression.text, pushed, remarks
 
 
 def _remove_empty(store: Store, recorder: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +26,15 @@ from recorder.pipeline.worker import Worker
 from recorder.source.har import read_har
 from recorder.source.stream_file import Survey, read_events, survey
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Intake, Part
+from recorder.write.intake import Part, Rows, count, rejected
 from recorder.write.seal import Housekeeper
-from recorder.write.writer import Writer, new_session
+from recorder.write.writer import Numbers, Writer, new_session, write_rejected
 from store.errors import UnavailableError
 from store.files import append_line
 from store.layout import Store, check_recorder, recorder_lock
 
 _BATCH = 1_000
+_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20  # a file is made of so much
 
 Progress = Callable[[Path, int, int], None]  # the file, bytes read of it, its size
 
@@ -119,9 +121,9 @@ class _Stream:
         for event in read_events(self.path, on_bytes):
             batch.append(event)
             if len(batch) >= _BATCH:
-                run.take(run.worker.process(batch), 0)
+                run.take(run.worker.process(batch, run.events), len(batch), 0)
                 batch = []
-        run.take(run.worker.process(batch), 0)
+        run.take(run.worker.process(batch, run.events), len(batch), 0)
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class _Har:
         for at in range(0, len(self.rows), _BATCH):
             batch = self.rows[at : at + _BATCH]
             end = batch[-1].ts - first  # the worker moves the rows' times
-            run.take(run.worker.process_rows(batch), end)
+            run.take(run.worker.process_rows(batch, run.events), len(batch), end)
 
 
 def _read_har(path: Path, on_bad: Callable[[str], None]) -> _Har:
@@ -168,9 +170,11 @@ class _Run:
         self.session = new_session()
         self.ledger = Ledger(store, name, self.session, options.filter, None)
         self.worker = Worker(redaction_key(store, options), options)
-        self.intake = Intake(self.ledger)
-        who, policy = Who(name, self.session), self.worker.cleaner.policy
-        self.writer = Writer(store, who, policy, self.intake, self.ledger)
+        self.numbers = Numbers(store, name)
+        self.writer = Writer(store, Who(name, self.session), self.worker.cleaner.policy)
+        self.events = 0  # since the last flush
+        self._parts: list[Part] = []
+        self._rows = Counter[str]()
 
     def run(self, shift_to_us: int | None, again: bool, progress: Progress | None) -> Replayed:
         path, about = self.source.path, self.source.survey
@@ -178,7 +182,7 @@ class _Run:
         if before.get("done") and not again:
             return Replayed(path, known=True)
         if before and not again:
-            self.intake.remember(_stored_ids(self.store, self.name, before["sessions"]))
+            self.worker.repeats.known = _stored_ids(self.store, self.name, before["sessions"])
         self._write_down(done=False)
         if shift_to_us is not None and about.last_ts is not None:
             self.worker.shift_us = shift_to_us - about.last_ts
@@ -188,32 +192,43 @@ class _Run:
         self.ledger.change("stopped", "the recording ends here", 0)
         self._flush()
         self._write_down(done=True)
-        self.writer.save_seq()
+        self.numbers.save()
         total = self.ledger.totals
         return Replayed(
             path,
             known=False,
             events=about.events,
-            written=self.writer.written,
-            rows=self.writer.rows,
+            written=self._rows.total(),
+            rows=self._rows,
             rejected=total["rejected"],
             duplicates=total["duplicates"],
             filtered=total["filtered"],
             other=total["other"],
         )
 
-    def take(self, parts: list[Part], mono: int) -> None:
-        self.intake.take(parts, mono)
-        if self.intake.pending.full:
+    def take(self, parts: list[Part], events: int, mono: int) -> None:
+        """Take what so many events came to."""
+        count(self.ledger, parts, mono)
+        self._parts += parts
+        self.events += events
+        sizes = [part.size() for part in self._parts if isinstance(part, Rows)]
+        rows, size = (sum(one) for one in zip((0, 0), *sizes, strict=True))
+        if rows >= _FLUSH_ROWS or size >= _FLUSH_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        self.writer.flush(0)
-        if self.writer.failed_since is not None:
+        first, last = self.numbers.last + 1, self.numbers.last + self.events
+        try:
+            self._rows += self.writer.write(self._parts, first, last).rows
+            self.ledger.flush()
+        except OSError as error:
             raise UnavailableError(
-                f"the store at {self.store.path} takes no writes (disk full or not permitted)",
+                f"the store at {self.store.path} takes no writes: {error.strerror or error}",
                 "Free some space or check the permissions, then replay again: it goes on from here",
-            )
+            ) from None
+        write_rejected(self.store, self.name, rejected(self._parts))
+        self.numbers.last = last
+        self._parts, self.events = [], 0
 
     def _write_down(self, done: bool) -> None:
         entry = {"digest": self.source.survey.digest, "session": self.session, "done": done}

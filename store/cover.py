@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from store.values import dataclass
 
 _SEGMENT = re.compile(r"(\d{12,19})-(\d{12,19})\.parquet")
 _SEALED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-(?:(\d{12,19})_)?(\d{12,19})\.parquet")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from store.files import make_folder, replacing
 from store.layout import Store
 from store.schema import COVERAGE
+from store.values import dataclass
 
 SEEING: Final = frozenset({"receiving", "lagging"})
 

@@ -1,6 +1,7 @@
 """Writing so that a crash leaves either the old file or the new one, and only for the owner's eyes.
 
-A temporary file never ends in `.parquet`, so no reader's glob meets one.
+A temporary file never ends in `.parquet`, so no reader's glob meets one. No file is written through
+a symbolic link, which somebody else may have laid there.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ TEMPORARY_SUFFIX = ".tmp"
 
 
 def make_folder(path: Path) -> Path:
-    """Make `path` and its missing parents, each 0700."""
+    """Make `path` and its missing parents, each 0700, and have them on the disk."""
     if not path.is_dir():
         if path.parent != path and not path.parent.is_dir():
             make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
     return path
+
+
+def create(path: Path) -> int:
+    """The descriptor of a new file, 0600. What a process of the same number left is deleted."""
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600)
 
 
 def sync_folder(path: Path) -> None:
@@ -38,10 +46,10 @@ def replacing(path: Path) -> Iterator[Path]:
     The file is 0600 and on the disk before it gets its name. On an error nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    os.close(create(temporary))
     try:
         yield temporary
-        descriptor = os.open(temporary, os.O_RDONLY)
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             os.fchmod(descriptor, 0o600)  # DuckDB puts a file of its own in this one's place
             os.fsync(descriptor)
@@ -83,7 +91,7 @@ def append_line(path: Path, line: str) -> None:
     error the file is as long as it was.
     """
     is_new = not path.exists()
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

@@ -18,15 +18,16 @@ import fcntl
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from store import cover
 from store.errors import QrecError, UnavailableError, UsageError, unwritable
 from store.files import make_folder, write_text
 from store.hours import is_hour
+from store.values import dataclass
 from store.version import FORMAT_VERSION
 
 LIVE = "_live"
@@ -200,27 +201,55 @@ def recorder_lock(store: Store, recorder: str, purpose: str = "") -> Iterator[No
     folder = store.live(recorder)
     try:
         make_folder(folder)
-        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        _check_owner(store.path, is_root=True)
+        for path in (folder.parent, folder):
+            _check_owner(path)
+        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise unwritable(store.path, error) from None
     try:
-        _take(descriptor, store, recorder, purpose)
+        try:
+            _take(descriptor, store, recorder, purpose)
+        except OSError as error:
+            raise unwritable(folder / "lock", error) from None
         yield
     finally:
         os.close(descriptor)
 
 
+def _check_owner(path: Path, *, is_root: bool = False) -> None:
+    """UnavailableError where somebody else could put files, or links, in the way of ours."""
+    about = path.stat() if is_root else path.lstat()
+    if stat.S_ISLNK(about.st_mode):
+        why = "is a symbolic link"
+    elif about.st_uid != os.geteuid():
+        why = f"belongs to user {about.st_uid}, and this is user {os.geteuid()}"
+    elif about.st_mode & stat.S_IWOTH:
+        why = "can be written to by everybody"
+    else:
+        return
+    raise UnavailableError(
+        f"{path} {why}: what is recorded there would not be safe",
+        "Record as that user, or into a folder of your own (--store DIR).",
+    )
+
+
 def holder(store: Store, recorder: str) -> int | None:
-    """The pid that records under this name now; None when nobody does."""
+    """The pid that records under this name now; None when nobody does.
+
+    Any number may ask at once; a recorder that starts meanwhile waits for the moment it takes.
+    """
     try:
         descriptor = os.open(store.live(recorder) / "lock", os.O_RDWR)
     except OSError:
         return None
     try:
-        if _is_free(descriptor):
+        if _is_free(descriptor, fcntl.LOCK_SH):
             return None
         pid, purpose = _who(descriptor)
         return int(pid) if pid.isdigit() and purpose != SEALING else None
+    except OSError:  # no locks here: nobody can be told
+        return None
     finally:
         os.close(descriptor)
 
@@ -240,11 +269,11 @@ def _take(descriptor: int, store: Store, recorder: str, purpose: str) -> None:
     os.pwrite(descriptor, f"{os.getpid()} {purpose}".strip().encode() + b"\n", 0)
 
 
-def _is_free(descriptor: int) -> bool:
-    """Take the lock if nobody has it."""
+def _is_free(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Take the lock if nobody has it. OSError where the file system knows no locks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
     return True
 

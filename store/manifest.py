@@ -12,12 +12,13 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from store.errors import UnavailableError
-from store.files import write_text
+from store.files import make_folder, write_text
 from store.layout import Store
+from store.values import dataclass
+from store.version import FORMAT_VERSION
 
 _KEY = "unredacted"
 
@@ -28,6 +29,20 @@ class Unredacted:
 
     since: dt.datetime
     recorder: str
+
+
+def mend(store: Store, policy: str, recorder: str) -> None:
+    """Make the manifest anew where somebody deleted it, or the whole store, under a recorder.
+
+    policy: of redaction; `off` is marked again. OSError when the disk refuses.
+    """
+    if not store.manifest.exists():
+        make_folder(store.path)
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        write_text(store.manifest, json.dumps({"format": FORMAT_VERSION, "created": now}) + "\n")
+        if policy == "off":
+            with contextlib.suppress(UnavailableError):
+                mark_unredacted(store, recorder)
 
 
 def mark_unredacted(store: Store, recorder: str) -> None:

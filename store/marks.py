@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from store.errors import UsageError, did_you_mean, unwritable
 from store.files import append_line
 from store.hours import hour_end, hour_start
 from store.layout import Store
+from store.values import dataclass
 
 
 @dataclass(frozen=True)

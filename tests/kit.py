@@ -15,10 +15,11 @@ from recorder.decode.columns import Who
 from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
 from recorder.write.coverage import Ledger
-from recorder.write.intake import Intake
-from recorder.write.writer import Writer, new_session
+from recorder.write.intake import Part, count
+from recorder.write.writer import Numbers, Writer, new_session
 from store.hours import from_us
 from store.layout import Store
+from store.manifest import mend
 
 S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z, µs
@@ -90,15 +91,28 @@ class Desk:
         self.ledger = Ledger(self.store, recorder, self.session)
         options = RecordOptions(store=path, recorder=recorder)
         self.worker = Worker(redaction_key(self.store, options), options)
-        self.intake = Intake(self.ledger)
-        who, policy = Who(recorder, self.session), self.worker.cleaner.policy
-        self.writer = Writer(self.store, who, policy, self.intake, self.ledger)
+        self.numbers = Numbers(self.store, recorder)
+        self.policy = self.worker.cleaner.policy
+        self.writer = Writer(self.store, Who(recorder, self.session), self.policy)
+        self.waiting: list[tuple[list[Part], int, int]] = []
 
     def take(self, *events: Event, mono: int = 0) -> None:
-        self.intake.take(self.worker.process(events), mono)
+        parts = self.worker.process(events)
+        first = self.numbers.last + 1
+        self.numbers.last += len(events)
+        self.waiting.append((parts, first, self.numbers.last))
+        count(self.ledger, parts, mono)
 
     def flush(self, mono: int = 0) -> None:
-        self.writer.flush(mono)
+        try:
+            mend(self.store, self.policy, self.recorder)
+            while self.waiting:
+                self.writer.write(*self.waiting[0])
+                del self.waiting[0]
+            self.ledger.accepted(mono)
+            self.ledger.flush()
+        except OSError as error:
+            self.ledger.refused(error.strerror or "", mono)
 
 
 def visible_ids(path: Path) -> list[str]:

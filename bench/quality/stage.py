@@ -1,117 +1,215 @@
-"""Where an incident plays and what it claims: the stage it changes, and the truth of it."""
+"""Where an incident plays, and what a right answer says: places, faults, the truth."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bench.quality.system import Flow, Hours
-from bench.quality.world import World
+from bench.quality.oracle import Look
+from bench.quality.system import BY_ADDRESS, SERVICES, Route, address, container, pod_name
+from bench.quality.world import Fault, Visit, World
+from tests.world.rows import Batch, Name
 
-Mask = Any
+Key = Mapping[str, frozenset[str]]
+Change = Callable[[Visit, Any, np.random.Generator], None]
+FAILING = ("errors", "statuses", "no_response", "new", "signature")
+_FREE = {"status", "grpc_status", "signature", "process", "direction", "side", "recorder", "group"}
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a right answer names. `key` must be in the finding; `extra` may be."""
+    """keys: any of them does; a dimension "*" is met by any. names: values that may be named
+    beside it. blame: the services of which one is at fault, or empty where nobody is to blame."""
 
     kinds: tuple[str, ...]
-    key: dict[str, Any]
+    keys: tuple[Key, ...]
     direction: str
-    affected: float
-    effect: float  # times as much as before; inf for new and gone
-    onset: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
-    blame: str | None = None
-    blast: frozenset[str] = frozenset()  # hosts and services that suffer with it
+    look: Look
+    names: frozenset[str] = frozenset()
+    blame: frozenset[str] = frozenset()
 
 
 @dataclass
 class Stage:
-    """Where an incident plays: a copy of the world, the window's hour, a random source."""
+    """A world, the rows of its past, and the window: minutes before the end."""
 
     world: World
-    hour: int
+    past: Batch
     rng: np.random.Generator
-    severity: float
-    salt: int = 1
-    plan: Hours | None = None
-    leaking: int | None = None  # the endpoint that leaked in the hours before as well
-    grpc: str | None = None  # the host that speaks gRPC, in the hours before as well
+    length: float  # of the window, minutes
+    begin: float = 0.0
+    until: float = 0.0
+    shares: dict[int, float] = field(default_factory=dict)
 
-    @staticmethod
-    def of(world: World, hour: int, seed: int, severity: float) -> Stage:
-        own = copy.copy(world)
-        own.flows, own.endpoints = list(world.flows), list(world.endpoints)
-        return Stage(own, hour, np.random.default_rng([world.seed, 11, seed]), severity, seed + 1)
+    def __post_init__(self) -> None:
+        numbers = np.array([name["number"] for name in self.past.names], dtype=np.int64)
+        counts = np.bincount(numbers[self.past.name], minlength=len(self.world.system.routes))
+        self.shares = dict(enumerate((counts / max(counts.sum(), 1)).tolist()))
+        late = 0.0 if self.rng.random() < 0.3 else self.rng.uniform(0, 0.6)
+        self.begin = -self.length * (1 - late)
 
-    def window(self) -> Hours:
-        self.plan = self.world.hours(self.hour, salt=self.salt)
-        return self.plan
+    def route(
+        self, test: Callable[[Route], bool] = lambda route: True, least: float = 0.005
+    ) -> Route:
+        """Some route with its part of the traffic, probes and jobs left out."""
+        fit = self.fit(test, least) or self.fit(test, 0.0)
+        return fit[int(self.rng.integers(len(fit)))]
 
-    def onset(self) -> int:
-        return int(self.rng.choice([0, 0, *range(5, 46, 5), 13, 22, 37]))
+    def fit(self, test: Callable[[Route], bool], least: float) -> list[Route]:
+        jobs = {e.route for e in self.world.system.entries if e.job or e.slugs}
+        return [
+            r for r in self.world.system.routes
+            if not r.probe and r.number not in jobs and self.shares[r.number] > least and test(r)
+        ]  # fmt: skip
 
-    def flows(self, test: Callable[[Flow], bool]) -> Mask:
-        return np.array([test(f) for f in self.world.flows])
+    def service(self, test: Callable[[str], bool] = lambda service: True) -> str:
+        return self.route(lambda r: r.inside and r.service != "gateway" and test(r.service)).service
 
-    def volume(self) -> Any:
-        return np.array([f.weight if f.cron is None else 0 for f in self.world.flows])
+    def fault(self, change: Change, *extra: tuple[Route, float]) -> Fault:
+        return Fault(change, self.begin, self.until, extra)
 
-    def endpoint(self, internal: bool | None = None, least: float = 0.004) -> Flow:
-        """Some endpoint with its part of the traffic, health checks left out."""
-        heavy: dict[int, float] = {}
-        for f in self.world.flows:
-            if f.cron is None and f.route != "/healthz" and f.caller:
-                heavy[f.endpoint] = heavy.get(f.endpoint, 0) + f.weight
-        fit = [e for e, w in sorted(heavy.items()) if w >= least]
-        first = {f.endpoint: f for f in reversed(self.world.flows)}
-        chosen = [first[e] for e in fit if internal is None or bool(first[e].callee) == internal]
-        return chosen[int(self.rng.integers(len(chosen)))]
+    def served(self, service: str) -> bool:
+        return service in SERVICES and service in self.world.system.seen
 
-    def add(self, like: Flow, **changed: Any) -> Flow:
-        new = copy.copy(like)
-        for name, value in changed.items():
-            setattr(new, name, value)
-        if (new.host, new.method, new.route) not in self.world.endpoints:
-            self.world.endpoints.append((new.host, new.method, new.route))
-        new.endpoint = self.world.endpoints.index((new.host, new.method, new.route))
-        self.world.flows.append(new)
-        return new
+    # what a right answer may be called
+
+    def names_of(self, service: str) -> frozenset[str]:
+        """A service, and its containers."""
+        pods = range(self.world.system.pods.get(service, 1))
+        several = {container(service, p) for p in pods} if service in SERVICES else set()
+        return frozenset({service, f"shop_{service}", *several})
+
+    def hosts_of(self, route: Route) -> frozenset[str]:
+        pods = range(self.world.system.pods.get(route.service, 1))
+        if route.service == BY_ADDRESS:
+            return frozenset({address(route.service, p) for p in pods} | {route.service})
+        return frozenset({route.host or route.service, route.service})
+
+    def around(self, route: Route) -> frozenset[str]:
+        """What may be named beside a route: all that its requests have in common, or some."""
+        callers = self.world.system.callers(route.number)
+        near = [self.names_of(name) for name in (route.service, *callers)]
+        return frozenset().union(
+            *near, self.hosts_of(route), {route.method, route.path}
+        )  # fmt: skip
+
+    def endpoint(self, route: Route) -> tuple[Key, ...]:
+        path = frozenset({route.path})
+        keys: list[Key] = [
+            {"route": path, "host": self.hosts_of(route)},
+            {"route": path, "container": self.names_of(route.service)},
+        ]
+        if route.host is None:
+            keys.append({"route": path})
+        mine = sum(self.shares[r.number] for r in self.world.system.of(route.service))
+        return (*keys, *(self.place(route) if self.shares[route.number] > 0.9 * mine else ()))
+
+    def place(self, route: Route) -> tuple[Key, ...]:
+        """The host, or the service that serves it."""
+        keys: list[Key] = [{"host": self.hosts_of(route)}]
+        if route.inside:
+            keys.append({"container": self.names_of(route.service)})
+        return tuple(keys)
+
+    def pod(self, service: str, number: int) -> tuple[Key, ...]:
+        name = pod_name(service, number) or container(service, number)
+        return ({"*": frozenset({name, address(service, number)})},)
+
+    # where the oracle looks
+
+    def at(self, *routes: Route) -> Callable[[Name], bool]:
+        """Requests to the routes, seen at one end."""
+        numbers = {r.number for r in routes}
+        here = routes[0].inside and self.served(routes[0].service)
+        return lambda name: name["number"] in numbers and (name["direction"] == "ingress") == here
+
+    def at_pod(self, service: str, number: int) -> Callable[[Name], bool]:
+        pod, box = pod_name(service, number), container(service, number)
+        numbers = {r.number for r in self.world.system.of(service)}
+        return lambda name: (
+            name["number"] in numbers
+            and name["direction"] == "ingress"
+            and (name["pod_name"], name["container_name"]) == (pod, box)
+        )
 
 
-def at(f: Flow) -> dict[str, Any]:
-    return {"host": f.host, "method": f.method, "route": f.route}
+Incident = Callable[[Stage], tuple[list[Fault], Truth]]
 
 
-def spread(stage: Stage, plan: Hours, target: Mask, onset: int, share: float) -> frozenset[str]:
-    """Callers of what fails fail too: two endpoints of each calling service, two levels up."""
-    hurt: set[str] = set()
-    level = {f.caller for f, t in zip(stage.world.flows, target, strict=True) if t and f.caller}
-    for _ in range(2):
-        above: set[str] = set()
-        for service in sorted(level):
-            own = sorted(
-                {
-                    f.endpoint
-                    for f in stage.world.flows
-                    if f.callee == service and f.route != "/healthz" and f.cron is None
-                }
-            )[:2]
-            mask = stage.flows(lambda f, own=own, s=service: f.endpoint in own and f.callee == s)  # type: ignore[misc]
-            plan.p_error[mask, onset:] += 0.5 * share
-            plan.code[mask] = 500
-            hurt.add(service)
-            above |= {
-                f.caller for f, m in zip(stage.world.flows, mask, strict=True) if m and f.caller
-            }
-        level, share = above - hurt, 0.5 * share
-    return frozenset(hurt)
+def failing(
+    test: Callable[[Route], bool],
+    share: float,
+    status: int,
+    only: Callable[[Visit], Any] | None = None,
+) -> Change:
+    """A share of the requests to some routes ends as `status` (0: no response)."""
+
+    def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
+        if test(visit.route):
+            hit = mask & (rng.random(len(visit)) < share)
+            visit.fail(hit & only(visit) if only else hit, status)
+
+    return change
 
 
-def count(plan: Hours, mask: Mask, onset: int) -> float:
-    return float(plan.rate[mask, onset:].sum())
+def slower(
+    test: Callable[[Route], bool], factor: float, more_ms: float = 0.0,
+    only: Callable[[Visit], Any] | None = None,
+) -> Change:  # fmt: skip
+    """The own work of some routes takes longer."""
+
+    def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
+        if test(visit.route):
+            hit = mask & only(visit) if only else mask
+            visit.own[hit] = visit.own[hit] * factor + more_ms
+
+    return change
+
+
+def is_one_of(*routes: Route) -> Callable[[Route], bool]:
+    numbers = {r.number for r in routes}
+    return lambda route: route.number in numbers
+
+
+def serves(service: str) -> Callable[[Route], bool]:
+    return lambda route: route.service == service and not route.probe
+
+
+# Is a finding the planted one?
+
+
+def matches(finding: Mapping[str, Any], truth: Truth) -> bool:
+    if finding["kind"] not in truth.kinds:
+        return False
+    usual = {"up": ("up", "new"), "new": ("new", "up"), "gone": ("gone", "down")}
+    wanted = usual.get(truth.direction, (truth.direction,))
+    if truth.direction != "any" and finding["direction"] not in wanted:
+        return False
+    return any(_is(finding["key"], key, truth.names) for key in truth.keys)
+
+
+def _is(named: Mapping[str, Any], key: Key, names: Iterable[str]) -> bool:
+    met = {d for d, values in key.items() if d != "*" and named.get(d) in values}
+    if met != key.keys() - {"*"}:
+        return False
+    if "*" in key:
+        hit = {d for d, value in named.items() if value in key["*"]}
+        if not hit:
+            return False
+        met |= hit
+    elif "instance" in named:
+        return False
+    return all(d in met or d in _FREE or value in names for d, value in named.items())
+
+
+def blamed(finding: Mapping[str, Any], truth: Truth) -> bool | None:
+    """Whether the right one is blamed; None where nobody is to be."""
+    if not truth.blame:
+        return None
+    blame = finding["blame"]
+    if blame is None:
+        return bool(set(map(str, finding["key"].values())) & truth.blame)
+    return blame["service"] in truth.blame or blame["why"] in truth.blame

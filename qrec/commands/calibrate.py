@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from qrec.format import number, plural, stretch
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import Answer, Column, present
 from qrec.progress import Line
 from qrec.run import Run
 from queries.core.answer import document
-from queries.core.question import parsed
-from queries.diff.calibrate import CALIBRATE, Calibrated, calibration
+from queries.core.question import Question
+from queries.diff.calibrate import Calibrated
 
 
-def calibrate(
-    *,
-    window: WindowFlags,
-    baseline: BaselineFlags,
-    only: WhereFlags,
-    rows: RowFlags,
-    store: StoreFlags,
-) -> None:
-    run = Run(store, rows)
-    asked, against = run.windows(window, baseline)
+def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
+    """Count, telling how far it is, and show the pairs."""
     line = Line()
     try:
-        answer = calibration(
-            run.store, asked, against, where=parsed(only.where), limit=run.limit,
+        answer = question.ask(
+            run.store, {**values, "limit": run.limit}, run.now, run.tz,
             tell=lambda done, pairs: line.show(f"comparing past hours: {done} of {pairs}"),
         )  # fmt: skip
     finally:
@@ -41,9 +35,6 @@ def calibrate(
     ]
     shown = Answer(document(answer), "pairs", columns, cells, _heading(answer), empty="")
     present(run, shown)
-
-
-calibrate.__doc__ = CALIBRATE.help  # which the tool and the page have, too
 
 
 def _heading(answer: Calibrated) -> str:

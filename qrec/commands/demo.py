@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
 from fixtures.files import bundled_stream
 from fixtures.standin import running
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WhereFlags, WindowFlags
 from qrec.output import emit, say
 from qrec.progress import RecordingLine
+from qrec.questions import command
+from qrec.run import StoreFlags
 from recorder.options import RecordOptions
 from recorder.record import record
 from store.errors import UsageError
@@ -33,11 +33,9 @@ def demo(*, store: StoreFlags) -> None:
     say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
     written = _record_incident(folder)
     say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
-    from qrec.commands.diff import diff  # after the recording: it starts sooner
-
-    flags = replace(store, store=str(folder))
-    diff(window=WindowFlags(), baseline=BaselineFlags(), only=WhereFlags(), rows=RowFlags(),
-         store=flags)  # fmt: skip
+    diff = command("diff")
+    assert diff is not None
+    diff(**{**vars(store), "store": str(folder)})
     emit(_NEXT.format(store=quote(str(folder)), seconds=time.monotonic() - begun))
 
 

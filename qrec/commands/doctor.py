@@ -13,9 +13,8 @@ from qrec.doctor import Check, attempted, disk, guarded
 from qrec.doctor import store as contents
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.format import plural
-from qrec.options import StoreFlags
 from qrec.output import emit, to_json
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.window import parse_duration
@@ -29,30 +28,18 @@ _LONGEST_PROBE_S = 60.0
 
 
 def doctor(
-    url: Annotated[
-        str | None,
-        typer.Option("--url", metavar="URL", help="Where Qtap's DevTools listen."),
-    ] = None,
+    url: Annotated[str | None, flag("URL", "Where Qtap's DevTools listen.")] = None,
     filter_: Annotated[
         str | None,
         typer.Option("--filter", metavar="FILTER", help="Check this filter for `qrec record`."),
     ] = None,
-    push: Annotated[
-        str | None,
-        typer.Option("--push", metavar="HOW", help="What of it would be pushed: safe, all, none."),
-    ] = None,
+    push: Annotated[str | None, flag("HOW", "What of it would be pushed: safe, all, none.")] = None,
     probe: Annotated[
         bool,
-        typer.Option(
-            "--probe",
-            help="Try which filters the live Qtap honours. Opens up to 8 subscriptions.",
-        ),
+        switch("--probe", "Try which filters the live Qtap honours. Opens up to 8 subscriptions."),
     ] = False,
-    probe_for: Annotated[
-        str,
-        typer.Option("--probe-for", metavar="DURATION", help="How long at most; up to 60s."),
-    ] = _DEFAULT_PROBE,
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    probe_for: Annotated[str, flag("DURATION", "How long at most; up to 60s.")] = _DEFAULT_PROBE,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     store: StoreFlags,
 ) -> int:

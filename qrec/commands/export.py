@@ -11,10 +11,9 @@ from typing import Annotated, BinaryIO
 import typer
 
 from qrec.format import plural
-from qrec.options import StoreFlags, WhereFlags, WindowFlags
 from qrec.output import ReaderGone, note_text, say
 from qrec.questions import one_filter
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
 from queries.core.question import parsed
 from queries.export import export as write_export
 from queries.export import format_of
@@ -40,13 +39,11 @@ def export(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="The file, 0600. Default: stdout."),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", help="Transactions. Default: all.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    limit: Annotated[int | None, flag("N", "Transactions. Default: all.")] = None,
+    force: Annotated[bool, switch("--force", "Replace a file that is there.")] = False,
+    where: Annotated[str | None, flag("FILTER", "The same as FILTER.")] = None,
     *,
     window: WindowFlags,
-    only: WhereFlags,
     store: StoreFlags,
 ) -> None:
     """Write a window's transactions to a file, oldest first, redacted as they are in the store.
@@ -61,10 +58,10 @@ def export(
     kind = format_of(format_, output)
     if limit is not None and limit < 1:
         raise UsageError(f"--limit cannot be {limit}", "Give a number of transactions from 1 on.")
-    where = parsed(one_filter(filter_, only.where))
-    asked = run.window(window)
+    expression = parsed(one_filter(filter_, where))
+    asked = run.window(vars(window))
     with _target(output, kind, force, run) as out:
-        done = write_export(run.store, asked, where, kind, out, limit)
+        done = write_export(run.store, asked, expression, kind, out, limit)
     for note in done.notes:
         said = {"text": note.text}
         if note.from_ts is not None and note.to_ts is not None:

@@ -8,23 +8,19 @@ from typing import Annotated
 import typer
 
 from qrec.commands.replay import outcome, recorded_when, shifted
-from qrec.options import RecordFlags, StoreFlags
 from qrec.output import say
 from qrec.progress import FileProgress
 from qrec.recording import write_options
-from qrec.run import Run
+from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 
 _BAD_LINES = 5  # unreadable entries that are told one by one
 
 
 def import_(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="HAR files (.har, .gz).")],
-    shift_to: Annotated[
-        str | None,
-        typer.Option("--shift-to", metavar="TIME", help="Move the exchanges to end then."),
-    ] = None,
+    shift_to: Annotated[str | None, flag("TIME", "Move the exchanges to end then.")] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Read a file once more that was imported before.")
+        bool, switch("--again", "Read a file once more that was imported before.")
     ] = False,
     *,
     what: RecordFlags,

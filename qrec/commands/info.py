@@ -7,13 +7,10 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import typer
-
 from qrec.format import number, plural, size
-from qrec.options import StoreFlags
 from qrec.output import Column, emit, to_json, to_table
 from qrec.recording import checked_table
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
 from queries.info import store_info
 from store.errors import QrecError
@@ -21,7 +18,7 @@ from store.version import __version__
 
 
 def info(
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     store: StoreFlags,
 ) -> None:

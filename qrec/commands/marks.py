@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import clock, zone_name
-from qrec.options import RowFlags, StoreFlags
 from qrec.output import Answer, Column, present, say
-from qrec.run import Run
+from qrec.run import RowFlags, Run, StoreFlags, flag
 from queries.core.answer import iso
 from queries.core.window import parse_moment
 from store.marks import add_mark, read_marks
@@ -17,10 +16,7 @@ from store.marks import add_mark, read_marks
 
 def mark(
     name: Annotated[str, typer.Argument(help="What happened: 'deploy 1234'.")],
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="TIME", help="When. Default: now."),
-    ] = None,
+    at: Annotated[str | None, flag("TIME", "When. Default: now.")] = None,
     *,
     store: StoreFlags,
 ) -> None:

@@ -5,24 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from mcp_tools.server import serve
-from qrec.options import StoreFlags
 from qrec.output import say
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, flag, switch
 
 
 def mcp(
     http: Annotated[
-        int | None,
-        typer.Option(
-            "--http", metavar="PORT", help="Serve streamable HTTP on 127.0.0.1 instead of stdio."
-        ),
+        int | None, flag("PORT", "Serve streamable HTTP on 127.0.0.1 instead of stdio.")
     ] = None,
     allow_sql: Annotated[
-        bool,
-        typer.Option("--allow-sql", help="Let the assistant run SELECT statements of its own."),
+        bool, switch("--allow-sql", "Let the assistant run SELECT statements of its own.")
     ] = False,
     *,
     store: StoreFlags,

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import clock, number, plural, size, stretch
-from qrec.options import BaselineFlags, RowFlags, StoreFlags, WindowFlags
 from qrec.output import Answer, Column, present, say
-from qrec.run import Run
+from qrec.run import RowFlags, Run, StoreFlags, WindowFlags
 from queries.core.answer import iso
 from queries.core.window import Window
 from recorder.write.retention import Hour, store_hours
@@ -53,8 +52,8 @@ def pin(
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
     if flags.around is None and flags.since is None:
-        return run.window(flags)
-    window, before = run.windows(flags, BaselineFlags())
+        return run.window(vars(flags))
+    window, before = run.windows(vars(flags))
     return Window(before.from_ts, window.to_ts)
 
 

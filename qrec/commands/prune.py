@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-import typer
-
 from qrec.format import number, plural, size
-from qrec.options import HouseFlags, StoreFlags
 from qrec.output import Column, emit, narrate, say, to_json, to_table
-from qrec.run import Run
+from qrec.run import HouseFlags, Run, StoreFlags, switch
 from qrec.settings import keep, max_size
 from recorder.write.retention import Hour, Plan, apply, plan
 from store.errors import QrecError, UsageError
@@ -20,13 +17,9 @@ from store.hours import hour_start
 
 
 def prune(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask. Needed where nobody can be asked.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    dry_run: Annotated[bool, switch("--dry-run", "Say what would go, and delete nothing.")] = False,
+    yes: Annotated[bool, switch("--yes", "Do not ask. Needed where nobody can be asked.")] = False,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     house: HouseFlags,
     store: StoreFlags,

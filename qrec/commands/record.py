@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from qrec.format import plural, span
-from qrec.options import HouseFlags, RecordFlags, StoreFlags
 from qrec.progress import RecordingLine
 from qrec.recording import rows, seconds, write_options
-from qrec.run import Run
+from qrec.run import HouseFlags, RecordFlags, Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from recorder.record import record as start_recording
 
@@ -22,41 +21,27 @@ def record(
     ] = None,
     push: Annotated[
         str | None,
-        typer.Option(
-            "--push",
-            metavar="HOW",
-            help="How much of the filter Qtap evaluates: safe (what surely works; the default), "
+        flag(
+            "HOW",
+            "How much of the filter Qtap evaluates: safe (what surely works; the default), "
             "all, none. The whole filter is applied here in any case.",
         ),
     ] = None,
     connections: Annotated[
-        bool, typer.Option("--connections", help="Record connections too; they are noisy.")
+        bool, switch("--connections", "Record connections too; they are noisy.")
     ] = False,
-    duration: Annotated[
-        str | None,
-        typer.Option("--duration", metavar="DURATION", help="Stop after so long: 90s, 1h."),
-    ] = None,
+    duration: Annotated[str | None, flag("DURATION", "Stop after so long: 90s, 1h.")] = None,
     flush_interval: Annotated[
         str | None,
-        typer.Option(
-            "--flush-interval",
-            metavar="DURATION",
-            help="How long an event may wait before it is on disk. Default: 1s.",
-        ),
+        flag("DURATION", "How long an event may wait before it is on disk. Default: 1s."),
     ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for Qtap where it does not answer yet.")
-    ] = False,
+    wait: Annotated[bool, switch("--wait", "Wait for Qtap where it does not answer yet.")] = False,
     until_end: Annotated[
-        bool, typer.Option("--until-end", help="Stop when the source ends the stream.")
+        bool, switch("--until-end", "Stop when the source ends the stream.")
     ] = False,
     metrics: Annotated[
         str | None,
-        typer.Option(
-            "--metrics",
-            metavar="ADDRESS",
-            help="Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT.",
-        ),
+        flag("ADDRESS", "Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT."),
     ] = None,
     *,
     what: RecordFlags,

@@ -10,10 +10,9 @@ import typer
 
 from fixtures.files import stream_path
 from qrec.format import clock, just_after, plural
-from qrec.options import RecordFlags, StoreFlags
 from qrec.progress import FileProgress
 from qrec.recording import rows, write_options
-from qrec.run import Run
+from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 from queries.core.notes import newest
 from queries.core.window import parse_moment
 from recorder.replay import Replayed
@@ -27,18 +26,13 @@ def replay(
         typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
     ],
     shift_to: Annotated[
-        str | None,
-        typer.Option(
-            "--shift-to",
-            metavar="TIME",
-            help="Move the recording so that it ends then.",
-        ),
+        str | None, flag("TIME", "Move the recording so that it ends then.")
     ] = None,
     connections: Annotated[
-        bool, typer.Option("--connections", help="Keep connections too, where the file has them.")
+        bool, switch("--connections", "Keep connections too, where the file has them.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Add a file once more that was replayed before.")
+        bool, switch("--again", "Add a file once more that was replayed before.")
     ] = False,
     *,
     what: RecordFlags,

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from qrec.format import plural, size
-from qrec.options import StoreFlags
 from qrec.output import Column, emit, say, to_json, to_table
 from qrec.progress import Line
-from qrec.run import Run
+from qrec.run import Run, StoreFlags, flag, switch
 from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt
@@ -32,26 +31,22 @@ _SAID = {
 
 def rollup(
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the cells again from the recorded rows.")
+        bool, switch("--rebuild", "Make the cells again from the recorded rows.")
     ] = False,
     missing: Annotated[
-        bool,
-        typer.Option("--missing", help="Only of hours whose cells are missing, unreadable or old."),
+        bool, switch("--missing", "Only of hours whose cells are missing, unreadable or old.")
     ] = False,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="From this hour on. Default: all.")
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Up to this time. Default: all.")
-    ] = None,
+    to: Annotated[str | None, flag("TIME", "Up to this time. Default: all.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be rebuilt, and write nothing.")
+        bool, switch("--dry-run", "Say what would be rebuilt, and write nothing.")
     ] = False,
     seal: Annotated[
-        bool,
-        typer.Option("--seal", help="First seal the hours left by recorders that run no longer."),
+        bool, switch("--seal", "First seal the hours left by recorders that run no longer.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     store: StoreFlags,
 ) -> None:

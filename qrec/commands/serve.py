@@ -9,6 +9,7 @@ import typer
 from fixtures.files import stream_path
 from fixtures.standin import serve as serve_streams
 from qrec.output import say
+from qrec.run import flag, switch
 from store.errors import UsageError
 
 
@@ -17,25 +18,17 @@ def serve(
         list[str],
         typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
     ],
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", help="The port on 127.0.0.1; 0: a free one.")
-    ] = 10001,
-    speed: Annotated[
-        str, typer.Option("--speed", metavar="FACTOR", help="1: as it was; 10: faster; max.")
-    ] = "1",
-    loop: Annotated[bool, typer.Option("--loop", help="Begin again after the end.")] = False,
+    port: Annotated[int, flag("N", "The port on 127.0.0.1; 0: a free one.")] = 10001,
+    speed: Annotated[str, flag("FACTOR", "1: as it was; 10: faster; max.")] = "1",
+    loop: Annotated[bool, switch("--loop", "Begin again after the end.")] = False,
     qtap: Annotated[
-        str,
-        typer.Option(
-            "--qtap", metavar="VERSION", help="Speak as this Qtap: 0.13 (no filters) or 0.14."
-        ),
+        str, flag("VERSION", "Speak as this Qtap: 0.13 (no filters) or 0.14.")
     ] = "0.14",
     keep_times: Annotated[
-        bool,
-        typer.Option("--keep-times", help="Leave times as recorded. Default: move to now."),
+        bool, switch("--keep-times", "Leave times as recorded. Default: move to now.")
     ] = False,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Keep the stream open and quiet after its end.")
+        bool, switch("--hold", "Keep the stream open and quiet after its end.")
     ] = False,
 ) -> None:
     """Stand in for Qtap: serve recorded streams as its DevTools would. For trying things out.

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,11 +24,13 @@ import filters
 from qrec.cli import command
 from qrec.output import emit, say, to_json
 from qrec.recording import redact_config
+from qrec.run import flag, switch
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
 from queries.core.window import parse_duration
 from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
 from store.files import make_folder, write_text
+from store.values import dataclass
 
 WRITTEN_BY = "written by: qrec service install"
 _PLAIN = re.compile(r"[A-Za-z0-9_@/.:,=+-]+")
@@ -165,13 +166,11 @@ service = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-System = Annotated[
-    bool, typer.Option("--system", help="For the whole machine, not this user. Needs root.")
-]
+System = Annotated[bool, switch("--system", "For the whole machine, not this user. Needs root.")]
 Name = Annotated[
     str, typer.Option("--name", metavar="NAME", help="The service's name, where there are several.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Also over a file that is different.")]
+Force = Annotated[bool, switch("--force", "Also over a file that is different.")]
 
 
 @service.callback(invoke_without_command=True)
@@ -188,16 +187,9 @@ def install(
     context: typer.Context,
     system: System = False,
     name: Name = "qrec",
-    run_as: Annotated[
-        str | None,
-        typer.Option("--run-as", metavar="USER", help="With --system: the user it runs as."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the file, and do nothing.")
-    ] = False,
-    no_start: Annotated[
-        bool, typer.Option("--no-start", help="Write the file only; start nothing.")
-    ] = False,
+    run_as: Annotated[str | None, flag("USER", "With --system: the user it runs as.")] = None,
+    dry_run: Annotated[bool, switch("--dry-run", "Print the file, and do nothing.")] = False,
+    no_start: Annotated[bool, switch("--no-start", "Write the file only; start nothing.")] = False,
     force: Force = False,
 ) -> None:
     """Write the service's file, start it now and at each login (--system: at each boot).
@@ -292,7 +284,7 @@ def _run(unit: Unit, commands: Sequence[Command], else_: str) -> bool:
 def status(
     system: System = False,
     name: Name = "qrec",
-    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
 ) -> int:
     """Show the service's file and whether it runs; exits 3 when it does not.
 

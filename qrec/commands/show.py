@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Any
-
-import typer
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from qrec.format import clock, millis, size, zone_name
-from qrec.options import FormatFlags, StoreFlags
 from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
-from qrec.run import Run
+from qrec.run import FORM, Run
 from queries.core.answer import document
 from queries.core.escape import visible_lines
+from queries.core.question import REQUIRED, Argument, Question
 from queries.show import (
+    DEFAULT_CHARS,
     MAX_CHARS,
     MAX_IDS,
     Body,
@@ -28,43 +27,20 @@ from store.derived import failed
 from store.errors import UsageError
 
 _SIDES = {"request": "req", "response": "res"}
+ARGUMENTS = (
+    Argument("ids", "RECORDER:SESSION:SEQ, or RECORDER:SEQ.", "ID", 160, REQUIRED, list),
+    Argument("chars", "Characters to show of each body.", "N", default=DEFAULT_CHARS, kind=int),
+    Argument("offset", "With --bodies: begin so far into each.", "N", default=0, kind=int),
+    Argument("bodies", "Only the bodies.", default=False, kind=bool),
+    Argument("raw", "The stored bytes of the request or response body.", "SIDE"),
+    *FORM,
+)
 
 
-def show(
-    ids: Annotated[
-        list[str],
-        typer.Argument(metavar="ID...", help="RECORDER:SESSION:SEQ, or RECORDER:SEQ."),
-    ],
-    chars: Annotated[
-        int,
-        typer.Option("--chars", metavar="N", help="Characters to show of each body."),
-    ] = 4000,
-    offset: Annotated[
-        int, typer.Option("--offset", metavar="N", help="With --bodies: begin so far into each.")
-    ] = 0,
-    bodies: Annotated[bool, typer.Option("--bodies", help="Only the bodies.")] = False,
-    raw: Annotated[
-        str | None,
-        typer.Option(
-            "--raw", metavar="SIDE", help="The stored bytes of the request or response body."
-        ),
-    ] = None,
-    *,
-    rows: FormatFlags,
-    store: StoreFlags,
-) -> None:
-    """One transaction in full: who, when, headers, bodies (as they were kept, redacted).
-
-    Ids are in the answers of search and diff. Control characters are shown, not sent to the
-    terminal.
-
-    \\b
-    Examples:
-      qrec show shop:20261122T130000-4f1c02:8676
-      qrec show shop:8676 --raw response > body.json
-      qrec show shop:8676 shop:8680 --bodies --chars 500
-    """
-    run = Run(store, rows.as_rows())
+def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
+    """The transactions, their bodies alone, or one body as it is stored."""
+    ids, raw = values["ids"], values["raw"]
+    chars, offset = values["chars"], values["offset"]
     if not 0 < chars <= MAX_CHARS or offset < 0:
         raise UsageError(
             "--chars and --offset take numbers of characters",
@@ -74,7 +50,7 @@ def show(
         raise UsageError(f"{len(ids)} ids are too many at once", f"Give up to {MAX_IDS}.")
     if raw is not None:
         _raw(run, ids, raw)
-    elif bodies:
+    elif values["bodies"]:
         _bodies(run, ids, chars, offset)
     else:
         _transactions(run, ids, chars)

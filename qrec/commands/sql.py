@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-import typer
-
-from qrec.options import RowFlags, StoreFlags, WindowFlags
 from qrec.output import Answer, Column, present
 from qrec.run import Run
 from queries.core.answer import document
+from queries.core.question import Argument, Question
 from queries.core.window import parse_duration
-from queries.sql import SQL, query_sql
+
+_MOST_S = 3600
+FLAGS = (Argument("timeout", "Stop it after so long.", "DURATION", default="15s"),)
 
 
-def sql(
-    statement: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT statement.")],
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="DURATION", help="Stop it after so long.")
-    ] = "15s",
-    *,
-    window: WindowFlags,
-    rows: RowFlags,
-    store: StoreFlags,
-) -> None:
-    run = Run(store, rows)
-    seconds = min(parse_duration(timeout).total_seconds(), 3600)
-    answer = query_sql(run.store, run.window(window), statement, run.limit, seconds)
+def respond(run: Run, question: Question, values: Mapping[str, Any], timeout: str) -> None:
+    """Ask, in no more than the time given, and show the columns that come."""
+    seconds = min(parse_duration(timeout).total_seconds(), _MOST_S)
+    values = {**values, "limit": run.limit}
+    answer = question.ask(run.store, values, run.now, run.tz, timeout_s=seconds)
     columns = [Column(c.name, right=_number(c.type), give=1) for c in answer.columns]
     cells = [[_cell(value) for value in row] for row in answer.rows]
     names = _unique([c.name for c in answer.columns])
     records = [dict(zip(names, row, strict=True)) for row in answer.rows]
-    present(run, Answer(document(answer), "rows", columns, cells, "", "no rows", records))
-
-
-sql.__doc__ = SQL.help  # which the tool and the page have, too
+    present(run, Answer(document(answer), "rows", columns, cells, "", question.empty, records))
 
 
 def _number(kind: str) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
-
-import typer
+from collections.abc import Mapping
+from typing import Any
 
 from qrec.format import clock, millis, short_id, status_text
-from qrec.options import FormatFlags, StoreFlags, WhereFlags
 from qrec.output import emit, say, to_jsonl
-from qrec.questions import one_filter
-from qrec.run import Run
+from qrec.run import FORM, Run
 from queries.core.escape import cut, visible, width
-from queries.core.question import parsed
+from queries.core.question import WHERE, Argument, Question, parsed
 from queries.core.window import parse_duration
 from queries.search import Line
 from queries.tail import Follower, line_document
@@ -23,34 +20,14 @@ from store.errors import UsageError
 _LOOK_S = 0.5
 _WHO = 16  # columns of who called
 _URL = 30  # columns that an address keeps on a narrow terminal
+ARGUMENTS = (WHERE, Argument("duration", "Stop after so long: 90s, 10m.", "DURATION"), *FORM)
 
 
-def tail(
-    filter_: Annotated[
-        str | None,
-        typer.Argument(metavar="FILTER", help="As in 'res.status >= 500'. Default: everything."),
-    ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option("--duration", metavar="DURATION", help="Stop after so long: 90s, 10m."),
-    ] = None,
-    *,
-    only: WhereFlags,
-    rows: FormatFlags,
-    store: StoreFlags,
-) -> None:
-    """Follow a running recording: transactions as they are written, until Ctrl-C.
-
-    \b
-    Examples:
-      qrec tail
-      qrec tail 'res.status >= 500 AND container.name == "shop"'
-      qrec tail --format jsonl | jq .url
-    """
-    run = Run(store, rows.as_rows())
+def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
+    """Follow the recording until Ctrl-C, or as long as is said."""
     if run.format not in ("table", "jsonl"):
         raise UsageError(f"what has no end has no form as {run.format}", "Use --format jsonl.")
-    where = parsed(one_filter(filter_, only.where))
+    where, duration = parsed(values["where"]), values["duration"]
     seconds = None if duration is None else parse_duration(duration).total_seconds()
     follower = Follower(run.store, where)
     for note in follower.notes:

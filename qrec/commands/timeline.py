@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from qrec.output import Answer, Column
 from qrec.run import Run
 from queries.core.escape import cut, visible, width
 from queries.timeline import Timeline
+from store.values import dataclass
 
 _LEAST = 30  # columns of a chart
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeVar
 
 from store.errors import QrecError
+from store.values import dataclass
 
 T = TypeVar("T")
 Status = Literal["ok", "warning", "problem"]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from store.values import dataclass
 
 VERSION = 1
 MAX_TEXT = 1000  # characters of one text in a document
@@ -84,6 +86,23 @@ class Side:
 @dataclass(frozen=True)
 class BaselineSide(Side):
     kind: BaselineKind = "previous"
+
+
+@dataclass(frozen=True)
+class WindowAnswer:
+    """What every answer about a window carries; `truncated`: there is more than was asked for."""
+
+    window: Side
+    notes: tuple[Note, ...]
+    truncated: bool = field(kw_only=True)
+    version: int = field(default=VERSION, kw_only=True)
+
+
+@dataclass(frozen=True)
+class PagedAnswer(WindowAnswer):
+    """One whose `next_cursor` asks for the page after; None: there is none."""
+
+    next_cursor: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -268,8 +287,11 @@ def _cut(value: Any, most: int) -> Any:
     return [_cut(item, most) for item in value] if isinstance(value, list) else value
 
 
-def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(value)
+def _fields(value: Any) -> list[dataclasses.Field[Any]]:
+    """What is the question's own before what every answer has."""
+    return sorted(
+        dataclasses.fields(value), key=lambda one: (one.kw_only, one.kw_only and one.name)
+    )
 
 
 def _rounded(value: float) -> float | None:

@@ -24,8 +24,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from store.values import dataclass
 
 WIDE: Final = 40  # names at one level; more may be values
 VERY_WIDE: Final = 120  # names at one level; more are values, whatever they look like

@@ -7,7 +7,7 @@ before now are not counted as one while the recorder is alive: it writes its cov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from queries.core.answer import Note, iso
 from queries.core.session import Reader, open_reader
 from queries.core.window import Window
 from store.hours import hour_start
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from store.layout import Store

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import cache
 from importlib import import_module
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from queries.core.window import Asked, resolve_window, resolve_windows
 from store.errors import UsageError, did_you_mean
 from store.marks import read_marks
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -63,6 +64,8 @@ class Argument:
     """An argument of a question, a flag of its command: typed, bounded, described once.
 
     most: characters of a text, or the largest number; metavar: what stands for its value in help.
+    alone: on the command line it stands without a name, as one that is REQUIRED does. left_out:
+    its value where the flag stands there without one.
     """
 
     name: str
@@ -74,6 +77,12 @@ class Argument:
     least: int | None = None
     choices: tuple[str, ...] = ()
     flag: str = ""  # where it is not --name
+    alone: bool = False
+    left_out: str = ""
+
+    @property
+    def positional(self) -> bool:
+        return self.alone or self.default is REQUIRED
 
     @property
     def option(self) -> str:

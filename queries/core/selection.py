@@ -16,7 +16,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from queries.core import notes
@@ -28,6 +28,7 @@ from queries.core.window import Window
 from store.derived import derived_sql
 from store.errors import UsageError, did_you_mean
 from store.hours import from_us, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -37,6 +37,7 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.ParserException,
     duckdb.CatalogException,
 )
+_TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -206,14 +207,15 @@ class Reader:
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", params)
 
     def _result(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
-        """Run one statement; an unreadable file is found, left out, and the statement run again."""
-        try:
-            return self._run(text, params, fetch)
-        except _NOT_THE_FILES:
-            raise
-        except duckdb.Error:
-            if not self._leave_out_unreadable():
+        """Run one statement; where files are gone or unreadable, again over those that count."""
+        for _ in range(_TRIES):
+            try:
+                return self._run(text, params, fetch)
+            except _NOT_THE_FILES:
                 raise
+            except duckdb.Error:
+                if not self._mend_views():
+                    raise
         return self._run(text, params, fetch)
 
     def _run(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
@@ -230,18 +232,23 @@ class Reader:
         self.con.close()
 
     def _open_views(self) -> None:
-        hours = hours_of(self.spans)
         self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
-        for table in self.tables:
-            listed = [path for hour in hours for _, path in self.store.visible(table, hour)]
-            self.files[table] = [path for path in listed if self._readable(path)]
+        for table in (*self.tables, "coverage"):
+            self.files[table] = self._whole(self._listed(table))
             self._view(table)
+
+    def _listed(self, table: str) -> list[Path]:
+        """The files that make up the hours of the spans now."""
+        hours = hours_of(self.spans)
+        if table != "coverage":
+            return [path for hour in hours for _, path in self.store.visible(table, hour)]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
         folders = [self.store.sealed_hour("coverage", hour) for hour in (*before, *hours)]
-        paths = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
-        self.files["coverage"] = [path for path in paths if self._readable(path)]
-        self._view("coverage")
+        return [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+
+    def _whole(self, paths: Sequence[Path]) -> list[Path]:
+        return [path for path in paths if self._readable(path)]
 
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
@@ -252,7 +259,7 @@ class Reader:
         except _NOT_THE_FILES:
             raise
         except duckdb.Error:
-            if not self._leave_out_unreadable(only=table):
+            if not self._mend_views(only=table):
                 raise
 
     def _view_over(self, table: str, paths: Sequence[Path]) -> None:
@@ -285,7 +292,7 @@ class Reader:
     def _leave_out(self, path: Path) -> None:
         self._bad.add(path)
         place = path.relative_to(self.store.path)
-        hour = next((p for p in map(_hour_in, path.parts) if p is not None), None)
+        hour = _hour_of(path)
         if hour is not None and "transactions" in place.parts:
             owner = place.parts[1] if place.parts[0] == LIVE else path.stem.rpartition("-")[0]
             self.con.execute("INSERT INTO unreadable VALUES (?, ?)", [owner, hour])
@@ -298,21 +305,33 @@ class Reader:
             )
         )
 
-    def _leave_out_unreadable(self, only: str | None = None) -> bool:
-        """Read every file whole to find those that fail. True when the views have changed."""
+    def _mend_views(self, only: str | None = None) -> bool:
+        """List anew what was merged, sealed or deleted meanwhile, and read every file whole to find
+        those that fail. True when the views have changed."""
         changed = False
         for table, paths in self.files.items():
             if only is not None and table != only:
                 continue
-            whole = [path for path in paths if is_readable(path) and path.exists()]
-            for path in paths:
+            gone = [path for path in paths if not path.exists()]
+            listed = self._whole(self._listed(table)) if gone else paths
+            whole = [path for path in listed if is_readable(path)]
+            for path in listed:
                 if path not in whole and path.exists():
                     self._leave_out(path)
-            if whole != list(paths):
+            if table != "coverage":
+                self._tell_deleted(table, gone, whole)
+            if whole != paths:
                 self.files[table] = whole
                 self._view(table)
                 changed = True
         return changed
+
+    def _tell_deleted(self, table: str, gone: Sequence[Path], left: Sequence[Path]) -> None:
+        """A note for each hour of which rows were listed and nothing is left."""
+        deleted = {hour for path in gone if (hour := _hour_of(path))}
+        for hour in sorted(deleted - {_hour_of(path) for path in left}):
+            text = f"hour {hour_key(to_us(hour))} of {table} was deleted while this was asked"
+            self.notes.append(Note("deleted", text, hour, hour + dt.timedelta(hours=1)))
 
 
 @contextlib.contextmanager
@@ -354,8 +373,9 @@ def looks_whole(path: Path) -> bool | None:
         return False
 
 
-def _hour_in(part: str) -> dt.datetime | None:
+def _hour_of(path: Path) -> dt.datetime | None:
+    """The hour of a file of rows or of coverage, by the name of its folder."""
     try:
-        return hour_start(part.removeprefix("hour="))
+        return hour_start(path.parent.name.removeprefix("hour="))
     except ValueError:
         return None

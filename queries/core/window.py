@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from store.errors import UsageError, did_you_mean
+from store.values import dataclass
 
 BaselineKind = Literal["previous", "same_hour", "explicit", "mark"]
 DEFAULT_LAST = "1h"

@@ -6,7 +6,6 @@ What is written is what the store has: redacted, and with bodies as far as they 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from queries.core.answer import Note
@@ -15,6 +14,7 @@ from queries.core.selection import selection
 from queries.core.window import Window
 from queries.export.tables import Source, source
 from store.errors import UsageError, did_you_mean
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -8,13 +8,13 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from queries.core.answer import iso
 from queries.core.escape import visible, visible_json
 from store.schema import TRANSACTIONS
+from store.values import dataclass
 
 if TYPE_CHECKING:
     import pyarrow as pa

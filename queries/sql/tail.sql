@@ -21,5 +21,5 @@ SELECT
     res_body_bytes,
     len(findings) AS findings
 FROM {files}
-WHERE seq > $after AND {where}
+WHERE {where}
 ORDER BY ts, seq

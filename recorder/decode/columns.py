@@ -15,17 +15,21 @@ from store.schema import RECORDED, TRANSACTIONS
 
 _ADDED = {"recorder", "session", "seq"}
 _SPECIAL = {"req_headers", "res_headers", "findings"}
-# A row as refining makes it: `order` tells the rows' arrival. Who recorded it, and as which one, is
-# added where it is written.
+# A row as a worker makes it: `order` is its event's place in the block. Who recorded it, and as
+# which one, is added where it is written.
 REFINED = pa.schema(
     [*(field for field in TRANSACTIONS if field.name not in _ADDED), ("order", pa.int32())]
 )
 
 
-def transactions_batch(rows: Sequence[Transaction]) -> pa.RecordBatch:
-    """`rows` in columns, sorted by host, route and time."""
+def transactions_batch(
+    rows: Sequence[Transaction], places: Sequence[int] | None = None
+) -> pa.RecordBatch:
+    """`rows` in columns, sorted by host, route and time. `places`: those of their events."""
     order = sorted(range(len(rows)), key=lambda i: _sort_key(rows[i]))
     rows = [rows[i] for i in order]
+    if places is not None:
+        order = [places[i] for i in order]
     arrays = [
         _SPECIAL_COLUMNS[field.name](rows)
         if field.name in _SPECIAL
@@ -38,29 +42,17 @@ def transactions_batch(rows: Sequence[Transaction]) -> pa.RecordBatch:
 
 def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
     """Rows of one hour (batches of transactions, or other rows) in the store's schema, numbered
-    from `first` as they arrived."""
+    from `first` on by the places of their events."""
     schema = RECORDED[table]
     if table == "transactions":
-        columns = pa.Table.from_batches(rows).unify_dictionaries().columns[:-1]
-        seqs = first + _arrival(rows)
+        *columns, order = pa.Table.from_batches(rows).unify_dictionaries().columns
+        seqs = first + order.to_numpy()
     else:
         names = [field for field in schema if field.name not in _ADDED]
         columns = [_array([row.get(field.name) for row in rows], field.type) for field in names]
-        seqs = first + np.arange(len(rows))
+        seqs = first + np.array([row["order"] for row in rows])
     columns += [who.column(field.name, seqs) for field in schema if field.name in _ADDED]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _arrival(batches: Sequence[pa.RecordBatch]) -> Any:
-    """The place of each row among all the rows of `batches`, in the order of their arrival."""
-    orders, before = [], 0
-    for batch in batches:
-        orders.append(batch.column("order").to_numpy() + before)
-        before = int(orders[-1].max(initial=before)) + 1
-    places = np.argsort(np.concatenate(orders))
-    ranks = np.empty_like(places)
-    ranks[places] = np.arange(len(places))
-    return ranks
 
 
 def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:

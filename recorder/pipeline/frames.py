@@ -1,14 +1,15 @@
 """What the recorder's processes tell one another, as length-prefixed MessagePack frames.
 
-The reading process hands blocks of events to the workers, in turn, and tells the recorder of each;
-so the recorder knows whose answer comes next, and takes everything in the stream's order.
+The reading process numbers events as it hands them out, in blocks, to the workers. It keeps a block
+until the recorder says that it is on the disk; so a block whose worker dies is given to another
+one, which writes the same rows under the same numbers into files of the same names.
 """
 
 from __future__ import annotations
 
-import select
+import os
+import socket
 import struct
-import time
 from typing import IO, Any
 
 import msgspec
@@ -18,61 +19,85 @@ from recorder.write.intake import Part
 
 QUEUE_BYTES = 128 << 20  # what may wait in the reading process
 _LENGTH = struct.Struct(">I")
+_READ = 1 << 16
 # Imported and made at the start: in the middle of a burst that would be a gap of its own.
 _CODEC = pa.Codec("zstd", compression_level=1)
 
-# Some events and, where they were compressed while they waited, their size before (else 0).
-Piece = tuple[bytes, int]
 
+class Piece(msgspec.Struct, array_like=True, gc=False):
+    """Some whole events. `size`: where they are compressed, their size before (else 0)."""
 
-def compressed(events: bytes) -> Piece:
-    return _CODEC.compress(events, asbytes=True), len(events)
+    data: bytes
+    size: int
+    events: int
+
+    def compressed(self) -> Piece:
+        return Piece(_CODEC.compress(self.data, asbytes=True), len(self.data), self.events)
 
 
 class Block(msgspec.Struct, array_like=True):
-    """Reader to worker: some whole events, and how many bytes still wait behind them."""
+    """Reader to worker: events with the numbers from `first` on; `queued` bytes wait behind them.
 
+    skip: not None where a worker has died over the block: it is tried event by event, and without
+    these (by their place in the block).
+    """
+
+    first: int
     pieces: list[Piece]
     queued: int
+    skip: list[int] | None = None
 
-    def events(self) -> bytes:
+    @property
+    def events(self) -> int:
+        return sum(piece.events for piece in self.pieces)
+
+    def data(self) -> bytes:
         """The events, as they came."""
         return b"".join(
-            _CODEC.decompress(data, size, asbytes=True) if size else data
-            for data, size in self.pieces
+            _CODEC.decompress(piece.data, piece.size, asbytes=True) if piece.size else piece.data
+            for piece in self.pieces
         )
 
 
 class Handed(msgspec.Struct, tag="handed", array_like=True):
-    """A block, read up to `mono` (µs, the machine's monotonic clock), went to worker `to`."""
+    """Reader: the block of `events` numbers from `first` on goes to worker `to`. The last of it
+    came at `mono` (µs, the machine's monotonic clock)."""
 
+    first: int
+    events: int
     mono: int
     to: int
-    queued: int  # bytes still waiting in the reading process
-    dropped: int  # events that its queue had no room for, in all
+
+
+class Waiting(msgspec.Struct, tag="waiting", array_like=True):
+    """Reader: what waits in it, and how many events it had no room for, in all. Told with each
+    block and every few seconds, so that its silence means something."""
+
+    queued: int
+    events: int
+    dropped: int
 
 
 class Up(msgspec.Struct, tag="up", array_like=True):
-    """The stream is open."""
+    """Reader: the stream is open."""
 
     mono: int
 
 
 class Alive(msgspec.Struct, tag="alive", array_like=True):
-    """No event came, and the source answers: quiet, not deaf."""
+    """Reader: no event came, and the source answers: quiet, not deaf."""
 
     mono: int
 
 
 class Down(msgspec.Struct, tag="down", array_like=True):
-    """The stream is gone. `was_up`: it had been open; `kind` as LinkError's, or `ended`."""
+    """Reader: the stream is gone. `was_up`: it had been open; `kind` as LinkError's, or `ended`."""
 
     mono: int
     kind: str
     text: str
     was_up: bool
     good_until: int  # the last moment (mono) at which the link is known to have been good
-    retry_s: float
 
 
 class Gaps(msgspec.Struct, tag="gaps", array_like=True):
@@ -83,33 +108,74 @@ class Gaps(msgspec.Struct, tag="gaps", array_like=True):
     reads: int
 
 
-Frame = Handed | Up | Alive | Down | Gaps
+class Ended(msgspec.Struct, tag="ended", array_like=True):
+    """Reader: everything that was read has been handed out, and no more comes."""
 
 
-def _packed(batch: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
+class At(msgspec.Struct, tag="at", array_like=True):
+    """Worker: it goes on, and is at this event of block `first`; WRITING or READY in its place."""
+
+    first: int
+    event: int
 
 
-def _unpacked(_kind: type, data: Any) -> pa.RecordBatch:
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
+class Refused(msgspec.Struct, tag="refused", array_like=True):
+    """Worker: the disk does not take a block; it is tried again."""
+
+    first: int
+    why: str
 
 
-to_bytes = msgspec.msgpack.Encoder(enc_hook=_packed)  # a worker's list of parts
-from_bytes = msgspec.msgpack.Decoder(list[Part], dec_hook=_unpacked)
+class Done(msgspec.Struct, tag="done", array_like=True):
+    """Worker: a block is on the disk. `parts`: what is to be counted of it, without rows."""
+
+    first: int
+    parts: list[Part]
+    rows: dict[str, int]  # written, by table
+    size: int  # bytes written
+    seconds: float  # that writing took
+
+
+class Hire(msgspec.Struct, tag="hire", array_like=True):
+    """To the reader, with the pipe's descriptor: give blocks to this worker, too."""
+
+    worker: int
+
+
+class Settled(msgspec.Struct, tag="settled", array_like=True):
+    """To the reader: forget this block."""
+
+    first: int
+
+
+class Again(msgspec.Struct, tag="again", array_like=True):
+    """To the reader: this worker is gone; give its blocks to others. `first`: the one over which
+    it may have died, `skip` as in Block."""
+
+    worker: int
+    first: int
+    skip: list[int]
+
+
+class Stop(msgspec.Struct, tag="stop", array_like=True):
+    """To the reader: read no more, hand out what waits."""
+
+
+FromReader = Handed | Waiting | Up | Alive | Down | Gaps | Ended
+FromWorker = At | Refused | Done
+Command = Hire | Settled | Again | Stop
+READY, WRITING = -1, -2
+
 _encoder = msgspec.msgpack.Encoder()
 blocks = msgspec.msgpack.Decoder(Block)
-frames = msgspec.msgpack.Decoder(Frame)
+from_reader = msgspec.msgpack.Decoder(FromReader)
+from_worker = msgspec.msgpack.Decoder(FromWorker)
+_commands = msgspec.msgpack.Decoder(Command)
 
 
-def send(pipe: IO[bytes], what: Block | Frame) -> None:
-    send_bytes(pipe, _encoder.encode(what))
-
-
-def send_bytes(pipe: IO[bytes], payload: bytes) -> None:
+def send(pipe: IO[bytes], frame: Block | FromReader | FromWorker) -> None:
+    """Write a frame, however long that takes; OSError when nobody reads any more."""
+    payload = _encoder.encode(frame)
     for piece in (_LENGTH.pack(len(payload)), payload):
         left = memoryview(piece)
         while left:  # an unbuffered pipe may take a part
@@ -117,37 +183,59 @@ def send_bytes(pipe: IO[bytes], payload: bytes) -> None:
     pipe.flush()
 
 
+def receive(pipe: IO[bytes]) -> Block | None:
+    """The next block, however long that takes; None when nobody sends any more."""
+    head = pipe.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    payload = pipe.read(size)
+    return blocks.decode(payload) if len(payload) == size else None
+
+
+def command(to: socket.socket, frame: Command, descriptor: int | None = None) -> None:
+    """Send a command. OSError when the reader takes none (in the socket's time)."""
+    payload = _encoder.encode(frame)
+    data = _LENGTH.pack(len(payload)) + payload
+    socket.send_fds(to, [data], [] if descriptor is None else [descriptor])
+
+
+def receive_command(source: socket.socket) -> tuple[Command | None, int | None]:
+    """The next command and the descriptor that comes with it; (None, None) at the end.
+
+    TimeoutError after the socket's own time.
+    """
+    head, descriptors, _, _ = socket.recv_fds(source, _LENGTH.size, 1)
+    if len(head) < _LENGTH.size:
+        return None, None
+    (size,) = _LENGTH.unpack(head)
+    payload = source.recv(size, socket.MSG_WAITALL)
+    return _commands.decode(payload), descriptors[0] if descriptors else None
+
+
 class Receiver:
-    """The frames that come through a pipe, waited for no longer than the caller can wait."""
+    """The frames that have come through a pipe, without ever waiting for the rest of one."""
 
     def __init__(self, pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Any]) -> None:
         self.pipe = pipe
+        self.ended = False  # nobody sends any more
         self._decoder = decoder
-        self._expect(_LENGTH.size, head=True)
+        self._data = bytearray()
+        os.set_blocking(pipe.fileno(), False)
 
-    def _expect(self, size: int, head: bool) -> None:
-        self._data, self._at, self._head = bytearray(size), 0, head
-
-    def receive(self, timeout: float | None = None) -> Any:
-        """The next frame; None when its sender is gone.
-
-        TimeoutError after so many seconds without a whole one: what came of it is kept.
-        """
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            while self._at < len(self._data):
-                if end is not None:
-                    ready = select.poll()  # select takes no descriptor beyond 1,023
-                    ready.register(self.pipe, select.POLLIN)
-                    if not ready.poll(max(0.0, end - time.monotonic()) * 1000):
-                        raise TimeoutError
-                view = memoryview(self._data)[self._at :]
-                count = self.pipe.readinto(view)  # type: ignore[attr-defined]
-                if not count:
-                    return None
-                self._at += count
-            data, head = self._data, self._head
-            if not head:
-                self._expect(_LENGTH.size, head=True)
-                return self._decoder.decode(data)
-            self._expect(_LENGTH.unpack(data)[0], head=False)
+    def frames(self) -> list[Any]:
+        try:
+            while chunk := os.read(self.pipe.fileno(), _READ):
+                self._data += chunk
+            self.ended = True
+        except BlockingIOError:
+            pass
+        frames, at = [], 0
+        while len(self._data) - at >= _LENGTH.size:
+            end = at + _LENGTH.size + _LENGTH.unpack_from(self._data, at)[0]
+            if end > len(self._data):
+                break
+            frames.append(self._decoder.decode(self._data[at + _LENGTH.size : end]))
+            at = end
+        del self._data[:at]
+        return frames

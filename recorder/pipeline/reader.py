@@ -1,17 +1,20 @@
 """The reading process: it drains the socket, and does nothing else that could keep it from that.
 
 A process of its own, since decoding and reading under one interpreter lock would wait for each
-other (bench/README.md has both figures). The bounded queue between socket and recorder lives here.
-Run as `python -m recorder.pipeline.reader`: options come as one JSON line on stdin, blocks of
-events go to the workers and word of them to stdout, and the end of stdin is the order to stop.
+other (bench/README.md has both figures). The bounded queue between socket and workers lives here,
+and each block until it is on the disk. Run as `python -m recorder.pipeline.reader`: options come as
+one JSON line and then commands over the socket that is its stdin, blocks go to the workers and word
+of them to stdout.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import signal
+import socket
 import sys
 import threading
 import time
@@ -24,17 +27,23 @@ import msgspec
 
 from recorder.pipeline.frames import (
     QUEUE_BYTES,
+    Again,
     Alive,
     Block,
     Down,
-    Frame,
+    Ended,
+    FromReader,
     Gaps,
     Handed,
+    Hire,
     Piece,
+    Settled,
     Up,
-    compressed,
+    Waiting,
+    receive_command,
     send,
 )
+from recorder.source.blocks import count_events
 from recorder.source.subscription import (
     LinkError,
     Subscription,
@@ -44,25 +53,26 @@ from recorder.source.subscription import (
     open_stream,
 )
 
-BUSY_BYTES = 64 << 10  # waiting: the stream is not a quiet one
+# A block costs some 10 ms whatever it holds, mostly for its file: so it gathers for about a flush
+# interval, unless there is enough to spread that cost over.
+_ENOUGH_BYTES = 4 << 20
+_BLOCK_BYTES = 8 << 20
+_IN_HAND = (
+    2  # blocks of a worker that are not settled: one that it works at, one that it finds next
+)
 _PRESSED = 16 << 20  # bytes waiting from which on what comes is compressed
 _WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
-_BLOCK_BYTES = 1 << 20  # some hundred events: enough to spread what each block costs
-_BUSY_S = 0.002  # how long a block gathers when there is much
-# How long it gathers when there is little. A block costs 2 ms whatever it holds, which is most of
-# what an idle recorder uses; rows are on the disk after a flush interval of 1 s at the earliest,
-# so that gathering for less of it makes nothing visible sooner.
-QUIET_S = 0.9
 _SWITCH_S = 0.0005
+_TELL_S = 2.0
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 
 
 class Options(msgspec.Struct, frozen=True):
     subscription: Subscription
-    workers: list[int]  # file descriptors, to write blocks to in turn
+    first: int = 1  # the number of the first event
+    gather_s: float = 0.9  # how long a block gathers when there is little
     queue_bytes: int = QUEUE_BYTES
-    gather_s: float = QUIET_S
 
 
 def mono_us() -> int:
@@ -70,98 +80,207 @@ def mono_us() -> int:
 
 
 class Queue:
-    """Pieces of a stream, each of whole events, bounded in bytes; one thread puts, one takes.
+    """Pieces of a stream, each of whole events, bounded in bytes, and what happened between them.
 
     A burst is a few seconds long and its events are much alike: compressed, four times as much of
-    it finds room, for a tenth of what decoding it will cost.
+    it finds room, for a tenth of what decoding it will cost. One thread puts, one at a time takes.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._pieces: deque[Piece] = deque()
-        self.bytes_in = self.bytes_out = 0
+        self._entries: deque[tuple[Piece, int] | FromReader] = deque()
+        self._bytes_in = self._bytes_out = self._events_in = self._events_out = 0
         self.dropped = 0  # events
-        self.ready = threading.Event()  # there is something to take
+        self.ready = threading.Event()  # there may be something to take
         self.filling = threading.Event()  # there is so much that it should not wait
 
-    def put(self, events: bytes) -> None:
-        waiting = self.waiting()
-        piece = (events, 0)
-        if waiting > _PRESSED and len(events) >= _WORTHWHILE:
-            piece = compressed(events)
-        if waiting + len(piece[0]) > self._limit and self._pieces:
-            self.dropped += max(1, events.count(b"\n\n"))
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, data: bytes) -> None:
+        queued = self.queued()
+        piece = Piece(data, 0, count_events(data))
+        if queued > _PRESSED and len(data) >= _WORTHWHILE:
+            piece = piece.compressed()
+        if queued + len(piece.data) > self._limit and queued:
+            self.dropped += piece.events
             return
-        self._pieces.append(piece)
-        self.bytes_in += len(piece[0])
+        self._entries.append((piece, mono_us()))
+        self._bytes_in += len(piece.data)
+        self._events_in += piece.events
         if not self.ready.is_set():
             self.ready.set()
-        if waiting + len(piece[0]) > BUSY_BYTES and not self.filling.is_set():
+        if queued + len(piece.data) > _ENOUGH_BYTES and not self.filling.is_set():
             self.filling.set()
 
-    def take(self) -> list[Piece]:
-        """About a block's worth of what has waited longest."""
-        taken: list[Piece] = []
-        size = 0
-        while self._pieces and size < _BLOCK_BYTES:
-            taken.append(self._pieces.popleft())
-            size += taken[-1][1] or len(taken[-1][0])
-            self.bytes_out += len(taken[-1][0])
-        return taken
+    def mark(self, frame: FromReader) -> None:
+        """What happened here in the stream: told when everything before it is handed out."""
+        self._entries.append(frame)
+        self.wake()
 
-    def waiting(self) -> int:
-        return self.bytes_in - self.bytes_out
+    def wake(self) -> None:
+        self.ready.set()
+        self.filling.set()
+
+    def take(self) -> FromReader | tuple[list[Piece], int]:
+        """A mark, or about a block's worth of what has waited longest and when the last came."""
+        if not isinstance(self._entries[0], tuple):
+            return self._entries.popleft()  # type: ignore[return-value]
+        pieces: list[Piece] = []
+        size = 0
+        while self._entries and size < _BLOCK_BYTES and isinstance(self._entries[0], tuple):
+            piece, mono = self._entries.popleft()  # type: ignore[misc]
+            pieces.append(piece)
+            size += piece.size or len(piece.data)
+            self._bytes_out += len(piece.data)
+            self._events_out += piece.events
+        if self.queued() < _ENOUGH_BYTES:
+            self.filling.clear()
+        return pieces, mono
+
+    def queued(self) -> int:
+        return self._bytes_in - self._bytes_out
+
+    def waiting(self) -> Waiting:
+        return Waiting(self.queued(), self._events_in - self._events_out, self.dropped)
+
+
+class _Worker:
+    """A worker as the reader sees it: its pipe, and its blocks that are not settled."""
+
+    def __init__(self, number: int, pipe: IO[bytes]) -> None:
+        self.number = number
+        self.pipe = pipe
+        self.blocks: dict[int, tuple[Block, int]] = {}
+        self.room = threading.Semaphore(_IN_HAND)
+        self.gone = False
 
 
 class Reader:
-    """Three threads: one reads the socket, one hands blocks on, one watches a silent link."""
+    """A thread reads the socket, one watches a silent link, one a worker hands blocks to it; the
+    main one takes commands."""
 
-    def __init__(self, options: Options, out: BinaryIO) -> None:
+    def __init__(
+        self, options: Options, out: BinaryIO, commands: socket.socket | None = None
+    ) -> None:
         self.options = options
         self.queue = Queue(options.queue_bytes)
+        self._commands = commands
         self._out = out
-        self._workers = [os.fdopen(end, "wb", buffering=0) for end in options.workers]
         self._sending = threading.Lock()
+        self._workers: dict[int, _Worker] = {}
+        self._turn = threading.Lock()  # of the one worker that gets the next block
+        self._books = threading.Lock()  # over which blocks are whose
+        self._again: deque[tuple[Block, int]] = deque()
+        self._next_number = options.first
+        self._taken_at = 0.0
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
         self._response: httpx.Response | None = None
+        self._dead = False
         self._waits = Waits() if os.environ.get("QREC_MEASURE_READS") else None
 
     def run(self) -> None:
-        pump, *_ = [_started(work) for work in (self._pump, self._read_forever, self._watch)]
-        sys.stdin.buffer.read()  # until the recorder closes it, or is gone
-        self._stopping.set()
-        self.queue.ready.set()
-        self.queue.filling.set()
-        pump.join()
-        if self._waits is not None:
-            self._send(Gaps(self._waits.p999(), self._waits.largest, self._waits.reads))
-
-    def _send(self, frame: Frame) -> None:
-        with self._sending:
-            _write(self._out, frame)
-
-    def _pump(self) -> None:
-        queue, turn = self.queue, 0
+        assert self._commands is not None
+        self._commands.settimeout(_TELL_S)
+        for work in (self._read_forever, self._watch):
+            _started(work)
         while True:
-            queue.ready.wait()
-            queue.ready.clear()
-            queue.filling.clear()
-            sent = 0
-            while queue.waiting():
-                with self._sending:  # taken and sent as one: a frame behind it stays behind it
-                    pieces = queue.take()
-                    _write(self._workers[turn], Block(pieces, queue.waiting()))
-                    _write(self._out, Handed(mono_us(), turn, queue.waiting(), queue.dropped))
-                sent += sum(len(piece) for piece, _ in pieces)
-                if sent > BUSY_BYTES:  # a quiet stream wakes one process, not all in turn
-                    turn = (turn + 1) % len(self._workers)
-            if self._stopping.is_set():
+            try:
+                command, descriptor = receive_command(self._commands)
+            except TimeoutError:
+                self._send(self.queue.waiting())
+                continue
+            match command:
+                case Hire():
+                    assert descriptor is not None
+                    pipe = os.fdopen(descriptor, "wb", buffering=0)
+                    worker = self._workers[command.worker] = _Worker(command.worker, pipe)
+                    _started(functools.partial(self._hand_to, worker))
+                case Settled():
+                    self._settle(command.first)
+                case Again():
+                    self._take_back(command)
+                case None:  # the recorder is gone, and so is our purpose
+                    os._exit(0)
+                case _:
+                    self._stopping.set()
+                    if self._response is not None:
+                        hang_up(self._response)
+                    self.queue.wake()
+                    self._send(self.queue.waiting())
+
+    def _send(self, frame: FromReader) -> None:
+        try:
+            with self._sending:
+                send(self._out, frame)
+        except OSError:
+            os._exit(0)
+
+    def _settle(self, first: int) -> None:
+        for worker in self._workers.values():
+            if worker.blocks.pop(first, None) is not None:
+                worker.room.release()
+
+    def _take_back(self, command: Again) -> None:
+        worker = self._workers.pop(command.worker)
+        with self._books:
+            worker.gone = True
+            for first, (block, mono) in sorted(worker.blocks.items()):
+                if first == command.first:
+                    block.skip = command.skip
+                self._again.append((block, mono))
+        worker.room.release()
+        self.queue.wake()
+
+    def _hand_to(self, worker: _Worker) -> None:
+        """Give a worker a block whenever it has room for one, until it is gone."""
+        while True:
+            worker.room.acquire()
+            with self._turn:
+                block = self._next(worker)
+            if block is None:
                 return
-            if sent > BUSY_BYTES:
-                time.sleep(_BUSY_S)
+            try:
+                send(worker.pipe, block)
+            except OSError:  # the recorder notices, and has its blocks taken back
+                return
+
+    def _next(self, worker: _Worker) -> Block | None:
+        """The next block, on its way to a worker; None once that is gone."""
+        queue = self.queue
+        while True:
+            queue.ready.clear()
+            if worker.gone:
+                return None
+            if not self._again and not queue:
+                queue.ready.wait()
+                continue
+            if not self._again and not self._stopping.is_set():
+                queue.filling.wait(self._taken_at + self.options.gather_s - time.monotonic())
+            if self._again:
+                block, mono = self._again.popleft()
+            elif not queue:
+                continue
             else:
-                queue.filling.wait(self.options.gather_s)
+                taken = queue.take()
+                if not isinstance(taken, tuple):
+                    self._send(taken)
+                    continue
+                pieces, mono = taken
+                self._taken_at = time.monotonic()
+                block = Block(self._next_number, pieces, queue.queued())
+                self._next_number += block.events
+            with self._books:
+                if worker.gone:
+                    self._again.appendleft((block, mono))
+                    queue.wake()
+                else:
+                    worker.blocks[block.first] = block, mono
+            # Told in any case: the recorder has to hear of blocks in their order.
+            self._send(Handed(block.first, block.events, mono, worker.number))
+            self._send(queue.waiting())
+            return None if worker.gone else block
 
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
@@ -169,17 +288,18 @@ class Reader:
             while not self._stopping.is_set():
                 got_event, was_up, kind, text = self._read_once(http)
                 if self._stopping.is_set():  # what waits is still handed on; the rest is no end
-                    return
+                    break
                 if got_event:
                     backoff = _BACKOFF_S
-                wait = random.uniform(backoff / 2, backoff)
-                self._drained()
                 good = self._heard if kind == "dead" else mono_us()
-                self._send(Down(mono_us(), kind, text, was_up, good, wait))
+                self.queue.mark(Down(mono_us(), kind, text, was_up, good))
                 if was_up and self.options.subscription.once:
-                    return
-                self._stopping.wait(wait)
+                    break
+                self._stopping.wait(random.uniform(backoff / 2, backoff))
                 backoff = min(backoff * 2, _BACKOFF_MAX_S)
+        if self._waits is not None:
+            self.queue.mark(Gaps(self._waits.p999(), self._waits.largest, self._waits.reads))
+        self.queue.mark(Ended())
 
     def _read_once(self, http: httpx.Client) -> tuple[bool, bool, str, str]:
         """Read one connection to its end: (any event, was open, kind of the end, its words)."""
@@ -190,7 +310,7 @@ class Reader:
                 self._response = response
                 self._heard = mono_us()
                 up = True
-                self._send(Up(mono_us()))
+                self.queue.mark(Up(mono_us()))
                 for block in response.iter_bytes():
                     if self._stopping.is_set():  # or a flood would keep a stop from ending
                         break
@@ -212,15 +332,6 @@ class Reader:
             return "dead", "the source stopped answering"
         return kind, text
 
-    _dead = False
-
-    def _drained(self) -> None:
-        """Wait until what came before is sent: frames keep the order of what happened."""
-        while self.queue.waiting() and not self._stopping.is_set():
-            self.queue.ready.set()
-            self.queue.filling.set()
-            time.sleep(0.005)
-
     def _watch(self) -> None:
         """While the stream is silent, ask /healthz whether the source still lives."""
         failures = 0
@@ -236,7 +347,7 @@ class Reader:
                 if _answers(http, url):
                     failures = 0
                     self._heard = mono_us()
-                    self._send(Alive(self._heard))
+                    self.queue.mark(Alive(self._heard))
                     continue
                 failures += 1
                 if failures >= _PROBES:
@@ -245,8 +356,8 @@ class Reader:
                     hang_up(response)
 
 
-def _started(work: Callable[[], None]) -> threading.Thread:
-    """A thread that does the work. An exception in it ends the process, for everybody to see: a
+def _started(work: Callable[[], None]) -> None:
+    """Do the work in a thread. An exception in it ends the process, for everybody to see: a
     process that lives on with one of its threads gone is deaf, and nobody would know."""
 
     def run() -> None:
@@ -257,16 +368,7 @@ def _started(work: Callable[[], None]) -> threading.Thread:
                 print(f"qrec: the reading process failed: {error!r}", file=sys.stderr, flush=True)
             os._exit(1)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread
-
-
-def _write(out: IO[bytes], frame: Block | Frame) -> None:
-    try:
-        send(out, frame)
-    except OSError:  # who would take it is gone, and so is our purpose
-        os._exit(0)
+    threading.Thread(target=run, daemon=True).start()
 
 
 def _answers(http: httpx.Client, url: str) -> bool:
@@ -282,11 +384,12 @@ def main() -> None:
     # Signals reach the whole process group; only the recorder decides when reading ends.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # The thread that reads must not wait for the one that hands on: 5 ms, Python's own measure,
+    # The thread that reads must not wait for one that hands on: 5 ms, Python's own measure,
     # is more than Qtap's buffer holds at 40,000 events a second.
     sys.setswitchinterval(_SWITCH_S)
-    options = msgspec.json.decode(sys.stdin.buffer.readline(), type=Options)
-    Reader(options, sys.stdout.buffer).run()
+    commands = socket.socket(fileno=sys.stdin.fileno())
+    options = msgspec.json.decode(commands.makefile("rb", buffering=0).readline(), type=Options)
+    Reader(options, sys.stdout.buffer, commands).run()
 
 
 if __name__ == "__main__":

@@ -1,26 +1,28 @@
-"""A worker: blocks of raw events in, clean rows out: decode, filter, redact, name the route.
+"""A worker: blocks of raw events in, clean rows on the disk.
 
-One pass, in this order, so that nothing unredacted lives longer than a block, and nothing that the
-filter refuses costs more than its decoding. It knows neither the store nor what came before. So
-several processes can work at the same time, since one interpreter decodes and redacts on one core
-only (bench/README.md has the figures). Run as `python -m recorder.pipeline.worker`: its settings
-come as one JSON line on stdin, then blocks; what they came to goes to stdout, in the same order;
-the end of stdin is the end.
+One pass decodes, filters, redacts and names the route, in this order, so that nothing unredacted
+lives longer than a block, and nothing that the filter refuses costs more than its decoding. One
+interpreter decodes and redacts on one core only (bench/README.md has the figures); so there may be
+several of these processes, which know nothing of one another. Run it as
+`python -m recorder.pipeline.worker`: its settings come as one JSON line on stdin, then blocks; what
+became of them goes to stdout; the end of stdin is the end.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 
-from recorder.decode.columns import transactions_batch
+from recorder.decode.columns import Who, transactions_batch
 from recorder.decode.events import CONNECTED, DATABASE, decode
 from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
@@ -28,19 +30,27 @@ from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
 from recorder.options import RecordOptions, decode_settings
 from recorder.pipeline import frames
+from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
-from recorder.write.intake import Connected, Part, Rejected, Rows
+from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
+from recorder.write.writer import Writer, Written
 from store.derived import failed
+from store.layout import Store
 from store.schema import DATABASE as DATABASE_ROWS
 
 _NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
+_AT_ONCE = 300  # events that become columns together, while they are still in the cache
+_TELL_S = 1.0
+_AGAIN_S = 0.5  # between two tries to write to a disk that refuses
+_KILLED = "internal: a process died or hung over it"
 
 
 class Worker:
-    """Makes rows of events, block by block. For one thread at a time.
+    """Makes rows of events, some at a time. For one thread.
 
-    `shedding`: bodies are dropped (there is more to do than time); `shift_us` moves all times.
+    `shedding`: bodies are dropped (there is more to do than time); `shift_us` moves all times;
+    `watch` hears of each event before it is looked at; events at the places `skip` are rejected.
     Raises UsageError for a filter, rule or route template that is none.
     """
 
@@ -51,18 +61,28 @@ class Worker:
         self.filter = _Filter(options.filter) if options.filter else None
         self.shedding = False
         self.shift_us = 0
+        self.watch: Callable[[int], None] = lambda place: None
+        self.skip: frozenset[int] = frozenset()
+        self.repeats = Repeats()
+        self._place = 0  # of the event in its block
         self._rows: list[Transaction] = []
+        self._places: list[int] = []  # of the rows
         self._open = Rows()
 
-    def process(self, events: Iterable[tuple[str, str]]) -> list[Part]:
+    def process(self, events: Iterable[tuple[str, str]], first: int = 0) -> list[Part]:
         """The events in order: each beginning of a stream, and what came between two of them.
+        `first`: the place of the first of them in its block.
 
         An event that nobody foresaw is rejected like one that cannot be read: the next version of
         the source must not be able to end a recording.
         """
         parts: list[Part] = []
         self._begin()
-        for name, data in events:
+        for self._place, (name, data) in enumerate(events, first):
+            self.watch(self._place)
+            if self._place in self.skip:
+                self._set_aside(name, data)
+                continue
             events_before = self._counts["events"]
             try:
                 self._event(name, data, parts)
@@ -90,15 +110,15 @@ class Worker:
         else:
             self._counts["other"] += 1
 
-    def process_rows(self, rows: Iterable[Transaction]) -> list[Part]:
+    def process_rows(self, rows: Iterable[Transaction], first: int = 0) -> list[Part]:
         """The same for transactions that are decoded already (out of a HAR file)."""
         self._begin()
-        for tx in rows:
+        for self._place, tx in enumerate(rows, first):
             self._transaction(tx)
         return [self._end()]
 
     def _begin(self) -> None:
-        self._rows = []
+        self._rows, self._places = [], []
         self._grpc_calls: dict[str, int] = {}  # request id -> place in the rows
         self._counts: Counter[str] = Counter()
         self._open = Rows([], {}, None, [], [], [])
@@ -111,10 +131,14 @@ class Worker:
 
     def _batch(self) -> pa.RecordBatch | None:
         try:
-            return transactions_batch(self._rows)
+            return transactions_batch(self._rows, self._places)
         except Exception:  # one row that fits no column must not cost the others
-            rows = [tx for tx in self._rows if self._fits(tx)]
-            return transactions_batch(rows) if rows else None
+            fitting = [
+                (tx, place)
+                for tx, place in zip(self._rows, self._places, strict=True)
+                if self._fits(tx)
+            ]
+            return transactions_batch(*zip(*fitting, strict=True)) if fitting else None
 
     def _fits(self, tx: Transaction) -> bool:
         try:
@@ -148,15 +172,23 @@ class Worker:
         self._keep(tx)
 
     def _keep(self, tx: Transaction) -> None:
-        """A gRPC call may come twice, as an event and as an artifact that tells more of it."""
-        if tx.protocol == "grpc" and tx.request_id:
-            at = self._grpc_calls.setdefault(tx.request_id, len(self._rows))
-            if at < len(self._rows):
-                self._counts["duplicates"] += 1
-                if tx.req_headers and not self._rows[at].req_headers:
-                    self._rows[at] = tx
-                return
+        """A gRPC call may come twice, as an event and as an artifact that tells more of it, each
+        with a time of its own."""
+        is_grpc = tx.protocol == "grpc" and bool(tx.request_id)
+        at = self._grpc_calls.get(tx.request_id or "") if is_grpc else None
+        if at is not None:
+            self._counts["duplicates"] += 1
+            if tx.req_headers and not self._rows[at].req_headers:
+                self._rows[at] = tx
+            return
+        table = "grpc" if is_grpc else "transactions"
+        if self.repeats.has(table, tx.request_id, None if is_grpc else tx.ts):
+            self._counts["duplicates"] += 1
+            return
+        if is_grpc:
+            self._grpc_calls[tx.request_id or ""] = len(self._rows)
         self._rows.append(tx)
+        self._places.append(self._place)
 
     def _drop_bodies(self, tx: Transaction) -> None:
         kept = self.options.store_bodies
@@ -172,7 +204,11 @@ class Worker:
             self._counts["filtered"] += 1
             return
         row["ts"] += self.shift_us
+        row["order"] = self._place
         if table == "database":
+            if self.repeats.has(table, row["request_id"], row["ts"]):
+                self._counts["duplicates"] += 1
+                return
             row["statement"] = normalise(row["database_type"] or "", row["statement"])
             row["error_message"] = row["error_message"] and self.cleaner.text(row["error_message"])
         getattr(self._open, table).append(row)
@@ -183,6 +219,12 @@ class Worker:
         self._open.rejected.append(
             Rejected(name[:100], reason, len(data), self._sample(name, data))
         )
+
+    def _set_aside(self, name: str, data: str) -> None:
+        """Reject an event without a look at it."""
+        self._counts["events"] += 1
+        self._counts["rejected"] += 1
+        self._open.rejected.append(Rejected(name[:100], _KILLED, len(data), ""))
 
     def _sample(self, name: str, data: str) -> str:
         """How the event begins, redacted; nothing of a statement: no pattern knows its values."""
@@ -234,22 +276,78 @@ def shedding(queued: int, now: bool) -> bool:
     return now and queued >= frames.QUEUE_BYTES // 8
 
 
+class _Process:
+    """The process around a worker: a block in, its rows on the disk, word of it out."""
+
+    def __init__(self) -> None:
+        self.source, self.out = sys.stdin.buffer, sys.stdout.buffer
+        key, options, session = decode_settings(self.source.readline())
+        self.worker = Worker(key, options)
+        who, policy = Who(options.name(), session), self.worker.cleaner.policy
+        self.writer = Writer(Store(options.store), who, policy, self._end_if_orphaned)
+        self.worker.watch = self._watch
+        self._parent = os.getppid()
+        self._block = Block(0, [], 0)
+        self._told_at = 0.0
+        self._tell(At(0, frames.READY))
+
+    def run(self) -> None:
+        while (block := frames.receive(self.source)) is not None:
+            self._block = block
+            self._tell(At(block.first, 0))
+            self.worker.skip = frozenset(block.skip or ())
+            self.worker.shedding = shedding(block.queued, self.worker.shedding)
+            parts = self._parts(block)
+            began = time.monotonic()
+            rows, size = self._write(parts, block)
+            spent = time.monotonic() - began
+            self._tell(Done(block.first, without_rows(parts), dict(rows), size, spent))
+
+    def _parts(self, block: Block) -> list[Part]:
+        parts: list[Part] = []
+        events, place = events_in(block.data()), 0
+        while some := list(itertools.islice(events, _AT_ONCE)):
+            parts += self.worker.process(some, place)
+            place += len(some)
+        return parts
+
+    def _watch(self, place: int) -> None:
+        """Tell now and then that this goes on; of every event, where one of the block was fatal."""
+        now = time.monotonic()
+        if now - self._told_at > _TELL_S or self._block.skip is not None:
+            self._tell(At(self._block.first, place))
+            self._told_at = now
+
+    def _write(self, parts: list[Part], block: Block) -> Written:
+        """Write a block, however long the disk refuses: it waits here and in the reader."""
+        last = block.first + max(block.events, 1) - 1
+        while True:
+            self._tell(At(block.first, frames.WRITING))
+            try:
+                return self.writer.write(parts, block.first, last)
+            except OSError as error:
+                self._tell(Refused(block.first, error.strerror or str(error)))
+            time.sleep(_AGAIN_S)
+
+    def _tell(self, frame: At | Refused | Done) -> None:
+        try:
+            frames.send(self.out, frame)
+        except OSError:  # the recorder is gone, and so is our purpose
+            os._exit(0)
+
+    def _end_if_orphaned(self) -> None:
+        """Another recorder may have taken over: nothing of this one may appear among its files."""
+        if os.getppid() != self._parent:
+            os._exit(0)
+
+
 def main() -> None:
     # Signals reach the whole process group; only the recorder decides when the work ends.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
     pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
-    source, out = sys.stdin.buffer, sys.stdout.buffer
-    worker = Worker(*decode_settings(source.readline()))
-    blocks = frames.Receiver(source, frames.blocks)
-    while (block := blocks.receive()) is not None:
-        worker.shedding = shedding(block.queued, worker.shedding)
-        parts = worker.process(events_in(block.events()))
-        try:
-            frames.send_bytes(out, frames.to_bytes.encode(parts))
-        except OSError:  # the recorder is gone, and so is our purpose
-            os._exit(0)
+    _Process().run()
 
 
 if __name__ == "__main__":

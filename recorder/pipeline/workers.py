@@ -1,7 +1,9 @@
-"""The recorder's other processes, one that reads and some that work: started, listened to, ended.
+"""The recorder's other processes, one that reads and some that work: started, watched, replaced.
 
-The recorder itself takes what they send off the pipes, when it has time for it. A thread for that
-would wait for the interpreter's lock at every piece of a frame: it halved what was recorded.
+Every block is in one of three places: on the disk, in a worker, or waiting in the reader, which
+keeps it until it is on the disk. A worker that dies or says nothing for some seconds is replaced,
+and its blocks go to others; the one over which it died is tried again event by event. An event that
+costs a worker again is set aside.
 """
 
 from __future__ import annotations
@@ -9,151 +11,348 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO
 
 import msgspec
 
-from recorder.pipeline.frames import Alive, Down, Gaps, Handed, Receiver, Up, frames, from_bytes
-from recorder.pipeline.reader import Options
+from recorder.pipeline import frames
+from recorder.pipeline.frames import (
+    READY,
+    WRITING,
+    Again,
+    Alive,
+    At,
+    Done,
+    Down,
+    Ended,
+    FromReader,
+    FromWorker,
+    Gaps,
+    Handed,
+    Hire,
+    Receiver,
+    Refused,
+    Settled,
+    Stop,
+    Up,
+    Waiting,
+)
+from recorder.pipeline.reader import Options, mono_us
 from recorder.source.subscription import Subscription
-from recorder.write.intake import Part
 from store.errors import QrecError
 
-# How long a process may be silent. The reading one has something to tell at least as often as it
-# asks a silent source whether it lives, or tries to reach it; names may resolve slowly.
-_PATIENCE_S = 120.0
-_END_S = 5.0
+_SILENT_S = 5.0  # a worker has something to tell once a second
+_STARTING_S, _DISK_S = 60.0, 30.0  # until it is there; until a file is on the disk
+_READER_S = 20.0  # the reader has something to tell every two seconds
+_TICK_S = 0.5  # of the time between two looks, what counts at most: a machine may have slept
+_TRIES = 6  # workers that one block may cost
+_HIGH_BYTES, _HIGH_S = 8 << 20, 1.0  # so much waiting for so long is worth another worker
+_LIVES = 5  # readers, and workers as they start, that may end without a block on the disk
+_END_S = 1.0
 _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounded and counted there
 
 
-class Answer(NamedTuple):
-    """What a block of events came to; the rest is as in frames.Handed."""
+@dataclass
+class Handout:
+    """A block that was handed out: `events` numbers from `first` on. `done` once it is on the
+    disk; `lost` when it never will be."""
 
+    first: int
+    events: int
     mono: int
-    parts: list[Part]
-    queued: int
-    dropped: int
+    to: int
+    tries: int = 0
+    skip: list[int] = field(default_factory=list)
+    done: Done | None = None
+    lost: bool = False
+
+    @property
+    def last(self) -> int:
+        return self.first + max(self.events, 1) - 1
+
+    @property
+    def open(self) -> bool:
+        return self.done is None and not self.lost
 
 
-Message = Answer | Up | Alive | Down | Gaps
+Message = Handout | Up | Alive | Down | Gaps | Ended
 
 
-def default_workers() -> int:
-    """How many workers: two where there are two processors, since one is not enough for
-    a busy source, and more would wait for the one that reads and the one that writes."""
-    return min(2, os.cpu_count() or 1)
+class _Process:
+    """A process of ours, what it tells, and for how long it has told nothing."""
+
+    def __init__(self, module: str, source: int) -> None:
+        # -P and "/": with -m, Python looks for modules in the working directory before its own
+        # library, and whoever owns that directory must not decide what a recorder runs.
+        command = [sys.executable, "-P", "-m", module]
+        self.popen = subprocess.Popen(
+            command, stdin=source, stdout=subprocess.PIPE, bufsize=0, cwd="/"
+        )
+        assert self.popen.stdout is not None
+        self.pipe: IO[bytes] = self.popen.stdout
+        self.silent_s = 0.0
+
+    def end(self) -> None:
+        self.popen.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
+            self.popen.wait(timeout=_END_S)
+
+
+class _Worker(_Process):
+    def __init__(self, number: int, settings: bytes) -> None:
+        source, self.blocks = os.pipe()
+        for end in (source, self.blocks):
+            with contextlib.suppress(OSError, AttributeError):  # Linux only, so much a user
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        super().__init__("recorder.pipeline.worker", source)
+        os.close(source)
+        with contextlib.suppress(OSError):  # it ended already
+            os.write(self.blocks, settings)
+        self.number = number
+        self.hired = False  # the reader knows of it, and alone holds its pipe
+        self.frames = Receiver(self.pipe, frames.from_worker)
+        self.at: At | None = None
+
+    def patience_s(self, has_work: bool) -> float:
+        if self.at is None:
+            return _STARTING_S
+        if not has_work:
+            return float("inf")
+        return _DISK_S if self.at.event == WRITING else _SILENT_S
+
+
+class _Reader(_Process):
+    def __init__(self, options: Options) -> None:
+        self.commands, source = socket.socketpair()
+        super().__init__("recorder.pipeline.reader", source.fileno())
+        source.close()
+        self.commands.sendall(msgspec.json.encode(options) + b"\n")
+        self.commands.settimeout(_END_S)
+        self.frames = Receiver(self.pipe, frames.from_reader)
+
+    def command(self, frame: frames.Command, descriptor: int | None = None) -> None:
+        with contextlib.suppress(OSError):  # it is gone or stopped, which is noticed elsewhere
+            frames.command(self.commands, frame, descriptor)
 
 
 class Workers:
-    """One reading process at a time and its workers; `get` gives None once the former has ended.
+    """One reading process and its workers; `poll` tells what became of the stream, in its order.
 
-    Nothing here waits without limit: a process that is stopped or stuck must not keep this one
-    from writing what it has, from its signals and from its end.
+    settings: for workers, a line; most: how many there may be; first: the next event's number.
+    Nothing here waits without limit for a process: neither for its word nor for its end.
     """
 
-    def __init__(self, settings: bytes, count: int) -> None:
+    def __init__(self, settings: bytes, most: int, first: int) -> None:
+        self.queued = 0  # bytes that wait in the reader
+        self.dropped = 0  # events that never reached a worker, in all
+        self.refused = ""  # why the disk takes no blocks
+        self.settled = first - 1  # all numbers up to here are on the disk or never will be
         self._settings = settings
-        self._count = count
-        self._workers: list[subprocess.Popen[bytes]] = []
-        self._reader: subprocess.Popen[bytes] | None = None
-        self._control: Receiver | None = None
-        self._answers: list[Receiver] = []
-        self._handed: Handed | None = None  # a block whose rows have not come yet
-        self._waited_s = 0.0
+        self._most = max(1, most)
+        self._next = first
+        self._reader: _Reader | None = None
+        self._options = Options(Subscription(""))
+        self._workers: dict[int, _Worker] = {}
+        self._left: list[_Worker] = []  # whose reader is gone: they finish what they have
+        self._order: deque[Handout | FromReader] = deque()
+        self._handouts: dict[int, Handout] = {}
+        self._waiting = Waiting(0, 0, 0)
+        self._high_s = 0.0
+        self._numbered = 0
+        self._lives = _LIVES
+        self._looked_at = time.monotonic()
 
     def start(self, subscription: Subscription, gather_s: float) -> None:
-        """Start reading; what was started before is ended first.
+        """Start reading; a process that read before is ended, and its workers finish."""
+        self._options = Options(subscription, 0, gather_s, frames.QUEUE_BYTES)
+        self._read_anew()
 
-        `gather_s`: how long the events of a quiet stream are gathered before they are handed on.
+    def poll(self, timeout: float) -> Iterator[Message]:
+        """What has come in the order of the stream, after waiting for it for so many seconds.
+
+        QrecError where processes end as soon as they are started.
         """
-        self.close()
-        self._workers = [_process("recorder.pipeline.worker") for _ in range(self._count)]
-        for process in self._workers:
-            _tell(process, self._settings)
-        ends = [process.stdin.fileno() for process in self._workers if process.stdin]
-        self._reader = _process("recorder.pipeline.reader", ends)
-        options = Options(subscription, workers=ends, gather_s=gather_s)
-        _tell(self._reader, msgspec.json.encode(options) + b"\n")
-        for process in self._workers:  # the reader alone may hold these open
-            assert process.stdin is not None
-            process.stdin.close()
-        assert self._reader.stdout is not None
-        self._control = Receiver(self._reader.stdout, frames)
-        self._answers = [Receiver(one.stdout, from_bytes) for one in self._workers if one.stdout]
-        self._waited_s = 0.0
+        self._wait(timeout)
+        now = time.monotonic()
+        spent, self._looked_at = min(now - self._looked_at, _TICK_S), now
+        if self._reader is not None:
+            self._look_at_reader(self._reader, spent)
+        for worker in [*self._workers.values(), *self._left]:
+            self._look_at(worker, spent)
+        self._grow(spent)
+        while self._order:
+            entry = self._order[0]
+            if isinstance(entry, Handout):
+                if entry.open:
+                    return
+                del self._handouts[entry.first]
+                self.settled = entry.last
+            self._order.popleft()
+            yield entry  # type: ignore[misc]
 
-    def get(self, timeout: float) -> Message | None:
-        """The next frame; None when the reading process has ended.
+    def stop(self) -> None:
+        """Ask for no more to be read; what was read still comes, then Ended."""
+        if self._reader is not None:
+            self._reader.command(Stop())
 
-        TimeoutError after `timeout` seconds without one; QrecError when a worker has ended, or a
-        process has been silent for longer than anything can take.
-        """
-        if self._control is None:
-            return None
-        end = time.monotonic() + timeout
-        try:
-            if self._handed is None:
-                frame = self._control.receive(timeout)
-                self._waited_s = 0.0
-                if not isinstance(frame, Handed):
-                    return frame  # type: ignore[no-any-return]
-                self._handed = frame
-            handed = self._handed
-            parts = self._answers[handed.to].receive(max(0.0, end - time.monotonic()))
-        except TimeoutError:
-            # Counted here, not by a clock: a machine that slept has not waited.
-            self._waited_s += timeout
-            if self._waited_s > _PATIENCE_S:
-                raise QrecError(
-                    f"a process of this recorder has been silent for {_PATIENCE_S:g} s",
-                    "Start the recorder again; see whether this machine has memory to spare.",
-                ) from None
-            raise
-        self._handed, self._waited_s = None, 0.0
-        if parts is None:
-            raise QrecError("a process of this recorder ended", "Start the recorder again.")
-        return Answer(handed.mono, parts, handed.queued, handed.dropped)
-
-    def finish(self) -> None:
-        """Ask the process to read no more; what it holds still comes, then None."""
-        if self._reader is not None and self._reader.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._reader.stdin.close()
-
-    def close(self) -> None:
-        """End the processes now and give back what they used."""
-        self.finish()
-        processes = [self._reader, *self._workers]
-        self._reader, self._workers = None, []
-        self._control, self._answers, self._handed = None, [], None
+    def close(self) -> int:
+        """End the processes now; how many events that were read are not on the disk."""
+        lost = self._waiting.events
+        processes: list[_Process] = [*self._workers.values(), *self._left]
+        if self._reader is not None:
+            processes.insert(0, self._reader)
+            self._reader.commands.close()
+        self._reader, self._workers, self._left = None, {}, []
         for process in processes:
-            if process is None:
-                continue
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
-                process.wait(timeout=_END_S)
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            process.popen.kill()
+        for process in processes:
+            process.end()
+            if isinstance(process, _Worker):
+                for frame in process.frames.frames():
+                    self._told(process, frame)
+                if not process.hired:
+                    os.close(process.blocks)
+            process.pipe.close()
+        return lost + sum(one.events for one in self._handouts.values() if one.open)
 
+    def _wait(self, timeout: float) -> None:
+        poll = select.poll()  # select takes no descriptor beyond 1,023
+        processes: list[_Process] = [*self._workers.values(), *self._left]
+        for process in [*processes, self._reader]:
+            if process is not None:
+                poll.register(process.pipe, select.POLLIN)
+        poll.poll(timeout * 1000)
 
-def _process(module: str, keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    # -P and "/": with -m, Python looks for modules in the working directory before its own
-    # library, and whoever owns that directory must not decide what a recorder runs.
-    command = [sys.executable, "-P", "-m", module]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0, pass_fds=keep, cwd="/")
-    for end in (process.stdin, process.stdout):
-        assert end is not None
-        with contextlib.suppress(OSError, AttributeError):  # Linux only, and only so much a user
-            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return process
+    def _look_at_reader(self, reader: _Reader, spent: float) -> None:
+        heard = reader.frames.frames()
+        reader.silent_s = 0.0 if heard else reader.silent_s + spent
+        for frame in heard:
+            match frame:
+                case Waiting():
+                    self.dropped += frame.dropped - self._waiting.dropped
+                    self._waiting, self.queued = frame, frame.queued
+                case Handed():
+                    self._handed(frame)
+                case _:
+                    self._order.append(frame)
+        if reader.frames.ended or reader.silent_s > _READER_S:
+            reader.end()
+            self._lost_a_life("reads")
+            self.dropped += self._waiting.events
+            text = "the reading process ended and was replaced"
+            self._order.append(Down(mono_us(), "broken", text, True, 0))
+            self._read_anew()
 
+    def _handed(self, frame: Handed) -> None:
+        if handout := self._handouts.get(frame.first):
+            handout.to = frame.to
+            return
+        handout = Handout(frame.first, frame.events, frame.mono, frame.to)
+        self._handouts[frame.first] = handout
+        self._order.append(handout)
+        self._next = handout.last + 1
 
-def _tell(process: subprocess.Popen[bytes], options: bytes) -> None:
-    assert process.stdin is not None
-    process.stdin.write(options)
+    def _look_at(self, worker: _Worker, spent: float) -> None:
+        heard = worker.frames.frames()
+        worker.silent_s = 0.0 if heard else worker.silent_s + spent
+        for frame in heard:
+            self._told(worker, frame)
+        work = [one for one in self._handouts.values() if one.open and one.to == worker.number]
+        left = worker in self._left
+        patient = worker.silent_s <= worker.patience_s(bool(work)) and (bool(work) or not left)
+        if patient and not worker.frames.ended:
+            return
+        worker.end()
+        for frame in worker.frames.frames():  # its last words
+            self._told(worker, frame)
+        worker.pipe.close()
+        if not worker.hired:
+            os.close(worker.blocks)
+        if left:
+            self._left.remove(worker)
+            for one in work:
+                one.lost = one.open
+            return
+        del self._workers[worker.number]
+        if worker.at is None:
+            self._lost_a_life("works")
+        self._give_back(worker, [one for one in work if one.open])
+        self._start_worker()
+
+    def _told(self, worker: _Worker, frame: FromWorker) -> None:
+        match frame:
+            case At():
+                worker.at = frame
+                if frame.event == READY:
+                    self._hire(worker)
+            case Refused():
+                self.refused = frame.why
+            case Done():
+                self.refused, self._lives = "", _LIVES
+                worker.at = At(frame.first, READY)
+                if (handout := self._handouts.get(frame.first)) and handout.open:
+                    handout.done = frame
+                    self._settle(handout)
+
+    def _settle(self, handout: Handout) -> None:
+        if self._reader is not None:
+            self._reader.command(Settled(handout.first))
+
+    def _give_back(self, worker: _Worker, work: list[Handout]) -> None:
+        """Let others have the blocks of a worker that is gone, the suspicious one with care."""
+        at, first, skip = worker.at, 0, list[int]()
+        if work and at is not None and at.event != READY:
+            suspect = min(work, key=lambda one: one.first)
+            suspect.tries += 1
+            if suspect.tries > 1 and at.first == suspect.first and at.event >= 0:
+                suspect.skip.append(at.event)
+            first, skip = suspect.first, suspect.skip
+            if suspect.tries > _TRIES:
+                suspect.lost = True
+                self._settle(suspect)
+        if self._reader is not None and worker.hired:
+            self._reader.command(Again(worker.number, first, skip))
+
+    def _read_anew(self) -> None:
+        """A new reading process, with a worker of its own."""
+        if self._reader is not None:
+            self._reader.end()
+            self._reader.commands.close()
+            self._reader.pipe.close()
+        self._left += self._workers.values()
+        self._workers, self._waiting, self.queued = {}, Waiting(0, 0, 0), 0
+        self._reader = _Reader(msgspec.structs.replace(self._options, first=self._next))
+        self._start_worker()
+
+    def _start_worker(self) -> None:
+        self._numbered += 1
+        self._workers[self._numbered] = _Worker(self._numbered, self._settings)
+
+    def _hire(self, worker: _Worker) -> None:
+        """Let the reader give blocks to a worker that has started."""
+        if self._reader is not None and worker.number in self._workers:
+            self._reader.command(Hire(worker.number), worker.blocks)
+            os.close(worker.blocks)
+            worker.hired = True
+
+    def _grow(self, spent: float) -> None:
+        self._high_s = self._high_s + spent if self.queued > _HIGH_BYTES else 0.0
+        if self._high_s > _HIGH_S and len(self._workers) < self._most:
+            self._high_s = 0.0
+            self._start_worker()
+
+    def _lost_a_life(self, task: str) -> None:
+        self._lives -= 1
+        if self._lives <= 0:
+            raise QrecError(
+                f"the process that {task} ends again and again",
+                "See what it says above; whether this machine has memory to spare.",
+            )

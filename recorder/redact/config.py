@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from store.errors import UnavailableError, UsageError
+from store.files import create, sync_folder
 
 BODY_LIMIT = 64 << 10  # bytes of a body that are kept, if nothing else is set
 _KEY_BYTES = 32
@@ -102,12 +102,17 @@ def load_key(path: Path) -> bytes:
 def _create(path: Path) -> None:
     """Write a new key in one step: of several recorders that start at once, one wins."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    descriptor = create(temporary)
     try:
         os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
         os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
+        try:
             path.hardlink_to(temporary)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links: who is last wins
+            temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         os.close(descriptor)
         temporary.unlink(missing_ok=True)

@@ -19,7 +19,6 @@ from recorder.redact.text import (
     NO_CARD,
     UNSURE,
     Text,
-    at_edge,
     compiled,
     options,
     past_escape,
@@ -39,9 +38,11 @@ _ISSUERS = re.compile(
     rb"|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12}"  # Discover
     rb"|35(?:2[89]|[3-8][0-9])[0-9]{12}"  # JCB
     rb"|62[0-9]{14}"  # UnionPay
-    rb"|220[0-4][0-9]{12})\Z"  # Mir
+    rb"|220[0-4][0-9]{12}"  # Mir
+    rb"|3(?:0[0-5]|[689][0-9])[0-9]{11}"  # Diners Club
+    rb"|50(?:18|19|20|38)[0-9]{12}"  # Maestro, Dankort
+    rb"|(?:6304|6759|676[1-3])[0-9]{12,15})\Z"  # Maestro
 )
-_GROUPED_ONLY = re.compile(rb"3(?:0[0-5]|[68][0-9]|9[0-9])[0-9]{11}\Z")  # Diners Club
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SEPARATORS = b"\"'\\ :=#./"
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
@@ -59,6 +60,20 @@ IBAN_LENGTHS = {
     b"SC": 31, b"SE": 24, b"SI": 19, b"SK": 24, b"SM": 27, b"ST": 25, b"SV": 28, b"TL": 23,
     b"TN": 24, b"TR": 26, b"UA": 29, b"VA": 22, b"VG": 24, b"XK": 20,
 }  # fmt: skip
+IBAN_START = (
+    f"(?:{'|'.join(sorted(country.decode() for country in IBAN_LENGTHS))})"
+    r"[0-9]{2}(?:[ +-]|%20)?[A-Z0-9]{4}"
+)
+_IBAN = re.compile(
+    rb"[A-Z]{2}[0-9]{2}(?:(?:[ +-]|%20)?[A-Z0-9]{4}){2,7}(?:(?:[ +-]|%20)?[A-Z0-9]{1,3})?"
+)
+# A card, or a US social security number.
+NUMBER = (
+    r"[2-6][0-9]{12,}"
+    r"|[2-6][0-9]{3}(?:[ +-]|%20)[0-9]{4}(?:[ +-]|%20)[0-9]{4}(?:[ +-]|%20)[0-9]{4}"
+    r"|3[0-9]{3}(?:[ +-]|%20)[0-9]{6}(?:[ +-]|%20)[0-9]{4,5}"
+    r"|[0-9]{3}-[0-9]{2}-[0-9]{4}"
+)
 
 
 def luhn(digits: bytes) -> bool:
@@ -84,8 +99,7 @@ def is_card(text: bytes, before: bytes) -> bool:
     """Whether `text`, digits in groups or without, is a card number; `before` is what precedes."""
     digits = text.translate(None, b" +-").replace(b"%20", b"")
     grouped = len(digits) != len(text)
-    fits = _ISSUERS.match(digits) or (grouped and _GROUPED_ONLY.match(digits))
-    if not fits or not luhn(digits):
+    if not _ISSUERS.match(digits) or not luhn(digits):
         return False
     return grouped or not other_number(before)
 
@@ -103,9 +117,9 @@ def iban_length(text: bytes) -> int:
     wanted = IBAN_LENGTHS[text[:2]]
     end = taken = 0
     while end < len(text) and taken < wanted:
-        taken += text[end] not in b" +"
+        taken += text[end] not in b" +-"
         end += 1
-    compact = text[:end].translate(None, b" +")
+    compact = text[:end].translate(None, b" +-")
     if len(compact) != wanted or not compact.isalnum():
         return 0
     number = "".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])
@@ -127,11 +141,22 @@ _TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]++|\\++/|\\++u002[bBfFdD]|%(?:2[BbFf
 _SHORTEST_BEARER = 16
 _DIGIT = re.compile(rb"[0-9]")
 _AUTHORITY = re.compile(rb"[^/?#\s\"'<>\\]{0,256}")
+_ADDRESS = re.compile(rb":\\*/\\*/\Z")
+_LONGEST_USERINFO = 512
+_USERINFO = re.compile(rb"[^/?#@\s\"'<>\\]+")
+LINK_WORDS = "token|reset|verify|confirm|magic|activat|invit|unsubscrib"
+_LINK_HEAD = re.compile(rb"/[A-Za-z_-]{0,20}\Z")
+_SHORTEST_LINK = 20
 _SEGMENT = re.compile(rb"[A-Za-z0-9_.~-]+")
 
 
 def email(text: Text, start: int, end: int) -> int:
+    """An e-mail address, or what stands before the host in an address: user:password@host."""
     buf, at = text.buf, end - 2
+    slash = buf.rfind(b"/", max(0, at - _LONGEST_USERINFO), at)
+    address = slash > 0 and _ADDRESS.search(buf, max(0, slash - 16), slash + 1)
+    if address and _USERINFO.fullmatch(buf, slash + 1, at):
+        return _userinfo(text, slash + 1, at)
     local = past_escape(buf, run_before(buf, at, _LOCAL, 64))
     while local < at and buf[local] in b"'.%-+":
         local += 1
@@ -145,22 +170,16 @@ def email(text: Text, start: int, end: int) -> int:
     return end
 
 
-def userinfo(text: Text, start: int, end: int) -> int:
-    buf = text.buf
-    begin = buf.index(b"/", start)
-    while buf[begin] in b"/\\":
-        begin += 1
-    rest = _AUTHORITY.match(buf, end)
+def _userinfo(text: Text, begin: int, at: int) -> int:
+    rest = _AUTHORITY.match(text.buf, at + 1)
     last = rest[0].rfind(b"@") if rest else -1  # an @ in the password itself
-    stop = end + last if last >= 0 else end - 1
+    stop = at + 1 + last if last >= 0 else at
     text.add(begin, stop, "userinfo")
-    return stop + 1  # beyond the @, which makes no e-mail address of user and host
+    return stop + 2  # beyond the @, which makes no e-mail address of user and host
 
 
 def digits(text: Text, start: int, end: int) -> int:
     buf = text.buf
-    while not 0x30 <= buf[start] <= 0x39:  # what made sure that a number begins here
-        start += 1
     value = buf[start:end]
     before = buf[max(0, start - _AROUND) : start]
     onward = end if value.isdigit() else start + 3
@@ -178,9 +197,10 @@ def digits(text: Text, start: int, end: int) -> int:
 
 def iban(text: Text, start: int, end: int) -> int:
     buf = text.buf
-    if text.flags & BINARY or not at_edge(buf, start):
+    match = None if text.flags & BINARY else _IBAN.match(buf, start)
+    if match is None:
         return start + 4  # not beyond: a key may begin among the letters and digits
-    length = iban_length(buf[start:end])
+    length = iban_length(match[0])
     if not length or buf[start + length : start + length + 1].isalnum():
         return start + 4
     text.add(start, start + length, "iban")
@@ -208,7 +228,9 @@ def link(text: Text, start: int, end: int) -> int:
     """/reset/<token>: whoever has the address has the account."""
     slash = text.buf.rfind(b"/", start, end)
     token = _SEGMENT.match(text.buf, slash + 1)
-    if token is None or not opaque(token[0]):
+    if not _LINK_HEAD.search(text.buf, max(0, start - 21), start):
+        return slash
+    if token is None or len(token[0]) < _SHORTEST_LINK or not opaque(token[0]):
         return slash
     text.add(*token.span(), "link_token")
     return token.end()
@@ -248,11 +270,10 @@ class Shapes:
     def look(self, text: Text, index: int, start: int) -> int:
         """Take rule `index`'s secret out at `start`; where to go on, 0 when there is none."""
         rule, buf = self._rules[index], text.buf
-        if rule.edge and not at_edge(buf, start, text.flags):
-            return 0
         match = self._patterns[index].match(buf, start)
         if match is None:
-            return self.encoded(text, start, 0) if rule.kind == "jwt" else 0
+            jwt = rule.kind == "jwt" and buf.startswith(b"eyJ", start)
+            return self.encoded(text, start, 0) if jwt else 0
         begin, end = match.span(1) if self._patterns[index].groups else match.span()
         if rule.kind == "private_key":
             return _private_key(text, start, end)
@@ -268,7 +289,7 @@ class Shapes:
     def encoded(self, text: Text, start: int, end: int) -> int:
         """Base64 of JSON: taken out whole when a secret is in it; where to go on. `end`: of the
         candidate, 0 where it is looked at as something else if it is none."""
-        match = _BASE64.match(text.buf, start) if at_edge(text.buf, start) else None
+        match = _BASE64.match(text.buf, start)
         if match is None or len(match[0]) < 16:
             return min(end, start + 2)  # a candidate is 12 bytes: another may begin in it
         inner = unbase64(match[0])

@@ -4,7 +4,9 @@ and what is filed under them."""
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from recorder.redact.rules import Field, Rules, words
@@ -22,7 +24,8 @@ from recorder.redact.values import (
 )
 
 _REMEMBERED = 20_000
-_LONGEST_NAME = 200  # a longer name is judged by its end
+_LONGEST_NAME = 100  # a longer name is judged by its end
+_NAME_COST = 32  # characters of one that cost about as much as another candidate
 _CONSTANTS = frozenset(
     b"true false null none nil undefined yes no include omit same-origin".split()
 )
@@ -43,6 +46,19 @@ class NameBook:
         self._rules = rules
         self._judged = lru_cache(_REMEMBERED)(self._judge)
         self._values = {rule: compiled(rule.value) for rule in rules.fields if rule.value}
+        self._exact: dict[str, set[int]] = defaultdict(set)
+        self._within: list[tuple[str, int]] = []
+        self._words: dict[str, list[tuple[list[str], int]]] = defaultdict(list)  # by the first
+        self._ends: list[tuple[str, int]] = []
+        for index, rule in enumerate(rules.fields):
+            for name in rule.exact:
+                self._exact[name.replace(" ", "")].add(index)
+            self._within += [(name.replace(" ", ""), index) for name in rule.within]
+            for name in rule.words:
+                self._words[name.partition(" ")[0]].append((name.split(" "), index))
+                if " " not in name and len(name) >= _LONG_WORD:
+                    self._ends.append((name, index))
+        self._any_end = tuple(word for word, _ in self._ends)
 
     def look(self, name: bytes) -> NameRules | None:
         """The rules for a name, or None when it is harmless."""
@@ -70,46 +86,31 @@ class NameBook:
         whole = "".join(parts)
         if not parts or whole in self._rules.harmless_names:
             return None
-        rules = tuple(rule for rule in self._rules.fields if self._fits(rule, parts, whole))
+        fitting = self._fitting(parts, whole)
+        rules = tuple(self._rules.fields[index] for index in sorted(fitting))
         return NameRules(rules, parts[-1].endswith("s")) if rules else None
 
-    def _fits(self, rule: Field, parts: list[str], whole: str) -> bool:
-        if whole in (name.replace(" ", "") for name in rule.exact):
-            return True
-        for name in rule.within:
-            at = whole.rfind(name.replace(" ", ""))
-            if at >= 0 and self._telling(parts, at, at + len(name.replace(" ", "")), False):
-                return True
-        for name in rule.words:
-            for at, end in _word_spans(parts, name.split(" ")):
-                if self._telling(parts, at, end, True):
-                    return True
-        return False
-
-    def _telling(self, parts: list[str], start: int, end: int, word: bool) -> bool:
-        """Whether no word around letters start..end says that this is about a secret, not it."""
-        at = 0
-        before = ""
-        for part in parts:
-            if at + len(part) <= start:
-                before = part
-            elif at >= end and part in self._rules.harmless_after:
-                return False
-            at += len(part)
-        return not (word and before in self._rules.harmless_before)
-
-
-def _word_spans(parts: list[str], wanted: list[str]) -> list[tuple[int, int]]:
-    """Where the wanted words stand one after the other, as letter offsets of the squeezed name."""
-    spans = []
-    at = 0
-    for index, part in enumerate(parts):
-        if parts[index : index + len(wanted)] == wanted:
-            spans.append((at, at + sum(map(len, wanted))))
-        elif len(wanted) == 1 and len(wanted[0]) >= _LONG_WORD and part.endswith(wanted[0]):
-            spans.append((at, at + len(part)))
-        at += len(part)
-    return spans
+    def _fitting(self, parts: list[str], whole: str) -> set[int]:
+        """The rules (indices) that a name fits and that no word around says it is only about."""
+        starts = [0, *accumulate(map(len, parts))]
+        harmless = self._rules.harmless_after
+        about = max(
+            (at for at, part in zip(starts, parts, strict=False) if part in harmless), default=-1
+        )
+        fitting = set(self._exact.get(whole, ()))
+        for inner, rule in self._within:
+            if inner in whole and about < whole.rfind(inner) + len(inner):
+                fitting.add(rule)
+        for index, part in enumerate(parts):
+            if index and parts[index - 1] in self._rules.harmless_before:
+                continue
+            for wanted, rule in self._words.get(part, ()):
+                end = index + len(wanted)
+                if parts[index:end] == wanted and about < starts[end]:
+                    fitting.add(rule)
+            if part.endswith(self._any_end) and about < starts[index + 1]:
+                fitting.update(rule for word, rule in self._ends if part.endswith(word))
+        return fitting
 
 
 def _is_pair(rule: Field, value: bytes) -> bool:
@@ -170,6 +171,7 @@ class NamedSecrets:
     def look(self, text: Text, start: int, end: int) -> int:
         """Take out what is filed under the name that ends in start..end; where to go on."""
         name = name_before(text.buf, start, end)
+        text.left -= (end - start) // _NAME_COST
         if taken := PLACEHOLDER.match(text.buf, max(0, name.start - BEFORE_KIND)):
             return taken.end()  # redacted before: an export that is read again stays as it is
         named = self.names.look(name.text)

@@ -23,7 +23,7 @@ from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import Mark, Replacer
 from recorder.redact.rules import TABLE
 from recorder.redact.scan import redis_hits
-from recorder.redact.text import FORM, NO_CARD
+from recorder.redact.text import FORM, NO_CARD, PACKED
 
 HEADER, COLUMN, BODY = range(3)
 
@@ -221,9 +221,9 @@ class Redactor:
         self._columns(tx, seldom if new else (), row)
         joined = _SEPARATOR.join(row.texts).encode("utf-8", "surrogatepass")
         if tx.req_body:
-            row.bodies.append(self._body(row, REQUEST_BODY, tx.req_body))
+            self._body(row, REQUEST_BODY, tx.req_body)
         if tx.res_body:
-            row.bodies.append(self._body(row, RESPONSE_BODY, tx.res_body))
+            self._body(row, RESPONSE_BODY, tx.res_body)
         if row.bodies:
             joined = _BETWEEN.join((joined, *row.bodies))
         match = self._first.search(joined)
@@ -300,8 +300,8 @@ class Redactor:
             if value:
                 row.add(slot, value)
 
-    def _body(self, row: Row, slots: list[Slot], body: bytes) -> bytes:
-        """The body as it reads, put in its place; what cannot be decoded is taken out."""
+    def _body(self, row: Row, slots: list[Slot], body: bytes) -> None:
+        """Put the body as it reads in its place; what cannot be decoded is taken out."""
         tx, outward = row.tx, slots is REQUEST_BODY
         headers = tx.req_headers if outward else tx.res_headers
         content_type = tx.req_content_type if outward else tx.res_content_type
@@ -310,10 +310,15 @@ class Redactor:
             readable, mark = self._replacer.unseen("undecodable", body)
             row.secrets += secrets([mark], slots[0].place)
         flags = self._bodies.flags(readable, content_type)
-        row.slots.append(slots[flags])
+        slot = slots[flags]
+        if flags & PACKED:  # the first scan takes a length before a key for a part of it
+            readable, marks = self._replacer.replace(readable, flags)
+            row.secrets += secrets(marks, slot.place)
+        else:
+            row.slots.append(slot)
+            row.bodies.append(readable)
         if readable is not body:
-            setattr(tx, slots[flags].name, readable[: self.body_limit])
-        return readable
+            setattr(tx, slot.name, readable[: self.body_limit])
 
     def _inspect(self, row: Row, joined: bytes, at: int) -> set[int]:
         """Look at each text in which the scan finds a candidate, the first at `at`; which had

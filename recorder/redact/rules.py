@@ -25,10 +25,14 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     starts: tuple[str, ...]
     pattern: str
-    edge: bool = False
     back: str = ""
     back_min: int = 0
     source: str = ""
+
+    @property
+    def custom(self) -> bool:
+        """Whether it is a user's own, which may begin anywhere and end in anything."""
+        return not self.source
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ bounded stretch or consumes what it looked at: n bytes cost O(n), whatever is in
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import re2
 
@@ -14,7 +15,16 @@ from recorder.redact import looks
 from recorder.redact.looks import Shapes
 from recorder.redact.names import NameBook, NamedSecrets
 from recorder.redact.rules import Field, Rules
-from recorder.redact.text import FORM, PLACEHOLDER, Hit, Text, compiled, options
+from recorder.redact.text import (
+    FORM,
+    PACKED,
+    PLACEHOLDER,
+    Hit,
+    Text,
+    compiled,
+    options,
+    run_before,
+)
 from recorder.redact.values import string_end
 from recorder.redact.views import (
     ENTITIES,
@@ -28,95 +38,103 @@ from recorder.redact.views import (
     json_view,
     mapped,
     raw,
+    without_lengths,
 )
 
-NAME, EMAIL, USERINFO, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(10)
+NAME, EMAIL, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(9)
 
 _SHORT = 4  # a word of so few letters counts as a whole word only
-_TAIL = r"[A-Za-z0-9_.$\[\]-]{0,40}"  # what may follow in the same name
+# What a secret may follow: no letter or digit, but for the last one of an escape.
+_EDGE = r"(?:^|[^A-Za-z0-9]|\\[nrtbf]|%[0-9A-Fa-f]{2}|\\u00[0-9A-Fa-f]{2})"
+_TAIL = r"[A-Za-z0-9_.$\[\]-]*"  # what may follow in the same name
 # What makes a word a name: a separator after it ("token":, token=), the end of an XML tag
 # (<token>, <token Type="x">) or the end of a string (name="token", for what stands beside it).
 _FILED_UNDER = (
     r"(?:\\*(?:[\"']|u0022))?[ \t\r\n]{0,8}(?:=>|:|[?+!]?=|\\+u003[adAD])"
     # <key>token</key><string>, <td>Token</td><td>
-    r"|</[a-z]{1,8}>[ \t\r\n]{0,16}<[a-z]{1,8}[^<>]{0,60}>"
-    r"|>|\\+u003[eE]|[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]{0,40}=\\*[\"']|\\*[\"']"
+    r"|</[a-z]{1,8}>[ \t\r\n]{0,16}<[a-z]{1,8}[^<>]*>"
+    r"|>|\\+u003[eE]|[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]*=\\*[\"']|\\*[\"']"
 )
 # How JSON begins in base64, but for {" (eyJ: see jwt in the rules): with a blank after the bracket,
 # or before it, or as a list.
 _ENCODED_JSON = (
-    r"(?:e(?:w[0ko]|y[AI])|W(?:3s|1[st]|y[ABIJ]|w[0op])|I[FH]s|C[ln]s)[A-Za-z0-9+/_-]{9}"
+    r"(?:e(?:w[0ko]|y[AI])|W(?:3s|1[st]|y[ABIJ]|w[0op])|I[FH]s|C[ln]s)[A-Za-z0-9+/_-]{4}"
 )
 _SLASH = r"(?:\\*/)"
-
-CARD = (
-    r"[2-6][0-9]{12,}"
-    r"|[2-6][0-9]{3}(?:[ +-]|%20)[0-9]{4}(?:[ +-]|%20)[0-9]{4}(?:[ +-]|%20)[0-9]{4}"
-    r"|3[0-9]{3}(?:[ +-]|%20)[0-9]{6}(?:[ +-]|%20)[0-9]{4,5}"
-)
-SSN = r"[0-9]{3}-[0-9]{2}-[0-9]{4}"
-_COUNTRIES = (  # that have IBANs
-    r"A[DELTZ]|B[AEGHRY]|C[HRYZ]|D[EKO]|E[EGS]|F[IOR]|G[BEILRT]|H[RU]|I[ELQST]|JO|K[WZ]|L[BCITUVY]"
-    r"|M[CDEKRTU]|N[LO]|P[KLST]|QA|R[OS]|S[ACEIKMTV]|T[LNR]|UA|V[AG]|XK"
-)
 
 
 def _spaced(name: str) -> str:
     return "[ _.-]?".join(name.split(" "))
 
 
-def _stems(fields: tuple[Field, ...]) -> tuple[str, str, str]:
-    """The names to look for: those that count inside a longer name, those that must be a whole
-    word of it, and (as a pattern) those that count in a query only."""
+def _any(texts: Iterable[str]) -> str:
+    """One of them; sorted, since RE2 shares what neighbours begin with."""
+    return "|".join(sorted(set(texts)))
+
+
+def _stems(fields: tuple[Field, ...]) -> tuple[list[str], list[str], list[str], list[str]]:
+    """The names to look for: those that count inside a longer name, those that must be a whole word
+    of it; and of those that count in a query only, the last words and the whole names."""
     within: set[str] = set()
     short: set[str] = set()
-    ends: set[str] = set()  # the last word of a query's name: X-Amz-Signature
+    ends: set[str] = set()  # X-Amz-Signature
     exact: set[str] = set()
     for field in fields:
         if field.only and not field.only & {"header", "body"}:
             ends.update(field.words)
-            exact.update(map(_spaced, field.exact))
+            exact.update(field.exact)
             continue
         within.update((*field.within, *field.exact))
         for word in field.words:
             (within if len(word) > _SHORT else short).add(word)
-    plain = "|".join(sorted(map(_spaced, within), key=len, reverse=True))
-    last = f"(?:[A-Za-z0-9_.-]{{0,30}}[_.-])?(?i:{'|'.join(sorted(ends))})"
-    return plain, "|".join(sorted(short)), f"(?:{last}|(?i:{'|'.join(sorted(exact))}))"
+    # One that holds another at its end, or at its beginning, is met where that one is.
+    needed = [name for name in within if not any(_holds(name, other) for other in within)]
+    return needed, sorted(short), sorted(ends), sorted(exact)
 
 
-def _names(fields: tuple[Field, ...]) -> str:
-    plain, short, query = _stems(fields)
-    capital = "|".join(word.capitalize() for word in short.split("|"))
-    ahead = f"(?i:{plain}){_TAIL}"
-    whole = (
-        rf"(?:(?:^|[^A-Za-z0-9]|\\[nrtbf]|\\u00[0-9A-Fa-f]{{2}})(?i:{short})|[a-z](?:{capital}))"
-        r"(?:[0-9_.\[\]-][A-Za-z0-9_.$\[\]-]{0,40}|[A-Z][A-Za-z0-9_.$\[\]-]{0,40})?"
+def _holds(name: str, other: str) -> bool:
+    squeezed, inner = name.replace(" ", ""), other.replace(" ", "")
+    if name == other:
+        return False
+    return squeezed.endswith(inner) or (" " not in name and squeezed.startswith(inner))
+
+
+def _name_parts(fields: tuple[Field, ...]) -> tuple[str, str]:
+    """Patterns for names: those that begin at an edge, and the others."""
+    within, short, ends, exact = _stems(fields)
+    more = rf"[0-9A-Z_.\[\]-]{_TAIL}"
+    capitals = f"(?:{_any(word.capitalize() for word in short)})"
+    whole = rf"(?i:{_any(short)})(?:{more})?(?:{_FILED_UNDER})"
+    anywhere = (
+        rf"(?:(?i:{_any(map(_spaced, within))}){_TAIL}|{capitals}(?:{more})?)(?:{_FILED_UNDER})"
+        rf"|(?:^|[?&;#_.-]|\\u0026)(?i:{_any(ends)})="
+        rf"|(?:^|[?&;#]|\\u0026)(?i:{_any(map(_spaced, exact))})="
     )
-    in_query = rf"(?:^|[?&;#]|\\u0026){query}="
-    return rf"(?:{ahead}|{whole})(?:{_FILED_UNDER})|{in_query}"
+    return whole, anywhere
 
 
-def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
-    """(category, pattern) in the order of preference where two begin at the same byte."""
-    parts = [(SHAPE, start) for shape in rules.shapes for start in shape.starts]
+def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, bool]]:
+    """(category, pattern, whether it begins at an edge), in the order of preference where two begin
+    at the same byte."""
+    shapes = [(shape, start) for shape in rules.shapes for start in shape.starts]
+    parts = [(SHAPE, start, not (shape.back or shape.custom)) for shape, start in shapes]
+    whole, anywhere = _name_parts(rules.fields)
     other = {
-        USERINFO: ("userinfo", rf":{_SLASH}{_SLASH}[^/?#@\s\"'<>\\]+@"),
-        EMAIL: ("email", r"[A-Za-z0-9_%+.-]@[A-Za-z0-9]"),
         SCHEME: ("bearer", r"(?i:bearer|basic)(?:[ \t+]|%20){1,3}[A-Za-z0-9+/_.~%=-]"),
-        LINK: (
-            "link",
-            rf"/(?i:[a-z_-]{{0,20}}(?:token|reset|verify|confirm|magic|activat|invit|unsubscrib)"
-            rf"[a-z_-]{{0,20}}){_SLASH}[A-Za-z0-9_.~-]{{20}}",
-        ),
+        LINK: ("link", rf"(?i:{looks.LINK_WORDS})[a-z_-]*{_SLASH}[A-Za-z0-9_.~-]{{4}}"),
         STATEMENT: ("password", STATEMENTS),
+        DIGITS: ("card", rf"(?:^|[^0-9A-Za-z._]|\\[nrtbf])(?:{looks.NUMBER})"),
+        EMAIL: ("email", r"[^\s/?#@\"'<>\\]@[A-Za-z0-9\[]"),
+    }
+    at_edge = {
         ENCODED: ("base64", _ENCODED_JSON),
-        DIGITS: ("card", rf"(?:^|[^0-9A-Za-z._]|\\[nrtbf])(?:{CARD}|{SSN})"),
-        IBAN: ("iban", rf"(?:{_COUNTRIES})[0-9]{{2}}(?:(?:[ +]|%20)?[A-Z0-9]{{4}}){{2,7}}"
-               r"(?:(?:[ +]|%20)?[A-Z0-9]{1,3})?"),
-    }  # fmt: skip
-    parts.append((NAME, _names(rules.fields)))
-    parts += [(number, text) for number, (kind, text) in other.items() if kind not in skipped]
+        IBAN: ("iban", looks.IBAN_START),
+    }
+    parts += [(NAME, whole, True), (NAME, anywhere, False)]
+    for group, edge in ((other, False), (at_edge, True)):
+        for category, (kind, text) in group.items():
+            if kind not in skipped or category == EMAIL:  # userinfo, too
+                parts.append((category, text, edge))
     return parts
 
 
@@ -124,15 +142,15 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str]]:
 _BLANK = r"(?:[ +]|%20)"
 _CODE = r"(?i:code|pin|otp|passcode)"
 STATEMENTS = (
-    r"(?i:identified(?: with [a-z0-9_]{1,40})? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
-    r"|(?i:login[ \t]{1,4}[^\s\"]{1,64}[ \t]{1,4}password[ \t]{1,4})"
-    r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]{1,64}:"
-    r"|[ ]--(?i:[a-z-]{0,20}(?:password|passwd|passphrase|token|secret"
+    r"(?i:identified(?: with [a-z0-9_]+)? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
+    r"|(?i:login[ \t]{1,4}[^\s\"]+[ \t]{1,4}password[ \t]{1,4})"
+    r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]+:"
+    r"|[ ]--(?i:[a-z-]*(?:password|passwd|passphrase|token|secret"
     r"|(?:api|access|secret|private)-?key))[ ]{1,3}"
     rf"|(?i:password|passphrase){_BLANK}is:?{_BLANK}"
     rf"|(?i:your|verification|security|login|confirmation|access|time){_BLANK}{_CODE}"
     rf"(?:{_BLANK}is)?:?{_BLANK}{{1,2}}[0-9]"
-    rf"|[0-9]{{4,8}}{_BLANK}is{_BLANK}(?i:your){_BLANK}"
+    rf"|[0-9]{_BLANK}is{_BLANK}(?i:your){_BLANK}"
 )
 
 
@@ -143,15 +161,20 @@ class Patterns:
     def __init__(self, rules: Rules, skipped: frozenset[str]) -> None:
         parts = _scan_parts(rules, skipped)
         # A user's own pattern may end in anything; ours for a name alone end in a separator.
-        self.custom = any(not shape.source for shape in rules.shapes)
-        alternatives = "|".join(text for _, text in parts)
+        self.custom = any(shape.custom for shape in rules.shapes)
+        alternatives = _joined(parts)
         self.candidates = compiled(alternatives)
-        self.no_shape = compiled("|".join(text for number, text in parts if number != SHAPE))
+        self.no_shape = compiled(_joined([part for part in parts if part[0] != SHAPE]))
         self.first = compiled(f"{alternatives}|{JSON_ESCAPES}|{PERCENT_ESCAPES}|{ENTITIES}")
-        self._categories = [category for category, _ in parts]
+        self.at_edge = {
+            category: compiled(text)
+            for category, text, edge in parts
+            if edge and category not in (NAME, SHAPE)
+        } | {DIGITS: compiled(looks.NUMBER)}
+        self._categories = [category for category, _, _ in parts]
         self._which = re2.Set.FullMatchSet(options())
-        for _, text in parts:
-            self._which.Add(text.encode())
+        for _, text, edge in parts:
+            self._which.Add((f"{_EDGE}(?:{text})" if edge else text).encode())
         self._which.Compile()
         starts = [index for index, shape in enumerate(rules.shapes) for _ in shape.starts]
         self._shape_of = dict(enumerate(starts))
@@ -163,6 +186,22 @@ class Patterns:
             return SHAPE, []
         shapes = [self._shape_of[index] for index in fitting if self._categories[index] == SHAPE]
         return self._categories[fitting[0]], list(dict.fromkeys(shapes))
+
+
+def _joined(parts: list[tuple[int, str, bool]]) -> str:
+    """The parts as one pattern: those at an edge behind one edge, which keeps RE2's automaton
+    small: inside a word it has the names alone to follow."""
+    at_edge = _any(text for category, text, edge in parts if edge and category == SHAPE)
+    other = "|".join(text for category, text, edge in parts if edge and category != SHAPE)
+    anywhere = "|".join(text for _, text, edge in parts if not edge)
+    return f"{_EDGE}(?:{at_edge or '[^ -~]{9}'}|{other})|{anywhere}"
+
+
+def _begins(buf: bytes, start: int) -> tuple[int, ...]:
+    """Where what a candidate found may begin: there, or behind the edge that it begins with."""
+    if buf[start] == 0x5C:  # \n, \u0026
+        return (start, start + 1, start + 2, start + 6)
+    return (start, start + 1, start + 3) if buf[start] == 0x25 else (start, start + 1)
 
 
 _OPENED = re.compile(rb"(\\*)([\"'])\Z")
@@ -185,7 +224,7 @@ def statement(text: Text, start: int, end: int) -> int:
     if 0x30 <= buf[end - 1] <= 0x39:
         return _after_is(text, end - 1, end, "otp", _CODE_DIGITS)
     if 0x30 <= buf[start] <= 0x39:
-        return _after_is(text, start, end, "otp", _CODE_DIGITS)
+        return _after_is(text, run_before(buf, start, b"0123456789", 9), end, "otp", _CODE_DIGITS)
     if _IS.search(buf, start, end):
         return _after_is(text, end, end, "password", _PASSWORD)
     opened = _OPENED.search(buf, max(start, end - 16), end)
@@ -223,6 +262,10 @@ def redis_hits(text: bytes) -> list[Hit]:
 
 
 _AT = 0x40
+# A text is searched in stretches: where a candidate is in sight, RE2 still reads on to the end of
+# a longer one that began before it.
+_STRETCH = 1024
+_OVERLAP = 192
 _LONG = 256 << 10  # a longer text is tried on its beginning, a quarter of that, first
 
 
@@ -240,12 +283,12 @@ class Scanner:
 
     def __init__(self, rules: Rules, skipped: frozenset[str]) -> None:
         self.names = NameBook(rules)
+        self._skipped = skipped
         self.patterns = Patterns(rules, skipped)
         self.shapes = Shapes(rules, self._unwrapped)
         self._handlers = {
             NAME: NamedSecrets(self.names).look,
             EMAIL: looks.email,
-            USERINFO: looks.userinfo,
             DIGITS: looks.digits,
             IBAN: looks.iban,
             SCHEME: looks.scheme,
@@ -282,6 +325,10 @@ class Scanner:
             at = raw(chain, escapes.at)
             cut = at if cut < 0 else min(cut, at)
         deep: list[Hit] = []
+        if flags & PACKED:
+            inner = Text(without_lengths(text.buf), flags, left)
+            self._scan(inner)
+            deep += [mapped(hit, chain) for hit in inner.hits]
         for path in paths:
             inner = Text(path[-1].text, flags, max(left, granted // 4))
             self._scan(inner)
@@ -306,17 +353,23 @@ class Scanner:
         return text
 
     def _scan(self, text: Text, pos: int = 0) -> None:
-        buf = text.buf
+        buf, end = text.buf, len(text.buf)
         search = self.patterns.candidates.search
-        while match := search(buf, pos):
-            start, end = match.span()
+        while pos < end:
+            match = search(buf, pos, pos + _STRETCH)
+            if match is None:
+                pos += _STRETCH - _OVERLAP
+                continue
             text.left -= 1
             if text.left < 0 and text.cut < 0:
                 text.cut = pos
             if text.cut >= 0:
                 return
+            start = match.start()
             # One byte back: many candidates begin with the byte before them.
-            pos = max(self._look(text, start, end) - 1, start + 1)
+            pos = max(self._look(text, start, match.end()) - 1, start + 1)
+        if self._skipped:
+            text.hits = [hit for hit in text.hits if hit.kind not in self._skipped]
 
     def _look(self, text: Text, start: int, end: int) -> int:
         """Look at a candidate; where to go on."""
@@ -329,13 +382,18 @@ class Scanner:
             return looks.email(text, start, end)
         category, shapes = self.patterns.category(buf[start:end])
         for index in shapes:
-            if after := self.shapes.look(text, index, start):
-                return after
+            for begin in _begins(buf, start):
+                if after := self.shapes.look(text, index, begin):
+                    return after
         if category == SHAPE:
             other = self.patterns.no_shape.match(buf, start)
             if other is None:
                 return start + 2
             end = other.end()
             category, _ = self.patterns.category(buf[start:end])
+        for begin in _begins(buf, start) if category in self.patterns.at_edge else ():
+            if match := self.patterns.at_edge[category].match(buf, begin):
+                start, end = match.span()
+                break
         handler = self._handlers.get(category)
         return handler(text, start, end) if handler else start + 2

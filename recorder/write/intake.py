@@ -1,12 +1,13 @@
-"""What workers made of events comes in: told to the ledger, kept from coming twice, held for a
-flush. Several processes may have worked on it; here everything is in the order of the stream.
+"""What becomes of events on their way to the disk, and what coverage is told of it.
+
+A worker makes `Part`s of the events of a block, writes their rows, and hands on what is left to be
+counted: so the process that keeps coverage carries no rows.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -16,8 +17,8 @@ from recorder.write.coverage import Ledger
 
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
-_FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20
 _ROW_BYTES = 512  # about what a connection or a statement takes
+_SAMPLES = 100  # rejected events of one block that are told of one by one
 
 
 class Rejected(msgspec.Struct, array_like=True):
@@ -46,101 +47,84 @@ class Rows(msgspec.Struct, tag="rows", array_like=True):
     database: list[dict[str, Any]] = []
     rejected: list[Rejected] = []
 
+    def size(self) -> tuple[int, int]:
+        """How many rows these are, and about how many bytes."""
+        others = len(self.connections) + len(self.database)
+        if self.transactions is None:
+            return others, others * _ROW_BYTES
+        return others + self.transactions.num_rows, (others * _ROW_BYTES + self.transactions.nbytes)
+
 
 Part = Connected | Rows
 
 
-@dataclass
-class Pending:
-    """Clean rows and rejected events that wait for the next flush; `rows` and `size` of them."""
-
-    transactions: list[pa.RecordBatch] = field(default_factory=list)
-    connections: list[dict[str, Any]] = field(default_factory=list)
-    database: list[dict[str, Any]] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    rows: int = 0
-    size: int = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether they are to be written before they become more."""
-        return self.rows >= _FLUSH_ROWS or self.size >= _FLUSH_BYTES
+def without_rows(parts: Iterable[Part]) -> list[Part]:
+    """What is to be counted of parts whose rows are written."""
+    return [
+        Rows(part.times, part.counts, rejected=part.rejected[:_SAMPLES])
+        if isinstance(part, Rows)
+        else part
+        for part in parts
+    ]
 
 
-class Intake:
-    """Takes the rows of workers in; `pending` is what to write next."""
+def rejected(parts: Iterable[Part]) -> list[Rejected]:
+    return [one for part in parts if isinstance(part, Rows) for one in part.rejected]
 
-    def __init__(self, ledger: Ledger, on_connected: Callable[[str], None] | None = None) -> None:
-        self.ledger = ledger
-        self.on_connected = on_connected
-        self.pending = Pending()
-        self._seen: set[str] = set()
-        self._seen_before: set[str] = set()
-        self._known: set[str] = set()  # taken by the run that this one goes on for
 
-    def take(self, parts: Iterable[Part], mono: int) -> None:
-        """Take what a block came to that arrived at `mono` (µs, monotonic)."""
-        for part in parts:
-            if isinstance(part, Connected):
-                self._connected(part.ts, mono)
-                if self.on_connected is not None:
-                    self.on_connected(part.data)
-            else:
-                self._rows(part, mono)
-        self.ledger.alive(mono)
-
-    def remember(self, request_ids: Iterable[str]) -> None:
-        """Treat these transactions as already taken (a replay that goes on after a crash)."""
-        self._known.update(request_ids)
-
-    def _connected(self, ts: int | None, mono: int) -> None:
-        """A stream begins: Qtap says so first, with an echo of the topics it understood."""
-        if ts is None:
-            ts = time.time_ns() // 1000
-        if self.ledger.connection:  # a recording of several connections, one after the other
-            self.ledger.alive(mono)
-            self.ledger.lost("the recording was interrupted here", mono)
-        self.ledger.connected(ts, mono)
-
-    def _rows(self, part: Rows, mono: int) -> None:
-        ledger = self.ledger
+def count(
+    ledger: Ledger,
+    parts: Iterable[Part],
+    mono: int,
+    on_connected: Callable[[str], None] = lambda data: None,
+) -> None:
+    """Tell the ledger of events of which the last arrived at `mono` (µs, monotonic)."""
+    for part in parts:
+        if isinstance(part, Connected):
+            _connected(ledger, part.ts, mono)
+            on_connected(part.data)
+            continue
         if not ledger.connection:  # a stream that does not say how it begins
-            self._connected(part.times[0] if part.times else None, mono)
+            _connected(ledger, part.times[0] if part.times else None, mono)
         for ts in part.times:
             ledger.observe(ts, mono)
         for name, amount in part.counts.items():
             ledger.count(name, amount)
-        pending = self.pending
-        pending.rejected += part.rejected
-        if part.transactions is not None:
-            batch = self._new(part.transactions)
-            pending.transactions.append(batch)
-            pending.rows += batch.num_rows
-            pending.size += batch.nbytes
-        database = [row for row in part.database if not self._is_repeat(row["request_id"])]
-        ledger.count("duplicates", len(part.database) - len(database))
-        pending.connections += part.connections
-        pending.database += database
-        pending.rows += len(part.connections) + len(database)
-        pending.size += _ROW_BYTES * (len(part.connections) + len(database))
+    ledger.alive(mono)
 
-    def _new(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of `batch` that did not come before."""
-        new = [not self._is_repeat(one) for one in batch.column("request_id").to_pylist()]
-        if all(new):
-            return batch
-        self.ledger.count("duplicates", len(new) - sum(new))
-        return batch.filter(pa.array(new))
 
-    def _is_repeat(self, request_id: str | None) -> bool:
-        """Two generations of ids: forgetting the oldest costs nothing."""
+def _connected(ledger: Ledger, ts: int | None, mono: int) -> None:
+    """A stream begins: Qtap says so first, with an echo of the topics it understood."""
+    if ts is None:
+        ts = time.time_ns() // 1000
+    if ledger.connection:  # a recording of several connections, one after the other
+        ledger.alive(mono)
+        ledger.lost("the recording was interrupted here", mono)
+    ledger.connected(ts, mono)
+
+
+class Repeats:
+    """Knows the rows that came lately, to tell a repeat: the same id, table and time.
+
+    Two sets, of which the older is forgotten at once, keep hashes: a false one comes once in some
+    10^14 rows. `known`: ids that the run before this one took (of a replay that goes on).
+    """
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+        self._seen: set[int] = set()
+        self._seen_before: set[int] = set()
+
+    def has(self, table: str, request_id: str | None, ts: int | None) -> bool:
+        """Whether this row came before; from now on it did."""
         if not request_id:
             return False
-        if request_id in self._seen or request_id in self._seen_before:
+        if request_id in self.known:
             return True
-        if request_id in self._known:
+        key = hash((table, request_id, ts))
+        if key in self._seen or key in self._seen_before:
             return True
         if len(self._seen) >= _REMEMBERED // 2:
             self._seen_before, self._seen = self._seen, set()
-        self._seen.add(request_id)
+        self._seen.add(key)
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,9 @@ class Housekeeper:
 
     note: takes a line for people. ledger: of the recording that runs, if one does; what turns out
     to be unreadable is written into its coverage. at_once: seal each hour that has ended, however
-    fresh its rows; a seal that comes too early is made again with what comes late.
+    fresh its rows; a seal that comes too early is made again with what comes late. settled: the
+    number up to which nothing is written any more: what is beyond is neither merged nor sealed,
+    since it would count as swallowed where it is written late.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Housekeeper:
         ledger: Ledger | None = None,
         note: Callable[[str], None] = lambda text: None,
         at_once: bool = False,
+        settled: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.store = store
         self.recorder = recorder
@@ -73,6 +77,7 @@ class Housekeeper:
         self._ledger = ledger
         self._note = note
         self._at_once = at_once
+        self._settled = settled
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, when to try again
         self._others: dict[str, Housekeeper] = {}
 
@@ -257,9 +262,11 @@ class Housekeeper:
         return [file for file in files if file.recorder == self.recorder]
 
     def _files(self, table: str, hour: str) -> list[Segment]:
-        """All files of an hour, sealed and live; the sealed are listed first (Store.visible)."""
+        """The files of an hour, sealed and settled; the sealed are listed first (Store.visible)."""
+        settled = self._settled()
         sealed = self._sealed(table, hour)
-        return [*sealed, *live_segments(self.store, self.recorder, table, hour)]
+        live = live_segments(self.store, self.recorder, table, hour)
+        return [*sealed, *(segment for segment in live if segment.last <= settled)]
 
     def _clear(self, table: str, hour: str, *, sealed_only: bool = False) -> None:
         """Delete what wider files have replaced, of sealed files their rollups as well."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,18 +46,31 @@ def row_group_rows(rows: int, size: int) -> int:
 
 
 def write_segment(
-    folder: Path, table: pa.Table, first: int, last: int, footer: dict[bytes, bytes]
+    folder: Path,
+    table: pa.Table,
+    first: int,
+    last: int,
+    footer: dict[bytes, bytes],
+    still_ours: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Write the rows of sequence range [first, last]; OSError when the disk refuses."""
+    """Write the rows of sequence range [first, last]; OSError when the disk refuses.
+
+    `still_ours` is called just before the file gets its name.
+    """
+    name = segment_name(first, last)
     try:
-        return _write(make_folder(folder) / segment_name(first, last), table, footer)
+        return _write(make_folder(folder) / name, table, footer, still_ours)
     except FileNotFoundError:  # housekeeping took the empty folder in the very moment
-        return _write(make_folder(folder) / segment_name(first, last), table, footer)
+        return _write(make_folder(folder) / name, table, footer, still_ours)
 
 
-def _write(path: Path, table: pa.Table, footer: dict[bytes, bytes]) -> Path:
-    with replacing(path) as temporary, parquet_writer(temporary, table.schema, footer) as writer:
-        writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
+def _write(
+    path: Path, table: pa.Table, footer: dict[bytes, bytes], still_ours: Callable[[], None]
+) -> Path:
+    with replacing(path) as temporary:
+        with parquet_writer(temporary, table.schema, footer) as writer:
+            writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
+        still_ours()
     return path
 
 

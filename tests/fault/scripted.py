@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recorder.options import RecordOptions, Status
-from recorder.record import Summary, record
+from recorder.options import RecordOptions, Status, Summary
+from recorder.record import record
 from tests.kit import PATIENCE_S
 
 Script = Callable[[socket.socket], None]

@@ -20,7 +20,7 @@ import pytest
 from recorder.pipeline import workers
 from recorder.pipeline.reader import Options, Reader
 from recorder.source.subscription import Subscription, check_url
-from store.coverage import last_stretch
+from store.coverage import last_stretch, read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store
 from tests.fault.scripted import HEAD, Script, answer, run, source, staying
@@ -42,53 +42,136 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
     raise AssertionError("what the test waits for did not come")
 
 
-def hanging(folder: Path, then: Callable[[], None] = lambda: None) -> Script:
-    """Two events that arrive, then one that a worker never answers."""
+def disturbed(
+    folder: Path, disturb: Callable[[psutil.Process], object], module: str = "worker"
+) -> Script:
+    """Two events, of which the first is on the disk when a process is disturbed, and more."""
 
     def script(client: socket.socket) -> None:
-        client.sendall(HEAD + hello() + event("first"))
+        client.sendall(HEAD + hello() + event("a"))
         # Where the recording ends before, what the test expects of it fails, not this thread.
         with contextlib.suppress(AssertionError, StopIteration, psutil.Error):
-            wait_until(lambda: _rows(folder))  # just flushed: what comes now waits for the next
-            client.sendall(event("taken", 1))
-            time.sleep(1.5)  # gathered, made a row and taken in
-            child("recorder.pipeline.worker").suspend()
-            then()
-        client.sendall(event("hangs", 2))
+            wait_until(lambda: _rows(folder))
+            disturb(child(f"recorder.pipeline.{module}"))
+        for number in range(1, 5):
+            client.sendall(event(f"{'abcde'[number]}", number))
+            time.sleep(0.05)
         client.recv(1)
 
     return script
 
 
-def test_a_hung_process_keeps_neither_what_was_taken_from_the_disk_nor_a_stop_from_ending_it(
-    tmp_path: Path,
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_SILENT_S", 2.0)
+
+
+@pytest.mark.parametrize("disturb", [psutil.Process.suspend, psutil.Process.kill])
+def test_a_worker_that_hangs_or_dies_is_replaced_and_nothing_is_lost(
+    disturb: Callable[[psutil.Process], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with source(hanging(tmp_path)) as qtap:
-        run(qtap.url, tmp_path / "s", lambda s: s.written >= 2, flush_interval=4.0, workers=1)
-    assert visible_ids(tmp_path / "s") == ["first", "taken"]
+    hurried(monkeypatch)
+    with source(disturbed(tmp_path, disturb)) as qtap:
+        summary, listener = run(qtap.url, tmp_path / "s", lambda s: s.written >= 5)
+    assert visible_ids(tmp_path / "s") == ["a", "b", "c", "d", "e"]
+    assert summary.gaps == 0
+    assert listener.last is not None
+    assert listener.last.dropped == 0
+    left = [" ".join(one.cmdline()) for one in psutil.Process().children()]
+    assert not [command for command in left if "recorder." in command]
+
+
+@pytest.mark.parametrize("harm", ["time.sleep(600)", "os._exit(9)"])
+def test_an_event_over_which_workers_hang_or_die_is_set_aside_and_the_others_stay(
+    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried(monkeypatch)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys, time\n"
+        "if 'recorder.pipeline.worker' in sys.orig_argv:\n"
+        "    from recorder.decode import events\n"
+        "    def harmed(name, data, decode=events.decode):\n"
+        f"        if '\"bad\"' in data: {harm}\n"
+        "        return decode(name, data)\n"
+        "    events.decode = harmed\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
+    events = [event(f"e{number}", number) for number in range(6)]
+    events[3] = event("bad", 3)
+    with source(staying(hello(), b"".join(events))) as qtap:
+        _, listener = run(qtap.url, tmp_path / "s", lambda s: s.written >= 5)
+    assert visible_ids(tmp_path / "s") == ["e0", "e1", "e2", "e4", "e5"]
+    assert listener.last is not None
+    assert (listener.last.rejected, listener.last.dropped) == (1, 0)
+    (rejected,) = (tmp_path / "s" / "_rejected").glob("*/*.jsonl")
+    assert "a process died or hung over it" in rejected.read_text()
+
+
+def test_a_block_that_costs_every_worker_is_dropped_with_an_exact_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_TRIES", 1)
+    killed: list[int] = []
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("a"))
+        wait_until(lambda: _rows(tmp_path))
+        child("recorder.pipeline.worker").suspend()
+        client.sendall(event("b", 1) + event("c", 2) + event("d", 3))
+        while len(killed) < 2:  # the one that has the block, again and again
+            time.sleep(0.5)
+            with contextlib.suppress(StopIteration, psutil.Error):
+                worker = child("recorder.pipeline.worker")
+                worker.suspend()
+                worker.kill()
+                killed.append(worker.pid)
+        client.sendall(event("e", 4))
+        client.recv(1)
+
+    with source(script) as qtap:
+        _, listener = run(qtap.url, tmp_path / "s", lambda s: s.written + s.dropped >= 5)
+    written = visible_ids(tmp_path / "s")
+    assert listener.last is not None
+    assert len(written) + listener.last.dropped == 5
+    coverage = read_stretches(*(tmp_path / "s" / "coverage").glob("*/r.parquet"))
+    assert sum(row.dropped for row in coverage) == listener.last.dropped
+
+
+@pytest.mark.parametrize("disturb", [psutil.Process.suspend, psutil.Process.kill])
+def test_a_reading_process_that_ends_is_replaced_and_what_it_missed_is_a_gap(
+    disturb: Callable[[psutil.Process], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_READER_S", 3.0)
+    first = disturbed(tmp_path, disturb, "reader")
+    with source(first, staying(hello(), event("f", 9))) as qtap:
+        summary, listener = run(
+            qtap.url, tmp_path / "s", lambda s: "f" in visible_ids(tmp_path / "s")
+        )
+    assert summary.gaps == 1
+    assert any("the reading process ended" in note for note in listener.notes)
+    states = [row.state for row in read_stretches(*(tmp_path / "s").glob("coverage/*/r.parquet"))]
+    assert "disconnected" in states
 
 
 def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
-    with source(hanging(tmp_path)) as qtap:
-        summary, _ = run(qtap.url, tmp_path / "s", lambda s: False, duration=6.0, workers=1)
-    assert (
-        summary.seconds < 6.0 + 5.0 + 10.0
-    )  # and the wait for what is under way; and a busy machine
+    def stop_all(worker: psutil.Process) -> None:
+        child("recorder.pipeline.reader").suspend()
+        worker.suspend()
+
+    with source(disturbed(tmp_path, stop_all)) as qtap:
+        summary, _ = run(qtap.url, tmp_path / "s", lambda s: False, duration=6.0)
+    assert summary.seconds < 6.0 + 2.0 + 3.0  # and a busy machine
     assert summary.reason.startswith("after 6 s")
-
-
-def test_what_hangs_for_good_ends_the_recording_with_a_word_and_is_not_seen_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def impatient() -> None:  # from then on: starting the processes may take long, too
-        monkeypatch.setattr(workers, "_PATIENCE_S", 3.0)
-
-    script = hanging(tmp_path, impatient)
-    with source(script) as qtap, pytest.raises(QrecError, match="silent for 3 s"):
-        run(qtap.url, tmp_path / "s", lambda s: False, workers=1)
     last = last_stretch(Store.open(tmp_path / "s"), "r")
     assert last is not None
-    assert (last.state, last.reason) == ("stopped", "failed")
+    assert last.state == "stopped"
+
+
+def test_processes_that_end_as_soon_as_they_start_end_the_recording_with_a_word() -> None:
+    crew = workers.Workers(b"no settings\n", 1, 1)
+    crew.start(Subscription("http://127.0.0.1:9"), 0.1)
+    with pytest.raises(QrecError, match="ends again and again"):
+        wait_until(lambda: list(crew.poll(0.1)) and False)
+    crew.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -157,7 +240,7 @@ def test_an_exception_that_nobody_foresaw_is_one_broken_connection(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with (tmp_path / "out").open("wb+") as out:
-        reader = Reader(Options(Subscription("http://127.0.0.1:9"), workers=[]), out)
+        reader = Reader(Options(Subscription("http://127.0.0.1:9")), out)
 
         def fails(*_: object) -> None:
             raise RuntimeError("new")
@@ -168,14 +251,18 @@ def test_an_exception_that_nobody_foresaw_is_one_broken_connection(
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("work", ["_pump", "_read_forever", "_watch"])
+@pytest.mark.parametrize("work", ["_hand_to", "_read_forever", "_watch"])
 def test_a_thread_that_fails_ends_its_process(work: str) -> None:
     program = (
-        "import os, sys, threading, time\n"
+        "import os, socket, sys\n"
+        "from recorder.pipeline import frames\n"
         "from recorder.pipeline.reader import Options, Reader, Subscription\n"
         "class Failing(Reader):\n"
-        f"    def {work}(self): raise RuntimeError('new')\n"
-        "Failing(Options(Subscription('http://127.0.0.1:9'), workers=[]), sys.stdout.buffer).run()"
+        f"    def {work}(self, *_): raise RuntimeError('new')\n"
+        "ours, its = socket.socketpair()\n"
+        "frames.command(ours, frames.Hire(1), os.open(os.devnull, os.O_WRONLY))\n"
+        "options = Options(Subscription('http://127.0.0.1:9'))\n"
+        "Failing(options, sys.stdout.buffer, its).run()"
     )
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
@@ -267,14 +354,16 @@ def test_closing_gives_up_on_a_process_that_cannot_be_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workers, "_END_S", 0.1)
-    sleeping = subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    immortal = workers.Workers(b"", 0)
-    immortal._reader = sleeping
+    crew = workers.Workers(b"no settings\n", 1, 1)
+    crew.start(Subscription("http://127.0.0.1:9"), 0.1)
+    assert crew._reader is not None
+    process = crew._reader.popen
+    process.send_signal(signal.SIGSTOP)
     with monkeypatch.context() as patch:
-        patch.setattr(sleeping, "kill", lambda: None)
-        worker = threading.Thread(target=immortal.close)
-        worker.start()
-        worker.join(10)
-        assert not worker.is_alive()
-    sleeping.kill()
-    sleeping.wait()
+        patch.setattr(process, "kill", lambda: None)
+        thread = threading.Thread(target=crew.close)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    process.kill()
+    process.wait()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from queries.core.session import open_reader
 from queries.core.window import Window
 from recorder.write import segments as segment_files
 from recorder.write.seal import Housekeeper
-from store.hours import HOUR_US, from_us
+from recorder.write.segments import live_segments, merge
+from store.cover import maximal_cover
+from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
 
@@ -77,6 +81,47 @@ def _keep(store: Store, done: threading.Event, problems: list[BaseException]) ->
             keeper.round(NOON + 5 * HOUR_US, everything=time.time_ns() % 3 == 0)
     except BaseException as error:
         problems.append(error)
+
+
+def merged_and_cleared(desk: Desk) -> None:
+    run = maximal_cover(live_segments(desk.store, "r", "transactions", hour_key(NOON)))
+    merge("transactions", run, desk.writer.footer)
+    for segment in run:
+        segment.path.unlink()
+
+
+def sealed_and_cleared(desk: Desk) -> None:
+    Housekeeper(desk.store, "r", "p").seal("transactions", hour_key(NOON))
+    shutil.rmtree(desk.store.live_hour("r", "transactions", hour_key(NOON)))
+
+
+@pytest.mark.parametrize("change", [merged_and_cleared, sealed_and_cleared])
+def test_a_query_that_outlives_the_grace_counts_every_row(
+    change: Callable[[Desk], None], tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path / "s")
+    for n in range(10):
+        desk.take(connected(NOON)) if not n else None
+        desk.take(transaction(f"t{n}", NOON + n * S))
+        desk.flush()
+    with open_reader(desk.store, [SPAN]) as reader:
+        change(desk)
+        rows = reader.query("SELECT count(*) AS n FROM transactions").to_pylist()
+        assert rows == [{"n": 10}]
+        assert reader.notes == []
+
+
+def test_an_hour_that_is_deleted_under_a_query_is_named(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    desk.take(connected(NOON))
+    desk.take(transaction("a", NOON), transaction("b", NOON + HOUR_US, sent=NOON))
+    desk.flush()
+    with open_reader(desk.store, [SPAN]) as reader:
+        shutil.rmtree(desk.store.live_hour("r", "transactions", hour_key(NOON)))
+        rows = reader.query("SELECT request_id FROM transactions").to_pylist()
+        assert rows == [{"request_id": "b"}]
+        assert [note.code for note in reader.notes] == ["deleted"]
+        assert "2026-11-22T12" in reader.notes[0].text
 
 
 def test_three_recorders_share_a_store_from_three_processes(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-import psutil
 import pytest
 
 from recorder.options import Status
@@ -22,7 +21,7 @@ from recorder.pipeline.reader import Options, Reader
 from recorder.source.blocks import EVENT_LIMIT
 from recorder.source.subscription import Subscription
 from store.coverage import read_stretches
-from store.errors import QrecError, UnavailableError, UsageError
+from store.errors import UnavailableError, UsageError
 from store.layout import Store
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
 from tests.kit import PATIENCE_S, S, connected, frame, stamp, transaction, visible_ids, wait_for
@@ -182,29 +181,10 @@ def test_a_dead_link_is_told_from_a_quiet_one_and_taken_up_again(tmp_path: Path)
     assert "disconnected" in states(tmp_path / "s")
 
 
-def test_a_worker_that_dies_ends_the_recording_with_a_word(tmp_path: Path) -> None:
-    def kill_one(client: socket.socket) -> None:
-        client.sendall(HEAD + hello())
-        children = psutil.Process().children()
-        next(c for c in children if "recorder.pipeline.worker" in c.cmdline()).kill()
-        for number in range(200):
-            client.sendall(event(f"e{number}"))
-            time.sleep(0.01)
-
-    with (
-        source(kill_one) as qtap,
-        pytest.raises(QrecError, match="a process of this recorder ended"),
-    ):
-        run(qtap.url, tmp_path / "s", lambda s: False)
-    left = [" ".join(child.cmdline()) for child in psutil.Process().children()]
-    assert not [command for command in left if "recorder." in command]
-
-
 def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = io.BytesIO()
-    reader = Reader(Options(Subscription("http://127.0.0.1:9"), workers=[]), out)
+    reader = Reader(Options(Subscription("http://127.0.0.1:9")), io.BytesIO())
 
     class Flood:
         def iter_bytes(self) -> Iterator[bytes]:
@@ -216,10 +196,10 @@ def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
 
     monkeypatch.setattr("recorder.pipeline.reader.open_stream", lambda *_: nullcontext(Flood()))
     reader._read_forever()
-    out.seek(0)
-    receiver = frames.Receiver(out, frames.frames)
-    assert isinstance(receiver.receive(), frames.Up)
-    assert receiver.receive() is None  # what waits is still handed on behind it
+    taken = [reader.queue.take() for _ in range(3)]
+    assert isinstance(taken[0], frames.Up)
+    assert isinstance(taken[1], tuple)
+    assert taken[2] == frames.Ended()  # what waits is still handed on before it
 
 
 def test_a_signal_to_the_whole_group_is_a_stop_like_any_other(tmp_path: Path) -> None:

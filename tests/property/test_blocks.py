@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recorder.decode.events import OVERSIZED
 from recorder.pipeline.frames import Block
 from recorder.pipeline.reader import Queue
-from recorder.source.blocks import events_in, whole_events
+from recorder.source.blocks import count_events, events_in, whole_events
 from recorder.source.subscription import unchunked
 
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=12)
@@ -86,12 +86,12 @@ def test_a_body_that_is_not_chunked_right_is_an_error(body: bytes) -> None:
 @given(st.lists(st.integers(1, 60_000), max_size=40))
 def test_a_pressed_queue_gives_back_what_it_took_in_order(sizes: list[int]) -> None:
     queue = Queue(limit=1 << 30)
-    queue.bytes_in = 17 << 20  # as if that much were waiting: from here on it is compressed
+    queue._bytes_in = 17 << 20  # as if that much were waiting: from here on it is compressed
     taken: list[bytes] = []
     for number, size in enumerate(sizes):
         queue.put(bytes([number % 251]) * size)
-    while piece := queue.take():
-        taken.append(Block(piece, 0).events())
+    while queue:
+        taken.append(_taken(queue))
     assert b"".join(taken) == b"".join(bytes([n % 251]) * size for n, size in enumerate(sizes))
 
 
@@ -100,7 +100,22 @@ def test_a_full_queue_counts_the_events_that_it_turns_away() -> None:
     queue.put(b"data: 1\n\n" * 10)
     queue.put(b"data: 2\n\ndata: 3\n\n")
     assert queue.dropped == 2
-    assert Block(queue.take(), 0).events() == b"data: 1\n\n" * 10
+    assert _taken(queue) == b"data: 1\n\n" * 10
+
+
+def _taken(queue: Queue) -> bytes:
+    taken = queue.take()
+    assert isinstance(taken, tuple)
+    return Block(1, taken[0], 0).data()
+
+
+@given(EVENTS, LINE_ENDS)
+def test_no_block_holds_more_events_than_it_has_numbers_for(
+    events: list[tuple[str, list[str]]], end: str
+) -> None:
+    assert count_events(wire(events, end)) >= len(events)
+    if end == "\n":
+        assert count_events(wire(events, end)) == len(events)
 
 
 class Reads(io.BytesIO):

@@ -1,29 +1,90 @@
-"""The evaluation itself: same seed, same traffic; a trial can be scored and a report printed."""
+"""The evaluation itself: same seed, same traffic; the oracle sees what is there; trials score."""
 
 from __future__ import annotations
 
-from bench.diff_quality import run
-from bench.quality.cells import tables
-from bench.quality.report import report, table
-from bench.quality.world import World
+import numpy as np
+import pytest
+
+from bench.diff_quality import by_kind, table
+from bench.quality.grid import Cell, Ground, planted, quiet, report, stage_of
+from bench.quality.incidents import INCIDENTS
+from bench.quality.oracle import VISIBLE, Look, z_score
+from bench.quality.stage import Truth, matches
+from bench.quality.system import SERVICES
+from bench.quality.third import THIRD
+from bench.quality.world import MINUTE_US, World
+
+CELL = Cell(10, 0, 20_000)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return Ground(1, CELL.volume, tmp_path_factory.mktemp("ground"))
 
 
 def test_the_same_seed_gives_the_same_traffic() -> None:
-    first, again = (tables(World(3, 2_000), World(3, 2_000).hours(200))[0] for _ in range(2))
-    assert first.equals(again)
-    other = tables(World(4, 2_000), World(4, 2_000).hours(200))[0]
-    assert not first.equals(other)
+    first, again, other = (World(seed, 2_000).play(-30, 0) for seed in (3, 3, 4))
+    assert first.ts.tolist() == again.ts.tolist()
+    assert [first.names[n] for n in first.name] == [again.names[n] for n in again.name]
+    assert first.ts.tolist() != other.ts.tolist()
 
 
-def test_trials_are_scored_and_reported() -> None:
-    planted = run(("incident", "host_gone", 1, 20_000, 1.0, "1h", True))
-    calm = run(("quiet", "restart", 1, 20_000, 1.0, "1h", True))
-    deaf = run(("gap", "node_silent", 1, 20_000, 1.0, "1h", False))
-    assert planted["rank"] == 1
-    assert calm["findings"] == 0
-    assert deaf["named"]
-    assert deaf["fell"] == 0
-    figures = report([planted, calm, deaf], 1.0)
-    assert figures["by_kind"]["host_gone"]["top1"] == 1
-    assert figures["gaps"]["node_silent"]["honest"] == 1
-    assert "rivals" in table(figures)
+def test_a_world_has_about_as_many_rows_an_hour_as_it_is_asked_for() -> None:
+    for seed in range(3):
+        rows = World(seed, 20_000).play(-24 * 60, 0)
+        assert 10_000 < len(rows) / 24 < 40_000
+        hosts = {name["host"] for name in rows.names}
+        assert any(str(host).startswith("10.42.") for host in hosts)
+        assert {"200", "200 14"} & {str(name["status"]) for name in rows.names}
+        assert {name["direction"] for name in rows.names} >= {"ingress", "egress-internal"}
+
+
+def test_a_planted_incident_is_scored(ground: Ground) -> None:
+    one = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1)
+    assert one["visible"]
+    assert one["name"] == "new_host"
+    again = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1)
+    assert one | {"seconds": 0} == again | {"seconds": 0}
+    pair = quiet(ground, CELL, "adjacent", 1001)
+    about = {"window": 10, "past": 0, "volume": 20_000}
+    [row] = report([about | one, about | pair])
+    assert (row["planted"], row["visible"], row["pairs"]) == (1, 1, 1)
+    assert row["false_mean"] == pair["findings"]
+    assert "new_host" in table(by_kind([about | one, about | pair]))
+
+
+@pytest.mark.parametrize("name", sorted({**INCIDENTS, **THIRD}))
+def test_every_incident_changes_the_rows_where_the_oracle_looks(ground: Ground, name: str) -> None:
+    stage = stage_of(ground, Cell(60, 3, 20_000), 7)
+    faults, truth = {**INCIDENTS, **THIRD}[name](stage)
+    begin = min(stage.begin, -60.0)
+    calm, hurt = (ground.world.play(begin, 0, 5, some) for some in ([], faults))
+    rows = []
+    for played in (calm, hurt):
+        place = np.array([truth.look.place(n) for n in played.names])
+        mine = played.where(place[played.name])
+        rows.append(sorted(zip(mine.name, mine.ts, mine.ms, mine.size, strict=True)))
+    assert rows[0] != rows[1]
+
+
+def test_the_oracle_sees_what_is_there_and_nothing_else(ground: Ground) -> None:
+    hour = 60 * MINUTE_US
+    past = ground.end - 4 * hour, ground.end - 2 * hour, ground.end - hour
+    window = ground.end - hour, ground.end
+    for measure in ("failed", "slow", "size", "count"):
+        for service in SERVICES:
+            look = Look(lambda name, s=service: name["service"] == s, measure)  # type: ignore[misc]
+            assert z_score(look, ground.rows, past, window) < VISIBLE, (measure, service)
+
+
+def test_a_finding_is_held_to_kind_direction_and_key() -> None:
+    look = Look(lambda name: True, "failed")
+    host, other = frozenset({"pay.example"}), frozenset({"/charge"})
+    truth = Truth(("errors",), ({"host": host},), "up", look, other)
+    finding = {"kind": "errors", "direction": "up", "key": {"host": "pay.example", "status": 500}}
+    assert matches(finding, truth)
+    assert matches({**finding, "key": {"host": "pay.example", "route": "/charge"}}, truth)
+    assert not matches({**finding, "kind": "latency"}, truth)
+    assert not matches({**finding, "direction": "down"}, truth)
+    assert not matches({**finding, "key": {"host": "pay.example", "route": "/else"}}, truth)
+    assert not matches({**finding, "key": {"route": "/charge"}}, truth)

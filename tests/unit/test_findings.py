@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from qrec.changes import Explanation, Report
-from qrec.options import RowFlags, StoreFlags
-from qrec.run import Run
+from qrec.run import RowFlags, Run, StoreFlags
 from queries.core.answer import (
     BaselineSide,
     Blame,

@@ -22,7 +22,7 @@ def test_only_what_comes_after_its_start(tmp_path: Path) -> None:
     assert follower.poll() == []
     desk.take(transaction("c", NOON + 2 * S), transaction("b", NOON + S))
     desk.flush()
-    assert [line.id.rpartition(":")[2] for line in follower.poll()] == ["3", "2"]
+    assert [line.id.rpartition(":")[2] for line in follower.poll()] == ["4", "3"]
     assert follower.poll() == []
     follower.close()
 
@@ -43,6 +43,21 @@ def test_late_ones_into_another_hour_and_merged_ones_come_once(tmp_path: Path) -
     keeper.round(NOON + 60 * S)
     assert len(follower.poll()) == 20
     assert follower.poll() == []
+    follower.close()
+
+
+def test_a_block_that_is_written_after_a_later_one_is_told_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    follower = Follower(desk.store)
+    desk.take(connected(), transaction("a"))
+    desk.take(transaction("b"))
+    (slow, quick) = desk.waiting
+    desk.waiting = [quick]
+    desk.flush()
+    assert len(follower.poll()) == 1
+    desk.waiting = [slow]
+    desk.flush()
+    assert len(follower.poll()) == 1
     follower.close()
 
 

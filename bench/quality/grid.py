@@ -1,0 +1,230 @@
+"""The grid: windows x pasts x volumes, in each cell incidents and quiet pairs, and their scores.
+
+A world is drawn once a seed and volume with more than a day of past; a cell cuts it (what lies
+earlier was not recorded), and a trial plays the window anew with its faults. Each is asked through
+a store on disk, as a user would.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.quality.incidents import INCIDENTS, NEEDS_PAST
+from bench.quality.oracle import VISIBLE, z_score
+from bench.quality.quiet import QUIET, VS_YESTERDAY
+from bench.quality.stage import Incident, Stage, blamed, matches
+from bench.quality.third import THIRD
+from bench.quality.world import AXIS, MINUTE_US, Fault, World
+from queries.core.answer import to_document
+from queries.core.window import Baseline, Window
+from queries.diff.what_changed import what_changed
+from recorder.write.seal import Housekeeper
+from store.hours import HOUR_US, from_us
+from store.layout import Store
+from store.rollup import ROLLUPS
+from tests.world.rows import Batch, cover, joined, write_rows
+
+RECORDER = "node"
+WINDOWS = (1, 3, 10, 60)  # minutes
+PASTS = (0, 3, 24)  # hours before the baseline
+VOLUMES = (200, 2_000, 20_000, 200_000)  # rows an hour
+_SEQ = 10_000_000  # each hour's rows are numbered from a multiple of it on
+_SATURDAY = 5
+
+
+@dataclass(frozen=True)
+class Cell:
+    window: int
+    past: int
+    volume: int
+
+
+class Ground:
+    """A seed's world at a volume: its past, hour by hour, in a store of its own."""
+
+    def __init__(self, seed: int, volume: int, folder: Path, weekday: int = 1) -> None:
+        self.world = World(seed, volume, weekday)
+        self.rows = self.world.play(-AXIS, 0)
+        self.store = Store.create(folder / f"{seed}-{volume}-{weekday}")
+        self.end = self.world.end_us
+        self.keeper = Housekeeper(self.store, RECORDER, "none")
+        self._sealed: set[int] = set()
+
+    def sealed(self, hour: int) -> None:
+        """Write a whole hour with its rollup, once."""
+        if hour in self._sealed:
+            return
+        self._sealed.add(hour)
+        for file in _write(self.store, self.rows.between(hour * HOUR_US, (hour + 1) * HOUR_US)):
+            self.keeper.roll_up(file.parent.name.removeprefix("hour="), file, file.name)
+
+    def stored(self, folder: Path, begin: int, changed_from: int, rows: Batch) -> Store:
+        """A store that begins at `begin`: as the past was, and `rows` from `changed_from` on."""
+        store = Store.create(folder)
+        first, last = -(-begin // HOUR_US), changed_from // HOUR_US
+        for hour in range(first, last):
+            self.sealed(hour)
+        for table in ("transactions", *ROLLUPS):
+            for hour in range(first, last):
+                key = f"hour={from_us(hour * HOUR_US):%Y-%m-%dT%H}"
+                if (self.store.path / table / key).is_dir():
+                    shutil.copytree(
+                        self.store.path / table / key, store.path / table / key,
+                        copy_function=os.link,
+                    )  # fmt: skip
+        edges = [
+            (begin, min(first * HOUR_US, changed_from)),
+            (max(last, first) * HOUR_US, changed_from),
+        ]
+        old = [self.rows.between(*edge) for edge in edges if edge[0] < edge[1]]
+        _write(store, joined([*old, rows]))
+        cover(store, RECORDER, [(begin, self.end)])
+        return store
+
+
+def _write(store: Store, rows: Batch) -> list[Path]:
+    """Hour by hour, so that the numbers of one do not depend on the others."""
+    files = []
+    for hour in np.unique(rows.ts // HOUR_US).tolist():
+        part = rows.between(hour * HOUR_US, (hour + 1) * HOUR_US)
+        files += write_rows(store, RECORDER, part, first_seq=hour % 10_000 * _SEQ + 1)
+    return files
+
+
+def trial(
+    ground: Ground, cell: Cell, faults: Sequence[Fault], salt: int, vs_yesterday: bool = False
+) -> tuple[dict[str, Any], Batch, float]:
+    """(the answer's document, all rows that were there, seconds) of a window with faults."""
+    length, end = cell.window * MINUTE_US, ground.end
+    begin = end - 2 * length - 60 * cell.past * MINUTE_US
+    onset = min([-float(cell.window), *(f.begin for f in faults if f.begin > -AXIS)])
+    changed_from = max(end + round(onset * MINUTE_US), begin)
+    rows = ground.world.play((changed_from - end) / MINUTE_US, 0, salt, faults)
+    window = Window(from_us(end - length), from_us(end))
+    back = timedelta(days=1) if vs_yesterday else window.length
+    before = Window(window.from_ts - back, window.to_ts - back)
+    kind = "same_hour" if vs_yesterday else "previous"
+    with tempfile.TemporaryDirectory(dir=ground.store.path.parent) as folder:
+        store = ground.stored(Path(folder) / "store", begin, changed_from, rows)
+        start = time.perf_counter()
+        changes = what_changed(store, window, Baseline(kind, (before,)))  # type: ignore[arg-type]
+        took = time.perf_counter() - start
+    return to_document(changes), joined([ground.rows.between(begin, changed_from), rows]), took
+
+
+def planted(ground: Ground, cell: Cell, name: str, incident: Incident, salt: int) -> dict[str, Any]:
+    stage = stage_of(ground, cell, salt)
+    faults, truth = incident(stage)
+    document, rows, took = trial(ground, cell, faults, salt)
+    end, length = ground.end, cell.window * MINUTE_US
+    earliest = end - 2 * length - 60 * cell.past * MINUTE_US
+    z = z_score(
+        truth.look, rows, (earliest, end - 2 * length, end - length), (end - length, end)
+    )  # fmt: skip
+    findings = document["findings"]
+    hits = [f for f in findings if matches(f, truth)]
+    late = None
+    if hits and hits[0]["since"]:
+        due = from_us(end + round(max(stage.begin, -AXIS) * MINUTE_US))
+        late = abs((datetime.fromisoformat(hits[0]["since"]) - due).total_seconds())
+    return {
+        "sort": "incident", "name": name, "visible": z > VISIBLE, "z": round(z, 1),
+        "rank": hits[0]["rank"] if hits else None, "findings": len(findings), "onset_s": late,
+        "blamed": blamed(hits[0], truth) if hits else None, "seconds": took,
+        "verdict": document["verdict"], "said": [f["summary"] for f in findings[:5]],
+        "wanted": str([dict(key) for key in truth.keys[:1]]),
+    }  # fmt: skip
+
+
+def quiet(ground: Ground, cell: Cell, name: str, salt: int) -> dict[str, Any]:
+    stage = stage_of(ground, cell, salt)
+    document, _, took = trial(ground, cell, QUIET[name](stage), salt, name in VS_YESTERDAY)
+    said = [f["summary"] for f in document["findings"]]
+    return {
+        "sort": "quiet", "name": name, "findings": len(said), "said": said[:5],
+        "verdict": document["verdict"], "seconds": took,
+    }  # fmt: skip
+
+
+def stage_of(ground: Ground, cell: Cell, salt: int) -> Stage:
+    rng = np.random.default_rng([ground.world.seed, 7, salt])
+    recent = ground.rows.between(ground.end - 3 * HOUR_US, ground.end)
+    return Stage(ground.world, recent, rng, float(cell.window))
+
+
+def seed_of_cells(
+    seed: int, volume: int, windows: Sequence[int], pasts: Sequence[int], plants: int,
+    kinds: Sequence[str], held_back: bool,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """All trials of a seed at a volume. Each cell gets `plants` of the kinds, so dealt that the
+    seeds together have all of them, and the quiet pairs."""
+    incidents = THIRD if held_back else INCIDENTS
+    with tempfile.TemporaryDirectory() as folder:
+        ground = Ground(seed, volume, Path(folder))
+        weekend: Ground | None = None
+        for past in pasts:
+            for window in windows:
+                cell = Cell(window, past, volume)
+                about = {"seed": seed, "window": window, "past": past, "volume": volume}
+                fit = [n for n in kinds if n in incidents and (past or n not in NEEDS_PAST)]
+                chosen = [fit[(seed * plants + n) % len(fit)] for n in range(plants) if fit]
+                for name in dict.fromkeys(chosen):
+                    salt = 1 + list(incidents).index(name)
+                    yield about | planted(ground, cell, name, incidents[name], salt)
+                for place, name in enumerate(QUIET if not held_back else ()):
+                    if name not in kinds or (name in VS_YESTERDAY and past < 24):
+                        continue
+                    there = ground
+                    if name == "saturday":
+                        there = weekend = weekend or Ground(seed, volume, Path(folder), _SATURDAY)
+                    yield about | quiet(there, cell, name, 1001 + place)
+
+
+def report(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a cell."""
+    cells: dict[tuple[int, int, int], list[dict[str, Any]]] = {}
+    for one in trials:
+        cells.setdefault((one["window"], one["past"], one["volume"]), []).append(one)
+    return [
+        {"window": w, "past": p, "volume": v, **figures(some)}
+        for (w, p, v), some in sorted(cells.items())
+    ]
+
+
+def figures(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    plants = [t for t in trials if t["sort"] == "incident"]
+    seen = [t for t in plants if t["visible"]]
+    ranked = [t for t in seen if t["rank"]]
+    pairs = [t["findings"] for t in trials if t["sort"] == "quiet"]
+    late = [t["onset_s"] for t in ranked if t["onset_s"] is not None]
+    blames = [t["blamed"] for t in ranked if t["blamed"] is not None]
+
+    def part(count: int, of: int) -> float | None:
+        return round(count / of, 3) if of else None
+
+    return {
+        "planted": len(plants),
+        "visible": len(seen),
+        "top1": part(sum(t["rank"] == 1 for t in ranked), len(seen)),
+        "top3": part(sum(t["rank"] <= 3 for t in ranked), len(seen)),
+        "unseen_told": sum(t["rank"] is not None for t in plants if not t["visible"]),
+        "pairs": len(pairs),
+        "false_mean": round(float(np.mean(pairs)), 3) if pairs else None,
+        "false_p95": round(float(np.quantile(pairs, 0.95)), 1) if pairs else None,
+        "rows_a_cause": round(float(np.mean([t["findings"] for t in ranked])), 2)
+        if ranked
+        else None,
+        "onset_s": round(float(np.median(late)), 1) if late else None,
+        "blame": part(sum(blames), len(blames)),
+        "seconds": round(float(np.median([t["seconds"] for t in trials])), 2),
+    }
