@@ -36,8 +36,8 @@ COLUMNS: Final = {
 # The columns of `transactions` that a rollup is made of.
 SOURCES: Final = (
     "ts", "duration_ms", "recorder", "session", "seq", "direction", "host", "method", "route",
-    "status", "grpc_status", "container_name", "pod_name", "process_exe", "error_signature", "bytes_sent",
-    "bytes_received",
+    "status", "grpc_status", "container_name", "pod_name", "process_exe", "error_signature",
+    "bytes_sent", "bytes_received",
 )  # fmt: skip
 
 

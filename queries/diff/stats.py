@@ -267,6 +267,15 @@ def ratio(above: Any, below: Any) -> Floats:
     return quotient
 
 
+def middle(values: Floats) -> Floats:
+    """[groups, columns] -> [groups]: the (lower) median of what is not NaN; NaN where all is."""
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    known = np.isfinite(values).sum(1)
+    median: Floats = np.sort(values, axis=1)[np.arange(len(values)), np.maximum(known - 1, 0) // 2]
+    return median
+
+
 def weighted_median(values: Floats, weights: Floats) -> float:
     if values.size == 0:
         return 0.0

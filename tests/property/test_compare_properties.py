@@ -58,7 +58,7 @@ COUNT = st.integers(0, 10_000)
 def test_more_failures_never_say_less(a: int, b: int, c: int, d: int, band: float) -> None:
     (fw, nw), (fb, nb) = sorted((a, b)), sorted((c, d))
     args = [np.array([x, y], dtype=float) for x, y in ((fw, min(fw + 1, nw)), (nw, nw))]
-    z = odds_z(*args, np.array([float(fb)] * 2), np.array([float(nb)] * 2), band)
+    z = odds_z(args[0], args[1], np.full(2, float(fb)), np.full(2, float(nb)), band)
     assert np.isfinite(z).all()
     assert z[1] >= z[0] - 1e-3
 

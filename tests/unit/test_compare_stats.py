@@ -46,7 +46,8 @@ def one(*values: float) -> Any:
 )
 def test_odds_beyond_a_band(fw: float, nw: float, fb: float, nb: float, z: float) -> None:
     fw = min(fw, nw)
-    found = odds_z(*one(fw, nw, fb, nb), TWICE)[0]
+    a, b, c, d = one(fw, nw, fb, nb)
+    found = odds_z(a, b, c, d, TWICE)[0]
     assert found == pytest.approx(z, abs=0.05) or (z == -9.26 and found < -9)
 
 
@@ -58,11 +59,16 @@ def test_evidence_grows_with_requests_only_beyond_the_band() -> None:
     assert (within == 0).all()
 
 
+def beyond(nw: float, nb: float, rho: float) -> float:
+    a, b, c = one(nw, nb, rho)
+    return float(rate_z(a, b, c, TWICE)[0])
+
+
 def test_rates_are_compared_by_the_time_that_was_seen() -> None:
-    assert rate_z(*one(100, 100, 1.0), TWICE)[0] == 0
-    assert rate_z(*one(300, 100, 1.0), TWICE)[0] > 3
-    assert rate_z(*one(300, 100, 3.0), TWICE)[0] == 0
-    assert rate_z(*one(0, 20, 1.0), TWICE)[0] < -3
+    assert beyond(100, 100, 1.0) == 0
+    assert beyond(300, 100, 1.0) > 3
+    assert beyond(300, 100, 3.0) == 0
+    assert beyond(0, 20, 1.0) < -3
 
 
 def test_few_calls_that_are_all_slower_are_told_by_their_means() -> None:
@@ -75,12 +81,13 @@ def test_requests_that_share_their_fate_say_less() -> None:
     rng = np.random.default_rng(1)
     n = np.full((50, 12), 100.0)
     alone = rng.binomial(100, 0.1, n.shape).astype(float)
-    together = 20.0 * rng.binomial(5, 0.1, n.shape)
+    together = np.asarray(20.0 * rng.binomial(5, 0.1, n.shape), dtype=np.float64)
     assert np.median(dispersion(n, alone, 2.0, 6.0)) < 1.5
     assert np.median(dispersion(n, together, 2.0, 6.0)) > 4
     seconds = np.full(12, 300.0)
     assert np.median(rate_dispersion(rng.poisson(50, n.shape).astype(float), seconds, 3, 60)) < 1.5
-    assert np.median(rate_dispersion(10.0 * rng.poisson(5, n.shape), seconds, 3, 60)) > 6
+    bursts = np.asarray(10.0 * rng.poisson(5, n.shape), dtype=np.float64)
+    assert np.median(rate_dispersion(bursts, seconds, 3, 60)) > 6
 
 
 def test_the_band_is_what_the_past_shows_and_no_less_than_its_floor() -> None:

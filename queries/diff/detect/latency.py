@@ -25,6 +25,7 @@ from queries.diff.stats import (
     best,
     bounds,
     dispersion,
+    middle,
     odds_z,
     runs_of,
     spans_of,
@@ -109,7 +110,6 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
         mean = total / n
         spread = np.maximum(squares / n - mean * mean, 1.0)
         x, var = mean * BASE, spread * BASE**2 / n
-        whole = total.sum(1) / n.sum(1) * BASE
     read = n.sum(0) > 0
     x, var = x[:, read], var[:, read]
     before = _moments(d, d.before)
@@ -117,7 +117,7 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
         band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
-        band(x - whole[:, None], var, limits.P50),
+        band(x - middle(x)[:, None], var, limits.P50),
     )
 
 

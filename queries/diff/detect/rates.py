@@ -22,6 +22,7 @@ from queries.diff.stats import (
     band,
     best,
     bounds,
+    middle,
     rate_dispersion,
     rate_z,
     ratio,
@@ -163,9 +164,7 @@ def _before(frame: Frame, n: Floats, due: Floats, past: Floats, noise: Floats) -
 
 def _usual(frame: Frame, past: Floats, due: Floats, noise: Floats) -> _Side:
     logs, variances = _logs(frame, past, noise)
-    n = past.sum(1)
-    level = np.log(ratio(n + 0.5, max(float(frame.seconds_p.sum()), 1e-9)))
-    return _Side("usual", n, due, logs - level[:, None], variances)
+    return _Side("usual", past.sum(1), due, logs - middle(logs)[:, None], variances)
 
 
 def _logs(frame: Frame, past: Floats, noise: Floats) -> tuple[Floats, Floats]:

@@ -25,6 +25,7 @@ from queries.diff.stats import (
     bounds,
     dispersion,
     logit,
+    middle,
     odds_z,
     ratio,
     runs_of,
@@ -96,9 +97,7 @@ def scan(shares: Shares) -> Tested:
     usual = np.zeros(len(z), dtype=bool)
     if np_.shape[1]:
         nu, fu = np_.sum(1), fp.sum(1)
-        level, error = logit(fu, nu)
-        away, unclear = x - level[:, None], var + error[:, None] * noise[:, None]
-        past = _against(n_r, f_r, nu, fu, noise, away, unclear, None)
+        past = _against(n_r, f_r, nu, fu, noise, x - middle(x)[:, None], var, None)
         z_u, run_u = best(past, runs, own)
         usual = np.abs(z_u) > np.abs(z)
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
@@ -181,8 +180,8 @@ def candidate(
     direction: Direction = "up" if now >= base else "down"
     if not worth(now, base, n_r, direction):
         return None
-    excess, volume = spread(frame, scope, part, began, ended, against)
-    if abs(float(excess.sum())) < _OWN * abs(now - base) * float(volume.sum()):
+    excess, volume, own = spread(frame, scope, part, began, ended, against)
+    if abs(own) < _OWN * abs(now - base):
         return None  # other endpoints are asked for, and those are as they were
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
@@ -224,8 +223,9 @@ def worth(now: float, base: float, requests: float, direction: Direction) -> boo
 
 def spread(
     frame: Frame, scope: Mask, part: Mask, began: int, ended: int, against: Against
-) -> tuple[Floats, Floats]:
-    """(excess, volume) [keys]: requests of the part beyond what the scope's endpoints usually have.
+) -> tuple[Floats, Floats, float]:
+    """(excess, volume [keys]; share): requests of the part beyond what the scope's endpoints
+    usually have, and what part of all requests of the run they are.
 
     Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
     that was not there before has the share of all.
@@ -245,7 +245,8 @@ def spread(
         results.append((failing - due * of_key, volume))
     (whole, everything), (run, volume) = results
     chosen = whole_or_run(whole, run)
-    return chosen, everything if chosen is whole else volume
+    share_of_run = float(run.sum()) / max(float(volume.sum()), 1e-9)
+    return chosen, everything if chosen is whole else volume, share_of_run
 
 
 def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
