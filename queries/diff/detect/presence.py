@@ -147,7 +147,12 @@ class _Sides:
         log_p = sightings * np.log(rarely)
         news = self._news()
         fresh = (self.n >= limits.FEW) & (self.there == 0) & (self.past.sum(1) == 0)
+        blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
+        asleep = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
+        others = self.window.shape[1] * (self.other + self.history) / self.seconds
         odds = np.exp(np.maximum(log_p, -700.0))
+        if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
+            odds = np.maximum(odds, asleep ** max(others, 1.0))
         changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= 3:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)

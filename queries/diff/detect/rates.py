@@ -100,7 +100,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     past_all = past
     window, past, due, due_past = window[able], past[able], due[able], due_past[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
-    runs = runs_of(window.shape[1])
+    runs = runs_of(window.shape[1], lasting=True)
     n = runs.sums(window)
     part = runs.sums(frame.seconds_w[None, :])[0] / frame.seconds_w.sum()
     sides = [_before(frame, baseline[able].sum(1), due, past, noise)]
@@ -214,5 +214,4 @@ def _worth(c: Candidate, floor: float) -> bool:
     """Its own rate changed as well, not only beside the others', and by a number of requests."""
     now, base = c.window or 0.0, c.baseline or 0.0
     own = now / base if c.direction == "up" else base / max(now, 1e-12)
-    least = math.exp(floor) if not c.key else math.exp(floor / 2)
-    return own >= least and abs(float(c.excess.sum())) >= limits.MORE
+    return own >= math.exp(floor) and abs(float(c.excess.sum())) >= limits.MORE

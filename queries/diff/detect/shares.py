@@ -132,7 +132,7 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     level = frame.level(dims)
     n, f = counted(level, frame, frame.own), counted(level, frame, frame.own & frame.failed)
     able = np.flatnonzero(
-        (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FEW)
+        (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FAILED)
         & (n[1].sum(1) + n[2].sum(1) > 0)
         & (n[0].sum(1) > 0)
     )
@@ -216,7 +216,7 @@ def worth(now: float, base: float, requests: float, direction: Direction) -> boo
         or 1 - less >= limits.TWICE * (1 - more)
         or more - less >= limits.POINTS
     )
-    return large and extra >= limits.FEW * (1 - less) and (
+    return large and extra >= limits.FAILED * (1 - less) and (
         more - less >= limits.TRACE or extra >= limits.MANY
     )  # fmt: skip
 
@@ -258,7 +258,7 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     f = counted(child, frame, frame.own)
     status = np.array([value[-1] for value in child.values], dtype=np.int64)
     able = np.flatnonzero(
-        (f[0].sum(1) >= limits.FEW)
+        (f[0].sum(1) >= limits.FAILED)
         & ((n[1].sum(1) + n[2].sum(1))[above] > 0)
         & (status > 0)
         & ((status >= 400) | (dims == ENDPOINT))

@@ -34,7 +34,7 @@ def summary(
     broken = c.direction == "new" and failing >= _MOSTLY
     parts = [f"{who} {_broken(c, failing) if broken else _change(c)}"]
     if broken or (c.kind in ("errors", "no_response", "broad") and c.direction == "up"):
-        parts.append(_failures(failures) if not c.metric.endswith("_ms") else "")
+        parts.append(_failures(failures) if broken or c.metric.endswith("_share") else "")
     if since:
         day = f"{since:%Y-%m-%d} " if (window.from_ts - since).total_seconds() > 43_200 else ""
         parts.append(f"since {day}{since:%H:%M}")
