@@ -10,7 +10,7 @@ from filters.errors import FilterError
 from filters.fields import FIELDS, FieldSpec, row_fields
 from filters.nodes import Expr
 from filters.parser import parse
-from filters.predicate import predicate
+from filters.predicate import decision, predicate
 from filters.push import pushable
 from filters.remarks import remarks
 from filters.sql import Sql, to_sql
@@ -22,6 +22,7 @@ __all__ = [
     "FilterError",
     "Sql",
     "check",
+    "decision",
     "parse",
     "predicate",
     "pushable",

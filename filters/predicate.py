@@ -48,8 +48,13 @@ _ERROR: Final = _Error()
 
 def predicate(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool]:
     """A function that says whether an event passes; it never raises. Compile once, call often."""
-    test = _node(expr.root, meaning == "qrec")
+    test = decision(expr, meaning)
     return lambda event: test(event) is True
+
+
+def decision(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool | None]:
+    """The same, and None where a field that is not there leaves it open: no event passes then."""
+    return _node(expr.root, meaning == "qrec")
 
 
 def _node(node: Node, ours: bool) -> _Test:

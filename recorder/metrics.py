@@ -50,6 +50,9 @@ class Metrics:
             "written": counter("written_rows", "Rows on the disk").labels(recorder),
             "rejected": counter("rejected", "Events that gave no row").labels(recorder),
             "filtered": counter("filtered", "Events that the filter refused").labels(recorder),
+            "filter_errors": counter(
+                "filter_errors", "Events of those that lack a field of the filter"
+            ).labels(recorder),
             "dropped": counter("dropped", "Events this recorder had to let go").labels(recorder),
             "bodies_shed": counter("bodies_shed", "Rows kept without bodies").labels(recorder),
             "gaps": counter("gaps", "Stretches that could not be seen").labels(recorder),

@@ -60,6 +60,7 @@ class Status:
     gaps: int = 0
     rejected: int = 0
     filtered: int = 0
+    filter_errors: int = 0  # of those: events without a field that the filter asks for
     dropped: int = 0
     bodies_shed: int = 0
     source: str = ""

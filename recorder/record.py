@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
 import os
+import resource
 import signal
 import threading
 import time
@@ -31,19 +31,20 @@ from recorder.options import (
     plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import QUEUE_BYTES, Alive, Down, Ended, Gaps, Up
+from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up
 from recorder.pipeline.reader import mono_us
 from recorder.pipeline.worker import Worker
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
+from recorder.write.housekeeping import keep_house
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
-from store.layout import Store, check_recorder, recorder_lock
+from store.layout import Store, check_recorder, holder, recorder_lock
 from store.manifest import mend
 
 if TYPE_CHECKING:
@@ -52,10 +53,8 @@ if TYPE_CHECKING:
 _TICK_S = 0.2
 _GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
+_BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
 _END_S = 2.0  # what is not on the disk so long after the order to stop is counted as dropped
-_HOUSEKEEPING_S = 5.0
-_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
-_LOW_PRIORITY = 15
 
 
 def record(
@@ -72,14 +71,17 @@ def record(
     expression, pushed, remarks = plan_filter(options)
     for remark in remarks:
         reporter.note(remark)
+    with contextlib.suppress(OSError, ValueError):  # of descriptors, as many as we may have
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     was_there = options.store.exists()
     store = Store.create(options.store)
     # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
     pa.set_memory_pool(pa.system_memory_pool())
-    with recorder_lock(store, name):
+    with recorder_lock(store, name) as keep_lock:
         recording: Recording | None = None
         try:
-            recording = Recording(store, name, options, expression, pushed, reporter)
+            recording = Recording(store, name, options, expression, pushed, reporter, keep_lock)
             return recording.run(stop or threading.Event())
         finally:
             if not was_there and not (recording and recording.ever_up):
@@ -97,8 +99,10 @@ class Recording:
         expression: str | None,
         pushed: str | None,
         reporter: Reporter,
+        keep_lock: Callable[[], None],
     ) -> None:
         self.options = options
+        self._keep_lock = keep_lock
         self.reporter = reporter
         self.store = store
         self.name = name
@@ -135,6 +139,7 @@ class Recording:
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
         self._flush_s = 0.0
+        self._told_undecided = False
         self._metrics: Metrics | None = None
         if options.metrics:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
@@ -147,7 +152,12 @@ class Recording:
     def run(self, stop: threading.Event) -> Summary:
         started = time.monotonic()
         done = threading.Event()
-        keeping = threading.Thread(target=self._keep_house, args=(done,), daemon=True)
+        keep = None if self.options.keep is None else dt.timedelta(seconds=self.options.keep)
+        house = (
+            self.keeper, Retention(self.store, keep, self.options.max_size), self.reporter.note,
+            lambda: self.workers.queued > _BUSY_BYTES, done,
+        )  # fmt: skip
+        keeping = threading.Thread(target=keep_house, args=house, daemon=True)
         keeping.start()
         with _ending_signals(self._stop):
             try:
@@ -179,6 +189,7 @@ class Recording:
             self._dropped = self.workers.dropped
             now = time.monotonic()
             if now >= flush_at:
+                self._check_lock()
                 self._write_coverage()
                 self._report()
                 flush_at = time.monotonic() + self.options.flush_interval
@@ -226,6 +237,12 @@ class Recording:
         self.ledger.accepted(mono_us())
         count(self.ledger, done.parts, block.mono, self._greeted)
         write_rejected(self.store, self.name, rejected(done.parts))
+        if self.ledger.undecided and not self._told_undecided:
+            self._told_undecided = True
+            self.reporter.note(
+                "the filter is left open by a field that an event lacks: such events are not "
+                "recorded (`missing(FIELD) or ...` takes them)"
+            )
 
     def _write_coverage(self, everything: bool = False) -> None:
         """A new state at once, what only grows every few flush intervals: it is a file each time.
@@ -233,7 +250,7 @@ class Recording:
         A disk that refuses is no error: coverage says so when it is taken again.
         """
         if self.workers.refused:
-            self.ledger.refused(self.workers.refused, mono_us())
+            self._refused(self.workers.refused)
         state, now = self.ledger.open, time.monotonic()
         if not everything and state is self._written_state and now < self._coverage_at:
             return
@@ -245,42 +262,20 @@ class Recording:
             self._written_state = state
             self._coverage_at = now + _COVERAGE_EVERY * self.options.flush_interval
         except OSError as error:
-            self.ledger.refused(error.strerror or str(error), mono_us())
+            self._refused(error.strerror or str(error))
 
-    def _keep_house(self, done: threading.Event) -> None:
-        """Delete, merge and seal every few seconds until `done`.
-
-        Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
-        """
-        # This thread yields the processor to the one that writes, and its turn to a full queue:
-        # merging can wait, the stream cannot.
-        with contextlib.suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
-        note, keep = self.reporter.note, self.options.keep
-        age = None if keep is None else dt.timedelta(seconds=keep)
-        retention = Retention(self.store, age, self.options.max_size)
-        rounds = itertools.count()
-        while not done.wait(_HOUSEKEEPING_S):
-            with self._tried_again("deleting old hours"):
-                for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
-                    note(line)
-            if self.workers.queued > QUEUE_BYTES // 16:
-                continue
-            now = time.time_ns() // 1000
-            with self._tried_again("housekeeping"):
-                for hour in self.keeper.round(now):
-                    note(f"sealed hour {hour}")
-            if next(rounds) % _OTHERS_EVERY == 0:
-                with self._tried_again("sealing what others left"):
-                    for hour in self.keeper.seal_others(now):
-                        note(f"sealed hour {hour} of a recorder that has ended")
-
-    @contextlib.contextmanager
-    def _tried_again(self, work: str) -> Iterator[None]:
+    def _check_lock(self) -> None:
+        """QrecError when somebody deleted the store, and another recorder has its name by now."""
         try:
-            yield
-        except Exception as error:
-            self.reporter.note(f"{work} failed and will be tried again: {error}")
+            self._keep_lock()
+        except UnavailableError as error:
+            if holder(self.store, self.name) is not None:
+                text = "the store was deleted, and another recorder has this one's name"
+                raise QrecError(text, error.hint) from None
+
+    def _refused(self, why: str) -> None:
+        if self.ledger.refused(why, mono_us()):
+            self.reporter.note(f"nothing can be written, and what comes waits: {why}")
 
     def _greeted(self, data: str) -> None:
         """system.connected: its echo tells the dialect, and with it whether filters were heard."""
@@ -301,7 +296,17 @@ class Recording:
         self.source = source
 
     def _down(self, down: Down) -> None:
-        if not self.ever_up and (not self.options.wait or down.kind == "filter"):
+        refuses = down.kind == "filter"
+        if refuses and self.pushed and self.options.push != "all":
+            # A Qtap, perhaps of another version, that does not take the filter: filter here.
+            self.reporter.note(
+                f"the source refuses the filter: the whole of it is applied here ({down.text})"
+            )
+            self.pushed = None
+            self.ledger.nothing_pushed()
+            self._subscribe(None)
+            return
+        if not self.ever_up and (not self.options.wait or refuses):
             raise _start_error(self.options.url, down)
         if down.was_up:
             self.ledger.alive(down.good_until)
@@ -312,12 +317,6 @@ class Recording:
                 return
             self.ledger.lost(down.text, down.mono)
             self.reporter.note(f"disconnected: {down.text}; trying again")
-        elif down.kind == "filter" and self.pushed:
-            # Another version came back that does not take the filter: take all, filter here.
-            self.reporter.note("the source now refuses the filter: the whole of it is applied here")
-            self.pushed = None
-            self.ledger.nothing_pushed()
-            self._subscribe(None)
 
     def _report(self) -> None:
         now, written = time.monotonic(), self.rows.total()
@@ -334,6 +333,7 @@ class Recording:
             gaps=self.ledger.gaps,
             rejected=total["rejected"],
             filtered=total["filtered"],
+            filter_errors=self.ledger.undecided,
             dropped=total["dropped"],
             bodies_shed=total["bodies_shed"],
             source=self.source,

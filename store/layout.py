@@ -20,7 +20,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from store import cover
@@ -193,11 +193,32 @@ _SEAL_S = 60.0  # about the longest seal
 
 
 @contextlib.contextmanager
-def recorder_lock(store: Store, recorder: str, purpose: str = "") -> Iterator[None]:
+def recorder_lock(store: Store, recorder: str, purpose: str = "") -> Iterator[Callable[[], None]]:
     """Hold the name `recorder` in this store. UnavailableError names the pid that holds it.
 
-    A recorder waits for one who is sealing its hours; sealing waits for nobody.
+    A recorder waits for one who is sealing its hours; sealing waits for nobody. Yields a function
+    to call now and then: it takes the lock again where the store was deleted under its holder, and
+    raises UnavailableError where another has it by then.
     """
+    held = [_locked(store, recorder, purpose)]
+
+    def keep() -> None:
+        try:
+            if os.path.samestat(os.fstat(held[0]), (store.live(recorder) / "lock").stat()):
+                return
+        except FileNotFoundError:
+            pass
+        held.append(_locked(store, recorder, purpose))
+        os.close(held.pop(0))
+
+    try:
+        yield keep
+    finally:
+        os.close(held[0])
+
+
+def _locked(store: Store, recorder: str, purpose: str) -> int:
+    """The descriptor of a lock file that is locked."""
     folder = store.live(recorder)
     try:
         make_folder(folder)
@@ -208,13 +229,14 @@ def recorder_lock(store: Store, recorder: str, purpose: str = "") -> Iterator[No
     except OSError as error:
         raise unwritable(store.path, error) from None
     try:
-        try:
-            _take(descriptor, store, recorder, purpose)
-        except OSError as error:
-            raise unwritable(folder / "lock", error) from None
-        yield
-    finally:
+        _take(descriptor, store, recorder, purpose)
+    except OSError as error:
         os.close(descriptor)
+        raise unwritable(folder / "lock", error) from None
+    except UnavailableError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _check_owner(path: Path, *, is_root: bool = False) -> None:

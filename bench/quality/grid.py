@@ -29,7 +29,7 @@ from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed
 from recorder.write.seal import Housekeeper
-from store.hours import HOUR_US, from_us
+from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from store.rollup import ROLLUPS
 from tests.world.rows import Batch, cover, joined, write_rows
@@ -40,6 +40,7 @@ PASTS = (0, 3, 24)  # hours before the baseline
 VOLUMES = (200, 2_000, 20_000, 200_000)  # rows an hour
 _SEQ = 10_000_000  # each hour's rows are numbered from a multiple of it on
 _SATURDAY = 5
+_ROLLED_UP = 10_000  # rows an hour
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class Ground:
         self._sealed: set[int] = set()
 
     def sealed(self, hour: int) -> None:
-        """Write a whole hour with its rollup, once."""
+        """Write a whole hour, once; with its rollup, unless it is too small to need one."""
         if hour in self._sealed:
             return
         self._sealed.add(hour)
+        cover(self.store, RECORDER, [(hour * HOUR_US, (hour + 1) * HOUR_US)])
         for file in _write(self.store, self.rows.between(hour * HOUR_US, (hour + 1) * HOUR_US)):
-            self.keeper.roll_up(file.parent.name.removeprefix("hour="), file, file.name)
+            if self.world.requests >= _ROLLED_UP:
+                self.keeper.roll_up(file.parent.name.removeprefix("hour="), file, file.name)
 
     def stored(self, folder: Path, begin: int, changed_from: int, rows: Batch) -> Store:
         """A store that begins at `begin`: as the past was, and `rows` from `changed_from` on."""
@@ -74,21 +77,17 @@ class Ground:
         first, last = -(-begin // HOUR_US), changed_from // HOUR_US
         for hour in range(first, last):
             self.sealed(hour)
-        for table in ("transactions", *ROLLUPS):
-            for hour in range(first, last):
-                key = f"hour={from_us(hour * HOUR_US):%Y-%m-%dT%H}"
-                if (self.store.path / table / key).is_dir():
-                    shutil.copytree(
-                        self.store.path / table / key, store.path / table / key,
-                        copy_function=os.link,
-                    )  # fmt: skip
-        edges = [
-            (begin, min(first * HOUR_US, changed_from)),
-            (max(last, first) * HOUR_US, changed_from),
-        ]
-        old = [self.rows.between(*edge) for edge in edges if edge[0] < edge[1]]
-        _write(store, joined([*old, rows]))
-        cover(store, RECORDER, [(begin, self.end)])
+            for table in ("transactions", "coverage", *ROLLUPS):
+                key = hour_key(hour * HOUR_US)
+                old, new = (s.sealed_hour(table, key) for s in (self.store, store))
+                if old.is_dir():
+                    shutil.copytree(old, new, copy_function=os.link)
+        # what is left: before the first whole hour, and after the last one
+        edges = [(begin, min(first * HOUR_US, self.end)), (max(last, first) * HOUR_US, self.end)]
+        edges = [edge for edge in edges if edge[0] < edge[1]]
+        kept = self.rows.between(begin, changed_from)
+        _write(store, joined([*(kept.between(*edge) for edge in edges), rows]))
+        cover(store, RECORDER, edges)
         return store
 
 

@@ -55,7 +55,7 @@ class Stage:
         self, test: Callable[[Route], bool] = lambda route: True, least: float = 0.005
     ) -> Route:
         """Some route with its part of the traffic, probes and jobs left out."""
-        fit = self.fit(test, least) or self.fit(test, 0.0)
+        fit = self.fit(test, least) or self.fit(test, 0.0) or self.fit(test, -1.0)
         return fit[int(self.rng.integers(len(fit)))]
 
     def fit(self, test: Callable[[Route], bool], least: float) -> list[Route]:

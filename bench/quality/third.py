@@ -106,9 +106,10 @@ def pool_exhausted(s: Stage) -> Planted:
 
 def configured_wrong(s: Stage) -> Planted:
     """One of several pods calls an outside host with a wrong key."""
+    outside = s.fit(lambda r: not r.inside, 0.0005) or s.fit(lambda r: not r.inside, -1.0)
     callers = [
-        (r, c) for r in s.fit(lambda r: not r.inside, 0.0005)
-        for c in s.world.system.callers(r.number) if s.served(c) and SERVICES[c][0] > 1
+        (r, c) for r in outside for c in s.world.system.callers(r.number)
+        if s.served(c) and SERVICES[c][0] > 1
     ]  # fmt: skip
     route, service = callers[int(s.rng.integers(len(callers)))]
     pod = int(s.rng.integers(s.world.system.pods[service]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from qrec.changes import Explanation, Report
@@ -10,12 +11,13 @@ from qrec.format import clock
 from qrec.output import emit, say, to_jsonl
 from qrec.run import Run
 from qrec.watch import Memory, News, every, looks
-from queries.core.answer import document
+from queries.core.answer import document, iso
 from queries.core.escape import visible
-from queries.core.question import Argument, Question
-from queries.core.window import Window
+from queries.core.question import BASELINE, WINDOW, Argument, Question
+from queries.core.window import Baseline, Window, parse_moment
 from queries.diff.explain.breakdown import by_container, filter_of
 from store.errors import QrecError, UsageError
+from store.layout import Store
 
 CHANGED, NO_ANSWER = 10, 3
 _MOST = 200  # findings of one look of --watch
@@ -28,23 +30,80 @@ FLAGS = (
         "watch", "Ask again every so many seconds (30), and print what is new, gone or worse until"
         " Ctrl-C; --json: a line each.", "[SECONDS]", left_out="30",
     ),
+    Argument(
+        "vs_store", "Compare with the recordings of another store: this build's with yesterday's."
+        " The whole of each, unless times are given.", "DIR",
+    ),
 )  # fmt: skip
 
 
 def respond(
-    run: Run, question: Question, values: Mapping[str, Any], exit_code: bool, watch: str | None
+    run: Run,
+    question: Question,
+    values: Mapping[str, Any],
+    exit_code: bool,
+    watch: str | None,
+    vs_store: str | None,
 ) -> int:
     """The findings as a list, or one of them in full. The exit code."""
-    if watch is not None:
+    values = {**values, "limit": run.limit}
+    if vs_store is not None:
+        if watch is not None:
+            raise UsageError("--watch and --vs-store do not go together", "Leave one of them out.")
+        verdict = _two_stores(run, question, values, Store.open(Path(vs_store).expanduser()))
+    elif watch is not None:
         _watched(run, question, values, every(watch))
-    changes = question.ask(run.store, {**values, "limit": run.limit}, run.now, run.tz)
-    window, baseline = run.windows(values)
-    report = Report(run, changes, baseline)
-    if values["explain"] is None or run.format != "table":
+    else:
+        changes = question.ask(run.store, values, run.now, run.tz)
+        window, baseline = run.windows(values)
+        verdict = _shown(Report(run, changes, baseline), run.store, window, values)
+    return _code(verdict) if exit_code else 0
+
+
+def _shown(report: Report, store: Store, window: Window, values: Mapping[str, Any]) -> str:
+    """The verdict, after the list or the one finding was written."""
+    if values["explain"] is None or report.run.format != "table":
         report.show()
     else:
-        _explained(report, window, values["where"])
-    return _code(changes.verdict) if exit_code else 0
+        _explained(report, store, window, values["where"])
+    return report.changes.verdict
+
+
+def _two_stores(run: Run, question: Question, values: dict[str, Any], other: Store) -> str:
+    """Compare with the recordings of another store. The verdict."""
+    from queries.core.two_stores import joined  # not for every comparison: it takes 10 ms
+
+    window, baseline = _spans(run, values, other)
+    with joined(run.store, other, window, baseline) as both:
+        times = {"from_time": both.window.from_ts, "to_time": both.window.to_ts,
+                 "vs_from": both.baseline.from_ts, "vs_to": both.baseline.to_ts}  # fmt: skip
+        none = dict.fromkeys(one.name for one in (*WINDOW, *BASELINE))
+        asked = {**values, **none, **{name: iso(moment) for name, moment in times.items()}}
+        changes = question.ask(both.store, asked, max(run.now, window.to_ts), run.tz)
+        report = Report(run, both.in_place(changes), Baseline("explicit", (both.baseline,)))
+        return _shown(report, both.store, window, values)
+
+
+def _spans(run: Run, values: Mapping[str, Any], other: Store) -> tuple[Window, Window]:
+    """The window of this store and the baseline of the other: all of it, unless times are given."""
+    from queries.core.two_stores import recorded
+
+    if values["vs"] is not None:
+        raise UsageError(
+            "--vs and --vs-store both say what to compare with",
+            "Leave --vs out; --vs-from and --vs-to choose a part of the other store.",
+        )
+    named = any(values[one.name] for one in WINDOW)
+    window = run.window(values) if named else recorded(run.store)
+    if values["vs_from"] is None and values["vs_to"] is None:
+        return window, recorded(other)
+    length = recorded(other).length
+    begin, end = (None if values[name] is None else parse_moment(values[name], run.now, run.tz)
+                  for name in ("vs_from", "vs_to"))  # fmt: skip
+    if begin is None:
+        assert end is not None
+        begin = end - length
+    return window, Window(begin, end or begin + length)
 
 
 def _watched(run: Run, question: Question, values: Mapping[str, Any], every_s: float) -> NoReturn:
@@ -81,7 +140,7 @@ def _line(report: Report, news: News, when: str) -> str:
     return f"{head}  {visible(news.text)}"
 
 
-def _explained(report: Report, window: Window, only: str | None) -> None:
+def _explained(report: Report, store: Store, window: Window, only: str | None) -> None:
     """The one finding, with its parts by container."""
     import filters  # 50 ms that a comparison without a filter need not wait for
 
@@ -89,7 +148,7 @@ def _explained(report: Report, window: Window, only: str | None) -> None:
     texts = [text for text in (only, filter_of(finding.key)) if text]
     text = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
     where = filters.parse(text) if text else None
-    parts = by_container(report.run.store, window, report.baseline, where)
+    parts = by_container(store, window, report.baseline, where)
     Explanation(report, finding, parts, text).show()
 
 

@@ -50,6 +50,7 @@ from recorder.source.subscription import (
     Waits,
     client,
     hang_up,
+    is_near,
     open_stream,
 )
 
@@ -66,6 +67,8 @@ _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
+_NEAR_MAX_S = 1.0  # for a source on this host that is not there: it costs nobody to look
+_LIVED_S = 30.0  # a connection that was open for less does not set the pause back
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -284,13 +287,17 @@ class Reader:
 
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
+        near = is_near(self.options.subscription.url)
         with client(self.options.subscription.headers_s) as http:
             while not self._stopping.is_set():
-                got_event, was_up, kind, text = self._read_once(http)
+                began = time.monotonic()
+                was_up, kind, text = self._read_once(http)
                 if self._stopping.is_set():  # what waits is still handed on; the rest is no end
                     break
-                if got_event:
+                if was_up and time.monotonic() - began > _LIVED_S:
                     backoff = _BACKOFF_S
+                elif kind == "refused" and near:
+                    backoff = min(backoff, _NEAR_MAX_S)
                 good = self._heard if kind == "dead" else mono_us()
                 self.queue.mark(Down(mono_us(), kind, text, was_up, good))
                 if was_up and self.options.subscription.once:
@@ -301,9 +308,9 @@ class Reader:
             self.queue.mark(Gaps(self._waits.p999(), self._waits.largest, self._waits.reads))
         self.queue.mark(Ended())
 
-    def _read_once(self, http: httpx.Client) -> tuple[bool, bool, str, str]:
-        """Read one connection to its end: (any event, was open, kind of the end, its words)."""
-        got = up = False
+    def _read_once(self, http: httpx.Client) -> tuple[bool, str, str]:
+        """Read one connection to its end: (was open, kind of the end, its words)."""
+        up = False
         put = self.queue.put
         try:
             with open_stream(http, self.options.subscription, self._waits) as response:
@@ -315,14 +322,13 @@ class Reader:
                     if self._stopping.is_set():  # or a flood would keep a stop from ending
                         break
                     put(block)
-                    got = True
                     self._heard = mono_us()
-            return got, up, *self._ended("ended", "the source ended the stream")
+            return up, *self._ended("ended", "the source ended the stream")
         except LinkError as error:
-            return got, up, *self._ended(error.kind, error.text)
+            return up, *self._ended(error.kind, error.text)
         except Exception as error:  # one connection that nobody foresaw is one broken connection
             text = f"the stream broke: {type(error).__name__}: {str(error)[:200]}"
-            return got, up, *self._ended("broken", text)
+            return up, *self._ended("broken", text)
         finally:
             self._response = None
 

@@ -33,7 +33,15 @@ from recorder.pipeline import frames
 from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
-from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
+from recorder.write.intake import (
+    UNDECIDED,
+    Connected,
+    Part,
+    Rejected,
+    Repeats,
+    Rows,
+    without_rows,
+)
 from recorder.write.writer import Writer, Written
 from store.derived import failed
 from store.layout import Store
@@ -152,8 +160,7 @@ class Worker:
     def _transaction(self, tx: Transaction) -> None:
         counts = self._counts
         counts["events"] += 1
-        if self.filter is not None and not self.filter.accepts(tx):
-            counts["filtered"] += 1
+        if self.filter is not None and not self._passes(self.filter.accepts(tx)):
             return
         tx.ts += self.shift_us
         if self.shedding:
@@ -170,6 +177,13 @@ class Worker:
             )
         self._drop_bodies(tx)
         self._keep(tx)
+
+    def _passes(self, answer: bool | None) -> bool:
+        if not answer:
+            self._counts["filtered"] += 1
+        if answer is None:
+            self._counts[UNDECIDED] += 1
+        return answer is True
 
     def _keep(self, tx: Transaction) -> None:
         """A gRPC call may come twice, as an event and as an artifact that tells more of it, each
@@ -200,8 +214,7 @@ class Worker:
             self._counts["other"] += 1
             return
         self._counts["events"] += 1
-        if table == "database" and self.filter and not self.filter.accepts_call(row):
-            self._counts["filtered"] += 1
+        if table == "database" and self.filter and not self._passes(self.filter.accepts_call(row)):
             return
         row["ts"] += self.shift_us
         row["order"] = self._place
@@ -251,7 +264,7 @@ class _Filter:
     def __init__(self, text: str) -> None:
         import filters  # most recordings have no filter
 
-        self._passes = filters.predicate(filters.parse(text), "qrec")
+        self._passes = filters.decision(filters.parse(text), "qrec")
         self._fields = filters.row_fields
         self._call_fields = {
             name: spec.read
@@ -259,10 +272,10 @@ class _Filter:
             if "record" in spec.uses and set(spec.columns) <= set(DATABASE_ROWS.names)
         }
 
-    def accepts(self, tx: Transaction) -> bool:
+    def accepts(self, tx: Transaction) -> bool | None:
         return self._passes(self._fields(tx))
 
-    def accepts_call(self, row: dict[str, Any]) -> bool:
+    def accepts_call(self, row: dict[str, Any]) -> bool | None:
         """A database call is filtered by the fields that it has; it has no req and no res."""
         call = SimpleNamespace(**row)
         values = {name: read(call) for name, read in self._call_fields.items()}
@@ -327,7 +340,11 @@ class _Process:
                 return self.writer.write(parts, block.first, last)
             except OSError as error:
                 self._tell(Refused(block.first, error.strerror or str(error)))
-            time.sleep(_AGAIN_S)
+                time.sleep(_AGAIN_S)
+            except Exception as error:  # rows that fit no file must not hold up what comes after
+                for part in parts:
+                    if isinstance(part, Rows):
+                        part.give_up(_internal(error))
 
     def _tell(self, frame: At | Refused | Done) -> None:
         try:

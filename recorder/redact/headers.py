@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.names import AUTH_SCHEME, NameBook, opaque
@@ -17,15 +16,8 @@ _LONG_COOKIE = 20
 _HTTP_ONLY_COOKIE = 12
 # Cookies that count visitors for statistics; they open nothing.
 _COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|optimizely|mp_")
+_DIGIT = re.compile(rb"[0-9]")
 _HEX = re.compile(rb"[0-9a-f]+\Z")
-
-
-class Cookie(NamedTuple):
-    """A cookie in a header: its name and value as written, and where the value begins."""
-
-    name: bytes
-    value: bytes
-    start: int
 
 
 def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
@@ -33,37 +25,32 @@ def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     return [hit for hit in _hits(names, name, value) if not PLACEHOLDER.fullmatch(hit.secret)]
 
 
-def is_whole(value: bytes) -> bool:
-    """Whether `header_hits` says all there is to say of a header."""
-    return value[:5] == b"AWS4-"
+def is_whole(value: bytes, hits: list[Hit]) -> bool:
+    """Whether the `header_hits` say all there is to say of a header."""
+    return value[:5] == b"AWS4-" or (len(hits) == 1 and hits[0].end == len(value))
 
 
-def cookies(lower: str, header: bytes) -> tuple[list[Cookie], int]:
-    """The cookies of a Cookie header, or the one of a Set-Cookie header, and where the rest begins
-    that is too much to look at (-1: nowhere). One without = has no name."""
-    most = _MOST_COOKIES if lower == "cookie" else 1
-    parts = header.split(b";", most)
-    cookies: list[Cookie] = []
-    start = 0
-    for part in parts[:most]:
-        name, equals, value = part.partition(b"=")
-        named = Cookie(name, value, start + len(name) + 1)
-        cookies.append(named if equals else Cookie(b"", part, start))
-        start += len(part) + 1
-    return cookies, start if lower == "cookie" and most < len(parts) else -1
+def cookies(lower: str, header: bytes) -> tuple[list[bytes], bytes | None]:
+    """The cookies of a Cookie header as written, or the one of a Set-Cookie header and what is said
+    of it; and the rest that is too much to look at, if any."""
+    if lower != "cookie":
+        return header.split(b";", 1), None
+    parts = header.split(b";", _MOST_COOKIES)
+    return (parts, None) if len(parts) <= _MOST_COOKIES else (parts[:-1], parts[-1])
 
 
-def cookie_hit(names: NameBook, name: bytes, whole: bytes, http_only: bool) -> Hit | None:
-    """What to take out of a cookie's value because of its name, or because it is a session's."""
-    name, value = name.strip(), whole.strip().strip(b'"')
-    if PLACEHOLDER.fullmatch(value):
-        return None
-    start = whole.find(value)
+def cookie_hit(names: NameBook, part: bytes, start: int, http_only: bool) -> Hit | None:
+    """What to take out of a cookie, whose value begins at `start`, because of its name, or because
+    it is a session's."""
+    name, value = part[: max(0, start - 1)].strip(), part[start:].strip().strip(b'"')
     rule = names.rule(name, "cookie", value)
     kind = rule.kind if rule else None
     if kind is None and _random_cookie(name, value, http_only):
         kind = "cookie"
-    return _hit(whole, start, start + len(value), kind, name) if kind else None
+    if kind is None or (value[:1] == b"[" and PLACEHOLDER.fullmatch(value)):
+        return None
+    start = part.find(value, start)
+    return _hit(part, start, start + len(value), kind, name)
 
 
 def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
@@ -94,8 +81,8 @@ def _credentials(value: bytes) -> list[Hit]:
 
 def _random_cookie(name: bytes, value: bytes, http_only: bool) -> bool:
     """Session cookies have any name; what they share is a long random value."""
-    if http_only and len(value) >= _HTTP_ONLY_COOKIE and any(48 <= byte < 58 for byte in value):
+    if http_only and len(value) >= _HTTP_ONLY_COOKIE and _DIGIT.search(value):
         return True
     if len(value) < _LONG_COOKIE or _COUNTING.match(name) or _HEX.match(value):
         return False
-    return opaque(unquote_to_bytes(value))
+    return opaque(unquote_to_bytes(value) if b"%" in value else value)

@@ -281,6 +281,8 @@ class Shapes:
             begin = run_before(buf, start, self._backs[index], _LONGEST_BACK)
             if start - begin < rule.back_min:
                 return 0
+        if rule.opaque and not opaque(buf[begin:end]):
+            return 0
         text.add(begin, end, rule.kind)
         if rule.kind == "aws_key":
             _aws_secret(text, begin, end)

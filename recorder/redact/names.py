@@ -25,10 +25,8 @@ from recorder.redact.values import (
 
 _REMEMBERED = 20_000
 _LONGEST_NAME = 100  # a longer name is judged by its end
+_SHORTEST_NUMBER = 2  # {"token": 0} is no secret
 _NAME_COST = 32  # characters of one that cost about as much as another candidate
-_CONSTANTS = frozenset(
-    b"true false null none nil undefined yes no include omit same-origin".split()
-)
 _LONG_WORD = 5  # a word of so many letters counts inside a longer word too: mytoken
 
 
@@ -46,6 +44,7 @@ class NameBook:
         self._rules = rules
         self._judged = lru_cache(_REMEMBERED)(self._judge)
         self._values = {rule: compiled(rule.value) for rule in rules.fields if rule.value}
+        self._message = compiled(rules.harmless_message)
         self._exact: dict[str, set[int]] = defaultdict(set)
         self._within: list[tuple[str, int]] = []
         self._words: dict[str, list[tuple[list[str], int]]] = defaultdict(list)  # by the first
@@ -69,8 +68,10 @@ class NameBook:
         named = self.look(name)
         if named is None or not value:
             return None
-        if (named.plural and value.isdigit()) or value.lower() in _CONSTANTS:
+        if (named.plural and value.isdigit()) or value.lower() in self._rules.harmless_values:
             return None  # a number of tokens; whether there are credentials
+        if b" " in value and self._message.match(value):
+            return None
         for rule in named.rules:
             if rule.only and place not in rule.only:
                 continue
@@ -134,7 +135,7 @@ _CLASSES = (
     )
     + b"a" * 128
 )
-_CHANGES = re.compile(rb"(?:0+|A+|a+)")
+_CHANGES = (b"0A", b"0a", b"A0", b"Aa", b"a0", b"aA")
 
 
 def opaque(value: bytes) -> bool:
@@ -146,7 +147,7 @@ def opaque(value: bytes) -> bool:
     if _RANDOM.match(value) is None or _KNOWN_IDS.match(value) is not None:
         return False
     classes = value.translate(_CLASSES, b"_.~+/=%:!*-")
-    return classes.count(b"0") >= 2 and 4 * (len(_CHANGES.findall(classes)) - 1) >= len(classes)
+    return classes.count(b"0") >= 2 and 4 * sum(map(classes.count, _CHANGES)) >= len(classes)
 
 
 # What stands before credentials in an Authorization header stays readable.
@@ -193,7 +194,8 @@ class NamedSecrets:
             if _ends_string(text, name, end):
                 return name.end + 1
             whole_line = any(rule.kind == "authorization" for rule in named.rules)
-            value = value_after(text.buf, end, name, form, whole_line)
+            loose = not text.json
+            value = value_after(text.buf, end, name, form, whole_line, loose)
         if value is None:
             return max(name.end, start + 1)
         if value.container:
@@ -201,7 +203,10 @@ class NamedSecrets:
         if not value.delimited and value.end - value.start > FIRST_LOOK - 64:
             if self.names.rule(name.text, "query", text.buf[value.start : value.end]) is None:
                 return name.end + 1
-            value = value_after(text.buf, end, name, form, whole_line, len(text.buf)) or value
+            value = (
+                value_after(text.buf, end, name, form, whole_line, not text.json, len(text.buf))
+                or value
+            )
         return self._value(text, name, value)
 
     def _value(self, text: Text, name: Name, value: Value) -> int:
@@ -211,7 +216,7 @@ class NamedSecrets:
             return start + taken.end()
         place = "query" if name.ending == b"=" and _in_query(text, name.start) else "body"
         rule = self.names.rule(name.text, place, secret)
-        if rule is None or (quote and not rule.numbers):
+        if rule is None or (quote and (not rule.numbers or end - start < _SHORTEST_NUMBER)):
             return name.end + 1
         if rule.kind == "authorization" and (scheme := AUTH_SCHEME.match(secret)):
             start += scheme.end()

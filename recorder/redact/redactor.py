@@ -20,7 +20,7 @@ from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places
-from recorder.redact.replace import Mark, Replacer
+from recorder.redact.replace import BETWEEN, Mark, Replacer
 from recorder.redact.rules import TABLE
 from recorder.redact.scan import redis_hits
 from recorder.redact.text import FORM, NO_CARD, PACKED
@@ -154,8 +154,7 @@ class Row(msgspec.Struct):
         self.texts.append(text)
 
 
-_SEPARATOR = "\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
-_BETWEEN = _SEPARATOR.encode()
+_SEPARATOR = BETWEEN.decode()
 _MISSES = 2_000  # a header with more values than that is scanned each time, not remembered
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 
@@ -225,7 +224,7 @@ class Redactor:
         if tx.res_body:
             self._body(row, RESPONSE_BODY, tx.res_body)
         if row.bodies:
-            joined = _BETWEEN.join((joined, *row.bodies))
+            joined = BETWEEN.join((joined, *row.bodies))
         match = self._first.search(joined)
         dirty = self._inspect(row, joined, match.start()) if match else ()
         for index, (side, item) in enumerate(row.missed):
@@ -327,7 +326,7 @@ class Redactor:
         dirty: set[int] = set()
         end = 0
         for index, part in enumerate(parts):
-            end += len(_BETWEEN) + len(part)
+            end += len(BETWEEN) + len(part)
             if at >= end:
                 continue
             # Before `at` there is nothing; an escape in front of a candidate is met again.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
@@ -17,6 +18,7 @@ from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
 from store.errors import UsageError
 
+BETWEEN = b"\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
 _DIGITS = 12  # hex digits of a fingerprint: 48 bits keep a store's secrets apart
 
 
@@ -54,8 +56,36 @@ def _lexed(lexer: Lexer, at: int) -> bytes | None:
     return b"\\" * backslashes + b'"'
 
 
-_REMEMBERED = 20_000  # secrets, and cookies
-_LONGEST_REMEMBERED = 1024  # bytes of one
+_ENTRY_BYTES = 300  # about what something remembered takes besides its own texts
+_GENERATION_BYTES = 8 << 20
+_LONGEST_REMEMBERED = 4096  # bytes of one
+
+
+class Memory:
+    """What was worked out before, in two generations bounded in bytes: what is in use moves from
+    the older to the younger, and the rest goes with the older. It knows no None."""
+
+    def __init__(self, most: int = _GENERATION_BYTES) -> None:
+        self._most = most
+        self._known: dict[bytes, Any] = {}
+        self._older: dict[bytes, Any] = {}
+        self._size = 0
+
+    def recall(self, key: bytes) -> Any:
+        value = self._known.get(key)
+        if value is None and key in self._older:
+            value = self._older.pop(key)
+            self.remember(key, value)
+        return value
+
+    def remember(self, key: bytes, value: Any) -> None:
+        if self._size > self._most:
+            self._older, self._known, self._size = self._known, {}, 0
+        if len(key) <= _LONGEST_REMEMBERED:
+            self._known[key] = value
+            self._size += 2 * len(key) + _ENTRY_BYTES
+
+
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
 UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
@@ -70,14 +100,21 @@ class Mark(NamedTuple):
     at: int = 0
 
 
+class Cookie(NamedTuple):
+    """A cookie without its secrets."""
+
+    text: bytes
+    marks: list[Mark]
+
+
 class Replacer:
     """Replaces secrets in texts by placeholders."""
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
         self._key = key
-        self._looked_up = lru_cache(_REMEMBERED)(self._look_up)
-        self._cookie_hits_known = lru_cache(_REMEMBERED)(self._cookie_hits)
+        self._secrets = Memory()
+        self._cookies = Memory()
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
         try:
@@ -103,34 +140,71 @@ class Replacer:
         """A header's value without its secrets, by its name and by their looks."""
         lower = name.lower()
         if lower in COOKIES:
-            return self._cookies(lower, value)
+            return self._of_cookies(lower, value)
         by_name = header_hits(self.scanner.names, name, value)
-        if is_whole(value):
+        if is_whole(value, by_name):
             return self._without(value, by_name, -1, 0, None)
         return self.replace(value, 0, by_name)
 
-    def _cookies(self, lower: str, header: bytes) -> tuple[bytes, list[Mark]]:
+    def _of_cookies(self, lower: str, header: bytes) -> tuple[bytes, list[Mark]]:
+        """Of the cookies of a browser few are new in a request: they are remembered one by one."""
         http_only = lower == "set-cookie" and b"httponly" in header.lower()
-        by_name: list[Hit] = []
-        hits: list[Hit] = []
-        each, cut = cookies(lower, header)
-        for name, value, start in each:
-            short = len(name) + len(value) <= _LONGEST_REMEMBERED
-            look = self._cookie_hits_known if short else self._cookie_hits
-            named, own = look(name, value, http_only)
-            if named:
-                by_name.append(_moved(named, start))
-            hits += [_moved(hit, start) for hit in own]
-        return self._without(header, hits, cut, 0, by_name)
+        parts, rest = cookies(lower, header)
+        marks: list[Mark] = []
+        new: list[int] = []
+        for index, part in enumerate(parts):
+            cookie = self._cookies.recall(part + b"; HttpOnly" if http_only else part)
+            if cookie is None:
+                new.append(index)
+            else:
+                parts[index] = cookie.text
+                marks += cookie.marks
+        if new:
+            marks += self._new_cookies(parts, new, http_only)
+        if rest is not None:
+            placeholder, mark = self.unseen(UNINSPECTED, rest)
+            parts.append(placeholder)
+            marks.append(mark)
+        return (b";".join(parts), marks) if marks else (header, [])
 
-    def _cookie_hits(
-        self, name: bytes, value: bytes, http_only: bool
-    ) -> tuple[Hit | None, list[Hit]]:
-        """What to take out of a cookie by its name and by its looks. Of the cookies of a browser
-        few are new in a request, so they are remembered one by one."""
-        named = cookie_hit(self.scanner.names, name, value, http_only)
-        flags = FORM | NO_CARD if other_number(name) else FORM
-        return named, self.scanner.hits(value, flags)[0]
+    def _new_cookies(self, parts: list[bytes], new: list[int], http_only: bool) -> list[Mark]:
+        """Put cookies without their secrets in their places, and remember them. First those that
+        have a secret's name, then the others by their looks, all in one scan."""
+        clean: dict[int, Cookie] = {}
+        unnamed: list[int] = []
+        for index in new:
+            part = parts[index]
+            hit = cookie_hit(self.scanner.names, part, part.find(b"=") + 1, http_only)
+            if hit is None or self._is_allowed(hit.secret):
+                unnamed.append(index)
+            else:
+                mark = self._mark(hit, 0)
+                text = part[: hit.start] + _placeholder(mark) + part[hit.end :]
+                clean[index] = Cookie(text, [mark])
+        for index in self._with_candidates(parts, unnamed):
+            part = parts[index]
+            start = part.find(b"=") + 1
+            name, value = part[:start], part[start:]
+            flags = FORM | NO_CARD if other_number(name) else FORM
+            value, marks = self.replace(value, flags)
+            clean[index] = Cookie(name + value, marks)
+        for index in new:
+            cookie = clean.get(index) or Cookie(parts[index], [])
+            key = parts[index] + b"; HttpOnly" if http_only else parts[index]
+            self._cookies.remember(key, cookie)
+            parts[index] = cookie.text
+        return [mark for cookie in clean.values() for mark in cookie.marks]
+
+    def _with_candidates(self, parts: list[bytes], indices: list[int]) -> Iterator[int]:
+        """Which of the cookies have a value in which the scan finds something; one pass for all."""
+        texts = [parts[index][parts[index].find(b"=") + 1 :] for index in indices]
+        joined = BETWEEN.join([b"", *texts])
+        ends = list(accumulate(len(BETWEEN) + len(text) for text in texts))
+        search, at = self.scanner.patterns.first.search, 0
+        while at < len(joined) and (match := search(joined, at)):
+            which = bisect_right(ends, match.start())
+            yield indices[which]
+            at = ends[which]
 
     def _without(
         self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None
@@ -165,7 +239,7 @@ class Replacer:
         return b"".join(pieces), marks
 
     def _is_allowed(self, secret: bytes) -> bool:
-        return any(one.fullmatch(secret) is not None for one in self._allowed)
+        return bool(self._allowed) and any(one.fullmatch(secret) for one in self._allowed)
 
     def unseen(self, kind: str, secret: bytes) -> tuple[bytes, Mark]:
         """A placeholder for something that is taken out as a whole, and its mark."""
@@ -178,8 +252,11 @@ class Replacer:
             secret = unquote_to_bytes(secret.replace(b"+", b" "))
         elif b"\\" in secret:
             secret = secret.replace(b"\\/", b"/")
-        look_up = self._looked_up if len(secret) <= _LONGEST_REMEMBERED else self._look_up
-        kind, digest = look_up(secret)
+        known = self._secrets.recall(secret)
+        if known is None:
+            known = self._look_up(secret)
+            self._secrets.remember(secret, known)
+        kind, digest = known
         if kind is None or hit.kind in self._shape_kinds:
             kind = hit.kind
         return Mark(kind, digest, hit.name.decode("utf-8", "replace"))
@@ -188,10 +265,6 @@ class Replacer:
         """The kind that a secret has by its looks, and its fingerprint."""
         kind = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
         return kind, fingerprint(self._key, secret)
-
-
-def _moved(hit: Hit, by: int) -> Hit:
-    return hit._replace(start=hit.start + by, end=hit.end + by)
 
 
 def _placeholder(mark: Mark) -> bytes:

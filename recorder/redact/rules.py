@@ -27,6 +27,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str
     back: str = ""
     back_min: int = 0
+    opaque: bool = False
     source: str = ""
 
     @property
@@ -58,6 +59,8 @@ class Rules:
     harmless_before: frozenset[str]
     harmless_after: frozenset[str]
     harmless_names: frozenset[str]
+    harmless_values: frozenset[bytes]
+    harmless_message: str
     card_words: frozenset[str]
     other_numbers: frozenset[str]
 
@@ -73,6 +76,8 @@ def builtin() -> Rules:
         frozenset(harmless["before"]),
         frozenset(harmless["after"]),
         frozenset(harmless["names"]),
+        frozenset(value.encode() for value in harmless["values"]),
+        harmless["message"],
         frozenset(table["numbers"]["card"]),
         frozenset(table["numbers"]["other"]),
     )

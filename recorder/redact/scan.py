@@ -145,6 +145,11 @@ STATEMENTS = (
     r"(?i:identified(?: with [a-z0-9_]+)? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
     r"|(?i:login[ \t]{1,4}[^\s\"]+[ \t]{1,4}password[ \t]{1,4})"
     r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]+:"
+    r"|(?i:set password)[^=\r\n]*=[ ]{0,4}(?i:password\()?\\*[\"']"
+    r"|(?i:requirepass|masterauth|sshpass -p)[ ]{1,4}"
+    r"|(?:docker|podman|helm|oras)[a-z ]* login [^\r\n]*-p[ ]{1,4}"
+    r"|(?:ENV|[Ss]et[Ee]nv)[ \t]{1,4}[A-Za-z_][A-Za-z0-9_]*[ \t]{1,4}"
+    r"|Duplicate entry \\*'|Key \([^()\r\n]*\)=\("
     r"|[ ]--(?i:[a-z-]*(?:password|passwd|passphrase|token|secret"
     r"|(?:api|access|secret|private)-?key))[ ]{1,3}"
     rf"|(?i:password|passphrase){_BLANK}is:?{_BLANK}"
@@ -204,7 +209,8 @@ def _begins(buf: bytes, start: int) -> tuple[int, ...]:
     return (start, start + 1, start + 3) if buf[start] == 0x25 else (start, start + 1)
 
 
-_OPENED = re.compile(rb"(\\*)([\"'])\Z")
+_VARIABLE = re.compile(rb"(?:ENV|[Ss]et[Ee]nv)[ \t]+([A-Za-z0-9_]+)")
+_OPENED = re.compile(rb"(\\*)([\"'(])\Z")
 _USER = re.compile(rb"(\\*)([\"']?)[A-Za-z0-9_.@%+-]{1,64}:\Z")
 _BARE = re.compile(rb"(?:[^\s\"'\\]++|\\++/)++")
 _PASSWORD = re.compile(rb"[^\s\"'<>\\&;,]{4,64}")  # "your password is Ab3-de", not "is required"
@@ -236,8 +242,9 @@ def statement(text: Text, start: int, end: int) -> int:
         bare = _BARE.match(buf, end)
         stop = bare.end() if bare else end
     else:
-        stop = string_end(buf, end, opened[2], len(opened[1]))
-    text.add(end, stop, "password")
+        closing = b")" if opened[2] == b"(" else opened[2]
+        stop = string_end(buf, end, closing, len(opened[1]))
+    text.add(end, stop, "literal" if buf[start : start + 3] in (b"Dup", b"Key") else "password")
     return stop
 
 
@@ -293,7 +300,7 @@ class Scanner:
             IBAN: looks.iban,
             SCHEME: looks.scheme,
             LINK: looks.link,
-            STATEMENT: statement,
+            STATEMENT: self._statement,
             ENCODED: self.shapes.encoded,
         }
 
@@ -346,6 +353,17 @@ class Scanner:
     def merged(hits: list[Hit], more: list[Hit], end: int) -> list[Hit]:
         """Two lists of hits as one, in order and apart; `more` gives its kind where both hit."""
         return apart(more + hits, end)
+
+    def _statement(self, text: Text, start: int, end: int) -> int:
+        """ENV and SetEnv set what they name; the other phrases go before secrets only."""
+        variable = _VARIABLE.match(text.buf, start, end)
+        if variable is None:
+            return statement(text, start, end)
+        value = _BARE.match(text.buf, end)
+        rule = self.names.rule(variable[1], "body", value[0]) if value else None
+        if rule is not None and value is not None:
+            text.add(*value.span(), rule.kind, variable[1])
+        return value.end() if value else end
 
     def _unwrapped(self, buf: bytes, left: int, depth: int) -> Text:
         text = Text(buf, 0, left, depth)

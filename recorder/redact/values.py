@@ -90,18 +90,37 @@ _NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
 _WORD = re.compile(
     rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))++)" % (_NEXT, _NEXT)
 )
+# Where no JSON is: what cannot end a string or begin a tag or an escape there.
+_WITHIN = rb"\"(?=[A-Za-z0-9])|\\(?![nrtbfu/\"'\\])|<(?![A-Za-z/!][^<>]{0,200}>)"
+_LOOSE_WORD = re.compile(
+    rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|%s|&(?!%s)|;(?![ ]?%s|\s|\Z))++)"
+    % (_WITHIN, _NEXT, _NEXT)
+)
+_VARIABLE = re.compile(rb"((?:[^\r\n\"\\<]++|\\++/|%s)++)" % _WITHIN)  # PASSWORD=a&b=c, in a file
+_LIST = re.compile(rb"[ \t]*\[[ \t\r\n]*\\*\"")  # password = ["a", "b"]
+_BELOW = re.compile(  # password:, and on the lines below it the value, or a list of them
+    rb"\r?\n[ \t]+((?:- )?[^\s:#{}\[\]&*!|>-][^\s#{}\[\]]*(?:\r?\n[ \t]+- [^\s:]+)*)"
+    rb"[ \t]*(?:\r?\n|\Z)"
+)
 _COMPARED = re.compile(rb".[ !]==[ \t]?\\*[\"']|..==[ \t]\\*[\"']")  # password == "…"
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]*\r?\n")  # password: |
 _INDENTED = re.compile(rb"([ \t]*)[^\n]*(?:\n|\Z)")
 _BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)++)")  # ;password=my secret;
 _LITERAL = re.compile(rb"[ \t\r\n]*([^\s,}\]\"'\\]+)")
 _LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|&(?!%s))++)" % _NEXT)
+_LOOSE_LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|%s|&(?!%s))++)" % (_WITHIN, _NEXT))
 _CONSTANT = re.compile(
     rb"(?i)(?:true|false|null|none|nil|undefined|yes|no|[*\xe2\x80\xa2]+)[,;)}\]]*\Z"
 )
 _PART_HEAD = re.compile(rb"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,8}\r?\n")
 _BOUNDARY = re.compile(rb"\r?\n--")
-_BESIDE = re.compile(rb"(?i)\bvalue(?:\\*[\"'])?[ ]?[:=]")
+_BESIDE = re.compile(rb"(?i)\b(?:value|content)(?:\\*[\"'])?[ ]?[:=]")
+_INNER = re.compile(rb"[ \t\r\n]*<[A-Za-z][A-Za-z0-9:_-]{0,20}>(?=[^<\s])")
+# <property name="password">: the rest of the tag. What a page shows of a field is no value.
+_REST_OF_TAG = re.compile(rb"[^<>]{0,200}(?<!/)>")
+_SHOWN = re.compile(
+    rb"(?i)<(?:a|button|div|form|fieldset|h[1-6]|iframe|input|label|li|option|p|select|slot|span|t[dhr])\b"
+)
 _PAIRED = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*(\\*)([\"'])")
 _FILED = re.compile(
     rb"(?i)(?:name|key|field|id|variable)(?:\\*[\"'])?[ ]{0,2}[:=][ ]{0,2}\\*[\"']?\Z"
@@ -120,11 +139,18 @@ class Value(NamedTuple):
 
 
 def value_after(
-    buf: bytes, pos: int, name: Name, form: bool, whole_line: bool, most: int = FIRST_LOOK
+    buf: bytes,
+    pos: int,
+    name: Name,
+    form: bool,
+    whole_line: bool,
+    loose: bool,
+    most: int = FIRST_LOOK,
 ) -> Value | None:
     """The value after a name and its separator, which ends at `pos`; None when there is none.
 
-    A value that nothing delimits is followed for at most `most` bytes.
+    A value that nothing delimits is followed for at most `most` bytes. `loose`: the text is no
+    JSON, so that a quote or backslash within a word belongs to it.
     """
     if name.ending in (b"<", b">"):
         return _element(buf, pos)
@@ -144,7 +170,9 @@ def value_after(
         if end < 0:
             end = min(len(buf), pos + most)
         return Value(pos, end, delimited=end - pos < most)
-    return _unquoted(buf, pos, name, whole_line, most)
+    if loose and _LIST.match(buf, pos):
+        return Value(pos, pos, container=True)
+    return _unquoted(buf, pos, name, whole_line, loose, most)
 
 
 def operator_end(buf: bytes, pos: int, ending: bytes) -> int | None:
@@ -155,7 +183,9 @@ def operator_end(buf: bytes, pos: int, ending: bytes) -> int | None:
     return pos if buf[pos - 2 : pos] != b"!=" or OPENING.match(buf, pos) else None
 
 
-def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> Value | None:
+def _unquoted(
+    buf: bytes, pos: int, name: Name, whole_line: bool, loose: bool, most: int
+) -> Value | None:
     """A value without quotes: to the end of the line where its name begins one, else a word."""
     begins = _begins_line(buf, name.start)
     blanks = _BLANKS.match(buf, pos)
@@ -164,11 +194,17 @@ def _unquoted(buf: bytes, pos: int, name: Name, whole_line: bool, most: int) -> 
         return None  # …Pw= and then another word
     if begins and (block := _BLOCK.match(buf, start)):
         return _block(buf, block.end(), name)
+    if begins and name.ending == b":" and (below := _BELOW.match(buf, start)):
+        indent = name.start - buf.rfind(b"\n", max(0, name.start - FIRST_LOOK), name.start) - 1
+        deeper = below.start(1) - buf.rfind(b"\n", 0, below.start(1)) - 1 > indent
+        return Value(*below.span(1), delimited=False) if deeper else None
+    if begins and loose and name.text.isupper() and name.ending == b"=":
+        return _plain(_VARIABLE.match(buf, start, start + most))
     if begins or (name.ending == b":" and whole_line):
-        return _plain(_LINE.match(buf, start, start + most))
+        return _plain((_LOOSE_LINE if loose else _LINE).match(buf, start, start + most))
     if buf[name.start - 1 : name.start] == b";":
         return _plain(_BETWEEN.match(buf, start, start + most))
-    return _plain(_WORD.match(buf, start, start + most))
+    return _plain((_LOOSE_WORD if loose else _WORD).match(buf, start, start + most))
 
 
 def _ends_base64(buf: bytes, at: int) -> bool:
@@ -204,6 +240,8 @@ def _begins_line(buf: bytes, start: int) -> bool:
 
 
 def _element(buf: bytes, pos: int) -> Value | None:
+    if inner := _INNER.match(buf, pos):  # <value><string>
+        pos = inner.end()
     end = buf.find(b"<", pos)
     end = len(buf) if end < 0 else end
     escaped = buf.find(b"\\u003c", pos, end)
@@ -285,9 +323,13 @@ def value_beside(buf: bytes, name: Name) -> Value | None:
         at += cut
         beside = _BESIDE.search(before[cut:])
     if beside is None:
-        return None
+        tag = buf.rfind(b"<", max(0, name.start - 200), name.start)
+        rest = _REST_OF_TAG.match(buf, quote + 1)
+        if tag < 0 or rest is None or b"=" not in filed[0] or _SHOWN.match(buf, tag):
+            return None
+        return _element(buf, rest.end())
     end = at + beside.end()
-    return value_after(buf, end, name._replace(quoted=True, ending=b":"), False, False)
+    return value_after(buf, end, name._replace(quoted=True, ending=b":"), False, False, False)
 
 
 def _until(text: bytes, stops: bytes) -> bytes:

@@ -17,6 +17,7 @@ import http.client
 import io
 import re
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -71,6 +72,9 @@ class StreamTransport(httpx.BaseTransport):
             line.setsockopt(*option)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         line.settimeout(self.headers_s)
+        began = time.monotonic()
+        late = threading.Timer(self.headers_s, _shut, [line])  # each byte sets a timeout back
+        late.start()
         try:
             connection.request(
                 request.method,
@@ -79,10 +83,16 @@ class StreamTransport(httpx.BaseTransport):
                 headers=dict(request.headers),
             )
             answer = connection.getresponse()
+            body = _Body(connection, answer)
+            refusal = b"" if answer.status == 200 else next(iter(body), b"")
         except TimeoutError as error:
             raise httpx.ReadTimeout("no answer in time", request=request) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, httpx.ReadError) as error:
+            if time.monotonic() - began >= self.headers_s:
+                raise httpx.ReadTimeout("no answer in time", request=request) from error
             raise httpx.RemoteProtocolError(str(error), request=request) from error
+        finally:
+            late.cancel()
         if answer.status == 200:
             line.settimeout(None)
         return httpx.Response(
@@ -92,7 +102,7 @@ class StreamTransport(httpx.BaseTransport):
                 (name.encode("latin-1"), value.encode("latin-1"))
                 for name, value in answer.getheaders()
             ],
-            stream=_Body(connection, answer),
+            stream=body if answer.status == 200 else _Refusal(body, refusal),
             extensions={"socket": line},
         )
 
@@ -118,6 +128,14 @@ class _Body(httpx.SyncByteStream):
     def close(self) -> None:
         self._answer.close()
         self._connection.close()
+
+
+class _Refusal(httpx.ByteStream):
+    """What came at once of a body that says why there is no stream; nobody waits for the rest."""
+
+    def __init__(self, body: _Body, data: bytes) -> None:
+        super().__init__(data)
+        self.close = body.close  # type: ignore[method-assign]
 
 
 def unchunked(body: io.BufferedIOBase) -> Iterator[bytes]:
@@ -220,6 +238,12 @@ def check_url(text: str) -> None:
         raise UsageError(f"{text[:200]!r} names no host", hint)
 
 
+def is_near(url: str) -> bool:
+    """Whether an address is one of this host's own."""
+    host = httpx.URL(url).host
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def client(headers_s: float = HEADERS_S) -> httpx.Client:
     """A client for streams: no proxy from the environment between us and this host."""
     return httpx.Client(transport=StreamTransport(CONNECT_S, headers_s), trust_env=False)
@@ -257,10 +281,15 @@ def open_stream(
         raise LinkError("broken", f"the stream broke: {error or type(error).__name__}") from None
 
 
+def _shut(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+
+
 def hang_up(response: httpx.Response) -> None:
     """Wake the thread that waits in a read of this response, and let go of the connection."""
-    with contextlib.suppress(OSError, KeyError):
-        response.extensions["socket"].shutdown(socket.SHUT_RDWR)
+    if line := response.extensions.get("socket"):
+        _shut(line)
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from recorder.write.coverage import Ledger
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
 _ROW_BYTES = 512  # about what a connection or a statement takes
+UNDECIDED = "undecided"
 _SAMPLES = 100  # rejected events of one block that are told of one by one
 
 
@@ -54,6 +55,13 @@ class Rows(msgspec.Struct, tag="rows", array_like=True):
             return others, others * _ROW_BYTES
         return others + self.transactions.num_rows, (others * _ROW_BYTES + self.transactions.nbytes)
 
+    def give_up(self, reason: str) -> None:
+        """Make rejected events of the rows."""
+        rows, size = self.size()
+        self.counts["rejected"] = self.counts.get("rejected", 0) + rows
+        self.rejected.append(Rejected(f"{rows} rows", reason, size, ""))
+        self.transactions, self.connections, self.database = None, [], []
+
 
 Part = Connected | Rows
 
@@ -89,7 +97,10 @@ def count(
         for ts in part.times:
             ledger.observe(ts, mono)
         for name, amount in part.counts.items():
-            ledger.count(name, amount)
+            if name == UNDECIDED:  # which coverage counts as filtered
+                ledger.undecided += amount
+            else:
+                ledger.count(name, amount)
     ledger.alive(mono)
 
 

@@ -164,6 +164,27 @@ def test_what_memory_cannot_hold_is_counted_as_dropped(
         assert listener.last.dropped == 60 - len(kept)
 
 
+def test_who_deletes_a_store_lets_no_second_recorder_of_the_name_in(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s")
+    with recorder_lock(store, "r") as keep:
+        shutil.rmtree(store.path)
+        keep()
+        with pytest.raises(UnavailableError), recorder_lock(store, "r"):
+            pass
+        shutil.rmtree(store.path)
+        with recorder_lock(store, "r"), pytest.raises(UnavailableError, match="already writing"):
+            keep()
+
+
+def test_a_deleted_manifest_is_made_again(tmp_path: Path) -> None:
+    desk = desk_with_a_row(tmp_path / "s")
+    desk.store.manifest.unlink()
+    desk.take(transaction("second", NOON + S), mono=2 * S)
+    desk.flush(2 * S)
+    assert desk.ledger.state() == "receiving"
+    assert visible_ids(tmp_path / "s") == ["first", "second"]
+
+
 @pytest.mark.parametrize("place", [".", "_live", "_live/r"])
 def test_a_store_that_somebody_else_could_change_is_refused(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

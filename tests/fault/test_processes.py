@@ -247,7 +247,7 @@ def test_an_exception_that_nobody_foresaw_is_one_broken_connection(
 
         monkeypatch.setattr("recorder.pipeline.reader.open_stream", fails)
         assert reader._read_once(None) == (  # type: ignore[arg-type]
-            False, False, "broken", "the stream broke: RuntimeError: new",
+            False, "broken", "the stream broke: RuntimeError: new",
         )  # fmt: skip
 
 

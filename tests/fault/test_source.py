@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import signal
 import socket
@@ -11,20 +13,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from recorder.decode.events import OVERSIZED
 from recorder.options import Status
 from recorder.pipeline import frames
 from recorder.pipeline.reader import Options, Reader
-from recorder.source.blocks import EVENT_LIMIT
+from recorder.source.blocks import EVENT_LIMIT, whole_events
 from recorder.source.subscription import Subscription
 from store.coverage import read_stretches
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
 from tests.fault.scripted import HEAD, answer, run, source, staying, stream
-from tests.kit import PATIENCE_S, S, connected, frame, stamp, transaction, visible_ids, wait_for
+from tests.kit import (
+    NOON,
+    PATIENCE_S,
+    Desk,
+    S,
+    connected,
+    frame,
+    stamp,
+    transaction,
+    visible_ids,
+    wait_for,
+)
 
 NOW = int(time.time()) * S
 
@@ -69,8 +84,104 @@ def test_a_bad_filter_is_the_users_error_and_tells_what_qtap_said(tmp_path: Path
         "err: parsing filter for topic http: syntax error at line 1:12:\nsyntax error: unexpected"
     )
     with source(answer("400 Bad Request", said)) as qtap, pytest.raises(UsageError) as caught:
-        run(qtap.url, tmp_path / "s", lambda s: False, filter="res.status >= 400", wait=True)
+        run(
+            qtap.url, tmp_path / "s", lambda s: False,
+            filter="res.status >= 400", wait=True, push="all",
+        )  # fmt: skip
     assert "line 1:12" in caught.value.message
+
+
+def test_a_source_that_does_not_take_the_filter_is_recorded_in_full_and_filtered_here(
+    tmp_path: Path,
+) -> None:
+    said = answer("400 Bad Request", "err: parsing filter for topic http")
+    bad = frame(transaction("bad", NOW, status=500))
+    with source(said, staying(hello(), event("good"), bad)) as qtap:
+        _, listener = run(
+            qtap.url, tmp_path / "s", lambda s: s.written >= 1, filter="res.status >= 400"
+        )
+    assert visible_ids(tmp_path / "s") == ["bad"]
+    assert any("parsing filter" in note for note in listener.notes)
+
+
+def test_events_that_lack_a_field_of_the_filter_are_told_of_once(tmp_path: Path) -> None:
+    """The exclusion that everybody writes, and a process outside of any container."""
+    kind, data = transaction("host", NOW)
+    outer = json.loads(data)
+    inner = json.loads(base64.b64decode(outer["data"]["data"]["data"]))
+    del inner["metadata"]["container_name"]
+    outer["data"]["data"]["data"] = base64.b64encode(json.dumps(inner).encode()).decode()
+    outside = frame((kind, json.dumps(outer))) * 3
+    with source(staying(hello(), outside, event("web"))) as qtap:
+        _, listener = run(
+            qtap.url, tmp_path / "s", lambda s: s.written >= 1, filter='container.name != "noisy"'
+        )
+    assert listener.last is not None
+    assert (listener.last.filtered, listener.last.filter_errors) == (3, 3)
+    assert sum("an event lacks" in note for note in listener.notes) == 1
+
+
+def test_a_head_that_comes_a_byte_at_a_time_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    def dribble(client: socket.socket) -> None:
+        for byte in HEAD * 3:
+            client.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+    with (
+        source(dribble) as slow,
+        pytest.raises(UnavailableError, match="no answer in time"),
+    ):
+        run(slow.url, tmp_path / "s", lambda s: False, headers_s=1.0)
+
+
+def test_a_line_without_end_is_a_broken_stream_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("recorder.source.blocks._SKIPPING_S", 0.0)
+    chunks = [b"data: 1\n\n", b"x" * 101, b"x", b"x"]
+    blocks = whole_events(chunks, limit=100)
+    assert [next(blocks), next(blocks)] == [chunks[0], f"event: {OVERSIZED}\n\n".encode()]
+    with pytest.raises(ValueError, match="has no end"):
+        next(blocks)
+
+
+@pytest.mark.parametrize(("lived", "pauses"), [(0.0, [0.25, 0.5, 1.0]), (31.0, [0.25, 0.25, 0.25])])
+def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
+    lived: float, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(Options(Subscription("http://127.0.0.1:9")), io.BytesIO())
+    clock, waited = [0.0], list[float]()
+
+    def connection(_: object) -> tuple[bool, str, str]:
+        clock[0] += lived
+        return True, "ended", "the source ended the stream"
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            reader._stopping.set()
+
+    monkeypatch.setattr("recorder.pipeline.reader.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("recorder.pipeline.reader.random.uniform", lambda _, most: most)
+    monkeypatch.setattr(reader, "_read_once", connection)
+    monkeypatch.setattr(reader._stopping, "wait", wait)
+    reader._read_forever()
+    assert waited == pauses
+
+
+def test_a_storm_of_connections_is_few_stretches(tmp_path: Path) -> None:
+    ledger = Desk(tmp_path / "s").ledger
+    for second in range(500):
+        ledger.connected(NOON + second * S, second * S)
+        ledger.count("events")
+        ledger.lost("the source ended the stream", second * S + S // 2)
+    ledger.flush()
+    rows = [row for path in (tmp_path / "s" / "coverage").glob("*/*.parquet")
+            for row in read_stretches(path)]  # fmt: skip
+    assert len(rows) < 30
+    assert sum(row.events for row in rows) == 500
+    assert "times" in (rows[-1].reason or "")
+    assert all(a.to_ts == b.from_ts for a, b in pairwise(rows))
 
 
 def test_what_is_no_event_stream_is_refused(tmp_path: Path) -> None:

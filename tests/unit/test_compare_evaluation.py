@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,9 @@ from bench.quality.stage import Truth, matches
 from bench.quality.system import SERVICES
 from bench.quality.third import THIRD
 from bench.quality.world import MINUTE_US, World
+from queries.core.window import Window
+from queries.summary import summary
+from store.hours import from_us
 
 CELL = Cell(10, 0, 20_000)
 
@@ -65,6 +70,20 @@ def test_every_incident_changes_the_rows_where_the_oracle_looks(ground: Ground, 
         mine = played.where(place[played.name])
         rows.append(sorted(zip(mine.name, mine.ts, mine.ms, mine.size, strict=True)))
     assert rows[0] != rows[1]
+
+
+@pytest.mark.parametrize("cell", [Cell(1, 0, 20_000), Cell(60, 0, 20_000), Cell(10, 3, 20_000)])
+def test_a_store_has_the_rows_from_its_begin_to_its_end_and_is_covered(
+    ground: Ground, tmp_path: Path, cell: Cell
+) -> None:
+    begin = ground.end - (2 * cell.window + 60 * cell.past) * MINUTE_US
+    changed = ground.end - cell.window * MINUTE_US
+    rows = ground.rows.between(changed, ground.end)
+    store = ground.stored(tmp_path / "store", begin, changed, rows)
+    window = Window(from_us(begin), from_us(ground.end))
+    whole = summary(store, window).window
+    assert whole.requests == len(ground.rows.between(begin, ground.end))
+    assert whole.covered_s == pytest.approx(window.seconds)
 
 
 def test_the_oracle_sees_what_is_there_and_nothing_else(ground: Ground) -> None:

@@ -280,3 +280,96 @@ def test_a_text_with_too_much_to_look_at_is_cut_off() -> None:
     assert tx.res_body.count(b"[redacted:email:") > 200
     assert re.search(rb"\[redacted:uninspected:[0-9a-f]{12}\]\Z", tx.res_body)
     assert "uninspected" in {finding.kind for finding in tx.findings}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PASSWORD=ab\\cdefghijkl", "PASSWORD=[password]"),
+        ('PASSWORD=ab"cdefghijkl', "PASSWORD=[password]"),
+        ("PASSWORD=ab<cdefghijkl", "PASSWORD=[password]"),
+        ("PASSWORD=ab&x=cdefghijkl", "PASSWORD=[password]"),
+        ("log: password=ab\\cdefghijkl next", "log: password=[password] next"),
+        ('say "password=abcd" twice', 'say "password=[password]" twice'),
+        ("<p>password=abcd<br>x</p>", "<p>password=[password]<br>x</p>"),
+        ('password = ["Sec1ret","Tok2en"]', 'password = ["[password]","[password]"]'),
+        (
+            '<property name="password">Zx9-Qw7k</property>',
+            '<property name="password">[password]</property>',
+        ),
+        ('<entry key="password">Zx9-Qw7k</entry>', '<entry key="password">[password]</entry>'),
+        ('<label name="password">Password</label>', '<label name="password">Password</label>'),
+        (
+            '<meta name="csrf-token" content="Zx9-Qw7k">',
+            '<meta name="csrf-token" content="[token]">',
+        ),
+        (
+            "<member><name>password</name><value><string>Zx9</string></value></member>",
+            "<member><name>password</name><value><string>[password]</string></value></member>",
+        ),
+        ("db:\n  password:\n    Zx9-Qw7k\n  x: 1\n", "db:\n  password:\n    [password]\n  x: 1\n"),
+        ("secrets:\n  - Zx9-Qw7k\n  - b\nx: 1\n", "secrets:\n  [secret]\nx: 1\n"),
+        (
+            "password:\n  type: string\n  minLength: 8\n",
+            "password:\n  type: string\n  minLength: 8\n",
+        ),
+        ("password:\nuser: bob\n", "password:\nuser: bob\n"),
+        (
+            "FROM x\nENV API_KEY Zx9-Qw7k\nENV LANG C\n",
+            "FROM x\nENV API_KEY [api_key]\nENV LANG C\n",
+        ),
+        ("SetEnv API_KEY Zx9-Qw7k", "SetEnv API_KEY [api_key]"),
+        ("requirepass Zx9-Qw7k", "requirepass [password]"),
+        ("SET PASSWORD FOR 'a' = 'Zx9-Qw7k'", "SET PASSWORD FOR 'a' = '[password]'"),
+        (
+            "docker login -u bob -p Zx9-Qw7k r.example",
+            "docker login -u bob -p [password] r.example",
+        ),
+        ("sshpass -p Zx9-Qw7k ssh x", "sshpass -p [password] ssh x"),
+        (
+            "tool --secret-key Zx9 --access-key Qw7",
+            "tool --secret-key [password] --access-key [password]",
+        ),
+        (
+            "Duplicate entry 'bob' for key 'users.name'",
+            "Duplicate entry '[literal]' for key 'users.name'",
+        ),
+        ("Key (name)=(bob) already exists.", "Key (name)=([literal]) already exists."),
+        ("on card 30569309025904 or 6759649826438453", "on card [card] or [card]"),
+        ("DE89-3704-0044-0532-0130-00", "[iban]"),
+        ("Grafana eyJrIjoiT0tTcG1pUlY2RnVKZTFVaDFsNFZXdE9ZWmNrMkZYbk", "Grafana [grafana]"),
+    ],
+)
+def test_notations_of_files_logs_and_commands(text: str, expected: str) -> None:
+    assert _masked(text, "text/plain") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connect to token-service:8080 refused",
+        "auth-token-svc.prod:9090",
+        "registry.example/token-worker:6.3.2@sha256:ab12",
+        "token-worker:latest",
+        "git@github.com:acme/x.git",
+        "token: expired",
+        "password: required",
+        "token=missing&password=invalid",
+        "session: revoked",
+    ],
+)
+def test_ports_tags_and_what_is_said_of_a_secret_stay(text: str) -> None:
+    assert _masked(text, "text/plain") == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"token":" brown"}',
+        '{"token":0}',
+        '{"errors":{"password":["is too short"]}}',
+        '{"token":"expired"}',
+    ],
+)
+def test_answers_that_only_speak_of_a_token_or_password_stay(body: str) -> None:
+    assert _masked(body) == body

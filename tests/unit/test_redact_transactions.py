@@ -204,7 +204,7 @@ def test_a_cookie_seen_before_is_no_work_beside_a_new_one(
         tx = _request(redactor, Cookie=f"a=user@mail.example; b=2; sid=s{number}; theme=dark")
         assert tx.req_headers["Cookie"].startswith("a=[redacted:email:")
         assert "; b=2; sid=[redacted:session:" in tx.req_headers["Cookie"]
-    assert len(scanned) == 3 + 9
+    assert scanned == [b"user@mail.example"]
 
 
 def test_the_pseudo_header_follows_path_and_query(redactor: Redactor) -> None:

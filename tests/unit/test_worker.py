@@ -12,7 +12,7 @@ import pytest
 
 from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker
-from recorder.write.intake import Rows
+from recorder.write.intake import Repeats, Rows
 from tests.kit import NOON, Event, stamp, transaction
 
 
@@ -185,3 +185,19 @@ def test_database_calls_are_filtered_by_the_fields_that_they_have(filter_: str, 
     part = made(working(filter=filter_), event)
     assert len(part.database) == kept
     assert part.counts.get("filtered", 0) == (not kept)
+
+
+def test_rows_that_fit_no_file_are_rejected_events() -> None:
+    part = made(working(), transaction("a"), transaction("b"))
+    part.give_up("internal: ArrowInvalid in write")
+    assert part.size() == (0, 0)
+    assert part.counts == {"events": 2, "rejected": 2}
+    assert [one.event for one in part.rejected] == ["2 rows"]
+
+
+def test_one_id_with_two_times_or_in_two_tables_is_no_repeat() -> None:
+    repeats = Repeats()
+    assert not repeats.has("transactions", "id", NOON)
+    assert not repeats.has("transactions", "id", NOON + 1)
+    assert not repeats.has("database", "id", NOON)
+    assert repeats.has("transactions", "id", NOON)

@@ -62,30 +62,20 @@ class Batch:
 
 def joined(batches: Iterable[Batch]) -> Batch:
     """The rows of all batches, each name once."""
-    numbers: dict[tuple[Any, ...], int] = {}
-    names: list[Name] = []
-    parts: list[Ints] = []
     kept = [batch for batch in batches if batch.names]
-    for batch in kept:
-        places = []
-        for name in batch.names:
-            key = tuple(sorted(name.items(), key=lambda item: item[0]))
-            if key not in numbers:
-                numbers[key] = len(names)
-                names.append(name)
-            places.append(numbers[key])
-        parts.append(np.array(places, dtype=np.int64)[batch.name])
+    names: Sequence[Name] = kept[0].names if kept else ()
+    numbers = [batch.name for batch in kept]
+    if any(batch.names is not names for batch in kept):
+        known: dict[tuple[Any, ...], int] = {}
+        places = [[known.setdefault(tuple(n.items()), len(known)) for n in b.names] for b in kept]
+        names = [dict(name) for name in known]
+        numbers = [np.array(p, dtype=np.int64)[n] for p, n in zip(places, numbers, strict=True)]
 
     def whole(arrays: list[Ints]) -> Ints:
         return np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
 
-    return Batch(
-        names,
-        whole(parts),
-        whole([b.ts for b in kept]),
-        whole([b.ms for b in kept]),
-        whole([b.size for b in kept]),
-    )
+    times, ms, size = ([getattr(b, name) for b in kept] for name in ("ts", "ms", "size"))
+    return Batch(names, whole(numbers), whole(times), whole(ms), whole(size))
 
 
 def write_rows(store: Store, recorder: str, batch: Batch, first_seq: int = 1) -> list[Path]:
@@ -129,7 +119,10 @@ def cover(
 
 def table(batch: Batch, recorder: str, seq: Ints) -> pa.Table:
     """The rows as `transactions` has them, in the order of a sealed file."""
-    rank = _ranks(batch.names)
+    used, place = np.unique(batch.name, return_inverse=True)
+    names = [batch.names[number] for number in used]
+    batch = Batch(names, place, batch.ts, batch.ms, batch.size)
+    rank = _ranks(names)
     order = np.lexsort((batch.ts, rank[batch.name]))
     batch, seq = batch.where(order), seq[order]
     size = len(batch)
