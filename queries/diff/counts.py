@@ -7,8 +7,8 @@ span's edge cuts in two, anything under a filter) is counted from rows, and give
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -44,14 +44,15 @@ class BrokenRollup(Exception):
 class Cells:
     """key, recorder, slot, requests, and received (bytes) or bucket (of duration) [cells].
 
-    A cell may come more than once: such add up.
+    A cell may come more than once: such add up. There are millions of them in a busy hour, so the
+    numbers are as short as they can be.
     """
 
-    key: Ints
-    recorder: Ints
-    slot: Ints
-    requests: Floats
-    value: Ints
+    key: Any
+    recorder: Any
+    slot: Any
+    requests: Any
+    value: Any
 
     def where(self, chosen: Any) -> Cells:
         return Cells(
@@ -63,13 +64,15 @@ class Cells:
 @dataclass(frozen=True)
 class Counts:
     """traffic: value is bytes received (of spans); spread: value is the bucket of duration.
-    names [numbers]: the columns as they were recorded; keys.of says of which key each is."""
+    names [numbers]: the columns as they were recorded; keys.of says of which key each is.
+    past_spread: the same of past hours, some at a time."""
 
     keys: Keys
     names: Mapping[str, Any]
     recorders: list[str]
     traffic: Cells
     spread: Cells
+    past_spread: Callable[[], Iterator[Cells]]
 
 
 def counts_of(
@@ -143,36 +146,41 @@ class _Counting:
             for slots in tables:
                 found.append((file, columns, slots[columns["minute"]]))
 
-    def _read_past(self) -> None:
-        """Requests of whole past hours, and durations of some of them."""
-        whole = [
-            (file, slot)
+    def _whole(self) -> dict[int, int]:
+        """The files that are told as a whole past hour, and their slots."""
+        return {
+            file: slot
             for file, (hour, _) in enumerate(self.files)
             if (slot := self.axis.whole(hour)) is not None
-        ]
-        if not whole:
+        }
+
+    def _read_past(self) -> None:
+        """Requests of whole past hours."""
+        slots = self._whole()
+        if not slots:
             return
-        chosen = _of_other_days(sorted({slot for _, slot in whole}))
-        some = [file for file, slot in whole if slot in chosen]
-        for table, files, columns, found in (
-            (KEYS, [file for file, _ in whole], "key, requests, 0 AS value", self.traffic),
-            (
-                DURATIONS, some, "key, bucket AS value, sum(requests)::BIGINT AS requests",
-                self.spread,
-            ),
-        ):  # fmt: skip
-            slot_of = dict(whole)
-            group = "GROUP BY ALL" if table == DURATIONS else ""
-            columns_of = self._fetch(
-                f"SELECT file_index::INTEGER AS file, {columns}"
-                f" FROM {_parquet(self.files[file][1][table] for file in files)} {group}"
-            )
-            numbers = np.array(files, dtype=np.int64)[columns_of.pop("file")]
-            slots = np.array([slot_of.get(file, -1) for file in range(len(self.files))])
-            for file in files:
-                mine = numbers == file
-                part = {name: column[mine] for name, column in columns_of.items()}
-                found.append((file, part, np.full(part["key"].size, slots[file])))
+        paths = _parquet(self.files[file][1][KEYS] for file in slots)
+        columns = self._fetch(
+            f"SELECT file_index::INTEGER AS file, key, requests, 0 AS value FROM {paths}"
+        )
+        place = columns.pop("file")
+        for number, (file, slot) in enumerate(slots.items()):
+            mine = place == number
+            part = {name: column[mine] for name, column in columns.items()}
+            self.traffic.append((file, part, np.full(part["key"].size, slot)))
+
+    def _past_spread(self) -> Iterator[Cells]:
+        """Durations of some of the whole past hours, an hour at a time."""
+        slots = self._whole()
+        chosen = _of_other_days(sorted(set(slots.values())))
+        for file, slot in slots.items():
+            if slot in chosen:
+                path = _parquet([self.files[file][1][DURATIONS]])
+                part = self._fetch(
+                    "SELECT key, bucket AS value, sum(requests)::INTEGER AS requests"
+                    f" FROM {path} GROUP BY ALL"
+                )
+                yield self._cells([(file, part, np.full(part["key"].size, slot))])
 
     def _count(self, file: int, paths: Sequence[Path], slot: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
@@ -211,12 +219,42 @@ class _Counting:
 
     def _arranged(self) -> Counts:
         """Everything under the numbers of its keys, over all files."""
-        first, recorder, number, names, recorders = self._numbers()
-        traffic = _joined(self.traffic, first, recorder, number)
-        spread = _joined(self.spread, first, recorder, number)
-        size = int(number.max(initial=-1)) + 1
+        self._first, self._recorder, self._number, names, recorders = self._numbers()
+        size = int(self._number.max(initial=-1)) + 1
+        self._of = np.arange(size)
+        traffic = self._cells(self.traffic)
         keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
-        return Counts(keys, names, recorders, *(_renamed(c, keys.of) for c in (traffic, spread)))
+        self._of = keys.of
+        traffic = replace(traffic, key=keys.of[traffic.key].astype(np.int32))
+        spread = self._cells(self.spread)
+        inside = spread.slot < self.axis.size
+        past = spread.where(~inside)
+        self.traffic, self.spread = [], []
+
+        def past_spread() -> Iterator[Cells]:
+            yield past
+            yield from self._past_spread()
+
+        return Counts(keys, names, recorders, traffic, spread.where(inside), past_spread)
+
+    def _cells(self, parts: Sequence[tuple[int, dict[str, Any], Any]]) -> Cells:
+        """All parts as one, without what lies outside of the axis."""
+        kinds = (np.int32, np.int16, np.int32, np.int32, np.int64)
+        columns: list[list[Any]] = [[np.zeros(0, dtype=kind)] for kind in kinds]
+        for file, part, slot in parts:
+            inside = slot >= 0
+            whole = bool(inside.all())
+            row = self._first[file] + (part["key"] if whole else part["key"][inside])
+            cells = (
+                self._of[self._number[row]], self._recorder[row],
+                *(x if whole else x[inside] for x in (slot, part["requests"], part["value"])),
+            )  # fmt: skip
+            for column, kind, values in zip(columns, kinds, cells, strict=True):
+                column.append(np.asarray(values).astype(kind, copy=False))
+        joined = [np.concatenate(column) for column in columns]
+        if joined[4].max(initial=0) < 256:  # buckets
+            joined[4] = joined[4].astype(np.uint8)
+        return Cells(*joined)
 
     def _numbers(self) -> tuple[Ints, Ints, Ints, dict[str, Any], list[str]]:
         """(first row of each file; recorder and number of names [rows]; the names; recorders)."""
@@ -261,28 +299,6 @@ class _Counting:
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error
-
-
-def _joined(
-    parts: Sequence[tuple[int, dict[str, Any], Any]], first: Ints, recorder: Ints, number: Ints
-) -> Cells:
-    """All parts as one, without what lies outside of the axis; key is the number of its names."""
-    none = np.zeros(0, dtype=np.int64)
-    columns: list[list[Any]] = [[none], [none], [none], [none.astype(np.float64)], [none]]
-    for file, part, slot in parts:
-        inside = np.flatnonzero(slot >= 0)
-        row = first[file] + part["key"][inside].astype(np.int64)
-        cells = (
-            number[row], recorder[row], slot[inside], part["requests"][inside].astype(np.float64),
-            part["value"][inside],
-        )  # fmt: skip
-        for column, values in zip(columns, cells, strict=True):
-            column.append(values)
-    return Cells(*(np.concatenate(column) for column in columns))
-
-
-def _renamed(cells: Cells, of: Ints) -> Cells:
-    return Cells(of[cells.key], cells.recorder, cells.slot, cells.requests, cells.value)
 
 
 def _of_other_days(slots: Sequence[int]) -> set[int]:

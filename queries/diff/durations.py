@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from queries.diff.frame import UNIT, Frame, Level
 from queries.diff.stats import Floats, Ints, Mask, add_up, ratio
 
 if TYPE_CHECKING:
-    from queries.diff.counts import Counts
+    from queries.diff.counts import Cells, Counts
     from queries.diff.coverage import Covered
 
 LAST_BUCKET = 160  # 70 minutes
@@ -23,53 +23,58 @@ BASE = np.log(1.1)
 
 @dataclass
 class Durations:
-    """unit, slot, bucket, requests [entries], of the time that counts, in the order of units."""
+    """unit, slot, bucket, requests [entries of the spans], of the time that counts, in the order
+    of units. past [units, buckets]: of the past hours that were read; course [3, units, stretches]:
+    number, sum and squares of the buckets of each of them."""
 
     frame: Frame
     level: Level
-    unit: Ints
-    slot: Ints
-    bucket: Ints
-    requests: Floats
+    unit: Any
+    slot: Any
+    bucket: Any
+    requests: Any
+    past: Floats
+    course: Floats
 
     @cached_property
     def window(self) -> Mask:
-        return self.slot < self.frame.axis.slots[0].size
-
-    @cached_property
-    def before(self) -> Mask:
-        mine: Mask = ~self.window & (self.slot < self.frame.axis.size)
+        mine: Mask = self.slot < self.frame.axis.slots[0].size
         return mine
 
-    @cached_property
-    def past(self) -> Mask:
-        mine: Mask = self.slot >= self.frame.axis.size
-        return mine
-
-    def histogram(self, entries: Mask) -> Floats:
-        """[units, buckets] of some of the entries."""
+    def _histogram(self, entries: Mask) -> Floats:
         size = self.level.size
-        place = self.unit[entries] * BUCKETS + self.bucket[entries]
+        place = self.unit[entries].astype(np.int64) * BUCKETS + self.bucket[entries]
         return add_up(place, self.requests[entries], size * BUCKETS).reshape(size, BUCKETS)
 
     @cached_property
-    def side(self) -> tuple[Floats, Floats, Floats]:
-        """[units, buckets] of the window, the baseline and the past."""
-        return tuple(  # type: ignore[return-value]
-            self.histogram(entries) for entries in (self.window, self.before, self.past)
-        )
+    def now(self) -> Floats:
+        """[units, buckets] of the window."""
+        return self._histogram(self.window)
 
-    def blocks(self, chosen: Mask) -> Floats:
-        """[units, blocks of the spans]: requests of some of the entries (of spans)."""
+    @cached_property
+    def before(self) -> Floats:
+        """[units, buckets] of the baseline."""
+        return self._histogram(~self.window)
+
+    @cached_property
+    def _cell(self) -> Ints:
+        """[entries]: the unit and block of each."""
         blocks = int(self.frame.axis.starts[-1])
-        place = self.unit[chosen] * blocks + self.frame.axis.block[self.slot[chosen]]
-        size = self.level.size
-        return add_up(place, self.requests[chosen], size * blocks).reshape(size, blocks)
+        cell: Ints = self.unit.astype(np.int64) * blocks + self.frame.axis.block[self.slot]
+        return cell
+
+    def blocks(self, chosen: Mask | None = None) -> Floats:
+        """[units, blocks]: requests of some of the entries."""
+        blocks, size = int(self.frame.axis.starts[-1]), self.level.size
+        cell, requests = self._cell, self.requests
+        if chosen is not None:
+            cell, requests = cell[chosen], requests[chosen]
+        return add_up(cell, requests, size * blocks).reshape(size, blocks)
 
     @cached_property
     def all_blocks(self) -> Floats:
         """[units, blocks]: requests with a duration."""
-        return self.blocks(~self.past)
+        return self.blocks()
 
     def of(self, scope: Mask) -> Ints:
         """The entries of units whose first key is in the scope."""
@@ -82,19 +87,42 @@ class Durations:
         """[buckets] of some of the entries."""
         return add_up(self.bucket[entries], self.requests[entries], BUCKETS)
 
+    def compared(self, scope: Mask, against: str) -> Floats:
+        """[buckets] of what a scope is compared with."""
+        side = self.past if against == "usual" else self.before
+        total: Floats = side[scope[self.level.first]].sum(0)
+        return total
+
 
 def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     place = {name: i for i, name in enumerate(covered.recorders)}
     known = np.array([place.get(name, -1) for name in counts.recorders], dtype=np.int64)
-    cells = counts.spread
-    recorder = known[cells.recorder] if cells.key.size else cells.recorder
-    kept = np.flatnonzero((recorder >= 0) & (covered.seconds[recorder, cells.slot] > 0))
-    cells = cells.where(kept)
     level = frame.level(UNIT)
-    unit = level.group[cells.key]
+    size, first = level.size, frame.axis.size
+
+    def kept(cells: Cells) -> tuple[Any, Any, Cells]:
+        recorder = known[cells.recorder] if cells.key.size else cells.recorder
+        seen = (recorder >= 0) & (covered.seconds[recorder, cells.slot] > 0)
+        cells = cells if seen.all() else cells.where(seen)
+        bucket = np.minimum(cells.value, LAST_BUCKET).astype(np.uint8)
+        return level.group[cells.key].astype(np.int32), bucket, cells
+
+    past = np.zeros(size * BUCKETS)
+    course = np.zeros((3, size, len(frame.axis.past)))
+    for hour in counts.past_spread():
+        unit, bucket, cells = kept(hour)
+        past += add_up(unit.astype(np.int64) * BUCKETS + bucket, cells.requests, past.size)
+        for stretch in np.unique(cells.slot).tolist():
+            mine = cells.slot == stretch
+            of, n, value = unit[mine], cells.requests[mine], bucket[mine].astype(np.float64)
+            for power in range(3):
+                course[power, :, stretch - first] += add_up(of, n * value**power, size)
+    unit, bucket, cells = kept(counts.spread)
     order = np.argsort(unit, kind="stable")
-    bucket = np.minimum(cells.value[order].astype(np.int64), LAST_BUCKET)
-    return Durations(frame, level, unit[order], cells.slot[order], bucket, cells.requests[order])
+    return Durations(
+        frame, level, unit[order], cells.slot[order], bucket[order], cells.requests[order],
+        past.reshape(size, BUCKETS), course,
+    )  # fmt: skip
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:

@@ -238,8 +238,8 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
     inside = axis.size > cells.slot
     sums = [
         add_up(
-            cells.key[inside] * blocks + axis.block[cells.slot[inside]],
-            cells.requests[inside] if of is None else of[inside].astype(np.float64),
+            cells.key[inside].astype(np.int64) * blocks + axis.block[cells.slot[inside]],
+            cells.requests[inside] if of is None else of[inside],
             size * blocks,
         ).reshape(size, blocks)
         for of in (None, cells.value)
@@ -247,7 +247,7 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
     n_w = int(axis.starts[1])
     stretches = len(axis.past)
     past = add_up(
-        cells.key[~inside] * stretches + cells.slot[~inside] - axis.size,
+        cells.key[~inside].astype(np.int64) * stretches + cells.slot[~inside] - axis.size,
         cells.requests[~inside],
         size * stretches,
     ).reshape(size, stretches)

@@ -67,7 +67,7 @@ def beyond(
     d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
 ) -> Beyond:
     """up: slower than the quantile; else faster."""
-    usual = d.side[2] if against == "usual" else d.side[1]
+    usual = d.past if against == "usual" else d.before
     total = usual.sum(1)
     upto = usual.cumsum(1)
     at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
@@ -97,23 +97,14 @@ def beyond(
 
 def drift(d: Durations) -> tuple[Floats, Floats]:
     """[units]: bands of the mean log duration, from one stretch to the next, and to the past."""
-    stretches = len(d.frame.axis.past)
-    past = d.past
-    place = d.unit[past] * stretches + d.slot[past] - d.frame.axis.size
-    size = d.level.size
-    weights = d.requests[past]
-    n, total, squares = (
-        add_up(place, weights * d.bucket[past] ** power, size * stretches).reshape(size, stretches)
-        for power in (0, 1, 2)
-    )
+    n, total, squares = d.course
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total / n
         spread = np.maximum(squares / n - mean * mean, 1.0)
         x, var = mean * BASE, spread * BASE**2 / n
     read = n.sum(0) > 0
     x, var = x[:, read], var[:, read]
-    before = _moments(d, d.before)
-    now = _moments(d, d.window)
+    before, now = _moments(d.before), _moments(d.now)
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
         band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
@@ -121,13 +112,10 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
     )
 
 
-def _moments(d: Durations, chosen: Mask) -> tuple[Floats, Floats]:
+def _moments(histogram: Floats) -> tuple[Floats, Floats]:
     """[units]: mean log duration and the variance of it; NaN where there are few."""
-    size = d.level.size
-    n, total, squares = (
-        add_up(d.unit[chosen], d.requests[chosen] * d.bucket[chosen] ** power, size)
-        for power in (0, 1, 2)
-    )
+    bucket = np.arange(BUCKETS)
+    n, total, squares = (histogram @ (bucket**power).astype(np.float64) for power in (0, 1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(n >= 10, total / n, np.nan)
         return mean * BASE, np.maximum(squares / n - mean * mean, 1.0) * BASE**2 / n
@@ -142,7 +130,7 @@ def slower(frame: Frame, d: Durations) -> list[Candidate]:
             sides: list[tuple[Against, Beyond]] = [
                 ("baseline", beyond(d, q, floor, wide[0], "baseline", up))
             ]
-            if len(frame.axis.past) and up:
+            if d.past.any() and up:
                 sides.append(("usual", beyond(d, q, floor, wide[1], "usual", up)))
             noise = _noise(d, sides[0][1], up)
             for dims in LEVELS:
@@ -154,7 +142,7 @@ def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
     """[units, blocks of the baseline]: requests beyond the quantile, and all."""
     n_w = d.frame.window.shape[1]
     far = d.bucket > b.cut[d.unit] if up else d.bucket < b.cut[d.unit]
-    return d.blocks(d.before & far)[:, n_w:], d.all_blocks[:, n_w:]
+    return d.blocks(~d.window & far)[:, n_w:], d.all_blocks[:, n_w:]
 
 
 def _level(
@@ -249,8 +237,7 @@ def _candidate(
     entries = d.of(scope)
     block = frame.axis.block[np.minimum(d.slot[entries], frame.axis.size - 1)]
     run = d.total(entries[d.window[entries] & (block >= began) & (block < ended)])
-    side = d.past if against == "usual" else d.before
-    base = d.total(entries[side[entries]])
+    base = d.compared(scope, against)
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
     ratio = now / was if was else 1.0

@@ -16,7 +16,7 @@ from queries.core.answer import Direction, Kind
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame, Level
-from queries.diff.stats import Floats, Ints, Mask
+from queries.diff.stats import Floats, Ints, Mask, add_up
 
 REPLICA = ("service", "instance")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -122,37 +122,34 @@ class _Sides:
         self.seconds = float(frame.seconds_w.sum())
         self.other = float(frame.seconds_b.sum())
         self.history = float(frame.seconds_p.sum())
-        cells, slots = frame.cells, frame.axis.slots
-        self.now = self._active(cells.slot < slots[0].size, slots[0].size)
-        self.was = self._active(
-            (cells.slot >= slots[0].size) & (cells.slot < frame.axis.size), slots[-1].size
-        )
         self.here = level.sum(frame.anyhow_w * part)
         self.there = level.sum(frame.anyhow_b * part)
 
-    def _active(self, chosen: Mask, size: int) -> Floats:
-        """[groups]: slots in which a group was active, of a bounded number of them."""
-        cells = self.frame.cells
-        mine = np.flatnonzero(chosen & self.part[cells.key])
-        room = self.frame.axis.size + 1
+    def _active(self, groups: Mask) -> Floats:
+        """[groups]: slots of the window in which those groups were active, of some 60."""
+        cells, size = self.frame.cells, self.frame.axis.slots[0].size
+        keys = groups[self.level.group] & self.part
+        mine = np.flatnonzero(keys[cells.key] & (cells.slot < size))
         width = max(size // _ACTIVE, 1)
-        pairs = np.unique(self.level.group[cells.key[mine]] * room + cells.slot[mine] // width)
-        return np.bincount(pairs // room, minlength=self.level.size).astype(np.float64)
+        slot = cells.slot[mine].astype(np.int64) // width
+        pairs = np.unique(self.level.group[cells.key[mine]] * (size + 1) + slot)
+        return add_up(pairs // (size + 1), np.ones(pairs.size), self.level.size)
 
     def new(self, kind: Kind) -> list[Candidate]:
         """Never before; or silent in the baseline though always there before (back)."""
-        slots = np.minimum(self.now, self.n)
+        fresh = (self.n >= limits.FEW) & (self.there == 0)
+        slots = np.minimum(self._active(fresh), self.n)
         sightings = (slots + (self.n - slots) / _BURST) / self.factor
         rarely = self.seconds / (self.seconds + self.other + self.history)
         log_p = sightings * np.log(rarely)
         news = self._news()
-        fresh = (self.n >= limits.FEW) & (self.there == 0) & (self.past.sum(1) == 0)
         blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
         asleep = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
         others = self.window.shape[1] * (self.other + self.history) / self.seconds
         odds = np.exp(np.maximum(log_p, -700.0))
         if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
             odds = np.maximum(odds, asleep ** max(others, 1.0))
+        fresh &= self.past.sum(1) == 0
         changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= 3:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
@@ -204,9 +201,9 @@ class _Sides:
         and none came in its place. Replaced ones are a roll-out or were moved, and no news.
         """
         mine = [g for g, v in enumerate(self.level.values) if v[0] == c.key["service"]]
-        stay = [g for g in mine if self.now[g] > 0 and self.was[g] > 0]
-        came = [g for g in mine if self.now[g] > 0 and self.was[g] == 0]
-        went = [g for g in mine if self.now[g] == 0 and self.was[g] > 0]
+        stay = [g for g in mine if self.n[g] > 0 and self.before[g] > 0]
+        came = [g for g in mine if self.n[g] > 0 and self.before[g] == 0]
+        went = [g for g in mine if self.n[g] == 0 and self.before[g] > 0]
         return not came and len(stay) >= max(len(went), 1)
 
     def _pick(self, able: Mask, p: Floats, kind: Kind, direction: Direction) -> list[Candidate]:

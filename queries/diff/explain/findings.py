@@ -208,10 +208,9 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
 def _measure_durations(d: Durations, c: Candidate, when: Lasted) -> None:
     entries = d.of(c.scope)
     slot = d.slot[entries]
-    side = d.past if c.against == "usual" else d.before
     run = d.total(entries[(slot >= when.first) & (slot < when.last)])
     q = _QUANTILES[c.metric]
-    now, was = float(quantiles(run, q)), float(quantiles(d.total(entries[side[entries]]), q))
+    now, was = float(quantiles(run, q)), float(quantiles(d.compared(c.scope, c.against), q))
     if now > was if c.direction == "up" else now < was:
         c.window, c.baseline = now, was
 
@@ -247,7 +246,7 @@ def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
     counts = frame.requests if window else frame.before
     seconds = scene.seconds_w if window else scene.seconds_b
     entries = d.of(scope)
-    total = d.total(entries[(d.window if window else d.before)[entries]])
+    total = d.total(entries[d.window[entries] == window])
     p50, p95, p99 = (
         float(quantiles(total, q)) if total.sum() > 0 else None for q in (0.5, 0.95, 0.99)
     )
