@@ -194,6 +194,15 @@ class Frame:
             self.levels[dims] = _level(self, dims)
         return self.levels[dims]
 
+    def named(self, level: Level) -> Mask:
+        """Groups that have a name for what they are about: a gRPC call has no host, a program
+        outside of containers no service, and everything without is nothing to be told of."""
+        named = np.ones(level.size, dtype=bool)
+        for dim in set(level.dims) & {"host", "service", "instance"}:
+            if dim != "host" or "route" not in level.dims:
+                named &= self.has(dim)[level.first]
+        return named
+
     @cached_property
     def once(self) -> Frame:
         """The same, in which a call that both its ends recorded weighs half at each.

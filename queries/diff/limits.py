@@ -20,13 +20,14 @@ P99: Final = math.log(1.6)
 SIZE: Final = math.log(1.5)
 RATE: Final = math.log(1.6)
 TOTAL: Final = math.log(2.0)  # everything busier or quieter: people sleep
-TOTAL_UNKNOWN: Final = math.log(3.0)  # without a past that shows how people sleep
+TOTAL_UNKNOWN: Final = math.log(2.5)  # without a past that shows how people sleep
 
 # What is worth a line, however sure.
 TWICE: Final = 2.0  # the failing share, or the good one
 POINTS: Final = 0.25  # or so much of all requests more
 TRACE: Final = 0.005  # failures of less than that are worth a line only if they are ...
 MANY: Final = 100
+RECOVERED: Final = 5.5  # how sure that something fails less: good news can wait
 FEW: Final = 3  # requests of a name: less is an anecdote
 FAILED: Final = 5  # failures: one client that tries again makes three
 MORE: Final = 10  # requests more or fewer before a rate is worth a line

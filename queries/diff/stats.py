@@ -209,17 +209,15 @@ class Runs:
         return total
 
 
-def runs_of(blocks: int, lasting: bool = False) -> Runs:
-    """Whole; the last 3/4, half, quarter, sixth and block; each quarter and block within.
-
-    lasting: only what goes on and has for a quarter: a burst that is over is no news.
-    """
+def runs_of(blocks: int, over: bool = True) -> Runs:
+    """Whole; the last 3/4, half, quarter, sixth and block; each quarter and block within, which
+    are over."""
     chosen = {(0, blocks): 0.0}
     suffixes = ((0.75, 0.3), (0.5, 0.3), (0.25, 0.3), (1 / 6, 0.5), (1 / 12, 0.5))
-    for part, price in suffixes[:3] if lasting else suffixes:
+    for part, price in suffixes:
         length = max(1, round(part * blocks))
         chosen.setdefault((blocks - length, blocks), price)
-    for part in () if lasting else (0.25, 1 / 12):
+    for part in (0.25, 1 / 12) if over else ():
         length = max(1, round(part * blocks))
         for start in range(blocks - length):
             chosen.setdefault((start, start + length), 0.8)

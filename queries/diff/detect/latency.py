@@ -160,7 +160,8 @@ def _level(
         n_b, f_b = units.sum(b.base_n * own), units.sum(b.base * own)
         n_w, f_w = (units.sums(x * own[:, None]) for x in (b.window_n, b.window))
         results.append((against, b, n_b, f_b, n_w, f_w))
-    able = np.flatnonzero((results[0][4].sum(1) >= 4) | (results[-1][4].sum(1) >= 4))
+    enough = np.maximum(results[0][4].sum(1), results[-1][4].sum(1)) >= 4
+    able = np.flatnonzero(enough & frame.named(level))
     if not able.size:
         return []
     noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)

@@ -92,7 +92,8 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     )
     due, due_past = (level.sum(side * frame.own) for side in (counts.due, counts.due_past))
     able = np.flatnonzero(
-        (np.maximum(window.sum(1), due) >= limits.MORE) & (baseline.sum(1) > 0)
+        frame.named(level)
+        & (np.maximum(window.sum(1), due) >= limits.MORE) & (baseline.sum(1) > 0)
         & ((window.sum(1) > 0) | (not dims))
     )  # fmt: skip
     if not able.size:
@@ -100,8 +101,9 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     past_all = past
     window, past, due, due_past = window[able], past[able], due[able], due_past[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
-    runs = runs_of(window.shape[1], lasting=True)
+    runs = runs_of(window.shape[1], over=False)
     n = runs.sums(window)
+    steady = _steady(window, runs)
     part = runs.sums(frame.seconds_w[None, :])[0] / frame.seconds_w.sum()
     sides = [_before(frame, baseline[able].sum(1), due, past, noise)]
     if past.shape[1]:
@@ -112,8 +114,12 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         change = np.log(ratio(window.sum(1) + 0.5, expected + 0.5))
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
-        rho = ratio(expected, side.n)[:, None] * part
-        z = rate_z(n, side.n[:, None], rho, wide[:, None]) / np.sqrt(noise)[:, None]
+        rho = ratio(side.due, side.n)[:, None] * part
+        signed = [
+            _signed(n, steady, side.n[:, None], rho * net, wide[:, None])
+            for net in (1.0, factor.of(side.against))  # its own rate has to have changed as well
+        ]
+        z = _smaller(*signed) / np.sqrt(noise)[:, None]
         results.append((*best(z, runs, _own(frame, runs, baseline[able], noise, wide)), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
@@ -135,6 +141,8 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
         c.z, c.bar = abs(float(z[i])), bar
         c.direction = "up" if z[i] > 0 else "down"
+        if dims and c.direction == "down" and _silent(frame, window[i], due[i] / noise[i]):
+            c.kind, c.direction, c.metric = "gone", "gone", "requests"
         if _worth(c, floor):
             changed.append(c)
     return changed
@@ -143,6 +151,40 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
 def _young(births: Births, g: int, requests: float) -> bool:
     """Whether it came up lately, where names so busy come up all the time: they go again, too."""
     return bool(births.young[g]) and births.often(g, requests) >= _OFTEN
+
+
+def _signed(n: Floats, steady: Floats, nb: Floats, rho: Floats, wide: Floats) -> Floats:
+    """Fewer by all requests, more by those that do not come in one burst."""
+    fewer, more = rate_z(n, nb, rho, wide), rate_z(steady, nb, rho, wide)
+    both: Floats = np.minimum(fewer, 0) + np.maximum(more, 0)
+    return both
+
+
+def _smaller(a: Floats, b: Floats) -> Floats:
+    found: Floats = np.where(a * b > 0, np.sign(a) * np.minimum(np.abs(a), np.abs(b)), 0.0)
+    return found
+
+
+_NONE = 6.0  # requests due, at least, before none is no chance
+
+
+def _silent(frame: Frame, window: Floats, due: float) -> bool:
+    """Whether nothing came for so long, up to now, that it is not there any more."""
+    last = np.flatnonzero(window)
+    quiet = frame.seconds_w[last[-1] + 1 :] if last.size else frame.seconds_w
+    return float(quiet.sum()) / float(frame.seconds_w.sum()) * due >= _NONE
+
+
+def _steady(window: Floats, runs: Runs) -> Floats:
+    """[groups, runs]: the requests of a run, its busiest block taken for as busy as the others;
+    none of a run of a block or two, which may be a burst."""
+    steady = np.zeros((len(window), runs.starts.size))
+    for i, (start, end) in enumerate(zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)):
+        if end - start >= 3:
+            part = window[:, start:end]
+            rest = part.sum(1) - part.max(1)
+            steady[:, i] = rest + rest / (end - start - 1)
+    return steady
 
 
 def _own(frame: Frame, runs: Runs, n: Floats, noise: Floats, wide: Floats) -> list[Floats]:

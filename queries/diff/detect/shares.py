@@ -132,7 +132,8 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     level = frame.level(dims)
     n, f = counted(level, frame, frame.own), counted(level, frame, frame.own & frame.failed)
     able = np.flatnonzero(
-        (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FAILED)
+        frame.named(level)
+        & (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FAILED)
         & (n[1].sum(1) + n[2].sum(1) > 0)
         & (n[0].sum(1) > 0)
     )
@@ -178,6 +179,8 @@ def candidate(
     n_b, f_b = float(shares.n[side][i].sum()), float(shares.f[side][i].sum())
     now, base = f_r / n_r, f_b / n_b
     direction: Direction = "up" if now >= base else "down"
+    if direction == "down" and abs(float(found.z[i])) < limits.RECOVERED:
+        return None
     if not worth(now, base, n_r, direction):
         return None
     excess, volume, own = spread(frame, scope, part, began, ended, against)
@@ -261,6 +264,7 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         (f[0].sum(1) >= limits.FAILED)
         & ((n[1].sum(1) + n[2].sum(1))[above] > 0)
         & (status > 0)
+        & frame.named(level)[above]
         & ((status >= 400) | (dims == ENDPOINT))
     )
     if not able.size:

@@ -103,9 +103,6 @@ def _lead(scene: Scene, c: Candidate) -> _Lead:
     if when.since and c.metric.endswith("_share") and c.against == "usual":
         when = _to_the_minute(scene, c, when)
     _measure(scene, c, when)
-    if c.kind == "rate" and c.key and c.window == 0 and when.until is None:
-        c.kind, c.direction, c.metric = "gone", "gone", "requests"
-        _measure(scene, c, when)
     return _Lead(c, top, severity(scene.frame, c, top[0] if top else None), s, when)
 
 
