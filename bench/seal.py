@@ -3,6 +3,7 @@
 Lays an hour of live segments that has long ended (twenty different ones, over and over) into a
 store, records a stream into the same store, and watches: the seal begins at once. What counts is
 the longest time between two reads of the socket while it goes on, and what it holds in memory.
+With `--alone` nothing is recorded: the processor's time a row and the memory of sealing itself.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 
 from bench.ingest import running_source
 from bench.source import Producer, make_pool
@@ -27,6 +31,7 @@ from recorder.decode.columns import Who, numbered
 from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker
 from recorder.write.intake import Rows
+from recorder.write.seal import Housekeeper
 from recorder.write.segments import metadata, write_segment
 from store.cover import segment_name
 from store.hours import HOUR_US, from_us, hour_key, hour_start, to_us
@@ -102,14 +107,49 @@ def watch(rows: int, rate: float, seconds: float) -> dict[str, Any]:
     }
 
 
+def alone(rows: int) -> dict[str, Any]:
+    """Seal an hour of `rows` in a process that does nothing else."""
+    with tempfile.TemporaryDirectory() as name:
+        store = Store.create(Path(name) / "store")
+        hour = lay(store, rows)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            idle_mb, _ = pool.submit(_used).result()
+            files = pool.submit(_seal, store.path, hour).result()
+            peak_mb, cpu_s = pool.submit(_used).result()
+        sealed = sum(path.stat().st_size for path in files)
+        return {
+            "rows": rows // _ROWS * _ROWS,
+            "files": len(files),
+            "cpu_us_a_row": 1e6 * cpu_s / rows,
+            "idle_mb": idle_mb,
+            "peak_mb": peak_mb,
+            "bytes_a_row": sealed / rows,
+        }
+
+
+def _seal(path: Path, hour: str) -> list[Path]:
+    pa.set_memory_pool(pa.system_memory_pool())  # as a recorder does
+    return Housekeeper(Store(path), "bench", "bench").seal("transactions", hour)
+
+
+def _used() -> tuple[float, float]:
+    """The largest memory that this process ever had, in MB, and its processor's seconds."""
+    status = Path("/proc/self/status").read_text()  # getrusage counts the parent's memory as well
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024, time.process_time()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=3_600_000, help="of the hour to be sealed")
     parser.add_argument("--rate", type=float, default=4_000, help="events a second beside it")
     parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--alone", action="store_true", help="seal only, with no stream beside it")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = watch(options.rows, options.rate, options.seconds)
+    figures = (
+        alone(options.rows) if options.alone else watch(options.rows, options.rate, options.seconds)
+    )
     if options.json:
         print(json.dumps(figures, indent=1))
         return

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from queries.core.answer import iso
+from queries.core.answer import iso, would_have_shown
 from queries.core.escape import visible
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ TOKENS, BYTES_A_TOKEN = 1500, 3
 _ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text
 _NOTES = 6
 _VERDICTS = {
-    "nothing_changed": "Nothing changed beyond chance. That is an answer: say so, and do not dig.",
     "no_data": "No data: nobody was recording on one side at least. That is not the same as quiet. "
     "Next: get_coverage.",
     "not_comparable": "Not comparable: see the notes, and say so. Next: get_coverage.",
@@ -47,7 +46,8 @@ def brief(changes: Changes) -> str:
 
 def _lines(changes: Changes, room: int) -> Iterator[str]:
     looked = changes.compared
-    yield _VERDICTS.get(changes.verdict) or _found(changes)
+    quiet = changes.verdict == "nothing_changed"
+    yield _quiet(changes) if quiet else _VERDICTS.get(changes.verdict) or _found(changes)
     yield f"window {_side(changes.window)}"
     yield f"baseline ({changes.baseline.kind}) {_side(changes.baseline)}"
     yield f"compared: {looked.endpoints} endpoints of {looked.hosts} hosts"
@@ -69,7 +69,18 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
         "get_transaction shows an example" + (all_of_them if changes.more else "") + "."
     )
     if not changes.more:
-        yield "Nothing else moved beyond chance."
+        small = would_have_shown(getattr(changes, "sensitivity", None))
+        yield "Nothing else moved beyond chance" + (f" (shown is: {small})." if small else ".")
+
+
+def _quiet(changes: Changes) -> str:
+    """That nothing changed, and how much that says: a smaller change may be there all the same."""
+    small = would_have_shown(getattr(changes, "sensitivity", None))
+    shown = f"It would have shown: {small}." if small else "How small a change shows is not known."
+    return (
+        f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window or a"
+        " `where` on what is suspected says more."
+    )
 
 
 def _found(changes: Changes) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from qrec import format as words
 from qrec.format import bars, short_id, unicode_output
 from qrec.output import Answer, Column, emit, note_text, present
-from queries.core.answer import iso
+from queries.core.answer import iso, would_have_shown
 from queries.core.escape import visible
 from queries.coverage import holdings
 from store.values import dataclass
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _STYLES = {"high": "red", "medium": "yellow", "low": None}
 _SPARK = 12  # characters
 _HARD_BLANK = "\u00a0"  # where a line is not broken: `29 %`, `73 affected`
+_INCOMPARABLE = ("empty_window", "overlap", "no_common_minutes")  # notes that say why
+_UNLIKE = "the two sides were not recorded alike, see the notes"
 _AROUND = 30  # minutes before and after the onset that they show
 _COLUMNS = (
     Column("rank", right=True), Column("severity"), Column("kind"), Column("what", give=1),
@@ -144,13 +146,16 @@ class Report:
         if changes.verdict == "no_data":
             return f"no data: {self._missing()}"
         if changes.verdict == "not_comparable":
-            return "not comparable: the two sides were not recorded alike, see the notes"
+            why = [note.text for note in changes.notes if note.code in _INCOMPARABLE]
+            return f"not comparable: {'; '.join(why) or _UNLIKE}"
         looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
         if changes.findings:
             if changes.more:
                 return f"{changes.more:,} more: --limit {len(changes.findings) + changes.more}"
             return f"nothing else moved beyond chance {looked}"
-        return f"nothing changed beyond chance {looked}"
+        small = would_have_shown(getattr(changes, "sensitivity", None))
+        shown = textwrap.fill(f"would have shown: {small}", self.run.width or 10_000)
+        return f"nothing changed beyond chance {looked}" + (f"\n{shown}" if small else "")
 
     def _missing(self) -> str:
         """Which side was not recorded, and where the data is."""

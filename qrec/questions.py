@@ -8,6 +8,7 @@ answers by itself, with `ARGUMENTS` where the command takes others than the ques
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from importlib import import_module
 from importlib.util import find_spec
@@ -65,7 +66,10 @@ class Command:
             for argument in _flags(question):
                 known.setdefault(argument.name, argument)
         known.pop("limit", None)  # rows of every command have their own
-        return (*first, *known.values(), *self._more, *FLAGS[RowFlags], *STORE)
+        limit, *form = FLAGS[RowFlags]
+        if most := self.questions[0].limit:
+            limit = replace(limit, help=f"Rows to show. Default: {most}.")
+        return (*first, *known.values(), *self._more, limit, *form, *STORE)
 
     @property
     def _more(self) -> Sequence[Argument]:

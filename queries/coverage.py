@@ -156,11 +156,13 @@ class RecorderStretch:
     to_ts: datetime = field(metadata={"name": "to"})
     state: str
     reason: str | None
+    reason_code: str | None
     filter: str | None
     events: int
     rejected: int
     dropped: int
     dropped_estimate: int | None
+    dropped_basis: str | None
     max_lag_ms: int
 
 

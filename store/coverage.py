@@ -54,6 +54,7 @@ class Stretch:
     dropped: int = 0
     max_lag_ms: int = 0
     dropped_estimate: int | None = None
+    dropped_basis: str | None = None
 
 
 _IN_MICROSECONDS: Final = pa.schema(

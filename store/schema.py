@@ -81,7 +81,8 @@ COVERAGE: Final = pa.schema(
         ("bodies_shed", pa.int64()),  # rows kept without their bodies, under pressure
         ("dropped", pa.int64()),  # events that this recorder itself had to let go
         ("max_lag_ms", pa.int64()),
-        ("dropped_estimate", pa.int64()),  # what Qtap may have dropped; null: not known
+        ("dropped_estimate", pa.int64()),  # what Qtap seems to have dropped; null: not known
+        ("dropped_basis", pa.string()),  # how good a guess that is: firm | weak
     ]
 )
 

@@ -22,7 +22,7 @@ import numpy as np
 from bench.quality.incidents import INCIDENTS, NEEDS_PAST
 from bench.quality.oracle import VISIBLE, z_score
 from bench.quality.quiet import QUIET, VS_YESTERDAY
-from bench.quality.stage import Incident, Stage, blamed, matches
+from bench.quality.stage import Incident, Stage, Truth, blamed, matches
 from bench.quality.third import THIRD
 from bench.quality.world import AXIS, MINUTE_US, Fault, World
 from queries.core.answer import to_document
@@ -100,65 +100,79 @@ def _write(store: Store, rows: Batch) -> list[Path]:
     return files
 
 
-def trial(
-    ground: Ground, cell: Cell, faults: Sequence[Fault], salt: int, vs_yesterday: bool = False
-) -> tuple[dict[str, Any], Batch, float]:
-    """(the answer's document, all rows that were there, seconds) of a window with faults."""
-    length, end = cell.window * MINUTE_US, ground.end
-    begin = end - 2 * length - 60 * cell.past * MINUTE_US
-    onset = min([-float(cell.window), *(f.begin for f in faults if f.begin > -AXIS)])
-    changed_from = max(end + round(onset * MINUTE_US), begin)
-    rows = ground.world.play((changed_from - end) / MINUTE_US, 0, salt, faults)
-    window = Window(from_us(end - length), from_us(end))
-    back = timedelta(days=1) if vs_yesterday else window.length
-    before = Window(window.from_ts - back, window.to_ts - back)
-    kind = "same_hour" if vs_yesterday else "previous"
-    with tempfile.TemporaryDirectory(dir=ground.store.path.parent) as folder:
-        store = ground.stored(Path(folder) / "store", begin, changed_from, rows)
-        start = time.perf_counter()
-        changes = what_changed(store, window, Baseline(kind, (before,)))  # type: ignore[arg-type]
-        took = time.perf_counter() - start
-    return to_document(changes), joined([ground.rows.between(begin, changed_from), rows]), took
+class Trial:
+    """A window of a cell, played with its faults: what was there before it, and its rows."""
+
+    def __init__(self, ground: Ground, cell: Cell, faults: Sequence[Fault], salt: int) -> None:
+        length, self.end = cell.window * MINUTE_US, ground.end
+        self.ground, self.middle = ground, self.end - length
+        self.before = self.middle - length
+        self.begin = self.before - 60 * cell.past * MINUTE_US
+        onset = min([-float(cell.window), *(f.begin for f in faults if f.begin > -AXIS)])
+        self.changed = max(self.end + round(onset * MINUTE_US), self.begin)
+        self.rows = ground.world.play((self.changed - self.end) / MINUTE_US, 0, salt, faults)
+
+    def z(self, truth: Truth) -> float:
+        """What the oracle says, of a past in which the incident had not begun."""
+        rows = joined([self.ground.rows.between(self.begin, self.changed), self.rows])
+        past = self.begin, min(self.before, self.changed), self.middle
+        return z_score(truth.look, rows, past, (self.middle, self.end))
+
+    def ask(self, back: timedelta | None = None) -> dict[str, Any]:
+        """What the comparison says, and how long it takes; back: to a baseline elsewhere."""
+        window = Window(from_us(self.middle), from_us(self.end))
+        past = back or window.length
+        before = Window(window.from_ts - past, window.to_ts - past)
+        baseline = Baseline("same_hour" if back else "previous", (before,))
+        with tempfile.TemporaryDirectory(dir=self.ground.store.path.parent) as folder:
+            store = self.ground.stored(Path(folder) / "s", self.begin, self.changed, self.rows)
+            start = time.perf_counter()
+            changes = what_changed(store, window, baseline)
+            took = time.perf_counter() - start
+        return {**to_document(changes), "seconds": took}
 
 
 def planted(ground: Ground, cell: Cell, name: str, incident: Incident, salt: int) -> dict[str, Any]:
+    """The scores of an incident; nobody is asked about one that the oracle cannot see."""
     stage = stage_of(ground, cell, salt)
     faults, truth = incident(stage)
-    document, rows, took = trial(ground, cell, faults, salt)
-    end, length = ground.end, cell.window * MINUTE_US
-    earliest = end - 2 * length - 60 * cell.past * MINUTE_US
-    z = z_score(
-        truth.look, rows, (earliest, end - 2 * length, end - length), (end - length, end)
-    )  # fmt: skip
+    trial = Trial(ground, cell, faults, salt)
+    z = trial.z(truth)
+    result = {"sort": "incident", "name": name, "visible": z > VISIBLE, "z": round(z, 1)}
+    if z <= VISIBLE:
+        return result
+    document = trial.ask()
     findings = document["findings"]
-    hits = [f for f in findings if matches(f, truth)]
+    hit = next((f for f in findings if matches(f, truth)), None)
     late = None
-    if hits and hits[0]["since"]:
-        due = from_us(end + round(max(stage.begin, -AXIS) * MINUTE_US))
-        late = abs((datetime.fromisoformat(hits[0]["since"]) - due).total_seconds())
+    if hit and hit["since"]:
+        due = from_us(ground.end + round(max(stage.begin, -AXIS) * MINUTE_US))
+        late = abs((datetime.fromisoformat(hit["since"]) - due).total_seconds())
     return {
-        "sort": "incident", "name": name, "visible": z > VISIBLE, "z": round(z, 1),
-        "rank": hits[0]["rank"] if hits else None, "findings": len(findings), "onset_s": late,
-        "blamed": blamed(hits[0], truth) if hits else None, "seconds": took,
+        **result, "rank": hit and hit["rank"], "findings": len(findings), "onset_s": late,
+        "blamed": blamed(hit, truth) if hit else None, "seconds": document["seconds"],
         "verdict": document["verdict"], "said": [f["summary"] for f in findings[:5]],
         "wanted": str([dict(key) for key in truth.keys[:1]]),
     }  # fmt: skip
 
 
 def quiet(ground: Ground, cell: Cell, name: str, salt: int) -> dict[str, Any]:
+    """The scores of a pair in which nothing happened."""
     stage = stage_of(ground, cell, salt)
-    document, _, took = trial(ground, cell, QUIET[name](stage), salt, name in VS_YESTERDAY)
+    trial = Trial(ground, cell, QUIET[name](stage), salt)
+    document = trial.ask(timedelta(days=1) if name in VS_YESTERDAY else None)
     said = [f["summary"] for f in document["findings"]]
     return {
         "sort": "quiet", "name": name, "findings": len(said), "said": said[:5],
-        "verdict": document["verdict"], "seconds": took,
+        "verdict": document["verdict"], "seconds": document["seconds"],
     }  # fmt: skip
 
 
 def stage_of(ground: Ground, cell: Cell, salt: int) -> Stage:
     rng = np.random.default_rng([ground.world.seed, 7, salt])
     recent = ground.rows.between(ground.end - 3 * HOUR_US, ground.end)
-    return Stage(ground.world, recent, rng, float(cell.window))
+    expected = cell.volume * cell.window / 60
+    return Stage(ground.world, recent, rng, float(cell.window), expected)
 
 
 def seed_of_cells(
@@ -208,6 +222,8 @@ def figures(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
     late = [t["onset_s"] for t in ranked if t["onset_s"] is not None]
     blames = [t["blamed"] for t in ranked if t["blamed"] is not None]
 
+    took = [t["seconds"] for t in trials if "seconds" in t]
+
     def part(count: int, of: int) -> float | None:
         return round(count / of, 3) if of else None
 
@@ -216,7 +232,6 @@ def figures(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "visible": len(seen),
         "top1": part(sum(t["rank"] == 1 for t in ranked), len(seen)),
         "top3": part(sum(t["rank"] <= 3 for t in ranked), len(seen)),
-        "unseen_told": sum(t["rank"] is not None for t in plants if not t["visible"]),
         "pairs": len(pairs),
         "false_mean": round(float(np.mean(pairs)), 3) if pairs else None,
         "false_p95": round(float(np.quantile(pairs, 0.95)), 1) if pairs else None,
@@ -225,5 +240,5 @@ def figures(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
         else None,
         "onset_s": round(float(np.median(late)), 1) if late else None,
         "blame": part(sum(blames), len(blames)),
-        "seconds": round(float(np.median([t["seconds"] for t in trials])), 2),
+        "seconds": round(float(np.median(took)), 2) if took else None,
     }

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from bench.quality.oracle import Look
-from bench.quality.stage import FAILING, Incident, Stage, Truth, failing, is_one_of, serves, slower
+from bench.quality.stage import (
+    FAILING,
+    Incident,
+    Stage,
+    Truth,
+    failing,
+    is_one_of,
+    new_pods,
+    serves,
+    slower,
+)
 from bench.quality.system import PUBLIC, SERVICES, Route
 from bench.quality.world import NONE, Fault, Visit
 
@@ -28,7 +38,7 @@ def endpoint_fails(s: Stage) -> tuple[list[Fault], Truth]:
 
 def high_share_rises(s: Stage) -> tuple[list[Fault], Truth]:
     """What fails often fails nearly always."""
-    route = max(s.fit(lambda r: r.fails >= 0.1, 0.001) or [s.route()], key=lambda r: r.fails)
+    route = s.busiest(lambda r: r.fails >= 0.1)[0]
     return _failed(s, route, 0.9, route.status)
 
 
@@ -73,8 +83,7 @@ def one_pod_fails(s: Stage) -> tuple[list[Fault], Truth]:
 
 def one_caller_fails(s: Stage) -> tuple[list[Fault], Truth]:
     """One of several callers of a route gets failures, others do not."""
-    several = s.fit(lambda r: len(s.world.system.callers(r.number)) > 1, 0.002)
-    route = several[int(s.rng.integers(len(several)))] if several else s.route()
+    route = s.route(lambda r: len(s.world.system.callers(r.number)) > 1)
     callers = [c for c in s.world.system.callers(route.number) if s.served(c)]
     caller = callers[0] if callers else ""
 
@@ -107,20 +116,10 @@ def bad_release(s: Stage) -> tuple[list[Fault], Truth]:
     """All pods of a service are new, and a tenth of its answers fail."""
     service = s.service(lambda name: s.served(name))
     routes = s.world.system.of(service)
-    faults = [s.fault(failing(serves(service), 0.12, 500)), s.fault(_new_pods(service))]
+    faults = [s.fault(failing(serves(service), 0.12, 500)), s.fault(new_pods([service]))]
     names = s.around(routes[0]) | {r.path for r in routes}
     look = Look(s.at(*routes), "failed")
     return faults, Truth(FAILING, s.place(routes[0]), "up", look, names, s.names_of(service))
-
-
-def _new_pods(*services: str) -> Any:
-    def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
-        if visit.route.service in services:
-            visit.pod[mask & (visit.pod < 100)] += 100
-        if visit.caller in services:
-            visit.caller_pod[mask & (visit.caller_pod < 100)] += 100
-
-    return change
 
 
 def everything_fails(s: Stage) -> tuple[list[Fault], Truth]:

@@ -39,14 +39,15 @@ def failed(name: Name) -> bool:
 def z_score(look: Look, rows: Batch, past_us: Sequence[int], window_us: Sequence[int]) -> float:
     """How far beyond the least effect the change is, in standard deviations; below 0 for none.
 
-    past_us: where the past, the baseline and the window begin; window_us: where the window begins
-    and ends.
+    past_us: where the past begins and ends (at the baseline, or earlier), and where the window
+    begins; window_us: where that begins and ends.
     """
     mask = np.array([look.place(name) for name in rows.names], dtype=bool)
     mine = rows.where(mask[rows.name])
     window = mine.between(*window_us)
     begin, middle, end = past_us
-    spans = [(middle, end)] + ([(begin, middle)] if begin < middle else [])
+    before = max(middle, 2 * window_us[0] - window_us[1])
+    spans = [(before, end)] + ([(begin, middle)] if begin < middle else [])
     return max(_against(look, window, mine, span, window_us) for span in spans)
 
 

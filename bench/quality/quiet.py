@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-
-from bench.quality.stage import Stage, serves, slower
+from bench.quality.stage import Stage, new_pods, serves, slower
 from bench.quality.system import PUBLIC, Route
-from bench.quality.world import Fault, Visit
+from bench.quality.world import Fault
 
 Quiet = Callable[[Stage], list[Fault]]
 
@@ -31,16 +28,8 @@ def saturday(s: Stage) -> list[Fault]:
 
 def deploy(s: Stage) -> list[Fault]:
     """All pods of half the services are new, with new names and addresses."""
-    services = sorted(s.world.system.pods)
-    some = set(s.rng.permutation(services)[: len(services) // 2].tolist())
-
-    def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
-        if visit.route.service in some:
-            visit.pod[mask & (visit.pod < 100)] += 100
-        if visit.caller in some:
-            visit.caller_pod[mask & (visit.caller_pod < 100)] += 100
-
-    return [s.fault(change)]
+    services = s.rng.permutation(sorted(s.world.system.pods)).tolist()
+    return [s.fault(new_pods(services[::2]))]
 
 
 def scanner(s: Stage) -> list[Fault]:

@@ -16,6 +16,7 @@ from tests.world.rows import Batch, Name
 Key = Mapping[str, frozenset[str]]
 Change = Callable[[Visit, Any, np.random.Generator], None]
 FAILING = ("errors", "statuses", "no_response", "new", "signature")
+_ENOUGH = 40  # requests
 _FREE = {"status", "grpc_status", "signature", "process", "direction", "side", "recorder", "group"}
 
 
@@ -40,6 +41,7 @@ class Stage:
     past: Batch
     rng: np.random.Generator
     length: float  # of the window, minutes
+    expected: float = 1e6  # rows of the window
     begin: float = 0.0
     until: float = 0.0
     shares: dict[int, float] = field(default_factory=dict)
@@ -54,9 +56,13 @@ class Stage:
     def route(
         self, test: Callable[[Route], bool] = lambda route: True, least: float = 0.005
     ) -> Route:
-        """Some route with its part of the traffic, probes and jobs left out."""
-        fit = self.fit(test, least) or self.fit(test, 0.0) or self.fit(test, -1.0)
+        """Some route with its part of the traffic, probes and jobs left out: such a one as has
+        enough requests in the window, else one of the busiest."""
+        fit = self.fit(test, max(least, _ENOUGH / self.expected)) or self.busiest(test)
         return fit[int(self.rng.integers(len(fit)))]
+
+    def busiest(self, test: Callable[[Route], bool]) -> list[Route]:
+        return sorted(self.fit(test, -1.0), key=lambda r: -self.shares[r.number])[:3]
 
     def fit(self, test: Callable[[Route], bool], least: float) -> list[Route]:
         jobs = {e.route for e in self.world.system.entries if e.job or e.slugs}
@@ -165,6 +171,19 @@ def slower(
         if test(visit.route):
             hit = mask & only(visit) if only else mask
             visit.own[hit] = visit.own[hit] * factor + more_ms
+
+    return change
+
+
+def new_pods(services: Iterable[str]) -> Change:
+    """All pods of the services are of the next release, with new names and addresses."""
+    some = frozenset(services)
+
+    def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
+        if visit.route.service in some:
+            visit.pod[mask & (visit.pod < 100)] += 100
+        if visit.caller in some:
+            visit.caller_pod[mask & (visit.caller_pod < 100)] += 100
 
     return change
 

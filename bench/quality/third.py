@@ -106,12 +106,13 @@ def pool_exhausted(s: Stage) -> Planted:
 
 def configured_wrong(s: Stage) -> Planted:
     """One of several pods calls an outside host with a wrong key."""
-    outside = s.fit(lambda r: not r.inside, 0.0005) or s.fit(lambda r: not r.inside, -1.0)
-    callers = [
-        (r, c) for r in outside for c in s.world.system.callers(r.number)
-        if s.served(c) and SERVICES[c][0] > 1
-    ]  # fmt: skip
-    route, service = callers[int(s.rng.integers(len(callers)))]
+
+    def callers(route: Route) -> list[str]:
+        some = s.world.system.callers(route.number)
+        return [c for c in some if s.served(c) and SERVICES[c][0] > 1]
+
+    route = s.route(lambda r: not r.inside and bool(callers(r)))
+    service = callers(route)[0]
     pod = int(s.rng.integers(s.world.system.pods[service]))
 
     def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:

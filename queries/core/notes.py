@@ -24,6 +24,7 @@ SEEING = ("receiving", "lagging")
 _FLUSH = timedelta(seconds=10)  # a live recorder's coverage may end this long before now
 _LEAST = timedelta(seconds=1)  # shorter gaps are counted, not told one by one
 _COUNTERS = ("events", "rejected", "dropped", "max_lag_ms")
+_STEPPED = "the source's clock stepped"  # the reason, where there are no codes
 _TOLD = 5  # gaps of a recorder that are told one by one
 
 
@@ -35,11 +36,13 @@ class Stretch:
     to_ts: datetime = field(metadata={"name": "to"})
     state: str
     reason: str | None
+    reason_code: str | None  # for programs; absent in files of before there were codes
     filter: str | None
     events: int
     rejected: int
     dropped: int
     dropped_estimate: int | None
+    dropped_basis: str | None
     max_lag_ms: int
 
 
@@ -144,7 +147,19 @@ def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Not
     for recorder in recorders:
         found += _gap_notes(recorder) if recorder.covered_s > 0 else []
         found += losses(recorder)
+        found += [clock_note(recorder.recorder, s.from_ts) for s in recorder.stretches
+                  if s.reason_code == "clock_stepped" or s.reason == _STEPPED]  # fmt: skip
     return found
+
+
+def clock_note(recorder: str, at: datetime) -> Note:
+    """That the source's clock jumped, which cannot be put right afterwards, only told."""
+    text = (
+        f"the clock of what recorder {recorder} listens to jumped: times before and after it do not"
+        " fit together; end the window before it, or begin it after"
+    )
+    at = at.replace(second=0, microsecond=0)
+    return Note("clock", text, at, at + timedelta(minutes=1))
 
 
 def _nothing(reader: Reader, window: Window) -> Note:
@@ -183,9 +198,16 @@ def losses(recorder: Seen) -> list[Note]:
     if lag:
         text = f"recorder {name} fell up to {lag / 1000:.1f} s behind; Qtap may have dropped events"
         found.append(Note("lagging", text))
-    dropped = sum(s.dropped + (s.dropped_estimate or 0) for s in stretches)
+    dropped = sum(s.dropped for s in stretches)
     if dropped:
         found.append(Note("dropped", f"recorder {name} missed about {dropped} events"))
+    estimate = sum(s.dropped_estimate or 0 for s in stretches)
+    if estimate:
+        text = f"Qtap seems to have dropped about {estimate} events for recorder {name}, by gaps in"
+        text += " the numbers of its requests"
+        if any(s.dropped_estimate and s.dropped_basis == "weak" for s in stretches):
+            text += "; that is a weak guess: other things take many of these numbers"
+        found.append(Note("dropped_estimate", text))
     rejected = sum(s.rejected for s in stretches)
     if rejected:
         text = f"recorder {name} could not decode {rejected} events; they are not in this answer"

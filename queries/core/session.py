@@ -45,6 +45,7 @@ CONFIG: Final[dict[str, Any]] = {
 # Columns of coverage that files of an earlier version may lack.
 _LATER_COVERAGE: Final = {
     "dropped": "BIGINT",
+    "dropped_basis": "VARCHAR",
     "dropped_estimate": "BIGINT",
     "max_lag_ms": "BIGINT",
     "reason_code": "VARCHAR",

@@ -5,11 +5,13 @@ SELECT
     least(to_ts, $to_ts::TIMESTAMPTZ) AS to_ts,
     state,
     reason,
+    reason_code,
     filter,
     events,
     rejected,
     dropped,
     dropped_estimate,
+    dropped_basis,
     max_lag_ms
 FROM coverage
 WHERE from_ts < $to_ts AND to_ts > $from_ts

@@ -10,10 +10,11 @@ A file of coverage is replaced as its stretches grow; a crash leaves the one of 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from recorder.write.loss import LossEstimator
 from store.coverage import (
     CLOCK_STEPPED,
     KILLED,
@@ -43,6 +44,8 @@ _LONGEST_US = 7 * _DAY_US  # no link is silent for longer and still good
 _MANY, _SHORT_US = 20, 2_000_000  # stretches of an hour, of which connections this short are one
 _REMEMBERED = 3  # hours whose files are kept in memory
 DISK_FULL = "disk_full"
+_SILENT_US = _MINUTE_US
+_SLEPT = "nothing was heard: the machine slept, or the recorder stood still"
 _STEPPED = "the source's clock stepped"
 
 
@@ -113,6 +116,8 @@ class Ledger:
         self._hours: dict[str, list[Stretch]] = {}
         self._dirty: set[str] = set()
         self._lost: deque[tuple[str, str]] = deque()
+        self._heard = 0
+        self._loss = LossEstimator()
         self.clock: SourceClock | None = None
         self.open: Stretch | None = None
         self.connection = False  # whether a stream is open, whatever the disk does meanwhile
@@ -131,6 +136,8 @@ class Ledger:
         the time between belongs to nobody. (A recording that is replayed has no time of its own.)
         """
         self.connection = True
+        self._heard = mono
+        self._loss.restart()
         due = self.clock.now(mono) if self.clock is not None and mono else ts
         stepped = abs(ts - due) > _DAY_US
         self._extend(due if stepped else ts)
@@ -161,8 +168,23 @@ class Ledger:
         elif lag < _CAUGHT_UP_US and self.open.state == "lagging":
             self.change("receiving", None, mono)
 
+    def heard(self, mono: int) -> None:
+        """A sign of life came at `mono`. There is one every few seconds: where none was for longer,
+        the machine slept or the recorder stood still, and what passed meanwhile is not seen."""
+        silent = self._heard and mono - self._heard > _SILENT_US
+        self._heard = max(self._heard, mono)
+        if silent and self.clock is not None and self.open is not None:
+            if self.open.state in SEEING:
+                to = self.clock.now(mono)
+                self.gaps += 1
+                self._begin("disconnected", _SLEPT, self.open.to_ts, SILENT)
+                self._reach(max(to, self.open.to_ts))
+                self._begin("receiving", None, self.open.to_ts)
+            self._loss.restart()
+
     def alive(self, mono: int) -> None:
         """The link is known to be good at `mono`, events or none: coverage reaches to there."""
+        self.heard(mono)
         if self.clock is not None and self.open is not None:
             self._extend(self.clock.now(mono))
 
@@ -231,6 +253,20 @@ class Ledger:
         if self.open is not None and amount:
             setattr(self.open, name, getattr(self.open, name) + amount)
             self._dirty.add(hour_key(self.open.from_ts))
+
+    def estimate(self, numbers: Mapping[int, Sequence[int]], mono: int) -> None:
+        """Take the numbers of events that arrived at `mono`, and count what seems to be missing.
+
+        A source that filters sends some numbers only: that tells nothing.
+        """
+        if self._pushed is not None or self.open is None:
+            return
+        dropped, basis = self._loss.observe(numbers, mono), self._loss.basis
+        if basis is not None:
+            self.open.dropped_estimate = (self.open.dropped_estimate or 0) + dropped
+            self.open.dropped_basis = basis
+            if dropped:
+                self._dirty.add(hour_key(self.open.from_ts))
 
     def carry_on(self, previous: Stretch | None, ts: int) -> None:
         """Write down the time since the run before this one as a stretch of its own."""

@@ -15,6 +15,7 @@ from recorder.write.seal import Housekeeper
 
 _EVERY_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
+_PATIENCE_S = 60.0  # at its limit a recorder must merge and seal all the same
 _LOW_PRIORITY = 15
 
 
@@ -25,7 +26,8 @@ def keep_house(
     busy: Callable[[], bool],
     done: threading.Event,
 ) -> None:
-    """Delete, merge and seal until `done`; while `busy` only delete. `note` takes lines for people.
+    """Delete, merge and seal until `done`; while `busy` only delete, but for a minute at most.
+    `note` takes lines for people.
 
     Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
     """
@@ -42,12 +44,14 @@ def keep_house(
             note(f"{work} failed and will be tried again: {error}")
 
     rounds = itertools.count()
+    patient_until = time.monotonic() + _PATIENCE_S
     while not done.wait(_EVERY_S):
         with tried_again("deleting old hours"):
             for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
                 note(line)
-        if busy():
+        if busy() and time.monotonic() < patient_until:
             continue
+        patient_until = time.monotonic() + _PATIENCE_S
         now = time.time_ns() // 1000
         with tried_again("housekeeping"):
             for hour in keeper.round(now):

@@ -18,7 +18,6 @@ from recorder.write.coverage import Ledger
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
 _ROW_BYTES = 512  # about what a connection or a statement takes
-UNDECIDED = "undecided"
 _SAMPLES = 100  # rejected events of one block that are told of one by one
 
 
@@ -47,6 +46,7 @@ class Rows(msgspec.Struct, tag="rows", array_like=True):
     connections: list[dict[str, Any]] = []
     database: list[dict[str, Any]] = []
     rejected: list[Rejected] = []
+    numbers: dict[int, list[int]] = {}  # of the events' ids: recorder.write.loss
 
     def size(self) -> tuple[int, int]:
         """How many rows these are, and about how many bytes."""
@@ -69,7 +69,7 @@ Part = Connected | Rows
 def without_rows(parts: Iterable[Part]) -> list[Part]:
     """What is to be counted of parts whose rows are written."""
     return [
-        Rows(part.times, part.counts, rejected=part.rejected[:_SAMPLES])
+        Rows(part.times, part.counts, rejected=part.rejected[:_SAMPLES], numbers=part.numbers)
         if isinstance(part, Rows)
         else part
         for part in parts
@@ -94,13 +94,15 @@ def count(
             continue
         if not ledger.connection:  # a stream that does not say how it begins
             _connected(ledger, part.times[0] if part.times else None, mono)
+        ledger.heard(mono)
         for ts in part.times:
             ledger.observe(ts, mono)
         for name, amount in part.counts.items():
-            if name == UNDECIDED:  # which coverage counts as filtered
+            if name == "undecided":  # they are among the filtered
                 ledger.undecided += amount
             else:
                 ledger.count(name, amount)
+        ledger.estimate(part.numbers, mono)
     ledger.alive(mono)
 
 

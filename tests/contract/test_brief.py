@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from queries.core.answer import (
     Numbers,
     Side,
     Symptom,
+    would_have_shown,
 )
 from tests.contract.stored import NOW, build, minute, row
 
@@ -102,7 +104,7 @@ def test_plain_findings_are_told_in_full() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "said"),
-    [("nothing_changed", "That is an answer"), ("no_data", "not the same as quiet"),
+    [("nothing_changed", "Nothing changed beyond chance"), ("no_data", "not the same as quiet"),
      ("not_comparable", "Not comparable")],
 )  # fmt: skip
 def test_an_empty_list_says_what_it_means(verdict: Any, said: str) -> None:
@@ -166,4 +168,25 @@ def test_what_is_sent_for_a_real_store(store: Path) -> None:
 def test_what_is_sent_when_nothing_changed(store: Path) -> None:
     told, document = called(store, from_time="12:30Z", to_time="12:50Z", vs_from="12:05Z")
     assert document["findings"] == []
-    assert told.startswith("Nothing changed beyond chance. That is an answer")
+    assert told.startswith("Nothing changed beyond chance. ")
+    assert "Smaller changes may be there" in told
+    assert " dig" not in told
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (
+            {"error_share": 0.03, "latency_ratio": 1.4, "rate_ratio": 2.0, "new_requests": 1200,
+             "seen_by": "endpoints with 200 requests or more", "too_few": 41, "more": "unknown"},
+            "failures of 3 % on endpoints with 200 requests or more, latency x1.4, traffic x2, "
+            "something new with 1,200 requests; 41 endpoints had too few requests to say",
+        ),
+        ({"latency_ratio": 1.37, "seen_by": "the busiest"}, "latency x1.37 on the busiest"),
+        ({"error_share": None, "too_few": 1}, "1 endpoint had too few requests to say"),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_how_small_a_change_would_have_shown(known: dict[str, Any], words: str) -> None:
+    assert would_have_shown(SimpleNamespace(**known)) == words
+    assert would_have_shown(None) == ""

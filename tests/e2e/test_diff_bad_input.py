@@ -196,3 +196,19 @@ def test_the_document_says_the_same(tmp_path: Path) -> None:
     assert "no_data" in {note["code"] for note in document["notes"]}
     assert document["findings"] == []
     assert document["calibration"] is None
+
+
+def test_a_window_of_seconds(tmp_path: Path) -> None:
+    store = build(tmp_path / "store", traffic())
+    said = diff(store, tmp_path, "--last", "30s", "--exit-code", code=3)
+    says(said, ["not comparable: window and baseline need", "minute each"])
+
+
+def test_a_clock_that_steps_inside_the_window_is_told_by_every_question(tmp_path: Path) -> None:
+    spans = [*seen("web", (-60, 30)), *seen("web", (30, 60), reason_code="clock_stepped")]
+    store = build(tmp_path / "store", traffic(), spans)
+    words = ("--store", store.path, "--now", NOW.isoformat(), "--timezone", "UTC")
+    done = qrec("hosts", *words, home=tmp_path)
+    assert done.returncode == 0
+    says(done.stderr, ["note: the clock of what recorder web listens to jumped", "13:30 to 13:31"])
+    says(diff(store, tmp_path), ["the clock of what recorder web listens to jumped"])

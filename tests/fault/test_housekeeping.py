@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write import seal
+from recorder.write import housekeeping, seal
+from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
 from store.cover import maximal_cover
@@ -21,7 +22,7 @@ from store.errors import UnavailableError
 from store.hours import HOUR_US, hour_key
 from store.layout import SEALING, Store, recorder_lock
 from store.rollup import ROLLUPS
-from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids, wait_for
 
 Notes = list[str]
 LATER = NOON + 9 * HOUR_US
@@ -221,6 +222,27 @@ def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_pa
     with recorder_lock(store, "r"):
         assert time.monotonic() - begun > 0.9
     timer.join()
+
+
+def test_a_recorder_at_its_limit_seals_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
+    monkeypatch.setattr(housekeeping, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
+    retention = Retention(desk.store, None, None)
+    arguments = keeper(desk.store, []), retention, notes.append, lambda: True, done
+    keeping = threading.Thread(target=housekeeping.keep_house, args=arguments)
+    begun = time.monotonic()
+    keeping.start()
+    try:
+        wait_for(lambda: len(notes) == 3)
+        assert time.monotonic() - begun > 0.5
+    finally:
+        done.set()
+        keeping.join()
+    assert sealed(desk.store) == HOURS
 
 
 def test_a_round_looks_at_nothing_but_what_is_live(

@@ -172,6 +172,22 @@ def test_coverage_tells_quiet_from_deaf(tmp_path: Path) -> None:
     assert answer.window.covered_s == 45 * 60
 
 
+@pytest.mark.parametrize("basis", ["firm", "weak"])
+def test_what_the_source_seems_to_have_dropped_is_told_with_its_basis(
+    basis: str, tmp_path: Path
+) -> None:
+    on = [stretch(minute(0), NOW, dropped_estimate=120, dropped_basis=basis)]
+    store = build(tmp_path / "store", [], on)
+    answer = coverage(store, HOUR)
+    assert (answer.recorders[0].dropped, answer.recorders[0].stretches[0].dropped_basis) == (
+        120, basis,
+    )  # fmt: skip
+    [note] = hosts(store, HOUR).notes
+    assert note.code == "dropped_estimate"
+    assert "about 120 events" in note.text
+    assert ("weak guess" in note.text) == (basis == "weak")
+
+
 def test_every_answer_carries_the_gaps_of_its_window(tmp_path: Path) -> None:
     store = gapped(tmp_path)
     for answer in (hosts(store, HOUR), statuses(store, HOUR), endpoints(store, HOUR)):
