@@ -9,15 +9,16 @@ varies. The past is told by the hour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from queries.core.answer import Note
 from queries.core.window import Window
 from store.hours import HOUR_US, from_us, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.diff.stats import Ints
@@ -150,6 +151,28 @@ class Axis:
             inside = (begins >= begin) & (begins + 60 * _SECOND <= end)
             tables.append(np.where(inside, slot, -1))
         return tables
+
+
+@dataclass(frozen=True)
+class Covered:
+    """seconds [recorders, slots and past]: what each recorder saw of them, where it counts.
+
+    A recorder counts that saw a part of both sides; of a window of hours, those blocks of the day
+    that it saw on both sides. seen: the same, whether it counts or not. gaps: one note for each
+    stretch that a recorder missed, of those known from either side.
+    """
+
+    recorders: list[str]
+    seen: Floats
+    seconds: Floats
+    gaps: tuple[Note, ...]
+
+    def best(self, axis: Axis, side: int, seconds: Floats | None = None) -> float:
+        """Seconds of the window (0) or of the baseline (1) that the best covered recorder saw."""
+        of = self.seen if seconds is None else seconds
+        window = axis.slots[0].size
+        part = of[:, :window] if side == 0 else of[:, window : axis.size]
+        return float(part.sum(1).max(initial=0.0))
 
 
 def _cut_minutes(begin: int, end: int, hour: int) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from queries.diff.compare import LEAST_PAST, compared
 from store.hours import from_us
 from store.manifest import Kept, keep, read_kept
 from store.rollup import ROLLUPS
+from store.values import dataclass
 from store.version import __version__
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
 
 from queries.core.answer import Blame, Direction, Kind
 from queries.diff.stats import Floats, Mask
+from store.values import dataclass
 
 ENDPOINT = ("host", "method", "route")
 Against = Literal["baseline", "usual"]

@@ -16,8 +16,8 @@ from queries.core.answer import BaselineSide, Changes, Compared, Note, Side, Ver
 from queries.core.selection import condition, remarks
 from queries.core.session import Reader, open_reader
 from queries.core.window import Baseline, Window
-from queries.diff import coverage
-from queries.diff.axis import Axis, past_of
+from queries.diff import coverage, limits
+from queries.diff.axis import Axis, Covered, past_of
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.counts import BrokenRollup, Counts, counts_of
 from queries.diff.detect import latency, rates, shares, sizes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FEW = 200  # requests
 _LEAST_S = 60  # of a window
 _SOME, _MOSTLY = 20, 0.5  # requests of which most fail: worth a word even if they always did
-LEAST_PAST = 3  # stretches from which on their spread is worth something
+LEAST_PAST = limits.KNOWN
 
 
 def compared(
@@ -67,7 +67,7 @@ def compared(
             counts = counts_of(reader, axis, text, params)
         except BrokenRollup:  # the rows that it was made of may still be there
             counts = counts_of(reader, axis, text, params, rollups=False)
-        covered = covered.read(reader, axis)
+        covered = coverage.without_unreadable(reader, axis, covered)
         return _Question(reader, axis, covered, window, baseline, notes, limit).answer(counts)
 
 
@@ -87,7 +87,7 @@ class _Question:
     """One comparison whose spans are settled."""
 
     def __init__(
-        self, reader: Reader, axis: Axis, covered: coverage.Covered, window: Window,
+        self, reader: Reader, axis: Axis, covered: Covered, window: Window,
         baseline: Baseline, notes: Sequence[Note], limit: int,
     ) -> None:  # fmt: skip
         self.reader, self.axis, self.covered = reader, axis, covered
@@ -206,7 +206,7 @@ def _short(spans: Sequence[Window]) -> list[Note]:
 
 
 def _longest_pair(
-    covered: coverage.Covered, axis: Axis, baseline: Baseline
+    covered: Covered, axis: Axis, baseline: Baseline
 ) -> tuple[Window, Baseline, Note] | None:
     """A recording that began within the window is compared by its halves, and says so."""
     window = axis.spans[0]

@@ -8,7 +8,7 @@ span's edge cuts in two, anything under a filter) is counted from rows, and give
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -19,13 +19,14 @@ from queries.diff.keys import Keys, keys_of
 from queries.diff.stats import add_up
 from store.hours import HOUR_US, hour_start, to_us
 from store.rollup import BUCKET_BASE, DURATIONS, KEYS, MINUTES, ROLLUPS
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
     from queries.diff.axis import Axis
-    from queries.diff.stats import Floats, Ints
+    from queries.diff.stats import Ints
 
 _NAMES = (
     "recorder", "direction", "host", "method", "route", "status", "grpc_status", "container",

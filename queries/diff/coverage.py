@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from queries.core import notes
 from queries.core.answer import Note
 from queries.core.session import Reader, sql_text
 from queries.core.window import Baseline, Window
-from queries.diff.axis import Axis
+from queries.diff.axis import Axis, Covered
 from store.hours import HOUR_US, from_us, to_us
 
 if TYPE_CHECKING:
@@ -24,35 +24,14 @@ _ENOUGH = 0.5  # of an earlier stretch must have been seen
 _POSITIONS = timedelta(hours=3)  # windows in which it matters at what time of day was seen
 
 
-@dataclass(frozen=True)
-class Covered:
-    """seconds [recorders, slots and past]: what each recorder saw of them, where it counts.
-
-    A recorder counts that saw a part of both sides; of a window of hours, those blocks of the day
-    that it saw on both sides. seen: the same, whether it counts or not. gaps: one note for each
-    stretch that a recorder missed, of those known from either side.
-    """
-
-    recorders: list[str]
-    seen: Floats
-    seconds: Floats
-    gaps: tuple[Note, ...]
-
-    def read(self, reader: Reader, axis: Axis) -> Covered:
-        """The same without hours of which a file could not be read: missing rows are no silence."""
-        seen = self.seen.copy()
-        hours = axis.edges[:, 0] // HOUR_US
-        for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
-            if name in self.recorders:
-                seen[self.recorders.index(name), hours == to_us(hour) // HOUR_US] = 0.0
-        return replace(self, seen=seen, seconds=_comparable(axis, seen))
-
-    def best(self, axis: Axis, side: int, seconds: Floats | None = None) -> float:
-        """Seconds of the window (0) or of the baseline (1) that the best covered recorder saw."""
-        of = self.seen if seconds is None else seconds
-        window = axis.slots[0].size
-        part = of[:, :window] if side == 0 else of[:, window : axis.size]
-        return float(part.sum(1).max(initial=0.0))
+def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
+    """The same without hours of which a file could not be read: missing rows are no silence."""
+    seen = covered.seen.copy()
+    hours = axis.edges[:, 0] // HOUR_US
+    for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
+        if name in covered.recorders:
+            seen[covered.recorders.index(name), hours == to_us(hour) // HOUR_US] = 0.0
+    return replace(covered, seen=seen, seconds=_comparable(axis, seen))
 
 
 def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:

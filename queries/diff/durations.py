@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from queries.diff.frame import UNIT, Frame, Level
 from queries.diff.stats import Floats, Ints, Mask, add_up, ratio
+from store.values import dataclass
 
 if TYPE_CHECKING:
+    from queries.diff.axis import Covered
     from queries.diff.counts import Cells, Counts
-    from queries.diff.coverage import Covered
 
 LAST_BUCKET = 160  # 70 minutes
 BUCKETS = LAST_BUCKET + 1

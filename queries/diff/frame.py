@@ -7,7 +7,7 @@ such as the endpoint, and is summed from keys.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,11 @@ from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.keys import SCANNED
 from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.derived import failed
+from store.values import dataclass
 
 if TYPE_CHECKING:
-    from queries.diff.axis import Axis
+    from queries.diff.axis import Axis, Covered
     from queries.diff.counts import Cells, Counts
-    from queries.diff.coverage import Covered
 
 UNIT = ("side", "host", "method", "route", "instance")
 

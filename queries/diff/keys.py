@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from queries.core.collapse import collapse
 from queries.diff.stats import Floats, Ints, Mask, add_up
+from store.values import dataclass
 
 DIMS = (
     "side", "host", "method", "route", "status", "grpc_status", "container", "pod", "process",

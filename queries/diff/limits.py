@@ -44,3 +44,13 @@ MOST_BURSTS: Final = 60.0
 def bar(tests: int) -> float:
     """How sure one of so many has to be: as many false ones a comparison, however many keys."""
     return math.sqrt(Z * Z + 2 * math.log(max(tests, 100) / 100))
+
+
+def worth(now: float, base: float, requests: float, direction: str) -> bool:
+    """Twice as many of either share or a quarter of all, and more than a trace of them."""
+    more, less = (now, base) if direction == "up" else (base, now)
+    extra = (more - less) * requests
+    large = more >= TWICE * less or 1 - less >= TWICE * (1 - more) or more - less >= POINTS
+    return large and extra >= FAILED * (1 - less) and (
+        more - less >= TRACE or extra >= MANY
+    )  # fmt: skip

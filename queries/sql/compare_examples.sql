@@ -1,4 +1,4 @@
--- A few ids of transactions of the given names: the slowest if $slow is given, else the first.
+-- A few ids of transactions of the given names: the slowest if $least_ms is given, else the first.
 SELECT recorder || ':' || session || ':' || printf('%012d', seq) AS id
 FROM {rows}
 WHERE coalesce(host, '') IN (SELECT unnest($hosts::VARCHAR[]))
@@ -12,6 +12,6 @@ WHERE coalesce(host, '') IN (SELECT unnest($hosts::VARCHAR[]))
             list_zip($starts::TIMESTAMPTZ[], $ends::TIMESTAMPTZ[]), lambda s: ts >= s[1] AND ts < s[2]
         )
     )
-    AND ($slow::DOUBLE IS NULL OR duration_ms > $slow::DOUBLE)
-ORDER BY CASE WHEN $slow::DOUBLE IS NOT NULL THEN -duration_ms END, ts, id
+    AND ($least_ms::DOUBLE IS NULL OR duration_ms > $least_ms::DOUBLE)
+ORDER BY CASE WHEN $least_ms::DOUBLE IS NOT NULL THEN -duration_ms END, ts, id
 LIMIT $most

@@ -7,8 +7,6 @@ a group's units are added up and tested like shares. The past is a second baseli
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from queries.core.answer import Direction
@@ -19,7 +17,6 @@ from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
     Floats,
     Ints,
-    Mask,
     add_up,
     band,
     best,
@@ -30,6 +27,7 @@ from queries.diff.stats import (
     runs_of,
     spans_of,
 )
+from store.values import dataclass
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),

@@ -8,8 +8,6 @@ level? A job that sleeps is no news, nor is the next article of a newspaper.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from queries.core.answer import Direction, Kind
@@ -17,6 +15,7 @@ from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame, Level
 from queries.diff.stats import Floats, Ints, Mask, add_up
+from store.values import dataclass
 
 REPLICA = ("service", "instance")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (

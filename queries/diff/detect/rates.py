@@ -8,7 +8,6 @@ all else seem to fall), and only told if its own rate changed as well.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from queries.diff.stats import (
     spans_of,
     weighted_median,
 )
+from store.values import dataclass
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("host",),

@@ -7,8 +7,6 @@ none of five say little, after none of four hundred much.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from queries.core.answer import Direction, Kind
@@ -31,6 +29,7 @@ from queries.diff.stats import (
     runs_of,
     spans_of,
 )
+from store.values import dataclass
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),
@@ -181,7 +180,7 @@ def candidate(
     direction: Direction = "up" if now >= base else "down"
     if direction == "down" and abs(float(found.z[i])) < limits.RECOVERED:
         return None
-    if not worth(now, base, n_r, direction):
+    if not limits.worth(now, base, n_r, direction):
         return None
     excess, volume, own = spread(frame, scope, part, began, ended, against)
     if abs(own) < _OWN * abs(now - base):
@@ -208,20 +207,6 @@ def candidate(
         against=against,
         noise=float(found.noise[i]),
     )
-
-
-def worth(now: float, base: float, requests: float, direction: Direction) -> bool:
-    """Twice as many of either share or a quarter of all, and more than a trace of them."""
-    more, less = (now, base) if direction == "up" else (base, now)
-    extra = (more - less) * requests
-    large = (
-        more >= limits.TWICE * less
-        or 1 - less >= limits.TWICE * (1 - more)
-        or more - less >= limits.POINTS
-    )
-    return large and extra >= limits.FAILED * (1 - less) and (
-        more - less >= limits.TRACE or extra >= limits.MANY
-    )  # fmt: skip
 
 
 def spread(

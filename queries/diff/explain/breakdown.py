@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queries.core.selection import Selection
 from queries.core.session import open_reader
 from queries.core.window import Baseline, Window
 from queries.diff.keys import instances
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -28,16 +28,16 @@ _NAMES = 20  # raw names of a finding's keys that are looked for
 
 def examples(
     reader: Reader, counts: Counts, keys: Mask, weights: Floats, spans: list[Window],
-    slow: float | None = None,
+    slower_than: float | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
     """Ids of transactions of those keys in the spans, of the busiest names; newest spans last.
 
-    weights [keys]: which keys tell most. slow: only what took longer, in ms; the slowest first.
+    weights [keys]: which keys tell most. slower_than: only what took longer (ms), slowest first.
     """
     paths = _paths(reader, spans)
     if not keys.any() or not paths:
         return ()
-    params = {**_named(counts, keys, weights), "slow": slow, "most": _MOST}
+    params = {**_named(counts, keys, weights), "least_ms": slower_than, "most": _MOST}
     params["starts"], params["ends"] = ([getattr(s, name) for s in spans] for name in _EDGES)
     text = sql_text("compare_examples", rows=parquet(paths))
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, 
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
-from queries.diff.detect import shares
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import around, examples, minutes
@@ -22,6 +21,7 @@ from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
 from store.hours import from_us, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.core.session import Reader
@@ -92,7 +92,7 @@ def _holds(c: Candidate) -> bool:
         return True
     now, was = (c.window, c.baseline) if c.direction == "up" else (c.baseline, c.window)
     if c.metric.endswith("_share"):
-        return shares.worth(c.window, c.baseline, c.affected / max(now - was, 1e-9), c.direction)
+        return limits.worth(c.window, c.baseline, c.affected / max(now - was, 1e-9), c.direction)
     return now >= _LEAST * was
 
 
@@ -263,15 +263,15 @@ def _evidence(scene: Scene, lead: _Lead) -> Evidence:
     c, frame = lead.c, scene.frame
     keys = c.part & (c.excess > 0) if c.direction not in ("gone", "down") else c.part
     keys = keys if keys.any() else c.part
-    slow = None
+    least = None
     if c.kind == "latency":
         keys = c.scope
-        slow = ((c.window or 0.0) * (c.baseline or 0.0)) ** 0.5 if c.direction == "up" else None
+        least = ((c.window or 0.0) * (c.baseline or 0.0)) ** 0.5 if c.direction == "up" else None
     when = around(c, frame, lead.lasted.since, lead.lasted.until)
     spans = list(frame.axis.spans[1:])
     before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
     return Evidence(
-        examples(scene.reader, scene.counts, keys, frame.requests, [when], slow),
+        examples(scene.reader, scene.counts, keys, frame.requests, [when], least),
         examples(scene.reader, scene.counts, before, frame.before, spans),
         _signature(frame, c),
     )

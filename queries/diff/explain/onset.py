@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from queries.diff.durations import BASE
 from queries.diff.stats import Floats, Ints, add_up, ratio, xlogy
 from store.hours import from_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.diff.candidate import Candidate
