@@ -39,7 +39,8 @@ from bench.redaction_cases import (
     transaction,
 )
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
-from bench.redaction_speed import speed, worst
+from bench.redaction_outside import anew
+from bench.redaction_speed import cold_headers, speed, worst
 from recorder.decode.row import Transaction
 from recorder.options import RecordOptions
 from recorder.redact import RedactConfig, Redactor
@@ -296,7 +297,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for, in one document."""
     result: dict[str, Any] = {}
     if options.speed:
-        result["speed"] = speed()
+        result["speed"] = speed() | cold_headers()
     if options.worst:
         result["worst"] = worst()
     if result:
@@ -304,6 +305,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     seed = options.seed
     result["main"] = leaks(SECRETS, PLACES, seed)
     result["held_back"] = leaks(HELD_BACK_SECRETS, HELD_BACK_PLACES, seed)
+    result["held_back_anew"] = what_leaks(anew())
     result["held_back_singles"] = what_leaks(singles())
     result["harmless"] = harmless(seed)
     if options.store:

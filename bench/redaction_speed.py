@@ -6,10 +6,12 @@ from __future__ import annotations
 import base64
 import json
 import random
+import string
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from recorder.decode.row import Transaction
 from recorder.redact import RedactConfig, Redactor
@@ -108,6 +110,79 @@ def ordinary(count: int, seed: int = 1) -> Iterator[Transaction]:
             req_body=json.dumps(_document(rnd, number)).encode(),
             res_body=json.dumps(_document(rnd, number + 1)).encode(),
         )
+
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+def _encoded(document: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+
+def new_session(rnd: random.Random, number: int) -> Transaction:
+    """A browser's request of a session that was not seen before: a JWT and 2 KB of cookies, of
+    which the settings are those of many others."""
+
+    def pick(count: int) -> str:
+        return "".join(rnd.choices(_LETTERS, k=count))
+
+    now = 1_795_352_400 + number
+    claims = {"sub": pick(22), "iat": now, "exp": now + 900, "scope": "openid profile email"}
+    token = f"{_encoded({'alg': 'RS256', 'kid': pick(8)})}.{_encoded(claims)}.{pick(342)}"
+    consent = f"isGpcEnabled=0&datestamp={now}&version=202411.1.0&consentId={uuid.UUID(int=rnd.getrandbits(128))}"
+    cookies = {
+        "session": f"s%3A{pick(32)}.{pick(43)}", "csrftoken": pick(64), "id_token": pick(420),
+        "_ga": f"GA1.1.{rnd.randrange(10**9)}.{now}", "_ga_X7": f"GS2.1.s{now}$o1$g1$t{now}$j60$l0$h0",
+        "_gid": f"GA1.2.{rnd.randrange(10**9)}.{now}", "_fbp": f"fb.1.{now}000.{rnd.randrange(10**17)}",
+        "OptanonConsent": quote(consent + "&groups=C0001%3A1%2CC0002%3A1" * 9),
+        "ajs_anonymous_id": str(uuid.UUID(int=rnd.getrandbits(128))), "cart": str(uuid.UUID(int=rnd.getrandbits(128))),
+        "intercom-id-ab12": str(uuid.UUID(int=rnd.getrandbits(128))), "device": pick(200), "lb": pick(12),
+        "theme": rnd.choice(["dark", "light"]), "lang": rnd.choice(["de-DE", "en-US", "fr-FR"]),
+        "ab": rnd.choice(["a", "b"]), "seen": str(now), "tz": "Europe%2FBerlin", "features": quote(json.dumps({"beta": True, "layout": "wide"})),
+    }  # fmt: skip
+    return Transaction(
+        ts=now * 1_000_000,
+        method="GET",
+        scheme="https",
+        host="shop.example.com",
+        authority="shop.example.com",
+        path=f"/v1/carts/{number}",
+        status=200,
+        user_agent="Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0",
+        req_headers={
+            "Accept": "application/json",
+            "Authorization": f"Bearer {token}",
+            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+            "X-Request-Id": str(uuid.UUID(int=rnd.getrandbits(128), version=4)),
+        },
+        res_headers={"Content-Type": "application/json", "Server": "nginx"},
+    )
+
+
+def cold_headers(events: int = 4_000) -> dict[str, float]:
+    """CPU time (µs) of events whose sessions were not seen before, and what one of an ordinary
+    event is in the same run: the median of blocks of each, in turns."""
+    rnd = random.Random(7)
+    redactor = Redactor(_KEY, RedactConfig())
+    usual = list(ordinary(events))
+    costs: dict[str, list[float]] = {"new": [], "ordinary": []}
+    size = 0
+    for at in range(0, events, _BLOCK):
+        new = [new_session(rnd, number) for number in range(at, at + _BLOCK)]
+        size += sum(map(size_of, new))
+        for label, block in (("new", new), ("ordinary", usual[at : at + _BLOCK])):
+            started = time.thread_time()
+            for tx in block:
+                redactor.redact(tx)
+            costs[label].append((time.thread_time() - started) / _BLOCK * 1e6)
+    half = len(costs["new"]) // 2
+    new_us, ordinary_us = (sorted(costs[label][half:])[half // 2] for label in costs)
+    return {
+        "us_per_new_session": round(new_us, 1),
+        "us_per_ordinary_event": round(ordinary_us, 1),
+        "ratio": round(new_us / ordinary_us, 2),
+        "bytes_per_new_session": round(size / events),
+    }
 
 
 def size_of(tx: Transaction) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from recorder.decode.columns import Who, transactions_batch
-from recorder.decode.events import CONNECTED, DATABASE, decode
+from recorder.decode.events import CONNECTED, decode
 from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
@@ -33,15 +33,7 @@ from recorder.pipeline import frames
 from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
-from recorder.write.intake import (
-    UNDECIDED,
-    Connected,
-    Part,
-    Rejected,
-    Repeats,
-    Rows,
-    without_rows,
-)
+from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
 from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
@@ -187,7 +179,7 @@ class Worker:
         if not answer:
             self._counts["filtered"] += 1
         if answer is None:
-            self._counts[UNDECIDED] += 1
+            self._counts["undecided"] += 1
         return answer is True
 
     def _keep(self, tx: Transaction) -> None:
@@ -228,15 +220,13 @@ class Worker:
                 self._counts["duplicates"] += 1
                 return
             row["statement"] = normalise(row["database_type"] or "", row["statement"])
-            row["error_message"] = row["error_message"] and self.cleaner.text(row["error_message"])
+        self.cleaner.fields(row)
         getattr(self._open, table).append(row)
 
     def _reject(self, name: str, data: str, reason: str) -> None:
         self._counts["events"] += 1
         self._counts["rejected"] += 1
-        self._open.rejected.append(
-            Rejected(name[:100], reason, len(data), self._sample(name, data))
-        )
+        self._open.rejected.append(Rejected(name[:100], reason, len(data), self._sample(data)))
 
     def _set_aside(self, name: str, data: str) -> None:
         """Reject an event without a look at it."""
@@ -244,12 +234,10 @@ class Worker:
         self._counts["rejected"] += 1
         self._open.rejected.append(Rejected(name[:100], _KILLED, len(data), ""))
 
-    def _sample(self, name: str, data: str) -> str:
-        """How the event begins, redacted; nothing of a statement: no pattern knows its values."""
-        if name == DATABASE:
-            return ""
+    def _sample(self, data: str) -> str:
+        """What the event begins with: keys and types, no values."""
         try:
-            return self.cleaner.text(data[:400])
+            return self.cleaner.outline(data[:400])
         except Exception:
             return ""
 

@@ -199,7 +199,7 @@ class NamedSecrets:
         if value is None:
             return max(name.end, start + 1)
         if value.container:
-            return self._container(text, name, named.rules[0], end)
+            return self._container(text, name, named.rules[0], value.start)
         if not value.delimited and value.end - value.start > FIRST_LOOK - 64:
             if self.names.rule(name.text, "query", text.buf[value.start : value.end]) is None:
                 return name.end + 1

@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections.abc import Callable
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from recorder.decode.events import host_of
 from recorder.decode.row import Secret, Transaction
 from recorder.redact.bodies import Bodies
 from recorder.redact.config import BODY_LIMIT, RedactConfig
@@ -28,6 +29,7 @@ from recorder.redact.text import FORM, NO_CARD, PACKED
 HEADER, COLUMN, BODY = range(3)
 
 _is_trace = re.compile(r"[0-9a-f]{16,32}\Z").match  # an id as tracers write it
+_is_id = re.compile(r"[0-9a-v]{20}\Z|[0-9a-fA-F-]{1,36}\Z").match  # xids, UUIDs, numbers
 # Headers that hold an address, whose query is read as a query.
 _ADDRESSES = frozenset(
     ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
@@ -60,6 +62,10 @@ def header_slot(side: str, name: str) -> Slot:
 PATH = Slot(COLUMN, "request", "path", "request.path")
 QUERY = Slot(COLUMN, "request", "query", "request.query", FORM)
 TRACE = Slot(COLUMN, "request", "trace_id", "trace_id")
+IDS = [
+    Slot(COLUMN, "request", "connection_id", "connection_id"),
+    Slot(COLUMN, "request", "request_id", "request_id"),
+]
 # How to read a body decides its flags, so there is a slot for each.
 REQUEST_BODY = [Slot(BODY, "request", "req_body", "request.body", flags) for flags in range(8)]
 RESPONSE_BODY = [Slot(BODY, "response", "res_body", "response.body", flags) for flags in range(8)]
@@ -76,7 +82,14 @@ FEW = [
     Slot(COLUMN, "response", "grpc_status", "response.header.grpc-status"),
     Slot(COLUMN, "request", "route", "request.path"),
     Slot(COLUMN, "response", "error_signature", "response.body"),
-]
+    *(
+        Slot(COLUMN, "request", name, name)
+        for name in (
+            "direction", "scheme", "protocol", "process_id", "process_exe", "container_name",
+            "container_image", "pod_name", "pod_namespace",
+        )
+    ),
+]  # fmt: skip
 
 Few = tuple[str | None, ...]
 few: Callable[[Transaction], Few] = attrgetter(*(slot.name for slot in FEW))
@@ -121,6 +134,7 @@ class Side(msgspec.Struct):
     older: dict[tuple[str, str], Cleaned | None] = {}
     size: int = 0  # bytes in `known`
     plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
+    renamed: dict[str, str] = {}  # names of headers that are secrets themselves
 
     def recall(self, item: tuple[str, str]) -> Cleaned | None:
         """What the older generation knows of a header, which moves to the younger; else NEW."""
@@ -156,6 +170,10 @@ class Row(msgspec.Struct):
 
 _SEPARATOR = BETWEEN.decode()
 _MISSES = 2_000  # a header with more values than that is scanned each time, not remembered
+_JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*(?:"([ \t]*:)?|\Z)|[\[\]{},:]|[^\s"\[\]{},:]+')
+_AS_IT_IS = frozenset(["[", "]", "{", "}", ",", ":", "null", "true", "false"])
+_KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,39}"')
+_LONG_KEY = 16
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 
 
@@ -199,7 +217,7 @@ class Redactor:
             emptied(tx)
 
     def text(self, text: str) -> str:
-        """`text` (a log line, a statement, a rejected sample) without its secrets."""
+        """`text` (a log line, an error's message) without its secrets."""
         if not self.config.enabled:
             return text
         try:
@@ -209,6 +227,32 @@ class Redactor:
         except Exception:
             self.failures += 1
             return "[redacted:unreadable]"
+
+    def fields(self, row: dict[str, Any]) -> None:
+        """Take the secrets out of the texts of a row of another table, in place; a statement has
+        lost its values before."""
+        texts = {
+            name: value
+            for name, value in row.items()
+            if type(value) is str and name != "statement" and not _is_id(value)
+        }
+        joined = _SEPARATOR.join(["", *texts.values()]).encode("utf-8", "surrogatepass")
+        if self._first.search(joined) or "error_message" in texts:
+            row |= {name: self.text(value) for name, value in texts.items()}
+
+    def outline(self, text: str) -> str:
+        """The keys and types of JSON, also of some that is cut off, with none of its values."""
+        parts = []
+        for match in _JSON_PART.finditer(text):
+            part = match[0]
+            if match[1]:  # a key
+                plain = _KEY.match(part) and (len(part) < _LONG_KEY or self.text(part) == part)
+                parts.append(part if plain else '"…":')
+            elif part[0] == '"':
+                parts.append('"…"')
+            else:
+                parts.append(part if part in _AS_IT_IS else "0" if part[0].isdigit() else "…")
+        return "".join(parts)
 
     def _redact(self, tx: Transaction) -> None:
         row = Row(tx)
@@ -236,6 +280,9 @@ class Redactor:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
+        for side, headers in ((self._request, tx.req_headers), (self._response, tx.res_headers)):
+            for name in side.renamed.keys() & headers if side.renamed else ():
+                headers[side.renamed[name]] = headers.pop(name)
         if row.secrets:
             tx.findings = list(dict.fromkeys(row.secrets))
 
@@ -266,11 +313,11 @@ class Redactor:
             headers.update(changed)
 
     def _slot(self, side: Side, name: str) -> Slot | None:
-        names = self._replacer.scanner.names
-        special = (
-            name.lower() in COOKIES or names.look(name.encode("utf-8", "surrogatepass")) is not None
-        )
+        raw = name.encode("utf-8", "surrogatepass")
+        special = name.lower() in COOKIES or self._replacer.scanner.names.look(raw) is not None
         slot = None if special else header_slot(side.name, name)
+        if self._first.search(raw) and (clean := self.text(name)) != name:
+            side.renamed[name] = clean
         if len(side.plain) < REMEMBERED:
             side.plain[name] = slot
         return slot
@@ -295,6 +342,9 @@ class Redactor:
                 row.add(header_slot("request", ":path"), target)
         if tx.trace_id and not _is_trace(tx.trace_id):
             row.add(TRACE, tx.trace_id)
+        for slot, value in zip(IDS, (tx.connection_id, tx.request_id), strict=True):
+            if value and not _is_id(value):
+                row.add(slot, value)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:
                 row.add(slot, value)
@@ -353,6 +403,8 @@ class Redactor:
         own = secrets(marks, slot.place)
         if slot.what == COLUMN:
             setattr(row.tx, slot.name, _text(clean))
+            if slot.name == "authority":  # the host is the same in small letters
+                row.tx.host = host_of(_text(clean), row.tx.scheme)
         else:
             headers = row.tx.req_headers if slot.side == "request" else row.tx.res_headers
             headers[slot.name] = _text(clean)

@@ -147,53 +147,47 @@ class Replacer:
         return self.replace(value, 0, by_name)
 
     def _of_cookies(self, lower: str, header: bytes) -> tuple[bytes, list[Mark]]:
-        """Of the cookies of a browser few are new in a request: they are remembered one by one."""
-        http_only = lower == "set-cookie" and b"httponly" in header.lower()
+        """Of the cookies of a browser few are new in a request: they are remembered one by one. Of
+        the new ones those with a secret's name go first, then the others by their looks, all in one
+        scan."""
         parts, rest = cookies(lower, header)
+        # The same cookie counts for more where a script may not read it.
+        suffix = b"; HttpOnly" if lower == "set-cookie" and b"httponly" in header.lower() else b""
         marks: list[Mark] = []
-        new: list[int] = []
+        unnamed: list[int] = []
         for index, part in enumerate(parts):
-            cookie = self._cookies.recall(part + b"; HttpOnly" if http_only else part)
+            cookie = self._cookies.recall(part + suffix)
             if cookie is None:
-                new.append(index)
-            else:
-                parts[index] = cookie.text
-                marks += cookie.marks
-        if new:
-            marks += self._new_cookies(parts, new, http_only)
+                hit = cookie_hit(self.scanner.names, part, part.find(b"=") + 1, bool(suffix))
+                if hit is None or self._is_allowed(hit.secret):
+                    unnamed.append(index)
+                    continue
+                mark = self._mark(hit, 0)
+                text = part[: hit.start] + _placeholder(mark) + part[hit.end :]
+                cookie = Cookie(text, [mark])
+                self._cookies.remember(part + suffix, cookie)
+            parts[index] = cookie.text
+            marks += cookie.marks
+        for index, cookie in self._by_looks(parts, unnamed):
+            self._cookies.remember(parts[index] + suffix, cookie)
+            parts[index] = cookie.text
+            marks += cookie.marks
         if rest is not None:
             placeholder, mark = self.unseen(UNINSPECTED, rest)
             parts.append(placeholder)
             marks.append(mark)
         return (b";".join(parts), marks) if marks else (header, [])
 
-    def _new_cookies(self, parts: list[bytes], new: list[int], http_only: bool) -> list[Mark]:
-        """Put cookies without their secrets in their places, and remember them. First those that
-        have a secret's name, then the others by their looks, all in one scan."""
+    def _by_looks(self, parts: list[bytes], indices: list[int]) -> list[tuple[int, Cookie]]:
+        """The cookies at these indices without what their looks give away."""
         clean: dict[int, Cookie] = {}
-        unnamed: list[int] = []
-        for index in new:
-            part = parts[index]
-            hit = cookie_hit(self.scanner.names, part, part.find(b"=") + 1, http_only)
-            if hit is None or self._is_allowed(hit.secret):
-                unnamed.append(index)
-            else:
-                mark = self._mark(hit, 0)
-                text = part[: hit.start] + _placeholder(mark) + part[hit.end :]
-                clean[index] = Cookie(text, [mark])
-        for index in self._with_candidates(parts, unnamed):
+        for index in self._with_candidates(parts, indices):
             part = parts[index]
             start = part.find(b"=") + 1
-            name, value = part[:start], part[start:]
-            flags = FORM | NO_CARD if other_number(name) else FORM
-            value, marks = self.replace(value, flags)
-            clean[index] = Cookie(name + value, marks)
-        for index in new:
-            cookie = clean.get(index) or Cookie(parts[index], [])
-            key = parts[index] + b"; HttpOnly" if http_only else parts[index]
-            self._cookies.remember(key, cookie)
-            parts[index] = cookie.text
-        return [mark for cookie in clean.values() for mark in cookie.marks]
+            flags = FORM | NO_CARD if other_number(part[:start]) else FORM
+            value, marks = self.replace(part[start:], flags)
+            clean[index] = Cookie(part[:start] + value, marks)
+        return [(index, clean.get(index) or Cookie(parts[index], [])) for index in indices]
 
     def _with_candidates(self, parts: list[bytes], indices: list[int]) -> Iterator[int]:
         """Which of the cookies have a value in which the scan finds something; one pass for all."""

@@ -63,6 +63,9 @@ class Rules:
     harmless_message: str
     card_words: frozenset[str]
     other_numbers: frozenset[str]
+    issuers: tuple[str, ...]
+    iban: dict[str, int]  # length by country
+    phrases: tuple[str, ...]
 
 
 @cache
@@ -80,6 +83,9 @@ def builtin() -> Rules:
         harmless["message"],
         frozenset(table["numbers"]["card"]),
         frozenset(table["numbers"]["other"]),
+        tuple(table["numbers"]["issuers"]),
+        table["numbers"]["iban"],
+        tuple(table["phrases"]["before"]),
     )
 
 

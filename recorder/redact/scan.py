@@ -122,7 +122,7 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, b
     other = {
         SCHEME: ("bearer", r"(?i:bearer|basic)(?:[ \t+]|%20){1,3}[A-Za-z0-9+/_.~%=-]"),
         LINK: ("link", rf"(?i:{looks.LINK_WORDS})[a-z_-]*{_SLASH}[A-Za-z0-9_.~-]{{4}}"),
-        STATEMENT: ("password", STATEMENTS),
+        STATEMENT: ("password", "|".join(rules.phrases)),
         DIGITS: ("card", rf"(?:^|[^0-9A-Za-z._]|\\[nrtbf])(?:{looks.NUMBER})"),
         EMAIL: ("email", r"[^\s/?#@\"'<>\\]@[A-Za-z0-9\[]"),
     }
@@ -136,27 +136,6 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, b
             if kind not in skipped or category == EMAIL:  # userinfo, too
                 parts.append((category, text, edge))
     return parts
-
-
-# Where credentials follow a phrase: SQL, .netrc, command lines, what mails and messages say.
-_BLANK = r"(?:[ +]|%20)"
-_CODE = r"(?i:code|pin|otp|passcode)"
-STATEMENTS = (
-    r"(?i:identified(?: with [a-z0-9_]+)? (?:by|as)|password)[ ]{1,4}(?:N|E)?\\*[\"']"
-    r"|(?i:login[ \t]{1,4}[^\s\"]+[ \t]{1,4}password[ \t]{1,4})"
-    r"|[ ](?:-u|--user|--proxy-user)[ =]{1,3}\\*[\"']?[A-Za-z0-9_.@%+-]+:"
-    r"|(?i:set password)[^=\r\n]*=[ ]{0,4}(?i:password\()?\\*[\"']"
-    r"|(?i:requirepass|masterauth|sshpass -p)[ ]{1,4}"
-    r"|(?:docker|podman|helm|oras)[a-z ]* login [^\r\n]*-p[ ]{1,4}"
-    r"|(?:ENV|[Ss]et[Ee]nv)[ \t]{1,4}[A-Za-z_][A-Za-z0-9_]*[ \t]{1,4}"
-    r"|Duplicate entry \\*'|Key \([^()\r\n]*\)=\("
-    r"|[ ]--(?i:[a-z-]*(?:password|passwd|passphrase|token|secret"
-    r"|(?:api|access|secret|private)-?key))[ ]{1,3}"
-    rf"|(?i:password|passphrase){_BLANK}is:?{_BLANK}"
-    rf"|(?i:your|verification|security|login|confirmation|access|time){_BLANK}{_CODE}"
-    rf"(?:{_BLANK}is)?:?{_BLANK}{{1,2}}[0-9]"
-    rf"|[0-9]{_BLANK}is{_BLANK}(?i:your){_BLANK}"
-)
 
 
 class Patterns:

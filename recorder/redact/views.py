@@ -22,7 +22,7 @@ JSON_ESCAPES = r"\\u00(?:2[2DdEeFf]|3[0-9Aa]|40|[46][0-9A-Fa-f]|5[0-9AaFf]|7[0-9
 PERCENT_ESCAPES = r"%(?:2[2567DEde]|3[0-9ADEFadef]|[46][0-9A-Fa-f]|5[0-9ABDFabdf]|7[0-9ABDEabde])"
 ENTITIES = r"&(?:quot;|lt;|#[0-9xX])"
 
-_FEW = 32  # up to so many escapes a loop is quicker than arrays
+_FEW, _MANY = 32, 512  # up to so many escapes (of JSON, of addresses) a loop is quicker than arrays
 _FILL = 1  # the byte that is dropped
 _DROPPED = bytes((_FILL,))
 
@@ -30,7 +30,6 @@ _JSON = compiled(JSON_ESCAPES)
 _PERCENT = compiled(PERCENT_ESCAPES)
 _ENTITY = compiled(ENTITIES)
 _JSON_ESCAPE = re.compile(rb"(\\{1,5})u00([2-7][0-9A-Fa-f])")
-_PERCENT_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NUMBER_ENTITY = re.compile(rb"&#(?:0{0,5}([0-9]{2,3})|[xX]0{0,4}([2-7][0-9A-Fa-f]));")
 # The entities that encoders write.
 _COMMON = ("quot", "#34", "#39", "#x27", "lt", "gt", "apos", "#x2F", "#x2f", "#x3D", "#61", "#43",
@@ -46,6 +45,14 @@ _HEX = np.full(256, 255, np.uint8)
 for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
     for _digit in _digits:
         _HEX[ord(_digit)] = _value
+
+
+_CODES = {  # of two hex digits, whatever their case
+    (high + low).encode(): (b" " if code == _FILL else bytes((code,))) + 2 * _DROPPED
+    for code in range(256)
+    for high in {f"{code:02x}"[0], f"{code:02X}"[0]}
+    for low in {f"{code:02x}"[1], f"{code:02X}"[1]}
+}
 
 
 class TooManyEscapes(Exception):
@@ -93,9 +100,12 @@ def percent_view(text: bytes) -> View | None:
     if b"%" not in text or _PERCENT.search(text) is None:
         return None
     text = text.replace(b"+", b" ")
-    if text.count(b"%") > _FEW:
+    first, *rest = text.split(b"%")
+    if len(rest) > _MANY:
         return View(_percent_arrays(text))
-    return View(_padded(text, _PERCENT_ESCAPE, lambda match: _shown(int(match[1], 16))))
+    return View(
+        first + b"".join([(_CODES.get(part[:2]) or b"%" + part[:2]) + part[2:] for part in rest])
+    )
 
 
 def entity_view(text: bytes) -> View | None:
@@ -110,10 +120,6 @@ def entity_view(text: bytes) -> View | None:
     if text.count(b"&#") > _MOST_NUMBERS + len(text) // 1024:
         raise TooManyEscapes(text.index(b"&#"))
     return View(_NUMBER_ENTITY.sub(_number_entity, text), entities=True)
-
-
-def _shown(code: int) -> bytes:
-    return b" " if code == _FILL else bytes((code,))
 
 
 def _padded(

@@ -53,6 +53,7 @@ def _masked(body: str | bytes, kind: str = "application/json") -> str:
         ('{"p":"{\\"token\\":\\"t1\\",\\"n\\":2}"}', '{"p":"{\\"token\\":\\"[token]\\",\\"n\\":2}"}'),
         ('{"p":"{\\"pin\\":4321}"}', '{"p":"{\\"pin\\":\\"[pin]\\"}"}'),
         ('{"env":[{"name":"DB_PASS","value":"x y"}]}', '{"env":[{"name":"DB_PASS","value":"[password]"}]}'),
+        ('{"key":"db.password","value":{"stringValue":"x y"},"n":"a"}', '{"key":"db.password","value":{"stringValue":"[password]"},"n":"a"}'),
         ('{"env":[{"value":"x y","name":"DB_PASS"}]}', '{"env":[{"value":"[password]","name":"DB_PASS"}]}'),
         ('[["Authorization","Bearer abc"],["A","b"]]', '[["Authorization","Bearer [authorization]"],["A","b"]]'),
         ('{"u":"https://bob:pw@x.example/a"}', '{"u":"https://[userinfo]@x.example/a"}'),

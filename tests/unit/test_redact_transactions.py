@@ -96,6 +96,56 @@ def test_a_trace_id_that_is_none_is_looked_at(redactor: Redactor) -> None:
     assert (tx.trace_id, tx.findings) == ("4bf92f3577b34da6a3ce929d0e0e4736", [])
 
 
+def test_every_column_of_text_is_looked_at(redactor: Redactor) -> None:
+    key = "AKIAQ7PLM2NRSTUVWX4Y"
+    image = "https://bob:hunter2@registry.example/a:1"
+    tx = _tx(
+        container_image=image, process_exe=f"/usr/bin/tool --password={key}", connection_id=key,
+        request_id=key, pod_name=key, direction="egress-external", scheme="https", host="x.example",
+        container_name="token-worker",
+    )  # fmt: skip
+    redactor.redact(tx)
+    assert key not in repr(tx)
+    assert "hunter2" not in repr(tx)
+    assert ("userinfo", "container_image") in _places(tx)
+    assert (tx.container_name, tx.direction) == ("token-worker", "egress-external")
+
+
+def test_a_secret_in_the_name_of_a_host_goes_from_host_and_authority(redactor: Redactor) -> None:
+    key = "AKIAQ7PLM2NRSTUVWX4Y"
+    tx = _tx(authority=f"{key}.s3.example:443", host=f"{key.lower()}.s3.example", scheme="https")
+    redactor.redact(tx)
+    assert tx.authority is not None
+    assert tx.host == tx.authority.lower().removesuffix(":443")
+    assert tx.host.startswith("[redacted:aws_key:")
+    plain = _tx(authority="api.example.com:8443", host="api.example.com:8443")
+    redactor.redact(plain)
+    assert plain.host == "api.example.com:8443"
+
+
+def test_the_name_of_a_header_is_looked_at(redactor: Redactor) -> None:
+    name = "X-sk_live_" + "a1B2c3D4" * 3
+    for _ in range(2):
+        tx = _tx(req_headers={name: "1", "X-Auth-Token": "Zx9", "Accept": "*/*"})
+        redactor.redact(tx)
+        assert name not in tx.req_headers
+        assert [one for one in tx.req_headers if one.startswith("X-[redacted:stripe:")]
+        assert "X-Auth-Token" in tx.req_headers
+
+
+def test_rows_of_other_tables_are_looked_at(redactor: Redactor) -> None:
+    row: dict[str, object] = {
+        "statement": "select * from t where token = ?",
+        "process_exe": "/bin/x --password=hunter22",
+        "pid": 7,
+        "container_name": "api",
+    }
+    redactor.fields(row)
+    assert row["statement"] == "select * from t where token = ?"
+    assert row["container_name"] == "api"
+    assert str(row["process_exe"]).startswith("/bin/x --password=[redacted:password:")
+
+
 def test_more_cookies_than_any_browser_sends_are_cut_off(redactor: Redactor) -> None:
     tx = _tx(req_headers={"Cookie": "a=1;" * 300 + "sid=hunter2"})
     redactor.redact(tx)

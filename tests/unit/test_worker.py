@@ -93,7 +93,7 @@ def test_redaction_that_fails_leaves_no_sample(monkeypatch: pytest.MonkeyPatch) 
         raise ValueError("no")
 
     worker = working()
-    monkeypatch.setattr(worker.cleaner, "text", fails)
+    monkeypatch.setattr(worker.cleaner, "outline", fails)
     part = made(worker, ("request.http_transaction", "{not json"))
     assert (part.rejected[0].sample, part.counts["rejected"]) == ("", 1)
 
@@ -113,7 +113,16 @@ def test_nothing_of_a_statement_is_kept_when_its_event_is_rejected() -> None:
     bad = call("database", databaseType="mysql", duration="3ms",
                statement="INSERT INTO patients VALUES ('Jane Doe', '1985-03-02')")  # fmt: skip
     part = made(working(), bad)
-    assert (part.counts["rejected"], part.rejected[0].sample) == (1, "")
+    assert part.counts["rejected"] == 1
+    assert '"statement":"…"' in part.rejected[0].sample
+    assert "Jane" not in part.rejected[0].sample
+
+
+def test_the_sample_of_a_rejected_event_has_keys_and_types_alone() -> None:
+    secret = "AKIAQ7PLM2NRSTUVWX4Y"
+    data = f'{{"data": {{"n": 12.5, "ok": true, "{secret}": "hunter2", "list": ["a", null, "b'
+    part = made(working(), ("request.http_transaction", data))
+    assert part.rejected[0].sample == ('{"data":{"n":0,"ok":true,"…":"…","list":["…",null,"…"')
 
 
 def test_bodies_of_failed_grpc_calls_are_kept_where_errors_are() -> None:
