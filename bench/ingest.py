@@ -26,8 +26,10 @@ import psutil
 from bench.profile import profile
 from queries.core.session import open_reader
 from queries.core.window import Window
+from store.cover import sealed_name
 from store.errors import QrecError
-from store.hours import from_us, to_us
+from store.files import make_folder
+from store.hours import HOUR_US, from_us, hour_key, hour_start, to_us
 from store.layout import Store
 
 _POLL_S = 0.7
@@ -62,6 +64,14 @@ def curl(url: str) -> dict[str, float]:
     return {"per_s": (stats["offered"] - stats["dropped"]) / (stats["last"] - stats["first"])}
 
 
+def naive(url: str, folder: Path) -> float:
+    """Rows a second of the simplest thing that could be written (bench/naive.py)."""
+    command = [sys.executable, "-m", "bench.naive", url, str(folder / "naive")]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    stats = source_stats(url)
+    return float(json.loads(out)["written"] / (stats["last"] - stats["first"]))
+
+
 class Watcher:
     """Peak memory of the recorder's processes, and how soon a query counts what was sent."""
 
@@ -75,6 +85,7 @@ class Watcher:
         self._settled: tuple[float, float] | None = None
         self._done = threading.Event()
         self._newest = 0
+        self._times: dict[int, float] = {}
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
 
@@ -91,8 +102,9 @@ class Watcher:
 
     def _spend(self, family: list[psutil.Process]) -> None:
         """Processor time since it settled: starting Python four times is no part of being idle."""
-        now, times = time.monotonic(), [p.cpu_times() for p in family]
-        spent = sum(t.user + t.system for t in times)
+        now = time.monotonic()
+        self._times |= {p.pid: sum(p.cpu_times()[:2]) for p in family}
+        spent = sum(self._times.values())  # one that ends takes nothing back
         if self._settled is None and now - self._began > _SETTLED_S:
             self._settled = now, spent
         elif self._settled is not None:
@@ -126,10 +138,12 @@ class Watcher:
         self._thread.join()
 
 
-def record(url: str, folder: Path) -> dict[str, Any]:
-    """Record one stream to its end; the source's count beside the recorder's."""
+def record(url: str, folder: Path, keep: bool = False) -> dict[str, Any]:
+    """Record one stream to its end; the source's count beside the recorder's. `keep` what is in
+    the store."""
     store = folder / "store"
-    shutil.rmtree(store, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(store, ignore_errors=True)
     command = [sys.executable, "-m", "bench.recorder_process", url, str(store)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     watcher = Watcher(psutil.Process(process.pid), store)
@@ -138,7 +152,7 @@ def record(url: str, folder: Path) -> dict[str, Any]:
     stats = source_stats(url)
     own: dict[str, Any] = json.loads(out)
     kept = sum(f.stat().st_size for f in _counted(store))
-    seconds = stats["last"] - stats["first"]
+    seconds = max(stats["last"] - stats["first"], 1e-3)
     ages = sorted(watcher.ages) or [0.0]
     return own | {
         "offered": stats["offered"],
@@ -172,10 +186,11 @@ def show_profile(rate: float, seconds: float, pool: int) -> None:
 
 def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str, Any]:
     """The whole run; every figure in it is of the same minutes of the same machine."""
-    streams = f"0:{flat_out},0:{flat_out},{rate}:{seconds},{rate * 2}:3,10:20"
+    streams = f"0:{flat_out},0:{flat_out},0:{flat_out},{rate}:{seconds},{rate * 2}:3,10:20"
     with tempfile.TemporaryDirectory() as name, running_source(streams, pool) as url:
         folder = Path(name)
         drained = curl(url)
+        plain = naive(url, folder)
         ours = record(url, folder)
         sustained = record(url, folder)
         burst = record(url, folder)
@@ -183,7 +198,9 @@ def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str
     return {
         **sustained,
         "curl_per_s": drained["per_s"],
+        "naive_per_s": plain,
         "flat_out_per_s": ours["recorded_per_s"],
+        "flat_out_ratio": ours["recorded_per_s"] / plain,
         "curl_ratio": ours["recorded_per_s"] / drained["per_s"],
         "burst_per_s": burst["offered_per_s"],
         "burst_dropped": burst["dropped"],
@@ -195,6 +212,36 @@ def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str
     }
 
 
+def idle(days: int, seconds: float) -> dict[str, Any]:
+    """The share of a core at 10 events a second and at none, with so many days in the store."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_source(f"10:2,10:{seconds},0.001:{seconds}", 1_000) as url,
+    ):
+        folder = Path(name)
+        record(url, folder)
+        _age(folder / "store", days)
+        return {
+            f"idle_{label}": shares["cpu_share"]
+            for label in ("10_per_s", "silent")
+            for shares in [record(url, folder, keep=True)]
+        }
+
+
+def _age(path: Path, days: int) -> None:
+    """Fill a store with hours of the past: links to what is there already."""
+    store = Store(path)
+    for table in ("transactions", "coverage"):
+        hour = store.hours(table)[-1]
+        file = next(f for _, f in store.visible(table, hour)) if table == "transactions" else (
+            next(store.sealed_hour(table, hour).iterdir()))  # fmt: skip
+        for before in range(2, days * 24):
+            old = hour_key(to_us(hour_start(hour)) - before * HOUR_US)
+            folder = make_folder(store.sealed_hour(table, old))
+            name = "old.parquet" if table == "coverage" else sealed_name("old", 1)
+            (folder / name).hardlink_to(file)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=20_000, help="events a second")
@@ -203,11 +250,16 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=40_000, help="different events in the source")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--profile", action="store_true", help="only show where the time goes")
+    parser.add_argument("--idle", action="store_true", help="only the cost of having little to do")
+    parser.add_argument("--days", type=int, default=90, help="in the store, with --idle")
     options = parser.parse_args()
     if options.profile:
         show_profile(options.rate, options.seconds, options.pool)
         return
-    figures = measure(options.rate, options.seconds, options.flat_out, options.pool)
+    if options.idle:
+        figures = idle(options.days, options.seconds)
+    else:
+        figures = measure(options.rate, options.seconds, options.flat_out, options.pool)
     if options.json:
         print(json.dumps(figures, indent=1))
         return

@@ -61,7 +61,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("recorder", "text", default_recorder, "the name of this recorder in the store"),
     Setting("filter", "text", "", "which transactions are recorded; empty: all"),
     Setting("push", "text", "safe", "how much of it Qtap evaluates", ("safe", "all", "none")),
-    Setting("flush_interval", "text", "1s", "how long an event may wait before it is on disk"),
+    Setting("flush_interval", "text", "1s", "how long events gather before they are on disk"),
     Setting("store_bodies", "text", "all", "which bodies are kept", ("all", "errors", "none")),
     Setting("keep", "text", "", "how long hours are kept, as in 14d; empty: for ever"),
     Setting("max_size", "text", "", "how much the store may hold, as in 20GB; empty: no limit"),

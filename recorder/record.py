@@ -50,7 +50,7 @@ from store.manifest import mend
 if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
-_TICK_S = 0.2
+_TICK_S = 0.5
 _GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
@@ -183,7 +183,7 @@ class Recording:
         flush_at = started + self.options.flush_interval
         deadline = float("inf")
         while not self._drained and time.monotonic() < deadline:
-            for message in self.workers.poll(_TICK_S):
+            for message in self.workers.poll(min(_TICK_S, self.options.flush_interval)):
                 self._handle(message)
             self.ledger.count("dropped", self.workers.dropped - self._dropped)
             self._dropped = self.workers.dropped
@@ -306,7 +306,7 @@ class Recording:
             self.ledger.nothing_pushed()
             self._subscribe(None)
             return
-        if not self.ever_up and (not self.options.wait or refuses):
+        if not (self.ever_up or down.was_up) and (not self.options.wait or refuses):
             raise _start_error(self.options.url, down)
         if down.was_up:
             self.ledger.alive(down.good_until)

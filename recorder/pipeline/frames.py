@@ -59,6 +59,15 @@ class Block(msgspec.Struct, array_like=True):
         )
 
 
+class Waiting(msgspec.Struct, tag="waiting", array_like=True):
+    """Reader: what waits in it, and how many events it had no room for, in all. Told with each
+    block and else every two seconds, so that its silence means something."""
+
+    queued: int
+    events: int
+    dropped: int
+
+
 class Handed(msgspec.Struct, tag="handed", array_like=True):
     """Reader: the block of `events` numbers from `first` on goes to worker `to`. The last of it
     came at `mono` (µs, the machine's monotonic clock)."""
@@ -67,15 +76,7 @@ class Handed(msgspec.Struct, tag="handed", array_like=True):
     events: int
     mono: int
     to: int
-
-
-class Waiting(msgspec.Struct, tag="waiting", array_like=True):
-    """Reader: what waits in it, and how many events it had no room for, in all. Told with each
-    block and every few seconds, so that its silence means something."""
-
-    queued: int
-    events: int
-    dropped: int
+    waiting: Waiting
 
 
 class Up(msgspec.Struct, tag="up", array_like=True):

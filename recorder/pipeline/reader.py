@@ -55,7 +55,8 @@ from recorder.source.subscription import (
 )
 
 # A block costs some 10 ms whatever it holds, mostly for its file: so it gathers for about a flush
-# interval, unless there is enough to spread that cost over.
+# interval, unless there is enough to spread that cost over, and for longer where there is little.
+_QUIET_BYTES, _QUIET = 64 << 10, 2.5
 _ENOUGH_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20
 _IN_HAND = (
@@ -264,7 +265,7 @@ class Reader:
                 queue.ready.wait()
                 continue
             if not self._again and not self._stopping.is_set():
-                queue.filling.wait(self._taken_at + self.options.gather_s - time.monotonic())
+                self._gather()
             if self._again:
                 block, mono = self._again.popleft()
             elif not queue:
@@ -285,9 +286,16 @@ class Reader:
                 else:
                     worker.blocks[block.first] = block, mono
             # Told in any case: the recorder has to hear of blocks in their order.
-            self._send(Handed(block.first, block.events, mono, worker.number))
-            self._send(queue.waiting())
+            handed = Handed(block.first, block.events, mono, worker.number, queue.waiting())
+            self._send(handed)
             return None if worker.gone else block
+
+    def _gather(self) -> None:
+        """Let a block grow, from the time on when the one before it was taken."""
+        filling, gather_s = self.queue.filling, self.options.gather_s
+        filling.wait(self._taken_at + gather_s - time.monotonic())
+        if self.queue.queued() < _QUIET_BYTES:
+            filling.wait(self._taken_at + gather_s * _QUIET - time.monotonic())
 
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S

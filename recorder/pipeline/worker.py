@@ -33,15 +33,7 @@ from recorder.pipeline import frames
 from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
-from recorder.write.intake import (
-    UNDECIDED,
-    Connected,
-    Part,
-    Rejected,
-    Repeats,
-    Rows,
-    without_rows,
-)
+from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
 from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
@@ -187,7 +179,7 @@ class Worker:
         if not answer:
             self._counts["filtered"] += 1
         if answer is None:
-            self._counts[UNDECIDED] += 1
+            self._counts["undecided"] += 1
         return answer is True
 
     def _keep(self, tx: Transaction) -> None:

@@ -137,6 +137,7 @@ class _Reader(_Process):
         self.commands.sendall(msgspec.json.encode(options) + b"\n")
         self.commands.settimeout(_END_S)
         self.frames = Receiver(self.pipe, frames.from_reader)
+        self.heard = False
 
     def command(self, frame: frames.Command, descriptor: int | None = None) -> None:
         with contextlib.suppress(OSError):  # it is gone or stopped, which is noticed elsewhere
@@ -237,19 +238,25 @@ class Workers:
         for frame in heard:
             match frame:
                 case Waiting():
-                    self.dropped += frame.dropped - self._waiting.dropped
-                    self._waiting, self.queued = frame, frame.queued
+                    self._take_stock(frame)
                 case Handed():
                     self._handed(frame)
+                    self._take_stock(frame.waiting)
                 case _:
                     self._order.append(frame)
-        if reader.frames.ended or reader.silent_s > _READER_S:
+        reader.heard = reader.heard or bool(heard)
+        patience_s = _READER_S if reader.heard else _STARTING_S
+        if reader.frames.ended or reader.silent_s > patience_s:
             reader.end()
             self._lost_a_life("reads")
             self.dropped += self._waiting.events
             text = "the reading process ended and was replaced"
             self._order.append(Down(mono_us(), "broken", text, True, 0))
             self._read_anew()
+
+    def _take_stock(self, waiting: Waiting) -> None:
+        self.dropped += waiting.dropped - self._waiting.dropped
+        self._waiting, self.queued = waiting, waiting.queued
 
     def _handed(self, frame: Handed) -> None:
         if handout := self._handouts.get(frame.first):

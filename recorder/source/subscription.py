@@ -95,6 +95,8 @@ class StreamTransport(httpx.BaseTransport):
             late.cancel()
         if answer.status == 200:
             line.settimeout(None)
+        else:  # what came at once says why; nobody waits for the rest
+            body.close()
         return httpx.Response(
             answer.status,
             # As bytes: httpx would encode text as ASCII, and proxies write what they like.
@@ -102,7 +104,7 @@ class StreamTransport(httpx.BaseTransport):
                 (name.encode("latin-1"), value.encode("latin-1"))
                 for name, value in answer.getheaders()
             ],
-            stream=body if answer.status == 200 else _Refusal(body, refusal),
+            stream=body if answer.status == 200 else httpx.ByteStream(refusal),
             extensions={"socket": line},
         )
 
@@ -128,14 +130,6 @@ class _Body(httpx.SyncByteStream):
     def close(self) -> None:
         self._answer.close()
         self._connection.close()
-
-
-class _Refusal(httpx.ByteStream):
-    """What came at once of a body that says why there is no stream; nobody waits for the rest."""
-
-    def __init__(self, body: _Body, data: bytes) -> None:
-        super().__init__(data)
-        self.close = body.close  # type: ignore[method-assign]
 
 
 def unchunked(body: io.BufferedIOBase) -> Iterator[bytes]:

@@ -18,7 +18,6 @@ from recorder.write.coverage import Ledger
 # Qtap gives each transaction one id; a repeat within so many is the same transaction again.
 _REMEMBERED = 100_000
 _ROW_BYTES = 512  # about what a connection or a statement takes
-UNDECIDED = "undecided"
 _SAMPLES = 100  # rejected events of one block that are told of one by one
 
 
@@ -99,7 +98,7 @@ def count(
         for ts in part.times:
             ledger.observe(ts, mono)
         for name, amount in part.counts.items():
-            if name == UNDECIDED:  # which coverage counts as filtered
+            if name == "undecided":  # they are among the filtered
                 ledger.undecided += amount
             else:
                 ledger.count(name, amount)

@@ -45,7 +45,7 @@ UNREADABLE_SUFFIX = ".unreadable"
 _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried again
 _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
-_ROWS, _BYTES = 2_000_000, 1 << 30  # of the sources of a sealed file
+_ROWS, _BYTES = 1_000_000, 1 << 30  # of the sources of a sealed file
 
 
 class Housekeeper:
