@@ -21,7 +21,7 @@ from store.hours import HOUR_US, from_us, to_us
 from store.values import dataclass
 
 if TYPE_CHECKING:
-    from queries.diff.stats import Ints
+    from queries.diff.stats import Floats, Ints
 
 BLOCKS = 12
 SHORT_S = 15 * 60  # spans shorter than that are counted by seconds, from rows

@@ -16,11 +16,14 @@ import pytest
 
 from queries.core.window import Window
 from queries.summary import summary
+from recorder.options import RecordOptions
+from recorder.replay import replay
 from store.hours import to_us
+from store.layout import Store
 from store.marks import add_mark
-from tests.kit import Cli
+from tests.kit import Cli, connected, frame, transaction
 from tests.world.rows import Batch, cover, joined
-from tests.world.steady import Recording, at, calls, traffic
+from tests.world.steady import RECORDER, Recording, at, calls, traffic
 
 Record = Callable[..., Recording]
 FAILING: Final = ("errors", "statuses", "no_response")
@@ -594,6 +597,20 @@ def test_quiet_says_how_small_a_change_it_would_have_shown(record: Record) -> No
     sensitivity = document["sensitivity"]
     assert 0 < sensitivity["error_share"] < 0.2
     assert 1 < sensitivity["latency_ratio"] < 2
+
+
+def test_what_was_recorded_before_the_time_jumps_is_covered(tmp_path: Path) -> None:
+    """A replayed file whose second half is of the next day."""
+    begin, hour = to_us(at(0)), to_us(at(60)) - to_us(at(0))
+    times = [begin + n * hour // 120 for n in range(120)]
+    times += [moment + 23 * hour for moment in times]
+    events = [transaction(f"id-{n}", moment) for n, moment in enumerate(times)]
+    file = tmp_path / "jump.sse"
+    file.write_bytes(b"".join(frame(event) for event in [connected(begin), *events]))
+    replay([file], RecordOptions(store=tmp_path / "store", recorder=RECORDER))
+    side = summary(Store.open(tmp_path / "store"), Window(at(0), at(59))).window
+    assert side.requests == 118
+    assert side.covered_s > 58 * 60
 
 
 # More than one thing at once
