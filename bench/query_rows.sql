@@ -8,6 +8,7 @@ SELECT
     '/v1/things-' || route || '/{id}' AS route,
     CASE WHEN luck < 0.97 THEN 200 WHEN luck < 0.99 THEN 404 ELSE 500 END::SMALLINT AS status,
     'service-' || container AS container_name,
+    NULL::VARCHAR AS pod_name,
     NULL::VARCHAR AS grpc_status,
     '/usr/bin/app' AS process_exe,
     CASE WHEN luck >= 0.99 THEN 'internal: something broke' END AS error_signature,

@@ -102,7 +102,8 @@ class Report:
             onset = len(finding.minutes_baseline)
             series = [*finding.minutes_baseline, *series]
         if finding.since is not None:
-            onset += int((finding.since - self.changes.window.from_ts).total_seconds() // 60)
+            after = finding.since - self.changes.window.from_ts
+            onset += int(after.total_seconds() // finding.slot_s)
         half = min(_AROUND, len(finding.minutes_window))
         start = max(0, min(onset - half, len(series) - 2 * half))
         part = series[start : start + 2 * half]

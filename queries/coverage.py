@@ -64,7 +64,7 @@ class Coverage:
 
 def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Coverage:
     """Stretches and gaps of each recorder in the window, at most `limit` of each."""
-    with open_reader(store, [window], tables=(), covered=False) as reader:
+    with open_reader(store, [window], tables=()) as reader:
         recorders = seen(reader, window)
         return Coverage(
             window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
@@ -123,9 +123,7 @@ def holdings(store: Store) -> Holdings:
         return Holdings(None, None, (), (), (), marks)
     first = hour_start(store.hours("coverage")[0])
     day = Window(max(first, last - _DAY), last)
-    with open_reader(
-        store, [Window(day.from_ts - timedelta(hours=1), last)], tables=(), covered=False
-    ) as reader:
+    with open_reader(store, [Window(day.from_ts - timedelta(hours=1), last)], tables=()) as reader:
         recorders = seen(reader, day)
     return Holdings(
         first=first,

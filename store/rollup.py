@@ -26,7 +26,7 @@ OLD_ROLLUPS: Final = "rollups"
 
 NAMES: Final = (
     "recorder", "session", "direction", "host", "method", "route", "status", "grpc_status",
-    "container", "process", "signature",
+    "container", "pod", "process", "signature",
 )  # fmt: skip
 COLUMNS: Final = {
     KEYS: ("key", *NAMES, "failed", "requests", "bytes_sent", "bytes_received", "active"),
@@ -36,8 +36,8 @@ COLUMNS: Final = {
 # The columns of `transactions` that a rollup is made of.
 SOURCES: Final = (
     "ts", "duration_ms", "recorder", "session", "seq", "direction", "host", "method", "route",
-    "status", "grpc_status", "container_name", "process_exe", "error_signature", "bytes_sent",
-    "bytes_received",
+    "status", "grpc_status", "container_name", "pod_name", "process_exe", "error_signature",
+    "bytes_sent", "bytes_received",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def rollup_sql(name: str, rows: str = "rows") -> str:
     relation rollup_requests; `numbered` and `entries` of those, under names of the same kind;
     `keys`, `minutes` and `durations`, the tables themselves."""
     # in the order of a sealed file first, so that what lies together is counted together
-    order = ("host", "route", "method", "container", "direction", "status", "grpc_status")
+    order = ("host", "route", "method", "container", "pod", "direction", "status", "grpc_status")
     text = (files("store") / "sql" / f"rollup_{name}.sql").read_text(encoding="utf-8")
     places = {
         "names": ", ".join([*order, *(n for n in NAMES if n not in order)]),

@@ -169,7 +169,7 @@ def quiet(ground: Ground, cell: Cell, name: str, salt: int) -> dict[str, Any]:
 
 
 def stage_of(ground: Ground, cell: Cell, salt: int) -> Stage:
-    rng = np.random.default_rng([ground.world.seed, 7, salt])
+    rng = np.random.default_rng([ground.world.seed, 7, salt, cell.window, cell.past])
     recent = ground.rows.between(ground.end - 3 * HOUR_US, ground.end)
     expected = cell.volume * cell.window / 60
     return Stage(ground.world, recent, rng, float(cell.window), expected)

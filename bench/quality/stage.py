@@ -118,6 +118,8 @@ class Stage:
         keys: list[Key] = [{"host": self.hosts_of(route)}]
         if route.inside:
             keys.append({"container": self.names_of(route.service)})
+        if route.host is None:  # of such a service only the routes have names
+            keys.append({"route": frozenset(r.path for r in self.world.system.of(route.service))})
         return tuple(keys)
 
     def pod(self, service: str, number: int) -> tuple[Key, ...]:

@@ -136,7 +136,8 @@ class Blame:
 
 @dataclass(frozen=True)
 class Effect:
-    """The change in one number; `low` and `high` bound the ratio, `affected` counts requests."""
+    """The change in one number, of the time that it lasted; `low` and `high` bound the ratio,
+    `affected` counts requests. against: whether `baseline` is of the baseline, or what is usual."""
 
     metric: str
     window: float | None
@@ -145,6 +146,7 @@ class Effect:
     low: float | None
     high: float | None
     affected: int
+    against: Literal["baseline", "usual"] = "baseline"
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,8 @@ class Symptom:
 class Finding:
     """One change with one cause.
 
-    `minutes_window` and `minutes_baseline` carry the finding's own measure a minute, for drawing;
-    they are not part of the document.
+    since, until: when it began, and when it was over. `minutes_window` and `minutes_baseline` carry
+    the finding's own measure for drawing, each of `slot_s` seconds; they are not in the document.
     """
 
     rank: int
@@ -197,11 +199,30 @@ class Finding:
     window: Numbers
     baseline: Numbers
     since: datetime | None
+    until: datetime | None
     evidence: Evidence
     also: tuple[Symptom, ...]
     summary: str
     minutes_window: tuple[float, ...] = field(default=(), metadata={"name": None})
     minutes_baseline: tuple[float, ...] = field(default=(), metadata={"name": None})
+    slot_s: float = field(default=60.0, metadata={"name": None})
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The smallest change that this comparison would have shown, on an endpoint like `seen_by`.
+
+    error_share: failing of an endpoint that hardly fails; latency_ratio: of its median; rate_ratio:
+    times as many requests; new_requests: of a name that was not there. None: nothing was large
+    enough. too_few: endpoints with fewer requests, about which less can be said.
+    """
+
+    error_share: float | None
+    latency_ratio: float | None
+    rate_ratio: float | None
+    new_requests: int | None
+    seen_by: str
+    too_few: int = 0
 
 
 @dataclass(frozen=True)
@@ -213,6 +234,7 @@ class Changes:
     verdict: Verdict
     notes: tuple[Note, ...] = ()
     calibration: Calibration | None = None
+    sensitivity: Sensitivity | None = None
     compared: Compared = Compared()
     findings: tuple[Finding, ...] = ()
     truncated: bool = False

@@ -127,9 +127,7 @@ def newest(store: Store) -> datetime | None:
     """When somebody was last known to receive; None for a store without recordings."""
     for hour in reversed(store.hours("coverage")):
         start = hour_start(hour)
-        with open_reader(
-            store, [Window(start, start + timedelta(hours=1))], tables=(), covered=False
-        ) as reader:
+        with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
             end: datetime | None = reader.rows("newest")[0]["newest"]
         if end is not None:
             return end

@@ -206,7 +206,7 @@ def selection(
 
     container: only what this container (or executable, where there is no container) did.
     """
-    with open_reader(store, [window], tables, covered=False) as reader:
+    with open_reader(store, [window], tables) as reader:
         chosen = Selection(reader, window, remarks(where))
         chosen.select(where, tables[0], container=container)
         if container is not None:

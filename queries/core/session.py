@@ -1,7 +1,7 @@
 """Reading a store: one locked-down DuckDB connection over exactly the files that count.
 
 The views `transactions`, `connections` and `database` hold the rows of every hour that a span
-touches; `coverage` and `covered` say what was seen. Files that cannot be read are left out, named
+touches; `coverage` says what was seen. Files that cannot be read are left out, named
 in `notes`, and never make a question fail. Whoever waits for an answer can watch the connections
 behind it, and stop them.
 """
@@ -143,7 +143,6 @@ class Reader:
         store: Store,
         spans: Sequence[Window],
         tables: Sequence[str],
-        covered: bool = True,
         views: bool = True,
     ) -> None:
         self.store = store
@@ -160,8 +159,6 @@ class Reader:
         self.files: dict[str, list[Path]] = {}
         try:
             self._open_views()
-            if covered:
-                self._covered()
         except BaseException:
             self.close()
             raise
@@ -254,14 +251,6 @@ class Reader:
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
         return [path for path in paths if self._readable(path)]
 
-    def _covered(self) -> None:
-        # An hour of which a file cannot be read is not covered: missing rows are no silence.
-        self.con.execute(
-            f"CREATE OR REPLACE VIEW covered AS SELECT * FROM ({sql_text('covered')}) AS c"
-            " WHERE NOT EXISTS (FROM unreadable AS u WHERE u.recorder = c.recorder"
-            " AND u.hour = date_trunc('hour', c.minute))"
-        )
-
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
         if not self._views and table != "coverage":
@@ -351,19 +340,16 @@ def open_reader(
     store: Store,
     spans: Sequence[Window],
     tables: Sequence[str] = ("transactions",),
-    covered: bool = True,
     views: bool = True,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
     Raises StoppedError when it was stopped under way.
 
-    covered: whether the view of that name is made, which a comparison asks and no question of one
-    window: it takes a tenth of what a small question takes. views: whether the tables are views;
-    if not, their files are listed and none is opened.
+    views: whether the tables are views; if not, their files are listed and none is opened.
     """
     watch = _CURRENT.get()
     try:
-        with contextlib.closing(Reader(store, spans, tables, covered, views)) as reader:
+        with contextlib.closing(Reader(store, spans, tables, views)) as reader:
             yield reader
     except duckdb.InterruptException:
         if watch is not None:  # our word for it, where it was the watch that did it

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,12 @@ from queries.core.answer import VERSION, BaselineKind, Calibration, Changes, Not
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
-from queries.diff.compare import REACH, compared, earlier
-from queries.diff.limits import REPLICATES
+from queries.diff.axis import past_of
+from queries.diff.compare import LEAST_PAST, compared
+from store.hours import from_us
 from store.manifest import Kept, keep, read_kept
 from store.rollup import ROLLUPS
+from store.values import dataclass
 from store.version import __version__
 
 if TYPE_CHECKING:
@@ -209,6 +211,7 @@ def _notes(results: dict[Pair, int | None], found: Sequence[PastPair]) -> Iterat
 
 
 _HOUR = timedelta(hours=1)
+_REACH = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,7 @@ class Pair:
     @cached_property
     def hours(self) -> list[str]:
         """All hours that its comparison looks at."""
-        before = earlier(self.window, self.baseline)
+        before = _earlier(self.window, self.baseline)
         return hours_of([self.window, *self.baseline.spans, *before])
 
 
@@ -235,7 +238,7 @@ class Past:
         self.window, self.baseline, self.where = window, baseline, where
         self._listed = frozenset(store.hours("coverage"))
         self._stamps: dict[str, str] = {}
-        self.sharp = self._replicates(window, baseline) >= REPLICATES
+        self.sharp = self._replicates(window, baseline) >= LEAST_PAST
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -260,7 +263,7 @@ class Past:
     def _moved(self) -> Iterator[Pair]:
         step = -(-self.window.length // _HOUR) * _HOUR
         end = self.window.to_ts.replace(minute=0, second=0, microsecond=0)
-        while end > self.window.to_ts - REACH:
+        while end > self.window.to_ts - _REACH:
             by = self.window.to_ts - end
             spans = tuple(_moved(span, by) for span in self.baseline.spans)
             yield Pair(_moved(self.window, by), Baseline(self.baseline.kind, spans))
@@ -273,10 +276,10 @@ class Past:
             return False
         if not self._recorded(sides):
             return False
-        return (self._replicates(pair.window, pair.baseline) >= REPLICATES) == self.sharp
+        return (self._replicates(pair.window, pair.baseline) >= LEAST_PAST) == self.sharp
 
     def _replicates(self, window: Window, baseline: Baseline) -> int:
-        return sum(self._recorded([span]) for span in earlier(window, baseline))
+        return sum(self._recorded([span]) for span in _earlier(window, baseline))
 
     def _recorded(self, spans: Sequence[Window]) -> bool:
         return self._listed.issuperset(hours_of(spans))
@@ -301,6 +304,11 @@ class Past:
                 rollup = [self.store.sealed_hour(t, hour) / path.name for t in ROLLUPS]
                 total += (0 if self.where else sum(map(_size, rollup))) or _size(path)
         return total
+
+
+def _earlier(window: Window, baseline: Baseline) -> list[Window]:
+    past = past_of((window, *baseline.spans))
+    return [Window(from_us(begin), from_us(end)) for begin, end in past]
 
 
 def _moved(span: Window, by: timedelta) -> Window:

@@ -1,18 +1,18 @@
-"""One change that a test found, and which of the tested groups stand out."""
+"""One change that a test found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import Any, Literal
 
 import numpy as np
 
 from queries.core.answer import Blame, Direction, Kind
-from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Mask, benjamini_hochberg
+from queries.diff.stats import Floats, Mask
+from store.values import dataclass
 
 ENDPOINT = ("host", "method", "route")
+Against = Literal["baseline", "usual"]
 
 
 @dataclass
@@ -22,12 +22,12 @@ class Candidate:
     scope: the keys it is about; part: those of them that it counts (the failed ones, say).
     excess [keys]: requests more (or fewer) than expected, of the keys in `part`.
     volume [keys]: what the excess would be spread like, if the whole scope changed alike.
-    began, ended: the run of window blocks in which it shows best; in_run: the requests more or
-        fewer in that run, and run_volume all requests in it. excess and volume are of the whole
-        window, so that changes found in different runs can be compared, unless it hides them.
+    z: how sure, beyond what quiet hours do; bar: how sure it has to be.
+    began, ended: the run of window blocks in which it shows best. window, baseline: the measure in
+        that run, and in what it is compared with: `against` the baseline, or the whole past.
+    noise: variance of its requests over that of independent ones.
     hit: requests more or fewer as the end of the wire saw them that saw most.
     alone: the part that others at the same places do not share, once it is known.
-    net: the ratio that is left once a shift of the mix is taken out (latency only).
     """
 
     kind: Kind
@@ -40,20 +40,17 @@ class Candidate:
     metric: str
     window: float | None
     baseline: float | None
-    ratio: float | None
-    low: float | None
-    high: float | None
-    p: float
-    began: int
-    ended: int
-    in_run: float = 0.0
-    run_volume: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    z: float = 0.0
+    bar: float = 0.0
+    began: int = 0
+    ended: int = 0
+    against: Against = "baseline"
     noise: float = 1.0
-    net: float = 1.0
     hit: float = 0.0
     score: float = 0.0
     alone: float | None = None
-    strong: bool = True
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
 
@@ -61,15 +58,20 @@ class Candidate:
     def affected(self) -> float:
         return float(abs(self.excess.sum()))
 
+    @property
+    def ratio(self) -> float | None:
+        """window / baseline, as they are shown; None against nothing."""
+        if not self.window or not self.baseline:
+            return None
+        return self.window / self.baseline
+
+    @property
+    def sure(self) -> bool:
+        return self.z >= self.bar
+
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
         return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
-
-
-def whole_or_run(whole: Floats, run: Floats) -> bool:
-    """Whether the whole window shows the change that the run shows, or hides most of it."""
-    sign = 1.0 if float(run.sum()) >= 0 else -1.0
-    return sign * float(whole.sum()) >= 0.7 * abs(float(run.sum()))
 
 
 def one_end(per_key: Floats, incoming: Mask) -> float:
@@ -82,35 +84,20 @@ def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:
     return sorted((name, value) for name, value in key.items())
 
 
-@dataclass(frozen=True)
-class Tested:
-    """`p` of those groups, of `tests`, that could pass at all; `build` makes their candidates."""
+def whole_or_run(whole: Floats, run: Floats) -> Floats:
+    """The excess of the whole window if it shows the change that the run shows, else the run's.
 
-    tests: int = 0
-    p: Floats = field(default_factory=lambda: np.zeros(0))
-    build: Callable[[int], Candidate] | None = None
-
-
-def tested(p: Floats, q: float, build: Callable[[int], Candidate]) -> Tested:
-    """Keep only the groups whose p-value could pass whatever the others are."""
-    able = np.flatnonzero(p <= q)
-    return Tested(p.size, p[able], lambda i: build(int(able[i])))
-
-
-_LEAST = 20  # tests: where little is busy enough to be looked at, one in twenty is no news
-
-
-def significant(levels: Sequence[Tested], limits: Limits) -> list[Candidate]:
-    """Those that pass Benjamini-Hochberg over all groups of all levels that were tested.
-
-    Only they are built: a candidate holds a few arrays over all keys.
+    Changes that show best in different runs can be compared by the whole.
     """
-    p = np.concatenate([np.zeros(0), *(level.p for level in levels)])
-    total = max(_LEAST, sum(level.tests for level in levels))
-    ok = np.flatnonzero(benjamini_hochberg(p, limits.q, total, limits.step_up))
-    starts = np.cumsum([0, *(level.p.size for level in levels)])
-    found = []
-    for place, level in enumerate(levels):
-        mine = ok[(ok >= starts[place]) & (ok < starts[place + 1])] - starts[place]
-        found += [level.build(int(i)) for i in mine if level.build]
-    return found
+    sign = 1.0 if float(run.sum()) >= 0 else -1.0
+    return whole if sign * float(whole.sum()) >= 0.7 * abs(float(run.sum())) else run
+
+
+def by_excess(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=Candidate.order)
+
+
+def mask_of(size: int, chosen: Any) -> Mask:
+    mask = np.zeros(size, dtype=bool)
+    mask[chosen] = True
+    return mask

@@ -1,102 +1,42 @@
 """What changed between two stretches of recorded traffic: from counts to findings.
 
-`compare` takes the counts of the hours asked for (queries/diff/counts.py) and a DuckDB connection
-with the view `covered` (seconds of a minute in which a recorder received), and answers with
-`Changes`. How it decides, and what it cannot see, is written in docs/method.md.
+How it decides, and what it cannot see, is written in docs/method.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.answer import (
-    BaselineKind,
-    BaselineSide,
-    Changes,
-    Compared,
-    Kind,
-    Note,
-    Side,
-    Verdict,
-)
+from queries.core.answer import BaselineSide, Changes, Compared, Note, Side, Verdict
 from queries.core.selection import condition, remarks
 from queries.core.session import Reader, open_reader
 from queries.core.window import Baseline, Window
-from queries.diff import coverage
-from queries.diff import frame as frames
-from queries.diff.candidate import ENDPOINT, Candidate, significant
+from queries.diff import coverage, limits
+from queries.diff.axis import Axis, Covered, past_of
+from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.counts import BrokenRollup, Counts, counts_of
-from queries.diff.coverage import Covered
-from queries.diff.detect import latency, presence, rates, shares, sizes, trends
-from queries.diff.durations import Durations, histograms
+from queries.diff.detect import latency, rates, shares, sizes
+from queries.diff.detect.presence import presence
+from queries.diff.durations import Durations, durations_of
 from queries.diff.explain import merge
 from queries.diff.explain.findings import Scene, findings
-from queries.diff.frame import Frame, counted_once, own_traffic
-from queries.diff.limits import REPLICATES, limits
-from queries.diff.stats import Mask
-from queries.diff.traffic import Ledger, Traffic
+from queries.diff.explain.sensitivity import sensitivity
+from queries.diff.frame import Frame, frame_of
+from store.hours import from_us, to_us
 from store.layout import Store
 
 if TYPE_CHECKING:
-    import duckdb
-
     from filters.nodes import Expr
 
-
-REACH = timedelta(days=7)  # how far back the stretches lie that tell how much quiet ones differ
-_FEW = 200
-_SHARE_LEVELS: tuple[tuple[str, ...], ...] = (
-    (),
-    ("host",),
-    ("host", "method"),
-    ENDPOINT,
-    ("side", "service"),
-    ("side", "container"),
-    ("side", "service", "host"),
-    ("side", "host", "container"),
-    ("side", *ENDPOINT, "container"),
-)
-_RATE_LEVELS: tuple[tuple[str, ...], ...] = (
-    ("host",),
-    ENDPOINT,
-    ("side", "service", "host"),
-    ("side", "service", *ENDPOINT),
-)
-_SLOW_LEVELS: tuple[tuple[str, ...], ...] = (
-    (),
-    ("host",),
-    ENDPOINT,
-    ("side", "host"),
-    ("side", *ENDPOINT),
-    ("side", "container"),
-)
-_SIZE_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
-_FAILURES: tuple[tuple[Kind, Callable[[Frame], Mask], str], ...] = (
-    ("errors", lambda frame: frame.failed, "error_share"),
-    ("no_response", lambda frame: frame.status == 0, "no_response_share"),
-)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is asked of the comparison.
-
-    history: further stretches of the same length that tell how much quiet hours differ.
-    notes: what the caller already knows and the answer shall say (unreadable files, filters).
-    lossy: the source is known to have dropped events on a side, nobody knows which: "gone" and
-        "fell" are then not reported.
-    """
-
-    kind: BaselineKind = "previous"
-    limit: int = 50
-    history: Sequence[Window] = ()
-    notes: Sequence[Note] = ()
-    lossy: bool = False
+_FEW = 200  # requests
+_LEAST_S = 60  # of a window
+_SOME, _MOSTLY = 20, 0.5  # requests of which most fail: worth a word even if they always did
+LEAST_PAST = limits.KNOWN
 
 
 def compared(
@@ -105,39 +45,30 @@ def compared(
     """Compare `window` with `baseline`; earlier stretches tell how much quiet ones differ.
 
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept.
-    Raises UsageError for a bad filter; gaps, unreadable files and differing filters are notes.
+    Raises UsageError for a bad filter; gaps, unreadable files, differing filters and comparisons
+    that make no sense are notes and verdicts.
     """
-    before, sides = earlier(window, baseline), [window, *baseline.spans]
-    with open_reader(store, [*sides, *before], views=False) as reader:
+    spans = (window, *baseline.spans)
+    if any(span.overlaps(window) for span in baseline.spans):
+        return _empty(window, baseline, "not_comparable", [_overlap()])
+    past = past_of(spans)
+    earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
+    with open_reader(store, [*spans, *earlier], views=False) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
-        before = coverage.seen_enough(reader, before)
         text, params = _condition(reader, expressions, where)
-
-        def ask(rollups: bool) -> Changes:
-            counts = counts_of(reader, sides, text, params, light=before, rollups=rollups)
-            return compare(
-                reader.con,
-                counts,
-                window,
-                baseline.spans,
-                Options(
-                    kind=baseline.kind,
-                    limit=limit,
-                    history=before,
-                    notes=[*reader.notes, *notes, *coverage.losses(reader, sides), *remarks(where)],
-                    lossy=coverage.is_lossy(reader, sides),
-                ),
-            )
-
+        axis, covered = coverage.covered(reader, Axis(spans, tuple(past)))
+        notes += [*remarks(where), *coverage.losses(reader, spans)]
+        young = _longest_pair(covered, axis, baseline)
+        if young:
+            window, baseline, note = young
+            spans, notes = (window, *baseline.spans), [*notes, note]
+            axis, covered = coverage.covered(reader, Axis(spans, tuple(past_of(spans))))
         try:
-            return ask(rollups=True)
+            counts = counts_of(reader, axis, text, params)
         except BrokenRollup:  # the rows that it was made of may still be there
-            return ask(rollups=False)
-
-
-def earlier(window: Window, baseline: Baseline) -> list[Window]:
-    """Earlier stretches that tell how much quiet ones differ, in time's order."""
-    return replicates(window, REACH, baseline.spans)[::-1]
+            counts = counts_of(reader, axis, text, params, rollups=False)
+        covered = coverage.without_unreadable(reader, axis, covered)
+        return _Question(reader, axis, covered, window, baseline, notes, limit).answer(counts)
 
 
 def _condition(
@@ -152,135 +83,83 @@ def _condition(
     return condition(filters.parse(" AND ".join(f"({text})" for text in texts)), reader.con)
 
 
-def replicates(window: Window, reach: timedelta, baseline: Sequence[Window] = ()) -> list[Window]:
-    """The past stretches that show how much quiet hours differ, as far as the store reaches back.
+class _Question:
+    """One comparison whose spans are settled."""
 
-    The 24 before the window, and of each earlier day the one at the same time with its two
-    neighbours; those that overlap the baseline are left out. Pass them as `Options.history`.
-    """
-    length = window.to_ts - window.from_ts
-    day = timedelta(days=1)
-    steps = [i * length for i in range(1, 25)]
-    if length <= timedelta(hours=4):
-        steps += [n * day + j * length for n in range(2, 8) for j in (-1, 0, 1)]
-    spans = [
-        Window(window.from_ts - step, window.to_ts - step)
-        for step in sorted(set(steps))
-        if step <= reach
-    ]
-    return [s for s in spans if not any(s.overlaps(b) for b in baseline)]
+    def __init__(
+        self, reader: Reader, axis: Axis, covered: Covered, window: Window,
+        baseline: Baseline, notes: Sequence[Note], limit: int,
+    ) -> None:  # fmt: skip
+        self.reader, self.axis, self.covered = reader, axis, covered
+        self.window, self.baseline, self.limit = window, baseline, limit
+        self.notes = list(notes)
 
+    def answer(self, counts: Counts) -> Changes:
+        frame = frame_of(self.axis, counts, self.covered)
+        seconds = [self.covered.best(self.axis, side, self.covered.seconds) for side in (0, 1)]
+        notes = [*self.reader.notes, *self.notes, *self.covered.gaps]
+        short = _short(self.axis.spans)
+        if short:
+            return self._changes(frame, "not_comparable", notes + short, ())
+        if not all(seconds):
+            seen = [self.covered.best(self.axis, side) for side in (0, 1)]
+            verdict: Verdict = "no_data" if not all(seen) else "not_comparable"
+            notes += _blind(seen) or [_apart()]
+            return self._changes(frame, verdict, notes, ())
+        notes += _qualified(frame)
+        notes += _failing_all_along(frame)
+        durations = durations_of(frame, counts, self.covered)
+        lossy = coverage.is_lossy(self.reader, self.axis.spans)
+        if lossy:
+            notes.append(_lossy())
+        leads = merge.merge(frame, candidates(frame, durations, lossy))
+        scene = Scene(self.reader, counts, frame, durations, seconds[0], seconds[1])
+        rows, total = findings(scene, leads, self.limit)
+        changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
+        return replace(
+            changes,
+            sensitivity=sensitivity(frame, durations),
+            truncated=total > self.limit,
+            more=max(0, total - self.limit),
+        )
 
-def compare(
-    con: duckdb.DuckDBPyConnection,
-    counts: Counts,
-    window: Window,
-    baseline: Sequence[Window],
-    options: Options | None = None,
-) -> Changes:
-    """Compare a window with one or several baseline stretches.
-
-    con: has the view `covered`; temporary tables named compare_* are left in it. counts: the
-    traffic of all stretches asked for, history included. Whole UTC minutes are compared. Raises
-    BrokenRollup (count anew, from rows) and what DuckDB raises; a comparison that makes
-    no sense is a verdict and a note.
-    """
-    options = options or Options()
-    sides = [side for span in (window, *baseline) if (side := span.whole())]
-    refusal = _refusal(sides, 1 + len(baseline))
-    if refusal:
-        return _empty(window, baseline, options, "not_comparable", [refusal])
-    window, *baseline = sides
-    history = [
-        span
-        for past in options.history
-        if (span := past.whole()) and not any(span.overlaps(side) for side in sides)
-    ]
-    frames.prepare(con, window, baseline, history)
-    covered = coverage.covered(con, sides)
-    notes = [*options.notes, *covered.gaps]
-    if min(covered.window, covered.baseline) <= 0:
-        return _empty(window, baseline, options, "no_data", [*notes, *_blind(covered)])
-    if covered.compared <= 0:
-        text = "no minute was covered in full on both sides by the same recorder"
-        notes.append(Note("no_common_minutes", text))
-        return _empty(window, baseline, options, "not_comparable", notes)
-    traffic = Traffic(counts, Ledger(con, [window, *baseline, *history]))
-    frame = frames.load(con, traffic, window, len(baseline))
-    durations = histograms(traffic, frame)
-    scene = Scene(
-        traffic, frame, durations, window, baseline, covered.compared,
-        covered.compared / frame.scale,
-    )  # fmt: skip
-    notes += _qualified(frame, len(history))
-    changed = candidates(frame, durations, options.lossy)
-    changed += _trends(frame, window, baseline, history)
-    leads = merge.merge(frame, changed)
-    found = findings(scene, leads)
-    return Changes(
-        window=Side(window.from_ts, window.to_ts, covered.window, *_totals(frame, True)),
-        baseline=BaselineSide(
-            baseline[0].from_ts,
-            baseline[-1].to_ts,
-            covered.baseline,
-            *_totals(frame, False),
-            options.kind,
-        ),
-        verdict="changed" if found else "nothing_changed",
-        notes=tuple(notes),
-        compared=_compared(frame),
-        findings=tuple(found[: options.limit]),
-        truncated=len(found) > options.limit,
-        more=max(0, len(found) - options.limit),
-    )
+    def _changes(
+        self, frame: Frame, verdict: Verdict, notes: Sequence[Note], rows: Sequence[Any]
+    ) -> Changes:
+        spans = self.baseline.spans
+        before = spans[0].from_ts, spans[-1].to_ts
+        seen = [self.covered.best(self.axis, side) for side in (0, 1)]
+        return Changes(
+            window=Side(self.window.from_ts, self.window.to_ts, seen[0], *_totals(frame, True)),
+            baseline=BaselineSide(*before, seen[1], *_totals(frame, False), self.baseline.kind),
+            verdict=verdict,
+            notes=tuple(notes),
+            compared=_compared(frame),
+            findings=tuple(rows),
+        )
 
 
 def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidate]:
-    """Every change that passes its test, its floor and its least count, not merged yet."""
+    """Every change beyond its band, and near misses, not merged yet.
+
+    lossy: events are missing of time that counts as seen, so that nothing is called gone or fallen.
+    """
     if frame.size == 0:
         return []
-    limit = limits(frame.history.shape[1])
-    within = own_traffic(frame)
-    once = counted_once(frame)
-    usual = rates.usual(once, within, limit)
-    found = presence.find(frame, limit, within, usual.factor, lossy, once)
-    for kind, part, metric in _FAILURES:
-        tested = [
-            shares.find(frame, dims, part(frame), kind, metric, limit, within, once)
-            for dims in _SHARE_LEVELS
-        ]
-        found += [
-            c
-            for c in significant(tested, limit)
-            if shares.matters(c, limit) and not (lossy and c.direction == "down")
-        ]
-    mixed = [shares.find_statuses(frame, d, limit, within, once) for d in shares.STATUS_LEVELS]
-    found += [c for c in significant(mixed, limit) if shares.status_matters(c, limit)]
-    busy = [rates.find(frame, d, limit, within, usual, once) for d in _RATE_LEVELS]
-    found += [
-        c
-        for c in significant(busy, limit)
-        if rates.matters(c, limit) and not (lossy and c.direction == "down")
-    ]
-    slow = [t for d in _SLOW_LEVELS for t in latency.find(frame, durations, d, limit, within)]
-    found += [c for c in significant(slow, limit) if latency.matters(c, limit)]
-    sized = [sizes.find(frame, d, limit, within) for d in _SIZE_LEVELS]
-    return found + [c for c in significant(sized, limit) if sizes.matters(c, limit)]
-
-
-def _trends(
-    frame: Frame, window: Window, baseline: Sequence[Window], history: Sequence[Window]
-) -> list[Candidate]:
-    """Trends over the unbroken past; there is none unless the baseline is next to the window."""
-    if frame.size == 0 or len(baseline) != 1 or baseline[0].to_ts != window.from_ts:
-        return []
-    place = {span.to_ts: i for i, span in enumerate(history) if span.minutes == window.minutes}
-    row: list[int] = []
-    edge = baseline[0].from_ts
-    while edge in place:
-        row.insert(0, place[edge])
-        edge = history[place[edge]].from_ts
-    return trends.find(frame, row, limits(len(history)), own_traffic(frame))
+    factor = rates.common(frame)
+    changed = presence(frame, factor.baseline, lossy)
+    for dims in shares.LEVELS:
+        changed += shares.failures(frame, dims)
+    for dims in shares.STATUS_LEVELS:
+        changed += shares.statuses(frame, dims)
+    busy = rates.total(frame)
+    for dims in rates.LEVELS:
+        busy += rates.rates(frame, dims, factor)
+    changed += [c for c in busy if not (lossy and c.direction == "down")]
+    changed += latency.slower(frame, durations)
+    for dims in sizes.LEVELS:
+        changed += sizes.sizes(frame, dims)
+    return changed
 
 
 def _totals(frame: Frame, window: bool) -> tuple[int, int]:
@@ -289,7 +168,7 @@ def _totals(frame: Frame, window: bool) -> tuple[int, int]:
 
 
 def _compared(frame: Frame) -> Compared:
-    seen = frame.window.sum(1) + frame.baseline.sum(1) > 0
+    seen = frame.requests + frame.before > 0
 
     def count(*dims: str) -> int:
         level = frame.level(dims)
@@ -307,49 +186,112 @@ def _compared(frame: Frame) -> Compared:
     )
 
 
-def _refusal(sides: Sequence[Window], expected: int) -> Note | None:
-    """Why the sides, window first, cannot be compared; expected: how many there should be."""
-    if len(sides) < max(expected, 2):
-        return Note("empty_window", "window and baseline need at least one whole minute each")
-    if any(side.overlaps(sides[0]) for side in sides[1:]):
-        return Note(
-            "overlap", "window and baseline overlap: a minute cannot be compared with itself"
-        )
-    return None
+def _overlap() -> Note:
+    text = (
+        "window and baseline overlap: a minute cannot be compared with itself; end the baseline "
+        "(--vs-to) where the window begins"
+    )
+    return Note("overlap", text)
 
 
-def _blind(covered: Covered) -> list[Note]:
-    sides = {"window": covered.window, "baseline": covered.baseline}
+def _short(spans: Sequence[Window]) -> list[Note]:
+    shortest = min(span.seconds for span in spans)
+    if shortest >= _LEAST_S:
+        return []
+    text = (
+        f"window and baseline need a minute each, at least, and one has {shortest:.0f} s: "
+        "ask for --last 1m or more"
+    )
+    return [Note("empty_window", text)]
+
+
+def _longest_pair(
+    covered: Covered, axis: Axis, baseline: Baseline
+) -> tuple[Window, Baseline, Note] | None:
+    """A recording that began within the window is compared by its halves, and says so."""
+    window = axis.spans[0]
+    before, now = covered.best(axis, 1), covered.best(axis, 0)
+    if baseline.kind != "previous" or before > 0 or now < 2 * _LEAST_S:
+        return None
+    seen = np.flatnonzero(covered.seen[:, : axis.slots[0].size].any(0))
+    begin, end = (from_us(int(axis.edges[i, j])) for i, j in ((seen[0], 0), (seen[-1], 1)))
+    middle = _second(begin + (end - begin) / 2)
+    if (middle - begin).total_seconds() < _LEAST_S:
+        return None
+    text = (
+        f"the recordings begin at {begin:%H:%M}: compared is {middle:%H:%M:%S} to {end:%H:%M:%S} "
+        "with what was recorded before"
+    )
+    pair = Window(middle, min(end, window.to_ts)), Window(begin, middle)
+    return pair[0], Baseline("previous", (pair[1],)), Note("young", text, begin, end)
+
+
+def _second(moment: datetime) -> datetime:
+    return from_us(to_us(moment) // 1_000_000 * 1_000_000)
+
+
+def _blind(seen: Sequence[float]) -> list[Note]:
     return [
         Note("no_data", f"no recorder was receiving in the {name}")
-        for name, seconds in sides.items()
+        for name, seconds in zip(("window", "baseline"), seen, strict=True)
         if seconds <= 0
     ]
 
 
-def _qualified(frame: Frame, histories: int) -> list[Note]:
+def _apart() -> Note:
+    text = "no recorder saw both sides (of a window of hours: the same time of the day on both)"
+    return Note("no_common_minutes", text)
+
+
+def _lossy() -> Note:
+    text = (
+        "events are missing from time that counts as seen: nothing is called gone, and nothing "
+        "quieter"
+    )
+    return Note("lossy", text)
+
+
+def _failing_all_along(frame: Frame) -> list[Note]:
+    """Without a past, what fails on both sides might be an incident that is older than both."""
+    if frame.axis.past:
+        return []
+    level = frame.level(ENDPOINT)
+    n, nb = level.sum(frame.requests * frame.own), level.sum(frame.before * frame.own)
+    f, fb = (level.sum(x * frame.own * frame.failed) for x in (frame.requests, frame.before))
+    bad = (np.minimum(n, nb) >= _SOME) & (f >= _MOSTLY * n) & (fb >= _MOSTLY * nb)
+    if not bad.any():
+        return []
+    worst = np.flatnonzero(bad)[np.argsort(-f[bad], kind="stable")][:3]
+    names = ", ".join(" ".join(str(part) for part in level.values[g] if part) for g in worst)
+    text = (
+        f"failing on both sides already, and no earlier hour to say whether that is usual: {names}"
+    )
+    return [Note("failing_before", text)]
+
+
+def _qualified(frame: Frame) -> list[Note]:
     notes = []
-    if histories < REPLICATES:
+    if len(frame.axis.past) < LEAST_PAST:
         text = "too little history to know how much quiet hours differ: only large changes count"
         notes.append(Note("uncalibrated", text))
     if min(frame.anyhow_w.sum(), frame.anyhow_b.sum()) < _FEW:
         text = "few requests: a change has to be large to be told from chance"
         notes.append(Note("low_volume", text))
+    scanned = float(frame.requests[~frame.own].sum())
+    if scanned:
+        text = (
+            f"{scanned:,.0f} requests look like a scanner's (many routes, few requests each, all "
+            "refused): they are left out of the comparison"
+        )
+        notes.append(Note("scanner", text))
     return notes
 
 
-def _empty(
-    window: Window,
-    baseline: Sequence[Window],
-    options: Options,
-    verdict: Verdict,
-    notes: list[Note],
-) -> Changes:
-    first = baseline[0].from_ts if baseline else window.from_ts
-    last = baseline[-1].to_ts if baseline else window.from_ts
+def _empty(window: Window, baseline: Baseline, verdict: Verdict, notes: list[Note]) -> Changes:
+    spans = baseline.spans
     return Changes(
         window=Side(window.from_ts, window.to_ts, 0.0, 0, 0),
-        baseline=BaselineSide(first, last, 0.0, 0, 0, options.kind),
+        baseline=BaselineSide(spans[0].from_ts, spans[-1].to_ts, 0.0, 0, 0, baseline.kind),
         verdict=verdict,
         notes=tuple(notes),
     )

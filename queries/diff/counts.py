@@ -1,43 +1,40 @@
-"""The counts that a comparison works on: from rollups, or from rows where there are none.
+"""Counting: DuckDB reads rollups and rows, and gives arrays of requests by key, recorder and slot.
 
-A sealed hour carries its counts as three files (store/rollup.py); what is still live, has no
-rollup or must pass a filter is counted from its rows into tables of the same columns. DuckDB
-reads, joins and numbers; sums over millions of entries are numpy's, which is ten times quicker
-at those than a GROUP BY.
+Sealed hours are told by their rollups: whole past hours by the sums of their keys, spans by their
+minutes. What rollups cannot tell (an hour that still grows, slots of seconds, a minute that a
+span's edge cuts in two, anything under a filter) is counted from rows, and gives the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 
-from queries.core.session import Reader, looks_whole, sql_text
-from queries.core.window import Window
-from queries.diff.stats import Floats, Ints
-from store.hours import HOUR_US, from_us, hour_start, to_us
-from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS, rollup_sql
+from queries.core.session import looks_whole, sql_text
+from queries.diff.keys import Keys, keys_of
+from queries.diff.stats import add_up
+from store.hours import HOUR_US, hour_start, to_us
+from store.rollup import BUCKET_BASE, DURATIONS, KEYS, MINUTES, ROLLUPS
+from store.values import dataclass
 
-MINUTE_US = 60_000_000
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from queries.core.session import Reader
+    from queries.diff.axis import Axis
+    from queries.diff.stats import Ints
+
+_NAMES = (
+    "recorder", "direction", "host", "method", "route", "status", "grpc_status", "container",
+    "pod", "process", "signature",
+)  # fmt: skip
+_NONE = 255  # the bucket of a request without a duration
+_SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
-# The tables of what was counted from rows, where there is anything.
-_TABLES = {KEYS: "counted_keys", MINUTES: "counted_minutes", DURATIONS: "counted_durations"}
-_CREATE = """
-    CREATE OR REPLACE TEMP TABLE counted_keys (
-        file INTEGER, key INTEGER, recorder VARCHAR, session VARCHAR, direction VARCHAR,
-        host VARCHAR, method VARCHAR, route VARCHAR, status SMALLINT, grpc_status VARCHAR,
-        container VARCHAR, process VARCHAR, signature VARCHAR, requests BIGINT, active BIGINT);
-    CREATE OR REPLACE TEMP TABLE counted (
-        key INTEGER, minute SMALLINT, bucket SMALLINT, requests INTEGER, bytes_received BIGINT,
-        seq BIGINT);
-    CREATE OR REPLACE TEMP VIEW counted_minutes AS FROM counted;
-    CREATE OR REPLACE TEMP VIEW counted_durations AS FROM counted WHERE bucket IS NOT NULL
-"""
 
 
 class BrokenRollup(Exception):
@@ -45,240 +42,270 @@ class BrokenRollup(Exception):
 
 
 @dataclass(frozen=True)
-class Entries:
-    """Columns of MINUTES or DURATIONS; `row` [entries] is the row of Counts that each is of."""
+class Cells:
+    """key, recorder, slot, requests, and received (bytes) or bucket (of duration) [cells].
 
-    row: Ints
-    values: Mapping[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
-
-class Counts:
-    """The counted files of a store, and their rows: one a key of a file.
-
-    hours [files]: hours since the epoch. rollups: the paths of the first files, by table; the
-    others are in the tables counted_* of `con`, with keys numbered over all of them.
-    recorder (a place in `recorders`), requests, active (a bit a minute) [rows]: over the file's
-    whole hour. number [rows]: of the key that the row is about, as in `names`.
+    A cell may come more than once: such add up. There are millions of them in a busy hour, so the
+    numbers are as short as they can be.
     """
 
-    def __init__(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        hours: Sequence[int],
-        rollups: Sequence[Mapping[str, Path]] = (),
-    ) -> None:
-        self.con, self.hours, self.rollups = con, np.array(hours, dtype=np.int64), rollups
-        relations = []
-        if rollups:
-            columns = "file_index::INTEGER AS file, * EXCLUDE (failed, bytes_sent, bytes_received)"
-            relations.append(f"SELECT {columns} FROM {_read(p[KEYS] for p in rollups)}")
-        if len(hours) > len(rollups):
-            relations.append(f"FROM {_TABLES[KEYS]}")
-        self._keys = " UNION ALL BY NAME ".join(relations) or f"FROM {_TABLES[KEYS]}"
-        rows = sql_text("compare_rows").replace("{keys}", self._keys)
-        columns = "file, key, recorder, requests, active, names"
-        self._make("compare_rows", f"SELECT {columns} FROM ({rows})")
-        self._make("compare_names", sql_text("compare_names").replace("{rows}", rows))
-        distinct = con.execute("SELECT DISTINCT recorder FROM compare_rows ORDER BY ALL").fetchall()
-        self.recorders: list[str] = [name for (name,) in distinct]
-        self._arrange()
+    key: Any
+    recorder: Any
+    slot: Any
+    requests: Any
+    value: Any
 
-    def _arrange(self) -> None:
-        """Rows in the order of their files and keys, whatever order the join gives them."""
-        table = self._fetch(
-            "SELECT file, key, requests, active, number,"
-            " (list_position($recorders, recorder) - 1)::SMALLINT AS recorder"
-            " FROM compare_rows JOIN compare_names USING (names)",
-            {"recorders": self.recorders},
-        )
-        sizes = np.bincount(table["file"], minlength=self.hours.size)
-        self.first: Ints = np.concatenate([[0], np.cumsum(sizes)])
-        # keys of the tables are numbered over all of their files already
-        place = self.first[np.minimum(table["file"], len(self.rollups))] + table["key"]
-        order = np.empty(place.size, dtype=np.int64)
-        order[place] = np.arange(place.size)
-        self.requests: Ints = table["requests"][order]
-        self.active: Any = table["active"][order].astype(np.uint64)
-        self.number: Ints = table["number"][order].astype(np.int64)
-        self.recorder: Ints = table["recorder"][order].astype(np.int64)
+    def where(self, chosen: Any) -> Cells:
+        return Cells(
+            self.key[chosen], self.recorder[chosen], self.slot[chosen], self.requests[chosen],
+            self.value[chosen],
+        )  # fmt: skip
 
-    @cached_property
-    def names(self) -> dict[str, Any]:
-        """[keys]: the columns of each key, in the order of their numbers."""
-        table = self._fetch("FROM compare_names ORDER BY number")
-        return {name: column for name, column in table.items() if name not in ("number", "names")}
 
-    def rows(self, file: int) -> slice:
-        return slice(int(self.first[file]), int(self.first[file + 1]))
+@dataclass(frozen=True)
+class Counts:
+    """traffic: value is bytes received (of spans); spread: value is the bucket of duration.
+    names [numbers]: the columns as they were recorded; keys.of says of which key each is.
+    past_spread: the same of past hours, some at a time."""
 
-    def entries(
-        self,
-        table: str,
-        files: Sequence[int],
-        columns: Sequence[str],
-        begin: int = 0,
-        end: int = 60,
-    ) -> Entries:
-        """The entries of some files of minutes begin..end of the hour, file by file.
-
-        table: MINUTES or DURATIONS. Raises BrokenRollup.
-        """
-        sealed = [file for file in files if file < len(self.rollups)]
-        chosen = ", ".join(["minute", *(c for c in columns if c != "minute")])
-        within = f"minute >= {begin} AND minute < {end}"
-        parts = []
-        if sealed:
-            firsts = [int(self.first[file]) for file in sealed]
-            paths = _read(self.rollups[file][table] for file in sealed)
-            row = f"({firsts}[file_index::BIGINT + 1] + key)::INTEGER" if len(sealed) > 1 else (
-                f"({firsts[0]} + key)::INTEGER"
-            )  # fmt: skip
-            parts.append(f"SELECT {row} AS row, {chosen} FROM {paths} WHERE {within}")
-        for file in files:
-            if file >= len(self.rollups):
-                first, keys = int(self.first[len(self.rollups)]), self.rows(file)
-                mine = f"key >= {keys.start - first} AND key < {keys.stop - first}"
-                parts.append(
-                    f"SELECT (key + {first})::INTEGER AS row, {chosen} FROM {_TABLES[table]}"
-                    f" WHERE {mine} AND {within}"
-                )
-        found = [self._fetch(part) for part in parts]
-        joined = {
-            name: np.concatenate([part[name] for part in found]) if len(found) > 1 else column
-            for name, column in found[0].items()
-        }
-        return Entries(joined.pop("row"), joined)
-
-    def ids(self, rows: Ints) -> dict[int, str]:
-        """What the ids of transactions begin with, by row: <recorder>:<session>."""
-        files = np.searchsorted(self.first, rows, side="right") - 1
-        first = self.first.copy()
-        first[len(self.rollups) :] = first[len(self.rollups)]
-        pairs = ", ".join(
-            f"({file}, {row - first[file]})"
-            for file, row in zip(files.tolist(), rows.tolist(), strict=True)
-        )
-        if not pairs:
-            return {}
-        table = self.con.execute(
-            f"SELECT file, key, recorder || ':' || session FROM ({self._keys})"
-            f" WHERE (file, key) IN ({pairs})"
-        ).fetchall()
-        return {int(first[file]) + key: text for file, key, text in table}
-
-    def requests_in(self, jobs: Sequence[tuple[int, Any]]) -> list[Floats]:
-        """For each (file, minutes): requests of each row of the file in those minutes.
-
-        minutes: a bit set for each row, or one for all. Where rows have requests inside and
-        outside, the shorter stretch of the two is read minute by minute.
-        """
-        stretches = [self._stretch(file, minutes) for file, minutes in jobs]
-        minutes_of = self._minutes({s for s in stretches if s is not None})
-        return [
-            self._inside(file, minutes, stretch and (*stretch[1:], minutes_of[stretch]))
-            for (file, minutes), stretch in zip(jobs, stretches, strict=True)
-        ]
-
-    def _stretch(self, file: int, minutes: Any) -> tuple[int, int, int] | None:
-        active = self.active[self.rows(file)]
-        inside = active & minutes
-        cut = (inside != 0) & (inside != active)
-        if not cut.any():
-            return None
-        within = int(np.bitwise_or.reduce(inside[cut]))
-        beyond = int(np.bitwise_or.reduce((active & ~inside)[cut]))
-        return (file, *min(_hull(within), _hull(beyond), key=lambda s: (s[1] - s[0], s)))
-
-    def _minutes(self, stretches: Iterable[tuple[int, int, int]]) -> dict[Any, Entries]:
-        """The entries of each stretch (file, begin, end), with rows counted from their file's."""
-        found: dict[Any, Entries] = {}
-        files: dict[tuple[int, int], list[int]] = {}
-        for file, begin, end in sorted(stretches):
-            files.setdefault((begin, end), []).append(file)
-        for (begin, end), some in files.items():
-            entries = self.entries(MINUTES, some, ["requests"], begin, end)
-            edges = np.searchsorted(entries.row, [*self.first[some], entries.row.size + (1 << 40)])
-            for file, low, high in zip(some, edges[:-1], edges[1:], strict=True):
-                values = {name: value[low:high] for name, value in entries.values.items()}
-                row = entries.row[low:high] - self.first[file]
-                found[file, begin, end] = Entries(row, values)
-        return found
-
-    def _inside(self, file: int, minutes: Any, read: tuple[int, int, Entries] | None) -> Floats:
-        active, total = self.active[self.rows(file)], self.requests[self.rows(file)]
-        inside = active & minutes
-        whole = np.where(inside != 0, total, 0).astype(np.float64)
-        if read is None:
-            return whole
-        begin, end, entries = read
-        minute, sets = entries["minute"], np.broadcast_to(minutes, active.shape)
-        if (sets == sets[0]).all():
-            counted = bits(sets[0])[minute]
-        else:
-            counted = (sets[entries.row] >> minute.astype(np.uint64) & np.uint64(1)) > 0
-        cut = (inside != 0) & (inside != active)
-        if begin <= _hull(np.bitwise_or.reduce((active & ~inside)[cut]))[0] and (
-            _hull(np.bitwise_or.reduce((active & ~inside)[cut]))[1] <= end
-        ):
-            out = np.bincount(entries.row, entries["requests"] * ~counted, active.size)
-            return np.where(cut, total - out, whole)
-        part = np.bincount(entries.row, entries["requests"] * counted, active.size)
-        return np.where(cut, part, whole)
-
-    def _make(self, table: str, text: str) -> None:
-        try:
-            self.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {text}")
-        except _NOT_THE_FILES:
-            raise
-        except duckdb.Error as error:
-            raise BrokenRollup(str(error)) from error
-
-    def _fetch(self, text: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            table: dict[str, Any] = self.con.execute(text, params).fetchnumpy()
-        except _NOT_THE_FILES:
-            raise
-        except duckdb.Error as error:
-            raise BrokenRollup(str(error)) from error
-        return table
+    keys: Keys
+    names: Mapping[str, Any]
+    recorders: list[str]
+    traffic: Cells
+    spread: Cells
+    past_spread: Callable[[], Iterator[Cells]]
 
 
 def counts_of(
     reader: Reader,
-    spans: Sequence[Window],
+    axis: Axis,
     where: str | None = None,
     params: Mapping[str, Any] | None = None,
     *,
-    light: Sequence[Window] = (),
     rollups: bool = True,
 ) -> Counts:
-    """The traffic of the spans and of the `light` ones, of which only requests will be asked.
+    """The traffic of the axis' spans and past.
 
     where: a DuckDB condition over `transactions`, with parameters; it forces the way over rows,
     and so does `rollups` = False. Raises BrokenRollup.
     """
-    hours: list[int] = []
-    sealed: list[Mapping[str, Path]] = []
-    raw: dict[int, list[Path]] = {}
-    for path in reader.files["transactions"]:
-        hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
-        rollup = _rollup(reader, path) if rollups and not where else None
-        if rollup is None:
-            raw.setdefault(hour, []).append(path)
-        else:
-            hours.append(hour)
-            sealed.append(rollup)
-    if raw or not sealed:
-        reader.con.execute(_CREATE)
-    within = f"({_within([*spans, *light])})" + (f" AND ({where})" if where else "")
-    for hour, paths in raw.items():
-        full = any(_touches(span, hour) for span in spans)
-        _count_rows(reader, len(hours), paths, within, params, full)
-        hours.append(hour)
-    return Counts(reader.con, hours, sealed)
+    return _Counting(reader, axis, where, params or {}).run(rollups and not where)
+
+
+class _Counting:
+    """files: (hour, paths by table) of those with a rollup; others are numbered behind them."""
+
+    def __init__(
+        self, reader: Reader, axis: Axis, where: str | None, params: Mapping[str, Any]
+    ) -> None:
+        self.reader, self.con, self.axis = reader, reader.con, axis
+        self.where, self.params = where, params
+        self.files: list[tuple[int, Mapping[str, Path]]] = []
+        self.raw: list[str] = []  # tables of keys counted from rows
+        self.traffic: list[tuple[int, dict[str, Any], Any]] = []  # file, columns, slot
+        self.spread: list[tuple[int, dict[str, Any], Any]] = []
+
+    def run(self, rollups: bool) -> Counts:
+        rows: dict[tuple[int, bool], list[Path]] = {}
+        for path in self.reader.files["transactions"]:
+            hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+            rollup: dict[str, Path] | None = None
+            if rollups and not self.axis.fine(hour):
+                rollup = _rollup(self.reader, path)
+            if rollup is None:
+                rows.setdefault((hour, False), []).append(path)
+                continue
+            self.files.append((hour, rollup))
+            if self.axis.rows(hour, cut=True):
+                rows.setdefault((hour, True), []).append(path)
+        for number, (hour, tables) in enumerate(self.files):
+            self._read(number, hour, tables)
+        self._read_past()
+        for (hour, cut), paths in rows.items():
+            slot = self.axis.rows(hour, cut)
+            if slot is not None:
+                self._count(len(self.files) + len(self.raw), paths, slot)
+        return self._arranged()
+
+    def _read(self, file: int, hour: int, paths: Mapping[str, Path]) -> None:
+        """The minutes and durations of one sealed file."""
+        tables = self.axis.minutes(hour)
+        if self.axis.whole(hour) is not None or not tables:
+            return
+        told = np.flatnonzero(np.max(tables, axis=0) >= 0)
+        if not told.size:
+            return
+        within = f"minute BETWEEN {told[0]} AND {told[-1]}"
+        for table, value, found in (
+            (MINUTES, "bytes_received", self.traffic),
+            (DURATIONS, "bucket", self.spread),
+        ):
+            columns = self._fetch(
+                f"SELECT key, minute, requests, {value} AS value"
+                f" FROM {_parquet([paths[table]])} WHERE {within}"
+            )
+            for slots in tables:
+                found.append((file, columns, slots[columns["minute"]]))
+
+    def _whole(self) -> dict[int, int]:
+        """The files that are told as a whole past hour, and their slots."""
+        return {
+            file: slot
+            for file, (hour, _) in enumerate(self.files)
+            if (slot := self.axis.whole(hour)) is not None
+        }
+
+    def _read_past(self) -> None:
+        """Requests of whole past hours."""
+        slots = self._whole()
+        if not slots:
+            return
+        paths = _parquet(self.files[file][1][KEYS] for file in slots)
+        columns = self._fetch(
+            f"SELECT file_index::INTEGER AS file, key, requests, 0 AS value FROM {paths}"
+        )
+        place = columns.pop("file")
+        for number, (file, slot) in enumerate(slots.items()):
+            mine = place == number
+            part = {name: column[mine] for name, column in columns.items()}
+            self.traffic.append((file, part, np.full(part["key"].size, slot)))
+
+    def _past_spread(self) -> Iterator[Cells]:
+        """Durations of some of the whole past hours, an hour at a time."""
+        slots = self._whole()
+        chosen = _of_other_days(sorted(set(slots.values())))
+        for file, slot in slots.items():
+            if slot in chosen:
+                path = _parquet([self.files[file][1][DURATIONS]])
+                part = self._fetch(
+                    "SELECT key, bucket AS value, sum(requests)::INTEGER AS requests"
+                    f" FROM {path} GROUP BY ALL"
+                )
+                yield self._cells([(file, part, np.full(part["key"].size, slot))])
+
+    def _count(self, file: int, paths: Sequence[Path], slot: str) -> None:
+        """What the rows of an hour give; a file that cannot be read is left out by the reader."""
+        condition = f" WHERE {self.where}" if self.where else ""
+        table = f"counted_{len(self.raw)}"
+        source = f"(FROM {_parquet(paths, 'union_by_name = true')}{condition})"
+        text = sql_text(
+            "compare_coded", names=", ".join(_NAMES), base=str(BUCKET_BASE), slot=slot, rows=source
+        )
+        try:
+            self.reader.run(
+                f"CREATE OR REPLACE TEMP TABLE {table} AS"
+                f" SELECT (row_number() OVER () - 1)::INTEGER AS key, * FROM ({text})",
+                self.params,
+            )
+        except duckdb.Error:
+            left = [path for path in paths if path in self.reader.files["transactions"]]
+            if len(left) == len(paths):
+                raise
+            if left:
+                self._count(file, left, slot)
+            return
+        self.raw.append(table)
+        columns = self.con.execute(
+            "SELECT key, code // 256 AS slot, code % 256 AS bucket, count(*) AS requests,"
+            " sum(received)::BIGINT AS value"
+            f" FROM (SELECT key, unnest(codes) AS code, unnest(received) AS received FROM {table})"
+            " GROUP BY ALL"
+        ).fetchnumpy()
+        slots = columns.pop("slot").astype(np.int64)
+        bucket = columns.pop("bucket")
+        self.traffic.append((file, columns, slots))
+        known = bucket != _NONE
+        spread = {"key": columns["key"], "requests": columns["requests"], "value": bucket}
+        self.spread.append((file, {n: c[known] for n, c in spread.items()}, slots[known]))
+
+    def _arranged(self) -> Counts:
+        """Everything under the numbers of its keys, over all files."""
+        self._first, self._recorder, self._number, names, recorders = self._numbers()
+        size = int(self._number.max(initial=-1)) + 1
+        self._of = np.arange(size)
+        traffic = self._cells(self.traffic)
+        keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
+        self._of = keys.of
+        traffic = replace(traffic, key=keys.of[traffic.key].astype(np.int32))
+        spread = self._cells(self.spread)
+        inside = spread.slot < self.axis.size
+        past = spread.where(~inside)
+        self.traffic, self.spread = [], []
+
+        def past_spread() -> Iterator[Cells]:
+            yield past
+            yield from self._past_spread()
+
+        return Counts(keys, names, recorders, traffic, spread.where(inside), past_spread)
+
+    def _cells(self, parts: Sequence[tuple[int, dict[str, Any], Any]]) -> Cells:
+        """All parts as one, without what lies outside of the axis."""
+        kinds = (np.int32, np.int16, np.int32, np.int32, np.int64)
+        columns: list[list[Any]] = [[np.zeros(0, dtype=kind)] for kind in kinds]
+        for file, part, slot in parts:
+            inside = slot >= 0
+            whole = bool(inside.all())
+            row = self._first[file] + (part["key"] if whole else part["key"][inside])
+            cells = (
+                self._of[self._number[row]], self._recorder[row],
+                *(x if whole else x[inside] for x in (slot, part["requests"], part["value"])),
+            )  # fmt: skip
+            for column, kind, values in zip(columns, kinds, cells, strict=True):
+                column.append(np.asarray(values).astype(kind, copy=False))
+        joined = [np.concatenate(column) for column in columns]
+        if joined[4].max(initial=0) < 256:  # buckets
+            joined[4] = joined[4].astype(np.uint8)
+        return Cells(*joined)
+
+    def _numbers(self) -> tuple[Ints, Ints, Ints, dict[str, Any], list[str]]:
+        """(first row of each file; recorder and number of names [rows]; the names; recorders)."""
+        listed = ", ".join(_NAMES)
+        relations = [
+            f"SELECT {len(self.files) + i} AS file, key, {listed} FROM {table}"
+            for i, table in enumerate(self.raw)
+        ]
+        if self.files:
+            paths = _parquet(paths[KEYS] for _, paths in self.files)
+            relations.append(f"SELECT file_index::INTEGER AS file, key, {listed} FROM {paths}")
+        if not relations:
+            nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in _NAMES)
+            relations.append(f"SELECT NULL::INTEGER AS file, 0 AS key, {nulls} WHERE false")
+        rows = sql_text("compare_rows", keys=" UNION ALL BY NAME ".join(relations))
+        self._make("compare_rows", f"SELECT file, key, recorder, names FROM ({rows})")
+        self._make("compare_names", sql_text("compare_names", rows=rows))
+        names = self._fetch("FROM compare_names ORDER BY number")
+        table = self._fetch(
+            "SELECT file, key, number, recorder FROM compare_rows JOIN compare_names USING (names)"
+        )
+        recorders, recorder = np.unique(table["recorder"].astype(str), return_inverse=True)
+        sizes = np.bincount(table["file"], minlength=len(self.files) + len(self.raw))
+        first = np.concatenate([[0], np.cumsum(sizes)])
+        place = first[table["file"]] + table["key"]
+        order = np.empty(place.size, dtype=np.int64)
+        order[place] = np.arange(place.size)
+        number = table["number"][order].astype(np.int64)
+        return first, recorder[order], number, names, recorders.tolist()
+
+    def _make(self, table: str, text: str) -> None:
+        self._execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {text}")
+
+    def _fetch(self, text: str) -> dict[str, Any]:
+        columns: dict[str, Any] = self._execute(text).fetchnumpy()
+        return columns
+
+    def _execute(self, text: str) -> Any:
+        try:
+            return self.con.execute(text)
+        except _NOT_THE_FILES:
+            raise
+        except duckdb.Error as error:
+            raise BrokenRollup(str(error)) from error
+
+
+def _of_other_days(slots: Sequence[int]) -> set[int]:
+    """Past hours, newest first by number, that durations are read of."""
+    half = _SPREAD_HOURS // 2
+    return {*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]}
 
 
 def _rollup(reader: Reader, path: Path) -> dict[str, Path] | None:
@@ -290,62 +317,7 @@ def _rollup(reader: Reader, path: Path) -> dict[str, Path] | None:
     return files if all(looks_whole(file) for file in files.values()) else None
 
 
-def _count_rows(
-    reader: Reader, file: int, paths: Sequence[Path], within: str, params: Any, full: bool
-) -> None:
-    """Add what the rows of an hour give; a file that cannot be read is left out by the reader."""
-    source = f"(FROM {_read(paths, 'union_by_name = true')} WHERE {within})"
-    try:
-        text = f"CREATE OR REPLACE TEMP TABLE rollup_requests AS {rollup_sql('requests', source)}"
-        reader.run(text, params)
-    except duckdb.Error:
-        left = [path for path in paths if path in reader.files["transactions"]]
-        if len(left) == len(paths):
-            raise
-        if left:
-            _count_rows(reader, file, left, within, params, full)
-        return
-    con = reader.con
-    [(first,)] = con.execute("SELECT count(*) FROM counted_keys").fetchall()
-    for step in ("numbered", "entries"):
-        text = f"CREATE OR REPLACE TEMP TABLE rollup_{step} AS {rollup_sql(step)}"
-        con.execute(text, {"first": first} if step == "numbered" else None)
-    con.execute(
-        f"INSERT INTO counted_keys BY NAME SELECT {file} AS file, * EXCLUDE (failed, bytes_sent,"
-        f" bytes_received) FROM ({rollup_sql('keys')})"
-    )
-    con.execute(f"INSERT INTO counted {sql_text('compare_entries' if full else 'compare_light')}")
-
-
-def _within(spans: Sequence[Window]) -> str:
-    """Whole minutes, so that rows give what a rollup of them gives."""
-    stretches = [[from_us(m * MINUTE_US).isoformat() for m in minutes(span)] for span in spans]
-    return " OR ".join(
-        f"(ts >= '{begin}'::TIMESTAMPTZ AND ts < '{end}'::TIMESTAMPTZ)" for begin, end in stretches
-    )
-
-
-def _touches(span: Window, hour: int) -> bool:
-    return to_us(span.from_ts) < (hour + 1) * HOUR_US and to_us(span.to_ts) > hour * HOUR_US
-
-
-def minutes(span: Window) -> tuple[int, int]:
-    """From and to in minutes since the epoch, both rounded down as the comparison does."""
-    return to_us(span.from_ts) // MINUTE_US, to_us(span.to_ts) // MINUTE_US
-
-
-def _read(paths: Iterable[Path], options: str = "") -> str:
+def _parquet(paths: Iterable[Path], options: str = "") -> str:
     listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     more = f", {options}" if options else ""
     return f"read_parquet([{listed}], hive_partitioning = false{more})"
-
-
-def bits(minutes: Any) -> Any:
-    """[...] bit sets -> [..., 60] bools."""
-    return ((minutes[..., None] >> np.arange(60, dtype=np.uint64)) & np.uint64(1)) > 0
-
-
-def _hull(minutes: Any) -> tuple[int, int]:
-    """The shortest stretch of minutes that holds all of a bit set."""
-    number = int(minutes)
-    return (number & -number).bit_length() - 1 if number else 0, number.bit_length()

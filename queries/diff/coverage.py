@@ -2,85 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from queries.core import notes
 from queries.core.answer import Note
 from queries.core.session import Reader, sql_text
 from queries.core.window import Baseline, Window
+from queries.diff.axis import Axis, Covered
+from store.hours import HOUR_US, from_us, to_us
 
 if TYPE_CHECKING:
-    import duckdb
+    from queries.diff.stats import Floats
 
-_MINUTE = timedelta(minutes=1)
+_GAP_S = 6.0  # shorter gaps are not worth a note
 _ENOUGH = 0.5  # of an earlier stretch must have been seen
+_POSITIONS = timedelta(hours=3)  # windows in which it matters at what time of day was seen
 
 
-@dataclass(frozen=True)
-class Covered:
-    """window, baseline, compared (of the window): seconds of the best covered recorder.
-
-    gaps: one note for each stretch that a recorder missed, of those known from either side.
-    """
-
-    window: float
-    baseline: float
-    compared: float
-    gaps: tuple[Note, ...]
+def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
+    """The same without hours of which a file could not be read: missing rows are no silence."""
+    seen = covered.seen.copy()
+    hours = axis.edges[:, 0] // HOUR_US
+    for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
+        if name in covered.recorders:
+            seen[covered.recorders.index(name), hours == to_us(hour) // HOUR_US] = 0.0
+    return replace(covered, seen=seen, seconds=_comparable(axis, seen))
 
 
-def covered(con: duckdb.DuckDBPyConnection, sides: Sequence[Window]) -> Covered:
-    """What compare_minutes says of the sides: the window first, then the baseline's spans."""
-    rows = con.execute(sql_text("compare_covered")).fetchall()
-    seconds = {"window": {"": 0.0}, "baseline": {"": 0.0}}
-    compared, whole = 0.0, {}
-    for recorder, span, role, total, kept, minutes in rows:
-        seconds[role][recorder] = seconds[role].get(recorder, 0.0) + float(total)
-        compared = max(compared, float(kept) if role == "window" else 0.0)
-        whole[recorder, span] = set(minutes)
+def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
+    """What the recorders saw of the axis' slots; the axis without the past that hardly any saw."""
+    rows = reader.con.execute(sql_text("islands")).fetchall()
+    islands: dict[str, list[tuple[int, int]]] = {}
+    for name, from_ts, to_ts in rows:
+        islands.setdefault(name, []).append((to_us(from_ts), to_us(to_ts)))
+    names = sorted(islands)
+    edges = axis.edges
+    seen = np.zeros((len(names), len(edges)))
+    for row, name in zip(seen, names, strict=True):
+        row[:] = _seconds(sorted(islands[name]), edges)
     gaps = [
-        _note(recorder, side, first, last)
-        for recorder in sorted({recorder for recorder, _ in whole})
-        for number, side in enumerate(sides)
-        for first, last in _stretches(
-            [m for m in range(side.minutes) if m not in whole.get((recorder, number), ())]
-        )
+        note
+        for i, name in enumerate(names)
+        if seen[i, : axis.size].any()
+        for slots in axis.slots
+        for note in _gaps(name, slots.span, sorted(islands[name]))
     ]
-    window, baseline = (max(of_role.values()) for of_role in seconds.values())
-    return Covered(window, baseline, compared, tuple(gaps))
+    lengths = (edges[:, 1] - edges[:, 0]) / 1e6
+    enough = seen.max(axis=0, initial=0.0) >= _ENOUGH * lengths
+    enough[: axis.size] = True
+    past = [p for p, ok in zip(axis.past, enough[axis.size :].tolist(), strict=True) if ok]
+    axis, seen = Axis(axis.spans, tuple(past)), seen[:, enough]
+    return axis, Covered(names, seen, _comparable(axis, seen), tuple(gaps))
 
 
-def _stretches(minutes: list[int]) -> list[tuple[int, int]]:
-    stretches: list[tuple[int, int]] = []
-    for minute in minutes:
-        if stretches and stretches[-1][1] == minute - 1:
-            stretches[-1] = (stretches[-1][0], minute)
-        else:
-            stretches.append((minute, minute))
-    return stretches
+def _seconds(islands: Sequence[tuple[int, int]], edges: Any) -> Floats:
+    """[slots]: seconds of each slot inside of the islands, which lie apart and in order."""
+    if not islands:
+        return np.zeros(len(edges))
+    points = np.array(islands, dtype=np.float64).ravel()
+    lengths = np.diff(points)
+    lengths[1::2] = 0.0
+    upto = np.concatenate([[0.0], np.cumsum(lengths)])
+    inside: Floats = np.diff(np.interp(edges.astype(np.float64), points, upto), axis=1)[:, 0]
+    return np.maximum(inside, 0.0) / 1e6
 
 
-def _note(recorder: str, span: Window, first: int, last: int) -> Note:
-    begin: datetime = span.from_ts + first * _MINUTE
-    end: datetime = span.from_ts + (last + 1) * _MINUTE
+def _comparable(axis: Axis, seen: Floats) -> Floats:
+    """The same without recorders, and without blocks of the day, that one side did not see."""
+    seconds = seen.copy()
+    window = axis.slots[0].size
+    both = (seen[:, :window].sum(1) > 0) & (seen[:, window : axis.size].sum(1) > 0)
+    seconds[~both] = 0.0
+    lengths = np.diff(axis.starts)
+    if axis.spans[0].length < _POSITIONS or (lengths != lengths[0]).any():
+        return seconds
+    blocks = int(lengths[0])
+    place = axis.block % blocks
+    for row in seconds:
+        at = [row[s.first : s.first + s.size] for s in axis.slots]
+        places = [place[s.first : s.first + s.size] for s in axis.slots]
+        saw = [np.bincount(p, a, blocks) > 0 for a, p in zip(at, places, strict=True)]
+        days = np.logical_or.reduce(saw[1:])
+        at[0][~days[places[0]]] = 0.0
+        for a, p in zip(at[1:], places[1:], strict=True):
+            a[~saw[0][p]] = 0.0
+    return seconds
+
+
+def _gaps(recorder: str, span: Window, islands: Sequence[tuple[int, int]]) -> Iterator[Note]:
+    begin, end = to_us(span.from_ts), to_us(span.to_ts)
+    for low, high in [*islands, (end, end)]:
+        if min(low, end) - begin >= _GAP_S * 1e6:
+            yield _note(recorder, from_us(begin), from_us(min(low, end)))
+        begin = max(begin, min(high, end))
+
+
+def _note(recorder: str, begin: datetime, end: datetime) -> Note:
+    clock = "%H:%M" if begin.second == end.second == 0 else "%H:%M:%S"
+    length = (end - begin).total_seconds()
+    lasted = f"{length / 60:.0f} min" if length >= 90 else f"{length:.0f} s"
     text = (
-        f"recorder {recorder} did not see {begin:%H:%M} to {end:%H:%M} in full"
-        f" ({last + 1 - first} min); these minutes are left out on both sides"
+        f"recorder {recorder} did not see {begin:{clock}} to {end:{clock}} ({lasted}); "
+        "rates are of the time that it saw"
     )
     return Note("gap", text, begin, end)
-
-
-def seen_enough(reader: Reader, spans: Sequence[Window]) -> list[Window]:
-    """The stretches that were seen enough to tell how a quiet one looks."""
-    if not spans:
-        return []
-    limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    rows = reader.rows("seen_enough", {**limits, "share": _ENOUGH})
-    enough = {row["from_ts"].astimezone(UTC) for row in rows}
-    return [span for span in spans if span.from_ts in enough]
 
 
 def is_lossy(reader: Reader, spans: Sequence[Window]) -> bool:

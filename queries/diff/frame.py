@@ -1,32 +1,29 @@
-"""The arrays that the comparison works on: keys, and their requests a block of minutes.
+"""The arrays that the comparison works on: keys, and their requests a block of slots.
 
-A *key* is the finest thing that is told apart (side, host, method, route, status, container,
-process, signature); a *level* is a coarser one, such as the endpoint, and is summed from keys.
+A *key* is the finest thing that is told apart (queries/diff/keys.py); a *level* is a coarser one,
+such as the endpoint, and is summed from keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.session import sql_text
-from queries.core.window import Window
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.stats import Floats, Ints, Mask
+from queries.diff.keys import SCANNED
+from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.derived import failed
+from store.values import dataclass
 
 if TYPE_CHECKING:
-    import duckdb
+    from queries.diff.axis import Axis, Covered
+    from queries.diff.counts import Cells, Counts
 
-    from queries.diff.traffic import Traffic
-
-BLOCKS = 12  # a window has about that many; five minutes each in an hour
-SLOTS = 60
-UNIT = ("side", "host", "method", "route", "container")
+UNIT = ("side", "host", "method", "route", "instance")
 
 
 @dataclass(frozen=True)
@@ -63,20 +60,21 @@ class Level:
 
     def sum(self, per_key: Floats) -> Floats:
         """[keys] -> [groups]"""
-        sums = np.bincount(self.group, weights=per_key, minlength=self.size)
-        return sums.astype(np.float64, copy=False)
+        return add_up(self.group, per_key, self.size)
 
+    @cached_property
+    def _order(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.group, kind="stable")
+        return order, np.searchsorted(self.group[order], np.arange(self.size))
 
-@dataclass(frozen=True)
-class Tally:
-    """window, baseline [groups, blocks]; history [groups, spans]: requests."""
-
-    window: Floats
-    baseline: Floats
-    history: Floats
-
-    def of(self, groups: Ints) -> Tally:
-        return Tally(self.window[groups], self.baseline[groups], self.history[groups])
+    def sums(self, per_key: Floats, chosen: Mask | None = None) -> Floats:
+        """[keys, columns] -> [groups, columns], of the chosen keys."""
+        if not per_key.size:
+            return np.zeros((self.size, per_key.shape[1]))
+        order, starts = self._order
+        rows = per_key if chosen is None else np.where(chosen[:, None], per_key, 0.0)
+        found: Floats = np.add.reduceat(rows[order], starts, axis=0)
+        return found
 
 
 class _Columns(dict[str, list[Any]]):
@@ -96,32 +94,34 @@ class Frame:
     """All that the comparison works on.
 
     labels: the values of each dimension, sorted; codes [keys]: places in them.
-    window [keys, blocks] and baseline [keys, blocks of all baseline spans]: requests.
-    seconds_w, seconds_b: covered recorder-seconds of those blocks.
-    slots_w, slots_b [keys], slots_h [keys, history spans]: bit sets of active slots.
-    anyhow_w, anyhow_b: requests of all minutes, compared or not, to refute "new" and "gone".
-    history [keys, history spans]: requests, and seconds_h the covered recorder-seconds.
+    window, baseline [keys, blocks], past [keys, stretches]: requests, of the time that counts.
+    received_w, received_b [keys, blocks]: bytes received.
+    due, due_past [keys]: requests that the window would have had at the rate of the baseline and
+    of the past, recorder by recorder.
+    seconds_w, seconds_b [blocks], seconds_p [stretches], seconds [slots]: covered
+    recorder-seconds.
+    anyhow_w, anyhow_b [keys]: requests of all time, compared or not, to refute "new" and "gone".
+    cells: what of the traffic counts; the slot tells when.
     """
 
+    axis: Axis
     codes: dict[str, Ints]
     labels: Mapping[str, list[Any]]
     window: Floats
     baseline: Floats
+    past: Floats
     received_w: Floats
     received_b: Floats
+    due: Floats
+    due_past: Floats
     seconds_w: Floats
     seconds_b: Floats
-    slots_w: Any
-    slots_b: list[Any]
-    slots_h: list[Any]
+    seconds_p: Floats
+    seconds: Floats
     anyhow_w: Floats
     anyhow_b: Floats
-    history: Floats
-    seconds_h: Floats
-    starts: Ints  # column of each compared span's first block
-    block_minutes: int
+    cells: Cells
     levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
-    tallies: dict[tuple[tuple[str, ...], bytes], Tally] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -136,6 +136,24 @@ class Frame:
     def scale(self) -> float:
         """Window seconds over baseline seconds: what baseline counts are multiplied by."""
         return float(self.seconds_w.sum() / self.seconds_b.sum())
+
+    @cached_property
+    def requests(self) -> Floats:
+        """[keys]: of the whole window."""
+        sums: Floats = self.window.sum(1)
+        return sums
+
+    @cached_property
+    def before(self) -> Floats:
+        """[keys]: of the whole baseline."""
+        sums: Floats = self.baseline.sum(1)
+        return sums
+
+    @cached_property
+    def earlier(self) -> Floats:
+        """[keys]: of the whole past."""
+        sums: Floats = self.past.sum(1)
+        return sums
 
     @cached_property
     def status(self) -> Ints:
@@ -160,6 +178,13 @@ class Frame:
         sides = np.array([side == "in" for side in self.labels["side"]], dtype=bool)
         return sides[self.codes["side"]]
 
+    @cached_property
+    def own(self) -> Mask:
+        """Keys that are not a scanner's."""
+        scanned = np.array([route == SCANNED for route in self.labels["route"]], dtype=bool)
+        mine: Mask = ~scanned[self.codes["route"]]
+        return mine
+
     def has(self, dim: str) -> Mask:
         """Keys that have a value in a dimension that may be missing."""
         return np.array([bool(value) for value in self.labels[dim]], dtype=bool)[self.codes[dim]]
@@ -168,6 +193,103 @@ class Frame:
         if dims not in self.levels:
             self.levels[dims] = _level(self, dims)
         return self.levels[dims]
+
+    def named(self, level: Level) -> Mask:
+        """Groups that have a name for what they are about: a gRPC call has no host, a program
+        outside of containers no service, and everything without is nothing to be told of."""
+        named = np.ones(level.size, dtype=bool)
+        for dim in set(level.dims) & {"host", "service", "instance"}:
+            if dim != "host" or "route" not in level.dims:
+                named &= self.has(dim)[level.first]
+        return named
+
+    @cached_property
+    def once(self) -> Frame:
+        """The same, in which a call that both its ends recorded weighs half at each.
+
+        Two records of one call are no two pieces of evidence. For levels that tell the sides apart
+        the frame itself is right.
+        """
+        level = self.level(ENDPOINT)
+        total = self.requests + self.before + self.earlier
+        incoming = level.sum(np.where(self.incoming, total, 0.0))
+        outgoing = level.sum(np.where(self.incoming, 0.0, total))
+        both = np.maximum(incoming + outgoing, 1e-9)
+        weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group]
+        names = ("window", "baseline", "past", "received_w", "received_b")
+        per_key = ("due", "due_past")
+        return replace(
+            self,
+            **{name: getattr(self, name) * weight[:, None] for name in names},
+            **{name: getattr(self, name) * weight for name in per_key},
+        )
+
+    def counted(self, dims: tuple[str, ...]) -> Frame:
+        """The frame whose counts are right for a level of those dimensions."""
+        return self if "side" in dims else self.once
+
+
+def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
+    """The counts as arrays over keys and blocks, of the time that both sides were seen."""
+    size, blocks, window = counts.keys.size, int(axis.starts[-1]), axis.slots[0].size
+    place = {name: i for i, name in enumerate(covered.recorders)}
+    known = np.array([place.get(name, -1) for name in counts.recorders], dtype=np.int64)
+    cells = counts.traffic
+    recorder = known[cells.recorder] if cells.key.size else cells.recorder
+    inside = axis.size > cells.slot
+    seen = (recorder >= 0) & (covered.seen[recorder, cells.slot] > 0)
+    anyhow = [
+        add_up(cells.key[mine], cells.requests[mine], size)
+        for mine in (seen & (cells.slot < window), seen & inside & (cells.slot >= window))
+    ]
+    kept = np.flatnonzero((recorder >= 0) & (covered.seconds[recorder, cells.slot] > 0))
+    cells, recorder = cells.where(kept), recorder[kept]
+    inside = axis.size > cells.slot
+    sums = [
+        add_up(
+            cells.key[inside].astype(np.int64) * blocks + axis.block[cells.slot[inside]],
+            cells.requests[inside] if of is None else of[inside],
+            size * blocks,
+        ).reshape(size, blocks)
+        for of in (None, cells.value)
+    ]
+    n_w = int(axis.starts[1])
+    stretches = len(axis.past)
+    past = add_up(
+        cells.key[~inside].astype(np.int64) * stretches + cells.slot[~inside] - axis.size,
+        cells.requests[~inside],
+        size * stretches,
+    ).reshape(size, stretches)
+    seconds = covered.seconds
+    of_window = seconds[:, :window].sum(1)
+    due = []
+    for part, mine in (
+        (seconds[:, window : axis.size], inside & (cells.slot >= window)),
+        (seconds[:, axis.size :], ~inside),
+    ):
+        total = part.sum(1)
+        rho = np.divide(of_window, total, out=np.zeros_like(total), where=total > 0)
+        due.append(add_up(cells.key[mine], cells.requests[mine] * rho[recorder[mine]], size))
+    in_block = add_up(axis.block, seconds[:, : axis.size].sum(0), blocks)
+    return Frame(
+        axis=axis,
+        codes=dict(counts.keys.codes),
+        labels=counts.keys.labels,
+        window=sums[0][:, :n_w],
+        baseline=sums[0][:, n_w:],
+        past=past,
+        received_w=sums[1][:, :n_w],
+        received_b=sums[1][:, n_w:],
+        due=due[0],
+        due_past=due[1],
+        seconds_w=in_block[:n_w],
+        seconds_b=in_block[n_w:],
+        seconds_p=seconds[:, axis.size :].sum(0),
+        seconds=seconds[:, : axis.size].sum(0),
+        anyhow_w=anyhow[0],
+        anyhow_b=anyhow[1],
+        cells=cells,
+    )
 
 
 def _level(frame: Frame, dims: tuple[str, ...]) -> Level:
@@ -179,162 +301,6 @@ def _level(frame: Frame, dims: tuple[str, ...]) -> Level:
     return Level(dims, group.astype(np.int64, copy=False), first, values)
 
 
-def tally(frame: Frame, level: Level, part: Mask) -> Tally:
-    """The counts of the keys in `part`, kept for whoever asks for them again.
-
-    A level that knows no more than units (side, endpoint, container) is summed from those.
-    """
-    known = (level.dims, part.tobytes())
-    if known not in frame.tallies:
-        unit = frame.level(UNIT)
-        if level is not unit and set(level.dims) <= {*UNIT, "service"}:
-            fine = tally(frame, unit, part)
-            sums = fine.window, fine.baseline, fine.history
-            group = level.group[unit.first]
-            frame.tallies[known] = Tally(*(_summed(group, level.size, each) for each in sums))
-        else:
-            sums = frame.window, frame.baseline, frame.history
-            frame.tallies[known] = Tally(*(grouped(level, each, part) for each in sums))
-    return frame.tallies[known]
-
-
-def grouped(level: Level, per_key: Floats, part: Mask) -> Floats:
-    """[keys, columns] -> [groups, columns], of the keys in `part`."""
-    if part.all():
-        return _summed(level.group, level.size, per_key)
-    keys = np.flatnonzero(part)
-    return _summed(level.group[keys], level.size, per_key[keys])
-
-
-def _summed(group: Ints, size: int, rows: Floats) -> Floats:
-    columns = rows.shape[1]
-    if columns == 0 or group.size == 0:
-        return np.zeros((size, columns))
-    place = group[:, None] * columns + np.arange(columns)
-    sums = np.bincount(place.ravel(), weights=rows.ravel(), minlength=size * columns)
-    return sums.astype(np.float64, copy=False).reshape(size, columns)
-
-
-def prepare(
-    con: duckdb.DuckDBPyConnection,
-    window: Window,
-    baseline: Sequence[Window],
-    history: Sequence[Window],
-) -> None:
-    """Leave compare_minutes in the connection."""
-    con.execute("set timezone = 'UTC'")
-    con.execute(
-        "create or replace temp table compare_spans"
-        " (span integer, role varchar, from_ts timestamptz, to_ts timestamptz)"
-    )
-    roles = [("window", window), *(("baseline", s) for s in baseline)]
-    roles += [("history", s) for s in history]
-    rows = [(i, role, s.from_ts, s.to_ts) for i, (role, s) in enumerate(roles)]
-    con.executemany("insert into compare_spans values (?, ?, ?, ?)", rows)
-    aligned = all(s.minutes == window.minutes for s in baseline)
-    con.execute(sql_text("compare_minutes"), {"aligned": aligned})
-
-
-def load(con: duckdb.DuckDBPyConnection, traffic: Traffic, window: Window, baselines: int) -> Frame:
-    """Count the traffic of the spans that `prepare` was given, the window the first of them."""
-    block = max(1, round(window.minutes / BLOCKS))
-    slot = max(1, -(-window.minutes // SLOTS))
-    seconds = _seconds(con, block)
-    compared = 1 + baselines
-    n_w = -(-window.minutes // block)
-    shape = [(n_w if s == 0 else _blocks_of(seconds, s)) for s in range(compared)]
-    starts = np.concatenate([[0], np.cumsum(shape)])
-    totals = traffic.totals(compared, slot)
-    requests, received = traffic.blocks(starts, block)
-    covered = _covered(seconds, starts)
-    return Frame(
-        codes=traffic.codes,
-        labels=traffic.labels,
-        window=requests[:, :n_w],
-        baseline=requests[:, n_w:],
-        received_w=received[:, :n_w],
-        received_b=received[:, n_w:],
-        seconds_w=covered[:n_w],
-        seconds_b=covered[n_w:],
-        slots_w=totals.slots[0],
-        slots_b=list(totals.slots[1:compared]),
-        slots_h=list(totals.slots[compared:]),
-        anyhow_w=totals.anyhow[0],
-        anyhow_b=totals.anyhow[1:].sum(0),
-        history=totals.history.T,
-        seconds_h=_history_seconds(seconds, baselines, len(totals.history)),
-        starts=starts,
-        block_minutes=block,
-    )
-
-
-def _seconds(con: duckdb.DuckDBPyConnection, block: int) -> dict[tuple[int, int], float]:
-    rows = con.execute(
-        "select span, (nth // $block)::integer, sum(seconds) from compare_minutes"
-        " where kept group by all order by all",
-        {"block": block},
-    ).fetchall()
-    return {(span, number): float(seconds) for span, number, seconds in rows}
-
-
-def _blocks_of(seconds: dict[tuple[int, int], float], span: int) -> int:
-    return max((block + 1 for s, block in seconds if s == span), default=0)
-
-
-def _covered(seconds: dict[tuple[int, int], float], starts: Ints) -> Floats:
-    covered = np.zeros(int(starts[-1]))
-    for (span, block), value in seconds.items():
-        if span < starts.size - 1:
-            covered[starts[span] + block] = value
-    return covered
-
-
-def _history_seconds(
-    seconds: dict[tuple[int, int], float], baselines: int, histories: int
-) -> Floats:
-    result = np.zeros(histories)
-    for (span, _), value in seconds.items():
-        if span > baselines:
-            result[span - baselines - 1] += value
-    return result
-
-
-_REFUSED = (400, 403, 404, 405)
-_MOSTLY = 0.95
-
-
-def own_traffic(frame: Frame) -> Mask:
-    """False for keys of incoming endpoints that answer hardly anything but 400, 403, 404, 405."""
-    level = frame.level(("host", "method", "route"))
-    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
-    refused = np.isin(frame.status, _REFUSED)
-    seen = total + frame.anyhow_b
-    refusals = level.sum(np.where(refused & frame.incoming, seen, 0.0))
-    own: Mask = (refusals < _MOSTLY * level.sum(seen))[level.group]
-    return own
-
-
-def counted_once(frame: Frame) -> Frame:
-    """The same frame, in which a call that both its ends recorded weighs half at each.
-
-    Two records of one call are no two pieces of evidence. For levels that tell the sides apart
-    the frame itself is right.
-    """
-    level = frame.level(ENDPOINT)
-    total = frame.window.sum(1) + frame.baseline.sum(1) + frame.history.sum(1)
-    incoming = level.sum(np.where(frame.incoming, total, 0.0))
-    outgoing = level.sum(np.where(frame.incoming, 0.0, total))
-    both = np.maximum(incoming + outgoing, 1e-9)
-    weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group][:, None]
-    return replace(
-        frame,
-        window=frame.window * weight,
-        baseline=frame.baseline * weight,
-        history=frame.history * weight,
-        tallies={},
-    )
-
-
 _UNEVEN = 0.25  # parts may differ by that much from the common change before it counts
 
 
@@ -344,16 +310,25 @@ def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
     Looked at endpoint by endpoint, where a part has requests enough to differ from the rest, and
     container by container in each of them.
     """
-    parts = [_evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))]
-    return parts[0][0], min(even for _, even in parts)
+    return held_by(frame, c, left), min(
+        _evenness(frame, c, left, dims) for dims in (UNIT, ("side", *ENDPOINT))
+    )
 
 
-def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> tuple[float, float]:
+def held_by(frame: Frame, c: Candidate, left: Mask) -> float:
+    """The change in requests; of each endpoint as the end of the wire saw it that saw more."""
+    level = frame.level(ENDPOINT)
+    excess = np.where(left, c.excess, 0.0)
+    ends = [level.sum(np.where(side, excess, 0.0)) for side in (frame.incoming, ~frame.incoming)]
+    return abs(float(np.where(np.abs(ends[0]) > np.abs(ends[1]), *ends).sum()))
+
+
+def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> float:
     unit = frame.level(dims)
     changed = unit.sum(np.where(left, c.excess, 0.0))
     volume = unit.sum(np.where(left, c.volume, 0.0))
     incoming = np.array([value[0] == "in" for value in unit.values], dtype=bool)
-    held, even = 0.0, 1.0
+    even = 1.0
     most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
     for side in (incoming, ~incoming):
         total, all_volume = float(changed[side].sum()), float(volume[side].sum())
@@ -366,6 +341,5 @@ def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> 
         shown = np.where(here, changed[side] + share * float(changed[side][~here].sum()), 0.0)
         chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
         away = np.maximum(np.abs(shown - expected) - chance, 0)
-        held = max(held, abs(total))
         even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
-    return held, even
+    return even

@@ -1,57 +1,56 @@
-"""Every threshold of the comparison in one place, with the reason for it."""
+"""Every threshold of the comparison in one place; docs/method.md says what each is for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import Final
 
-REPLICATES = 6  # past stretches from which on their spread is worth something
+# How sure: a signed root of a likelihood ratio beyond the band, per sqrt of its dispersion.
+Z: Final = 3.5
+Z_STRONG: Final = 5.0  # could not plausibly be chance even with far more comparisons
+NEAR: Final = 1.0  # a key that misses by so much may still be the place of what a wider key shows
+
+# The least band: what quiet stretches may always differ by, on logs.
+ODDS: Final = math.log(2.0)  # of failing, or of one status among the good ones
+ODDS_KNOWN: Final = math.log(1.5)  # the same where the past shows that it does not drift
+KNOWN: Final = 6  # stretches of the past from which on it shows that
+P50: Final = math.log(1.3)
+P95: Final = math.log(1.5)
+P99: Final = math.log(1.6)
+SIZE: Final = math.log(1.5)
+RATE: Final = math.log(1.6)
+TOTAL: Final = math.log(2.0)  # everything busier or quieter: people sleep
+TOTAL_UNKNOWN: Final = math.log(2.5)  # without a past that shows how people sleep
+
+# What is worth a line, however sure.
+TWICE: Final = 2.0  # the failing share, or the good one
+POINTS: Final = 0.25  # or so much of all requests more
+TRACE: Final = 0.005  # failures of less than that are worth a line only if they are ...
+MANY: Final = 100
+RECOVERED: Final = 5.5  # how sure that something fails less: good news can wait
+FEW: Final = 3  # requests of a name: less is an anecdote
+FAILED: Final = 5  # failures: one client that tries again makes three
+MORE: Final = 10  # requests more or fewer before a rate is worth a line
+MS: Final = 5.0
+BYTES: Final = 64.0
+
+# Retries and shared fate: what a request says less than its number, where blocks cannot tell.
+CLUSTER: Final = 2.0
+MOST_CLUSTERED: Final = 6.0
+BURSTS: Final = 3.0  # the same of how many requests there are
+MOST_BURSTS: Final = 60.0
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Effect floors and least counts; `calibrated`: past stretches tell what quiet looks like."""
-
-    calibrated: bool = True
-    q: float = 0.05  # false discovery rate inside each kind
-    step_up: int = 5  # causes at a time for which Benjamini-Hochberg may loosen
-    min_errors: float = 10  # extra failed requests before a share is worth a line
-    error_ratio: float = 2.0  # failing twice as often, at least
-    broad_ratio: float = 2.0  # of everything at once, where the ups and downs of endpoints cancel
-    error_points: float = 0.005  # and half a point more of the requests ...
-    error_many: float = 100  # ... or as many as this
-    mix_points: float = 0.15  # of the answers, before a shift among good statuses is worth a line
-    rate_ratio: float = 1.5
-    rate_count: float = 30  # requests more or fewer than expected
-    rate_drift: float = 0.1  # log spread between quiet hours that is always allowed for
-    rate_peers: float = 0.12  # the same where the endpoints of the same hours show less
-    latency_ratio: float = 1.25
-    latency_ms: float = 5.0  # a change of less is not felt
-    latency_drift: float = 0.05  # log spread of a quantile between quiet hours
-    size_ratio: float = 2.0
-    new_slots: int = 4  # active minutes before a new key is a fact
-    new_count: float = 6
-    cluster: float = 4.0  # requests that come and stay away together
-    dispersion_shares: float = 3.0  # retries and shared fate: what blocks show at least
-    share_drift: float = 0.2  # log spread of an error share between quiet hours
-    dispersion_rates: float = 5.0
-    prior_df: float = 6.0  # weight of the common dispersion against a key's own
+def bar(tests: int) -> float:
+    """How sure one of so many has to be: as many false ones a comparison, however many keys."""
+    return math.sqrt(Z * Z + 2 * math.log(max(tests, 100) / 100))
 
 
-def limits(histories: int) -> Limits:
-    """With a single baseline the drift of quiet hours is unknown, so the floors rise."""
-    if histories >= REPLICATES:
-        return Limits()
-    return Limits(
-        calibrated=False,
-        min_errors=12,
-        error_ratio=3.0,
-        share_drift=0.35,
-        mix_points=0.25,
-        rate_ratio=2.5,
-        rate_drift=0.25,
-        latency_ratio=1.5,
-        latency_drift=0.07,
-        size_ratio=2.5,
-        dispersion_shares=4.0,
-        cluster=6.0,
-    )
+def worth(now: float, base: float, requests: float, direction: str) -> bool:
+    """Twice as many of either share or a quarter of all, and more than a trace of them."""
+    more, less = (now, base) if direction == "up" else (base, now)
+    extra = (more - less) * requests
+    large = more >= TWICE * less or 1 - less >= TWICE * (1 - more) or more - less >= POINTS
+    return large and extra >= FAILED * (1 - less) and (
+        more - less >= TRACE or extra >= MANY
+    )  # fmt: skip

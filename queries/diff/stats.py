@@ -1,94 +1,282 @@
-"""The little statistics that the comparison needs, vectorised over keys with numpy alone.
+"""Signed likelihood-ratio tests of a change beyond a band, and how much quiet stretches vary.
 
-scipy.special would do the same, and costs 0.15 s of import in a command that has 0.5 s in all.
+The null hypothesis is never "no change" but "no more than quiet hours do": the effect lies within
+a band, on logs. So evidence grows with the requests, and a change that quiet hours show too is no
+news however many requests show it. Everything is over arrays, [groups] or [groups, runs].
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-from queries.diff.limits import Limits
+from store.values import dataclass
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
-_TINY = 1e-300
-
-
-def t_tail(t: Floats, df: Floats | float) -> Floats:
-    """Two-sided p-value of Student's t; F with (1, df) is the same at t = sqrt(F)."""
-    t = np.asarray(t, dtype=np.float64)
-    df = np.broadcast_to(np.asarray(df, dtype=np.float64), t.shape)
-    x = df / (df + t * t)
-    return np.clip(_betainc(df / 2, np.full(t.shape, 0.5), x), 0.0, 1.0)
+_PRIOR = 6  # blocks that the typical dispersion counts for, against a group's own
+_POOL = 4  # past changes that the typical drift counts for
+_CLIP = 1.5  # log: a past change that is larger was an incident, and says little about quiet
+_COARSE = 3  # blocks that are taken together to see dispersion that lasts longer than one
 
 
-def _betainc(a: Floats, b: Floats, x: Floats) -> Floats:
-    """Regularised incomplete beta function by its continued fraction (modified Lentz)."""
-    swap = x > (a + 1) / (a + b + 2)
-    a, b, x = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, 1 - x, x)
-    lgamma = np.frompyfunc(math.lgamma, 1, 1)
-    log_beta = np.asarray(lgamma(a) + lgamma(b) - lgamma(a + b), dtype=np.float64)
-    inside = np.clip(x, _TINY, 1 - 1e-16)
-    front = np.exp(a * np.log(inside) + b * np.log1p(-inside) - log_beta) / a
-    value = np.where(x <= 0, 0.0, front * _lentz(a, b, inside))
-    return np.where(swap, 1 - value, value)
+def odds_z(fw: Floats, nw: Floats, fb: Floats, nb: Floats, band: Floats | float) -> Floats:
+    """How far the share fw of nw lies from fb of nb, beyond odds of e^band: a signed root of the
+    likelihood ratio, 0 within the band or where a side is empty."""
+    fw, nw, fb, nb, band = np.broadcast_arrays(fw, nw, fb, nb, band)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = _logit(fw, nw) - _logit(fb, nb)
+        sign = np.sign(effect)
+        psi = np.exp(sign * band)
+        total = fw + fb
+        # the odds of the baseline under which the ratio of the odds is just psi
+        b = nw * psi + nb - total * (1 + psi)
+        a = psi * (nw + nb - total)
+        root = np.sqrt(np.maximum(b * b + 4 * a * total, 0))
+        x = np.where(b > 0, 2 * total / (b + root), (root - b) / np.maximum(2 * a, 1e-300))
+        q, p = x / (1 + x), psi * x / (1 + psi * x)
+        full = np.isinf(x) | (a <= 0)
+        q, p = np.where(full, 1.0, q), np.where(full, 1.0, p)
+        gain = (
+            _loglik(fw, nw, ratio(fw, nw)) + _loglik(fb, nb, ratio(fb, nb))
+            - _loglik(fw, nw, p) - _loglik(fb, nb, q)
+        )  # fmt: skip
+        beyond = sign * (_raw(fw, nw) - _raw(fb, nb)) > band
+    z = sign * np.sqrt(2 * np.maximum(np.nan_to_num(gain), 0))
+    found: Floats = np.where(beyond & (nw > 0) & (nb > 0), z, 0.0)
+    return found
 
 
-def _lentz(a: Floats, b: Floats, x: Floats) -> Floats:
-    d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
-    c, h = np.ones_like(x), d.copy()
-    for m in range(1, 200):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for step in (even, odd):
-            d = 1 / _away_from_zero(1 + step * d)
-            c = _away_from_zero(1 + step / c)
-            h *= d * c
-        if np.all(np.abs(d * c - 1) < 1e-12):
-            break
-    return h
+def _raw(f: Floats, n: Floats) -> Floats:
+    """Log odds; infinite where none or all fail."""
+    return np.log(f) - np.log(n - f)
 
 
-def _away_from_zero(value: Floats) -> Floats:
-    return np.where(np.abs(value) < _TINY, _TINY, value)
+def _logit(f: Floats, n: Floats) -> Floats:
+    return np.log((f + 0.5) / (n - f + 0.5))
 
 
-def benjamini_hochberg(
-    p: Floats, q: float, tests: int | None = None, most: int | None = None
-) -> Mask:
-    """Which of the p-values pass at false discovery rate q; `tests` counts those not listed too.
+def logit(f: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """(log odds, its variance): with half a request on either side, so that both exist."""
+    return _logit(f, n), 1 / (f + 0.5) + 1 / (n - f + 0.5)
 
-    most: the step-up stops to loosen after so many. One incident rejects dozens of names of the
-    same requests, which become one finding; without a bound they would buy other keys in.
+
+def _loglik(f: Floats, n: Floats, share: Floats) -> Floats:
+    return xlogy(f, share) + xlogy(n - f, 1 - share)
+
+
+def rate_z(nw: Floats, nb: Floats, rho: Floats, band: Floats | float) -> Floats:
+    """The same for counts: nw against nb times rho, the exposure of the one over the other's."""
+    nw, nb, rho, band = np.broadcast_arrays(nw, nb, rho, band)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = np.log(nw) - np.log(nb * rho)
+        sign = np.where(nw > nb * rho, 1.0, -1.0)
+        odds = rho * np.exp(sign * band)
+        p = odds / (1 + odds)
+        total = nw + nb
+        gain = _loglik(nw, total, ratio(nw, total)) - _loglik(nw, total, p)
+    z = sign * np.sqrt(2 * np.maximum(np.nan_to_num(gain), 0))
+    found: Floats = np.where((np.abs(effect) > band) & (total > 0) & (rho > 0), z, 0.0)
+    return found
+
+
+def mean_z(a: Moments, b: Moments, band: Floats | float) -> Floats:
+    """The same for means of logs, by Welch's t: sqrt(df ln(1 + t^2 / df))."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = a.mean - b.mean
+        error = np.sqrt(a.variance / a.n + b.variance / b.n)
+        t = np.maximum(np.abs(change) - band, 0) / error
+        df = np.maximum(a.n + b.n - 2, 1)
+        z = np.sign(change) * np.sqrt(df * np.log1p(t * t / df))
+    found: Floats = np.where((a.n >= 2) & (b.n >= 3), np.nan_to_num(z, posinf=0, neginf=0), 0.0)
+    return found
+
+
+@dataclass(frozen=True)
+class Moments:
+    """n, mean and variance of values."""
+
+    n: Floats
+    mean: Floats
+    variance: Floats
+
+
+def moments(n: Floats, total: Floats, squares: Floats, least: float) -> Moments:
+    """From sums of values and of squares; variance is `least`, at least."""
+    mean = ratio(total, n)
+    variance = np.maximum(ratio(squares, n) - mean * mean, 0) * ratio(n, np.maximum(n - 1, 1))
+    return Moments(n, mean, np.maximum(variance, least))
+
+
+def dispersion(n: Floats, f: Floats, typical: float, most: float) -> Floats:
+    """[groups]: variance of f among n over that of independent requests, between 1 and `most`.
+
+    n, f [groups, blocks]. Seen in single blocks and in three at a time, whichever varies more; a
+    group's own blocks count against the typical group's, and that against `typical`.
     """
-    if p.size == 0:
-        return np.zeros(0, dtype=bool)
-    order = np.argsort(p, kind="stable")
-    steps = np.minimum(np.arange(1, p.size + 1), most or p.size)
-    line = q * steps / max(tests or p.size, p.size)
-    below = np.flatnonzero(p[order] <= line)
-    passed = np.zeros(p.size, dtype=bool)
-    if below.size:
-        passed[order[: below[-1] + 1]] = True
-    return passed
+    share = (f.sum(1) + 0.5) / (n.sum(1) + 1)
+    expected = n * share[:, None]
+    return _shrunk(f - expected, expected, expected * (1 - share[:, None]), typical, most)
+
+
+def rate_dispersion(n: Floats, seconds: Floats, typical: float, most: float) -> Floats:
+    """The same of counts, over blocks that were seen for that many seconds."""
+    expected = n.sum(1)[:, None] * (seconds / max(float(seconds.sum()), 1e-9))
+    return _shrunk(n - expected, expected, expected, typical, most)
+
+
+def _shrunk(
+    away: Floats, expected: Floats, variance: Floats, typical: float, most: float
+) -> Floats:
+    largest = np.ones(len(away))
+    for size in (1, _COARSE):
+        apart, due, var = (_together(x, size) for x in (away, expected, variance))
+        terms = np.divide(apart**2, var, out=np.zeros_like(apart), where=due > 0)
+        chi, df = terms.sum(1), np.maximum((due > 0).sum(1) - 1.0, 0)
+        known = (df >= 3) & (due.sum(1) >= 10)
+        common = typical
+        if known.sum() >= 5:
+            common = float(np.median(chi[known] / df[known]))
+        own = (_PRIOR * np.clip(common, 1, most) + chi) / (_PRIOR + df)
+        largest = np.maximum(largest, own)
+    clipped: Floats = np.clip(largest, 1.0, most)
+    return clipped
+
+
+def _together(x: Floats, size: int) -> Floats:
+    """[groups, blocks] -> sums of `size` blocks at a time; what is left over is dropped."""
+    blocks = x.shape[1] // size
+    if size == 1 or blocks < 2:
+        return x
+    sums: Floats = x[:, : blocks * size].reshape(len(x), blocks, size).sum(2)
+    return sums
+
+
+def band(effects: Floats, variances: Floats, floor: float, peers: Floats | None = None) -> Floats:
+    """[groups]: by how much quiet stretches differ, on logs: twice the drift, `floor` at least.
+
+    effects, variances [groups, past changes]: NaN where there is none; variances are what requests
+    explain. peers [groups]: changes of this very comparison, NaN where unknown: they tell each
+    other's drift where the past is short. All of them changing alike is no drift.
+    """
+    known = np.isfinite(effects) & np.isfinite(variances)
+    e2 = np.where(known, np.clip(effects, -_CLIP, _CLIP) ** 2, 0.0)
+    var = np.where(known, np.minimum(variances, _CLIP**2), 0.0)
+    m = known.sum(1)
+    pool = _spread(effects[known], variances[known])
+    if peers is not None and known.shape[1] < 3:
+        pool = max(pool, min(_spread(*_centred(peers)), (1.5 * floor) ** 2))
+    tau2 = ((e2 - var).sum(1) + _POOL * pool) / (m + _POOL)
+    found: Floats = np.maximum(floor, 2 * np.sqrt(np.maximum(tau2, 0)))
+    return found
+
+
+def _centred(peers: Floats) -> tuple[Floats, Floats]:
+    """(changes about their median, variances) of [groups, 2]."""
+    known = peers[np.isfinite(peers).all(1)]
+    return (known[:, 0] - np.median(known[:, 0]) if known.size else known[:, 0]), known[:, 1]
+
+
+def _spread(effects: Floats, variances: Floats) -> float:
+    """The variance that requests do not explain, of those changes that are known well."""
+    clear = variances < 0.25
+    if clear.sum() < 5:
+        return 0.0
+    typical = float(np.median(np.abs(effects[clear]))) / 0.6745
+    return max(typical**2 - float(np.median(variances[clear])), 0.0)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of window blocks that are looked at: the whole window, what goes on, what is over.
+
+    price [runs]: what the choice costs, in units of z.
+    """
+
+    starts: Ints
+    ends: Ints
+    price: Floats
+
+    def sums(self, blocks: Floats) -> Floats:
+        """[groups, blocks] -> [groups, runs]"""
+        upto = np.zeros((len(blocks), blocks.shape[1] + 1))
+        np.cumsum(blocks, axis=1, out=upto[:, 1:])
+        total: Floats = upto[:, self.ends] - upto[:, self.starts]
+        return total
+
+
+def runs_of(blocks: int, over: bool = True) -> Runs:
+    """Whole; the last 3/4, half, quarter, sixth and block; each quarter and block within, which
+    are over."""
+    chosen = {(0, blocks): 0.0}
+    suffixes = ((0.75, 0.3), (0.5, 0.3), (0.25, 0.3), (1 / 6, 0.5), (1 / 12, 0.5))
+    for part, price in suffixes:
+        length = max(1, round(part * blocks))
+        chosen.setdefault((blocks - length, blocks), price)
+    for part in (0.25, 1 / 12) if over else ():
+        length = max(1, round(part * blocks))
+        for start in range(blocks - length):
+            chosen.setdefault((start, start + length), 0.8)
+    starts, ends = zip(*chosen, strict=True)
+    return Runs(np.array(starts), np.array(ends), np.array(list(chosen.values())))
+
+
+def spans_of(blocks: int, size: int) -> list[slice]:
+    """The baseline's blocks, span by span, where its spans have as many as the window."""
+    return [slice(at, at + size) for at in range(0, blocks, size)] if blocks % size == 0 else []
+
+
+def best(z: Floats, runs: Runs, own: Sequence[Floats] = ()) -> tuple[Floats, Ints]:
+    """[groups]: the most telling run's z, less its price, and the run.
+
+    own: what the runs of each of the baseline's spans look like against all of it: a run of the
+    window has to tell more than the most telling one of its length there.
+    """
+    worth = np.abs(z) - runs.price
+    lengths = runs.ends - runs.starts
+    for length in np.unique(lengths).tolist() if own else ():
+        same = np.flatnonzero(lengths == length)
+        quiet = np.concatenate([each[:, same] for each in own], axis=1)
+        up, down = (np.maximum(x.max(1), 0.0)[:, None] for x in (quiet, -quiet))
+        worth[:, same] -= np.where(z[:, same] > 0, up, down)
+    chosen = worth.argmax(1)
+    row = np.arange(len(z))
+    paid: Floats = np.sign(z[row, chosen]) * np.maximum(worth[row, chosen], 0)
+    return paid, chosen.astype(np.int64)
+
+
+def add_up(place: Any, values: Any, size: int) -> Floats:
+    """[size]: the sum of the values at each place."""
+    sums: Floats = np.bincount(place, values, size).astype(np.float64, copy=False)
+    return sums
 
 
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(x > 0, x * np.log(np.where(x > 0, y, 1.0)), 0.0)
+        product: Floats = np.asarray(np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0))
+    return product
 
 
-def ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Any, below: Any) -> Floats:
     """above / below, 0 where there is nothing below."""
     above, below = np.broadcast_arrays(above, below)
-    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    quotient: Floats = np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    return quotient
+
+
+def middle(values: Floats) -> Floats:
+    """[groups, columns] -> [groups]: the (lower) median of what is not NaN; NaN where all is."""
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    known = np.isfinite(values).sum(1)
+    median: Floats = np.sort(values, axis=1)[np.arange(len(values)), np.maximum(known - 1, 0) // 2]
+    return median
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:
@@ -99,110 +287,7 @@ def weighted_median(values: Floats, weights: Floats) -> float:
     return float(values[order[int(np.searchsorted(cumulative, cumulative[-1] / 2))]])
 
 
-def intervals(blocks: int) -> tuple[Ints, Ints, Floats]:
-    """Runs of window blocks that are looked at, and by what each run's p-value is multiplied.
-
-    A change rarely starts with the window. Looking at every suffix (began, goes on) and every
-    inner run (began and ended) finds it, and Bonferroni pays for the looking: the whole window
-    has half of the error budget, the suffixes a quarter, all inner runs the last quarter.
-    """
-    starts, ends = np.triu_indices(blocks)
-    ends = ends + 1
-    whole = (starts == 0) & (ends == blocks)
-    suffix = (ends == blocks) & ~whole
-    inner = ~whole & ~suffix
-    price = np.where(whole, 2.0, np.where(suffix, 4.0 * suffix.sum(), 4.0 * inner.sum()))
-    return starts.astype(np.int64), ends.astype(np.int64), price
-
-
-def run_sums(blocks: Floats, starts: Ints, ends: Ints) -> Floats:
-    """[groups, blocks] -> [groups, runs]: the sum of each run of blocks."""
-    cumulative = np.zeros((blocks.shape[0], blocks.shape[1] + 1))
-    np.cumsum(blocks, axis=1, out=cumulative[:, 1:])
-    return cumulative[:, ends] - cumulative[:, starts]
-
-
-def best_runs(t: Floats, df: Floats, price: Floats) -> tuple[Floats, Ints]:
-    """(p, run) of each group's most telling run; t and df are [groups, runs], t not negative.
-
-    Only the largest t of each price class can win, so no more than three tails are worked out.
-    """
-    rows = np.arange(t.shape[0])
-    best_p, best = np.ones(t.shape[0]), np.zeros(t.shape[0], dtype=np.int64)
-    for cost in np.unique(price):
-        runs = np.flatnonzero(price == cost)
-        chosen = runs[np.argmax(t[:, runs], axis=1)]
-        p = np.ones(t.shape[0])
-        telling = t[rows, chosen] > 1.5
-        at = (rows[telling], chosen[telling])
-        p[telling] = np.minimum(1.0, t_tail(t[at], df[at]) * cost)
-        better = p < best_p
-        best_p[better], best[better] = p[better], chosen[better]
-    return best_p, best
-
-
-@dataclass(frozen=True)
-class Runs:
-    """For each group its most telling run of window blocks: p (paid for), began, ended, t."""
-
-    p: Floats
-    began: Ints
-    ended: Ints
-    t: Floats
-    dispersion: Floats
-
-
-def block_runs(
-    w: Floats,
-    b: Floats,
-    drift: float,
-    limits: Limits,
-    chance: tuple[Floats, Floats] | None = None,
-) -> Runs:
-    """t-test of every run of window blocks against all baseline blocks, on logs; NaN is no value.
-
-    drift: standard deviation between quiet hours that is allowed for on both sides.
-    chance: variance of each value that its own few requests explain, [groups, blocks] a side.
-    """
-    starts, ends, price = intervals(w.shape[1])
-    n, total, squares = (run_sums(x, starts, ends) for x in _moments(w))
-    nb, total_b, squares_b = (x.sum(1)[:, None] for x in _moments(b))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean, mean_b = total / n, total_b / nb
-        spread = np.nan_to_num(np.maximum(squares - n * mean * mean, 0))
-        spread_b = np.nan_to_num(np.maximum(squares_b - nb * mean_b * mean_b, 0))
-        df = limits.prior_df + np.maximum(n - 1, 0) + np.maximum(nb - 1, 0)
-        common = _common(spread_b[:, 0], nb[:, 0])
-        variance = (limits.prior_df * common + spread + spread_b) / df
-        error, error_b = variance / n, variance / nb
-        if chance is not None:
-            few, few_b = (
-                np.where(np.isfinite(x), c, 0) for x, c in zip((w, b), chance, strict=True)
-            )
-            error = np.maximum(error, run_sums(few, starts, ends) / (n * n))
-            error_b = np.maximum(error_b, few_b.sum(1)[:, None] / (nb * nb))
-        t = (mean - mean_b) / np.sqrt(error + error_b + 2 * drift * drift)
-    t = np.nan_to_num(t, posinf=0, neginf=0)
-    t[(n < 1) | (nb < 3)] = 0.0
-    p, best = best_runs(np.abs(t), df, price)
-    row = np.arange(p.size)
-    return Runs(p, starts[best], ends[best], t[row, best], variance[row, best])
-
-
-def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
-    zero = np.nan_to_num(values)
-    return np.isfinite(values).astype(np.float64), zero, zero * zero
-
-
-def _common(spread: Floats, n: Floats) -> float:
-    """The typical variance of a group's blocks, at least that of 5 % noise."""
-    enough = n >= 4
-    if not enough.any():
-        return 0.15**2
-    return max(float(np.median(spread[enough] / (n[enough] - 1))), 0.05**2)
-
-
 def bounds(change: float, error: float) -> tuple[float, float]:
     """Where the ratio may lie, two standard errors of its log to either side."""
-    wide = math.exp(min(2 * error, 30.0))
+    wide = float(np.exp(min(2 * error, 30.0)))
     return change / wide, change * wide

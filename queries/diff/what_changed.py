@@ -95,8 +95,9 @@ WHAT_CHANGED = Question(
     Compares a window (default: the last hour) with a baseline (default: the hour before) over
     every recorded HTTP transaction and returns a short list of findings, ranked by what matters
     to someone on call; symptoms of one cause are folded into one finding (`also`). An empty list
-    with verdict "nothing_changed" is an answer: say so, do not dig for more. "no_data" means that
-    nobody was recording, which is not the same as quiet; see `notes`.
+    with verdict "nothing_changed" is an answer: say it together with `sensitivity`, the smallest
+    change that this comparison would have shown, and look further where a smaller one matters.
+    "no_data" means that nobody was recording, which is not the same as quiet; see `notes`.
 
     Read `verdict`, then `notes` (gaps, filters), then `findings`; do not stop at rank 1, since
     unrelated changes may coincide. `calibration` says how many findings past hours gave. The text

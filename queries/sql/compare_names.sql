@@ -9,6 +9,7 @@ SELECT
     first(status) AS status,
     first(grpc_status) AS grpc_status,
     first(container) AS container,
+    first(pod) AS pod,
     first(process) AS process,
     first(signature) AS signature
 FROM ({rows})

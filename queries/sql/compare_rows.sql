@@ -3,7 +3,7 @@
 SELECT
     *,
     hash(
-        direction = 'ingress', host, method, route, status, grpc_status, container, process,
+        direction = 'ingress', host, method, route, status, grpc_status, container, pod, process,
         signature
     ) AS names
 FROM ({keys})

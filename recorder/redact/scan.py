@@ -250,7 +250,8 @@ def redis_hits(text: bytes) -> list[Hit]:
 _AT = 0x40
 # A text is searched in stretches: where a candidate is in sight, RE2 still reads on to the end of
 # a longer one that began before it.
-_STRETCH = 1024
+_STRETCH = 4096
+_DENSE = 192  # so many candidates left to a text that has many
 _OVERLAP = 192
 _LONG = 256 << 10  # a longer text is tried on its beginning, a quarter of that, first
 
@@ -353,9 +354,10 @@ class Scanner:
         buf, end = text.buf, len(text.buf)
         search = self.patterns.candidates.search
         while pos < end:
-            match = search(buf, pos, pos + _STRETCH)
+            stretch = _STRETCH if text.left > _DENSE else _STRETCH // 4
+            match = search(buf, pos, pos + stretch)
             if match is None:
-                pos += _STRETCH - _OVERLAP
+                pos += stretch - _OVERLAP
                 continue
             text.left -= 1
             if text.left < 0 and text.cut < 0:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,7 @@ def json_view(text: bytes) -> View | None:
         if b"\\\\u00" not in text:  # the usual escape, one deep, has a quicker way
             text = text.replace(b"\\u0022", b'\\"' + 4 * _DROPPED)
         return View(_json_arrays(text) if _JSON.search(text) else text)
-    return View(_padded(text, _JSON_ESCAPE, _json_character))
+    return View(_padded(text))
 
 
 def percent_view(text: bytes) -> View | None:
@@ -122,13 +121,11 @@ def entity_view(text: bytes) -> View | None:
     return View(_NUMBER_ENTITY.sub(_number_entity, text), entities=True)
 
 
-def _padded(
-    text: bytes, escape: re.Pattern[bytes], decode: Callable[[re.Match[bytes]], bytes]
-) -> bytes:
+def _padded(text: bytes) -> bytes:
     padded = bytearray(text)
-    for match in escape.finditer(text):
+    for match in _JSON_ESCAPE.finditer(text):
         start, end = match.span()
-        padded[start:end] = decode(match).ljust(end - start, _DROPPED)
+        padded[start:end] = _json_character(match).ljust(end - start, _DROPPED)
     return bytes(padded)
 
 

@@ -12,6 +12,7 @@ SELECT
     coalesce(status, 0)::SMALLINT AS status,
     coalesce(grpc_status, '') AS grpc_status,
     coalesce(container_name, '') AS container,
+    coalesce(pod_name, '') AS pod,
     coalesce(process_exe, '') AS process,
     coalesce(error_signature, '') AS signature,
     failed,

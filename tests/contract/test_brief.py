@@ -53,7 +53,7 @@ def finding(rank: int, text: str = "") -> Finding:
         rank=rank, id=f"{rank:012x}", kind="errors", direction="up", severity="high",
         confidence="possible", key=key, blame=Blame(host, ("checkout-service", host), "downstream"),
         effect=Effect("error_share", 0.3412, 0.0021, 170.51, 98.02, 260.33, 12_412),
-        window=numbers, baseline=numbers, since=NOW - HOUR / 2,
+        window=numbers, baseline=numbers, since=NOW - HOUR / 2, until=None,
         evidence=Evidence(
             tuple(f"node-{rank}:20261122T120000-123456:00000000{n:04}" for n in range(3)),
             tuple(f"node-{rank}:20261122T120000-123456:00000001{n:04}" for n in range(3)),

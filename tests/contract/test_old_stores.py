@@ -25,7 +25,8 @@ def test_an_old_store_is_read_whole(path: Path) -> None:
     with open_reader(store, [span]) as reader:
         counts = reader.query(
             "SELECT count(*) AS rows, count(*) FILTER (WHERE status = 500) AS failed,"
-            " (SELECT sum(seconds) FROM covered) AS covered FROM transactions"
+            " (SELECT sum(epoch(to_ts - from_ts)) FROM coverage"
+            " WHERE state = 'receiving') AS covered FROM transactions"
         ).to_pylist()[0]
         assert reader.notes == []
     assert counts["rows"] == ROWS + 1

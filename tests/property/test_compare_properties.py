@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queries.core.answer import to_document
-from queries.diff.stats import benjamini_hochberg, t_tail
+from queries.diff.stats import odds_z, rate_z
 from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer
 
 TEXT = st.sampled_from(["", "a", "api.example.com", "ü", "x" * 40, "{id}", "'; drop table cells"])
@@ -51,16 +51,21 @@ def test_an_hour_against_its_own_copy_is_silence(rows: list[dict[str, Any]]) -> 
     assert answer([*before, *after], [WINDOW, BEFORE]).findings == ()
 
 
-@given(st.lists(st.floats(0, 1), max_size=50), st.floats(0.001, 0.5))
-def test_benjamini_hochberg_passes_the_smallest(values: list[float], q: float) -> None:
-    p = np.array(values)
-    passed = benjamini_hochberg(p, q)
-    if passed.any():
-        assert p[passed].max() <= p[~passed].min(initial=2.0)
-        assert p[passed].max() <= q
+COUNT = st.integers(0, 10_000)
 
 
-@given(st.floats(0, 100), st.floats(1, 500))
-def test_tails_are_probabilities_and_fall(t: float, df: float) -> None:
-    p = t_tail(np.array([t, t + 1]), np.array([df, df]))
-    assert 0 <= p[1] <= p[0] <= 1
+@given(COUNT, COUNT, COUNT, COUNT, st.floats(0, 3))
+def test_more_failures_never_say_less(a: int, b: int, c: int, d: int, band: float) -> None:
+    (fw, nw), (fb, nb) = sorted((a, b)), sorted((c, d))
+    args = [np.array([x, y], dtype=float) for x, y in ((fw, min(fw + 1, nw)), (nw, nw))]
+    z = odds_z(args[0], args[1], np.full(2, float(fb)), np.full(2, float(nb)), band)
+    assert np.isfinite(z).all()
+    assert z[1] >= z[0] - 1e-3
+
+
+@given(COUNT, COUNT, st.floats(0.01, 100), st.floats(0, 3))
+def test_more_requests_never_say_less(nw: int, nb: int, rho: float, band: float) -> None:
+    now = np.array([nw, nw + 1], dtype=float)
+    z = rate_z(now, np.full(2, float(nb)), np.full(2, rho), band)
+    assert np.isfinite(z).all()
+    assert z[1] >= z[0] - 1e-3

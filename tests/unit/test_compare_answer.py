@@ -41,6 +41,7 @@ def changes() -> Changes:
                 window=Numbers(1204, 412, 0.33444),
                 baseline=Numbers(),
                 since=NOON,
+                until=None,
                 evidence=Evidence(("a:b:1",)),
                 also=(Symptom("latency", "up", {"host": "api.stripe.com"}),),
                 summary="failing",
@@ -53,7 +54,8 @@ def changes() -> Changes:
 def test_keys_and_order_follow_the_contract() -> None:
     document = to_document(changes())
     assert list(document) == [
-        "version", "window", "baseline", "verdict", "notes", "calibration", "compared",
+        "version", "window", "baseline", "verdict", "notes", "calibration", "sensitivity",
+        "compared",
         "findings", "truncated", "more",
     ]  # fmt: skip
     assert list(document["window"]) == ["from", "to", "covered_s", "requests", "errors"]
@@ -61,10 +63,10 @@ def test_keys_and_order_follow_the_contract() -> None:
     assert list(document["notes"][0]) == ["code", "text", "from", "to"]
     assert list(document["findings"][0]) == [
         "rank", "id", "kind", "direction", "severity", "confidence", "key", "blame", "effect",
-        "window", "baseline", "since", "evidence", "also", "summary",
+        "window", "baseline", "since", "until", "evidence", "also", "summary",
     ]  # fmt: skip
     assert list(document["findings"][0]["effect"]) == [
-        "metric", "window", "baseline", "ratio", "low", "high", "affected",
+        "metric", "window", "baseline", "ratio", "low", "high", "affected", "against",
     ]  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from queries.core.window import Window
-from queries.diff.compare import replicates
+from queries.diff.axis import past_of
+from store.hours import from_us
 from tests.cells import BEFORE, HOUR, NOON, WINDOW, answer, hour
 
 
@@ -31,11 +32,14 @@ def test_a_window_that_nobody_recorded_is_no_data() -> None:
     assert changes.findings == ()
 
 
-def test_sides_that_share_no_minute_are_not_comparable() -> None:
+def test_other_halves_of_an_hour_are_compared_by_the_time_that_was_seen() -> None:
     gaps = {NOON: range(30), NOON - HOUR: range(30, 60)}
-    changes = answer([], [WINDOW, BEFORE], gaps)
-    assert changes.verdict == "not_comparable"
-    assert "no_common_minutes" in codes(changes)
+    rng = np.random.default_rng(8)
+    rows = hour(rng, NOON - HOUR, 5_000, False, range(30, 60))
+    rows += hour(rng, NOON, 5_000, False, range(30))
+    changes = answer(rows, [WINDOW, BEFORE], gaps)
+    assert changes.verdict == "nothing_changed"
+    assert "gap" in codes(changes)
 
 
 def test_no_traffic_at_all_is_nothing_changed_when_somebody_listened() -> None:
@@ -65,12 +69,11 @@ def test_a_host_known_from_last_night_is_not_new() -> None:
     assert "telemetry.example.net" not in seen
 
 
-def test_replicates_are_the_last_day_and_the_same_hours_of_the_week() -> None:
-    spans = replicates(WINDOW, timedelta(days=7), [BEFORE])
+def test_the_past_is_the_last_day_and_the_same_hours_of_the_week() -> None:
+    spans = [Window(from_us(begin), from_us(end)) for begin, end in past_of((WINDOW, BEFORE))]
     assert all(not s.overlaps(BEFORE) and not s.overlaps(WINDOW) for s in spans)
     assert Window(NOON - timedelta(days=6), NOON - timedelta(days=6) + HOUR) in spans
-    assert len(replicates(WINDOW, timedelta(hours=24), [BEFORE])) == 23
-    assert replicates(WINDOW, timedelta(0)) == []
+    assert len([s for s in spans if s.from_ts >= NOON - timedelta(hours=24)]) == 23
 
 
 def test_a_host_that_was_away_for_an_hour_is_back_not_new() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queries.diff.traffic import service_of
+from queries.diff.keys import service_of
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from queries.diff.traffic import service_of
         ("shop_payment_1", "shop_payment"),
         ("shop-payment-12", "shop-payment"),
         ("payment-4f2a9c01be77", "payment"),
-        ("worker-28417205-abc4e", "worker"),
+        ("worker-28417205-xbc4d", "worker"),
         ("payment", "payment"),
         ("payment-service", "payment-service"),
         ("postgres", "postgres"),

@@ -39,6 +39,7 @@ FINDING = Finding(
     window=Numbers(1204, 412, 0.334, 120, 900, 2100),
     baseline=Numbers(1190, 2, 0.33, 110, 300, 800),
     since=AT + timedelta(minutes=41),
+    until=None,
     evidence=Evidence(("web:s1:7",), ("web:s1:3",), "card_declined"),
     also=(Symptom("new", "new", {"status": None}), Symptom("rate", "up", {})),
     summary="POST api.stripe.com /v1/charges\x1b[2J failing: 34 % (was 0.2 %), 402 and 500, "

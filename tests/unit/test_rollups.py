@@ -20,8 +20,9 @@ import recorder.write.rollup
 import recorder.write.seal
 from fixtures.files import bundled_stream
 from queries.core.answer import to_document
-from queries.core.session import open_reader
+from queries.core.session import open_reader, parquet
 from queries.core.window import Baseline, Window
+from queries.diff.axis import Axis
 from queries.diff.counts import counts_of
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
@@ -30,6 +31,8 @@ from store.hours import HOUR_US, from_us
 from store.layout import Store
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
 from tests.kit import NOON, Event, S, connected, frame, transaction
+
+MINUTE = 60_000_000
 
 
 @pytest.fixture(scope="module")
@@ -84,22 +87,28 @@ def test_no_row_is_read_where_there_are_rollups(
     def count_rows(*_: object) -> None:
         raise AssertionError("rows were counted")
 
-    monkeypatch.setattr(queries.diff.counts, "_count_rows", count_rows)
+    monkeypatch.setattr(queries.diff.counts._Counting, "_count", count_rows)
     assert asked(store, early)["findings"]
 
 
-def test_minutes_of_several_files_are_read_at_once(store: Store) -> None:
-    hours = [Window(from_us(NOON + n * HOUR_US), from_us(NOON + (n + 1) * HOUR_US)) for n in (0, 1)]
-    with open_reader(store, hours, views=False) as reader:
-        counts = counts_of(reader, hours)
-        entries = counts.entries(MINUTES, [0, 1], ["requests"])
-        sums = np.bincount(entries.row, entries["requests"], counts.requests.size)
-        assert sums.tolist() == counts.requests.tolist()
-        half = np.uint64((1 << 25) - 1)
-        first, second = counts.requests_in([(0, half), (1, half)])
-        rest = counts.requests_in([(0, ~half), (1, ~half)])
-        assert 0 < first.sum() + second.sum() < counts.requests.sum()
-        assert np.array_equal(np.concatenate([first + rest[0], second + rest[1]]), sums)
+def test_slots_blocks_and_past_hours_hold_what_the_rows_hold(store: Store) -> None:
+    window, before = (
+        Window(from_us(NOON + begin * MINUTE), from_us(NOON + end * MINUTE))
+        for begin, end in ((65, 120), (60, 65))
+    )
+    axis = Axis((window, before), ((NOON, NOON + HOUR_US),))
+    with open_reader(store, [Window(from_us(NOON), window.to_ts)], views=False) as reader:
+        sums = []
+        for rollups_too in (True, False):
+            counts = counts_of(reader, axis, rollups=rollups_too)
+            traffic, spread = counts.traffic, counts.spread
+            sums.append([
+                np.bincount(cells.slot, cells.requests, axis.size + 1).tolist()
+                for cells in (traffic, spread)
+            ])  # fmt: skip
+        assert sums[0] == sums[1]
+        rows = reader.con.execute(f"SELECT count(*) FROM {parquet(reader.files['transactions'])}")
+        assert sum(sums[0][0]) == rows.fetchall()[0][0]
 
 
 def test_a_key_may_be_told_in_several_rows_of_a_rollup(

@@ -1,214 +1,264 @@
-"""Latency: p50, p95 and p99, each on its own, from the block histograms of durations.
+"""Latency: how many requests are slower than a quantile of their own place was, and a band more.
 
-Each block gives one quantile; the blocks are the sample. Their spread already holds the noise
-that a slow minute brings to all of its requests, which a test on single requests would not know.
-Which requests became slow is then counted against each place's own baseline quantile, so that
-a mere shift of the mix between fast and slow endpoints is not taken for slowness.
+Requests are counted against the baseline's p50, p95 and p99 of their own unit (side, endpoint,
+instance), so that a shift of the mix between fast and slow endpoints is no slowness; the counts of
+a group's units are added up and tested like shares. The past is a second baseline, as for those.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-from queries.diff.candidate import Candidate, Tested, tested, whole_or_run
-from queries.diff.durations import AT_ONCE, BUCKETS, Durations, quantiles, quantiles_of
+from queries.core.answer import Direction
+from queries.diff import limits
+from queries.diff.candidate import ENDPOINT, Against, Candidate
+from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
 from queries.diff.frame import Frame, Level
-from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Ints, Mask, Runs, block_runs, bounds, ratio
+from queries.diff.stats import (
+    Floats,
+    Ints,
+    add_up,
+    band,
+    best,
+    bounds,
+    dispersion,
+    middle,
+    odds_z,
+    runs_of,
+    spans_of,
+)
+from store.values import dataclass
 
-# quantile, name, least requests a side, least requests a block
-QUANTILES = ((0.5, "p50_ms", 40, 4), (0.95, "p95_ms", 200, 15), (0.99, "p99_ms", 1000, 60))
-# q (1 - q) / density**2 of the normal distribution at its quantile q
-_FACTOR = {0.5: 1.57, 0.95: 4.47, 0.99: 13.9}
+LEVELS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("host",),
+    ENDPOINT,
+    ("side", "service"),
+    ("side", "instance"),
+    ("side", "service", "host"),
+    ("side", *ENDPOINT),
+)
+QUANTILES = (
+    (0.5, "p50_ms", limits.P50),
+    (0.95, "p95_ms", limits.P95),
+    (0.99, "p99_ms", limits.P99),
+)
+_BEYOND = 2.0  # requests of a unit beyond its quantile before that says where it lies
 
 
 @dataclass(frozen=True)
-class Measured:
-    """[groups, blocks]: the log of each block's quantile (NaN: too few), and its variance if
-    requests were independent log-normals."""
+class Beyond:
+    """Requests beyond the quantile, and beyond it by the band: of units that can be judged.
 
-    values: Floats
-    chance: Floats
+    base, base_n [units]: of the side compared with; blocks [units, blocks of the baseline]: how
+    they came in its course, with their number. window, window_n [units, blocks].
+    """
+
+    base: Floats
+    base_n: Floats
+    window: Floats
+    window_n: Floats
+    cut: Ints
 
 
-def find(
-    frame: Frame, durations: Durations, dims: tuple[str, ...], limits: Limits, within: Mask
-) -> list[Tested]:
+def beyond(
+    d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
+) -> Beyond:
+    """up: slower than the quantile; else faster."""
+    usual = d.past if against == "usual" else d.before
+    total = usual.sum(1)
+    upto = usual.cumsum(1)
+    at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
+    able = total * min(q, 1 - q) >= _BEYOND
+    step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
+    felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
+    row = np.arange(at.size)
+    if up:
+        base = total - upto[row, at]
+        cut = np.minimum(np.maximum(at + step, felt), BUCKETS - 1)
+        far = d.bucket > cut[d.unit]
+    else:
+        base = np.where(at > 0, upto[row, np.maximum(at - 1, 0)], 0.0)
+        cut = at - step
+        able &= (MIDDLES[at] - MIDDLES[np.maximum(cut, 0)] >= limits.MS) & (cut >= 0)
+        far = d.bucket < cut[d.unit]
+    n_w = d.frame.window.shape[1]
+    window = d.blocks(d.window & far & able[d.unit])[:, :n_w]
+    return Beyond(
+        np.where(able, base, 0.0),
+        np.where(able, total, 0.0),
+        window,
+        np.where(able[:, None], d.all_blocks[:, :n_w], 0.0),
+        np.where(able, at, BUCKETS),
+    )
+
+
+def drift(d: Durations) -> tuple[Floats, Floats]:
+    """[units]: bands of the mean log duration, from one stretch to the next, and to the past."""
+    n, total, squares = d.course
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total / n
+        spread = np.maximum(squares / n - mean * mean, 1.0)
+        x, var = mean * BASE, spread * BASE**2 / n
+    read = n.sum(0) > 0
+    x, var = x[:, read], var[:, read]
+    before, now = _moments(d.before), _moments(d.now)
+    peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
+    return (
+        band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
+        band(x - middle(x)[:, None], var, limits.P50),
+    )
+
+
+def _moments(histogram: Floats) -> tuple[Floats, Floats]:
+    """[units]: mean log duration and the variance of it; NaN where there are few."""
+    bucket = np.arange(BUCKETS)
+    n, total, squares = (histogram @ (bucket**power).astype(np.float64) for power in (0, 1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(n >= 10, total / n, np.nan)
+        return mean * BASE, np.maximum(squares / n - mean * mean, 1.0) * BASE**2 / n
+
+
+def slower(frame: Frame, d: Durations) -> list[Candidate]:
+    """Groups of all levels that are slower at one of the quantiles, or faster at the median."""
+    wide = drift(d)
+    changed: list[Candidate] = []
+    for q, metric, floor in QUANTILES:
+        for up in (True, False) if q == 0.5 else (True,):
+            sides: list[tuple[Against, Beyond]] = [
+                ("baseline", beyond(d, q, floor, wide[0], "baseline", up))
+            ]
+            if d.past.any() and up:
+                sides.append(("usual", beyond(d, q, floor, wide[1], "usual", up)))
+            noise = _noise(d, sides[0][1], up)
+            for dims in LEVELS:
+                changed += _level(frame, d, dims, (q, metric, floor), sides, noise, up)
+    return changed
+
+
+def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
+    """[units, blocks of the baseline]: requests beyond the quantile, and all."""
+    n_w = d.frame.window.shape[1]
+    far = d.bucket > b.cut[d.unit] if up else d.bucket < b.cut[d.unit]
+    return d.blocks(~d.window & far)[:, n_w:], d.all_blocks[:, n_w:]
+
+
+def _level(
+    frame: Frame, d: Durations, dims: tuple[str, ...], measure: tuple[float, str, float],
+    sides: list[tuple[Against, Beyond]], blocks: tuple[Floats, Floats], up: bool,
+) -> list[Candidate]:  # fmt: skip
     level = frame.level(dims)
-    within = within & durations.both
-    w, b = _volumes(durations, level, within)
-    able = np.flatnonzero((w >= QUANTILES[0][2]) & (b >= QUANTILES[0][2]))
-    if able.size == 0:
+    first = d.level.first
+    units = _Units(level.group[first], level.size)
+    weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
+    own = frame.own[first] * weight
+    far, whole = (units.sums(x * own[:, None]) for x in blocks)
+    results = []
+    for against, b in sides:
+        n_b, f_b = units.sum(b.base_n * own), units.sum(b.base * own)
+        n_w, f_w = (units.sums(x * own[:, None]) for x in (b.window_n, b.window))
+        results.append((against, b, n_b, f_b, n_w, f_w))
+    enough = np.maximum(results[0][4].sum(1), results[-1][4].sum(1)) >= 4
+    able = np.flatnonzero(enough & frame.named(level))
+    if not able.size:
         return []
-    found: list[Tested] = []
-    measured = _measure(durations, level, within, able)
-    for (q, metric, least, _), each in zip(QUANTILES, measured, strict=True):
-        rows = np.flatnonzero((w[able] >= least) & (b[able] >= least))
-        if rows.size == 0:
-            continue
-        values, chance = each.values[rows], each.chance[rows]
-        w_side, b_side = np.s_[:, : durations.blocks_w], np.s_[:, durations.blocks_w :]
-        halves = chance[w_side], chance[b_side]
-        runs = block_runs(values[w_side], values[b_side], limits.latency_drift, limits, halves)
-
-        def build(
-            i: int, rows: Ints = rows, runs: Runs = runs, measure: tuple[float, str] = (q, metric)
-        ) -> Candidate:
-            g = int(able[rows[i]])
-            key = dict(zip(level.dims, level.values[g], strict=True))
-            scope = (level.group == g) & within
-            return _candidate(frame, durations, scope, key, measure, i, runs)
-
-        found.append(tested(runs.p, limits.q, build))
-    return found
-
-
-def _volumes(durations: Durations, level: Level, within: Mask) -> tuple[Floats, Floats]:
-    """[groups]: requests with a duration, in the window and in the baseline."""
-    first = durations.unit.first
-    counts = durations.counts * within[first][:, None]
-    w, b = counts[:, : durations.blocks_w].sum(1), counts[:, durations.blocks_w :].sum(1)
-    group = level.group[first]
-    sums: list[Floats] = [np.bincount(group, side, level.size).astype(float) for side in (w, b)]
-    return sums[0], sums[1]
-
-
-def _measure(durations: Durations, level: Level, within: Mask, able: Ints) -> list[Measured]:
-    """What each of QUANTILES is in the blocks of the groups `able`, some groups at a time."""
-    most = max(AT_ONCE // (durations.blocks * BUCKETS), 1)
-    parts = []
-    for begin in range(0, able.size, most):
-        some = able[begin : begin + most]
-        number = np.full(level.size, -1)
-        number[some] = np.arange(some.size)
-        parts.append(_measured(durations.grouped(level, number, some.size, within)))
-    return [
-        Measured(
-            np.concatenate([part[i].values for part in parts]),
-            np.concatenate([part[i].chance for part in parts]),
-        )
-        for i in range(len(QUANTILES))
+    noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)
+    runs = runs_of(frame.window.shape[1])
+    n_o, f_o = whole[able], far[able]
+    quiet = [
+        _z(runs.sums(f_o[:, part]), runs.sums(n_o[:, part]), f_o.sum(1), n_o.sum(1), noise)
+        for part in spans_of(n_o.shape[1], frame.window.shape[1])
     ]
+    best_of = []
+    for _, _, n_b, f_b, n_w, f_w in results:
+        n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
+        best_of.append(best(_z(f_r, n_r, f_b[able], n_b[able], noise), runs, quiet))
+    z, run = best_of[0]
+    usual = np.zeros(z.size, dtype=bool)
+    if len(best_of) > 1:
+        usual = best_of[1][0] > z
+        z, run = np.where(usual, best_of[1][0], z), np.where(usual, best_of[1][1], run)
+    bar = limits.bar(able.size)
+    changed = []
+    for i in np.flatnonzero(z >= bar - limits.NEAR).tolist():
+        against, b, *_ = results[int(usual[i])]
+        where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
+        c = _candidate(frame, d, level, int(able[i]), measure, where, b, against, up)
+        if c is not None:
+            c.z, c.bar, c.noise = float(z[i]), bar, float(noise[i])
+            changed.append(c)
+    return changed
 
 
-def _measured(histogram: Floats) -> list[Measured]:
-    whole = histogram.sum(1)
-    cumulative = histogram.cumsum(-1)
-    counts = cumulative[..., -1]
-    found = []
-    for q, _, _, each in QUANTILES:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(quantiles_of(histogram, cumulative, q))
-            spread = np.log(quantiles(whole, 0.84) / quantiles(whole, 0.16)) / 2
-        values[counts < each] = np.nan
-        chance = _FACTOR[q] * (spread * spread)[:, None] / np.maximum(counts, 1)
-        found.append(Measured(values, chance))
-    return found
+def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
+    z: Floats = np.maximum(odds_z(f, n, fb[:, None], nb[:, None], 0.0), 0)
+    return z / np.sqrt(noise)[:, None]
+
+
+class _Units:
+    """Sums over the units of a level's groups."""
+
+    def __init__(self, group: Ints, size: int) -> None:
+        self._group, self._size = group, size
+
+    def sum(self, values: Floats) -> Floats:
+        return add_up(self._group, values, self._size)
+
+    def sums(self, values: Floats) -> Floats:
+        columns = values.shape[1]
+        place = (self._group[:, None] * columns + np.arange(columns)).ravel()
+        return add_up(place, values.ravel(), self._size * columns).reshape(-1, columns)
+
+
+def _once(frame: Frame, d: Durations) -> Floats:
+    """[units]: what a request weighs where both ends of the wire recorded it."""
+    requests = frame.requests[d.level.first] + frame.before[d.level.first]
+    once = frame.once.requests[d.level.first] + frame.once.before[d.level.first]
+    return np.divide(once, requests, out=np.ones(once.size), where=requests > 0)
 
 
 def _candidate(
-    frame: Frame,
-    durations: Durations,
-    scope: Mask,
-    key: dict[str, Any],
-    measure: tuple[float, str],
-    i: int,
-    runs: Runs,
-) -> Candidate:
-    q, metric = measure
-    histogram = durations.histogram(np.where(scope, 0, -1), 1)[0]
-    began, ended = int(runs.began[i]), int(runs.ended[i])
-    before, run = histogram[durations.blocks_w :].sum(0), histogram[began:ended].sum(0)
-    value_w, value_b = float(quantiles(run, q)), float(quantiles(before, q))
-    change = value_w / value_b if value_b and math.isfinite(value_w) else 1.0
-    now, due = alike(durations, scope, began, ended)
-    net = float(quantiles(now, q) / quantiles(due, q)) if due.any() and now.any() else 1.0
-    error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
-    run_excess, run_volume = slowed(frame, durations, scope, q, began, ended)
-    excess, volume = slowed(frame, durations, scope, q, 0, durations.blocks_w)
-    if not whole_or_run(excess, run_excess):
-        excess, volume = run_excess, run_volume
+    frame: Frame, d: Durations, level: Level, g: int, measure: tuple[float, str, float],
+    where: tuple[int, int], b: Beyond, against: Against, up: bool,
+) -> Candidate | None:  # fmt: skip
+    q, metric, floor = measure
+    began, ended = where
+    scope = (level.group == g) & frame.own
+    first = d.level.first
+    mine = scope[first]
+    far, n = b.window[:, began:ended].sum(1), b.window_n[:, began:ended].sum(1)
+    share = float(b.base[mine].sum()) / max(float(b.base_n[mine].sum()), 1e-9)
+    excess, volume = np.zeros(frame.size), np.zeros(frame.size)
+    excess[first[mine]] = far[mine] - share * n[mine]
+    volume[first[mine]] = n[mine]
+    if float(excess.sum()) < limits.FEW:
+        return None
+    entries = d.of(scope)
+    block = frame.axis.block[np.minimum(d.slot[entries], frame.axis.size - 1)]
+    run = d.total(entries[d.window[entries] & (block >= began) & (block < ended)])
+    base = d.compared(scope, against)
+    now, was = float(quantiles(run, q)), float(quantiles(base, q))
+    direction: Direction = "up" if up else "down"
+    ratio = now / was if was else 1.0
+    ratio = ratio if up else 1 / max(ratio, 1e-9)
+    if not ratio >= np.exp(floor) * 0.95 or abs(now - was) < limits.MS:
+        return None  # the mix hides it: its parts will tell
+    error = float(np.sqrt(4.0 / max(float(excess.sum()), 1.0)) / 4)
+    low, high = bounds(now / was, error)
     return Candidate(
         kind="latency",
-        direction="up" if change >= 1 else "down",
-        key=key,
+        direction=direction,
+        key=dict(zip(level.dims, level.values[g], strict=True)),
         scope=scope,
         part=scope,
         excess=excess,
         volume=volume,
         metric=metric,
-        window=float(quantiles(histogram[: durations.blocks_w].sum(0), q)),
-        baseline=value_b,
-        ratio=change,
-        low=bounds(change, error)[0],
-        high=bounds(change, error)[1],
-        p=float(runs.p[i]),
+        window=now,
+        baseline=was,
+        low=low,
+        high=high,
         began=began,
         ended=ended,
-        in_run=float(run_excess.sum()),
-        run_volume=float(run_volume.sum()),
-        noise=2.0,
-        net=net,
+        against=against,
     )
-
-
-def matters(c: Candidate, limits: Limits) -> bool:
-    """Slower by a quarter and by what one can feel, and really slower place by place."""
-    assert c.ratio is not None
-    assert c.baseline is not None
-    least = min(c.ratio, c.net) if c.direction == "up" else max(c.ratio, c.net)
-    folds = least if c.direction == "up" else 1 / max(least, 1e-9)
-    felt = abs(c.baseline * (c.ratio - 1))
-    moved = c.in_run * (1 if c.direction == "up" else -1)
-    usual = {"p50_ms": 0.5, "p95_ms": 0.05, "p99_ms": 0.01}[c.metric]
-    share = moved / max(c.run_volume, 1.0)
-    floor = 0.2 * usual if c.metric == "p50_ms" else 0.5 * usual
-    return (
-        folds >= limits.latency_ratio
-        and felt >= limits.latency_ms
-        and moved >= max(8.0, 2.5 * math.sqrt(usual * max(c.run_volume, 1.0)))
-        and share >= floor
-    )
-
-
-_AT_ONCE = 8_000  # units whose histograms are in memory
-
-
-def alike(durations: Durations, scope: Mask, began: int, ended: int) -> tuple[Floats, Floats]:
-    """Histograms of the run as it was, and as it had been if each place had its usual durations.
-
-    [buckets] each; both of the places that have durations in the baseline as well.
-    """
-    units = np.flatnonzero(scope[durations.unit.first])
-    now = due = np.zeros(1)
-    for start in range(0, units.size, _AT_ONCE):
-        sides = durations.sides(units[start : start + _AT_ONCE], began, ended)
-        run, usual = sides[:, 0], sides[:, 1]
-        known = usual.sum(1) > 0
-        weight = ratio(run.sum(1), usual.sum(1))
-        now = now + run[known].sum(0)
-        due = due + (usual * weight[:, None])[known].sum(0)
-    return now, due
-
-
-def slowed(
-    frame: Frame, durations: Durations, scope: Mask, q: float, began: int, ended: int
-) -> tuple[Floats, Floats]:
-    """Per key: requests of the run slower than usual beyond the usual part, and all requests.
-
-    A unit's requests are told of its first key.
-    """
-    first = durations.unit.first
-    units = np.flatnonzero(scope[first])
-    above, counts = durations.above(q, units)[units], durations.counts[units]
-    w, base = slice(began, ended), slice(durations.blocks_w, None)
-    usual = ratio(above[:, base].sum(1), counts[:, base].sum(1))
-    excess, volume = np.zeros(frame.size), np.zeros(frame.size)
-    run = np.where(counts[:, base].sum(1) > 0, counts[:, w].sum(1), 0.0)
-    volume[first[units]] = run
-    excess[first[units]] = np.where(run > 0, above[:, w].sum(1) - usual * run, 0.0)
-    return excess, volume

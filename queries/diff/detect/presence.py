@@ -1,168 +1,227 @@
 """Presence: what is there now and was not, and what was there and is not any more.
 
-Counted in active minutes and blocks, not in requests: a burst of a hundred requests in one
-minute is one sighting. Three chances are worked out and the largest one counts: that sightings
-which fall at random over all covered minutes all missed the one side; that a key which is
-active in a part of the blocks since it began stayed silent for the whole other side; and that
-the other side got none of the few clusters of requests it was due. The last two know that a job
-of ten minutes an hour may well be silent for an hour.
+Counted are sightings, not requests: slots in which a key was active, of a burst a quarter of its
+requests at most. How likely is it that all of them miss the other side by chance? And, which is
+often more: how often has this key been silent for as long, how often do new names come at this
+level? A job that sleeps is no news, nor is the next article of a newspaper.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from queries.core.answer import Direction, Kind
-from queries.diff.candidate import Candidate
-from queries.diff.frame import Frame, Level, grouped
-from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Mask, benjamini_hochberg
+from queries.diff import limits
+from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.frame import Frame, Level
+from queries.diff.stats import Floats, Ints, Mask, add_up
+from store.values import dataclass
 
-REPLICA = ("service", "container")
+REPLICA = ("service", "instance")
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host",)),
     ("new", ("service",)),
-    ("new", ("host", "method", "route")),
-    ("new", ("host", "method", "route", "status")),
+    ("new", ENDPOINT),
+    ("new", (*ENDPOINT, "status")),
+    ("new", (*ENDPOINT, "grpc_status")),
     ("edge", ("service", "host")),
     ("signature", ("host", "method", "route", "signature")),
     ("new", ("service", "process")),
     ("gone", REPLICA),
 )
-_STEADY = 0.8  # of the past spans in which a key has to be seen before it can be gone
+_BURST = 3.0  # requests that come together
+_SILENT = 0.2  # of past stretches without a key: it comes and goes
+_ACTIVE = 60  # slots a span that are told apart
 
 
-def slots_of(level: Level, bits: Any, within: Mask) -> Floats:
-    """Active slots of each group: the bit sets of its keys joined, and counted."""
-    inside = np.flatnonzero(within & (bits > 0))
-    joined = np.zeros(level.size, dtype=np.uint64)
-    np.bitwise_or.at(joined, level.group[inside], bits[inside])
-    return np.bitwise_count(joined).astype(np.float64)
+@dataclass(frozen=True)
+class Births:
+    """When names came up for the first time: parent [groups]; at [groups]: the stretch of the past
+    or block of the baseline in which it did (-1: was there from the start, or is not there yet),
+    busy [groups]: its requests then, at the length of the window; of: how many there were.
+    young [groups]: not known to have been there from the start."""
+
+    parent: Ints
+    at: Ints
+    busy: Floats
+    of: int
+    least: int
+    young: Mask
+
+    def often(self, g: int, requests: float) -> float:
+        """The chance that a name so busy comes up under the parent of group g in the window."""
+        alike = (self.at >= 0) & (self.parent == self.parent[g]) & (self.busy >= requests / 4)
+        times = np.unique(self.at[alike]).size
+        if alike.sum() < self.least or not self.of:
+            return 0.0
+        return min(times / self.of, 1.0)
 
 
-def find(
-    frame: Frame, limits: Limits, within: Mask, factor: float, lossy: bool, once: Frame
-) -> list[Candidate]:
-    """once: the frame in which a call that was recorded at both ends counts once."""
-    found: list[Candidate] = []
+def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Births:
+    parent = np.zeros(level.size, dtype=np.int64)
+    if len(level.dims) > 1:
+        parent = frame.codes[level.dims[0]][level.first].astype(np.int64)
+    seconds = float(frame.seconds_w.sum())
+    if past.shape[1] >= 2:
+        course, lengths, least = past[:, ::-1], frame.seconds_p[::-1], 1
+    else:  # in quarters, of which the first one cannot tell
+        quarters = np.array_split(np.arange(baseline.shape[1]), 4)
+        course = np.stack([baseline[:, q].sum(1) for q in quarters], axis=1)
+        lengths, least = np.array([frame.seconds_b[q].sum() for q in quarters]), 2
+    there = course > 0
+    first = np.where(there.any(1), there.argmax(1), -1)
+    at = np.where(first > 0, first, -1).astype(np.int64)
+    row = np.arange(level.size)
+    busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
+    of = course.shape[1] - 1 if least == 1 else 2
+    return Births(parent, at, busy, of, least, (at >= 0) | (past.sum(1) == 0))
+
+
+def presence(frame: Frame, factor: float, lossy: bool) -> list[Candidate]:
+    """factor: by how much the typical rate changed; lossy: requests may be missing unseen."""
+    changed: list[Candidate] = []
     for kind, dims in LEVELS:
-        sides = _Sides(frame, frame.level(dims), within & _named(frame, dims), factor, once)
-        if dims == REPLICA:
-            found += [] if lossy else [c for c in sides.gone(kind, limits) if sides.missed(c)]
+        named = frame.own & _named(frame, dims)
+        if not named.any():
             continue
-        found += sides.new(kind, limits)
-        if kind != "signature" and "status" not in dims and not lossy:
-            found += sides.gone(kind, limits)
-        if kind == "new" and "status" not in dims and limits.calibrated:
-            found += sides.back(limits)
-    return found
+        sides = _Sides(frame, frame.level(dims), named, factor)
+        if dims != REPLICA:
+            changed += sides.new(kind)
+        if lossy or kind == "signature" or "status" in dims or "grpc_status" in dims:
+            continue
+        gone = sides.gone(kind)
+        changed += [c for c in gone if sides.missed(c)] if dims == REPLICA else gone
+    return changed
 
 
 def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
     """Keys that have a value in the dimensions that may be missing."""
     named = np.ones(frame.size, dtype=bool)
-    for dim in set(dims) & {"host", "service", "signature", "process"}:
-        named &= frame.has(dim)
+    for dim in set(dims) & {"host", "service", "signature", "process", "grpc_status"}:
+        if dim != "host" or "signature" not in dims:
+            named &= frame.has(dim)
+    if dims == (*ENDPOINT, "grpc_status"):
+        named &= frame.grpc_failed
     if "service" in dims and "host" in dims:
         named &= ~frame.incoming
     return named
 
 
 class _Sides:
-    """One level's sightings on both sides."""
+    """One level's sightings on both sides and in the past."""
 
-    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float, once: Frame) -> None:
-        self.frame, self.level, self.part, self.factor = frame, level, part, factor
-        self.window = grouped(level, once.window, part)
-        self.baseline = grouped(level, once.baseline, part)
-        self.history = grouped(level, once.history, part)
-        self.now = slots_of(level, frame.slots_w, part)
-        self.before = _total([slots_of(level, s, part) for s in frame.slots_b], level.size)
-        past = [slots_of(level, s, part) for s in frame.slots_h]
-        self.past = _total(past, level.size)
-        self.spans = _total([(p > 0).astype(np.float64) for p in past], level.size)
+    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float) -> None:
+        self.frame, self.level, self.part = frame, level, part
+        self.factor = min(max(factor, 0.5), 2.0)
+        once = frame.counted(level.dims)
+        self.window, self.baseline, self.past = (
+            level.sums(x, part) for x in (once.window, once.baseline, once.past)
+        )
+        self.n, self.before = self.window.sum(1), self.baseline.sum(1)
+        self.seconds = float(frame.seconds_w.sum())
+        self.other = float(frame.seconds_b.sum())
+        self.history = float(frame.seconds_p.sum())
+        self.here = level.sum(frame.anyhow_w * part)
+        self.there = level.sum(frame.anyhow_b * part)
 
-    def new(self, kind: Kind, limits: Limits) -> list[Candidate]:
-        seconds = float(self.frame.seconds_w.sum())
-        other = float(self.frame.seconds_b.sum() + self.frame.seconds_h.sum())
-        elsewhere = self.level.sum(self.frame.anyhow_b * self.part) + self.past
-        rarely = seconds / (seconds + other)
-        first = np.argmax(self.window > 0, axis=1)
-        blocks = self.window.shape[1] - first
-        usual = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
-        silent = usual ** max(self.window.shape[1] * other / seconds, 1.0)
-        requests = self.window.sum(1)
-        loud = 3.0 if self.level.dims == ("host",) else limits.cluster
-        unlucky = np.exp(-np.minimum(requests * other / seconds / loud, 700.0))
-        p = np.maximum(rarely ** (self.now / max(self.factor, 1.0)), np.maximum(silent, unlucky))
-        enough = (self.now >= limits.new_slots) & (requests >= limits.new_count)
-        return self._pick((self.now > 0) & (elsewhere == 0), p, enough, kind, "new", limits)
+    def _active(self, groups: Mask) -> Floats:
+        """[groups]: slots of the window in which those groups were active, of some 60."""
+        cells, size = self.frame.cells, self.frame.axis.slots[0].size
+        keys = groups[self.level.group] & self.part
+        mine = np.flatnonzero(keys[cells.key] & (cells.slot < size))
+        width = max(size // _ACTIVE, 1)
+        slot = cells.slot[mine].astype(np.int64) // width
+        pairs = np.unique(self.level.group[cells.key[mine]] * (size + 1) + slot)
+        return add_up(pairs // (size + 1), np.ones(pairs.size), self.level.size)
 
-    def gone(self, kind: Kind, limits: Limits) -> list[Candidate]:
-        seconds = float(self.frame.seconds_w.sum())
-        other = float(self.frame.seconds_b.sum() + self.frame.seconds_h.sum())
-        here = self.level.sum(self.frame.anyhow_w * self.part)
-        sightings = (self.before + self.past) * min(self.factor, 1.0)
+    def new(self, kind: Kind) -> list[Candidate]:
+        """Never before; or silent in the baseline though always there before (back)."""
+        fresh = (self.n >= limits.FEW) & (self.there == 0)
+        slots = np.minimum(self._active(fresh), self.n)
+        sightings = (slots + (self.n - slots) / _BURST) / self.factor
+        rarely = self.seconds / (self.seconds + self.other + self.history)
+        log_p = sightings * np.log(rarely)
+        news = self._news()
+        blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
+        asleep = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
+        others = self.window.shape[1] * (self.other + self.history) / self.seconds
+        odds = np.exp(np.maximum(log_p, -700.0))
+        if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
+            odds = np.maximum(odds, asleep ** max(others, 1.0))
+        fresh &= self.past.sum(1) == 0
+        changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
+        if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= 3:
+            rates = self.past / np.maximum(self.frame.seconds_p, 1)
+            due = np.quantile(rates, 0.25, axis=1) * self.other
+            often = 1 - (self.past > 0).mean(axis=1)
+            p = np.maximum(np.exp(-np.minimum(due / _BURST, 700.0)), often)
+            steady = (self.n >= limits.FEW) & (self.there == 0) & (often < _SILENT)
+            changed += self._pick(steady, p, "back", "new")
+        return changed
+
+    def _news(self) -> Floats:
+        """[groups]: how often a name so busy is new at this level, under the same parent: a part
+        of the past stretches; without a past, whether it happened twice in the baseline."""
+        often = np.zeros(self.level.size)
+        fresh = (self.n >= limits.FEW) & (self.there == 0) & (self.past.sum(1) == 0)
+        if fresh.any():
+            births = births_of(self.level, self.frame, self.past, self.baseline)
+            for g in np.flatnonzero(fresh).tolist():
+                often[g] = births.often(g, float(self.n[g]))
+        return often
+
+    def gone(self, kind: Kind) -> list[Candidate]:
+        scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)
+        due = self.before * scale
+        if self.past.shape[1] >= 3:
+            rates = self.past / np.maximum(self.frame.seconds_p, 1)
+            due = np.minimum(due, np.quantile(rates, 0.25, axis=1) * self.seconds)
+        blocks = self.baseline.shape[1]
         first = np.argmax(self.baseline > 0, axis=1)
-        blocks = self.baseline.shape[1] - first
-        active = (self.baseline > 0).sum(1) * min(self.factor, 1.0)
-        silent = ((blocks + 1 - active) / (blocks + 1)) ** self.window.shape[1]
-        requests = self._usual() * min(self.factor, 1.0)
-        unlucky = np.exp(-np.minimum(requests / limits.cluster, 700.0))
-        p = np.maximum((other / (other + seconds)) ** sightings, np.maximum(silent, unlucky))
-        enough = (self.before >= limits.new_slots) & (requests >= limits.new_count)
-        enough &= self.spans >= _STEADY * len(self.frame.slots_h)
-        named: Kind = "gone" if kind == "new" else kind
-        return self._pick((self.before > 0) & (here == 0), p, enough, named, "gone", limits)
+        asleep = (blocks - first + 1 - (self.baseline > 0).sum(1)) / (blocks - first + 1)
+        length = self.window.shape[1] * max(
+            self.seconds / self.window.shape[1] / (self.other / blocks), 1.0
+        )
+        p = np.maximum(np.exp(-np.minimum(due / _BURST, 700.0)), asleep**length)
+        if self.past.shape[1]:
+            silent = (self.past == 0).mean(axis=1)
+            # stretches of the past are hours: that a window of minutes is silent is more likely
+            p = np.maximum(p, silent)
+        able = (self.before >= limits.FEW) & (self.here == 0) & (due >= limits.FEW)
+        births = births_of(self.level, self.frame, self.past, self.baseline)
+        for g in np.flatnonzero(able & births.young).tolist():  # what comes all the time goes, too
+            p[g] = max(p[g], births.often(g, float(due[g])))
+        if self.past.shape[1] >= 3:
+            able &= (self.past > 0).mean(axis=1) >= 1 - _SILENT
+        return self._pick(able, p, "gone" if kind == "new" else kind, "gone")
 
     def missed(self, c: Candidate) -> bool:
-        """Whether a container that is gone leaves a gap among its own: others stay, most of them,
+        """Whether an instance that is gone leaves a gap among its own: others stay, most of them,
         and none came in its place. Replaced ones are a roll-out or were moved, and no news.
         """
         mine = [g for g, v in enumerate(self.level.values) if v[0] == c.key["service"]]
-        stay = [g for g in mine if self.now[g] > 0 and self.before[g] > 0]
-        came = [g for g in mine if self.now[g] > 0 and self.before[g] == 0]
-        went = [g for g in mine if self.now[g] == 0 and self.before[g] > 0]
+        stay = [g for g in mine if self.n[g] > 0 and self.before[g] > 0]
+        came = [g for g in mine if self.n[g] > 0 and self.before[g] == 0]
+        went = [g for g in mine if self.n[g] == 0 and self.before[g] > 0]
         return not came and len(stay) >= max(len(went), 1)
 
-    def back(self, limits: Limits) -> list[Candidate]:
-        """Steady in the past, silent in the whole baseline, and there again."""
-        frame = self.frame
-        absent = self.level.sum(frame.anyhow_b * self.part) == 0
-        rates = self.history / np.maximum(frame.seconds_h, 1)
-        due = np.quantile(rates, 0.25, axis=1) * float(frame.seconds_b.sum())
-        p = np.exp(-np.minimum(due / limits.cluster, 700.0))
-        enough = (self.now >= limits.new_slots) & (self.window.sum(1) >= limits.new_count)
-        enough &= self.spans >= _STEADY * len(frame.slots_h)
-        able = absent & (self.now > 0) & (self.past > 0)
-        return self._pick(able, p, enough, "back", "new", limits)
+    def _pick(self, able: Mask, p: Floats, kind: Kind, direction: Direction) -> list[Candidate]:
+        tests = int(((self.n > 0) | (self.before > 0)).sum())
+        bar = limits.bar(tests)
+        z = np.sqrt(-2 * np.log(np.clip(p, 1e-300, 1.0)))
+        z = np.sqrt(np.maximum(z * z - np.log(np.maximum(z * z, 1.0) * 2 * np.pi), 0))
+        return [
+            self._candidate(int(g), kind, direction, float(z[g]), bar)
+            for g in np.flatnonzero(able & (z >= bar))
+        ]
 
-    def _usual(self) -> Floats:
-        """Requests that the window would have had, by the baseline and the leanest of the past."""
-        seconds = float(self.frame.seconds_w.sum())
-        base = self.baseline.sum(1) * self.frame.scale
-        if not len(self.frame.slots_h):
-            return np.asarray(base, dtype=np.float64)
-        rates = self.history / np.maximum(self.frame.seconds_h, 1)
-        usual: Floats = np.minimum(base, np.quantile(rates, 0.25, axis=1) * seconds)
-        return usual
-
-    def _pick(
-        self, able: Mask, p: Floats, enough: Mask, kind: Kind, direction: Direction, limits: Limits
-    ) -> list[Candidate]:
-        at = np.flatnonzero(able & (p <= limits.q))
-        # every key that is there on a side could have come or gone, not only those that did
-        tests = int(((self.now > 0) | (self.before > 0)).sum())
-        ok = benjamini_hochberg(p[at], limits.q, max(tests, 1), limits.step_up)
-        chosen = at[ok & enough[at]]
-        return [self._candidate(int(g), kind, direction, float(p[g])) for g in chosen]
-
-    def _candidate(self, g: int, kind: Kind, direction: Direction, p: float) -> Candidate:
+    def _candidate(
+        self, g: int, kind: Kind, direction: Direction, z: float, bar: float
+    ) -> Candidate:
         frame = self.frame
         scope = (self.level.group == g) & self.part
-        signed = frame.window.sum(1) - frame.baseline.sum(1) * frame.scale
+        signed = frame.requests - frame.due
+        blocks = np.flatnonzero(self.window[g])
         return Candidate(
             kind=kind,
             direction=direction,
@@ -172,16 +231,10 @@ class _Sides:
             excess=np.where(scope, signed, 0.0),
             volume=np.where(scope, np.abs(signed), 0.0),
             metric="requests",
-            window=float(frame.window[scope].sum()),
-            baseline=float(frame.baseline[scope].sum()) * frame.scale,
-            ratio=None,
-            low=None,
-            high=None,
-            p=p,
-            began=int(np.argmax(self.window[g] > 0)) if direction == "new" else 0,
+            window=float(frame.requests[scope].sum()),
+            baseline=float(frame.due[scope].sum()),
+            z=z,
+            bar=bar,
+            began=int(blocks[0]) if direction == "new" and blocks.size else 0,
             ended=frame.window.shape[1],
         )
-
-
-def _total(parts: list[Floats], size: int) -> Floats:
-    return np.sum(parts, axis=0) if parts else np.zeros(size)

@@ -1,248 +1,275 @@
-"""Shares: does a larger or smaller part of a group's requests fail than before?
+"""Shares of requests: those that fail, and those of one status among the others.
 
-Quasi-binomial on blocks of minutes. Requests of one minute share their fate (retries, one slow
-upstream), so the spread between blocks, not the number of requests, says what is unusual. Where
-there are past hours, the change has to stand out from their spread as well.
+Tested is the change of the odds, so that 36 % to 100 % is as large as it feels; against the
+baseline and against all of the past, of which the better one counts: five of five failures after
+none of five say little, after none of four hundred much.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from queries.core.answer import Kind
-from queries.diff.candidate import ENDPOINT, Candidate, Tested, one_end, tested, whole_or_run
-from queries.diff.frame import Frame, Level, Tally, tally
-from queries.diff.limits import Limits
+from queries.core.answer import Direction, Kind
+from queries.diff import limits
+from queries.diff.candidate import ENDPOINT, Against, Candidate, whole_or_run
+from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
     Floats,
     Ints,
     Mask,
     Runs,
-    best_runs,
+    band,
+    best,
     bounds,
-    intervals,
+    dispersion,
+    logit,
+    middle,
+    odds_z,
     ratio,
-    run_sums,
-    xlogy,
+    runs_of,
+    spans_of,
 )
+from store.values import dataclass
+
+LEVELS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("host",),
+    ("host", "method"),
+    ENDPOINT,
+    ("side", "service"),
+    ("side", "instance"),
+    ("side", "service", "host"),
+    ("side", *ENDPOINT, "instance"),
+)
+STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
+_OWN = 0.5  # of a change has to be of the endpoints themselves, not of their mix
+_ASKED = 15.0  # points of all answers before a shift among good statuses is worth a line
 
 
-def scan(n: Tally, e: Tally, drift: float, limits: Limits) -> Runs:
-    """Quasi-likelihood ratio of every run of window blocks against the baseline and the past."""
-    starts, ends, price = intervals(n.window.shape[1])
-    run_n, run_e = run_sums(n.window, starts, ends), run_sums(e.window, starts, ends)
-    base_n, base_e = n.baseline.sum(1), e.baseline.sum(1)
-    past, past_df = past_dispersion(n, e, limits)
-    spread_w, df_w = _run_spread(n.window, e.window, run_n, run_e, starts, ends)
-    spread_b, df_b = _spread(n.baseline, e.baseline, (base_e + 0.5) / (base_n + 1))
-    df = limits.prior_df + df_w + df_b[:, None]
-    own = (limits.prior_df * limits.dispersion_shares + spread_w + spread_b[:, None]) / df
-    dispersion = np.maximum(np.maximum(1.0, own), past[:, None])
-    # a share drifts between quiet hours, in proportion to itself: more requests do not help
-    usual = run_n * ((base_e + 0.5) / (base_n + 1))[:, None]
-    dispersion = dispersion + 2 * drift**2 * usual
-    t = _deviance(run_n, run_e, base_n, base_e, dispersion)
-    if limits.calibrated:
-        long_n, long_e = base_n + n.history.sum(1), base_e + e.history.sum(1)
-        t = np.minimum(t, _deviance(run_n, run_e, long_n, long_e, dispersion))
-        df = np.minimum(df, past_df[:, None])
-    t[(run_n == 0) | (base_n[:, None] == 0)] = 0.0
-    p, best = best_runs(t, df, price)
-    row = np.arange(p.size)
-    return Runs(p, starts[best], ends[best], t[row, best], dispersion[row, best])
+@dataclass(frozen=True)
+class Shares:
+    """n, f [groups, blocks of window / of baseline / stretches of the past]."""
+
+    n: tuple[Floats, Floats, Floats]
+    f: tuple[Floats, Floats, Floats]
+
+    def of(self, groups: Ints) -> Shares:
+        n, f = (tuple(x[groups] for x in side) for side in (self.n, self.f))
+        return Shares(n, f)  # type: ignore[arg-type]
 
 
-def _deviance(n: Floats, e: Floats, base_n: Floats, base_e: Floats, dispersion: Floats) -> Floats:
-    """Root of the likelihood ratio of two shares, scaled by the dispersion."""
-    nb, eb = base_n[:, None], base_e[:, None]
-    share, share_b = ratio(e, n), ratio(eb, nb)
-    pooled = ratio(e + eb, n + nb)
-    deviance = 2 * (
-        xlogy(e, ratio(share, pooled))
-        + xlogy(n - e, ratio(1 - share, 1 - pooled))
-        + xlogy(eb, ratio(share_b, pooled))
-        + xlogy(nb - eb, ratio(1 - share_b, 1 - pooled))
-    )
-    root: Floats = np.sqrt(np.maximum(deviance, 0) / dispersion)
-    return root
+@dataclass(frozen=True)
+class Tested:
+    """The most telling run of each group: signed z, the run, and what it is compared with."""
+
+    runs: Runs
+    z: Floats
+    run: Ints
+    usual: Mask
+    noise: Floats
 
 
-def past_dispersion(n: Tally, e: Tally, limits: Limits) -> tuple[Floats, Floats]:
-    """Spread of whole past hours over what chance alone gives, and its degrees of freedom."""
-    all_n = np.concatenate([n.history, n.baseline.sum(1)[:, None]], axis=1)
-    all_e = np.concatenate([e.history, e.baseline.sum(1)[:, None]], axis=1)
-    share = (all_e.sum(1) + 0.5) / (all_n.sum(1) + 1)
-    spread, df = _spread(all_n, all_e, share)
-    if not limits.calibrated:
-        return np.ones(spread.size), np.full(spread.size, limits.prior_df)
-    known = (df >= 5) & (all_e.sum(1) >= 10)
-    common = float(np.median(spread[known] / df[known])) if known.any() else 1.0
-    common = max(common, limits.dispersion_shares)
-    total = limits.prior_df + df
-    return (limits.prior_df * common + spread) / total, total
+def counted(level: Level, frame: Frame, chosen: Mask) -> tuple[Floats, Floats, Floats]:
+    counts = frame.counted(level.dims)
+    sides = (counts.window, counts.baseline, counts.past)
+    sums = [level.sums(side, chosen) for side in sides]
+    return sums[0], sums[1], sums[2]
 
 
-def _spread(n: Floats, e: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """Pearson's sum and its degrees of freedom, over the blocks that have requests."""
-    expected = n * share[:, None]
-    variance = expected * (1 - share[:, None])
-    terms = np.divide((e - expected) ** 2, variance, out=np.zeros_like(n), where=variance > 0)
-    return terms.sum(1), np.maximum((n > 0).sum(1) - 1.0, 0)
+def scan(shares: Shares) -> Tested:
+    """Every run of window blocks against the baseline, and against all of the past."""
+    (n, nb, np_), (f, fb, fp) = shares.n, shares.f
+    runs = runs_of(n.shape[1])
+    n_r, f_r = runs.sums(n), runs.sums(f)
+    noise = dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED)
+    known = np_ > 0
+    x, var = logit(fp, np_)
+    x, var = np.where(known, x, np.nan), np.where(known, var * noise[:, None], np.nan)
+    nb1, fb1 = nb.sum(1), fb.sum(1)
+    effects = *_adjacent(x, var), _peers(n, f, nb1, fb1, noise)
+    before = _against(n_r, f_r, nb1, fb1, noise, *effects)
+    own = [
+        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, *effects)
+        for part in spans_of(nb.shape[1], n.shape[1])
+    ]
+    z, run = best(before, runs, own)
+    usual = np.zeros(len(z), dtype=bool)
+    if np_.shape[1]:
+        nu, fu = np_.sum(1), fp.sum(1)
+        past = _against(n_r, f_r, nu, fu, noise, x - middle(x)[:, None], var, None)
+        z_u, run_u = best(past, runs, own)
+        usual = np.abs(z_u) > np.abs(z)
+        z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
+    return Tested(runs, z, run, usual, noise)
 
 
-def _run_spread(
-    n_w: Floats, e_w: Floats, n: Floats, e: Floats, starts: Ints, ends: Ints
-) -> tuple[Floats, Floats]:
-    squares = run_sums(ratio(e_w * e_w, n_w), starts, ends)
-    filled = run_sums((n_w > 0).astype(np.float64), starts, ends)
-    share = (e + 0.5) / (n + 1)
-    spread = (squares - 2 * share * e + share * share * n) / (share * (1 - share))
-    return np.maximum(spread, 0), np.maximum(filled - 1, 0)
+def _adjacent(x: Floats, var: Floats) -> tuple[Floats, Floats]:
+    """What past stretches differ from the ones next to them by."""
+    return np.diff(x, axis=1), var[:, 1:] + var[:, :-1]
 
 
-def find(
-    frame: Frame,
-    dims: tuple[str, ...],
-    part: Mask,
-    kind: Kind,
-    metric: str,
-    limits: Limits,
-    within: Mask,
-    once: Frame,
-) -> Tested:
-    """All groups of a level whose share of `part` could have changed, tested.
+def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Floats:
+    (x, var), (y, other) = logit(f.sum(1), n.sum(1)), logit(fb, nb)
+    both = (n.sum(1) >= 10) & (nb >= 10)
+    change = np.where(both, x - y, np.nan)
+    return np.stack([change, np.where(both, (var + other) * noise, np.nan)], axis=1)
 
-    once: the frame in which a call that was recorded at both ends counts once.
-    """
+
+def _against(
+    n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats,
+    effects: Floats, variances: Floats, peers: Floats | None,
+) -> Floats:  # fmt: skip
+    floor = limits.ODDS_KNOWN if effects.shape[1] >= limits.KNOWN - 1 else limits.ODDS
+    wide = band(effects, variances, floor, peers)
+    z = odds_z(f, n, fb[:, None], nb[:, None], wide[:, None])
+    found: Floats = z / np.sqrt(noise)[:, None]
+    return found
+
+
+def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
+    """Groups of a level that fail more or less than the baseline or the past shows."""
     level = frame.level(dims)
-    counts = frame if "side" in dims else once
-    n, e = tally(counts, level, within), tally(counts, level, part & within)
+    n, f = counted(level, frame, frame.own), counted(level, frame, frame.own & frame.failed)
     able = np.flatnonzero(
-        (np.maximum(e.window.sum(1), e.baseline.sum(1) * frame.scale) >= limits.min_errors)
-        & (n.baseline.sum(1) > 0)
-        & (n.window.sum(1) > 0)
+        frame.named(level)
+        & (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FAILED)
+        & (n[1].sum(1) + n[2].sum(1) > 0)
+        & (n[0].sum(1) > 0)
     )
-    if able.size == 0:
-        return Tested()
-    drift = limits.share_drift if dims else limits.share_drift / 2  # ups and downs cancel
-    runs = scan(n.of(able), e.of(able), drift, limits)
-    return tested(
-        runs.p,
-        limits.q,
-        lambda i: candidate(
-            frame, level, int(able[i]), i, runs, part & within, within, kind, metric
-        ),
-    )
+    if not able.size:
+        return []
+    shares = Shares(n, f).of(able)
+    found = scan(shares)
+    bar = limits.bar(able.size)
+    return [
+        candidate
+        for i in np.flatnonzero(np.abs(found.z) >= bar - limits.NEAR).tolist()
+        if (candidate := _failing(frame, level, int(able[i]), i, shares, found, bar))
+    ]
+
+
+def _failing(
+    frame: Frame, level: Level, g: int, i: int, shares: Shares, found: Tested, bar: float
+) -> Candidate | None:
+    scope = (level.group == g) & frame.own
+    part = scope & frame.failed
+    silent = part & (frame.status == 0)
+    c = candidate(frame, level, g, i, scope, part, "errors", shares, found, bar)
+    if c is None:
+        return None
+    if c.direction == "up" and float(c.excess[silent].sum()) >= 0.5 * c.affected:
+        c.kind, c.metric = "no_response", "no_response_share"
+        if float(frame.requests[part & ~silent].sum()) == 0:
+            c.part = silent
+    return c
 
 
 def candidate(
-    frame: Frame,
-    level: Level,
-    g: int,
-    i: int,
-    runs: Runs,
-    part: Mask,
-    within: Mask,
-    kind: Kind,
-    metric: str,
-) -> Candidate:
-    scope = (level.group == g) & within
-    part = part & scope
-    began, ended = int(runs.began[i]), int(runs.ended[i])
-    n_w, e_w = float(frame.window[scope].sum()), float(frame.window[part].sum())
-    n_b, e_b = float(frame.baseline[scope].sum()), float(frame.baseline[part].sum())
-    requests = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
-    run_n = max(float(requests.sum()), 1e-9)
-    run_e = float(frame.window[part, began:ended].sum())
-    base = e_b / n_b
-    change = ((run_e + 0.5) / (run_n + 1)) / ((e_b + 0.5) / (n_b + 1))
-    error = float(np.sqrt(runs.dispersion[i] * (1 / (run_e + 0.5) + 1 / (e_b + 0.5))))
-    before = np.where(part, frame.baseline.sum(1), 0.0)
-    run = np.where(part, requests, 0.0) - before * (run_n / n_b)
-    everything = np.where(scope, frame.window.sum(1), 0.0)
-    whole = np.where(part, everything, 0.0) - before * (n_w / n_b)
-    use_whole = whole_or_run(whole, run)
+    frame: Frame, level: Level, g: int, i: int, scope: Mask, part: Mask, kind: Kind,
+    shares: Shares, found: Tested, bar: float,
+) -> Candidate | None:  # fmt: skip
+    """The change of one group as its run shows it; None if it is not worth a line."""
+    run = int(found.run[i])
+    began, ended = int(found.runs.starts[run]), int(found.runs.ends[run])
+    n_r = float(shares.n[0][i, began:ended].sum())
+    f_r = float(shares.f[0][i, began:ended].sum())
+    against: Against = "usual" if found.usual[i] else "baseline"
+    side = 2 if against == "usual" else 1
+    n_b, f_b = float(shares.n[side][i].sum()), float(shares.f[side][i].sum())
+    now, base = f_r / n_r, f_b / n_b
+    direction: Direction = "up" if now >= base else "down"
+    if direction == "down" and abs(float(found.z[i])) < limits.RECOVERED:
+        return None
+    if not limits.worth(now, base, n_r, direction):
+        return None
+    excess, volume, own = spread(frame, scope, part, began, ended, against)
+    if abs(own) < _OWN * abs(now - base):
+        return None  # other endpoints are asked for, and those are as they were
+    error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
+    low, high = bounds(now / base, error) if base and now else (None, None)
     return Candidate(
         kind=kind,
-        direction="up" if run_e / run_n >= base else "down",
+        direction=direction,
         key=dict(zip(level.dims, level.values[g], strict=True)),
         scope=scope,
         part=part,
-        excess=whole if use_whole else run,
-        volume=everything if use_whole else requests,
-        metric=metric,
-        window=e_w / n_w,
+        excess=excess,
+        volume=volume,
+        metric="error_share",
+        window=now,
         baseline=base,
-        ratio=change,
-        low=bounds(change, error)[0],
-        high=bounds(change, error)[1],
-        p=float(runs.p[i]),
+        low=low,
+        high=high,
+        z=abs(float(found.z[i])),
+        bar=bar,
         began=began,
         ended=ended,
-        in_run=one_end(run, frame.incoming),
-        run_volume=one_end(requests, frame.incoming),
-        noise=float(runs.dispersion[i]),
+        against=against,
+        noise=float(found.noise[i]),
     )
 
 
-def matters(c: Candidate, limits: Limits) -> bool:
-    """The floors: twice as often, enough requests, and more than a trace of them."""
-    assert c.ratio is not None
-    folds = c.ratio if c.direction == "up" else 1 / c.ratio
-    extra = abs(c.in_run)
-    points = extra / max(c.run_volume, 1.0)
-    if c.direction == "down" and (c.p > 1e-5 or extra < 3 * limits.min_errors):
-        return False  # good news can wait until it is certain
-    return (
-        folds >= (limits.error_ratio if c.key else limits.broad_ratio)
-        and extra >= limits.min_errors
-        and (points >= limits.error_points or extra >= limits.error_many)
-    )
+def spread(
+    frame: Frame, scope: Mask, part: Mask, began: int, ended: int, against: Against
+) -> tuple[Floats, Floats, float]:
+    """(excess, volume [keys]; share): requests of the part beyond what the scope's endpoints
+    usually have, and what part of all requests of the run they are.
 
-
-STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
-
-
-def find_statuses(
-    frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask, once: Frame
-) -> Tested:
-    """Every status of every group of `dims`; of whole hosts only those that are failures.
-
-    once: the frame in which a call that was recorded at both ends counts once.
+    Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
+    that was not there before has the share of all.
     """
+    before = frame.earlier if against == "usual" else frame.before
+    level = frame.level(("side", *ENDPOINT))
+    n_b, f_b = (level.sum(np.where(mask, before, 0.0)) for mask in (scope, part))
+    common = float(f_b.sum()) / max(float(n_b.sum()), 1e-9)
+    share = np.where(n_b > 0, ratio(f_b, n_b), common)[level.group]
+    results = []
+    for requests in (frame.requests, frame.window[:, began:ended].sum(1)):
+        volume, failing = np.where(scope, requests, 0.0), np.where(part, requests, 0.0)
+        due = share * level.sum(volume)[level.group]
+        # which of an endpoint's failures were due, their statuses say before, else their numbers
+        weights = np.where(part & (f_b[level.group] > 0), before, failing)
+        of_key = ratio(weights, level.sum(weights)[level.group])
+        results.append((failing - due * of_key, volume))
+    (whole, everything), (run, volume) = results
+    chosen = whole_or_run(whole, run)
+    share_of_run = float(run.sum()) / max(float(volume.sum()), 1e-9)
+    return chosen, everything if chosen is whole else volume, share_of_run
+
+
+def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
+    """Statuses that are answered more often: of endpoints any, of hosts those of failures."""
     level, child = frame.level(dims), frame.level((*dims, "status"))
     above = np.zeros(child.size, dtype=np.int64)
     above[child.group] = level.group
-    n, e = tally(once, level, within).of(above), tally(once, child, within)
+    n = counted(level, frame, frame.own)
+    f = counted(child, frame, frame.own)
     status = np.array([value[-1] for value in child.values], dtype=np.int64)
     able = np.flatnonzero(
-        (e.window.sum(1) >= limits.min_errors)
-        & (n.baseline.sum(1) > 0)
+        (f[0].sum(1) >= limits.FAILED)
+        & ((n[1].sum(1) + n[2].sum(1))[above] > 0)
         & (status > 0)
+        & frame.named(level)[above]
         & ((status >= 400) | (dims == ENDPOINT))
     )
-    if able.size == 0:
-        return Tested()
-    runs = scan(n.of(able), e.of(able), limits.share_drift, limits)
-
-    def build(i: int) -> Candidate:
+    if not able.size:
+        return []
+    whole = Shares(tuple(x[above] for x in n), f)  # type: ignore[arg-type]
+    shares = whole.of(able)
+    found = scan(shares)
+    bar = limits.bar(able.size)
+    changed = []
+    for i in np.flatnonzero(found.z >= bar).tolist():
         g = int(able[i])
-        part = (child.group == g) & within
-        found = candidate(
-            frame, level, int(above[g]), i, runs, part, within, "statuses", "status_share"
-        )
-        return replace(found, key={**found.key, "status": int(status[g])})
-
-    return tested(runs.p, limits.q, build)
-
-
-def status_matters(c: Candidate, limits: Limits) -> bool:
-    """More of it; of a good status much more, since which of those comes depends on the asker."""
-    if c.direction != "up" or c.ratio is None:
-        return False
-    if c.key["status"] >= 400:
-        return matters(c, limits)
-    points = c.in_run / max(c.run_volume, 1.0)
-    return points >= limits.mix_points and c.ratio >= 1.5 and c.in_run >= 2 * limits.min_errors
+        scope = (level.group == int(above[g])) & frame.own
+        part = (child.group == g) & frame.own
+        c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
+        if c is None or c.direction != "up" or (c.against == "usual" and status[g] < 400):
+            continue
+        points = 100 * ((c.window or 0) - (c.baseline or 0))
+        if status[g] < 400 and (points < _ASKED or c.affected < 2 * limits.MORE):
+            continue  # which good status comes depends on what is asked for
+        c.key["status"] = int(status[g])
+        c.metric = "status_share"
+        changed.append(c)
+    return changed

@@ -1,4 +1,4 @@
-"""Size of good answers: bytes a request, block by block, tested like a latency."""
+"""Sizes of good answers: the mean of each block, on logs, beyond a band."""
 
 from __future__ import annotations
 
@@ -6,88 +6,79 @@ import math
 
 import numpy as np
 
-from queries.diff.candidate import ENDPOINT, Candidate, Tested, tested
-from queries.diff.frame import Frame, grouped
-from queries.diff.limits import Limits
-from queries.diff.stats import Floats, Mask, block_runs, bounds, ratio
+from queries.diff import limits
+from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.frame import Frame
+from queries.diff.stats import Floats, Moments, band, best, bounds, mean_z, moments, ratio, runs_of
 
-_LEAST = 3  # requests a block
+LEVELS: tuple[tuple[str, ...], ...] = (("side", *ENDPOINT),)
+_SPREAD = 0.02  # variance of log means that blocks always have
+_REQUESTS = 5
 
 
-def find(frame: Frame, dims: tuple[str, ...], limits: Limits, within: Mask) -> Tested:
+def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
+    """Endpoints whose good answers became larger or smaller."""
     level = frame.level(dims)
-    good = within & ~frame.failed
-    n_w, n_b = grouped(level, frame.window, good), grouped(level, frame.baseline, good)
-    r_w, r_b = grouped(level, frame.received_w, good), grouped(level, frame.received_b, good)
-    able = np.flatnonzero((n_w.sum(1) >= 40) & (n_b.sum(1) >= 40) & (r_b.sum(1) > 0))
-    if able.size == 0:
-        return Tested()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        w = np.where(n_w[able] >= _LEAST, np.log((r_w[able] + 1) / n_w[able]), np.nan)
-        b = np.where(n_b[able] >= _LEAST, np.log((r_b[able] + 1) / n_b[able]), np.nan)
-    runs = block_runs(w, b, limits.latency_drift, limits)
-
-    def build(i: int) -> Candidate:
-        g = int(able[i])
-        began, ended = int(runs.began[i]), int(runs.ended[i])
-        run = float(r_w[g, began:ended].sum() / max(n_w[g, began:ended].sum(), 1))
-        base = float(r_b[g].sum() / n_b[g].sum())
-        change = (run + 1) / (base + 1)
-        error = math.sqrt(float(runs.dispersion[i]) * (1 / max(ended - began, 1) + 1 / 12))
-        scope = (level.group == g) & good
-        requests = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
-        return Candidate(
+    good = frame.own & ~frame.failed
+    n, nb = level.sums(frame.window, good), level.sums(frame.baseline, good)
+    r, rb = level.sums(frame.received_w, good), level.sums(frame.received_b, good)
+    able = np.flatnonzero((n.sum(1) >= _REQUESTS) & (nb.sum(1) >= _REQUESTS))
+    if not able.size:
+        return []
+    n, nb, r, rb = n[able], nb[able], r[able], rb[able]
+    runs = runs_of(n.shape[1])
+    base = _moments(nb, rb)
+    logs, there = _logs(n, r)
+    sums = [runs.sums(x) for x in (there, logs * there, logs * logs * there)]
+    own = moments(sums[0], sums[1], sums[2], _SPREAD)
+    shared = np.maximum(own.variance, base.variance[:, None])
+    side = Moments(base.n[:, None], base.mean[:, None], base.variance[:, None])
+    change = ratio(r.sum(1), n.sum(1)) + 1, ratio(rb.sum(1), nb.sum(1)) + 1
+    effect = np.log(change[0] / change[1])
+    peers = np.stack([effect, base.variance * (1 / np.maximum(own.n[:, 0], 1) + 1 / base.n)], 1)
+    none = np.zeros((able.size, 0))
+    wide = band(none, none, limits.SIZE, peers)
+    z, run = best(mean_z(Moments(own.n, own.mean, shared), side, wide[:, None]), runs)
+    bar = limits.bar(able.size)
+    changed = []
+    for i in np.flatnonzero(np.abs(z) >= bar).tolist():
+        where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
+        run_n, run_r = (float(x[i, slice(*where)].sum()) for x in (n, r))
+        now, was = run_r / run_n, float(rb[i].sum() / nb[i].sum())
+        folds = max((now + 1) / (was + 1), (was + 1) / (now + 1))
+        if folds < math.exp(limits.SIZE) or abs(now - was) < limits.BYTES:
+            continue
+        scope = (level.group == int(able[i])) & good
+        requests = np.where(scope, frame.window[:, slice(*where)].sum(1), 0.0)
+        up = now > was
+        error = math.sqrt(float(shared[i, run[i]]) * (1 / max(run_n, 1) + 1 / max(base.n[i], 1)))
+        low, high = bounds((now + 1) / (was + 1), error)
+        changed.append(Candidate(
             kind="size",
-            direction="up" if change >= 1 else "down",
-            key=dict(zip(level.dims, level.values[g], strict=True)),
+            direction="up" if up else "down",
+            key=dict(zip(level.dims, level.values[int(able[i])], strict=True)),
             scope=scope,
             part=scope,
-            excess=_alike(frame, good, change, began, ended)
-            * requests
-            * (1 if change >= 1 else -1),
+            excess=requests if up else -requests,
             volume=requests,
             metric="bytes_received",
-            window=float(r_w[g].sum() / n_w[g].sum()),
-            baseline=base,
-            ratio=change,
-            low=bounds(change, error)[0],
-            high=bounds(change, error)[1],
-            p=float(runs.p[i]),
-            began=began,
-            ended=ended,
-        )
-
-    return tested(runs.p, limits.q, build)
-
-
-def _alike(frame: Frame, good: Mask, change: float, began: int, ended: int) -> Floats:
-    """Per key: how much of the common change its own endpoint shows, 0 to 1.5.
-
-    A host's answers also get smaller when its large endpoints are called less; then no single
-    endpoint shows the change, and it is none.
-    """
-    level = frame.level(("side", *ENDPOINT))
-    run = slice(began, ended)
-    sums = [
-        level.sum(np.where(good, values, 0.0))
-        for values in (
-            frame.received_w[:, run].sum(1),
-            frame.window[:, run].sum(1),
-            frame.received_b.sum(1),
-            frame.baseline.sum(1),
-        )
-    ]
-    both = (sums[1] >= 1) & (sums[3] >= 1)
-    logs = np.log((ratio(sums[0], sums[1]) + 1) / (ratio(sums[2], sums[3]) + 1))
-    common = math.log(change)
-    shown = np.where(both, logs / (common if abs(common) > 1e-6 else 1e-6), 0.0)
-    part: Floats = np.clip(shown, 0.0, 1.5)[level.group]
-    return part
+            window=now,
+            baseline=was,
+            low=low,
+            high=high,
+            z=abs(float(z[i])),
+            bar=bar,
+            began=where[0],
+            ended=where[1],
+        ))  # fmt: skip
+    return changed
 
 
-def matters(c: Candidate, limits: Limits) -> bool:
-    assert c.ratio is not None
-    folds = c.ratio if c.direction == "up" else 1 / max(c.ratio, 1e-9)
-    bytes_each = abs((c.window or 0.0) - (c.baseline or 0.0))
-    shown = c.affected / max(float(c.volume.sum()), 1.0)
-    return folds >= limits.size_ratio and bytes_each >= 64 and c.affected >= 20 and shown >= 0.5
+def _logs(n: Floats, received: Floats) -> tuple[Floats, Floats]:
+    there = (n > 0).astype(np.float64)
+    return np.log(ratio(received, n) + 1), there
+
+
+def _moments(n: Floats, received: Floats) -> Moments:
+    logs, there = _logs(n, received)
+    return moments(there.sum(1), (logs * there).sum(1), (logs * logs * there).sum(1), _SPREAD)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queries.core.selection import Selection
 from queries.core.session import open_reader
 from queries.core.window import Baseline, Window
+from queries.diff.keys import instances
+from store.values import dataclass
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -50,7 +51,7 @@ def filter_of(key: Key) -> str:
             parts.append('outcome == "no_response"' if value is None else f"res.status == {value}")
         elif isinstance(value, str) and value and _quotable(value):
             if name == "container":
-                parts.append(f'starts_with(container.name, "{value}")')
+                parts.append(f"container.name matches /{instances(value)}/")
             elif name in _FIELDS and not (name == "route" and "{*}" in value):
                 parts.append(f'{_FIELDS[name]} == "{value}"')
     return " and ".join(parts)

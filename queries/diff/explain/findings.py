@@ -3,180 +3,247 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
 from queries.core.window import Window
-from queries.diff import minutely
+from queries.diff import limits
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
+from queries.diff.explain.evidence import around, examples, minutes
+from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.frame import Frame, evenness
-from queries.diff.minutely import Series
-from queries.diff.stats import Floats, Mask, ratio, xlogy
+from queries.diff.stats import Mask, add_up
 from store.derived import outcome
+from store.hours import from_us, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
-    from queries.diff.traffic import Traffic
+    from queries.core.session import Reader
+    from queries.diff.counts import Counts
 
-_ORDER = ("host", "method", "route", "status", "container", "process", "signature")
+_ORDER = (
+    "host", "method", "route", "status", "grpc_status", "container", "instance", "process",
+    "signature",
+)  # fmt: skip
 _NAMES = {"service": "container"}
 _MOST_ALSO = 12
+_LEAST = 1.2  # times as much, or as little
+_NEW_AND_FAILING = 0.5  # of its requests: then that it is new is the lesser news
+_QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the finishing needs beside the candidates."""
+    """What the finishing needs beside the candidates; seconds of the best covered recorder."""
 
-    traffic: Traffic
+    reader: Reader
+    counts: Counts
     frame: Frame
     durations: Durations
-    window: Window
-    baseline: Sequence[Window]
     seconds_w: float
     seconds_b: float
 
-    @property
-    def adjacent(self) -> bool:
-        return len(self.baseline) == 1 and self.baseline[0].to_ts == self.window.from_ts
 
+def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
+    """The key under the column names of `transactions`, in their order; no response is null.
 
-@dataclass(frozen=True)
-class Examples:
-    """Ids of a few transactions of each side."""
-
-    window: tuple[str, ...]
-    baseline: tuple[str, ...]
-
-
-def public_key(key: dict[str, Any]) -> dict[str, Any]:
-    """The key under the column names of `transactions`, in their order; no response is null."""
+    An instance is a pod, with its container's name beside it, or else the container itself.
+    """
     named: dict[str, Any] = {}
-    for name, value in key.items():
+    for name, value in c.key.items():
         if name != "side" and value != "":
             named.setdefault(_NAMES.get(name, name), value)
-    if "container" in key:
-        named["container"] = key["container"]
+    if "instance" in named:
+        first = int(np.flatnonzero(c.scope)[0])
+        pod = frame.columns["pod"][first]
+        named["container"] = frame.columns["container"][first] if pod else named.pop("instance")
     if named.get("status") == 0:
         named["status"] = None
     return {name: named[name] for name in _ORDER if name in named}
 
 
-def findings(scene: Scene, leads: list[Candidate]) -> list[Finding]:
-    tops = [failures(scene.frame, lead) for lead in leads]
-    levels = [
-        severity(lead, top[0] if top else None) for lead, top in zip(leads, tops, strict=True)
-    ]
-    order = sorted(range(len(leads)), key=lambda i: by_rank(leads[i], levels[i]))
-    picked = [leads[i] for i in order]
-    if not picked:
-        return []
-    picks = [_pick(lead) for lead in picked]
-    spans = 1 + len(scene.baseline)
-    series = minutely.series(scene.traffic, picks, spans)
-    examples = [
-        Examples(*pair)
-        for pair in zip(
-            minutely.samples(scene.traffic, picks, [0]),
-            minutely.samples(scene.traffic, picks, range(1, spans)),
-            strict=True,
-        )
-    ]
-    return [
-        _finding(scene, place, leads[i], levels[i], tops[i], series[place], examples[place])
-        for place, i in enumerate(order)
-    ]
+@dataclass(frozen=True)
+class _Lead:
+    """A candidate with what is worked out about it."""
+
+    c: Candidate
+    top: list[tuple[int, str]]
+    severity: Severity
+    series: Series
+    lasted: Lasted
 
 
-def _finding(
-    scene: Scene, place: int, lead: Candidate, level: Any, top: list[tuple[int, str]],
-    series: Series, examples: Examples,
-) -> Finding:  # fmt: skip
-    key = public_key(lead.key)
-    once = _one_end(scene.frame, lead.scope)
-    effect = _effect(scene, lead, once)
-    since = _since(scene, lead, series)
-    lead_words = Candidate(**{**lead.__dict__, "key": key})
+def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
+    """The leads as findings, ranked: the first `limit` of them, and how many there are."""
+    made = [lead for c in leads if _holds((lead := _lead(scene, c)).c)]
+    made.sort(key=_rank)
+    return [_finding(scene, place, lead) for place, lead in enumerate(made[:limit])], len(made)
+
+
+def _holds(c: Candidate) -> bool:
+    """Whether the numbers of the final key still show the change: else it is another key's."""
+    if c.direction not in ("up", "down") or c.window is None or c.baseline is None:
+        return True
+    now, was = (c.window, c.baseline) if c.direction == "up" else (c.baseline, c.window)
+    if c.metric.endswith("_share"):
+        return limits.worth(c.window, c.baseline, c.affected / max(now - was, 1e-9), c.direction)
+    return now >= _LEAST * was
+
+
+def _lead(scene: Scene, c: Candidate) -> _Lead:
+    top = failures(scene.frame, c)
+    s = series(scene.frame, scene.durations, c)
+    when = lasted(scene.frame, c, s)
+    if when.since and c.metric.endswith("_share") and c.against == "usual":
+        when = _to_the_minute(scene, c, when)
+    _measure(scene, c, when)
+    return _Lead(c, top, severity(scene.frame, c, top[0] if top else None), s, when)
+
+
+def _to_the_minute(scene: Scene, c: Candidate, when: Lasted) -> Lasted:
+    """The onset within the past, of which the counts know whole hours only."""
+    past = scene.frame.axis.past
+    inside = [p for p in past if when.since and p[0] <= to_us(when.since) < p[1]]
+    before = [p for p in past if when.since and p[1] == to_us(when.since)]
+    if not before and not inside:
+        return when
+    stretches = [*before, *inside]
+    span = Window(from_us(stretches[0][0]), from_us(stretches[-1][1]))
+    weights = scene.frame.requests + scene.frame.earlier
+    s = minutes(scene.reader, scene.counts, c.scope, c.part, weights, span)
+    edges = segment(*s, (0.0, 0.0), c)
+    if edges is None:
+        return when
+    return replace(when, since=span.from_ts + timedelta(minutes=edges[0]))
+
+
+def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
+    c, frame = lead.c, scene.frame
+    key = public_key(frame, c)
+    once = _one_end(frame, c.scope)
+    held, _ = evenness(frame, c, np.ones(frame.size, dtype=bool))
+    low, high = (c.low, c.high) if c.ratio is not None else (None, None)
+    if c.ratio is not None and low is not None and high is not None:
+        low, high = min(low, c.ratio), max(high, c.ratio)
+    slots = frame.axis.slots
+    named = Candidate(**{**c.__dict__, "key": key})
     return Finding(
         rank=place + 1,
-        id=_identity(lead.kind, key),
-        kind=lead.kind,
-        direction=lead.direction,
-        severity=level,
-        confidence=confidence(lead),
+        id=_identity(c.kind, key),
+        kind=c.kind,
+        direction=c.direction,
+        severity=lead.severity,
+        confidence=confidence(c),
         key=key,
-        blame=lead.blame,
-        effect=effect,
+        blame=c.blame,
+        effect=Effect(c.metric, c.window, c.baseline, c.ratio, low, high, round(held), c.against),
         window=_numbers(scene, once, True),
         baseline=_numbers(scene, once, False),
-        since=since,
-        evidence=Evidence(
-            examples.window,
-            examples.baseline,
-            _signature(scene.frame, lead),
+        since=lead.lasted.since,
+        until=lead.lasted.until,
+        evidence=_evidence(scene, lead),
+        also=_also(frame, c, key),
+        summary=words.summary(
+            named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
+            failing_share(frame, c),
         ),
-        also=_also(lead, key),
-        summary=words.summary(lead_words, top, since),
-        minutes_window=tuple(series[0][0]),
-        minutes_baseline=tuple(series[1][0]),
-    )
+        minutes_window=tuple(lead.series.counted[: slots[0].size].tolist()),
+        minutes_baseline=tuple(
+            lead.series.counted[slots[1].first : slots[1].first + slots[1].size].tolist()
+        ),
+        slot_s=float(slots[0].step),
+    )  # fmt: skip
 
 
 def _one_end(frame: Frame, scope: Mask) -> Mask:
     """The scope as one end of the wire saw it: a call between two containers is recorded twice."""
-    busy = frame.window.sum(1) + frame.baseline.sum(1)
+    busy = frame.requests + frame.before
     incoming = float(busy[scope & frame.incoming].sum())
     more = incoming > float(busy[scope & ~frame.incoming].sum())
     seen: Mask = scope & (frame.incoming if more else ~frame.incoming)
     return seen
 
 
-def _effect(scene: Scene, lead: Candidate, once: Mask) -> Effect:
-    """The candidate's effect, with requests and rates counted at one end."""
-    frame = scene.frame
-    now, before = lead.window, lead.baseline
-    if lead.metric in ("requests", "per_s"):
-        now = float(frame.window[once].sum())
-        before = float(frame.baseline[once].sum())
-        if lead.metric == "per_s":
-            now, before = now / scene.seconds_w, before / scene.seconds_b
-        else:
-            before *= frame.scale
-    held, _ = evenness(frame, lead, np.ones(frame.size, dtype=bool))
-    lead.window, lead.baseline = now, before
-    return Effect(lead.metric, now, before, lead.ratio, lead.low, lead.high, round(held))
+def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
+    """The numbers of the final key, since the onset: what is shown is of one population."""
+    frame, usual = scene.frame, c.against == "usual"
+    before = frame.earlier if usual else frame.before
+    cells = frame.cells
+    lasting = np.flatnonzero((cells.slot >= when.first) & (cells.slot < when.last))
+    requests = add_up(cells.key[lasting], cells.requests[lasting], frame.size)
+    if c.metric.endswith("_share"):
+        n, n_b = float(requests[c.scope].sum()), float(before[c.scope].sum())
+        c.window = float(requests[c.part].sum()) / n if n else None
+        c.baseline = float(before[c.part].sum()) / n_b if n_b else None
+    elif c.metric == "per_s":
+        once = _one_end(frame, c.scope)
+        seconds = float(frame.seconds[when.first : when.last].sum())
+        seconds *= scene.seconds_w / max(float(frame.seconds_w.sum()), 1e-9)
+        due = (frame.due_past if usual else frame.due)[once].sum() / scene.seconds_w
+        c.window = float(requests[once].sum()) / seconds if seconds else None
+        c.baseline = float(due)
+    elif c.metric == "requests":
+        once = _one_end(frame, c.scope)
+        c.window, c.baseline = float(frame.requests[once].sum()), float(frame.due[once].sum())
+        if c.kind == "moved":
+            c.window = float(frame.requests[once].sum())
+    elif c.metric in _QUANTILES:
+        _measure_durations(scene.durations, c, when)
+    elif c.metric == "bytes_received":
+        received = add_up(cells.key[lasting], cells.value[lasting].astype(np.float64), frame.size)
+        n, n_b = float(requests[c.scope].sum()), float(before[c.scope].sum())
+        c.window = float(received[c.scope].sum()) / n if n else None
+        c.baseline = float(frame.received_b[c.scope].sum()) / n_b if n_b else None
+
+
+def _measure_durations(d: Durations, c: Candidate, when: Lasted) -> None:
+    entries = d.of(c.scope)
+    slot = d.slot[entries]
+    run = d.total(entries[(slot >= when.first) & (slot < when.last)])
+    q = _QUANTILES[c.metric]
+    now, was = float(quantiles(run, q)), float(quantiles(d.compared(c.scope, c.against), q))
+    if now > was if c.direction == "up" else now < was:
+        c.window, c.baseline = now, was
 
 
 def _identity(kind: str, key: dict[str, Any]) -> str:
     return hashlib.sha256(repr((kind, sorted(key.items()))).encode()).hexdigest()[:12]
 
 
-def _also(lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, ...]:
-    """Symptoms in their order, each once, without the finding itself."""
+def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, ...]:
+    """Symptoms in their order, each once, without the finding itself and its other names."""
     seen = {(lead.kind, lead.direction, repr(key))}
-    found: list[Symptom] = []
-    for c in sorted(lead.folded, key=Candidate.order):
-        short = public_key(c.key)
+    symptoms: list[Symptom] = []
+    for c in sorted((c for c in lead.folded if c.sure), key=Candidate.order):
+        short = public_key(frame, c)
         name = (c.kind, c.direction, repr(short))
-        if name not in seen:
+        if name not in seen and not _same_requests(lead, c):
             seen.add(name)
-            found.append(Symptom(c.kind, c.direction, short))
-    return tuple(found[:_MOST_ALSO])
+            symptoms.append(Symptom(c.kind, c.direction, short))
+    return tuple(symptoms[:_MOST_ALSO])
+
+
+def _same_requests(lead: Candidate, c: Candidate) -> bool:
+    """Whether a symptom is another name of the same requests, or a wider one around them."""
+    more = ("up", "new")
+    if c.direction != lead.direction and not (c.direction in more and lead.direction in more):
+        return False
+    both = float(np.abs(c.excess[lead.scope]).sum())
+    return both >= 0.9 * max(float(np.abs(c.excess).sum()), 1e-9)
 
 
 def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
-    frame, durations = scene.frame, scene.durations
-    counts = (frame.window if window else frame.baseline).sum(1)
+    frame, d = scene.frame, scene.durations
+    counts = frame.requests if window else frame.before
     seconds = scene.seconds_w if window else scene.seconds_b
-    group = np.where(scope, 0, -1)
-    histogram = durations.histogram(group, 1)[0]
-    half = histogram[: durations.blocks_w] if window else histogram[durations.blocks_w :]
-    total = half.sum(0)
+    entries = d.of(scope)
+    total = d.total(entries[d.window[entries] == window])
     p50, p95, p99 = (
         float(quantiles(total, q)) if total.sum() > 0 else None for q in (0.5, 0.95, 0.99)
     )
@@ -191,6 +258,25 @@ def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
     )
 
 
+def _evidence(scene: Scene, lead: _Lead) -> Evidence:
+    """Of the window what shows the change; of the baseline what was as it should be."""
+    c, frame = lead.c, scene.frame
+    keys = c.part & (c.excess > 0) if c.direction not in ("gone", "down") else c.part
+    keys = keys if keys.any() else c.part
+    least = None
+    if c.kind == "latency":
+        keys = c.scope
+        least = ((c.window or 0.0) * (c.baseline or 0.0)) ** 0.5 if c.direction == "up" else None
+    when = around(c, frame, lead.lasted.since, lead.lasted.until)
+    spans = list(frame.axis.spans[1:])
+    before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
+    return Evidence(
+        examples(scene.reader, scene.counts, keys, frame.requests, [when], least),
+        examples(scene.reader, scene.counts, before, frame.before, spans),
+        _signature(frame, c),
+    )
+
+
 def _signature(frame: Frame, lead: Candidate) -> str | None:
     level = frame.level(("signature",))
     held = level.sum(np.where(lead.part & frame.failed, np.maximum(lead.excess, 0), 0.0))
@@ -201,124 +287,67 @@ def _signature(frame: Frame, lead: Candidate) -> str | None:
     return None
 
 
-def _pick(lead: Candidate) -> minutely.Pick:
-    """What to count of a finding, minute by minute."""
-    cut = None
-    if lead.kind == "latency" and lead.window and lead.baseline:
-        cut = float(np.log((lead.window * lead.baseline) ** 0.5) / np.log(1.1))
-    return minutely.Pick(lead.scope, lead.scope & lead.part, cut, lead.kind == "size")
-
-
-def _since(scene: Scene, lead: Candidate, series: Series) -> datetime | None:
-    counted, requests = series[0]
-    if lead.kind == "trend":
-        return None
-    shares = lead.metric.endswith(("_share", "_ms"))
-    if lead.direction in ("new", "moved"):
-        active = np.flatnonzero(counted)
-        return _moment(scene.window.from_ts, int(active[0])) if active.size else None
-    if scene.adjacent:
-        counted = np.concatenate([series[1][0], counted])
-        requests = np.concatenate([series[1][1], requests])
-    if lead.direction == "gone":
-        counted = series[len(scene.baseline)][0]
-        active = np.flatnonzero(counted)
-        start = scene.baseline[-1].from_ts
-        return _moment(start, int(active[-1]) + 1) if active.size and scene.adjacent else None
-    at = step(counted, requests) if lead.kind == "size" else change_point(counted, requests, shares)
-    first = scene.baseline[0].from_ts if scene.adjacent else scene.window.from_ts
-    return None if at is None else _moment(first, at)
-
-
-def _moment(start: datetime, minute: int) -> datetime:
-    return start + timedelta(minutes=minute)
+def failing_share(frame: Frame, c: Candidate) -> float:
+    """The failed share of a key's requests in the window."""
+    n = float(frame.requests[c.scope].sum())
+    return float(frame.requests[c.scope & frame.failed].sum()) / n if n else 0.0
 
 
 _HARD = frozenset({401, 402, 403, 429})
 _HARD_GRPC = frozenset({"7", "8", "16"})  # PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED
+_HIGH = 20  # requests hit: fewer are not worth waking somebody, unless nothing else comes
+_ALL = 0.9  # of the requests
 
 
-def severity(c: Candidate, top: tuple[int, str] | None) -> Severity:
+def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severity:
     """high: requests fail or stop; medium: they suffer or are new; low: worth knowing."""
     if c.kind in ("errors", "no_response") and c.direction == "down":
         return "low"
     if c.kind in ("errors", "no_response", "statuses", "signature"):
-        if top is None:
-            return "medium"
-        status, grpc_status = top
-        hard = outcome(status or None, grpc_status) in ("server_error", "no_response")
-        hard |= status in _HARD or grpc_status in _HARD_GRPC
-        return "high" if hard and c.hit >= 20 else "medium"
+        return _failing(c, top, c.window or 0.0)
     if c.kind == "gone":
         return "high" if set(c.key) == {"host"} else "medium"
-    if c.kind in ("retries", "broad"):
+    if c.kind == "broad":
+        return "high" if c.metric != "per_s" or c.direction == "down" else "medium"
+    if c.kind == "retries":
         return "high"
     if c.kind == "latency":
-        large = c.ratio is not None and c.ratio >= 3 and c.hit >= 20
+        large = c.ratio is not None and c.ratio >= 3 and c.hit >= _HIGH
         return ("high" if large else "medium") if c.direction == "up" else "low"
+    if c.kind == "new" and failing_share(frame, c) >= _NEW_AND_FAILING:
+        return _failing(c, top, failing_share(frame, c))
     if c.kind in ("new", "back", "moved", "edge", "trend"):
         return "medium"
     return "medium" if c.ratio is not None and not 0.33 < c.ratio < 3 else "low"
 
 
+def _failing(c: Candidate, top: tuple[int, str] | None, share: float) -> Severity:
+    if top is None:
+        return "medium"
+    status, grpc_status = top
+    hard = outcome(status or None, grpc_status) in ("server_error", "no_response")
+    hard |= status in _HARD or grpc_status in _HARD_GRPC
+    everything = share >= _ALL and c.kind != "statuses"
+    return (
+        "high" if (hard and c.hit >= _HIGH) or (everything and c.hit >= limits.MORE) else ("medium")
+    )
+
+
 def confidence(c: Candidate) -> Confidence:
     """strong: could not plausibly be chance even with far more comparisons."""
-    return "strong" if c.strong and c.p < 1e-4 else "possible"
+    return "strong" if c.z >= limits.Z_STRONG else "possible"
 
 
 CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
+_FAILING = frozenset({"errors", "no_response", "statuses", "signature", "broad"})
 
 
-_FAILING = frozenset({"errors", "no_response", "statuses", "signature"})
-
-
-def by_rank(c: Candidate, level: Severity) -> tuple[int, bool, bool, float, str, str, str]:
-    """Severity first; of the same severity what is certain, then what fails, then the largest."""
+def _rank(lead: _Lead) -> tuple[Any, ...]:
+    """Severity; what goes on before what is over; certain, failing; then the largest."""
+    c = lead.c
     sure = confidence(c) == "strong"
-    return (CLASSES[level], not sure, c.kind not in _FAILING, *c.order())
-
-
-LEAST_GAIN = 6.0  # log-likelihood that a change point has to add: about three bits a parameter
-
-
-def change_point(counted: Floats, requests: Floats, shares: bool) -> int | None:
-    """Index of the first minute of the new level, by maximum likelihood of two levels.
-
-    shares: counted of requests (binomial); otherwise counted alone (Poisson). None where the
-    series shows no step that is worth the name. Lengths are equal; minutes without coverage
-    have no requests and count for nothing.
-    """
-    n = requests if shares else np.ones_like(counted)
-    cumulative_c, cumulative_n = np.cumsum(counted), np.cumsum(n)
-    at = np.arange(1, counted.size)
-    first_c, first_n = cumulative_c[at - 1], cumulative_n[at - 1]
-    last_c, last_n = cumulative_c[-1] - first_c, cumulative_n[-1] - first_n
-    level = _likelihood(first_c, first_n, shares) + _likelihood(last_c, last_n, shares)
-    gain = level - _likelihood(cumulative_c[-1:], cumulative_n[-1:], shares)
-    gain[(first_n <= 0) | (last_n <= 0)] = -np.inf
-    if gain.size == 0 or not np.isfinite(gain).any() or gain.max() < LEAST_GAIN:
-        return None
-    return int(at[int(np.argmax(gain))])
-
-
-def step(total: Floats, requests: Floats) -> int | None:
-    """Index of the first minute of the new level of total / requests, by least squares of logs."""
-    seen = np.flatnonzero((requests > 0) & (total > 0))
-    if seen.size < 4:
-        return None
-    value = np.log(total[seen] / requests[seen])
-    weight = np.minimum(requests[seen], 20.0)
-    cumulative, count = np.cumsum(weight * value), np.cumsum(weight)
-    at = np.arange(1, seen.size)
-    left, right = cumulative[at - 1], cumulative[-1] - cumulative[at - 1]
-    gain = left**2 / count[at - 1] + right**2 / (count[-1] - count[at - 1])
-    return int(seen[at[int(np.argmax(gain))]])
-
-
-def _likelihood(counted: Floats, n: Floats, shares: bool) -> Floats:
-    share = ratio(counted, n)
-    value = xlogy(counted, share)
-    return value + xlogy(n - counted, 1 - share) if shares else value - counted
+    over = lead.lasted.until is not None
+    return (CLASSES[lead.severity], over, not sure, c.kind not in _FAILING, *c.order())
 
 
 def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:

@@ -18,6 +18,7 @@ _FAR = 3  # calls from a cause to the symptoms furthest up
 _EARLY = 0.35  # of a symptom may have come before its cause
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
 _LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
+_ALONE = 0.5  # of a caller's failures that other callers of the same places do not have
 _SEEN = 0.35  # of the callers' change has to be seen by the callee itself to blame the callee
 
 
@@ -33,7 +34,7 @@ class Graph:
         level = self.frame.level(ENDPOINT)
         each = level.sum(held)
         touched = (each >= 0.05 * max(each.sum(), 1e-9))[level.group]
-        busy = self.frame.window.sum(1) + self.frame.baseline.sum(1)
+        busy = self.frame.requests + self.frame.before
         mine = np.where(lead.scope, held, 0.0)
         incoming = self.frame.incoming
         callers = self._named(np.where(~incoming & touched, mine if mine.any() else busy, 0.0))
@@ -164,13 +165,15 @@ def _blame(
     frame: Frame, lead: Candidate, callers: dict[str, float], callees: dict[str, float]
 ) -> Blame | None:
     caller = _largest(callers)
+    if lead.key.get("side") == "out" and lead.alone is not None and lead.alone >= _ALONE:
+        return Blame(caller, None, "itself")  # others call the same places, and fare well
     if not callees:
         host = lead.key.get("host") or _largest_host(frame, lead)
         edge = (caller, str(host)) if caller and host else None
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
     out, seen = sum(callers.values()), sum(callees.values())
-    if caller and callee and out > 0 and seen < _SEEN * out and "container" not in lead.key:
+    if caller and callee and out > 0 and seen < _SEEN * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
 

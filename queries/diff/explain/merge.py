@@ -29,7 +29,7 @@ _PLAIN: dict[tuple[str, ...], int] = {
     ("host",): 0,
     ENDPOINT: 0,
     ("host", "method"): 1,
-    ("side", "container"): 1,
+    ("side", "instance"): 1,
     ("side", "service"): 2,
     (): 3,
 }
@@ -56,8 +56,10 @@ def reach(frame: Frame, lead: Candidate) -> Mask:
     held = np.abs(level.sum(lead.excess))
     touched = held >= _CHANGED * max(held.sum(), 1e-9)
     mirrored: Mask = touched[level.group]
-    if not lead.key:
+    if not lead.key and (lead.kind != "rate" or lead.direction == "down"):
         return np.ones(frame.size, dtype=bool)
+    if not lead.key:
+        return np.zeros(frame.size, dtype=bool)  # that more is asked explains nothing else
     if "side" in lead.key:
         other = frame.incoming != (lead.key["side"] == "in")
         both: Mask = lead.scope | (mirrored & other)
@@ -95,7 +97,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
 def _best(frame: Frame, now: list[Candidate]) -> Candidate:
     """The highest score; that others fail alike at the same places is looked at only then."""
     while True:
-        best = min(now, key=lambda c: (-round(c.score, 6), *c.order()))
+        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
         if best.alone is not None or best.key.get("side") != "out" or best.kind not in _SHARES:
             return best
         best.alone = contrast(frame, best)
@@ -111,7 +113,7 @@ def contrast(frame: Frame, c: Candidate) -> float:
     failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
     others = ~frame.incoming & ~c.scope
     run = frame.window[:, c.began : c.ended].sum(1)
-    before = frame.baseline.sum(1)
+    before = frame.before
     n_w, n_b = level.sum(run * others), level.sum(before * others)
     e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
     known = (n_w >= _KNOWN) & (n_b >= _KNOWN)
@@ -148,7 +150,7 @@ def _net(frame: Frame, excess: Floats) -> Floats:
 
 HOLDS = 0.9
 _STORM = 4.0  # times as busy: then it may be the cause of failures, not their company
-_PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "container"})
+_PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "instance"})
 _KINDS = ("errors", "no_response")
 _LATER = {
     "signature": 4,
@@ -164,17 +166,41 @@ _LATER = {
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
+    candidates = [c for c in candidates if c.sure or _inherits(c, candidates)]
     found = leads(frame, candidates, {id(c): _tier(c) for c in candidates})
     found = pair_moved(frame, found)
     found = graph.settle(frame, found)
     for lead in found:
-        if not lead.key and lead.kind in ("errors", "no_response", "latency"):
-            lead.kind, lead.blame = "broad", None
+        if not lead.key and lead.kind in (*_HOW, "rate"):
+            _everything(frame, lead)
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)
         lead.hit = abs(one_end(lead.excess, frame.incoming))
     return found
+
+
+def _inherits(near: Candidate, candidates: list[Candidate]) -> bool:
+    """A near miss may be the place of a wider key's change: most of it is then its own."""
+    return any(
+        c.sure
+        and c.kind == near.kind
+        and c.direction == near.direction
+        and bool((c.scope | ~near.scope).all())
+        and near.affected >= _LEFT * c.affected
+        for c in candidates
+    )
+
+
+def _everything(frame: Frame, lead: Candidate) -> None:
+    """All traffic changed: `broad` if it all did, else what holds most of the change is named."""
+    _, even = evenness(frame, lead, np.ones(frame.size, dtype=bool))
+    if lead.kind == "rate" or even >= _EVEN[1]:
+        lead.kind, lead.blame = "broad", None
+        return
+    narrow(frame, lead, _LEFT)
+    if not lead.key:
+        lead.kind, lead.blame = "broad", None
 
 
 def _tier(c: Candidate) -> int:
@@ -189,6 +215,8 @@ def _tier(c: Candidate) -> int:
         return 3 if c.key["status"] >= 400 else 6
     if c.kind in _KINDS:
         return 3 if c.direction == "up" else 8
+    if c.kind == "rate" and not c.key:
+        return -1 if c.direction == "down" else 6
     if c.kind == "rate" and (c.ratio or 0) >= _STORM:
         return 3
     return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
@@ -196,7 +224,8 @@ def _tier(c: Candidate) -> int:
 
 def _retries(frame: Frame, lead: Candidate) -> None:
     """A service that calls much more without being asked more is trying again and again."""
-    assert lead.ratio is not None
+    if lead.ratio is None:
+        return
     level = frame.level(("side", "service"))
     out = np.where(frame.incoming, 0.0, np.maximum(lead.excess, 0))
     caller = int(np.argmax(level.sum(out)))
@@ -206,19 +235,19 @@ def _retries(frame: Frame, lead: Candidate) -> None:
     asked = [g for g, value in enumerate(level.values) if value == ("in", service)]
     if not asked or not service:
         return
-    now, before = level.sum(frame.window.sum(1)), level.sum(frame.baseline.sum(1))
+    now, before = level.sum(frame.requests), level.sum(frame.before)
     if now[asked[0]] < 1.5 * before[asked[0]] * frame.scale:
         lead.kind = "retries"
 
 
-def narrow(frame: Frame, lead: Candidate) -> None:
+def narrow(frame: Frame, lead: Candidate, holds: float = HOLDS) -> None:
     """Add to the key every value that holds 90 % of the change and more than its usual part."""
     total = float(np.abs(lead.excess).sum())
     if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
         return
-    base = np.where(lead.scope, frame.baseline.sum(1) + frame.window.sum(1), 0.0)
+    base = np.where(lead.scope, frame.before + frame.requests, 0.0)
     for dims in (("host",), ("method", "route"), ("service",), ("status",)):
-        known = set(lead.key) | ({"service"} if "container" in lead.key else set())
+        known = set(lead.key) | ({"service"} if "instance" in lead.key else set())
         if set(dims) & known or (dims == ("status",) and lead.kind not in _KINDS):
             continue
         if dims == ("service",) and not frame.incoming[lead.scope].all():
@@ -230,7 +259,7 @@ def narrow(frame: Frame, lead: Candidate) -> None:
         usual = level.sum(base)
         if dims == ("status",) and 0 < level.values[top][0] < 400:
             continue  # they failed by their gRPC status
-        if held[top] >= HOLDS * total and usual[top] < HOLDS * usual.sum():
+        if held[top] >= holds * total and usual[top] < HOLDS * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
             if dims != ("status",):
                 lead.scope &= level.group == top

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from queries.core.window import Window
 from queries.diff.candidate import Candidate
 from store.derived import GRPC_NAMES
 
@@ -14,24 +15,44 @@ def subject(key: dict[str, Any]) -> str:
     """POST api.stripe.com /v1/charges; a host, a container or everything, where that is all."""
     parts = [key.get("method"), key.get("host"), key.get("route")]
     said = " ".join(str(part) for part in parts if part)
-    if not said and key.get("container"):
+    if not said and (key.get("instance") or key.get("container")):
         program = f" {key['process']}" if key.get("process") else ""
-        return str(key["container"]) + program
+        return str(key.get("instance") or key["container"]) + program
     return said or "all traffic"
 
 
-def summary(c: Candidate, failures: Sequence[tuple[int, str]], since: datetime | None) -> str:
+_MOSTLY = 0.5  # of the requests of something new fail: then that is what is said of it
+
+
+def summary(
+    c: Candidate, failures: Sequence[tuple[int, str]], since: datetime | None,
+    until: datetime | None, window: Window, failing: float,
+) -> str:  # fmt: skip
+    """failing: the failed share of the key's requests in the window."""
     key = c.key
     who = subject(key)
-    caller = key.get("container") if not who.startswith(str(key.get("container"))) else None
-    parts = [f"{who} {_change(c)}"]
-    if c.kind in ("errors", "no_response") and c.direction == "up":
-        parts.append(_failures(failures))
+    broken = c.direction == "new" and failing >= _MOSTLY
+    parts = [f"{who} {_broken(c, failing) if broken else _change(c)}"]
+    if broken or (c.kind in ("errors", "no_response", "broad") and c.direction == "up"):
+        parts.append(_failures(failures) if broken or c.metric.endswith("_share") else "")
     if since:
-        parts.append(f"since {since:%H:%M}")
-    if caller and c.kind != "edge":
-        parts.append(f"only {caller}")
+        day = f"{since:%Y-%m-%d} " if (window.from_ts - since).total_seconds() > 43_200 else ""
+        parts.append(f"since {day}{since:%H:%M}")
+    if since and until:
+        parts.append(f"for {_length((until - since).total_seconds())}")
+    of = key.get("instance") or key.get("container")
+    if of and not who.startswith(str(of)) and c.kind != "edge":
+        parts.append(f"only {of}")
     return ", ".join(part for part in parts if part)
+
+
+def _broken(c: Candidate, failing: float) -> str:
+    what = "new and failing" if c.kind == "new" else f"{_appeared(c).partition(':')[0]}, failing"
+    return f"{what}: {percent(failing)} of {number(c.window)} requests"
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _failures(failures: Sequence[tuple[int, str]]) -> str:
@@ -50,7 +71,11 @@ def _outcome(status: int, grpc_status: str) -> str:
 
 
 def _change(c: Candidate) -> str:
-    both = f"{number(c.window)} (was {number(c.baseline)})"
+    was = "usually" if c.against == "usual" else "was"
+    both = f"{number(c.window)} ({was} {number(c.baseline)})"
+    if c.kind == "broad" and c.metric == "per_s":
+        word = "busier" if c.direction == "up" else "quieter"
+        return f"{word}: {both}/s"
     if c.kind == "broad":
         word = "slower" if c.metric.endswith("_ms") else "failing more"
         return f"{word} everywhere, no single key: {_figures(c)}"
@@ -70,15 +95,16 @@ def _change(c: Candidate) -> str:
         said = {"errors": "failing", "no_response": "without a response"}
         said["statuses"] = f"answering {_status(c)}"
         word = said[c.kind] if c.direction == "up" or c.kind != "errors" else "failing less"
-        return f"{word}: {percent(c.window)} (was {percent(c.baseline)})"
+        return f"{word}: {percent(c.window)} ({was} {percent(c.baseline)})"
     if c.kind == "latency":
         word = "slower" if c.direction == "up" else "faster"
-        return f"{word}: {c.metric[:3]} {ms(c.baseline)} -> {ms(c.window)}"
+        usual = "usually " if c.against == "usual" else ""
+        return f"{word}: {c.metric[:3]} {usual}{ms(c.baseline)} -> {ms(c.window)}"
     if c.kind == "size":
         word = "larger" if c.direction == "up" else "smaller"
         return f"answers {word}: {both} bytes"
     word = "busier" if c.direction == "up" else "quieter"
-    return f"{word}: {times(c.ratio)}, {number(c.window)}/s (was {number(c.baseline)}/s)"
+    return f"{word}: {times(c.ratio)}, {number(c.window)}/s ({was} {number(c.baseline)}/s)"
 
 
 def _status(c: Candidate) -> str:
@@ -102,6 +128,8 @@ def _appeared(c: Candidate) -> str:
     what = {"signature": "new error", "edge": "new call", "back": "back again"}.get(c.kind, "new")
     if c.key.get("status"):
         what = f"new status {c.key['status']}"
+    if c.key.get("grpc_status"):
+        what = f"new status {_outcome(200, c.key['grpc_status'])}"
     if c.kind == "edge":
         what = f"newly called by {c.key.get('container')}"
     if c.key.get("signature"):

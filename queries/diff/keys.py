@@ -1,0 +1,170 @@
+"""The keys of a comparison: the finest things that are told apart, and what they are called.
+
+A key is a side of the wire, host, method, route, status, gRPC status, container, pod, process and
+error signature. Names that change by themselves are brought together before anything is compared:
+values in routes (queries/core/collapse.py), private addresses of pods as hosts, replicas of a
+service, and the routes that a scanner tries.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from queries.core.collapse import collapse
+from queries.diff.stats import Floats, Ints, Mask, add_up
+from store.values import dataclass
+
+DIMS = (
+    "side", "host", "method", "route", "status", "grpc_status", "container", "pod", "process",
+    "signature",
+)  # fmt: skip
+SCANNED = "{scanned}"  # the route of what a scanner tries
+_ROOM = 1 << 62  # combined codes stay below
+_REFUSED = (400, 403, 404, 405)
+_TRIED = 15  # routes of a host that are refused, with few requests each: no client does that
+_FEW = 5  # requests a route, at most
+_SOME = 20  # the same of the other routes that the same scanner tries
+# The letters and digits that Kubernetes makes names of: no vowels, and none that look alike.
+_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+_TAILS = (
+    re.compile(rf"-{_SAFE}{{8,10}}-{_SAFE}{{5}}$"),  # replica set and pod
+    re.compile(rf"-[0-9]{{8,10}}-{_SAFE}{{5}}$"),  # cron job and pod
+    re.compile(r"[-_.](?=[0-9a-f]*[0-9])[0-9a-f]{12,64}$"),  # a container's id
+    re.compile(rf"-(?={_SAFE}*[0-9]){_SAFE}{{5}}$"),  # pod of a daemon set or a job
+    re.compile(r"[-_.][0-9]{1,2}$"),  # compose, stateful set
+)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """labels: the values of each of DIMS, of `service` and of `instance`, sorted; codes [keys]:
+    places in them. of [numbers]: the key of each number that the counts use for its names."""
+
+    labels: Mapping[str, list[Any]]
+    codes: Mapping[str, Ints]
+    of: Ints
+
+    @property
+    def size(self) -> int:
+        return int(self.codes["host"].size)
+
+
+def keys_of(names: Mapping[str, Any], requests: Floats) -> Keys:
+    """The keys of those names ([numbers], each combination once).
+
+    requests [numbers]: over everything that was counted; they say which routes are values.
+    """
+    labels, codes = {}, {}
+    for name in DIMS:
+        labels[name], codes[name] = _coded(names[name].tolist())
+    shown = [_shown(host) for host in labels["host"]]
+    labels["host"], place = _coded(shown)
+    codes["host"] = place[codes["host"]]
+    _route(labels, codes, requests)
+    pods = zip(codes["container"].tolist(), codes["pod"].tolist(), strict=True)
+    pairs = [(labels["container"][c], labels["pod"][p]) for c, p in pods]
+    # a platform that names pods gives the container its service's name; else the name has to tell
+    labels["service"], codes["service"] = _coded([c if p else service_of(c) for c, p in pairs])
+    labels["instance"], codes["instance"] = _coded([p or c for c, p in pairs])
+    return _numbered(labels, codes)
+
+
+def _route(labels: dict[str, list[Any]], codes: dict[str, Ints], requests: Floats) -> None:
+    """Bring routes together: scanned ones, and the values at a level of the path."""
+    hosts, routes = labels["host"], labels["route"]
+    pair = codes["host"] * max(len(routes), 1) + codes["route"]
+    pairs, at = np.unique(pair, return_inverse=True)
+    counts = add_up(at, requests, pairs.size)
+    names = [(hosts[p // len(routes)], routes[p % len(routes)]) for p in pairs.tolist()]
+    scanned = _scanned(labels, codes, at, pairs // max(len(routes), 1), requests)
+    known = {
+        name: round(n)
+        for name, n, tried in zip(names, counts.tolist(), scanned.tolist(), strict=True)
+        if n > 0 and name[1] and not tried
+    }
+    new = collapse(known)
+    chosen = [
+        SCANNED if tried else new.get(name, name[1])
+        for name, tried in zip(names, scanned.tolist(), strict=True)
+    ]
+    labels["route"], place = _coded(chosen)
+    codes["route"] = place[at]
+
+
+def _scanned(
+    labels: Mapping[str, list[Any]], codes: Mapping[str, Ints], at: Ints, host: Ints, n: Floats
+) -> Mask:
+    """[pairs of host and route]: one of many that are asked for a few times and always refused."""
+    status = np.asarray(labels["status"], dtype=np.int64)[codes["status"]]
+    incoming = np.asarray([side == "in" for side in labels["side"]], dtype=bool)[codes["side"]]
+    refused = np.isin(status, _REFUSED) & incoming
+    total = add_up(at, n, host.size)
+    refused_only = add_up(at, n * refused, host.size) == total
+    routes = add_up(host, refused_only & (total <= _FEW), int(host.max(initial=0)) + 1)
+    many: Mask = refused_only & (total <= _SOME) & (routes[host] >= _TRIED)
+    return many
+
+
+@lru_cache(maxsize=65536)
+def _shown(host: str) -> str:
+    """A private address stands for whoever serves it at the time: 10.42.3.7:80 is {ip}:80."""
+    address, colon, port = host.rpartition(":") if host.count(":") == 1 else (host, "", "")
+    if host.startswith("["):
+        address, _, port = host[1:].partition("]")
+        colon = ""
+    if not (address[:1].isdigit() or ":" in address):
+        return host
+    try:
+        private = ipaddress.ip_address(address).is_private
+    except ValueError:
+        return host
+    return f"{{ip}}{colon}{port}" if private else host
+
+
+@lru_cache(maxsize=65536)
+def service_of(container: str) -> str:
+    """The part of a container's name that survives a restart or a roll-out.
+
+    payment-7d9f8b6c5d-x2k4q, shop_payment_1, payment-4f2a9c01be77 -> without the last part.
+    """
+    for tail in _TAILS:
+        short = tail.sub("", container)
+        if short and short != container:
+            return short
+    return container
+
+
+def instances(service: str) -> str:
+    """A pattern of the names of containers whose service that is."""
+    safe = _SAFE.strip("[]")
+    tails = (
+        f"-([0-9]{{8,10}}|[{safe}]{{8,10}})-[{safe}]{{5}}", f"-[{safe}]{{5}}",
+        "[-_.][0-9a-f]{12,64}", "[-_.][0-9]{1,2}",
+    )  # fmt: skip
+    return f"^{re.escape(service)}({'|'.join(tails)})?$".replace("/", r"\/")
+
+
+def _coded(values: list[Any]) -> tuple[list[Any], Ints]:
+    """(the different values, sorted; the place of each value in them)."""
+    labels = sorted(set(values))
+    place = {value: i for i, value in enumerate(labels)}
+    return labels, np.fromiter(map(place.__getitem__, values), np.int64, len(values))
+
+
+def _numbered(labels: Mapping[str, list[Any]], codes: Mapping[str, Ints]) -> Keys:
+    """Each combination of codes once, in the order of the labels."""
+    combined, room = np.zeros(codes["host"].size, dtype=np.int64), 1
+    for name in DIMS:
+        if room * max(len(labels[name]), 1) >= _ROOM:
+            known, combined = np.unique(combined, return_inverse=True)
+            room = known.size
+        combined = combined * len(labels[name]) + codes[name]
+        room *= max(len(labels[name]), 1)
+    _, first, number = np.unique(combined, return_index=True, return_inverse=True)
+    return Keys(labels, {name: code[first] for name, code in codes.items()}, number)
