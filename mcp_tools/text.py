@@ -69,13 +69,13 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
         "get_transaction shows an example" + (all_of_them if changes.more else "") + "."
     )
     if not changes.more:
-        small = would_have_shown(getattr(changes, "sensitivity", None))
+        small = would_have_shown(changes.sensitivity)
         yield "Nothing else moved beyond chance" + (f" (shown is: {small})." if small else ".")
 
 
 def _quiet(changes: Changes) -> str:
     """That nothing changed, and how much that says: a smaller change may be there all the same."""
-    small = would_have_shown(getattr(changes, "sensitivity", None))
+    small = would_have_shown(changes.sensitivity)
     shown = f"It would have shown: {small}." if small else "How small a change shows is not known."
     return (
         f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window or a"
