@@ -156,7 +156,7 @@ class Report:
             if changes.more:
                 return f"{changes.more:,} more: --limit {len(changes.findings) + changes.more}"
             return f"nothing else moved beyond chance {looked}"
-        small = would_have_shown(getattr(changes, "sensitivity", None))
+        small = would_have_shown(changes.sensitivity)
         shown = textwrap.fill(f"would have shown: {small}", self.run.width or 10_000)
         return f"nothing changed beyond chance {looked}" + (f"\n{shown}" if small else "")
 

@@ -1,9 +1,8 @@
 """What a store knows of itself beside its recordings: whether anything in it was recorded without
-redaction (in store.json, for ever), and what past comparisons gave (calibration.json).
+redaction, for ever.
 
 The mark stands in the manifest since what a file says of itself is lost when rows of several runs
-are sealed into one. Nothing depends on calibration.json: what is not in it, or cannot be read, is
-compared again; an entry is found by a key that holds all that a result depends on.
+are sealed into one.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from store.errors import UnavailableError
@@ -81,45 +79,3 @@ def _manifest(store: Store) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise ValueError("it is no manifest")
     return manifest
-
-
-_MOST = 2000  # entries, those of the newest comparisons; about 100 bytes each
-_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The result of one comparison: when its window ended (ISO 8601, UTC), and its findings.
-
-    findings: None where the two sides could not be compared.
-    """
-
-    to: str
-    findings: int | None
-
-
-def read_kept(store: Store) -> dict[str, Kept]:
-    """All results by their key; none where there is no file, or one that makes no sense."""
-    try:
-        document = json.loads(store.calibration.read_text(encoding="utf-8"))
-        if document["format"] != _FORMAT:
-            return {}
-        return {str(key): _kept(entry) for key, entry in document["pairs"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def keep(store: Store, found: Mapping[str, Kept]) -> None:
-    """Add results to the file. A store that cannot be written to does without."""
-    entries = {**read_kept(store), **found}
-    newest = sorted(entries.items(), key=lambda item: (item[1].to, item[0]), reverse=True)[:_MOST]
-    pairs = {key: {"to": kept.to, "findings": kept.findings} for key, kept in newest}
-    with contextlib.suppress(OSError):
-        write_text(store.calibration, json.dumps({"format": _FORMAT, "pairs": pairs}) + "\n")
-
-
-def _kept(entry: Mapping[str, object]) -> Kept:
-    findings = entry["findings"]
-    if findings is not None and (type(findings) is not int or findings < 0):
-        raise ValueError("findings are a number or nothing")
-    return Kept(str(entry["to"]), findings)

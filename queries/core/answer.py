@@ -303,26 +303,22 @@ def _rounded(value: float) -> float | None:
     return round(value, 3 - math.floor(math.log10(abs(value))))
 
 
-def would_have_shown(sensitivity: Any) -> str:
+def would_have_shown(sensitivity: Sensitivity | None) -> str:
     """How small a change a comparison could have shown, in words: `failures of 3 % on endpoints
     with 200 requests or more, latency x1.4; 41 endpoints had too few requests to say`.
 
-    sensitivity: that of the answer, None where it has none; what it does not know is left out.
     Empty where nothing is known.
     """
-    share, new = (getattr(sensitivity, name, None) for name in ("error_share", "new_requests"))
-    times = {
-        word: getattr(sensitivity, name, None)
-        for word, name in (("latency", "latency_ratio"), ("traffic", "rate_ratio"))
-    }
+    if sensitivity is None:
+        return ""
+    share, new, few = sensitivity.error_share, sensitivity.new_requests, sensitivity.too_few
+    times = {"latency": sensitivity.latency_ratio, "traffic": sensitivity.rate_ratio}
     parts = [] if share is None else [f"failures of {100 * share:.3g} %"]
     parts += [f"{word} x{ratio:.3g}" for word, ratio in times.items() if ratio is not None]
-    seen_by: str | None = getattr(sensitivity, "seen_by", None)
-    if parts and seen_by:
-        parts[0] += f" on {seen_by}"
+    if parts and sensitivity.seen_by:
+        parts[0] += f" on {sensitivity.seen_by}"
     parts += [] if new is None else [f"something new with {new:,} requests"]
     text = ", ".join(parts)
-    few = getattr(sensitivity, "too_few", 0)
     if few:
         noun = "endpoint" if few == 1 else "endpoints"
         text += f"{'; ' if text else ''}{few:,} {noun} had too few requests to say"

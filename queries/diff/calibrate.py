@@ -1,30 +1,30 @@
 """How many findings is normal here? The same comparison over pairs of the store's own past hours.
 
 Nobody says which past hours were quiet, so the median and the 95th percentile are what to look
-at: incidents of the past are a few large numbers among many small ones. A comparison costs about
-as much as the question itself, so results are kept in the store (store/manifest.py).
+at: incidents of the past are a few large numbers among many small ones. A pair costs as much as
+the question itself: what it gave is kept in calibration.json, and `qrec diff` only reads that.
+What is not in the file, or makes no sense there, is compared again.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queries.core.answer import VERSION, BaselineKind, Calibration, Changes, Note, iso
+from queries.core.answer import VERSION, BaselineKind, Calibration, Note, iso
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
 from queries.diff.axis import past_of
 from queries.diff.compare import LEAST_PAST, compared
+from store.files import write_text
 from store.hours import from_us
-from store.manifest import Kept, keep, read_kept
-from store.rollup import ROLLUPS
 from store.values import dataclass
 from store.version import __version__
 
@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 
 PAIRS = 24  # the newest, which are compared where no result is kept
 LEAST = 3  # fewer say nothing
-# What `what_changed` may spend on comparisons that nobody kept: a pair costs as much as reading
-# this many bytes of cells, whatever it holds. Sizes decide, since clocks would change the answer.
-_PAIR_BYTES = 256 << 10
-_BUDGET_BYTES = 1 << 20
 _ALL = 1_000_000
 _ENOUGH = 0.5  # of both sides must have been seen
-
-Tell = Callable[[int, int], None]
+_HOUR = timedelta(hours=1)
+_REACH = timedelta(days=7)
+_MOST = 2000  # results in the file, those of the newest windows; about 150 bytes each
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -89,100 +87,49 @@ def calibration(
     *,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
-    tell: Tell = lambda _done, _all: None,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Calibrated:
     """Make the comparison over past pairs, and say how many findings each gave.
 
     limit: pairs listed; all count. tell: called with (done, all) before each comparison.
     Raises UsageError for a bad filter. Costs one comparison for each pair not kept.
     """
-    past = Past(store, window, baseline, where)
-    results = _kept(past)
-    results |= _make(past, [pair for pair in past.pairs[:PAIRS] if pair not in results], tell)
-    found = _with_findings(results)
+    past = _Past(store, window, baseline, where)
+    results = past.kept()
+    missing = [pair for pair in past.pairs[:PAIRS] if pair not in results]
+    lasting: list[Pair] = []
+    try:
+        for done, pair in enumerate(missing):
+            tell(done, len(missing))
+            results[pair], lasts = past.compare(pair)
+            lasting += [pair] if lasts else []
+    finally:  # what is done is kept, also when it is broken off
+        if lasting:
+            past.keep({pair: results[pair] for pair in lasting})
+    rows = [
+        PastPair(Between(w.from_ts, w.to_ts), Between(b.from_ts, b.to_ts), count)
+        for w, b in past.pairs
+        if (count := results.get((w, b))) is not None
+    ]
     return Calibrated(
         Between(window.from_ts, window.to_ts),
         AskedBaseline(baseline.from_ts, baseline.to_ts, baseline.kind),
-        _summary([pair.findings for pair in found]),
-        tuple(found[:limit]),
-        tuple(_notes(results, found)),
-        len(found) > limit,
+        _summary([row.findings for row in rows]),
+        tuple(rows[:limit]),
+        tuple(_notes(len(results) - len(rows), len(rows))),
+        len(rows) > limit,
     )
 
 
 def known(
     store: Store, window: Window, baseline: Baseline, where: Expr | None
 ) -> tuple[Calibration | None, int]:
-    """(what the kept results say, how many past pairs wait to be compared).
-
-    Compares what is missing where that costs next to nothing: decided by the size of the files.
-    """
-    past = Past(store, window, baseline, where)
-    results = _kept(past)
-    missing = [pair for pair in past.pairs[:PAIRS] if pair not in results]
-    if len(results) + len(missing) < LEAST:  # nothing to say, however long it is counted
-        return None, 0
-    if missing and _cheap(past, missing):
-        results |= _make(past, missing)
-        missing = []
-    return _summary([pair.findings for pair in _with_findings(results)]), len(missing)
-
-
-def _kept(past: Past) -> dict[Pair, int | None]:
-    """The results that are kept, of pairs whose files are still the same."""
-    kept = read_kept(past.store)
-    ends = {entry.to for entry in kept.values()}
-    there = [pair for pair in past.pairs if iso(pair.window.to_ts) in ends]
-    keys = {pair: past.key(pair) for pair in there}
-    return {pair: kept[key].findings for pair, key in keys.items() if key in kept}
-
-
-def _make(past: Past, pairs: Sequence[Pair], tell: Tell = lambda _done, _all: None
-          ) -> dict[Pair, int | None]:  # fmt: skip
-    """Compare the pairs; what is done is kept, also when it is broken off."""
-    results: dict[Pair, int | None] = {}
-    lasting: dict[str, Kept] = {}
-    try:
-        for done, pair in enumerate(pairs):
-            tell(done, len(pairs))
-            changes = compared(past.store, pair.window, pair.baseline, where=past.where, limit=_ALL)
-            results[pair] = _findings(past, pair, changes)
-            if not _passing(changes):
-                lasting[past.key(pair)] = Kept(iso(pair.window.to_ts), results[pair])
-    finally:
-        if lasting:
-            keep(past.store, lasting)
-    return results
-
-
-def _findings(past: Past, pair: Pair, changes: Changes) -> int | None:
-    """How many there were; None where the pair says nothing about the comparison asked for."""
-    lengths = sum(span.seconds for span in pair.baseline.spans)
-    seen = (
-        changes.window.covered_s >= _ENOUGH * pair.window.seconds
-        and changes.baseline.covered_s >= _ENOUGH * lengths
-    )
-    sharp = "uncalibrated" not in {note.code for note in changes.notes}
-    answered = changes.verdict in ("changed", "nothing_changed")
-    return len(changes.findings) if answered and seen and sharp == past.sharp else None
-
-
-def _passing(changes: Changes) -> bool:
-    """Whether the result may be another one without any file's name having changed."""
-    return "unreadable_file" in {note.code for note in changes.notes}
-
-
-def _with_findings(results: dict[Pair, int | None]) -> list[PastPair]:
-    ordered = sorted(results, key=lambda pair: pair.window.to_ts, reverse=True)
-    return [
-        PastPair(
-            Between(pair.window.from_ts, pair.window.to_ts),
-            Between(pair.baseline.from_ts, pair.baseline.to_ts),
-            count,
-        )
-        for pair in ordered
-        if (count := results[pair]) is not None
-    ]
+    """(what the kept results say, how many of the newest past pairs wait to be compared)."""
+    past = _Past(store, window, baseline, where)
+    results = past.kept()
+    waiting = sum(pair not in results for pair in past.pairs[:PAIRS])
+    usual = _summary([count for count in results.values() if count is not None])
+    return usual, waiting if len(results) + waiting >= LEAST else 0
 
 
 def _summary(counts: Sequence[int]) -> Calibration | None:
@@ -192,145 +139,124 @@ def _summary(counts: Sequence[int]) -> Calibration | None:
     return Calibration(len(counts), float(statistics.median(counts)), float(sorted(counts)[at]))
 
 
-def _cheap(past: Past, missing: Sequence[Pair]) -> bool:
-    if len(missing) * _PAIR_BYTES > _BUDGET_BYTES:
-        return False
-    return sum(_PAIR_BYTES + past.weight(pair) for pair in missing) <= _BUDGET_BYTES
-
-
-def _notes(results: dict[Pair, int | None], found: Sequence[PastPair]) -> Iterator[Note]:
-    left_out = len(results) - len(found)
+def _notes(left_out: int, count: int) -> Iterator[Note]:
     if left_out:
         yield Note("gap", f"{left_out} past pairs are left out: too little of them was recorded")
-    if len(found) < LEAST:
+    if count < LEAST:
         yield Note(
             "few_pairs",
-            f"past hours give {len(found)} pairs to compare, and at least {LEAST} are needed to "
+            f"past hours give {count} pairs to compare, and at least {LEAST} are needed to "
             "say what is usual: ask again when the store reaches further back",
         )
 
 
-_HOUR = timedelta(hours=1)
-_REACH = timedelta(days=7)
+Pair = tuple[Window, Baseline]  # at whole minutes
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A past window and its baseline, at whole minutes."""
+class _Past:
+    """The past pairs of one question, newest first, and what is kept of them.
 
-    window: Window
-    baseline: Baseline
-
-    @cached_property
-    def hours(self) -> list[str]:
-        """All hours that its comparison looks at."""
-        before = _earlier(self.window, self.baseline)
-        return hours_of([self.window, *self.baseline.spans, *before])
-
-
-class Past:
-    """The past pairs of one question, newest first, over what the store holds now."""
+    A pair has as much of a past as the question when it comes to the thresholds: a quiet night
+    under the coarse ones of a store without a past says nothing about a night under the fine ones.
+    """
 
     def __init__(
         self, store: Store, window: Window, baseline: Baseline, where: Expr | None
     ) -> None:
-        self.store = store
-        self.window, self.baseline, self.where = window, baseline, where
+        self.store, self.where = store, where
         self._listed = frozenset(store.hours("coverage"))
-        self._stamps: dict[str, str] = {}
-        self.sharp = self._replicates(window, baseline) >= LEAST_PAST
-
-    @cached_property
-    def pairs(self) -> list[Pair]:
-        """Those of the last seven days: apart from what is asked about, recorded on both sides.
-
-        With as much of a past as decides about the thresholds: a quiet night under the coarse
-        thresholds of a store without one says nothing about a night under the fine ones.
-        """
-        return [pair for pair in self._moved() if self._comparable(pair)]
-
-    def key(self, pair: Pair) -> str:
-        """A digest of all that the pair's number of findings depends on."""
-        about = [
-            __version__,
-            pair.window,
-            pair.baseline.spans,
-            self.where and self.where.text,
-            [self._stamp(hour) for hour in pair.hours],
+        self._stamps: dict[str, int] = {}
+        self._fine = self._is_fine((window, baseline))
+        asked = (window, *baseline.spans)
+        self.pairs = [
+            pair
+            for pair in _moved(window, baseline)
+            if not any(one.overlaps(other) for one in _sides(pair) for other in asked)
+            and self._listed.issuperset(hours_of(_sides(pair)))
+            and self._is_fine(pair) == self._fine
         ]
-        return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
 
-    def _moved(self) -> Iterator[Pair]:
-        step = -(-self.window.length // _HOUR) * _HOUR
-        end = self.window.to_ts.replace(minute=0, second=0, microsecond=0)
-        while end > self.window.to_ts - _REACH:
-            by = self.window.to_ts - end
-            spans = tuple(_moved(span, by) for span in self.baseline.spans)
-            yield Pair(_moved(self.window, by), Baseline(self.baseline.kind, spans))
-            end -= step
+    def _is_fine(self, pair: Pair) -> bool:
+        hours = (hours_of([span]) for span in _before(pair))
+        return sum(map(self._listed.issuperset, hours)) >= LEAST_PAST
 
-    def _comparable(self, pair: Pair) -> bool:
-        sides = [pair.window, *pair.baseline.spans]
-        asked = [self.window, *self.baseline.spans]
-        if any(one.overlaps(other) for one in sides for other in asked):
-            return False
-        if not self._recorded(sides):
-            return False
-        return (self._replicates(pair.window, pair.baseline) >= LEAST_PAST) == self.sharp
+    def compare(self, pair: Pair) -> tuple[int | None, bool]:
+        """(findings, whether they last while no file changes); None: it says nothing here."""
+        changes = compared(self.store, *pair, where=self.where, limit=_ALL)
+        codes = {note.code for note in changes.notes}
+        lengths = sum(span.seconds for span in pair[1].spans)
+        valid = (
+            changes.verdict in ("changed", "nothing_changed")
+            and changes.window.covered_s >= _ENOUGH * pair[0].seconds
+            and changes.baseline.covered_s >= _ENOUGH * lengths
+            and ("uncalibrated" not in codes) == self._fine
+        )
+        return len(changes.findings) if valid else None, "unreadable_file" not in codes
 
-    def _replicates(self, window: Window, baseline: Baseline) -> int:
-        return sum(self._recorded([span]) for span in _earlier(window, baseline))
+    def kept(self) -> dict[Pair, int | None]:
+        """The results in the file, of pairs whose files are still the same."""
+        entries = self._read()
+        there = {pair: entries[key] for pair in self.pairs if (key := self._key(pair)) in entries}
+        return {pair: count for pair, (s, count) in there.items() if s == self._stamp(pair)}
 
-    def _recorded(self, spans: Sequence[Window]) -> bool:
-        return self._listed.issuperset(hours_of(spans))
+    def keep(self, results: Mapping[Pair, int | None]) -> None:
+        """Add results to the file. A store that cannot be written to does without."""
+        entries = self._read()
+        entries |= {self._key(pair): (self._stamp(pair), n) for pair, n in results.items()}
+        newest = dict(sorted(entries.items())[-_MOST:])
+        with contextlib.suppress(OSError):
+            document = {"format": _FORMAT, "pairs": newest}
+            write_text(self.store.calibration, json.dumps(document) + "\n")
 
-    def _stamp(self, hour: str) -> str:
-        """What the store holds of an hour: its files never change, only its coverage may."""
-        if hour not in self._stamps:
-            found = hashlib.sha256()
-            for recorder, path in self.store.visible("transactions", hour):
-                found.update(repr((recorder, path.name, _size(path))).encode())
-            folder = self.store.sealed_hour("coverage", hour)
-            for path in sorted(folder.glob("*.parquet")):
-                found.update(path.name.encode() + _bytes(path))
-            self._stamps[hour] = found.hexdigest()
-        return self._stamps[hour]
+    def _read(self) -> dict[str, tuple[int, int | None]]:
+        try:
+            document = json.loads(self.store.calibration.read_text(encoding="utf-8"))
+            pairs = document["pairs"].items() if document["format"] == _FORMAT else ()
+            return {key: (int(stamp), n if n is None else int(n)) for key, (stamp, n) in pairs}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
-    def weight(self, pair: Pair) -> int:
-        """Bytes of the files that its comparison reads."""
-        total = 0
-        for hour in pair.hours:
-            for _, path in self.store.visible("transactions", hour):
-                rollup = [self.store.sealed_hour(t, hour) / path.name for t in ROLLUPS]
-                total += (0 if self.where else sum(map(_size, rollup))) or _size(path)
-        return total
+    def _key(self, pair: Pair) -> str:
+        """What was compared, by which version; sorts by the window's end."""
+        times = [iso(time) for side in _sides(pair) for time in (side.to_ts, side.from_ts)]
+        return " ".join([*times, __version__, self.where.text if self.where else ""])
 
-
-def _earlier(window: Window, baseline: Baseline) -> list[Window]:
-    past = past_of((window, *baseline.spans))
-    return [Window(from_us(begin), from_us(end)) for begin, end in past]
-
-
-def _moved(span: Window, by: timedelta) -> Window:
-    return Window(_minute(span.from_ts - by), _minute(span.to_ts - by))
-
-
-def _minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    def _stamp(self, pair: Pair) -> int:
+        """Another number where the files of an hour that it looks at are others: those of
+        transactions never change under their names, those of coverage do."""
+        stamp = 0
+        for hour in hours_of([*_sides(pair), *_before(pair)]):
+            if hour not in self._stamps:
+                names = [path.name for _, path in self.store.visible("transactions", hour)]
+                seen = sorted(self.store.sealed_hour("coverage", hour).glob("*.parquet"))
+                with contextlib.suppress(OSError):
+                    names += [f"{path.name} {zlib.crc32(path.read_bytes())}" for path in seen]
+                self._stamps[hour] = zlib.crc32(" ".join(names).encode())
+            stamp = zlib.crc32(b"%d" % self._stamps[hour], stamp)
+        return stamp
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+def _sides(pair: Pair) -> tuple[Window, ...]:
+    return (pair[0], *pair[1].spans)
+
+
+def _before(pair: Pair) -> list[Window]:
+    """The stretches before a pair that tell its comparison how much quiet ones differ."""
+    return [Window(from_us(begin), from_us(end)) for begin, end in past_of(_sides(pair))]
+
+
+def _moved(window: Window, baseline: Baseline) -> Iterator[Pair]:
+    """Both moved back together, the window's end to earlier whole hours of the last seven days."""
+
+    def back(span: Window) -> Window:
+        ends = (m - by for m in (span.from_ts, span.to_ts))
+        return Window(*(m.replace(second=0, microsecond=0) for m in ends))
+
+    end = window.to_ts.replace(minute=0, second=0, microsecond=0)
+    while end > window.to_ts - _REACH:
+        by = window.to_ts - end
+        yield back(window), Baseline(baseline.kind, tuple(map(back, baseline.spans)))
+        end -= -(-window.length // _HOUR) * _HOUR
 
 
 CALIBRATE = Question(

@@ -162,7 +162,8 @@ class _Counting:
             return
         paths = _parquet(self.files[file][1][KEYS] for file in slots)
         columns = self._fetch(
-            f"SELECT file_index::INTEGER AS file, key, requests, 0 AS value FROM {paths}"
+            "SELECT file_index::INTEGER AS file, key, requests, bytes_received AS value"
+            f" FROM {paths}"
         )
         place = columns.pop("file")
         for number, (file, slot) in enumerate(slots.items()):

@@ -95,7 +95,7 @@ class Frame:
 
     labels: the values of each dimension, sorted; codes [keys]: places in them.
     window, baseline [keys, blocks], past [keys, stretches]: requests, of the time that counts.
-    received_w, received_b [keys, blocks]: bytes received.
+    received_w, received_b [keys, blocks], received_p [keys, stretches]: bytes received.
     due, due_past [keys]: requests that the window would have had at the rate of the baseline and
     of the past, recorder by recorder.
     seconds_w, seconds_b [blocks], seconds_p [stretches], seconds [slots]: covered
@@ -112,6 +112,7 @@ class Frame:
     past: Floats
     received_w: Floats
     received_b: Floats
+    received_p: Floats
     due: Floats
     due_past: Floats
     seconds_w: Floats
@@ -216,7 +217,7 @@ class Frame:
         outgoing = level.sum(np.where(self.incoming, 0.0, total))
         both = np.maximum(incoming + outgoing, 1e-9)
         weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group]
-        names = ("window", "baseline", "past", "received_w", "received_b")
+        names = ("window", "baseline", "past", "received_w", "received_b", "received_p")
         per_key = ("due", "due_past")
         return replace(
             self,
@@ -255,11 +256,11 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
     ]
     n_w = int(axis.starts[1])
     stretches = len(axis.past)
-    past = add_up(
-        cells.key[~inside].astype(np.int64) * stretches + cells.slot[~inside] - axis.size,
-        cells.requests[~inside],
-        size * stretches,
-    ).reshape(size, stretches)
+    place = cells.key[~inside].astype(np.int64) * stretches + cells.slot[~inside] - axis.size
+    past, received_p = (
+        add_up(place, values[~inside], size * stretches).reshape(size, stretches)
+        for values in (cells.requests, cells.value)
+    )
     seconds = covered.seconds
     of_window = seconds[:, :window].sum(1)
     due = []
@@ -280,6 +281,7 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         past=past,
         received_w=sums[1][:, :n_w],
         received_b=sums[1][:, n_w:],
+        received_p=received_p,
         due=due[0],
         due_past=due[1],
         seconds_w=in_block[:n_w],

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from queries.core.answer import (
     Key,
     Note,
     Numbers,
+    Sensitivity,
     Side,
     Symptom,
     would_have_shown,
@@ -178,7 +178,7 @@ def test_what_is_sent_when_nothing_changed(store: Path) -> None:
     [
         (
             {"error_share": 0.03, "latency_ratio": 1.4, "rate_ratio": 2.0, "new_requests": 1200,
-             "seen_by": "endpoints with 200 requests or more", "too_few": 41, "more": "unknown"},
+             "seen_by": "endpoints with 200 requests or more", "too_few": 41},
             "failures of 3 % on endpoints with 200 requests or more, latency x1.4, traffic x2, "
             "something new with 1,200 requests; 41 endpoints had too few requests to say",
         ),
@@ -188,5 +188,6 @@ def test_what_is_sent_when_nothing_changed(store: Path) -> None:
     ],
 )  # fmt: skip
 def test_how_small_a_change_would_have_shown(known: dict[str, Any], words: str) -> None:
-    assert would_have_shown(SimpleNamespace(**known)) == words
+    unknown = Sensitivity(None, None, None, None, "")
+    assert would_have_shown(replace(unknown, **known)) == words
     assert would_have_shown(None) == ""

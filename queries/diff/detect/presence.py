@@ -30,6 +30,7 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("gone", REPLICA),
 )
 _BURST = 3.0  # requests that come together
+_MISSED = 4.0  # requests that a name would have had before it came up
 _SILENT = 0.2  # of past stretches without a key: it comes and goes
 _ACTIVE = 60  # slots a span that are told apart
 
@@ -70,7 +71,9 @@ def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Bir
         lengths, least = np.array([frame.seconds_b[q].sum() for q in quarters]), 2
     there = course > 0
     first = np.where(there.any(1), there.argmax(1), -1)
-    at = np.where(first > 0, first, -1).astype(np.int64)
+    # a rare name is not new whenever it is first met: it has to have been missing for long enough
+    missing = course.sum(1) / np.maximum(course.shape[1] - first, 1) * first
+    at = np.where((first > 0) & (missing >= _MISSED), first, -1).astype(np.int64)
     row = np.arange(level.size)
     busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
     of = course.shape[1] - 1 if least == 1 else 2

@@ -237,6 +237,13 @@ def spread(
     return chosen, everything if chosen is whole else volume, share_of_run
 
 
+def _lately(c: Candidate, shares: Shares, i: int) -> bool:
+    """Whether the baseline, too, is on the side of what is usual."""
+    n, f = float(shares.n[1][i].sum()), float(shares.f[1][i].sum())
+    usual, now = c.baseline or 0.0, c.window or 0.0
+    return n == 0 or f / n <= (usual + now) / 2
+
+
 def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     """Statuses that are answered more often: of endpoints any, of hosts those of failures."""
     level, child = frame.level(dims), frame.level((*dims, "status"))
@@ -264,7 +271,9 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         scope = (level.group == int(above[g])) & frame.own
         part = (child.group == g) & frame.own
         c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
-        if c is None or c.direction != "up" or (c.against == "usual" and status[g] < 400):
+        if c is None or c.direction != "up":
+            continue
+        if c.against == "usual" and status[g] < 400 and not _lately(c, shares, i):
             continue
         points = 100 * ((c.window or 0) - (c.baseline or 0))
         if status[g] < 400 and (points < _ASKED or c.affected < 2 * limits.MORE):

@@ -9,7 +9,18 @@ import numpy as np
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame
-from queries.diff.stats import Floats, Moments, band, best, bounds, mean_z, moments, ratio, runs_of
+from queries.diff.stats import (
+    Floats,
+    Moments,
+    band,
+    best,
+    bounds,
+    mean_z,
+    middle,
+    moments,
+    ratio,
+    runs_of,
+)
 
 LEVELS: tuple[tuple[str, ...], ...] = (("side", *ENDPOINT),)
 _SPREAD = 0.02  # variance of log means that blocks always have
@@ -22,29 +33,49 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     good = frame.own & ~frame.failed
     n, nb = level.sums(frame.window, good), level.sums(frame.baseline, good)
     r, rb = level.sums(frame.received_w, good), level.sums(frame.received_b, good)
-    able = np.flatnonzero((n.sum(1) >= _REQUESTS) & (nb.sum(1) >= _REQUESTS))
+    n_p, r_p = level.sums(frame.past, good), level.sums(frame.received_p, good)
+    able = np.flatnonzero(
+        (n.sum(1) >= _REQUESTS) & (np.maximum(nb.sum(1), n_p.sum(1)) >= _REQUESTS)
+    )
     if not able.size:
         return []
-    n, nb, r, rb = n[able], nb[able], r[able], rb[able]
+    n, nb, n_p, r, rb, r_p = (x[able] for x in (n, nb, n_p, r, rb, r_p))
     runs = runs_of(n.shape[1])
     base = _moments(nb, rb)
     logs, there = _logs(n, r)
     sums = [runs.sums(x) for x in (there, logs * there, logs * logs * there)]
     own = moments(sums[0], sums[1], sums[2], _SPREAD)
     shared = np.maximum(own.variance, base.variance[:, None])
-    side = Moments(base.n[:, None], base.mean[:, None], base.variance[:, None])
-    change = ratio(r.sum(1), n.sum(1)) + 1, ratio(rb.sum(1), nb.sum(1)) + 1
-    effect = np.log(change[0] / change[1])
-    peers = np.stack([effect, base.variance * (1 / np.maximum(own.n[:, 0], 1) + 1 / base.n)], 1)
+    window = Moments(own.n, own.mean, shared)
+    effect = np.where(
+        nb.sum(1) > 0,
+        np.log(ratio(r.sum(1), n.sum(1)) + 1) - np.log(ratio(rb.sum(1), nb.sum(1)) + 1),
+        np.nan,
+    )
+    peers = np.stack(
+        [effect, base.variance * (1 / np.maximum(own.n[:, 0], 1) + 1 / np.maximum(base.n, 1))], 1
+    )
     none = np.zeros((able.size, 0))
     wide = band(none, none, limits.SIZE, peers)
-    z, run = best(mean_z(Moments(own.n, own.mean, shared), side, wide[:, None]), runs)
+    z, run = best(_z(window, base, wide), runs)
+    usual = np.zeros(z.size, dtype=bool)
+    if n_p.shape[1] >= limits.KNOWN:
+        logs_p, there_p = _logs(n_p, r_p)
+        logs_p = np.where(there_p > 0, logs_p, np.nan)
+        variances = np.broadcast_to(base.variance[:, None] / np.maximum(n_p, 1), n_p.shape)
+        drift = band(logs_p - middle(logs_p)[:, None], variances, limits.SIZE)
+        z_u, run_u = best(_z(window, _moments(n_p, r_p), drift), runs)
+        lately = np.abs(base.mean - own.mean[:, 0]) > limits.SIZE / 2  # what changed long ago ...
+        usual = (np.abs(z_u) > np.abs(z)) & (lately | (base.n < 2))  # ... is no news
+        z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
     bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         run_n, run_r = (float(x[i, slice(*where)].sum()) for x in (n, r))
-        now, was = run_r / run_n, float(rb[i].sum() / nb[i].sum())
+        now, was = run_r / run_n, _mean(rb[i], nb[i])
+        if usual[i]:
+            was = _mean(r_p[i], n_p[i])
         folds = max((now + 1) / (was + 1), (was + 1) / (now + 1))
         if folds < math.exp(limits.SIZE) or abs(now - was) < limits.BYTES:
             continue
@@ -70,8 +101,18 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
             bar=bar,
             began=where[0],
             ended=where[1],
+            against="usual" if usual[i] else "baseline",
         ))  # fmt: skip
     return changed
+
+
+def _z(window: Moments, side: Moments, wide: Floats) -> Floats:
+    against = Moments(side.n[:, None], side.mean[:, None], side.variance[:, None])
+    return mean_z(window, against, wide[:, None])
+
+
+def _mean(received: Floats, n: Floats) -> float:
+    return float(received.sum()) / max(float(n.sum()), 1.0)
 
 
 def _logs(n: Floats, received: Floats) -> tuple[Floats, Floats]:

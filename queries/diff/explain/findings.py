@@ -199,7 +199,8 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
         received = add_up(cells.key[lasting], cells.value[lasting].astype(np.float64), frame.size)
         n, n_b = float(requests[c.scope].sum()), float(before[c.scope].sum())
         c.window = float(received[c.scope].sum()) / n if n else None
-        c.baseline = float(frame.received_b[c.scope].sum()) / n_b if n_b else None
+        of = frame.received_p if usual else frame.received_b
+        c.baseline = float(of[c.scope].sum()) / n_b if n_b else None
 
 
 def _measure_durations(d: Durations, c: Candidate, when: Lasted) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.explain import graph
-from queries.diff.frame import Frame, evenness
+from queries.diff.frame import Frame, Level, evenness
 from queries.diff.stats import Floats, Mask, ratio
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
@@ -298,7 +298,50 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
             taken.add(place)
             _join(old, fresh[place])
             leads = [c for c in leads if c is not old]
+    _predecessors(frame, leads)
     return leads
+
+
+_FELL = 0.3  # of what was due is left of it, at most
+_DUE = 3.0  # requests, at least
+
+
+def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
+    """Make new hosts and endpoints `moved` where a like one fell silent as they began.
+
+    Alone it would be too little to be called gone; that another one came in its place is the rest.
+    """
+    for new in leads:
+        if new.direction != "new" or new.kind == "back" or set(new.key) not in _MOVE:
+            continue
+        level = frame.level(tuple(new.key))
+        since = slice(new.began, frame.window.shape[1])
+        part = float(frame.seconds_w[since].sum() / max(float(frame.seconds_w.sum()), 1e-9))
+        due = level.sum(np.maximum(frame.once.due, frame.once.due_past)) * part
+        left = level.sum(frame.once.window[:, since].sum(1))
+        fell = np.flatnonzero((due >= _DUE) & (left <= _FELL * due))
+        olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
+        fits = [
+            (-_likeness(frame, old, new), *old.order(), i)
+            for i, old in enumerate(olds)
+            if _same_size(old, new)
+        ]
+        if fits and -min(fits)[0] >= _ALIKE:
+            _join(olds[min(fits)[-1]], new)
+
+
+_MOVE = ({"host"}, set(ENDPOINT))
+
+
+def _fallen(frame: Frame, level: Level, g: int, requests: float) -> Candidate:
+    scope = level.group == g
+    excess = np.where(scope, -frame.once.before, 0.0)
+    excess *= requests / max(float(-excess.sum()), 1e-9)
+    return Candidate(
+        kind="gone", direction="gone", scope=scope, part=scope, excess=excess, volume=-excess,
+        key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests", window=0.0,
+        baseline=requests,
+    )  # fmt: skip
 
 
 def _same_size(old: Candidate, new: Candidate) -> bool:
