@@ -101,7 +101,7 @@ Find out whether something is wrong on this host in the last {last}, and what.
 
 1. what_changed with last="{last}". Read `verdict` and `notes` before `findings`.
 2. "no_data" or gaps in `notes`: get_coverage, and say what could not be seen.
-3. "nothing_changed": say so and stop.
+3. "nothing_changed": say so, and with `sensitivity` how small a change would have shown; stop.
 4. Otherwise for each finding of severity high or medium: get_transaction on one id of its
    `evidence` in the window, to see what the error really says; search_traffic for more cases.
 5. what_changed with vs="7d" tells whether this hour is like this every day.
