@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 from typing import Literal as OneOf
 
-from filters.fields import FIELDS, NEVER_CARRIED, FieldSpec, nearest, resolve
+from filters.fields import FIELDS, NEVER_CARRIED, nearest, resolve
 from filters.nodes import (
     Call,
     Compare,
@@ -38,7 +38,7 @@ def check(expr: Expr, where: Place = "record") -> None:
         if spec is None:
             raise _unknown(expr, field)
         if where not in spec.uses:
-            raise _not_live(expr, field, spec)
+            raise _not_live(expr, field)
 
 
 def _check_calls(expr: Expr, leaf: Leaf) -> None:
@@ -121,7 +121,7 @@ def _is_value(expr: Expr, field: Field) -> bool:
     return False
 
 
-def _not_live(expr: Expr, field: Field, spec: FieldSpec) -> FilterError:
+def _not_live(expr: Expr, field: Field) -> FilterError:
     hint = "record without this part and ask for it afterwards with --where"
     if field.name == "outcome":
         hint = "res.status >= 400 goes by the status alone; outcome works afterwards with --where"

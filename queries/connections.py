@@ -6,7 +6,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import VERSION, Note
+from queries.core.answer import VERSION, Between, Note
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import page_of, selection, totals
 from queries.core.window import Window
@@ -53,11 +53,9 @@ class ConnectionRow:
 
 
 @dataclass(frozen=True)
-class ConnectionSide:
+class ConnectionSide(Between):
     """The window, how much of it was seen, and how many connections were."""
 
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
     covered_s: float
     connections: int
 

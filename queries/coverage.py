@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from queries.core.answer import VERSION, Note
+from queries.core.answer import VERSION, Between, Note
 from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen
 from queries.core.question import DEFAULT_LIMIT, LIMIT, Column, Question
 from queries.core.session import open_reader
@@ -43,11 +43,9 @@ class RecorderRow:
 
 
 @dataclass(frozen=True)
-class CoverageWindow:
+class CoverageWindow(Between):
     """The window itself and how much of it the best covered recorder saw."""
 
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
     covered_s: float
 
 

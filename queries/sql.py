@@ -11,11 +11,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import VERSION, Note
+from queries.core.answer import VERSION, Between, Note
 from queries.core.escape import visible_lines
 from queries.core.question import REQUIRED, Argument, Question, limit_of
 from queries.core.session import hours_of, open_reader
@@ -47,11 +46,8 @@ class SqlColumn:
 
 
 @dataclass(frozen=True)
-class SqlWindow:
+class SqlWindow(Between):
     """The rows that the tables held: those of this stretch."""
-
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
 
 
 @dataclass(frozen=True)

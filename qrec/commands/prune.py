@@ -49,7 +49,7 @@ def prune(
         _delete(found)
     if json:
         emit(to_json(_document(found, dry_run)))
-    _tell(run, found, largest, dry_run)
+    _tell(found, largest, dry_run)
 
 
 def _document(found: Plan, dry_run: bool) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _delete(found: Plan) -> None:
         )
 
 
-def _tell(run: Run, found: Plan, largest: int | None, dry_run: bool) -> None:
+def _tell(found: Plan, largest: int | None, dry_run: bool) -> None:
     freed = size(found.size_before - found.size_after)
     if found.delete:
         verb = "would be deleted" if dry_run else "deleted"

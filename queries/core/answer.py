@@ -73,11 +73,17 @@ def status_classes(row: dict[str, Any]) -> StatusClasses:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of the comparison as a whole; `covered_s` counts the best covered recorder."""
+class Between:
+    """A stretch of time."""
 
     from_ts: datetime = field(metadata={"name": "from"})
     to_ts: datetime = field(metadata={"name": "to"})
+
+
+@dataclass(frozen=True)
+class Side(Between):
+    """One side of the comparison as a whole; `covered_s` counts the best covered recorder."""
+
     covered_s: float
     requests: int
     errors: int

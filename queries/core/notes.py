@@ -7,11 +7,10 @@ before now are not counted as one while the recorder is alive: it writes its cov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, iso
+from queries.core.answer import Between, Note, iso
 from queries.core.session import Reader, open_reader
 from queries.core.window import Window
 from store.hours import hour_start
@@ -29,11 +28,9 @@ _TOLD = 5  # gaps of a recorder that are told one by one
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(Between):
     """A time in one state, clipped to the window. Counters are of the whole stretch."""
 
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
     state: str
     reason: str | None
     reason_code: str | None  # for programs; absent in files of before there were codes
@@ -47,11 +44,9 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(Between):
     """A time in which a recorder did not see, and why where it is known."""
 
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
     reason: str
 
 

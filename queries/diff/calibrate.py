@@ -13,11 +13,10 @@ import json
 import statistics
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from queries.core.answer import VERSION, BaselineKind, Calibration, Note, iso
+from queries.core.answer import VERSION, BaselineKind, Between, Calibration, Note, iso
 from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
@@ -40,14 +39,6 @@ _HOUR = timedelta(hours=1)
 _REACH = timedelta(days=7)
 _MOST = 2000  # results in the file, those of the newest windows; about 150 bytes each
 _FORMAT = 2
-
-
-@dataclass(frozen=True)
-class Between:
-    """A stretch of time."""
-
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
 
 
 @dataclass(frozen=True)
