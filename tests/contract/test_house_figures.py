@@ -13,12 +13,12 @@ import pytest
 from bench.house import circles, depth, figures, modules, places_of, repeated
 
 BOUNDS = {
-    "modules": 210,
-    "lines": 35_560,
+    "modules": 187,
+    "lines": 35_330,
     "depth": 12,
-    "lazy_per_100_functions_qrec": 10,
+    "lazy_per_100_functions_qrec": 8,
     "file_max": 450,
-    "repeated_runs": 25,
+    "repeated_runs": 18,
     "places_of_a_question": 3,
 }
 
