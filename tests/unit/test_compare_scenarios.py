@@ -599,7 +599,6 @@ def test_quiet_says_how_small_a_change_it_would_have_shown(record: Record) -> No
     assert 1 < sensitivity["latency_ratio"] < 2
 
 
-@pytest.mark.xfail(reason="replay loses the coverage of the hour before a jump", strict=True)
 def test_what_was_recorded_before_the_time_jumps_is_covered(tmp_path: Path) -> None:
     """A replayed file whose second half is of the next day."""
     begin, hour = to_us(at(0)), to_us(at(60)) - to_us(at(0))
