@@ -6,9 +6,8 @@ Importing this package is cheap; RE2 and the public suffix list come when first 
 from __future__ import annotations
 
 from filters.check import check
-from filters.errors import FilterError
 from filters.fields import FIELDS, FieldSpec, row_fields
-from filters.nodes import Expr
+from filters.nodes import Expr, FilterError
 from filters.parser import parse
 from filters.predicate import decision, predicate
 from filters.push import pushable

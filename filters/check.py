@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 from typing import Literal as OneOf
 
-from filters.errors import FilterError
 from filters.fields import FIELDS, NEVER_CARRIED, FieldSpec, nearest, resolve
 from filters.nodes import (
     Call,
     Compare,
     Expr,
     Field,
+    FilterError,
     Leaf,
     field_nodes,
     leaves,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from filters.errors import FilterError
+from filters.nodes import FilterError
 from filters.values import parse_ip
 
 MAX_LENGTH = 16_384  # characters: hundreds of host names fit

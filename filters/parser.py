@@ -19,7 +19,6 @@ from collections.abc import Callable, Set
 from typing import Final
 
 from filters import values
-from filters.errors import FilterError
 from filters.lexer import Token, pattern_around, tokenize
 from filters.nodes import (
     And,
@@ -29,6 +28,7 @@ from filters.nodes import (
     CompareOp,
     Expr,
     Field,
+    FilterError,
     In,
     Literal,
     LiteralKind,

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeAlias
 from typing import Literal as OneOf
 
 from filters.check import check
-from filters.errors import FilterError
 from filters.fields import FieldSpec, resolve
 from filters.nodes import (
     And,
@@ -22,6 +21,7 @@ from filters.nodes import (
     Compare,
     Expr,
     Field,
+    FilterError,
     In,
     Leaf,
     Literal,

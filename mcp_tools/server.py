@@ -27,11 +27,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from mcp_tools.context import Context, result
 from mcp_tools.errors import CarefulTool
-from mcp_tools.prompts import add_prompts, instructions
-from mcp_tools.resources import add_resources
-from mcp_tools.text import brief
+from mcp_tools.prompts import add_prompts, add_resources, instructions
+from mcp_tools.text import Context, brief, result
 from queries.core.answer import Changes
 from queries.core.question import REQUIRED, Argument, Question, tools
 from store.errors import UnavailableError

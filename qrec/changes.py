@@ -30,7 +30,7 @@ _SPARK = 12  # characters
 _HARD_BLANK = "\u00a0"  # where a line is not broken: `29 %`, `73 affected`
 _INCOMPARABLE = ("empty_window", "overlap", "no_common_minutes")  # notes that say why
 _UNLIKE = "the two sides were not recorded alike, see the notes"
-_AROUND = 30  # minutes before and after the onset that they show
+_AROUND = 30  # slots before and after the onset that they show
 _COLUMNS = (
     Column("rank", right=True), Column("severity"), Column("kind"), Column("what", give=1),
     Column("affected", right=True),
@@ -69,7 +69,7 @@ class Report:
             against = f"the same time of {len(spans)} days, {first} to {last}"
         else:
             against = words.stretch(before.from_ts, before.to_ts, tz, window.from_ts)
-        if self.changes.verdict == "no_data":  # counts of minutes in common would be of none
+        if self.changes.verdict == "no_data":  # counts would be of one side alone
             return [self._bold(this), f"against {against}"]
         notes = self.changes.notes
         lines = [
@@ -140,7 +140,9 @@ class Report:
         if finding.since is None:
             return text
         utc, local = (finding.since.astimezone(zone) for zone in (UTC, self.run.tz))
-        return text.replace(f"since {utc:%H:%M}", f"since {local:%H:%M}")
+        for form in ("%H:%M", "%Y-%m-%d %H:%M"):  # of an onset long ago with its day
+            text = text.replace(f"since {utc:{form}}", f"since {local:{form}}")
+        return text
 
     def verdict(self) -> str:
         changes = self.changes
@@ -186,10 +188,10 @@ def _counts(side: Side) -> str:
 
 
 def _covered(side: Side, spans: int, notes: Sequence[Note]) -> str:
-    """How much was seen, in whole minutes. Of several spans covered_s is the sum."""
+    """How much was seen. Of several spans covered_s is the sum."""
     if spans > 1:
         return f"covered {words.span(side.covered_s)}"
-    return words.covered(side, notes, least=60)
+    return words.covered(side, notes)
 
 
 def _size(finding: Finding) -> list[str]:
@@ -201,6 +203,7 @@ def _size(finding: Finding) -> list[str]:
 
 
 _BARS = 20  # a side
+_SLOTS = {1.0: "second", 60.0: "minute", 3600.0: "hour"}
 
 
 @dataclass(frozen=True)
@@ -236,9 +239,10 @@ class Explanation:
             "window": _numbers(finding.window),
             "baseline": _numbers(finding.baseline),
             "since": words.clock(finding.since, self.report.run.tz),
+            "until": words.clock(finding.until, self.report.run.tz),
             "blame": _blame(finding),
             "error": visible(finding.evidence.signature or "-"),
-            "a minute": self._minutes(),
+            f"a {_SLOTS.get(finding.slot_s, 'slot')}": self._course(),
         }
         yield from (f"    {name:<9} {text}" for name, text in facts.items() if text != "-")
         for part in self.parts:
@@ -250,8 +254,8 @@ class Explanation:
             for one in getattr(finding.evidence, side):
                 yield f"    {'evidence':<9} {visible(one)} ({side})"
 
-    def _minutes(self) -> str:
-        """The finding's measure minute by minute, baseline | window, on one scale."""
+    def _course(self) -> str:
+        """The finding's measure slot by slot, baseline | window, on one scale."""
         before, after = self.finding.minutes_baseline, self.finding.minutes_window
         top = max([*before, *after], default=0.0)
         if top <= 0:
@@ -288,7 +292,8 @@ def _effect(effect: Effect) -> str:
             return words.share(number)
         return "-" if number is None else f"{number:.4g}"
 
-    text = f"{effect.metric} {value(effect.window)}, was {value(effect.baseline)}"
+    was = "usually" if effect.against == "usual" else "was"
+    text = f"{effect.metric} {value(effect.window)}, {was} {value(effect.baseline)}"
     if effect.ratio is not None:
         text += f": x{effect.ratio:.3g}"
     if effect.low is not None and effect.high is not None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does not need
     from queries.core.answer import Note
 
+_BEHIND_S = 10  # of a recorder that flushes, or ends, in good order
+
 
 def number(value: int | float | None) -> str:
     """12,345; a dash where there is none."""
@@ -83,7 +85,7 @@ def stretch(from_ts: datetime, to_ts: datetime, tz: tzinfo, beside: datetime | N
 
 
 def just_after(moment: datetime) -> str:
-    """The next whole minute, in UTC and as a flag takes it: comparisons look at whole minutes."""
+    """The next whole minute, in UTC and as a flag takes it: short to type, and after the moment."""
     whole = moment.astimezone(UTC).replace(second=0, microsecond=0)
     whole += timedelta(minutes=1 if moment > whole else 0)
     return whole.strftime("%Y-%m-%dT%H:%MZ")
@@ -114,11 +116,11 @@ def window_heading(
     return f"{stretch(window.from_ts, window.to_ts, tz)}: {', '.join(parts)}"
 
 
-def covered(window: Any, notes: Sequence[Note], least: float = 10) -> str:
+def covered(window: Any, notes: Sequence[Note]) -> str:
     """How much of a window (or side of a comparison) was seen.
 
-    A recorder at work is a flush behind, and a comparison looks at whole minutes: `least` seconds
-    do not count, unless a note tells of a gap in the window.
+    A recorder at work is a flush behind: a few seconds do not count, unless a note tells of a gap
+    in the window.
     """
     whole = (window.to_ts - window.from_ts).total_seconds()
     seen = window.covered_s
@@ -127,7 +129,7 @@ def covered(window: Any, notes: Sequence[Note], least: float = 10) -> str:
         and note.from_ts < window.to_ts and note.to_ts > window.from_ts
         for note in notes
     )  # fmt: skip
-    if whole - seen < 1 or (whole - seen <= least and not gap):
+    if whole - seen < 1 or (whole - seen <= _BEHIND_S and not gap):
         return "covered in full"
     return f"covered {span(seen)} of {span(whole)}"
 

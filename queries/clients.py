@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import page_of, selection, share, totals
-from queries.core.window import Window
+from queries.core.answer import PagedAnswer, Side
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.selection import listing, share
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 
 @dataclass(frozen=True)
@@ -43,27 +38,12 @@ class Clients(PagedAnswer):
     clients: tuple[ClientRow, ...]
 
 
-def clients(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Clients:
-    """The clients behind the window's incoming requests that match `where`; at most `limit`."""
-    page = page_of(cursor, window, limit, "clients", where and where.text)
-    with selection(store, page.window, where, ("transactions", "connections")) as chosen:
-        rows = chosen.rows("clients", {"rows": page.rows})
-        counts = totals(rows)
-        found = chosen.result(rows[page.offset :], limit, counts, page=page)
-    return found.answer(Clients, clients=tuple(map(_row, found.rows)))
-
-
-def _row(row: dict[str, Any]) -> ClientRow:
+def _row(row: dict[str, Any], _: Side) -> ClientRow:
     hosts = tuple(row.pop("hosts"))
     return ClientRow(error_share=share(row["errors"], row["requests"]), hosts=hosts, **row)
 
 
+clients = listing("clients", Clients, _row, tables=("transactions", "connections"))
 CLIENTS = Question(
     name="clients",
     tool="get_clients",

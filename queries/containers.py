@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selected_page
-from queries.core.window import Window
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.selection import listing
 from queries.processes import PART_COLUMNS, Part, with_parts
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 
 @dataclass(frozen=True)
@@ -47,20 +41,7 @@ class Containers(PagedAnswer):
     containers: tuple[ContainerRow, ...]
 
 
-def containers(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Containers:
-    """The containers behind the window's transactions that match `where`; at most `limit` rows."""
-    found = selected_page(store, window, where, limit, "containers", cursor=cursor)
-    return found.answer(
-        Containers, containers=tuple(ContainerRow(**with_parts(row)) for row in found.rows)
-    )
-
-
+containers = listing("containers", Containers, lambda row, _: ContainerRow(**with_parts(row)))
 CONTAINERS = Question(
     name="containers",
     tool="get_containers",

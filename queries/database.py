@@ -76,7 +76,7 @@ def database(
     """
     order = _ORDER[sort]
     found = selected_page(
-        store, window, where, limit, "database", "database", cursor=cursor, order=order
+        store, window, where, limit, "database", ("database",), cursor, order=order
     )
     notes = found.notes
     if any(note.code == "filtered" for note in notes):

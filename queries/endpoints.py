@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from queries.core.answer import PagedAnswer, StatusClasses, status_classes
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
-from queries.core.selection import selected_page, share
-from queries.core.window import Window
+from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
+from queries.core.question import CURSOR, LIMIT, WHERE, Argument, Column, Question
+from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 Sort = Literal["requests", "errors", "p95"]
 _ORDER: dict[Sort, str] = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
@@ -47,35 +42,17 @@ class Endpoints(PagedAnswer):
     endpoints: tuple[EndpointRow, ...]
 
 
-def endpoints(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    sort: Sort = "requests",
-    cursor: str | None = None,
-) -> Endpoints:
-    """The endpoints of the window's transactions that match `where`; at most `limit` rows."""
-    order = _ORDER[sort]
-    found = selected_page(
-        store, window, where, limit, "endpoints", cursor=cursor, routes=True, order=order
-    )
-    covered = found.window.covered_s
-    return found.answer(
-        Endpoints, endpoints=tuple(endpoint_row(row, covered) for row in found.rows)
-    )
-
-
-def endpoint_row(row: dict[str, Any], covered: float) -> EndpointRow:
-    """A row of endpoints.sql; covered: seconds of the window that were seen."""
+def endpoint_row(row: dict[str, Any], window: Side) -> EndpointRow:
+    """A row of endpoints.sql; per_s goes by the seconds that were seen."""
     return EndpointRow(
         statuses=status_classes(row),
         error_share=share(row["errors"], row["requests"]),
-        per_s=row["requests"] / covered if covered else None,
+        per_s=row["requests"] / window.covered_s if window.covered_s else None,
         **row,
     )
 
 
+endpoints = listing("endpoints", Endpoints, endpoint_row, routes=True, orders=_ORDER)
 _SORT = Argument(
     "sort",
     "Order: requests, errors, or p95 (the slowest 95th percentile), largest first.",

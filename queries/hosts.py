@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from queries.core.answer import PagedAnswer, StatusClasses, status_classes
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selected_page, share
-from queries.core.window import Window
+from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 
 @dataclass(frozen=True)
@@ -48,19 +43,7 @@ class Hosts(PagedAnswer):
     hosts: tuple[HostRow, ...]
 
 
-def hosts(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Hosts:
-    """The hosts of the window's transactions that match `where`; at most `limit` rows."""
-    found = selected_page(store, window, where, limit, "hosts", cursor=cursor)
-    return found.answer(Hosts, hosts=tuple(map(_row, found.rows)))
-
-
-def _row(row: dict[str, Any]) -> HostRow:
+def _row(row: dict[str, Any], _: Side) -> HostRow:
     who, total = tuple(row.pop("who")), row.pop("who_total")
     here = row["place"] == "here"
     return HostRow(
@@ -73,6 +56,7 @@ def _row(row: dict[str, Any]) -> HostRow:
     )
 
 
+hosts = listing("hosts", Hosts, _row)
 HOSTS = Question(
     name="hosts",
     tool="get_hosts",

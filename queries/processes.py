@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selected_page, share
-from queries.core.window import Window
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.selection import listing, share
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _NAMES = 5  # pods, images, programs of one row
 
@@ -54,20 +49,6 @@ class Processes(PagedAnswer):
     processes: tuple[ProcessRow, ...]
 
 
-def processes(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Processes:
-    """The programs behind the window's transactions that match `where`; at most `limit` rows."""
-    found = selected_page(store, window, where, limit, "processes", cursor=cursor)
-    return found.answer(
-        Processes, processes=tuple(ProcessRow(**with_parts(row)) for row in found.rows)
-    )
-
-
 def with_parts(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its calls and its services as parts, and short lists."""
     for part in ("called", "served"):
@@ -88,6 +69,7 @@ PART_COLUMNS = (
     Column("p95", "served.p95_ms", "ms", optional=True),
     Column("talks to", lambda r: (r.hosts, r.hosts_total), "names", give=2),
 )
+processes = listing("processes", Processes, lambda row, _: ProcessRow(**with_parts(row)))
 PROCESSES = Question(
     name="processes",
     tool="get_processes",

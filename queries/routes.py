@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selected_page, share
-from queries.core.window import Window
+from queries.core.answer import PagedAnswer, Side
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 
 @dataclass(frozen=True)
@@ -60,19 +55,7 @@ class Routes(PagedAnswer):
     routes: tuple[RouteRow, ...]
 
 
-def routes(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Routes:
-    """The routes of the window's transactions that match `where`; at most `limit` rows."""
-    found = selected_page(store, window, where, limit, "routes", cursor=cursor, routes=True)
-    return found.answer(Routes, routes=tuple(map(_row, found.rows)))
-
-
-def _row(row: dict[str, Any]) -> RouteRow:
+def _row(row: dict[str, Any], _: Side) -> RouteRow:
     examples = tuple(path for path in row.pop("examples") if path is not None)
     return RouteRow(
         error_share=share(row["errors"], row["requests"]),
@@ -83,6 +66,7 @@ def _row(row: dict[str, Any]) -> RouteRow:
     )
 
 
+routes = listing("routes", Routes, _row, routes=True)
 ROUTES = Question(
     name="routes",
     tool="get_routes",

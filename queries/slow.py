@@ -61,7 +61,7 @@ def slow(
     return found.answer(
         Slow,
         no_response=unanswered,
-        endpoints=tuple(endpoint_row(row, found.window.covered_s) for row in found.rows),
+        endpoints=tuple(endpoint_row(row, found.window) for row in found.rows),
         transactions=tuple(SlowTransaction(**row) for row in single[:limit]),
         truncated=found.truncated or len(single) > limit,
     )

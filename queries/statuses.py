@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import selected_page, share
-from queries.core.window import Window
+from queries.core.answer import PagedAnswer, Side
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.selection import listing, share
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 
 @dataclass(frozen=True)
@@ -52,28 +47,16 @@ class Statuses(PagedAnswer):
     statuses: tuple[StatusRow, ...]
 
 
-def statuses(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> Statuses:
-    """The statuses of the window's transactions that match `where`; at most `limit` rows."""
-    found = selected_page(store, window, where, limit, "statuses", cursor=cursor, routes=True)
-    whole = found.window.requests
-    return found.answer(Statuses, statuses=tuple(_row(row, whole) for row in found.rows))
-
-
-def _row(row: dict[str, Any], whole: int) -> StatusRow:
+def _row(row: dict[str, Any], window: Side) -> StatusRow:
     top = tuple(Place(**place) for place in row.pop("top"))
-    return StatusRow(share=share(row["requests"], whole), top=top, **row)
+    return StatusRow(share=share(row["requests"], window.requests), top=top, **row)
 
 
 def _most_from(row: StatusRow) -> tuple[str | None, ...]:
     return (row.top[0].method, row.top[0].host, row.top[0].route) if row.top else ()
 
 
+statuses = listing("statuses", Statuses, _row, routes=True)
 STATUSES = Question(
     name="statuses",
     tool="get_statuses",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.doctor import Check, attempted, disk, guarded
+from qrec.doctor import Check, attempted, guarded
 from qrec.doctor import store as contents
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.format import plural
@@ -79,17 +79,19 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
     if probe_s is not None and greeting is not None:
         yield from guarded("probe", lambda: probed(url, greeting, text, push, probe_s))
     path = settings.path("store").absolute()
-    store, failed = attempted("store", lambda: disk.opened(path))
-    yield from failed or [disk.presence(path, store)]
-    yield from guarded("writable", lambda: disk.writable(path))
-    yield from guarded("space", lambda: disk.space(path, store, keep(settings), max_size(settings)))
+    store, failed = attempted("store", lambda: contents.opened(path))
+    yield from failed or [contents.presence(path, store)]
+    yield from guarded("writable", lambda: contents.writable(path))
+    yield from guarded(
+        "space", lambda: contents.space(path, store, keep(settings), max_size(settings))
+    )
     if store is not None:
         yield from _of_store(store)
 
 
 def _of_store(store: Store) -> Iterator[Check]:
     checks = {
-        "permissions": disk.permissions,
+        "permissions": contents.permissions,
         "recorders": contents.recorders,
         "unsealed": contents.unsealed,
         "leftovers": contents.leftovers,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qrec.commands.replay import outcome, recorded_when, shifted
+from qrec.commands.replay import read_in
 from qrec.output import say
-from qrec.progress import FileProgress
-from qrec.recording import write_options
 from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 
 _BAD_LINES = 5  # unreadable entries that are told one by one
@@ -37,25 +36,10 @@ def import_(
     from recorder.replay import import_har
 
     run = Run(store, extra=vars(what))
-    shift = shifted(run, shift_to)
     bad: list[str] = []
-    progress = FileProgress()
-    try:
-        done = import_har(
-            [Path(name).expanduser() for name in files],
-            write_options(run),
-            shift_to_us=shift,
-            again=again,
-            progress=progress,
-            on_bad=bad.append,
-        )
-    finally:
-        progress.line.clear()
+    paths = [Path(name).expanduser() for name in files]
+    read_in(run, partial(import_har, paths, on_bad=bad.append), "imported", shift_to, again)
     for line in bad[:_BAD_LINES]:
         say(f"note: {line}")
     if len(bad) > _BAD_LINES:
         say(f"note: {len(bad) - _BAD_LINES} more entries could not be read")
-    for file in done:
-        progress.line.note(outcome(file, "imported"))
-    if shift is None:
-        recorded_when(run, progress.line.note)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -49,33 +50,28 @@ def replay(
       qrec diff --store ./try
     """
     run = Run(store, extra=vars(what))
-    shift = shifted(run, shift_to)
     paths = [stream_path(name) for name in files]
-    progress = FileProgress()
+    read_in(run, partial(replay_files, paths), "replayed", shift_to, again, connections=connections)
+
+
+def read_in(
+    run: Run, read: Callable[..., Sequence[Replayed]], verb: str, shift_to: str | None,
+    again: bool, **kept: Any,
+) -> None:  # fmt: skip
+    """Read files into the store, and say what became of each. kept: options of what is written."""
+    shift = None if shift_to is None else to_us(parse_moment(shift_to, run.now, run.tz))
+    options, progress = write_options(run, **kept), FileProgress()
     try:
-        done = replay_files(
-            paths,
-            write_options(run, connections=connections),
-            shift_to_us=shift,
-            again=again,
-            progress=progress,
-        )
+        done = read(options, shift_to_us=shift, again=again, progress=progress)
     finally:
         progress.line.clear()
     for file in done:
-        progress.line.note(outcome(file))
+        progress.line.note(_outcome(file, verb))
     if shift is None:
-        recorded_when(run, progress.line.note)
+        _recorded_when(run, progress.line.note)
 
 
-def shifted(run: Run, text: str | None) -> int | None:
-    """Where --shift-to has a recording end, in microseconds since the epoch."""
-    if text is None:
-        return None
-    return to_us(parse_moment(text, run.now, run.tz))
-
-
-def outcome(file: Replayed, verb: str = "replayed") -> str:
+def _outcome(file: Replayed, verb: str) -> str:
     """What became of a file, on one line."""
     if file.known:
         return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
@@ -91,7 +87,7 @@ def outcome(file: Replayed, verb: str = "replayed") -> str:
     return f"{file.file.name}: {', '.join(parts)}"
 
 
-def recorded_when(run: Run, tell: Callable[[str], None]) -> None:
+def _recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
     last = newest(run.store)
     if last is not None and run.now - last > timedelta(minutes=5):

@@ -1,11 +1,16 @@
-"""What lies in the store: who writes it, what was left behind, what cannot be read."""
+"""The store: its folder (there, ours to write, with room, closed to others), and what lies in it:
+who writes it, what was left behind, what cannot be read.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import stat
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
 
@@ -14,6 +19,7 @@ import pyarrow.parquet as pq
 
 from qrec.doctor import Check
 from qrec.format import plural, size, span
+from recorder.write.retention import Hour, store_hours
 from recorder.write.rollup import rollups
 from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
@@ -23,6 +29,138 @@ from store.manifest import unredacted
 from store.schema import RECORDED
 
 _NAMED = 5
+_RATE_HOURS = 6  # the newest whole hours, of which the present rate is told
+_LITTLE = 256 << 20  # bytes; segments and the sorting of an hour want some room
+_URGENT, _SOON = timedelta(hours=6), timedelta(days=3)
+_FEW_INODES = 1000
+
+
+def opened(path: Path) -> Store | None:
+    """The store at this path; None where nothing is. QrecError where this qrec cannot use it."""
+    return Store.open(path) if path.exists() or path.is_symlink() else None
+
+
+def presence(path: Path, store: Store | None) -> Check:
+    """Whether there is a store."""
+    if store is None:
+        return Check("store", "warning", f"there is no store at {path} yet",
+                     "`qrec record` makes it; another is named with --store.")  # fmt: skip
+    return Check("store", "ok", f"there is a store at {path}, of a format that qrec knows")
+
+
+def writable(path: Path) -> Iterator[Check]:
+    """Whether this user may write there, tried out: mounts and quotas tell no other way."""
+    folder = path
+    while not folder.exists() and folder.parent != folder:
+        folder = folder.parent
+    trial = folder / f".qrec-doctor.{os.getpid()}.tmp"
+    try:
+        os.close(os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        trial.unlink()
+    except OSError as error:
+        owner = folder.stat().st_uid
+        whose = f", owned by user {owner}" if owner != os.geteuid() else ""
+        yield Check(
+            "writable", "problem", f"{folder} takes no new file: {error.strerror}{whose}",
+            "Record as its owner, free some space, or name another folder with --store.",
+        )  # fmt: skip
+        return
+    yield Check("writable", "ok", f"{folder} can be written to")
+
+
+def space(path: Path, store: Store | None, keep: timedelta | None, most: int | None
+          ) -> Iterator[Check]:  # fmt: skip
+    """How long the room lasts at the rate of the newest hours, and whether limits hold it."""
+    there = path
+    while not there.exists() and there.parent != there:
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    inodes = os.statvfs(there)
+    hours = store_hours(store) if store else []
+    held = sum(hour.size for hour in hours)
+    rate = _rate(hours)
+    facts = {"free_bytes": free, "store_bytes": held, "bytes_per_hour": rate}
+    if inodes.f_files > 0 and inodes.f_favail < _FEW_INODES:
+        yield Check("space", "problem", f"only {inodes.f_favail} more files fit on the disk",
+                    "Free inodes: delete many small files, or `qrec prune`.", facts)  # fmt: skip
+        return
+    status, text = _lasts(free, rate, _wanted(held, rate, keep, most))
+    remedy = (
+        "Free some space, or keep less: `qrec prune --keep 7d`, or keep and max_size in qrec.toml."
+    )
+    yield Check("space", status, text, "" if status == "ok" else remedy, facts)  # type: ignore[arg-type]
+
+
+def _rate(hours: list[Hour]) -> int | None:
+    """Bytes an hour, over the newest hours that are over; None where there are none."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H")
+    whole = [hour for hour in hours if hour.hour < now][-_RATE_HOURS:]
+    return sum(hour.size for hour in whole) // len(whole) if whole else None
+
+
+def _wanted(held: int, rate: int | None, keep: timedelta | None, most: int | None) -> int | None:
+    """How much the store will yet grow under its limits; None where nothing limits it."""
+    bounds = []
+    if keep is not None and rate is not None:
+        bounds.append(int(rate * keep.total_seconds() / 3600) - held)
+    if most is not None:
+        bounds.append(most - held)
+    return max(0, min(bounds)) if bounds else None
+
+
+def _lasts(free: int, rate: int | None, wanted: int | None) -> tuple[str, str]:
+    room = f"{size(free)} free"
+    if free < _LITTLE:
+        return "problem", f"only {room}: recording will stop storing"
+    if rate is None:
+        return "ok", f"{room}; nothing is recorded yet to tell a rate by"
+    pace = f"{room}, {size(rate)} an hour of late"
+    if wanted is not None and wanted < free - _LITTLE:
+        return "ok", f"{pace}; the limits that are set keep it within"
+    left = timedelta(hours=min(free / max(rate, 1), 24 * 3650))
+    if left >= _SOON:
+        bound = "" if wanted is not None else ", and no limit is set (keep, max_size)"
+        return "ok", f"{pace}: enough for {span(left.total_seconds())}{bound}"
+    short = f"{pace}: full in {span(left.total_seconds())}"
+    return ("problem" if left < _URGENT else "warning"), short
+
+
+def permissions(store: Store) -> Iterator[Check]:
+    """Folders 0700 and files 0600, as the recorder makes them; recorded traffic is nobody's
+    business but its owner's."""
+    loose = []
+    for folder, _, names in os.walk(store.path):
+        for path in (Path(folder), *(Path(folder, name) for name in names)):
+            mode = _mode(path)
+            # What is being written has its final mode only with its final name.
+            if mode is not None and mode & 0o077 and path.suffix != TEMPORARY_SUFFIX:
+                loose.append((path, mode))
+    if not loose:
+        yield Check("permissions", "ok", "every folder is 0700, every file 0600")
+        return
+    named = _some(", ", [f"{_short(path, store)} {mode:04o}" for path, mode in loose])
+    reachable = bool((_mode(store.path) or 0) & 0o077)
+    yield Check(
+        "permissions", "problem" if reachable else "warning",
+        f"{plural(len(loose), 'file or folder', 'files and folders')} open to other users: "
+        f"{named}",
+        f"chmod -R go= {quote(str(store.path))}",
+        {"paths": [str(path) for path, _ in loose[:100]], "count": len(loose)},
+    )  # fmt: skip
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        info = path.lstat()
+    except FileNotFoundError:  # tidied away meanwhile
+        return None
+    return None if stat.S_ISLNK(info.st_mode) else stat.S_IMODE(info.st_mode)
+
+
+def _short(path: Path, store: Store) -> str:
+    return "the store itself" if path == store.path else str(path.relative_to(store.path))
+
+
 _SILENT_S = 300.0  # a healthy recorder's coverage reaches further every ten seconds
 _SEALING_US = 3600 * 10**6  # a recorder that is started again within it seals its own
 _LEFT_S = 3600.0  # sealing a large hour takes minutes; a temporary file of an hour ago is nobody's
@@ -92,11 +230,10 @@ def unsealed(store: Store) -> Iterator[Check]:
     if not left:
         yield Check("unsealed", "ok", "every finished hour of a recorder that ended is sealed")
         return
-    named = ", ".join(f"{hour} ({name})" for name, hour in left[:_NAMED])
-    more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+    named = _some(", ", [f"{hour} ({name})" for name, hour in left])
     yield Check(
         "unsealed", "warning",
-        f"{plural(len(left), 'finished hour')} of a recorder that runs no longer: {named}{more}; "
+        f"{plural(len(left), 'finished hour')} of a recorder that runs no longer: {named}; "
         "answers are right, and slow",
         "Any running recorder of this store seals them; to do it now: "
         f"qrec rollup --seal --store {quote(str(store.path))}",
@@ -150,10 +287,9 @@ def files(store: Store) -> Iterator[Check]:
     if not bad:
         yield Check("files", "ok", f"{plural(count, 'Parquet file')} readable")
         return
-    named = "; ".join(f"{path.relative_to(store.path)}: {why}" for path, why in bad[:_NAMED])
-    more = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
+    named = _some("; ", [f"{path.relative_to(store.path)}: {why}" for path, why in bad])
     yield Check(
-        "files", "problem", f"{len(bad):,} of {count:,} files cannot be read: {named}{more}",
+        "files", "problem", f"{len(bad):,} of {count:,} files cannot be read: {named}",
         f"Answers leave them out, and say so. Restore them from a copy, or move them away: "
         f"mv {quote(str(bad[0][0]))} /somewhere/else",
         {"paths": [str(path) for path, _ in bad[:100]], "count": len(bad)},
@@ -175,12 +311,11 @@ def rolled_up(store: Store) -> Iterator[Check]:
     if not bad:
         yield Check("rollups", "ok", f"{plural(len(every), 'finished hour')} rolled up")
         return
-    named = ", ".join(f"{one.hour} ({one.state})" for one in bad[:_NAMED])
-    more = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
+    named = _some(", ", [f"{one.hour} ({one.state})" for one in bad])
     yield Check(
         "rollups", "warning",
         f"{len(bad):,} of {plural(len(every), 'finished hour')} without usable per-minute cells: "
-        f"{named}{more}; answers are right, and slow",
+        f"{named}; answers are right, and slow",
         f"qrec rollup --rebuild --missing --store {quote(str(store.path))}",
         {"hours": [{"hour": one.hour, "recorder": one.recorder, "state": one.state}
                    for one in bad[:100]], "count": len(bad)},
@@ -214,3 +349,9 @@ def redaction(store: Store) -> Iterator[Check]:
                     "Restore it from a copy, or remove it to have a new one made.")  # fmt: skip
         return
     yield Check("redaction", "ok", "the key of the fingerprints is there")
+
+
+def _some(between: str, names: list[str]) -> str:
+    """The first five, and how many more there are."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return between.join(names[:_NAMED]) + more

@@ -220,7 +220,7 @@ def selected_page(
     where: Expr | None,
     limit: int,
     query: str,
-    table: str = "transactions",
+    tables: Sequence[str] = ("transactions",),
     cursor: str | None = None,
     routes: bool = False,
     **places: str,
@@ -232,12 +232,39 @@ def selected_page(
     cursor: of the page before; its window is asked about. UsageError for one of another question.
     """
     page = page_of(cursor, window, limit, query, where and where.text, places)
-    with selection(store, page.window, where, (table,)) as chosen:
+    with selection(store, page.window, where, tables) as chosen:
         if routes:
             chosen.collapse_routes()
         rows = chosen.rows(query, {"rows": page.rows}, **places)
         counts = totals(rows)
         return chosen.result(rows[page.offset :], limit, counts, page=page)
+
+
+def listing(
+    query: str,
+    answer: Callable[..., T],
+    row: Callable[[dict[str, Any], Side], Any],
+    *,
+    tables: Sequence[str] = ("transactions",),
+    routes: bool = False,
+    orders: Mapping[Any, str] | None = None,
+) -> Callable[..., T]:
+    """The function of a question that lists the rows of queries/sql/<query>.sql, under that name.
+
+    It takes the store, a window, `where`, `limit`, `cursor` and, with orders, `sort`: one of their
+    names, the first where none is given. row: makes one of the answer, from one of the query's
+    and the window as a whole. tables, routes: see selected_page.
+    """
+
+    def ask(
+        store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None, sort: str | None = None,
+    ) -> T:  # fmt: skip
+        places = {"order": orders[sort or next(iter(orders))]} if orders else {}
+        found = selected_page(store, window, where, limit, query, tables, cursor, routes, **places)
+        return found.answer(answer, **{query: tuple(row(one, found.window) for one in found.rows)})
+
+    return ask
 
 
 def totals(rows: list[dict[str, Any]]) -> tuple[int, int]:

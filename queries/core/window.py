@@ -69,14 +69,6 @@ class Window:
     def minutes(self) -> int:
         return self.length // timedelta(minutes=1)
 
-    def whole(self) -> Window | None:
-        """The same at whole minutes, both ends rounded down: neighbours stay neighbours.
-
-        None where nothing is left.
-        """
-        begin, end = (m.replace(second=0, microsecond=0) for m in (self.from_ts, self.to_ts))
-        return Window(begin, end) if begin < end else None
-
     def overlaps(self, other: Window) -> bool:
         return self.from_ts < other.to_ts and other.from_ts < self.to_ts
 

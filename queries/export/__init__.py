@@ -82,7 +82,7 @@ def _writer(kind: str) -> Callable[[Source, BinaryIO], None]:
 
         return write_sse
     if kind == "curl":
-        from queries.export.curl import write_curl
+        from queries.export.tables import write_curl
 
         return write_curl
     from queries.export import tables

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import re
 import shlex
@@ -20,6 +21,7 @@ from qrec.__main__ import main
 from qrec.cli import COMMANDS
 from qrec.settings import SETTINGS, env_name
 from queries.core.question import every_question, question_names, questions_of
+from queries.diff import limits
 
 DOCS = Path(__file__).parents[2] / "docs"
 SERVICE = ("service", "service install", "service status", "service uninstall")
@@ -32,6 +34,7 @@ _CLI_HEAD = """# The command line
 a page each, with their help at its end.
 """
 _BLOCK = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
+_LIMIT = re.compile(r"\| `([A-Z][A-Z0-9_]*)` \| (x?)[\d.]+ \|")
 _TABLE = re.compile(r"(\| --- \| --- \| --- \| --- \|\n)(?:\|.*\n|\{table\}\n)*")
 
 
@@ -91,13 +94,29 @@ def settings_page(text: str) -> str:
     return _TABLE.sub(lambda match: match[1] + "".join(rows), text, count=1)
 
 
+def method_page(text: str) -> str:
+    """docs/method.md with the thresholds as they are; `x2` stands for a factor, kept as its log."""
+
+    def renewed(cells: re.Match[str]) -> str:
+        value = getattr(limits, cells[1])
+        return f"| `{cells[1]}` | {f'x{math.exp(value):g}' if cells[2] else f'{value:g}'} |"
+
+    return _LIMIT.sub(renewed, text)
+
+
+def limits_shown(text: str) -> set[str]:
+    """The names of the thresholds that the table of docs/method.md has."""
+    return {name for name, _ in _LIMIT.findall(text)}
+
+
 def renew() -> None:
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)):
         for name in PAGES:
             (DOCS / name).write_text(page(name), encoding="utf-8")
         (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
-        path = DOCS / "settings.md"
-        path.write_text(settings_page(path.read_text(encoding="utf-8")), encoding="utf-8")
+        for name, of in (("settings.md", settings_page), ("method.md", method_page)):
+            path = DOCS / name
+            path.write_text(of(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

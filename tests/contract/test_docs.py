@@ -9,10 +9,20 @@ from collections.abc import Iterator
 import pytest
 
 from queries.core.question import every_question, question_names, questions_of
-from tests.contract.documents import DOCS, PAGES, cli_page, page, settings_page, world
+from queries.diff import limits
+from tests.contract.documents import (
+    DOCS,
+    PAGES,
+    cli_page,
+    limits_shown,
+    method_page,
+    page,
+    settings_page,
+    world,
+)
 
 RENEW = "renew with: python -m tests.contract.documents"
-OURS = (*PAGES, "windows.md", "settings.md", "mcp.md", "files.md", "architecture.md")
+OURS = (*PAGES, "windows.md", "settings.md", "mcp.md", "files.md", "architecture.md", "method.md")
 QUESTIONS = [name for name in question_names() if questions_of(name)]
 
 
@@ -39,6 +49,12 @@ def test_the_help_pages_are_the_help() -> None:
 
 def test_the_settings_are_all_there() -> None:
     assert settings_page(read("settings.md")) == read("settings.md"), RENEW
+
+
+def test_the_method_has_all_thresholds_as_they_are() -> None:
+    text = read("method.md")
+    assert limits_shown(text) == {name for name in vars(limits) if name.isupper()}
+    assert method_page(text) == text, RENEW
 
 
 @pytest.mark.parametrize("name", OURS)

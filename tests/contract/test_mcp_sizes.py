@@ -10,8 +10,8 @@ import pytest
 from mcp import Client
 from mcp_types import TextContent
 
-from mcp_tools.context import MAX_ANSWER
 from mcp_tools.server import build as build_server
+from mcp_tools.text import MAX_ANSWER
 from queries.core.question import tools
 from tests.contract.stored import NOW, build, call, minute, row
 

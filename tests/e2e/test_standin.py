@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures import wire
 from fixtures.files import bundled_stream
 from fixtures.standin import Standin, running
 from fixtures.standin.hub import Hub
@@ -29,6 +28,7 @@ from tests.world.events import Connection, Statement
 from tests.world.incidents import QUIET
 from tests.world.scenarios import START, frames, scenario, write_stream
 from tests.world.shop import SERVICES
+from tests.world.xids import xid_seconds
 
 _PATH = "/devtools/api/events"
 _HTTP = {"topics": {"http": "*"}}
@@ -309,7 +309,7 @@ def test_times_are_moved_so_that_the_last_event_is_now(stream: Path) -> None:
         ended = datetime.fromisoformat(new["transaction_time"])
         shift = (ended - datetime.fromisoformat(old["transaction_time"])).total_seconds()
         ids = old["request"]["request_id"], new["request"]["request_id"]
-        assert wire.xid_seconds(ids[1]) - wire.xid_seconds(ids[0]) == shift
+        assert xid_seconds(ids[1]) - xid_seconds(ids[0]) == shift
         assert after["data"]["data"]["requestId"] == ids[1]
         assert old["transaction_time"][19:] == new["transaction_time"][19:]
         assert old["response"] == new["response"]

@@ -17,7 +17,7 @@ import filters
 from fixtures.files import bundled_stream
 from queries.core.window import Window
 from queries.export import export, format_of
-from queries.export.curl import command
+from queries.export.tables import command
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from recorder.source.har import read_har

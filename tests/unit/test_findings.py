@@ -152,6 +152,23 @@ def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "\x1b" not in out
 
 
+def test_an_onset_of_the_day_before_has_its_day_in_the_users_zone(
+    berlin: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = replace(
+        FINDING, since=AT - timedelta(hours=14, minutes=10), until=AT + timedelta(minutes=20),
+        effect=Effect("error_share", 0.9, 0.01, 90.0, 50.0, 120.0, 412, "usual"), slot_s=5.0,
+        summary="api.stripe.com failing: 90 % (usually 1 %), since 2026-11-21 22:50, for 870 min",
+    )  # fmt: skip
+    Explanation(Report(berlin, replace(CHANGES, findings=(old,)), BASELINE), old, []).show()
+    out = capsys.readouterr().out
+    assert "since 2026-11-21 23:50, for" in " ".join(out.split())
+    assert "since     2026-11-21 23:50:00" in out
+    assert "until     2026-11-22 14:20:00" in out
+    assert "effect    error_share 90 %, usually 1.0 %: x90 (x50 to x120)" in out
+    assert "a slot    ▁▁▁ | ▁▃█ (peak 4)" in out
+
+
 def test_seconds_and_zones_of_other_windows(berlin: Run) -> None:
     from qrec.format import just_after, span, stretch
 

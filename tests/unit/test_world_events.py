@@ -12,6 +12,7 @@ import pytest
 from fixtures import wire
 from tests.world import events
 from tests.world.events import Actor, Transaction
+from tests.world.xids import XidMaker, make_xid, xid_seconds
 
 _TS = 1_795_348_800_120_000_000  # 2026-11-22T12:00:00.12Z
 _ACTOR = Actor(4242, "/usr/bin/curl", "api", "acme/api:1", "api-0", "prod")
@@ -95,17 +96,17 @@ def test_times_have_no_trailing_zeros(ns: int, text: str) -> None:
 
 
 def test_an_xid_carries_its_time_and_can_be_moved() -> None:
-    made = wire.make_xid(1_795_348_800, 0xDEADBEEFCAFE1234)
+    made = make_xid(1_795_348_800, 0xDEADBEEFCAFE1234)
     assert len(made) == 20
-    assert wire.xid_seconds(made) == 1_795_348_800
+    assert xid_seconds(made) == 1_795_348_800
     later = wire.moved_xid(made, 7200)
-    assert wire.xid_seconds(later) == 1_795_356_000
+    assert xid_seconds(later) == 1_795_356_000
     assert later[7:] == made[7:]
     assert wire.moved_xid(later, -7200) == made
 
 
 def test_the_ids_of_one_process_differ_and_count_on() -> None:
-    ids = wire.XidMaker(Random(1))
+    ids = XidMaker(Random(1))
     made = [ids(1_795_348_800) for _ in range(50)]
     assert len(set(made)) == 50
 

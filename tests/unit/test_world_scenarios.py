@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from fixtures import wire
 from fixtures.files import FOLDER, bundled, bundled_stream
 from fixtures.wire import NS
 from store.errors import UsageError
@@ -29,6 +28,7 @@ from tests.world.scenarios import (
     write_stream,
 )
 from tests.world.traffic import Player, rhythm
+from tests.world.xids import xid_seconds
 
 _HEAD = b"event: request.http_transaction\ndata: "
 
@@ -140,7 +140,7 @@ def test_ids_are_unique_and_carry_their_time() -> None:
     ids = [d["request"]["request_id"] for d in documents]
     assert len(set(ids)) == len(ids)
     for document in documents:
-        seconds = wire.xid_seconds(document["request"]["request_id"])
+        seconds = xid_seconds(document["request"]["request_id"])
         assert START // NS - 1 <= seconds <= START // NS + 7200
 
 
