@@ -34,6 +34,7 @@ _NAMES = (
 )  # fmt: skip
 _NONE = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
+_LEAST_HOURS, _ENOUGH = 3, 2_000_000  # of busy ones fewer do: no more once so many cells are read
 _NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
@@ -175,13 +176,15 @@ class _Counting:
         """Durations of some of the whole past hours, an hour at a time."""
         slots = self._whole()
         chosen = _of_other_days(sorted(set(slots.values())))
+        cells = 0
         for file, slot in slots.items():
-            if slot in chosen:
+            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and cells < _ENOUGH):
                 path = _parquet([self.files[file][1][DURATIONS]])
                 part = self._fetch(
                     "SELECT key, bucket AS value, sum(requests)::INTEGER AS requests"
                     f" FROM {path} GROUP BY ALL"
                 )
+                cells += part["key"].size
                 yield self._cells([(file, part, np.full(part["key"].size, slot))])
 
     def _count(self, file: int, paths: Sequence[Path], slot: str) -> None:
@@ -271,9 +274,9 @@ class _Counting:
         if not relations:
             nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in _NAMES)
             relations.append(f"SELECT NULL::INTEGER AS file, 0 AS key, {nulls} WHERE false")
-        rows = sql_text("compare_rows", keys=" UNION ALL BY NAME ".join(relations))
-        self._make("compare_rows", f"SELECT file, key, recorder, names FROM ({rows})")
-        self._make("compare_names", sql_text("compare_names", rows=rows))
+        keys = " UNION ALL BY NAME ".join(relations)
+        self._make("compare_rows", sql_text("compare_rows", keys=keys))
+        self._make("compare_names", sql_text("compare_names", keys=keys))
         names = self._fetch("FROM compare_names ORDER BY number")
         table = self._fetch(
             "SELECT file, key, number, recorder FROM compare_rows JOIN compare_names USING (names)"
@@ -303,10 +306,10 @@ class _Counting:
             raise BrokenRollup(str(error)) from error
 
 
-def _of_other_days(slots: Sequence[int]) -> set[int]:
-    """Past hours, newest first by number, that durations are read of."""
+def _of_other_days(slots: Sequence[int]) -> list[int]:
+    """Past hours, newest first by number, that durations are read of: near ones and far ones."""
     half = _SPREAD_HOURS // 2
-    return {*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]}
+    return [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
 
 
 def _rollup(reader: Reader, path: Path) -> dict[str, Path] | None:

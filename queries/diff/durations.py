@@ -63,18 +63,27 @@ class Durations:
         cell: Ints = self.unit.astype(np.int64) * blocks + self.frame.axis.block[self.slot]
         return cell
 
-    def blocks(self, chosen: Mask | None = None) -> Floats:
-        """[units, blocks]: requests of some of the entries."""
+    def _blocks(self, cell: Any, requests: Any) -> Floats:
         blocks, size = int(self.frame.axis.starts[-1]), self.level.size
-        cell, requests = self._cell, self.requests
-        if chosen is not None:
-            cell, requests = cell[chosen], requests[chosen]
         return add_up(cell, requests, size * blocks).reshape(size, blocks)
 
     @cached_property
-    def all_blocks(self) -> Floats:
+    def blocks(self) -> Floats:
         """[units, blocks]: requests with a duration."""
-        return self.blocks()
+        return self._blocks(self._cell, self.requests)
+
+    @cached_property
+    def _sides(self) -> list[tuple[Any, ...]]:
+        """unit, bucket, cell, requests of the window's entries, and of the baseline's."""
+        columns = self.unit, self.bucket, self._cell, self.requests
+        return [tuple(x[side] for x in columns) for side in (self.window, ~self.window)]
+
+    def beyond(self, cut: Ints, up: bool, window: bool) -> Floats:
+        """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
+        unit, bucket, cell, requests = self._sides[0 if window else 1]
+        limit = cut.astype(np.int16)[unit]
+        far = bucket > limit if up else bucket < limit
+        return self._blocks(cell[far], requests[far])
 
     def of(self, scope: Mask) -> Ints:
         """The entries of units whose first key is in the scope."""

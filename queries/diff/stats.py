@@ -218,10 +218,10 @@ def runs_of(blocks: int, over: bool = True) -> Runs:
     for part, price in suffixes:
         length = max(1, round(part * blocks))
         chosen.setdefault((blocks - length, blocks), price)
-    for part in (0.25, 1 / 12) if over else ():
+    for part, price in ((0.25, 1.0), (1 / 12, 2.0)) if over else ():
         length = max(1, round(part * blocks))
         for start in range(blocks - length):
-            chosen.setdefault((start, start + length), 0.8)
+            chosen.setdefault((start, start + length), price)
     starts, ends = zip(*chosen, strict=True)
     return Runs(np.array(starts), np.array(ends), np.array(list(chosen.values())))
 

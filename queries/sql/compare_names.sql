@@ -1,16 +1,24 @@
--- Each key of compare_rows once, by its names.
+-- Each key of the table compare_rows once, under a number, with its names: those of one of its rows
+-- in the relation {keys}.
 SELECT
-    (row_number() OVER () - 1)::INTEGER AS number,
+    number,
     names,
-    first(CASE direction WHEN 'ingress' THEN 'in' ELSE 'out' END) AS side,
-    first(host) AS host,
-    first(method) AS method,
-    first(route) AS route,
-    first(status) AS status,
-    first(grpc_status) AS grpc_status,
-    first(container) AS container,
-    first(pod) AS pod,
-    first(process) AS process,
-    first(signature) AS signature
-FROM ({rows})
-GROUP BY names
+    CASE direction WHEN 'ingress' THEN 'in' ELSE 'out' END AS side,
+    host,
+    method,
+    route,
+    status,
+    grpc_status,
+    container,
+    pod,
+    process,
+    signature
+FROM ({keys})
+JOIN (
+    SELECT
+        names,
+        min({'file': file, 'key': key}) AS place,
+        (row_number() OVER () - 1)::INTEGER AS number
+    FROM compare_rows
+    GROUP BY names
+) ON file = place.file AND key = place.key

@@ -1,7 +1,9 @@
--- The rows of the relation {keys}: what a file says of one key over its hour, with a hash of the
--- key's names that is the same in all files.
+-- The rows of the relation {keys}, which say something of a key in a file, with a hash of the key's
+-- names that is the same in all files.
 SELECT
-    *,
+    file,
+    key,
+    recorder,
     hash(
         direction = 'ingress', host, method, route, status, grpc_status, container, pod, process,
         signature

@@ -157,7 +157,9 @@ class Ledger:
         """An event was broadcast at `ts` (source) and arrived at `mono`."""
         if ts is None or self.clock is None or self.open is None:
             return
+        before = self.clock.ts
         if not self.clock.observe(ts, mono):
+            self._extend(before)  # what was seen before the step was seen
             self._begin("receiving", _STEPPED, ts, CLOCK_STEPPED)
         lag = self.clock.lag_us
         if lag > self.open.max_lag_ms * 1000:

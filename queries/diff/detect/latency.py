@@ -76,19 +76,17 @@ def beyond(
     if up:
         base = total - upto[row, at]
         cut = np.minimum(np.maximum(at + step, felt), BUCKETS - 1)
-        far = d.bucket > cut[d.unit]
     else:
         base = np.where(at > 0, upto[row, np.maximum(at - 1, 0)], 0.0)
         cut = at - step
         able &= (MIDDLES[at] - MIDDLES[np.maximum(cut, 0)] >= limits.MS) & (cut >= 0)
-        far = d.bucket < cut[d.unit]
     n_w = d.frame.window.shape[1]
-    window = d.blocks(d.window & far & able[d.unit])[:, :n_w]
+    window = d.beyond(np.where(able, cut, BUCKETS if up else -1), up, window=True)[:, :n_w]
     return Beyond(
         np.where(able, base, 0.0),
         np.where(able, total, 0.0),
         window,
-        np.where(able[:, None], d.all_blocks[:, :n_w], 0.0),
+        np.where(able[:, None], d.blocks[:, :n_w], 0.0),
         np.where(able, at, BUCKETS),
     )
 
@@ -139,8 +137,7 @@ def slower(frame: Frame, d: Durations) -> list[Candidate]:
 def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
     """[units, blocks of the baseline]: requests beyond the quantile, and all."""
     n_w = d.frame.window.shape[1]
-    far = d.bucket > b.cut[d.unit] if up else d.bucket < b.cut[d.unit]
-    return d.blocks(~d.window & far)[:, n_w:], d.all_blocks[:, n_w:]
+    return d.beyond(b.cut, up, window=False)[:, n_w:], d.blocks[:, n_w:]
 
 
 def _level(

@@ -40,7 +40,9 @@ class Births:
     """When names came up for the first time: parent [groups]; at [groups]: the stretch of the past
     or block of the baseline in which it did (-1: was there from the start, or is not there yet),
     busy [groups]: its requests then, at the length of the window; of: how many there were.
-    young [groups]: not known to have been there from the start."""
+    young [groups]: not known to have been there from the start. late [groups]: there is no past,
+    and it was not there when the baseline began.
+    """
 
     parent: Ints
     at: Ints
@@ -48,6 +50,7 @@ class Births:
     of: int
     least: int
     young: Mask
+    late: Mask
 
     def often(self, g: int, requests: float) -> float:
         """The chance that a name so busy comes up under the parent of group g in the window."""
@@ -77,7 +80,8 @@ def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Bir
     row = np.arange(level.size)
     busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
     of = course.shape[1] - 1 if least == 1 else 2
-    return Births(parent, at, busy, of, least, (at >= 0) | (past.sum(1) == 0))
+    young = (at >= 0) | (past.sum(1) == 0)
+    return Births(parent, at, busy, of, least, young, (first > 0) & (least == 2))
 
 
 def presence(frame: Frame, factor: float, lossy: bool) -> list[Candidate]:
@@ -191,6 +195,8 @@ class _Sides:
             # stretches of the past are hours: that a window of minutes is silent is more likely
             p = np.maximum(p, silent)
         able = (self.before >= limits.FEW) & (self.here == 0) & (due >= limits.FEW)
+        if self.past.shape[1] < 2:  # what came in the course of the baseline may well go again
+            able &= first <= blocks / 4
         births = births_of(self.level, self.frame, self.past, self.baseline)
         for g in np.flatnonzero(able & births.young).tolist():  # what comes all the time goes, too
             p[g] = max(p[g], births.often(g, float(due[g])))

@@ -149,7 +149,10 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
 
 
 def _young(births: Births, g: int, requests: float) -> bool:
-    """Whether it came up lately, where names so busy come up all the time: they go again, too."""
+    """Whether it came up lately, where names so busy come up all the time: they go again, too.
+    Without a past, whether it came up in the course of the baseline."""
+    if births.late[g]:
+        return True
     return bool(births.young[g]) and births.often(g, requests) >= _OFTEN
 
 

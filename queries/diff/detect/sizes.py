@@ -52,9 +52,8 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         np.log(ratio(r.sum(1), n.sum(1)) + 1) - np.log(ratio(rb.sum(1), nb.sum(1)) + 1),
         np.nan,
     )
-    peers = np.stack(
-        [effect, base.variance * (1 / np.maximum(own.n[:, 0], 1) + 1 / np.maximum(base.n, 1))], 1
-    )
+    unclear = 1 / np.maximum(own.n[:, 0], 1) + 1 / np.maximum(base.n, 1)
+    peers = np.stack([effect, base.variance * unclear], 1)
     none = np.zeros((able.size, 0))
     wide = band(none, none, limits.SIZE, peers)
     z, run = best(_z(window, base, wide), runs)
