@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, Literal
 
-import numpy as np
-
 from queries.core.answer import Blame, Direction, Kind
 from queries.diff.stats import Floats, Mask
 from store.values import dataclass
@@ -91,13 +89,3 @@ def whole_or_run(whole: Floats, run: Floats) -> Floats:
     """
     sign = 1.0 if float(run.sum()) >= 0 else -1.0
     return whole if sign * float(whole.sum()) >= 0.7 * abs(float(run.sum())) else run
-
-
-def by_excess(candidates: list[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=Candidate.order)
-
-
-def mask_of(size: int, chosen: Any) -> Mask:
-    mask = np.zeros(size, dtype=bool)
-    mask[chosen] = True
-    return mask

@@ -118,7 +118,7 @@ class _Question:
         changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
         return replace(
             changes,
-            sensitivity=sensitivity(frame, durations),
+            sensitivity=sensitivity(frame),
             truncated=total > self.limit,
             more=max(0, total - self.limit),
         )

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from queries.core.session import Reader
     from queries.core.window import Window
-    from queries.diff.candidate import Candidate
     from queries.diff.counts import Counts
     from queries.diff.frame import Frame
     from queries.diff.stats import Floats, Mask
@@ -93,7 +92,7 @@ def _touches(hour: str, span: Window) -> bool:
     return hour_key(to_us(span.from_ts)) <= hour <= hour_key(to_us(span.to_ts) - 1)
 
 
-def around(c: Candidate, frame: Frame, since: datetime | None, until: datetime | None) -> Window:
+def around(frame: Frame, since: datetime | None, until: datetime | None) -> Window:
     """The time in which the change shows."""
     window = frame.axis.spans[0]
     begin = max(since, window.from_ts) if since else window.from_ts

@@ -268,7 +268,7 @@ def _evidence(scene: Scene, lead: _Lead) -> Evidence:
     if c.kind == "latency":
         keys = c.scope
         least = ((c.window or 0.0) * (c.baseline or 0.0)) ** 0.5 if c.direction == "up" else None
-    when = around(c, frame, lead.lasted.since, lead.lasted.until)
+    when = around(frame, lead.lasted.since, lead.lasted.until)
     spans = list(frame.axis.spans[1:])
     before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
     return Evidence(
@@ -317,7 +317,7 @@ def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severit
         return ("high" if large else "medium") if c.direction == "up" else "low"
     if c.kind == "new" and failing_share(frame, c) >= _NEW_AND_FAILING:
         return _failing(c, top, failing_share(frame, c))
-    if c.kind in ("new", "back", "moved", "edge", "trend"):
+    if c.kind in ("new", "back", "moved", "edge"):
         return "medium"
     return "medium" if c.ratio is not None and not 0.33 < c.ratio < 3 else "low"
 

@@ -160,7 +160,6 @@ _LATER = {
     "latency": 5,
     "rate": 6,
     "size": 7,
-    "trend": 9,
 }
 
 

@@ -14,13 +14,12 @@ from queries.diff.candidate import ENDPOINT
 from queries.diff.stats import Floats, dispersion, odds_z, rate_dispersion, rate_z
 
 if TYPE_CHECKING:
-    from queries.diff.durations import Durations
     from queries.diff.frame import Frame
 
 _ENOUGH = 20  # requests a side of an endpoint, below which hardly anything can be said
 
 
-def sensitivity(frame: Frame, durations: Durations) -> Sensitivity | None:
+def sensitivity(frame: Frame) -> Sensitivity | None:
     """For the typical one of the endpoints that have requests enough on both sides."""
     level = frame.level(ENDPOINT)
     own = frame.own

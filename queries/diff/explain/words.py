@@ -79,8 +79,6 @@ def _change(c: Candidate) -> str:
     if c.kind == "broad":
         word = "slower" if c.metric.endswith("_ms") else "failing more"
         return f"{word} everywhere, no single key: {_figures(c)}"
-    if c.kind == "trend":
-        return f"failing more hour by hour: {_figures(c)}"
     if c.kind == "moved":
         return (
             f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
