@@ -301,5 +301,6 @@ def note_text(run: Printing, note: Mapping[str, Any]) -> str:
         return text
     begin, end = datetime.fromisoformat(note["from"]), datetime.fromisoformat(note["to"])
     local = stretch(begin, end, run.tz)
-    utc = f"{begin:%H:%M} to {end:%H:%M}"
+    form = "%H:%M" if begin.second == end.second == 0 else "%H:%M:%S"
+    utc = f"{begin:{form}} to {end:{form}}"
     return text.replace(utc, local) if utc in text else f"{text}, {local}"

@@ -54,7 +54,8 @@ _TICK_S = 0.5
 _GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
-_END_S = 2.0  # what is not on the disk so long after the order to stop is counted as dropped
+# After the order to stop: what does not reach the disk for so long is counted as dropped.
+_END_S, _STARTING_S, _LONGEST_S = 2.0, 10.0, 30.0
 
 
 def record(
@@ -135,7 +136,7 @@ class Recording:
         self._drained = False  # everything that was read has been counted
         self._heard = 0
         self._written_state: Stretch | None = None
-        self._coverage_at = 0.0
+        self._coverage_at = self._moved_at = 0.0
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
         self._flush_s = 0.0
@@ -181,8 +182,8 @@ class Recording:
 
     def _loop(self, started: float, stop: threading.Event) -> None:
         flush_at = started + self.options.flush_interval
-        deadline = float("inf")
-        while not self._drained and time.monotonic() < deadline:
+        ordered = 0.0  # when it was told to stop
+        while not self._drained and not (ordered and self._late(ordered)):
             for message in self.workers.poll(min(_TICK_S, self.options.flush_interval)):
                 self._handle(message)
             self.ledger.count("dropped", self.workers.dropped - self._dropped)
@@ -197,9 +198,15 @@ class Recording:
                 self._stop(f"after {self.options.duration:g} s, as asked")
             if stop.is_set():
                 self._stop("as asked")
-            if self.stopping and deadline == float("inf") and not self._ended:
-                deadline = now + _END_S
+            if self.stopping and not ordered and not self._ended:
+                ordered = now
                 self.workers.stop()
+
+    def _late(self, ordered: float) -> bool:
+        """Whether what is left will not reach the disk in time: nothing did for some seconds."""
+        now = time.monotonic()
+        patience = _STARTING_S if self.workers.starting else _END_S
+        return now > max(ordered, self._moved_at) + patience or now > ordered + _LONGEST_S
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -223,6 +230,7 @@ class Recording:
 
     def _settled(self, block: Handout) -> None:
         """A block is on the disk, or is lost: which is counted."""
+        self._moved_at = time.monotonic()
         self.numbers.use(block.last)
         if block.done is None:
             self.ledger.count("dropped", block.events)
@@ -243,6 +251,8 @@ class Recording:
                 "the filter is left open by a field that an event lacks: such events are not "
                 "recorded (`missing(FIELD) or ...` takes them)"
             )
+        if self.ledger.open is not self._written_state:
+            self._write_coverage()  # rows that can be seen are of time that is known
 
     def _write_coverage(self, everything: bool = False) -> None:
         """A new state at once, what only grows every few flush intervals: it is a file each time.

@@ -215,15 +215,16 @@ def _longest_pair(
         return None
     seen = np.flatnonzero(covered.seen[:, : axis.slots[0].size].any(0))
     begin, end = (from_us(int(axis.edges[i, j])) for i, j in ((seen[0], 0), (seen[-1], 1)))
-    middle = _second(begin + (end - begin) / 2)
+    middle, end = _second(begin + (end - begin) / 2), _second(end)
     if (middle - begin).total_seconds() < _LEAST_S:
         return None
+    form = "%H:%M" if middle.second == end.second == 0 else "%H:%M:%S"
     text = (
-        f"the recordings begin at {begin:%H:%M}: compared is {middle:%H:%M:%S} to {end:%H:%M:%S} "
+        f"the recordings begin within the window: {middle:{form}} to {end:{form}} is compared "
         "with what was recorded before"
     )
     pair = Window(middle, min(end, window.to_ts)), Window(begin, middle)
-    return pair[0], Baseline("previous", (pair[1],)), Note("young", text, begin, end)
+    return pair[0], Baseline("previous", (pair[1],)), Note("young", text, middle, end)
 
 
 def _second(moment: datetime) -> datetime:

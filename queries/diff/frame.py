@@ -96,8 +96,8 @@ class Frame:
     labels: the values of each dimension, sorted; codes [keys]: places in them.
     window, baseline [keys, blocks], past [keys, stretches]: requests, of the time that counts.
     received_w, received_b [keys, blocks], received_p [keys, stretches]: bytes received.
-    due, due_past [keys]: requests that the window would have had at the rate of the baseline and
-    of the past, recorder by recorder.
+    expected, usual [keys, blocks]: requests that the window would have had at the rate of the
+    baseline and of the past, recorder by recorder.
     seconds_w, seconds_b [blocks], seconds_p [stretches], seconds [slots]: covered
     recorder-seconds.
     anyhow_w, anyhow_b [keys]: requests of all time, compared or not, to refute "new" and "gone".
@@ -113,8 +113,8 @@ class Frame:
     received_w: Floats
     received_b: Floats
     received_p: Floats
-    due: Floats
-    due_past: Floats
+    expected: Floats
+    usual: Floats
     seconds_w: Floats
     seconds_b: Floats
     seconds_p: Floats
@@ -148,6 +148,18 @@ class Frame:
     def before(self) -> Floats:
         """[keys]: of the whole baseline."""
         sums: Floats = self.baseline.sum(1)
+        return sums
+
+    @cached_property
+    def due(self) -> Floats:
+        """[keys]: requests of the whole window at the rate of the baseline."""
+        sums: Floats = self.expected.sum(1)
+        return sums
+
+    @cached_property
+    def due_past(self) -> Floats:
+        """[keys]: the same at the rate of the past."""
+        sums: Floats = self.usual.sum(1)
         return sums
 
     @cached_property
@@ -217,13 +229,11 @@ class Frame:
         outgoing = level.sum(np.where(self.incoming, 0.0, total))
         both = np.maximum(incoming + outgoing, 1e-9)
         weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group]
-        names = ("window", "baseline", "past", "received_w", "received_b", "received_p")
-        per_key = ("due", "due_past")
-        return replace(
-            self,
-            **{name: getattr(self, name) * weight[:, None] for name in names},
-            **{name: getattr(self, name) * weight for name in per_key},
-        )
+        names = (
+            "window", "baseline", "past", "received_w", "received_b", "received_p", "expected",
+            "usual",
+        )  # fmt: skip
+        return replace(self, **{name: getattr(self, name) * weight[:, None] for name in names})
 
     def counted(self, dims: tuple[str, ...]) -> Frame:
         """The frame whose counts are right for a level of those dimensions."""
@@ -262,15 +272,18 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         for values in (cells.requests, cells.value)
     )
     seconds = covered.seconds
-    of_window = seconds[:, :window].sum(1)
+    of_window = np.stack([
+        add_up(axis.block[:window], row[:window], n_w) for row in seconds
+    ]) if len(seconds) else np.zeros((0, n_w))  # fmt: skip
     due = []
     for part, mine in (
         (seconds[:, window : axis.size], inside & (cells.slot >= window)),
         (seconds[:, axis.size :], ~inside),
     ):
-        total = part.sum(1)
-        rho = np.divide(of_window, total, out=np.zeros_like(total), where=total > 0)
-        due.append(add_up(cells.key[mine], cells.requests[mine] * rho[recorder[mine]], size))
+        total = part.sum(1)[:, None]
+        rho = np.divide(of_window, total, out=np.zeros_like(of_window), where=total > 0)
+        key, requests, by = cells.key[mine], cells.requests[mine], recorder[mine]
+        due.append(np.stack([add_up(key, requests * rho[by, j], size) for j in range(n_w)], 1))
     in_block = add_up(axis.block, seconds[:, : axis.size].sum(0), blocks)
     return Frame(
         axis=axis,
@@ -282,8 +295,8 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         received_w=sums[1][:, :n_w],
         received_b=sums[1][:, n_w:],
         received_p=received_p,
-        due=due[0],
-        due_past=due[1],
+        expected=due[0],
+        usual=due[1],
         seconds_w=in_block[:n_w],
         seconds_b=in_block[n_w:],
         seconds_p=seconds[:, axis.size :].sum(0),

@@ -171,6 +171,11 @@ class Workers:
         self._lives = _LIVES
         self._looked_at = time.monotonic()
 
+    @property
+    def starting(self) -> bool:
+        """Whether a worker has not come up yet."""
+        return any(worker.at is None for worker in self._workers.values())
+
     def start(self, subscription: Subscription, gather_s: float) -> None:
         """Start reading; a process that read before is ended, and its workers finish."""
         self._options = Options(subscription, 0, gather_s, frames.QUEUE_BYTES)

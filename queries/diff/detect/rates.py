@@ -43,7 +43,8 @@ _ENOUGH = 20.0  # requests of an endpoint before it has a say in the common chan
 
 @dataclass(frozen=True)
 class _Side:
-    """What the window is compared with: n, due [groups], effects, variances [groups, past]."""
+    """What the window is compared with: n [groups], due [groups, blocks], effects, variances
+    [groups, past]."""
 
     against: Against
     n: Floats
@@ -90,7 +91,8 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     window, baseline, past = (
         level.sums(side, frame.own) for side in (counts.window, counts.baseline, counts.past)
     )
-    due, due_past = (level.sum(side * frame.own) for side in (counts.due, counts.due_past))
+    expected, usual_due = (level.sums(x, frame.own) for x in (counts.expected, counts.usual))
+    due = expected.sum(1)
     able = np.flatnonzero(
         frame.named(level)
         & (np.maximum(window.sum(1), due) >= limits.MORE) & (baseline.sum(1) > 0)
@@ -99,22 +101,22 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     if not able.size:
         return []
     past_all = past
-    window, past, due, due_past = window[able], past[able], due[able], due_past[able]
+    window, past, due = window[able], past[able], due[able]
+    expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
     runs = runs_of(window.shape[1], over=False)
     n = runs.sums(window)
     steady = _steady(window, runs)
-    part = runs.sums(frame.seconds_w[None, :])[0] / frame.seconds_w.sum()
-    sides = [_before(frame, baseline[able].sum(1), due, past, noise)]
+    sides = [_before(frame, baseline[able].sum(1), expected, past, noise)]
     if past.shape[1]:
-        sides.append(_usual(frame, past, due_past, noise))
+        sides.append(_usual(frame, past, usual_due, noise))
     results = []
     for side in sides:
-        expected = side.due * factor.of(side.against)
-        change = np.log(ratio(window.sum(1) + 0.5, expected + 0.5))
+        of_side = side.due.sum(1) * factor.of(side.against)
+        change = np.log(ratio(window.sum(1) + 0.5, of_side + 0.5))
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
-        rho = ratio(side.due, side.n)[:, None] * part
+        rho = ratio(runs.sums(side.due), side.n[:, None])
         signed = [
             _signed(n, steady, side.n[:, None], rho * net, wide[:, None])
             for net in (1.0, factor.of(side.against))  # its own rate has to have changed as well
@@ -141,7 +143,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
         c.z, c.bar = abs(float(z[i])), bar
         c.direction = "up" if z[i] > 0 else "down"
-        if dims and c.direction == "down" and _silent(frame, window[i], due[i] / noise[i]):
+        if dims and c.direction == "down" and _silent(window[i], expected[i] / noise[i]):
             c.kind, c.direction, c.metric = "gone", "gone", "requests"
         if _worth(c, floor):
             changed.append(c)
@@ -171,11 +173,10 @@ def _smaller(a: Floats, b: Floats) -> Floats:
 _NONE = 6.0  # requests due, at least, before none is no chance
 
 
-def _silent(frame: Frame, window: Floats, due: float) -> bool:
+def _silent(window: Floats, due: Floats) -> bool:
     """Whether nothing came for so long, up to now, that it is not there any more."""
     last = np.flatnonzero(window)
-    quiet = frame.seconds_w[last[-1] + 1 :] if last.size else frame.seconds_w
-    return float(quiet.sum()) / float(frame.seconds_w.sum()) * due >= _NONE
+    return float(due[last[-1] + 1 :].sum() if last.size else due.sum()) >= _NONE
 
 
 def _steady(window: Floats, runs: Runs) -> Floats:
@@ -226,9 +227,9 @@ def _candidate(
     scope = (level.group == g) & frame.own
     began, ended = where
     seconds = float(frame.seconds_w[began:ended].sum())
-    due = (frame.due if against == "baseline" else frame.due_past) * factor.of(against)
-    whole_due = np.where(scope, due, 0.0)
-    run_due = whole_due * (seconds / float(frame.seconds_w.sum()))
+    by_block = frame.expected if against == "baseline" else frame.usual
+    due = np.where(scope[:, None], by_block, 0.0) * factor.of(against)
+    whole_due, run_due = due.sum(1), due[:, began:ended].sum(1)
     in_run = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
     whole = np.where(scope, frame.requests, 0.0) - whole_due
     excess = whole_or_run(whole, in_run - run_due)

@@ -315,8 +315,7 @@ def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
             continue
         level = frame.level(tuple(new.key))
         since = slice(new.began, frame.window.shape[1])
-        part = float(frame.seconds_w[since].sum() / max(float(frame.seconds_w.sum()), 1e-9))
-        due = level.sum(np.maximum(frame.once.due, frame.once.due_past)) * part
+        due = level.sum(np.maximum(frame.once.expected, frame.once.usual)[:, since].sum(1))
         left = level.sum(frame.once.window[:, since].sum(1))
         fell = np.flatnonzero((due >= _DUE) & (left <= _FELL * due))
         olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
