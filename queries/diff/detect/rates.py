@@ -37,6 +37,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
     ("side", "service", *ENDPOINT),
 )
+_KNOWN = 5  # requests of the baseline before there is a rate to compare with
 _OFTEN = 0.3  # of past stretches have names that are new
 _ENOUGH = 20.0  # requests of an endpoint before it has a say in the common change
 
@@ -95,7 +96,8 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     due = expected.sum(1)
     able = np.flatnonzero(
         frame.named(level)
-        & (np.maximum(window.sum(1), due) >= limits.MORE) & (baseline.sum(1) > 0)
+        & (np.maximum(window.sum(1), due) >= limits.MORE)
+        & (baseline.sum(1) >= _KNOWN)
         & ((window.sum(1) > 0) | (not dims))
     )  # fmt: skip
     if not able.size:

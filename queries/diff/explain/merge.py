@@ -47,7 +47,17 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
         held *= 0.1
     if c.kind == "rate" and c.key.get("side") == "in":
         plain *= 0.9  # it is the caller who calls more
+    if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
+        plain *= 0.9  # those who serve the calls see as much, and which of them fails
     return held * even * plain * _WEIGHT.get(c.kind, 1.0)
+
+
+def _served_here(frame: Frame, c: Candidate) -> bool:
+    """Whether the other end of the calls is recorded as well."""
+    level = frame.level(ENDPOINT)
+    called = level.sum(np.where(c.scope, frame.requests, 0.0))
+    served = level.sum(np.where(frame.incoming, frame.requests, 0.0))
+    return float(served[called > 0].sum()) >= 0.5 * float(called.sum())
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
