@@ -74,13 +74,13 @@ def _arrays(a: float, b: float, c: float, d: float = 0.0) -> tuple[Floats, Float
 
 
 def _least(shows: Callable[[float], bool], low: float, high: float) -> float | None:
-    """The least value that shows, to 3 %; None if not even the highest does."""
+    """The least value that shows, to two digits; None if not even the highest does."""
     if not shows(high):
         return None
-    while high / low > 1.03:
+    while high / low > 1.001:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if shows(middle) else (middle, high)
-    return high
+    return float(f"{high:.2g}")
 
 
 def _round(requests: float) -> str:
