@@ -22,7 +22,7 @@ LEAST_S: Final = 1.0  # between two looks
 _LOOKS_AWAY: Final = 2  # in a row without it, and a finding is gone: one look may miss by chance
 _FORGOTTEN: Final = timedelta(hours=1)  # after it was gone; one that is back before is not new
 _WORSE: Final = 1.5  # times what was told last
-_SEVERITIES: Final = ("low", "medium", "high")
+SEVERITIES: Final = ("low", "medium", "high")
 _ANSWERED: Final = ("changed", "nothing_changed")
 
 
@@ -100,7 +100,7 @@ def _no_answer(document: Mapping[str, Any]) -> str:
 
 def _worse(now: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     """Whether the severity rose, or the number that changed moved on by half of itself."""
-    if _SEVERITIES.index(now["severity"]) > _SEVERITIES.index(told["severity"]):
+    if SEVERITIES.index(now["severity"]) > SEVERITIES.index(told["severity"]):
         return True
     new, old = now["effect"]["window"], told["effect"]["window"]
     if not new or not old:

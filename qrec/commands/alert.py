@@ -22,7 +22,7 @@ from qrec.format import clock
 from qrec.output import say
 from qrec.questions import Command
 from qrec.run import Run
-from qrec.watch import Memory, News, every, looks
+from qrec.watch import SEVERITIES, Memory, News, every, looks
 from queries.core.answer import document
 from queries.core.escape import visible
 from queries.core.question import BASELINE, WHERE, WINDOW, Argument, Question, questions_of
@@ -37,7 +37,6 @@ _FIRST_S, _LONGEST_S = 1.0, 300.0  # between two tries
 _LAST, _BEFORE_S = "3m", 3600
 _TRIES: Final = 4  # of --once
 _ADDRESS: Final = "Write one such as http://127.0.0.1:9000/qrec."
-_SEVERITIES: Final = ("low", "medium", "high")
 
 HELP = """
 Tell a program or a web hook of each finding of `qrec diff`, once, until Ctrl-C.
@@ -63,7 +62,7 @@ ARGUMENTS = (
     Argument("webhook", "The http(s) address that each message is posted to.", "URL"),
     Argument("every", "Seconds between two looks.", "SECONDS", default="15"),
     Argument("least", "Only findings that are at least so severe: low, medium or high.", "SEVERITY",
-             default="low", choices=_SEVERITIES),
+             default="low", choices=SEVERITIES),
     Argument("gone", "Tell also when a finding is over.", default=False, kind=bool),
     Argument("once", "Look once, send what is news, and end.", default=False, kind=bool),
     Argument("state", "Where it is kept what was told. Default: the user's state folder.", "DIR"),
@@ -109,7 +108,7 @@ def _windows(values: dict[str, Any]) -> dict[str, Any]:
 def _wanted(news: News, least: str, gone: bool) -> bool:
     if news.finding is None:
         return True
-    severe = _SEVERITIES.index(news.finding["severity"]) >= _SEVERITIES.index(least)
+    severe = SEVERITIES.index(news.finding["severity"]) >= SEVERITIES.index(least)
     return severe and (news.event == "new" or (gone and news.event == "gone"))
 
 

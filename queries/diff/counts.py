@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 
-from queries.core.session import looks_whole, sql_text
+from queries.core.session import looks_whole, parquet, sql_text
 from queries.diff.keys import Keys, keys_of
 from queries.diff.stats import add_up
 from store.hours import HOUR_US, hour_start, to_us
@@ -191,7 +191,7 @@ class _Counting:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
         condition = f" WHERE {self.where}" if self.where else ""
         table = f"counted_{len(self.raw)}"
-        source = f"(FROM {_parquet(paths, 'union_by_name = true')}{condition})"
+        source = f"(FROM {parquet(paths)}{condition})"
         text = sql_text(
             "compare_coded", names=", ".join(_NAMES), base=str(BUCKET_BASE), slot=slot, rows=source
         )
@@ -321,7 +321,7 @@ def _rollup(reader: Reader, path: Path) -> dict[str, Path] | None:
     return files if all(looks_whole(file) for file in files.values()) else None
 
 
-def _parquet(paths: Iterable[Path], options: str = "") -> str:
+def _parquet(paths: Iterable[Path]) -> str:
+    """A relation over files that all have to have the same columns: an old rollup is none."""
     listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    more = f", {options}" if options else ""
-    return f"read_parquet([{listed}], hive_partitioning = false{more})"
+    return f"read_parquet([{listed}], hive_partitioning = false)"

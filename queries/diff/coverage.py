@@ -131,22 +131,10 @@ def losses(reader: Reader, sides: Sequence[Window]) -> list[Note]:
                 if note.code != "filtered":
                     note = replace(note, from_ts=side.from_ts, to_ts=side.to_ts)
                 lost += [note] if note not in lost else []
-        lost += _clock_steps(reader, side)
+        limits = {"from_ts": side.from_ts, "to_ts": side.to_ts}
+        for row in reader.rows("clock_steps", limits):
+            lost.append(notes.clock_note(row["recorder"], row["from_ts"].astimezone(UTC)))
     return lost
-
-
-def _clock_steps(reader: Reader, side: Window) -> list[Note]:
-    """What a jump of the clock does to times cannot be put right afterwards, only told."""
-    limits = {"from_ts": side.from_ts, "to_ts": side.to_ts}
-    jumps = []
-    for row in reader.rows("clock_steps", limits):
-        at = row["from_ts"].astimezone(UTC).replace(second=0, microsecond=0)
-        text = (
-            f"the clock of what recorder {row['recorder']} listens to jumped: times before and "
-            "after it do not fit together"
-        )
-        jumps.append(Note("clock", text, at, at + timedelta(minutes=1)))
-    return jumps
 
 
 def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:

@@ -192,6 +192,11 @@ class Frame:
         return sides[self.codes["side"]]
 
     @cached_property
+    def served(self) -> Floats:
+        """[endpoints]: requests of the window that were seen where they are served."""
+        return self.level(ENDPOINT).sum(np.where(self.incoming, self.requests, 0.0))
+
+    @cached_property
     def own(self) -> Mask:
         """Keys that are not a scanner's."""
         scanned = np.array([route == SCANNED for route in self.labels["route"]], dtype=bool)

@@ -56,8 +56,7 @@ def _served_here(frame: Frame, c: Candidate) -> bool:
     """Whether the other end of the calls is recorded as well."""
     level = frame.level(ENDPOINT)
     called = level.sum(np.where(c.scope, frame.requests, 0.0))
-    served = level.sum(np.where(frame.incoming, frame.requests, 0.0))
-    return float(served[called > 0].sum()) >= 0.5 * float(called.sum())
+    return float(frame.served[called > 0].sum()) >= 0.5 * float(called.sum())
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
@@ -175,7 +174,8 @@ _LATER = {
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
-    candidates = [c for c in candidates if c.sure or _inherits(c, candidates)]
+    sure = [(c, c.affected) for c in candidates if c.sure]
+    candidates = [c for c in candidates if c.sure or _inherits(c, sure)]
     found = leads(frame, candidates, {id(c): _tier(c) for c in candidates})
     found = pair_moved(frame, found)
     found = graph.settle(frame, found)
@@ -189,15 +189,14 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     return found
 
 
-def _inherits(near: Candidate, candidates: list[Candidate]) -> bool:
+def _inherits(near: Candidate, sure: list[tuple[Candidate, float]]) -> bool:
     """A near miss may be the place of a wider key's change: most of it is then its own."""
+    mine = near.affected
     return any(
-        c.sure
-        and c.kind == near.kind
-        and c.direction == near.direction
+        (c.kind, c.direction) == (near.kind, near.direction)
+        and mine >= _LEFT * affected
         and bool((c.scope | ~near.scope).all())
-        and near.affected >= _LEFT * c.affected
-        for c in candidates
+        for c, affected in sure
     )
 
 
