@@ -43,14 +43,18 @@ SOURCES: Final = (
 
 @cache
 def rollup_sql(name: str, rows: str = "rows") -> str:
-    """A SELECT of a rollup's making, in this order: `requests` of the relation `rows` as the
-    relation rollup_requests; `numbered` and `entries` of those, under names of the same kind;
-    `keys`, `minutes` and `durations`, the tables themselves."""
+    """A SELECT of a rollup's making, in this order: `named`, the relation `rows` under the names of
+    keys; `requests` of those as the relation rollup_requests; `numbered` and `entries` of those,
+    under names of the same kind; `keys`, `minutes` and `durations`, the tables themselves."""
     # in the order of a sealed file first, so that what lies together is counted together
     order = ("host", "route", "method", "container", "pod", "direction", "status", "grpc_status")
-    text = (files("store") / "sql" / f"rollup_{name}.sql").read_text(encoding="utf-8")
+    text, named = (
+        (files("store") / "sql" / f"rollup_{part}.sql").read_text(encoding="utf-8")
+        for part in (name, "named")
+    )
     places = {
         "names": ", ".join([*order, *(n for n in NAMES if n not in order)]),
+        "named": named,
         "derived": derived_sql().replace("{rows}", rows),
         "base": str(BUCKET_BASE),
     }

@@ -18,7 +18,7 @@ from queries.core.session import looks_whole, parquet, sql_text
 from queries.diff.keys import Keys, keys_of
 from queries.diff.stats import add_up
 from store.hours import HOUR_US, hour_start, to_us
-from store.rollup import BUCKET_BASE, DURATIONS, KEYS, MINUTES, ROLLUPS
+from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS, rollup_sql
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -192,9 +192,8 @@ class _Counting:
         condition = f" WHERE {self.where}" if self.where else ""
         table = f"counted_{len(self.raw)}"
         source = f"(FROM {parquet(paths)}{condition})"
-        text = sql_text(
-            "compare_coded", names=", ".join(_NAMES), base=str(BUCKET_BASE), slot=slot, rows=source
-        )
+        named = rollup_sql("named", source)
+        text = sql_text("compare_coded", names=", ".join(_NAMES), slot=slot, named=named)
         try:
             self.reader.run(
                 f"CREATE OR REPLACE TEMP TABLE {table} AS"
