@@ -75,9 +75,11 @@ class Joined:
         begin, end = note.from_ts, note.to_ts
         if begin is None or end is None or begin >= self.window.from_ts:
             return note
-        begin, end = begin - self.shift, end - self.shift
-        text = re.sub(r"\b\d\d:\d\d to \d\d:\d\d\b", f"{begin:%H:%M} to {end:%H:%M}", note.text)
-        return replace(note, text=text, from_ts=begin, to_ts=end)
+        text = note.text
+        for form in ("%H:%M:%S", "%H:%M"):  # whole minutes have no seconds
+            was = f"{begin:{form}} to {end:{form}}"
+            text = text.replace(was, f"{begin - self.shift:{form}} to {end - self.shift:{form}}")
+        return replace(note, text=text, from_ts=begin - self.shift, to_ts=end - self.shift)
 
     def _finding(self, finding: Finding) -> Finding:
         if not self.names:
@@ -119,9 +121,12 @@ def _recorders(store: Store, span: Window) -> list[str]:
 
 
 def _shift(window: Window, baseline: Window) -> timedelta:
-    """Whole hours that bring the baseline before the window's first hour; none: it lies there."""
+    """Whole hours that bring the baseline before the window's first hour; none: it lies there.
+
+    An hour lies between them: what only looks adjacent has no onset on the other side.
+    """
     last, first = (hour_start(hours_of([w])[at]) for w, at in ((baseline, -1), (window, 0)))
-    return timedelta(0) if last < first else first - _HOUR - last
+    return timedelta(0) if last < first else first - 2 * _HOUR - last
 
 
 @dataclass(frozen=True)

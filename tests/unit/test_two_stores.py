@@ -65,6 +65,19 @@ def test_the_window_of_one_and_the_baseline_of_the_other(
     assert owners <= {recorder}
 
 
+def test_a_gap_of_the_other_is_told_at_its_own_time_and_no_onset_lies_in_it(tmp_path: Path) -> None:
+    store, other = recording(tmp_path / "a", NOW, bad=2), tmp_path / "b"
+    begin, deaf = NOW - HOUR, timedelta(minutes=10, seconds=5)
+    rows = [row(begin + timedelta(seconds=at), route="/v1/charges") for at in range(900, 3600)]
+    seen = [stretch(begin, begin + deaf), stretch(begin + timedelta(minutes=15), NOW)]
+    with joined(store, build(other, rows, seen), *[Window(begin, NOW)] * 2) as both:
+        changes = both.in_place(what_changed(both.store, both.window, _explicit(both.baseline)))
+    [gap] = [note for note in changes.notes if note.code == "gap"]
+    assert (gap.from_ts, gap.to_ts) == (begin + deaf, begin + timedelta(minutes=15))
+    assert f"{gap.from_ts:%H:%M:%S} to {gap.to_ts:%H:%M:%S}" in gap.text
+    assert all(one.since is None or one.since >= begin for one in changes.findings)
+
+
 def _explicit(span: Window) -> Any:
     from queries.core.window import Baseline
 
