@@ -19,11 +19,12 @@ from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.counts import BrokenRollup, Counts, counts_of
+from queries.diff.counts import BrokenRollup, counts_of
 from queries.diff.detect import latency, rates, shares, sizes
 from queries.diff.detect.presence import presence
 from queries.diff.durations import Durations, durations_of
 from queries.diff.explain import merge
+from queries.diff.explain.evidence import Rows
 from queries.diff.explain.findings import Scene, findings
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
@@ -68,7 +69,8 @@ def compared(
         except BrokenRollup:  # the rows that it was made of may still be there
             counts = counts_of(reader, axis, text, params, rollups=False)
         covered = coverage.without_unreadable(reader, axis, covered)
-        return _Question(reader, axis, covered, window, baseline, notes, limit).answer(counts)
+        rows = Rows(reader, counts, text, params)
+        return _Question(rows, axis, covered, window, baseline, notes, limit).answer()
 
 
 def _condition(
@@ -87,14 +89,16 @@ class _Question:
     """One comparison whose spans are settled."""
 
     def __init__(
-        self, reader: Reader, axis: Axis, covered: Covered, window: Window,
+        self, rows: Rows, axis: Axis, covered: Covered, window: Window,
         baseline: Baseline, notes: Sequence[Note], limit: int,
     ) -> None:  # fmt: skip
-        self.reader, self.axis, self.covered = reader, axis, covered
+        self.rows, self.reader = rows, rows.reader
+        self.axis, self.covered = axis, covered
         self.window, self.baseline, self.limit = window, baseline, limit
         self.notes = list(notes)
 
-    def answer(self, counts: Counts) -> Changes:
+    def answer(self) -> Changes:
+        counts = self.rows.counts
         frame = frame_of(self.axis, counts, self.covered)
         seconds = [self.covered.best(self.axis, side, self.covered.seconds) for side in (0, 1)]
         notes = [*self.reader.notes, *self.notes, *self.covered.gaps]
@@ -113,7 +117,7 @@ class _Question:
         if lossy:
             notes.append(_lossy())
         leads = merge.merge(frame, candidates(frame, durations, lossy))
-        scene = Scene(self.reader, counts, frame, durations, seconds[0], seconds[1])
+        scene = Scene(self.rows, frame, durations, seconds[0], seconds[1])
         rows, total = findings(scene, leads, self.limit)
         changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
         return replace(

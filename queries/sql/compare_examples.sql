@@ -1,13 +1,7 @@
--- A few ids of transactions of the given names: the slowest if $least_ms is given, else the first.
+-- A few ids of transactions (compare_named.sql): the slowest if $least_ms is given, else the first.
 SELECT recorder || ':' || session || ':' || printf('%012d', seq) AS id
-FROM {rows}
-WHERE coalesce(host, '') IN (SELECT unnest($hosts::VARCHAR[]))
-    AND concat_ws(
-        chr(31), coalesce(host, ''), coalesce(method, ''), coalesce(route, ''),
-        coalesce(status, 0), coalesce(grpc_status, ''), coalesce(container_name, ''),
-        coalesce(pod_name, ''), coalesce(error_signature, '')
-    ) IN (SELECT unnest($names::VARCHAR[]))
-    AND list_bool_or(
+FROM ({named})
+WHERE list_bool_or(
         list_transform(
             list_zip($starts::TIMESTAMPTZ[], $ends::TIMESTAMPTZ[]), lambda s: ts >= s[1] AND ts < s[2]
         )

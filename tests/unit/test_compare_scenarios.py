@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
 
-from queries.core.window import Window
+import filters
+from queries.core.window import Asked, Window, resolve_windows
+from queries.diff.what_changed import what_changed
 from queries.summary import summary
 from recorder.options import RecordOptions
 from recorder.replay import replay
@@ -381,6 +383,19 @@ def test_a_ratio_of_rates_is_what_is_shown_over_what_is_shown(record: Record) ->
     line = traffic(**CHARGE, per_hour=step(20, 400, 2_400))
     effect = first(record(line).diff())["effect"]
     assert effect["ratio"] == pytest.approx(effect["window"] / effect["baseline"], rel=0.02)
+
+
+def test_examples_pass_the_filter_of_the_comparison(record: Record) -> None:
+    """Two programs of one container make the same calls and fail; one of them is asked about."""
+    lines = [charges(900, 0.01, 0.6, since=20, process_exe=f"/app/{name}") for name in ("a", "b")]
+    recording = record(*lines)
+    window, baseline = resolve_windows(Asked(), at(60), UTC)
+    where = filters.parse('process.path == "/app/a"')
+    [finding] = what_changed(recording.store, window, baseline, where=where).findings
+    programs = recording.rows.of("process_exe")
+    shown = [*finding.evidence.window, *finding.evidence.baseline]
+    assert len(shown) == 6
+    assert {programs[int(one.rpartition(":")[2]) - 1] for one in shown} == {"/app/a"}
 
 
 def test_examples_of_what_is_slow_are_slow_and_late(record: Record) -> None:

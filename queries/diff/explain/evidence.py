@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,9 @@ import numpy as np
 from queries.core.session import parquet, sql_text
 from queries.diff.stats import add_up
 from store.hours import hour_key, to_us
+from store.values import dataclass
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from queries.core.session import Reader
     from queries.core.window import Window
     from queries.diff.counts import Counts
@@ -25,63 +25,78 @@ _MOST = 3  # examples a side
 _NAMES = 20  # raw names of a finding's keys that are looked for
 
 
-def examples(
-    reader: Reader, counts: Counts, keys: Mask, weights: Floats, spans: list[Window],
-    slower_than: float | None = None,
-) -> tuple[str, ...]:  # fmt: skip
-    """Ids of transactions of those keys in the spans, of the busiest names; newest spans last.
+@dataclass(frozen=True)
+class Rows:
+    """Where the rows of a comparison are; condition and params: under which they were counted."""
 
-    weights [keys]: which keys tell most. slower_than: only what took longer (ms), slowest first.
+    reader: Reader
+    counts: Counts
+    condition: str | None
+    params: Mapping[str, Any]
+
+    def ask(
+        self, name: str, keys: Mask, weights: Floats, spans: list[Window], **params: Any
+    ) -> list[tuple[Any, ...]]:
+        """What queries/sql/<name>.sql says of rows of those keys, of the busiest names.
+
+        weights [keys]: which keys tell most. Nothing where a file cannot be read (any more): a
+        finding stands without its rows.
+        """
+        paths = [
+            path
+            for path in self.reader.files["transactions"]
+            if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
+        ]
+        if not keys.any() or not paths:
+            return []
+        named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
+        values = {**self.params, **self._names(keys, weights), **params}
+        try:
+            rows: list[tuple[Any, ...]] = self.reader.con.execute(
+                sql_text(name, named=named), values
+            ).fetchall()
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+            raise
+        except duckdb.Error:
+            return []
+        return rows
+
+    def _names(self, keys: Mask, weights: Floats) -> dict[str, Any]:
+        """The names under which the busiest of the keys were recorded."""
+        counts = self.counts
+        chosen = np.flatnonzero(keys[counts.keys.of])
+        order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
+        busiest = chosen[order[:_NAMES]].tolist()
+        rows = [[counts.names[name][i] for name in _COLUMNS] for i in busiest]
+        return {
+            "hosts": sorted({str(row[0]) for row in rows}),
+            "names": ["\x1f".join(map(str, row)) for row in rows],
+        }
+
+
+def examples(
+    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], slower_than: float | None = None
+) -> tuple[str, ...]:
+    """Ids of transactions of those keys in the spans.
+
+    slower_than: only what took longer (ms), slowest first.
     """
-    paths = _paths(reader, spans)
-    if not keys.any() or not paths:
-        return ()
-    params = {**_named(counts, keys, weights), "least_ms": slower_than, "most": _MOST}
-    params["starts"], params["ends"] = ([getattr(s, name) for s in spans] for name in _EDGES)
-    text = sql_text("compare_examples", rows=parquet(paths))
-    try:
-        return tuple(row[0] for row in reader.con.execute(text, params).fetchall())
-    except duckdb.InterruptException:
-        raise
-    except duckdb.Error:  # a file that cannot be read: the finding stands without an example
-        return ()
+    starts, ends = ([getattr(s, name) for s in spans] for name in _EDGES)
+    limits = {"starts": starts, "ends": ends, "least_ms": slower_than, "most": _MOST}
+    return tuple(row[0] for row in rows.ask("compare_examples", keys, weights, spans, **limits))
 
 
 def minutes(
-    reader: Reader, counts: Counts, scope: Mask, part: Mask, weights: Floats, span: Window
+    rows: Rows, scope: Mask, part: Mask, weights: Floats, span: Window
 ) -> tuple[Floats, Floats]:
     """(requests of the part, of the scope) of each minute of a span of past hours."""
-    size = span.minutes
+    edges = {"from_ts": span.from_ts, "to_ts": span.to_ts}
     totals = []
     for keys in (part, scope):
-        params = {**_named(counts, keys, weights), "from_ts": span.from_ts, "to_ts": span.to_ts}
-        paths = _paths(reader, [span])
-        rows: list[tuple[int, int]] = []
-        if keys.any() and paths:
-            text = sql_text("compare_onset", rows=parquet(paths))
-            rows = reader.con.execute(text, params).fetchall()
-        at = np.array(rows, dtype=np.int64).reshape(-1, 2)
-        totals.append(add_up(at[:, 0], at[:, 1], size))
+        counted = rows.ask("compare_onset", keys, weights, [span], **edges)
+        at = np.array(counted, dtype=np.int64).reshape(-1, 2)
+        totals.append(add_up(at[:, 0], at[:, 1], span.minutes))
     return totals[0], totals[1]
-
-
-def _named(counts: Counts, keys: Mask, weights: Floats) -> dict[str, Any]:
-    """The names under which the busiest of the keys were recorded."""
-    chosen = np.flatnonzero(keys[counts.keys.of])
-    order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
-    rows = [[counts.names[name][i] for name in _COLUMNS] for i in chosen[order[:_NAMES]].tolist()]
-    return {
-        "hosts": sorted({str(row[0]) for row in rows}),
-        "names": ["\x1f".join(map(str, row)) for row in rows],
-    }
-
-
-def _paths(reader: Reader, spans: list[Window]) -> list[Path]:
-    return [
-        path
-        for path in reader.files["transactions"]
-        if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
-    ]
 
 
 _EDGES = ("from_ts", "to_ts")

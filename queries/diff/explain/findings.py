@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,17 +15,13 @@ from queries.diff import limits
 from queries.diff.candidate import Candidate
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
-from queries.diff.explain.evidence import around, examples, minutes
+from queries.diff.explain.evidence import Rows, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
 from store.hours import from_us, to_us
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from queries.core.session import Reader
-    from queries.diff.counts import Counts
 
 _ORDER = (
     "host", "method", "route", "status", "grpc_status", "container", "instance", "process",
@@ -42,8 +38,7 @@ _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 class Scene:
     """What the finishing needs beside the candidates; seconds of the best covered recorder."""
 
-    reader: Reader
-    counts: Counts
+    rows: Rows
     frame: Frame
     durations: Durations
     seconds_w: float
@@ -116,7 +111,7 @@ def _to_the_minute(scene: Scene, c: Candidate, when: Lasted) -> Lasted:
     stretches = [*before, *inside]
     span = Window(from_us(stretches[0][0]), from_us(stretches[-1][1]))
     weights = scene.frame.requests + scene.frame.earlier
-    s = minutes(scene.reader, scene.counts, c.scope, c.part, weights, span)
+    s = minutes(scene.rows, c.scope, c.part, weights, span)
     edges = segment(*s, (0.0, 0.0), c)
     if edges is None:
         return when
@@ -272,8 +267,8 @@ def _evidence(scene: Scene, lead: _Lead) -> Evidence:
     spans = list(frame.axis.spans[1:])
     before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
     return Evidence(
-        examples(scene.reader, scene.counts, keys, frame.requests, [when], least),
-        examples(scene.reader, scene.counts, before, frame.before, spans),
+        examples(scene.rows, keys, frame.requests, [when], least),
+        examples(scene.rows, before, frame.before, spans),
         _signature(frame, c),
     )
 

@@ -1,0 +1,10 @@
+-- Transactions of the given names that pass the condition of the comparison.
+SELECT *
+FROM {rows}
+WHERE coalesce(host, '') IN (SELECT unnest($hosts::VARCHAR[]))
+    AND concat_ws(
+        chr(31), coalesce(host, ''), coalesce(method, ''), coalesce(route, ''),
+        coalesce(status, 0), coalesce(grpc_status, ''), coalesce(container_name, ''),
+        coalesce(pod_name, ''), coalesce(error_signature, '')
+    ) IN (SELECT unnest($names::VARCHAR[]))
+    AND ({where})
