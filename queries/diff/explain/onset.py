@@ -96,10 +96,8 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
     until = from_us(int(edges[order[end - 1], 1])) if over else None
     first = max(begin - before, 0)
     last = max(end - before, first + 1) if over else size
-    if until is not None and end <= before:
-        return Lasted(
-            0, size, since, None
-        )  # over before the window: what is told is something else
+    if until is not None and end <= before:  # over before the window: told is something else
+        return Lasted(0, size, since, None)
     return Lasted(first, last, since, until)
 
 
