@@ -8,11 +8,11 @@ from datetime import UTC
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from qrec import format as words
-from qrec.format import bars, short_id, unicode_output
 from qrec.output import Answer, Column, emit, note_text, present
+from queries.core import format as words
 from queries.core.answer import iso, would_have_shown
 from queries.core.escape import visible
+from queries.core.format import bars, short_id, unicode_output
 from queries.coverage import holdings
 from store.values import dataclass
 

@@ -294,7 +294,7 @@ def write_notes(run: Printing, document: dict[str, Any], shown: int) -> None:
 
 def note_text(run: Printing, note: Mapping[str, Any]) -> str:
     """A note of the document with its times in the user's zone, in its text or after it."""
-    from qrec.format import stretch
+    from queries.core.format import stretch
 
     text = visible(note["text"])
     if not note.get("from") or not note.get("to"):

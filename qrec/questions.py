@@ -14,10 +14,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
-from qrec import format as words
 from qrec.output import Answer, present, to_table
 from qrec.output import Column as Laid
 from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
+from queries.core import format as words
 from queries.core.answer import document, to_document
 from queries.core.question import (
     Argument,

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from qrec.commands.dependencies import dot, mermaid
-from qrec.format import (
+from queries.core.answer import Note, Side
+from queries.core.format import (
     chart,
     covered,
     endpoint_text,
@@ -24,7 +25,6 @@ from qrec.format import (
     status_text,
     unicode_output,
 )
-from queries.core.answer import Note, Side
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
 
