@@ -12,18 +12,15 @@ from typing import Any
 import pytest
 
 from qrec.commands.dependencies import dot, mermaid
+from qrec.output import chart, legend, squeezed, unicode_output
 from queries.core.answer import Note, Side
 from queries.core.format import (
-    chart,
     covered,
     endpoint_text,
-    legend,
     people,
     program,
     short_id,
-    squeezed,
     status_text,
-    unicode_output,
 )
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
