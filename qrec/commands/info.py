@@ -7,11 +7,11 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from qrec.format import number, plural, size
 from qrec.output import Column, emit, to_json, to_table
 from qrec.recording import checked_table
 from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
+from queries.core.format import number, plural, size
 from queries.info import store_info
 from store.errors import QrecError
 from store.version import __version__
