@@ -145,20 +145,20 @@ def test_a_line_without_end_is_a_broken_stream_after_a_while(
         next(blocks)
 
 
-@pytest.mark.parametrize(("lived", "pauses"), [(0.0, [0.25, 0.5, 1.0]), (31.0, [0.25, 0.25, 0.25])])
-def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
-    lived: float, pauses: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = Reader(Options(Subscription("http://127.0.0.1:9")), io.BytesIO())
+def pauses(
+    url: str, lived: float, up: bool, kind: str, monkeypatch: pytest.MonkeyPatch, count: int = 3
+) -> list[float]:
+    """The longest pauses between connections that all end alike."""
+    reader = Reader(Options(Subscription(url)), io.BytesIO())
     clock, waited = [0.0], list[float]()
 
     def connection(_: object) -> tuple[bool, str, str]:
         clock[0] += lived
-        return True, "ended", "the source ended the stream"
+        return up, kind, "it ended"
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
-        if len(waited) == 3:
+        if len(waited) == count:
             reader._stopping.set()
 
     monkeypatch.setattr("recorder.pipeline.reader.time.monotonic", lambda: clock[0])
@@ -166,7 +166,31 @@ def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
     monkeypatch.setattr(reader, "_read_once", connection)
     monkeypatch.setattr(reader._stopping, "wait", wait)
     reader._read_forever()
-    assert waited == pauses
+    return waited
+
+
+@pytest.mark.parametrize(
+    ("lived", "expected"), [(0.0, [0.25, 0.5, 1.0]), (31.0, [0.25, 0.25, 0.25])]
+)
+def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
+    lived: float, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pauses("http://127.0.0.1:9", lived, True, "ended", monkeypatch) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "longest"),
+    [
+        ("http://localhost:9", "refused", 1.0),
+        ("http://[::1]:9", "refused", 1.0),
+        ("http://10.0.0.7:9", "refused", 15.0),
+        ("http://localhost:9", "status", 15.0),
+    ],
+)
+def test_a_source_of_this_host_that_starts_again_is_not_waited_for_long(
+    url: str, kind: str, longest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert max(pauses(url, 0.0, False, kind, monkeypatch, count=20)) == longest
 
 
 def test_a_storm_of_connections_is_few_stretches(tmp_path: Path) -> None:
