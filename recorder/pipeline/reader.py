@@ -67,6 +67,8 @@ _WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
 _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
+_ANEW_S = 600.0  # of silence in which the source answers: after it, subscribe once more
+_GREETING = b"event: system.connected\n"
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 _NEAR_MAX_S = 1.0  # for a source on this host that is not there: it costs nobody to look
 _LIVED_S = 30.0  # a connection that was open for less does not set the pause back
@@ -164,6 +166,12 @@ class _Worker:
         self.gone = False
 
 
+class _Streams(contextlib.ExitStack):
+    """A response, and what is to be closed after it."""
+
+    response: httpx.Response
+
+
 class Reader:
     """A thread reads the socket, one watches a silent link, one a worker hands blocks to it; the
     main one takes commands."""
@@ -184,7 +192,9 @@ class Reader:
         self._taken_at = 0.0
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
+        self._came = mono_us()  # when something last came through it
         self._response: httpx.Response | None = None
+        self._successor: _Streams | None = None  # a subscription made anew
         self._dead = False
         self._waits = Waits() if os.environ.get("QREC_MEASURE_READS") else None
 
@@ -321,18 +331,13 @@ class Reader:
     def _read_once(self, http: httpx.Client) -> tuple[bool, str, str]:
         """Read one connection to its end: (was open, kind of the end, its words)."""
         up = False
-        put = self.queue.put
         try:
             with open_stream(http, self.options.subscription, self._waits) as response:
                 self._response = response
-                self._heard = mono_us()
+                self._came = self._heard = mono_us()
                 up = True
                 self.queue.mark(Up(mono_us()))
-                for block in response.iter_bytes():
-                    if self._stopping.is_set():  # or a flood would keep a stop from ending
-                        break
-                    put(block)
-                    self._heard = mono_us()
+                self._drain(response)
             return up, *self._ended("ended", "the source ended the stream")
         except LinkError as error:
             return up, *self._ended(error.kind, error.text)
@@ -340,7 +345,45 @@ class Reader:
             text = f"the stream broke: {type(error).__name__}: {str(error)[:200]}"
             return up, *self._ended("broken", text)
         finally:
-            self._response = None
+            self._response = self._successor = None
+
+    def _drain(self, response: httpx.Response, greeting: bytes = b"") -> None:
+        """Read what comes, until the stream ends; and on in one that took its place, without the
+        `greeting` with which that begins."""
+        try:
+            for block in response.iter_bytes():
+                if self._stopping.is_set():  # or a flood would keep a stop from ending
+                    return
+                self._came = self._heard = mono_us()
+                if greeting and block.startswith(greeting):
+                    block = block.partition(b"\n\n")[2]
+                greeting = b""
+                if block:
+                    self.queue.put(block)
+        except httpx.HTTPError:
+            if self._successor is None:
+                raise
+        if self._successor is not None:
+            with self._successor as streams:
+                self._response, self._successor = streams.response, None
+                if not self._stopping.is_set():
+                    self._drain(streams.response, _GREETING)
+
+    def _subscribe_anew(self, old: httpx.Response) -> None:
+        """After a long silence: a proxy may answer, and keep a stream open that nobody fills. The
+        old one is let go of when the new one is there, so that nothing is missed between them."""
+        streams = _Streams()
+        try:
+            http = streams.enter_context(client(self.options.subscription.headers_s))
+            streams.response = streams.enter_context(open_stream(http, self.options.subscription))
+        except LinkError:
+            streams.close()
+            self._dead = True
+        else:
+            self._came, self._successor = mono_us(), streams
+            if self._response is not old:  # it ended meanwhile
+                self._successor = None
+        hang_up(old)
 
     def _ended(self, kind: str, text: str) -> tuple[str, str]:
         if self._dead:
@@ -351,8 +394,9 @@ class Reader:
     def _watch(self) -> None:
         """While the stream is silent, ask /healthz whether the source still lives."""
         failures = 0
-        after = self.options.subscription.probe_after_s
-        url = self.options.subscription.url.rstrip("/") + "/healthz"
+        subscription = self.options.subscription
+        after = subscription.probe_after_s
+        url = subscription.url.rstrip("/") + "/healthz"
         with httpx.Client(timeout=min(_PROBE_TIMEOUT_S, after), trust_env=False) as http:
             while not self._stopping.wait(min(1.0, after / 4)):
                 response = self._response
@@ -364,6 +408,8 @@ class Reader:
                     failures = 0
                     self._heard = mono_us()
                     self.queue.mark(Alive(self._heard))
+                    if self._heard - self._came > _ANEW_S * 1e6 and not subscription.once:
+                        self._subscribe_anew(response)
                     continue
                 failures += 1
                 if failures >= _PROBES:

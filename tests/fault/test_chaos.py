@@ -159,8 +159,9 @@ class Recorder:
 
     def stop(self) -> None:
         if self.process.poll() is not None:
+            before = self.log.read_text(errors="replace").count("connected to")
             self.start()
-            time.sleep(2)
+            wait_for(lambda: self.log.read_text(errors="replace").count("connected to") > before)
         self.process.resume()
         self.process.terminate()
         assert self.process.wait(60) == 0
