@@ -31,8 +31,7 @@ from recorder.options import (
     plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up
-from recorder.pipeline.reader import mono_us
+from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up, mono_us
 from recorder.pipeline.worker import Worker
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
@@ -135,12 +134,10 @@ class Recording:
         self._drained = False  # everything that was read has been counted
         self._heard = 0
         self._written_state: Stretch | None = None
-        self._coverage_at = self._moved_at = 0.0
-        self._coverage_failed = False
+        self._coverage_at = self._moved_at = self._flush_s = 0.0
+        self._coverage_failed = self._told_undecided = False
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
-        self._flush_s = 0.0
-        self._told_undecided = False
         self._metrics: Metrics | None = None
         if options.metrics:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them

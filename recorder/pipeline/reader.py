@@ -36,14 +36,13 @@ from recorder.pipeline.frames import (
     Gaps,
     Handed,
     Hire,
-    Piece,
+    Queue,
     Settled,
     Up,
-    Waiting,
+    mono_us,
     receive_command,
     send,
 )
-from recorder.source.blocks import count_events
 from recorder.source.subscription import (
     LinkError,
     Subscription,
@@ -54,16 +53,9 @@ from recorder.source.subscription import (
     open_stream,
 )
 
-# A block costs some 10 ms whatever it holds, mostly for its file: so it gathers for about a flush
-# interval, unless there is enough to spread that cost over. (For longer where there is little saved
-# 1.4 % of a core at 10 events/s, and a kill would have cost more than the flush interval says.)
-_ENOUGH_BYTES = 4 << 20
-_BLOCK_BYTES = 8 << 20
 _IN_HAND = (
     2  # blocks of a worker that are not settled: one that it works at, one that it finds next
 )
-_PRESSED = 16 << 20  # bytes waiting from which on what comes is compressed
-_WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
 _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
@@ -79,80 +71,6 @@ class Options(msgspec.Struct, frozen=True):
     first: int = 1  # the number of the first event
     gather_s: float = 0.9  # how long a block gathers when there is little
     queue_bytes: int = QUEUE_BYTES
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def mono_us() -> int:
-    """A clock that no one sets; it goes on while the machine sleeps."""
-    return time.clock_gettime_ns(_CLOCK) // 1000
-
-
-class Queue:
-    """Pieces of a stream, each of whole events, bounded in bytes, and what happened between them.
-
-    A burst is a few seconds long and its events are much alike: compressed, four times as much of
-    it finds room, for a tenth of what decoding it will cost. One thread puts, one at a time takes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._entries: deque[tuple[Piece, int] | FromReader] = deque()
-        self._bytes_in = self._bytes_out = self._events_in = self._events_out = 0
-        self.dropped = 0  # events
-        self.ready = threading.Event()  # there may be something to take
-        self.filling = threading.Event()  # there is so much that it should not wait
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def put(self, data: bytes) -> None:
-        queued = self.queued()
-        piece = Piece(data, 0, count_events(data))
-        if queued > _PRESSED and len(data) >= _WORTHWHILE:
-            piece = piece.compressed()
-        if queued + len(piece.data) > self._limit and queued:
-            self.dropped += piece.events
-            return
-        self._entries.append((piece, mono_us()))
-        self._bytes_in += len(piece.data)
-        self._events_in += piece.events
-        if not self.ready.is_set():
-            self.ready.set()
-        if queued + len(piece.data) > _ENOUGH_BYTES and not self.filling.is_set():
-            self.filling.set()
-
-    def mark(self, frame: FromReader) -> None:
-        """What happened here in the stream: told when everything before it is handed out."""
-        self._entries.append(frame)
-        self.wake()
-
-    def wake(self) -> None:
-        self.ready.set()
-        self.filling.set()
-
-    def take(self) -> FromReader | tuple[list[Piece], int]:
-        """A mark, or about a block's worth of what has waited longest and when the last came."""
-        if not isinstance(self._entries[0], tuple):
-            return self._entries.popleft()  # type: ignore[return-value]
-        pieces: list[Piece] = []
-        size = 0
-        while self._entries and size < _BLOCK_BYTES and isinstance(self._entries[0], tuple):
-            piece, mono = self._entries.popleft()  # type: ignore[misc]
-            pieces.append(piece)
-            size += piece.size or len(piece.data)
-            self._bytes_out += len(piece.data)
-            self._events_out += piece.events
-        if self.queued() < _ENOUGH_BYTES:
-            self.filling.clear()
-        return pieces, mono
-
-    def queued(self) -> int:
-        return self._bytes_in - self._bytes_out
-
-    def waiting(self) -> Waiting:
-        return Waiting(self.queued(), self._events_in - self._events_out, self.dropped)
 
 
 class _Worker:
