@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from qrec.__main__ import main
 from queries.core.question import every_question
 from recorder.write.retention import plan
 from recorder.write.rollup import rebuild, rebuilding, rollups
@@ -21,9 +23,10 @@ from store.manifest import mark_unredacted
 from store.marks import add_mark
 from tests.buckets import CREDENTIALS, Way, s3_server
 from tests.contract.stored import NOW, build, call, minute, row, stretch
-from tests.kit import Cli
+from tests.kit import PATIENCE_S, Cli, wait_for
 
 pytestmark = pytest.mark.xdist_group("buckets")
+README = Path(__file__).parents[2] / "README.md"
 # What a question must be given to be asked at all.
 NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
 
@@ -296,11 +299,49 @@ def test_the_cache_keeps_to_its_size(
     assert not other.exists()
 
 
-def test_a_recording_ships_beside(cli: Cli, isolated: Path, tmp_path: Path) -> None:
+def test_a_recording_ships_beside(isolated: Path, tmp_path: Path) -> None:
     """`qrec record --ship`: what was sealed before goes while the recording runs."""
     store = stored(tmp_path / "local")
     url = (tmp_path / "shared").as_uri()
-    words = ["record", "http://127.0.0.1:9", "--wait", "--duration", "20s", "--store"]
-    assert main([*words, str(store.path), "--recorder", "web", "--ship", url]) == 0
-    assert (tmp_path / "shared" / "store.json").exists()
-    assert Shipper(store, url).due() == []
+    words = ["record", "http://127.0.0.1:9", "--wait", "--store", str(store.path)]
+    command = [sys.executable, "-m", "qrec", *words, "--recorder", "web", "--ship", url]
+    recording = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    shipped = store.path / LEDGER
+    wait_for(lambda: shipped.exists() and not Shipper(store, url).due())
+    recording.terminate()
+    _, err = recording.communicate(timeout=PATIENCE_S)
+    assert recording.returncode == 0
+    assert f"to {url}" in err
+
+
+def test_the_commands_of_the_readme(
+    cli: Cli, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of "Many hosts", of a host that has recorded before, against S3."""
+    text = README.read_text(encoding="utf-8").partition("## Many hosts")[2].partition("\n## ")[0]
+    commands = [line for line in text.splitlines() if line.startswith("qrec ")]
+    assert len(commands) == 3
+    store = stored(tmp_path / "local")
+    for command in commands:
+        words = command.replace("acme-qrec", "acme").replace("--wait", "--duration 1s").split()[1:]
+        here = [] if "--store" in words else ["--store", str(store.path)]
+        if words[0] == "record":
+            here += ["http://127.0.0.1:9", "--wait"]
+        code, out, err = cli(*words, *here, *(["--now", NOW.isoformat()] if not here else []))
+        assert code == 0, (command, err)
+    assert "api.stripe.com" in out
+
+
+def looked_at(cli: Cli, url: str) -> dict[str, Any]:
+    document = json.loads(cli("doctor", "--store", url, "--json")[1])
+    return {check["check"]: check for check in document["checks"]}
+
+
+def test_doctor_looks_at_a_bucket(cli: Cli, way: Way, url: str, tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    checks = looked_at(cli, url)
+    assert checks["store"]["status"] == checks["create-only"]["status"] == "ok"
+    way.fault = lambda method, path: "any" if method == "PUT" else None
+    checks = looked_at(cli, url)
+    assert checks["create-only"]["status"] == "problem"
