@@ -37,10 +37,9 @@ from recorder.pipeline.worker import Worker
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
-from recorder.write.housekeeping import keep_house
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
-from recorder.write.seal import Housekeeper
+from recorder.write.seal import Housekeeper, keep_house
 from recorder.write.writer import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from qrec.changes import Explanation, Report
-from qrec.format import clock
 from qrec.output import emit, say, to_jsonl
 from qrec.run import Run
 from qrec.watch import Memory, News, every, looks
 from queries.core.answer import document, iso
 from queries.core.escape import visible
+from queries.core.format import clock
 from queries.core.question import BASELINE, WINDOW, Argument, Question
 from queries.core.window import Baseline, Window, parse_moment
 from queries.diff.explain.breakdown import by_container, filter_of

@@ -13,11 +13,11 @@ from qrec.doctor import Check, attempted, guarded
 from qrec.doctor import store as contents
 from qrec.doctor.bucket import bucket
 from qrec.doctor.source import filter_check, greeted, probed, source
-from qrec.format import plural
 from qrec.output import emit, to_json
 from qrec.run import Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
+from queries.core.format import plural
 from queries.core.window import parse_duration
 from store.errors import UsageError
 from store.layout import Store

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from qrec.format import number, plural, size
 from qrec.output import Column, emit, to_json, to_table
 from qrec.recording import checked_table
 from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
+from queries.core.format import number, plural, size
 from queries.info import store_info
 from store.errors import QrecError
 from store.remote import is_url

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from qrec.format import number, plural, size
 from qrec.output import Column, emit, narrate, say, to_json, to_table
 from qrec.run import HouseFlags, Run, StoreFlags, switch
 from qrec.settings import keep, max_size
+from queries.core.format import number, plural, size
 from recorder.write.retention import Hour, Plan, apply, plan
 from store.errors import QrecError, UsageError
 from store.hours import hour_start

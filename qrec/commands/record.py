@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from qrec.commands.ship import shipping
-from qrec.format import plural, span
 from qrec.progress import RecordingLine
 from qrec.recording import rows, seconds, write_options
 from qrec.run import HouseFlags, RecordFlags, Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
+from queries.core.format import plural, span
 from recorder.record import record as start_recording
 from store.remote import Remote
 

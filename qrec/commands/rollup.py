@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.format import plural, size
 from qrec.output import Column, emit, say, to_json, to_table
 from qrec.progress import Line
 from qrec.run import Run, StoreFlags, flag, switch
+from queries.core.format import plural, size
 from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt

@@ -14,10 +14,10 @@ from typing import Annotated, Final
 
 import typer
 
-from qrec.format import plural, size
 from qrec.progress import Line
 from qrec.recording import seconds
 from qrec.run import Run, StoreFlags, flag
+from queries.core.format import plural, size
 from recorder.write.ship import Shipper
 from store.errors import UnavailableError, UsageError
 from store.layout import Store

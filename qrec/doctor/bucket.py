@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from qrec.doctor import Check
-from qrec.format import plural
+from queries.core.format import plural
 from recorder.write.ship import check_create_only
 from store.bucket import RECORDERS, Bucket
 from store.layout import Store

@@ -180,6 +180,11 @@ class Question:
         return (*window, *self.arguments)
 
     @property
+    def flags(self) -> tuple[Argument, ...]:
+        """The same as its command has them."""
+        return self.every_argument + ((self.flag,) if self.flag else ())
+
+    @property
     def limit(self) -> int:
         """How many rows it takes for enough; 0 where rows are not in question."""
         return next((one.default for one in self.arguments if one.name == "limit"), 0)
@@ -208,6 +213,30 @@ class Question:
             resolved: Any = resolve(asked, now, tz)
             spans = resolved if self.baseline else (resolved,)
         return self.function(store, *spans, **own, **more)
+
+
+def chosen(questions: Sequence[Question], values: dict[str, Any]) -> Question:
+    """The question that the given flags ask: another than the first, where a flag is only its.
+
+    Takes out of `values` what it does not know. UsageError for a flag that it does not take.
+    """
+    first = {argument.name for argument in questions[0].every_argument}
+    best = questions[0]
+    for question in questions[1:]:
+        own = [flag for flag in question.flags if flag.name not in first]
+        if any(values.get(flag.name) is not None for flag in own):
+            for flag in own:
+                flag.check(values.get(flag.name))
+            best = question
+    known = {argument.name for argument in best.every_argument}
+    for name in [name for name in values if name not in known]:
+        value = values.pop(name)
+        if value is not None and not any(name == flag.name for flag in best.flags):
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go together with the other flags",
+                f"`qrec {best.name} --help` says what it is for; leave one of them out.",
+            )
+    return best
 
 
 def limit_of(most: int, help: str = LIMIT.help) -> Argument:

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.write.seal import SEAL_AFTER_S
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
 from store.cover import sealed_in
 from store.errors import QrecError, UnavailableError
@@ -30,6 +29,7 @@ from store.values import dataclass
 from store.version import FORMAT_VERSION
 
 LEDGER: Final = "_shipped.jsonl"
+_SETTLED: Final = dt.timedelta(minutes=6)  # after an hour; what comes later is sealed in again
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _files(store: Store, hour: str, now: dt.datetime) -> Iterator[tuple[Path, bo
             rollups = [store.path / t / path.parent.name / path.name for t in ROLLUPS]
             if table == "transactions" and all(rollup.exists() for rollup in rollups):
                 yield from ((rollup, False) for rollup in rollups)
-    if now >= hour_end(hour) + dt.timedelta(seconds=SEAL_AFTER_S):
+    if now >= hour_end(hour) + _SETTLED:
         yield from ((path, True) for path in store.coverage(hour) if path.stem not in live)
 
 

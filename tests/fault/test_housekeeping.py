@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write import housekeeping, seal
+from recorder.write import seal
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
@@ -227,13 +227,13 @@ def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_pa
 def test_a_recorder_at_its_limit_seals_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
-    monkeypatch.setattr(housekeeping, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(seal, "_EVERY_S", 0.01)
+    monkeypatch.setattr(seal, "_PATIENCE_S", 0.5)
     monkeypatch.setattr(os, "setpriority", lambda *_: None)
     desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
     retention = Retention(desk.store, None, None)
     arguments = keeper(desk.store, []), retention, notes.append, lambda: True, done
-    keeping = threading.Thread(target=housekeeping.keep_house, args=arguments)
+    keeping = threading.Thread(target=seal.keep_house, args=arguments)
     begun = time.monotonic()
     keeping.start()
     try:

@@ -80,6 +80,32 @@ def test_a_worker_that_hangs_or_dies_is_replaced_and_nothing_is_lost(
     assert not [command for command in left if "recorder." in command]
 
 
+def test_what_comes_again_is_stored_once_whichever_worker_meets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two workers, and one that took the place of another, which had seen the first."""
+    monkeypatch.setattr(workers, "_HIGH_BYTES", -1)
+    names = [f"e{number}" for number in range(12)]
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + b"".join(map(event, names)))
+        with contextlib.suppress(AssertionError, StopIteration, psutil.Error):
+            wait_until(lambda: _rows(tmp_path))
+            child("recorder.pipeline.worker").kill()
+        for _ in range(3):
+            for name in names:
+                client.sendall(event(name))
+                time.sleep(0.05)
+        client.sendall(event("end"))
+        client.recv(1)
+
+    with source(script) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: "end" in visible_ids(tmp_path / "s"), workers=3)
+    assert visible_ids(tmp_path / "s") == sorted([*names, "end"])
+    coverage = read_stretches(*(tmp_path / "s" / "coverage").glob("*/r.parquet"))
+    assert sum(row.duplicates for row in coverage) == 36
+
+
 @pytest.mark.parametrize("harm", ["time.sleep(600)", "os._exit(9)"])
 def test_an_event_over_which_workers_hang_or_die_is_set_aside_and_the_others_stay(
     harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
