@@ -90,6 +90,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
         "serve": "stand in for Qtap",
+        "ship": "finished hours to a bucket",
     }),
 }  # fmt: skip
 OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}
