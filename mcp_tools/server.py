@@ -33,6 +33,7 @@ from mcp_tools.text import Context, brief, result
 from queries.core.answer import Changes
 from queries.core.question import REQUIRED, Argument, Question, tools
 from store.errors import UnavailableError
+from store.layout import Store
 from store.version import __version__
 
 _READ_ONLY = ToolAnnotations(
@@ -143,7 +144,7 @@ _INTERRUPTED = 130
 
 
 def build(
-    store: Path,
+    store: Path | Callable[[], Store],
     tz: tzinfo,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     allow_sql: bool = False,
@@ -170,7 +171,7 @@ def build(
 
 
 def serve(
-    store: Path,
+    store: Path | Callable[[], Store],
     tz: tzinfo,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     http_port: int | None = None,

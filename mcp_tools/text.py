@@ -39,12 +39,12 @@ _ANSWER_ROOMS = (300, 100)  # characters of one text, where the answer would be 
 class Context:
     """What every tool needs to know about this server."""
 
-    store: Path
+    store: Path | Callable[[], Store]
     tz: tzinfo
     now: Callable[[], datetime]
 
     def open(self) -> Store:
-        return Store.open(self.store)
+        return self.store() if callable(self.store) else Store.open(self.store)
 
 
 def result(answer: Any, told: str | None = None) -> CallToolResult:

@@ -91,6 +91,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "mcp": "answer an assistant",
         "web": "look at it in a browser",
         "serve": "stand in for Qtap",
+        "ship": "finished hours to a bucket",
     }),
 }  # fmt: skip
 OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}

@@ -39,6 +39,7 @@ class StoreFlags:
     """Which recordings, and how their times are read and shown."""
 
     store: str | None = None
+    max_fetch: str | None = None
     timezone: str | None = None
     now: str | None = None
     color: str | None = None
@@ -74,7 +75,8 @@ class HouseFlags:
 
 
 STORE: Final = (
-    Argument("store", "The folder of the recordings.", "DIR"),
+    Argument("store", "The folder of the recordings, or a bucket: s3://bucket/prefix.", "DIR"),
+    Argument("max_fetch", "Fetch no more of a bucket than this: 5GB.", "SIZE"),
     Argument("timezone", "Read and show times in this zone: UTC, Asia/Tokyo.", "ZONE"),
     Argument("now", "Answer as if it were this time; for old recordings.", "TIME"),
     Argument("color", "Colours: auto, always, never.", "WHEN"),
@@ -144,6 +146,7 @@ class Run:
         return Settings(
             overrides={
                 "store": flags.store,
+                "max_fetch": flags.max_fetch,
                 "timezone": flags.timezone,
                 "color": flags.color,
                 "limit": self.rows.limit,
@@ -154,6 +157,11 @@ class Run:
 
     @cached_property
     def store(self) -> Store:
+        return self.settings.store()
+
+    @property
+    def folder(self) -> Store:
+        """The store where it must be a folder of this machine. UsageError for a bucket."""
         return Store.open(self.settings.path("store"))
 
     @cached_property

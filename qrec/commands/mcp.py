@@ -32,4 +32,4 @@ def mcp(
     if http is None and sys.stdin is not None and sys.stdin.isatty():
         say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
             "claude mcp add qrec -- qrec mcp")  # fmt: skip
-    serve(run.settings.path("store"), run.tz, lambda: Run(store).now, http, allow_sql)
+    serve(run.settings.store, run.tz, lambda: Run(store).now, http, allow_sql)

@@ -235,7 +235,10 @@ class Reader:
     def _open_views(self) -> None:
         self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         for table in (*self.tables, "coverage"):
-            self.files[table] = self._whole(self._listed(table))
+            listed = self._listed(table)
+            if self._views or table == "coverage":
+                self.store.fetch(listed)
+            self.files[table] = self._whole(listed)
             self._view(table)
 
     def _listed(self, table: str) -> list[Path]:
@@ -245,8 +248,7 @@ class Reader:
             return [path for hour in hours for _, path in self.store.visible(table, hour)]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
-        folders = [self.store.sealed_hour("coverage", hour) for hour in (*before, *hours)]
-        return [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+        return [path for hour in (*before, *hours) for path in self.store.coverage(hour)]
 
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
         return [path for path in paths if self._readable(path)]
@@ -288,7 +290,7 @@ class Reader:
         whole = looks_whole(path)
         if whole is False:
             self._leave_out(path)
-        return bool(whole)
+        return self.store.has(path) if whole is None else whole
 
     def _leave_out(self, path: Path) -> None:
         self._bad.add(path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import select
 import socket
 import subprocess
@@ -44,9 +45,11 @@ from recorder.pipeline.frames import (
     Stop,
     Up,
     Waiting,
+    mono_us,
 )
-from recorder.pipeline.reader import Options, mono_us
+from recorder.pipeline.reader import Options
 from recorder.source.subscription import Subscription
+from recorder.write.intake import REPEATS_BYTES
 from store.errors import QrecError
 
 _SILENT_S = 5.0  # a worker has something to tell once a second
@@ -89,13 +92,15 @@ Message = Handout | Up | Alive | Down | Gaps | Ended
 class _Process:
     """A process of ours, what it tells, and for how long it has told nothing."""
 
-    def __init__(self, module: str, source: int) -> None:
+    def __init__(self, module: str, source: int, memory: int | None = None, seed: int = 0) -> None:
         # -P and "/": with -m, Python looks for modules in the working directory before its own
         # library, and whoever owns that directory must not decide what a recorder runs.
         command = [sys.executable, "-P", "-m", module]
+        shared = () if memory is None else (memory,)
         self.popen = subprocess.Popen(
-            command, stdin=source, stdout=subprocess.PIPE, bufsize=0, cwd="/"
-        )
+            [*command, *map(str, shared)], stdin=source, stdout=subprocess.PIPE, bufsize=0, cwd="/",
+            pass_fds=shared, env=os.environ | {"PYTHONHASHSEED": str(seed) if shared else "random"},
+        )  # fmt: skip
         assert self.popen.stdout is not None
         self.pipe: IO[bytes] = self.popen.stdout
         self.silent_s = 0.0
@@ -107,12 +112,12 @@ class _Process:
 
 
 class _Worker(_Process):
-    def __init__(self, number: int, settings: bytes) -> None:
+    def __init__(self, number: int, settings: bytes, memory: int | None, seed: int) -> None:
         source, self.blocks = os.pipe()
         for end in (source, self.blocks):
             with contextlib.suppress(OSError, AttributeError):  # Linux only, so much a user
                 fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        super().__init__("recorder.pipeline.worker", source)
+        super().__init__("recorder.pipeline.worker", source, memory, seed)
         os.close(source)
         with contextlib.suppress(OSError):  # it ended already
             os.write(self.blocks, settings)
@@ -170,6 +175,12 @@ class Workers:
         self._numbered = 0
         self._lives = _LIVES
         self._looked_at = time.monotonic()
+        # What the workers know of the rows that came: of whoever comes in another one's place, too.
+        self._memory: int | None = None
+        self._seed = secrets.randbelow(1 << 32)
+        if sys.platform == "linux":  # elsewhere each knows its own
+            self._memory = os.memfd_create("repeats")
+            os.ftruncate(self._memory, REPEATS_BYTES)
 
     @property
     def starting(self) -> bool:
@@ -227,6 +238,9 @@ class Workers:
                 if not process.hired:
                     os.close(process.blocks)
             process.pipe.close()
+        if self._memory is not None:
+            os.close(self._memory)
+            self._memory = None
         return lost + sum(one.events for one in self._handouts.values() if one.open)
 
     def _wait(self, timeout: float) -> None:
@@ -240,6 +254,13 @@ class Workers:
     def _look_at_reader(self, reader: _Reader, spent: float) -> None:
         heard = reader.frames.frames()
         reader.silent_s = 0.0 if heard else reader.silent_s + spent
+        reader.heard = reader.heard or bool(heard)
+        ended = reader.frames.ended or reader.silent_s > (
+            _READER_S if reader.heard else _STARTING_S
+        )
+        if ended:
+            reader.end()
+            heard += reader.frames.frames()  # a number that it handed out is not given again
         for frame in heard:
             match frame:
                 case Waiting():
@@ -249,10 +270,7 @@ class Workers:
                     self._take_stock(frame.waiting)
                 case _:
                     self._order.append(frame)
-        reader.heard = reader.heard or bool(heard)
-        patience_s = _READER_S if reader.heard else _STARTING_S
-        if reader.frames.ended or reader.silent_s > patience_s:
-            reader.end()
+        if ended:
             self._lost_a_life("reads")
             self.dropped += self._waiting.events
             text = "the reading process ended and was replaced"
@@ -346,7 +364,9 @@ class Workers:
 
     def _start_worker(self) -> None:
         self._numbered += 1
-        self._workers[self._numbered] = _Worker(self._numbered, self._settings)
+        self._workers[self._numbered] = _Worker(
+            self._numbered, self._settings, self._memory, self._seed
+        )
 
     def _hire(self, worker: _Worker) -> None:
         """Let the reader give blocks to a worker that has started."""
