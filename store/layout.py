@@ -282,16 +282,17 @@ def _check_owner(path: Path, *, is_root: bool = False) -> None:
     """UnavailableError where somebody else could put files, or links, in the way of ours."""
     about = path.stat() if is_root else path.lstat()
     if stat.S_ISLNK(about.st_mode):
-        why = "is a symbolic link"
+        why, remedy = "is a symbolic link", "Put a folder in its place"
     elif about.st_uid != os.geteuid():
         why = f"belongs to user {about.st_uid}, and this is user {os.geteuid()}"
+        remedy = f"Record as that user (sudo -u '#{about.st_uid}' qrec record)"
     elif about.st_mode & stat.S_IWOTH:
-        why = "can be written to by everybody"
+        why, remedy = "can be written to by everybody", f"Change that (chmod o-w {path})"
     else:
         return
     raise UnavailableError(
         f"{path} {why}: what is recorded there would not be safe",
-        "Record as that user, or into a folder of your own (--store DIR).",
+        f"{remedy}, or into a folder of your own (--store DIR).",
     )
 
 

@@ -11,6 +11,7 @@ all workers share, to know one another's rows.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import mmap
 import os
@@ -321,6 +322,8 @@ class _Process:
             rows, size = self._write(parts, block)
             spent = time.monotonic() - began
             self._tell(Done(block.first, without_rows(parts), dict(rows), size, spent))
+            with contextlib.suppress(OSError):  # housekeeping merges them
+                self.writer.gather()
 
     def _parts(self, block: Block) -> list[Part]:
         parts: list[Part] = []

@@ -45,8 +45,9 @@ from recorder.pipeline.frames import (
     Stop,
     Up,
     Waiting,
+    mono_us,
 )
-from recorder.pipeline.reader import Options, mono_us
+from recorder.pipeline.reader import Options
 from recorder.source.subscription import Subscription
 from recorder.write.intake import REPEATS_BYTES
 from store.errors import QrecError

@@ -138,6 +138,38 @@ def test_a_segment_of_before_a_column_was_there_is_merged(tmp_path: Path) -> Non
     assert len(visible_ids(tmp_path / "s")) == 9
 
 
+def test_small_blocks_are_gathered_once_more_where_they_follow_one_another(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    for n in range(25):
+        if n == 4:  # another worker has the block between
+            desk.numbers.last += 1
+        desk.take(transaction(f"t{n:02d}", NOON + n * S))
+        desk.flush()
+        desk.writer.gather()
+    assert [(file.first, file.last) for file in maximal_cover(
+        live_segments(desk.store, "r", "transactions", HOURS[0]))] == [
+            (1, 1), (2, 2), (3, 3), (4, 4), (6, 15), (16, 25), (26, 26)]  # fmt: skip
+    assert visible_ids(tmp_path / "s") == [f"t{n:02d}" for n in range(25)]
+
+
+def test_blocks_that_are_merged_while_they_are_gathered_stay_visible(tmp_path: Path) -> None:
+    desk = recorded(tmp_path / "s", flushes=8)
+    old = maximal_cover(live_segments(desk.store, "r", "transactions", HOURS[2]))
+    for n in range(10):
+        desk.take(transaction(f"t{n}", NOON + 2 * HOUR_US + (10 + n) * S))
+        desk.flush()
+    listed = maximal_cover(live_segments(desk.store, "r", "transactions", HOURS[2]))
+    desk.writer.gather()
+    merge("transactions", listed[: len(old) + 3], desk.writer.footer)
+    expected = sorted([*(f"r-{n}-{flush}" for n in range(3) for flush in range(8)),
+                       *(f"t{n}" for n in range(10))])  # fmt: skip
+    for _ in range(3):
+        assert visible_ids(tmp_path / "s") == expected
+        for path in desk.store.path.rglob("*.parquet"):
+            os.utime(path, (0, 0))
+        keeper(desk.store, []).round(NOON)
+
+
 def test_what_a_later_seal_replaced_goes_with_its_rollup(tmp_path: Path) -> None:
     desk = recorded(tmp_path / "s")
     house = keeper(desk.store, [])

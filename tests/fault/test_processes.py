@@ -17,15 +17,17 @@ from typing import TextIO
 import psutil
 import pytest
 
+from recorder.options import Status
 from recorder.pipeline import workers
 from recorder.pipeline.reader import Options, Reader
 from recorder.source.subscription import Subscription, check_url
+from recorder.write import seal
 from store.coverage import last_stretch, read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store
 from tests.fault.scripted import HEAD, Script, answer, run, source, staying
 from tests.fault.test_source import event, hello
-from tests.kit import visible_ids
+from tests.kit import PATIENCE_S, visible_ids
 
 
 def child(module: str, pid: int | None = None) -> psutil.Process:
@@ -190,6 +192,50 @@ def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
     last = last_stretch(Store.open(tmp_path / "s"), "r")
     assert last is not None
     assert last.state == "stopped"
+
+
+def test_an_end_does_not_wait_for_a_seal_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing, done = threading.Event(), threading.Event()
+
+    def seal_for_long(*_: object) -> list[str]:
+        sealing.set()
+        done.wait(PATIENCE_S)
+        return []
+
+    monkeypatch.setattr(seal, "_EVERY_S", 0.1)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    monkeypatch.setattr(seal.Housekeeper, "round", seal_for_long)
+    began: list[float] = []
+
+    def enough(status: Status) -> bool:
+        if status.written >= 1 and sealing.is_set():
+            began.append(time.monotonic())
+        return bool(began)
+
+    with source(staying(hello(), event("a"))) as qtap:
+        run(qtap.url, tmp_path / "s", enough)
+    ended = time.monotonic()
+    done.set()
+    assert ended - began[0] < 2.0 + 2.0 + 3.0  # for what is to be written, the seal, a busy machine
+
+
+def test_a_recorder_may_open_as_many_files_as_the_system_lets_it() -> None:
+    program = (
+        "import resource, sys, pathlib\n"
+        "from recorder.options import RecordOptions\n"
+        "from recorder.record import record\n"
+        "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))\n"
+        "try: record(RecordOptions(pathlib.Path('/dev/null/none')), None)\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most))\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.split() == ["UnavailableError", "True"]
 
 
 def test_processes_that_end_as_soon_as_they_start_end_the_recording_with_a_word() -> None:
