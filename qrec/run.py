@@ -17,6 +17,7 @@ from queries.core.question import WINDOW, Argument, asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store.errors import UsageError, did_you_mean
 from store.layout import Store
+from store.remote import is_url
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -170,9 +171,14 @@ class Run:
 
     @cached_property
     def now(self) -> datetime:
-        """The moment that counts as now; --now and QREC_NOW make an answer repeatable."""
+        """The moment that counts as now; --now and QREC_NOW make an answer repeatable.
+
+        For a bucket it is a whole minute: where an edge cuts one in two, rows have to be fetched.
+        """
         text = self.flags.now or os.environ.get("QREC_NOW")
         clock = datetime.now(UTC)
+        if is_url(self.settings.text("store")):
+            clock = clock.replace(second=0, microsecond=0)
         return parse_moment(text, clock, self.tz) if text else clock
 
     @property

@@ -23,7 +23,7 @@ from queries.core.answer import Note
 from queries.core.window import Window
 from store.errors import QrecError
 from store.files import is_readable
-from store.hours import HOUR_US, hour_key, hour_start, to_us
+from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
 from store.layout import LIVE, Store
 
 if TYPE_CHECKING:
@@ -240,6 +240,18 @@ class Reader:
                 self.store.fetch(listed)
             self.files[table] = self._whole(listed)
             self._view(table)
+        self._tell_unshipped()
+
+    def _tell_unshipped(self) -> None:
+        """A bucket has whole hours alone; of the last one nobody there saw anything yet."""
+        if self.store.is_local:
+            return
+        hours = self.store.hours("coverage")
+        end = hour_end(hours[-1]) if hours else None
+        last = max(span.to_ts for span in self.spans)
+        if end is not None and last > end:
+            text = f"nothing after {hour_key(to_us(end))}:00 was shipped yet; it is on its hosts"
+            self.notes.append(Note("not_shipped", text, end, last))
 
     def _listed(self, table: str) -> list[Path]:
         """The files that make up the hours of the spans now."""

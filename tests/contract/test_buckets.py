@@ -101,6 +101,17 @@ def test_every_question_gives_the_same_document(
             assert answered(cli, *words, "--store", place) == expected, words
 
 
+def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Path) -> None:
+    """The running hour is still on its host: that is no silence."""
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    cli("ship", url, "--store", str(store.path))
+    later = (NOW + timedelta(minutes=30)).isoformat()
+    for question in ("hosts", "diff"):
+        _, out, _ = cli(question, "--store", url, "--now", later, "--json")
+        notes = {note["code"]: note for note in json.loads(out)["notes"]}
+        assert notes["not_shipped"]["from"] == NOW.isoformat().replace("+00:00", "Z")
+
+
 def test_what_was_fetched_once_is_not_fetched_again(
     cli: Cli, way: Way, url: str, tmp_path: Path
 ) -> None:
