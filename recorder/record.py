@@ -155,7 +155,7 @@ class Recording:
             self.keeper, Retention(self.store, keep, self.options.max_size), self.reporter.note,
             lambda: self.workers.queued > _BUSY_BYTES, done,
         )  # fmt: skip
-        keeping = threading.Thread(target=keep_house, args=house, daemon=True)
+        keeping = threading.Thread(target=keep_house, args=house, name="house", daemon=True)
         keeping.start()
         with _ending_signals(self._stop):
             try:

@@ -58,7 +58,8 @@ _READER_S = 20.0  # the reader has something to tell every two seconds
 _TICK_S = 0.5  # of the time between two looks, what counts at most: a machine may have slept
 _TRIES = 6  # workers that one block may cost
 _HIGH_BYTES, _HIGH_S = 8 << 20, 1.0  # so much waiting for so long is worth another worker
-_LIVES = 5  # readers, and workers as they start, that may end without a block on the disk
+# So many readers, and workers as they start, may end within so long without a block on the disk.
+_LIVES, _LIFE_S = 5, 60.0
 _END_S = 1.0
 _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounded and counted there
 
@@ -173,7 +174,7 @@ class Workers:
         self._waiting = Waiting(0, 0, 0)
         self._high_s = 0.0
         self._numbered = 0
-        self._lives = _LIVES
+        self._ended_at: deque[float] = deque(maxlen=_LIVES)
         self._looked_at = time.monotonic()
         # What the workers know of the rows that came: of whoever comes in another one's place, too.
         self._memory: int | None = None
@@ -326,7 +327,8 @@ class Workers:
             case Refused():
                 self.refused = frame.why
             case Done():
-                self.refused, self._lives = "", _LIVES
+                self.refused = ""
+                self._ended_at.clear()
                 worker.at = At(frame.first, READY)
                 if (handout := self._handouts.get(frame.first)) and handout.open:
                     handout.done = frame
@@ -382,8 +384,8 @@ class Workers:
             self._start_worker()
 
     def _lost_a_life(self, task: str) -> None:
-        self._lives -= 1
-        if self._lives <= 0:
+        self._ended_at.append(time.monotonic())
+        if len(self._ended_at) == _LIVES and self._ended_at[-1] - self._ended_at[0] < _LIFE_S:
             raise QrecError(
                 f"the process that {task} ends again and again",
                 "See what it says above; whether this machine has memory to spare.",

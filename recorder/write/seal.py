@@ -213,8 +213,8 @@ class Housekeeper:
             folder = make_folder(self.store.sealed_hour(table, hour))
             first = files[0].first if number else 0
             path = folder / sealed_name(self.recorder, files[-1].last, first)
-            with replacing(path) as temporary:
-                write_sorted(temporary, table, sources, self.footer, self._spill())
+            with self._spill() as spill, replacing(path) as temporary:
+                write_sorted(temporary, table, sources, self.footer, spill)
             if table == "transactions":
                 self._try_to_roll_up(hour, path)
             paths.append(path)
@@ -241,13 +241,19 @@ class Housekeeper:
         rows: the file; name: what both files are called. A rollup that is there already is
         replaced.
         """
-        write_rollup(self.store, hour, rows, name, self.footer, self._spill())
+        with self._spill() as spill:
+            write_rollup(self.store, hour, rows, name, self.footer, spill)
 
-    def _spill(self) -> Path:
-        """An empty folder for what memory has no room for; what a killed seal left is deleted."""
+    @contextlib.contextmanager
+    def _spill(self) -> Iterator[Path]:
+        """An empty folder for what memory has no room for: deleted when a seal has come to its end,
+        whatever that is, and what a killed one left is as well."""
         spill = self._spill_folder()
         shutil.rmtree(spill, ignore_errors=True)
-        return make_folder(spill)
+        try:
+            yield make_folder(spill)
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
 
     def _spill_folder(self) -> Path:
         return self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}"

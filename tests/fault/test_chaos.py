@@ -26,7 +26,7 @@ from tests.kit import S, connected, frame, transaction, visible_ids, wait_for
 
 # Another worker is started for very little that waits, so that there are several of them.
 _PROGRAM = """
-import sys
+import os, sys
 from pathlib import Path
 from recorder.options import RecordOptions
 from recorder.pipeline import workers
@@ -37,6 +37,7 @@ class Quiet:
 workers._HIGH_BYTES, workers._HIGH_S = 20_000, 0.5
 record(RecordOptions(store=Path(sys.argv[2]), url=sys.argv[1], recorder=sys.argv[3], wait=True,
                      flush_interval=0.3, probe_after_s=1.0, headers_s=2.0, workers=3), Quiet())
+os._exit(0)  # as the command does where a seal is under way
 """
 # In each process of a recorder: while there is a file `eio` nothing, or not all, reaches the disk;
 # the file `step` says how many seconds the clock on the wall is wrong.

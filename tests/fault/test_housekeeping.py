@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import threading
@@ -275,6 +276,47 @@ def test_a_recorder_at_its_limit_seals_all_the_same(
         done.set()
         keeping.join()
     assert sealed(desk.store) == HOURS
+
+
+def test_old_hours_are_deleted_whatever_fails_beside_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(seal, "_EVERY_S", 0.01)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    monkeypatch.setattr(Housekeeper, "round", fail)
+    desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
+    retention = Retention(desk.store, dt.timedelta(hours=1), None)
+    arguments = keeper(desk.store, []), retention, notes.append, lambda: False, done
+    keeping = threading.Thread(target=seal.keep_house, args=arguments)
+    keeping.start()
+    try:
+        wait_for(lambda: sum("housekeeping failed" in note for note in notes) >= 2)
+    finally:
+        done.set()
+        keeping.join()
+    # Age counts from the newest hour, which stays with the one that it is compared with.
+    assert desk.store.hours("transactions") == HOURS[1:]
+
+
+@pytest.mark.parametrize("harm", [OSError(28, "No space left on device"), RuntimeError("odd")])
+def test_a_seal_that_fails_leaves_nothing_on_the_disk(
+    harm: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(target: Path, table: str, sources: object, footer: object, spill: Path) -> None:
+        target.write_bytes(b"half")
+        (spill / "0").write_bytes(b"spilled")
+        raise harm
+
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    before = sorted(desk.store.path.rglob("*"))
+    monkeypatch.setattr(seal, "write_sorted", fail)
+    assert keeper(desk.store, notes).round(LATER) == []
+    assert len(notes) == 3
+    left = set(desk.store.path.rglob("*")) - set(before)
+    assert not [path for path in left if path.is_file()]
 
 
 def test_a_round_looks_at_nothing_but_what_is_live(

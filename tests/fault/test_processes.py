@@ -164,6 +164,29 @@ def test_a_block_that_costs_every_worker_is_dropped_with_an_exact_count(
     assert sum(row.dropped for row in coverage) == listener.last.dropped
 
 
+def test_connecting_again_waits_for_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SILENT_S", PATIENCE_S)
+    stuck: list[psutil.Process] = []
+
+    def first(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("a"))
+        wait_until(lambda: _rows(tmp_path))
+        stuck.append(child("recorder.pipeline.worker"))
+        stuck[0].suspend()
+        client.sendall(event("b", 1))
+
+    def second(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("c", 2))
+        stuck[0].resume()
+        client.recv(1)
+
+    with source(first, second) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 3)
+    assert visible_ids(tmp_path / "s") == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("disturb", [psutil.Process.suspend, psutil.Process.kill])
 def test_a_reading_process_that_ends_is_replaced_and_what_it_missed_is_a_gap(
     disturb: Callable[[psutil.Process], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -221,6 +244,31 @@ def test_an_end_does_not_wait_for_a_seal_under_way(
     assert ended - began[0] < 2.0 + 2.0 + 3.0  # for what is to be written, the seal, a busy machine
 
 
+def test_an_end_beside_a_seal_is_a_clean_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ends the threads that are left where they ask for its lock, and C++ aborts then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import io, sys, time\n"
+        "if 'record' in sys.orig_argv:\n"
+        "    import pyarrow as pa, pyarrow.parquet as pq\n"
+        "    from recorder.write import seal\n"
+        "    class Slow(io.BytesIO):\n"
+        "        def write(self, data): time.sleep(0.001); return len(data)\n"
+        "    def round(*_):\n"
+        f"        open({str(tmp_path / 'sealing')!r}, 'w').close()\n"
+        "        with pq.ParquetWriter(Slow(), pa.schema({'a': pa.int64()})) as writer:\n"
+        "            while True: writer.write_table(pa.table({'a': [1]}))\n"
+        "    seal._EVERY_S, seal.Housekeeper.round = 0.1, round\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
+    with source(staying(hello(), event("a"))) as qtap:
+        process = _record(qtap.url, tmp_path)
+        wait_until(lambda: _rows(tmp_path) and (tmp_path / "sealing").exists())
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
 def test_a_recorder_may_open_as_many_files_as_the_system_lets_it() -> None:
     program = (
         "import resource, sys, pathlib\n"
@@ -236,6 +284,21 @@ def test_a_recorder_may_open_as_many_files_as_the_system_lets_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert out.stdout.split() == ["UnavailableError", "True"]
+
+
+def test_processes_that_end_now_and_then_end_no_quiet_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crew, now = workers.Workers(b"", 1, 1), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for _ in range(20):
+        now[0] += 20.0
+        crew._lost_a_life("reads")
+    for _ in range(3):
+        crew._lost_a_life("reads")
+    with pytest.raises(QrecError):
+        crew._lost_a_life("reads")
+    crew.close()
 
 
 def test_processes_that_end_as_soon_as_they_start_end_the_recording_with_a_word() -> None:
@@ -270,14 +333,19 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
         assert process.wait(timeout=60) == 0
 
 
-def test_narration_that_fails_ends_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["a full disk", "a pipe that nobody reads"])
+def test_narration_that_fails_ends_nothing(place: str, tmp_path: Path) -> None:
     scripts = [lambda client: client.sendall(HEAD + hello() + event("a")),
                staying(hello(), event("b", 1))]  # fmt: skip
-    with source(*scripts) as qtap, Path("/dev/full").open("w") as full:
-        process = _record(qtap.url, tmp_path, stderr=full)
+    reads, writes = os.pipe()
+    os.close(reads)
+    path = "/dev/full" if place == "a full disk" else f"/dev/fd/{writes}"
+    with source(*scripts) as qtap, Path(path).open("w") as stderr:
+        process = _record(qtap.url, tmp_path, stderr=stderr)
         wait_until(lambda: _rows(tmp_path) and visible_ids(tmp_path / "s") == ["a", "b"])
         process.terminate()
         process.wait(timeout=60)
+    os.close(writes)
     last = last_stretch(Store.open(tmp_path / "s"), "r")
     assert last is not None
     assert last.reason == "by SIGTERM"

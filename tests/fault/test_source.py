@@ -17,14 +17,15 @@ from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recorder.decode.events import OVERSIZED
 from recorder.options import Status
 from recorder.pipeline import frames
-from recorder.pipeline.reader import Options, Reader
+from recorder.pipeline.reader import Options, Reader, _answers
 from recorder.source.blocks import EVENT_LIMIT, whole_events
-from recorder.source.subscription import Subscription, hang_up
+from recorder.source.subscription import PATH, Subscription, hang_up
 from store.coverage import read_stretches
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
@@ -309,6 +310,19 @@ def test_a_stream_that_was_silent_for_long_is_subscribed_to_anew(
                 hang_up(reader._response)
             for thread in threads:
                 thread.join(PATIENCE_S)
+
+
+def test_an_answer_without_end_to_whether_it_lives_is_not_read() -> None:
+    sent = [0]
+
+    def endless(client: socket.socket) -> None:
+        client.sendall(HEAD)
+        while True:
+            sent[0] += client.send(b"x" * (1 << 16))
+
+    with source(endless) as qtap, httpx.Client(timeout=2.0, trust_env=False) as http:
+        assert _answers(http, qtap.url + PATH)
+    assert sent[0] < 32 << 20  # what the sockets hold
 
 
 def test_another_version_after_a_restart_is_noticed(tmp_path: Path) -> None:
