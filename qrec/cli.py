@@ -89,6 +89,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "doctor": "check source and store",
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
+        "web": "look at it in a browser",
         "serve": "stand in for Qtap",
         "ship": "finished hours to a bucket",
     }),
