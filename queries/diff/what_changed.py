@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
-from queries.core.question import WHERE, Argument, Question, limit_of
+from queries.core.question import CURSOR, WHERE, Argument, Question, limit_of
 from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
 from queries.diff.compare import compared
@@ -76,8 +76,9 @@ WHAT_CHANGED = Question(
     function=what_changed,
     answer=Changes,
     rows="findings",
-    arguments=(WHERE, limit_of(DEFAULT_FINDINGS), _EXPLAIN),
+    arguments=(WHERE, limit_of(DEFAULT_FINDINGS), _EXPLAIN, CURSOR),
     baseline=True,
+    core=True,
     help="""
     What changed? The last hour against the one before, or any window against any other.
 
@@ -100,8 +101,7 @@ WHAT_CHANGED = Question(
     "no_data" means that nobody was recording, which is not the same as quiet; see `notes`.
 
     Read `verdict`, then `notes` (gaps, filters), then `findings`; do not stop at rank 1, since
-    unrelated changes may coincide. `calibration` says how many findings past hours gave. The text
-    has a line for each finding; the structured content has everything. Next: what_changed with
+    unrelated changes may coincide. `calibration` says how many findings past hours gave. Next: what_changed with
     explain=ID and the same window for one finding in full; get_transaction on its example;
     get_endpoints with a `where` on its host for current numbers; get_coverage when notes speak of
     gaps; vs="7d" to see whether this hour is like this every day.
