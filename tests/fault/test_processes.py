@@ -294,7 +294,8 @@ def test_processes_that_end_now_and_then_end_no_quiet_recording(
     for _ in range(20):
         now[0] += 20.0
         crew._lost_a_life("reads")
-    for _ in range(3):
+    now[0] += 600.0
+    for _ in range(4):
         crew._lost_a_life("reads")
     with pytest.raises(QrecError):
         crew._lost_a_life("reads")
