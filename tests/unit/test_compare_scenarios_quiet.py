@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 
 from tests.world.rows import Batch, joined
-from tests.world.scenes import (
-    DAY,
-    Record,
-    quiet,
-    step,
-)
+from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, first, quiet, says, step
 from tests.world.steady import traffic
 
 # Nothing happens
@@ -122,3 +117,22 @@ def test_bursts_in_three_minutes(record: Record) -> None:
     recording = record(joined(lines), from_=-180)
     for now in (17.0, 29.0, 58.0):
         quiet(recording.diff(now, last="3m"))
+
+
+def clumps(failures: float) -> Batch:
+    """Every 130 minutes one client's calls fail for half a minute; the last time at minute 40."""
+    return traffic(
+        **CHARGE, per_hour=120 * failures, from_=HOURS_9, status=400,
+        failing=lambda m: np.where((m % 130 >= 40) & (m % 130 < 40.5), 0.98, 0.001),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("last", ["1h", "30m"])
+def test_a_client_that_fails_for_half_a_minute_every_other_hour(record: Record, last: str) -> None:
+    quiet(record(clumps(10), from_=HOURS_9).diff(last=last))
+
+
+def test_more_failures_than_such_a_client_ever_makes_are_told(record: Record) -> None:
+    more = traffic(**CHARGE, per_hour=600, failing=step(30, 0.0, 0.5), from_=HOURS_9, method="PUT")
+    joint = replace(more, names=clumps(10).names)
+    says(first(record(clumps(10), joint, from_=HOURS_9).diff()), key=CHARGE, direction="up")

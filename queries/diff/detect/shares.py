@@ -21,6 +21,7 @@ from queries.diff.stats import (
     band,
     best,
     bounds,
+    clumps,
     dispersion,
     logit,
     middle,
@@ -86,17 +87,20 @@ def scan(shares: Shares) -> Tested:
     x, var = logit(fp, np_)
     x, var = np.where(known, x, np.nan), np.where(known, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
-    effects = *_adjacent(x, var), _peers(n, f, nb1, fb1, noise)
-    before = _against(n_r, f_r, nb1, fb1, noise, *effects)
+    wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
+    drift = _band(x - middle(x)[:, None], var)
+    most = limits.MOST_CLUMPED, limits.CLUMP
+    noise = np.maximum(noise, clumps(np_, fp, drift / 2, most))
+    before = _against(n_r, f_r, nb1, fb1, noise, wide)
     own = [
-        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, *effects)
+        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, wide)
         for part in spans_of(nb.shape[1], n.shape[1])
     ]
     z, run = best(before, runs, own)
     usual = np.zeros(len(z), dtype=bool)
     if np_.shape[1]:
         nu, fu = np_.sum(1), fp.sum(1)
-        past = _against(n_r, f_r, nu, fu, noise, x - middle(x)[:, None], var, None)
+        past = _against(n_r, f_r, nu, fu, noise, drift)
         z_u, run_u = best(past, runs, own)
         usual = np.abs(z_u) > np.abs(z)
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
@@ -115,15 +119,14 @@ def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Float
     return np.stack([change, np.where(both, (var + other) * noise, np.nan)], axis=1)
 
 
-def _against(
-    n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats,
-    effects: Floats, variances: Floats, peers: Floats | None,
-) -> Floats:  # fmt: skip
+def _band(effects: Floats, variances: Floats, peers: Floats | None = None) -> Floats:
     floor = limits.ODDS_KNOWN if effects.shape[1] >= limits.KNOWN - 1 else limits.ODDS
-    wide = band(effects, variances, floor, peers)
-    z = odds_z(f, n, fb[:, None], nb[:, None], wide[:, None])
-    found: Floats = z / np.sqrt(noise)[:, None]
-    return found
+    return band(effects, variances, floor, peers)
+
+
+def _against(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats, wide: Floats) -> Floats:
+    z: Floats = odds_z(f, n, fb[:, None], nb[:, None], wide[:, None])
+    return z / np.sqrt(noise)[:, None]
 
 
 def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
