@@ -279,9 +279,15 @@ def test_a_median_that_goes_from_5_to_249_ms_in_two_minutes(record: Record) -> N
     says(first(document), ("latency",), CHARGE, direction="up", severity="high")
 
 
-def test_three_minutes_of_a_fault_are_enough(record: Record) -> None:
+def test_three_minutes_of_a_fault_are_enough(record: Record, cli: Cli, tmp_path: Path) -> None:
     recording = record(charges(1_200, 0.01, 0.5, since=57))
     says(first(recording.diff(last="3m")), key=CHARGE, direction="up", since=57)
+    words = ["--last", "3m", "--now", at(60).isoformat(), "--store", str(tmp_path / "store")]
+    code, out, _ = cli("diff", *words)
+    assert code == 0
+    assert "POST pay.example /charge" in next(
+        line for line in out.splitlines() if line.strip().startswith("1 ")
+    )
 
 
 def test_a_median_that_rises_by_half(record: Record) -> None:
