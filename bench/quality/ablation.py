@@ -19,7 +19,8 @@ from queries.core.window import Baseline, Window
 from queries.diff import compare, limits
 from queries.diff.detect import latency, presence, rates, shares
 from queries.diff.explain import findings, graph, merge
-from queries.diff.frame import Frame
+from queries.diff.durations import durations_of
+from queries.diff.frame import Frame, held_by
 from queries.diff.stats import Runs
 from queries.diff.what_changed import what_changed
 from store.layout import Store
@@ -71,7 +72,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "another mix is no failure": _everywhere(shares, _OWN=-1.0),
     "near misses": _everywhere(merge, _inherits=_becomes(False)),
     "evenness": _everywhere(
-        merge, evenness=lambda frame, c, left: (merge.held_by(frame, c, left), 1.0)
+        merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)
     ),
     "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),
     "plain keys": _everywhere(merge, _PLAIN={}),
@@ -89,7 +90,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
 def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
     """The answer as it is (""), and with each rule switched off."""
     answers: dict[str, dict[str, Any]] = {}
-    plain, durations_of = compare._Question.answer, compare.durations_of
+    plain = compare._Question.answer
     read: list[Any] = []
 
     def durations(frame: Frame, *arguments: Any) -> Any:

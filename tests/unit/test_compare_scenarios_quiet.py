@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.world.rows import Batch, joined
-from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, first, quiet, says, step
+from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, charges, first, quiet, says, step
 from tests.world.steady import traffic
 
 # Nothing happens
@@ -136,3 +136,10 @@ def test_more_failures_than_such_a_client_ever_makes_are_told(record: Record) ->
     more = traffic(**CHARGE, per_hour=600, failing=step(30, 0.0, 0.5), from_=HOURS_9, method="PUT")
     joint = replace(more, names=clumps(10).names)
     says(first(record(clumps(10), joint, from_=HOURS_9).diff()), key=CHARGE, direction="up")
+
+
+def test_good_answers_that_come_more_often_because_fewer_fail_are_no_other_answers(
+    record: Record,
+) -> None:
+    document = record(charges(900, 0.4, 0.02, since=0, status=401)).diff()
+    assert [f for f in document["findings"] if f["kind"] == "statuses"] == []

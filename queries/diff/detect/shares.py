@@ -248,38 +248,46 @@ def _lately(c: Candidate, shares: Shares, i: int) -> bool:
 
 
 def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
-    """Statuses that are answered more often: of endpoints any, of hosts those of failures."""
+    """Statuses that are answered more often: of endpoints any, of hosts those of failures.
+
+    A good one counts among the good answers: that fewer fail is another piece of news.
+    """
     level, child = frame.level(dims), frame.level((*dims, "status"))
     above = np.zeros(child.size, dtype=np.int64)
     above[child.group] = level.group
-    n = counted(level, frame, frame.own)
-    f = counted(child, frame, frame.own)
     status = np.array([value[-1] for value in child.values], dtype=np.int64)
+    fine, passed = status < 400, frame.own & ~frame.failed
+    n, f = (
+        tuple(np.where(fine[:, None], *pair) for pair in zip(good, every, strict=True))
+        for good, every in (
+            [[x[above] for x in counted(level, frame, mask)] for mask in (passed, frame.own)],
+            [counted(child, frame, mask) for mask in (passed, frame.own)],
+        )
+    )
     able = np.flatnonzero(
         (f[0].sum(1) >= limits.FAILED)
-        & ((n[1].sum(1) + n[2].sum(1))[above] > 0)
+        & (n[1].sum(1) + n[2].sum(1) > 0)
         & (status > 0)
         & frame.named(level)[above]
-        & ((status >= 400) | (dims == ENDPOINT))
+        & (~fine | (dims == ENDPOINT))
     )
     if not able.size:
         return []
-    whole = Shares(tuple(x[above] for x in n), f)  # type: ignore[arg-type]
-    shares = whole.of(able)
+    shares = Shares(n, f).of(able)  # type: ignore[arg-type]
     found = scan(shares)
     bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(found.z >= bar).tolist():
         g = int(able[i])
-        scope = (level.group == int(above[g])) & frame.own
-        part = (child.group == g) & frame.own
+        mine = passed if fine[g] else frame.own
+        scope, part = (level.group == int(above[g])) & mine, (child.group == g) & mine
         c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
         if c is None or c.direction != "up":
             continue
-        if c.against == "usual" and status[g] < 400 and not _lately(c, shares, i):
+        if c.against == "usual" and fine[g] and not _lately(c, shares, i):
             continue
         points = 100 * ((c.window or 0) - (c.baseline or 0))
-        if status[g] < 400 and (points < _ASKED or c.affected < 2 * limits.MORE):
+        if fine[g] and (points < _ASKED or c.affected < 2 * limits.MORE):
             continue  # which good status comes depends on what is asked for
         c.key["status"] = int(status[g])
         c.metric = "status_share"
