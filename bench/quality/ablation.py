@@ -18,8 +18,8 @@ from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff import compare, limits
 from queries.diff.detect import latency, presence, rates, shares
-from queries.diff.explain import findings, graph, merge
 from queries.diff.durations import durations_of
+from queries.diff.explain import findings, graph, merge
 from queries.diff.frame import Frame, held_by
 from queries.diff.stats import Runs
 from queries.diff.what_changed import what_changed
@@ -71,9 +71,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "worth a line": _everywhere(limits, worth=_becomes(True)),
     "another mix is no failure": _everywhere(shares, _OWN=-1.0),
     "near misses": _everywhere(merge, _inherits=_becomes(False)),
-    "evenness": _everywhere(
-        merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)
-    ),
+    "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
     "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),
     "plain keys": _everywhere(merge, _PLAIN={}),
     "weights of kinds": _everywhere(merge, _WEIGHT={}),
