@@ -14,6 +14,9 @@ from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
 from store.errors import QrecError, UsageError
 
 _MOST = 20_000  # characters of a note
+_FORMAT = typer.Option(
+    "--format", metavar="FORMAT", help="html or md. Default: by the file's ending, else html."
+)
 Form = Literal["html", "md"]
 _FORMS: dict[str, Form] = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md"}
 
@@ -29,14 +32,7 @@ def report(
         list[str] | None,
         flag("TEXT", "What a person adds, or @FILE with it. May come several times."),
     ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="html or md. Default: by the file's ending, else html.",
-        ),
-    ] = None,
+    format_: Annotated[str | None, _FORMAT] = None,
     vs: Annotated[str | None, flag("WHEN", "Compare with, as for `qrec diff`.")] = None,
     vs_from: Annotated[str | None, flag("TIME", "Beginning of a baseline of your own.")] = None,
     vs_to: Annotated[str | None, flag("TIME", "Its end.")] = None,
