@@ -230,7 +230,7 @@ def test_headers_in_use_stay_remembered_and_the_rest_is_forgotten_by_bytes(
         return header(name, value)
 
     monkeypatch.setattr(redactor._replacer, "header", counted)
-    side = redactor._request
+    side = redactor._sides["request"]
     for number in range(1_000):
         tx = _request(redactor, X_Api_Key="the same key", Authorization=f"Bearer {number:0500}")
         assert "same" not in tx.req_headers["X-Api-Key"]
