@@ -21,7 +21,7 @@ from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places
-from recorder.redact.replace import BETWEEN, Mark, Replacer
+from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer
 from recorder.redact.rules import TABLE
 from recorder.redact.scan import redis_hits
 from recorder.redact.text import FORM, NO_CARD, PACKED
@@ -105,44 +105,30 @@ def secrets(marks: list[Mark], place: str) -> list[Secret]:
 
 REMEMBERED = 50_000  # names of headers, and sets of column values
 _GENERATION_BYTES = 16 << 20  # of headers: twice that at most are remembered for each side
-_ENTRY_BYTES = 500  # about what a remembered header takes besides its own texts
 
 
 class Cleaned(NamedTuple):
+    """A header without its secrets."""
+
     value: str
     secrets: list[Secret]
 
 
-NEW = Cleaned("", [])  # stands for: not seen before
+CLEAN = Cleaned("", [])  # stands for: as it is
 
 
-class Side(msgspec.Struct):
-    """What is remembered of the headers of requests, or of responses: of those that are looked at
-    by themselves, of long ones, and of those in which the scan found something. In two generations:
-    what is in use moves from the older to the younger, and the rest goes with the older."""
+class Side:
+    """What is remembered of the headers of requests, or of responses. `memory` has those that are
+    looked at by themselves, long ones, and those in which the scan found something."""
 
-    name: str
-    slots: dict[str, Slot | None] = {}  # None: looked at by itself, the name may make it a secret
-    known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
-    older: dict[tuple[str, str], Cleaned | None] = {}
-    size: int = 0  # bytes in `known`
-    renamed: dict[str, str] = {}  # names of headers that are secrets themselves
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.slots: dict[str, Slot | None] = {}  # None: looked at by itself
+        self.renamed: dict[str, str] = {}  # names of headers that are secrets themselves
+        self.memory = Memory(_GENERATION_BYTES)
 
-    def recall(self, item: tuple[str, str]) -> Cleaned | None:
-        """What is known of a header; else NEW."""
-        cleaned = self.known.get(item, NEW)
-        if cleaned is NEW and item in self.older:
-            cleaned = self.older.pop(item)
-            self.remember(item, cleaned)
-        return cleaned
-
-    def remember(self, item: tuple[str, str], cleaned: Cleaned | None) -> None:
-        if self.size > _GENERATION_BYTES:
-            self.older, self.known, self.size = self.known, {}, 0
-        self.known[item] = cleaned
-        self.size += len(item[0]) + len(item[1]) + _ENTRY_BYTES
-        if cleaned is not None:
-            self.size += len(cleaned.value)
+    def remember(self, item: tuple[str, str], cleaned: Cleaned) -> None:
+        self.memory.remember(item, cleaned, len(item[0]) + len(item[1]) + len(cleaned.value))
 
 
 class Row(msgspec.Struct):
@@ -280,7 +266,7 @@ class Redactor:
             slot = row.slots[index]
             if index not in dirty and slot.misses < _MISSES:
                 slot.misses += 1
-                side.remember(item, None)
+                side.remember(item, CLEAN)
         if new and not dirty:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
@@ -308,16 +294,18 @@ class Redactor:
             if name == ":path":  # see _columns
                 continue
             item = name, value
-            cleaned = side.recall(item)
-            if cleaned is None:
+            cleaned = side.memory.recall(item)
+            if cleaned is CLEAN:
                 continue
-            if cleaned is NEW:
+            if cleaned is None:
                 if slot is not None:
                     row.missed.append((len(slots), side, item))
                     row.add(slot, value)
                     continue
                 cleaned = self._named(side.name, name, value)
                 side.remember(item, cleaned)
+                if cleaned is CLEAN:
+                    continue
             changed.append((name, cleaned.value))
             row.secrets += cleaned.secrets
         if changed:
@@ -339,7 +327,7 @@ class Redactor:
         raw = value.encode("utf-8", "surrogatepass")
         clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
-        return Cleaned(_text(clean) if marks else value, secrets(marks, place))
+        return Cleaned(_text(clean), secrets(marks, place)) if marks else CLEAN
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -423,12 +411,12 @@ class Redactor:
 
     def _header(self, row: Row, slot: Slot, value: str, part: bytes, first: int) -> bool:
         side = self._sides[slot.side]
-        cleaned = side.recall((slot.name, value))
-        if cleaned is NEW:
-            clean, marks = self._replacer.replace(part, slot.flags, first=first)
-            cleaned = Cleaned(_text(clean), secrets(marks, slot.place)) if marks else None
-            side.remember((slot.name, value), cleaned)
+        cleaned = side.memory.recall((slot.name, value))
         if cleaned is None:
+            clean, marks = self._replacer.replace(part, slot.flags, first=first)
+            cleaned = Cleaned(_text(clean), secrets(marks, slot.place)) if marks else CLEAN
+            side.remember((slot.name, value), cleaned)
+        if cleaned is CLEAN:
             return False
         _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
         row.secrets += cleaned.secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -68,34 +68,35 @@ def _lexed(lexer: Lexer, at: int) -> bytes | None:
     return b"\\" * backslashes + b'"'
 
 
-_ENTRY_BYTES = 300  # about what something remembered takes besides its own texts
+_ENTRY_BYTES = 400  # about what something remembered takes besides its own texts
 _GENERATION_BYTES = 8 << 20
-_LONGEST_REMEMBERED = 4096  # bytes of one
 
 
 class Memory:
-    """What was worked out before, in two generations bounded in bytes: what is in use moves from
-    the older to the younger, and the rest goes with the older. It knows no None."""
+    """What was worked out before, in two generations of about `most` bytes each: what is in use
+    moves from the older to the younger, and the rest goes with the older. It knows no None."""
 
     def __init__(self, most: int = _GENERATION_BYTES) -> None:
-        self._most = most
-        self._known: dict[bytes, Any] = {}
-        self._older: dict[bytes, Any] = {}
+        self.most = most
+        self.known: dict[Hashable, tuple[Any, int]] = {}
+        self.older: dict[Hashable, tuple[Any, int]] = {}
         self._size = 0
 
-    def recall(self, key: bytes) -> Any:
-        value = self._known.get(key)
-        if value is None and key in self._older:
-            value = self._older.pop(key)
-            self.remember(key, value)
-        return value
+    def recall(self, key: Hashable) -> Any:
+        entry = self.known.get(key)
+        if entry is None:
+            entry = self.older.pop(key, None)
+            if entry is None:
+                return None
+            self.remember(key, *entry)
+        return entry[0]
 
-    def remember(self, key: bytes, value: Any) -> None:
-        if self._size > self._most:
-            self._older, self._known, self._size = self._known, {}, 0
-        if len(key) <= _LONGEST_REMEMBERED:
-            self._known[key] = value
-            self._size += 2 * len(key) + _ENTRY_BYTES
+    def remember(self, key: Hashable, value: Any, size: int) -> None:
+        """`size`: bytes of the texts in key and value."""
+        if self._size > self.most:
+            self.older, self.known, self._size = self.known, {}, 0
+        self.known[key] = value, size
+        self._size += size + _ENTRY_BYTES
 
 
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
@@ -196,7 +197,7 @@ class Replacer:
             flags = FORM | NO_CARD if other_number(part[:start]) else FORM
             value, marks = self.replace(part[start:], flags)
             cookie = Cookie(part[:start] + value, marks)
-            self._cookies.remember(part, cookie)
+            self._cookies.remember(part, cookie, 2 * len(part))
         return cookie
 
     def _with_candidates(self, texts: list[bytes]) -> Iterator[int]:
@@ -260,7 +261,7 @@ class Replacer:
         known = self._secrets.recall(secret)
         if known is None:
             known = self._look_up(secret)
-            self._secrets.remember(secret, known)
+            self._secrets.remember(secret, known, len(secret))
         kind, digest = known
         if kind is None or hit.kind in self._shape_kinds:
             kind = hit.kind
