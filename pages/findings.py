@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -20,7 +21,7 @@ from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import Part, by_container, filter_of
 from queries.errors import errors
 from queries.search import Line, lines_of
-from queries.timeline import timeline
+from queries.timeline import Timeline, timeline
 from store.errors import UsageError
 from store.layout import Store
 from store.marks import read_marks
@@ -89,17 +90,38 @@ def quiet_text(changes: Changes) -> str:
     )
 
 
-def course(
-    asked: Asked, name: str, window: Window, baseline: Baseline, changes: Changes,
+def whole(window: Window, baseline: Baseline) -> Window:
+    """Window and baseline where they touch, else the window alone."""
+    if not words.adjacent(baseline, window):
+        return window
+    return Window(baseline.from_ts, window.to_ts)
+
+
+def compared(
+    asked: Asked, question: Question, values: Mapping[str, Any], span: Window
+) -> tuple[Changes, Timeline]:
+    """What changed, and how the span went, both at once."""
+    every = next((s for s in _SECONDS if span.seconds / s <= _BUCKETS), _SECONDS[-1])
+    where, _ = parsed(asked.where), asked.store  # mistakes are told before anything is asked
+    changes, course = together([
+        lambda: asked.answer(question, values),
+        lambda: timeline(asked.store, span, where, every=f"{every}s"),
+    ])  # fmt: skip
+    return changes, course
+
+
+def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the works give, two at a time, under the eyes of who watches this thread."""
+    contexts = [copy_context() for _ in works]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda one, context: context.run(one), works, contexts))
+
+
+def drawn_course(
+    asked: Asked, name: str, window: Window, changes: Changes, answer: Timeline,
     links: bool = True,
 ) -> Markup:  # fmt: skip
     """Requests and failures over window and baseline, with onsets, marks and gaps."""
-    whole = window
-    if words.adjacent(baseline, window):
-        whole = Window(baseline.from_ts, window.to_ts)
-    every = next((s for s in _SECONDS if whole.seconds / s <= _BUCKETS), _SECONDS[-1])
-    where = parsed(asked.where)
-    answer = timeline(asked.store, whole, where, every=f"{every}s")
     start, step = answer.starts[0], timedelta(seconds=answer.every_s)
     spanned = Window(start, answer.starts[-1] + step)
 
@@ -158,7 +180,7 @@ def time_ticks(span: Window, tz: tzinfo) -> list[tuple[float, str]]:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Counted:
     """A name with its requests and failures of both sides, and bars of their shares."""
 
     name: str
@@ -177,8 +199,8 @@ class Detail:
     numbers: tuple[str, str]
     course: Markup
     durations: Markup | None
-    statuses: Sequence[Compared]
-    hosts: Sequence[Compared]
+    statuses: Sequence[Counted]
+    hosts: Sequence[Counted]
     parts: Sequence[Part]
     texts: Sequence[tuple[str, int]]
     examples: tuple[Sequence[Line], Sequence[Line]]
@@ -215,8 +237,8 @@ def detail(
         numbers=(words.numbers_text(one.window), words.numbers_text(one.baseline)),
         course=_finding_course(one, window, tz),
         durations=_durations(one, both),
-        statuses=_compared(both, "status"),
-        hosts=_compared(both, "host"),
+        statuses=_counted(both, "status"),
+        hosts=_counted(both, "host"),
         parts=by_container(store, window, baseline, expression),
         texts=[(kind.signature or f"status {kind.status or 'none'}", kind.errors)
                for kind in kinds],
@@ -262,11 +284,11 @@ def _durations(one: Finding, both: Sides) -> Markup | None:
     )
 
 
-def _compared(both: Sides, name: str) -> list[Compared]:
+def _counted(both: Sides, name: str) -> list[Counted]:
     rows = sorted(both.of(name).items(), key=lambda pair: -sum(pair[1]))[:12]
     most = [max((pair[side] for _, pair in rows), default=0) or 1 for side in (0, 1)]
     return [
-        Compared(value, now, before, charts.bar(now / most[0]),
+        Counted(value, now, before, charts.bar(now / most[0]),
                  charts.bar(before / most[1], css="calm"))
         for value, (now, before) in rows
     ]  # fmt: skip
@@ -280,11 +302,9 @@ def details(
     ids = [one for card in chosen for side in ("window", "baseline")
            for one in getattr(card.finding.evidence, side)]  # fmt: skip
     known = lines_of(store, [window, *baseline.spans], ids)
-    context = copy_context()
-    with ThreadPoolExecutor(2, initializer=lambda: [v.set(x) for v, x in context.items()]) as pool:
-        return list(pool.map(
-            lambda card: detail(store, window, baseline, card, tz, only, known), chosen
-        ))  # fmt: skip
+    return together([
+        partial(detail, store, window, baseline, card, tz, only, known) for card in chosen
+    ])  # fmt: skip
 
 
 def finding(
