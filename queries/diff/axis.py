@@ -129,17 +129,22 @@ class Axis:
         begin, end = hour * HOUR_US, (hour + 1) * HOUR_US
         return any(s.fine for s in self.slots if s.edges[0] < end and s.edges[-1] > begin)
 
-    def rows(self, hour: int, cut: bool = False) -> str | None:
-        """The slot of a row of that hour, as DuckDB says it: NULL outside; None for no row at all.
+    def rows(self, hour: int, cut: bool = False) -> tuple[str, str] | None:
+        """(the slot of a row of that hour, as DuckDB says it: NULL outside; a condition that all
+        rows with one pass, and whole row groups fail); None for no row at all.
 
         cut: only of rows in minutes that a span's edge cuts in two, which a rollup cannot tell.
         """
-        cases = []
+        cases, edges = [], []
         for begin, end, zero, step in self._stretches(hour):
             slot = f"{zero} + epoch_us(ts) // {step * _SECOND}" if step else str(zero)
             for low, high in _cut_minutes(begin, end, hour) if cut else [(begin, end)]:
                 cases.append(f"WHEN ts >= {_moment(low)} AND ts < {_moment(high)} THEN {slot}")
-        return f"CASE {' '.join(cases)} END" if cases else None
+                edges += [low, high]
+        if not cases:
+            return None
+        within = f"ts >= {_moment(min(edges))} AND ts < {_moment(max(edges))}"
+        return f"CASE {' '.join(cases)} END", within
 
     def minutes(self, hour: int) -> list[Ints]:
         """[60] for each span or part of the past in the hour: the slot of each whole minute, and

@@ -28,6 +28,7 @@ from queries.diff.explain.evidence import Rows
 from queries.diff.explain.findings import Scene, findings
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
+from queries.diff.stats import distinct
 from store.hours import from_us, to_us
 from store.layout import Store
 
@@ -64,13 +65,17 @@ def compared(
             window, baseline, note = young
             spans, notes = (window, *baseline.spans), [*notes, note]
             axis, covered = coverage.covered(reader, Axis(spans, tuple(past_of(spans))))
+
+        def answer(rollups: bool) -> Changes:
+            counts = counts_of(reader, axis, text, params, rollups=rollups)
+            seen = coverage.without_unreadable(reader, axis, covered)
+            rows = Rows(reader, counts, text, params)
+            return _Question(rows, axis, seen, window, baseline, notes, limit).answer()
+
         try:
-            counts = counts_of(reader, axis, text, params)
+            return answer(rollups=True)
         except BrokenRollup:  # the rows that it was made of may still be there
-            counts = counts_of(reader, axis, text, params, rollups=False)
-        covered = coverage.without_unreadable(reader, axis, covered)
-        rows = Rows(reader, counts, text, params)
-        return _Question(rows, axis, covered, window, baseline, notes, limit).answer()
+            return answer(rollups=False)
 
 
 def _condition(
@@ -179,7 +184,7 @@ def _compared(frame: Frame) -> Compared:
         named = seen.copy()
         for dim in dims:
             named &= (dim == "status") | frame.has(dim)
-        return int(np.unique(level.group[named]).size)
+        return int(distinct(level.group[named]).size)
 
     return Compared(
         hosts=count("host"),

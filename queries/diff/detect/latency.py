@@ -13,11 +13,10 @@ from queries.core.answer import Direction
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
 from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
-from queries.diff.frame import Frame, Level
+from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
     Floats,
     Ints,
-    add_up,
     band,
     best,
     bounds,
@@ -146,7 +145,7 @@ def _level(
 ) -> list[Candidate]:  # fmt: skip
     level = frame.level(dims)
     first = d.level.first
-    units = _Units(level.group[first], level.size)
+    units = Groups(level.group[first], level.size)
     weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
     own = frame.own[first] * weight
     far, whole = (units.sums(x * own[:, None]) for x in blocks)
@@ -192,21 +191,6 @@ def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
     return z / np.sqrt(noise)[:, None]
 
 
-class _Units:
-    """Sums over the units of a level's groups."""
-
-    def __init__(self, group: Ints, size: int) -> None:
-        self._group, self._size = group, size
-
-    def sum(self, values: Floats) -> Floats:
-        return add_up(self._group, values, self._size)
-
-    def sums(self, values: Floats) -> Floats:
-        columns = values.shape[1]
-        place = (self._group[:, None] * columns + np.arange(columns)).ravel()
-        return add_up(place, values.ravel(), self._size * columns).reshape(-1, columns)
-
-
 def _once(frame: Frame, d: Durations) -> Floats:
     """[units]: what a request weighs where both ends of the wire recorded it."""
     requests = frame.requests[d.level.first] + frame.before[d.level.first]
@@ -230,9 +214,8 @@ def _candidate(
     volume[first[mine]] = n[mine]
     if float(excess.sum()) < limits.FEW:
         return None
-    entries = d.of(scope)
-    block = frame.axis.block[np.minimum(d.slot[entries], frame.axis.size - 1)]
-    run = d.total(entries[d.window[entries] & (block >= began) & (block < ended)])
+    slots = np.searchsorted(frame.axis.slots[0].block, [began, ended]).tolist()
+    run = d.of(scope).between(*slots)
     base = d.compared(scope, against)
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
