@@ -19,7 +19,7 @@ from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.counts import BrokenRollup, counts_of
+from queries.diff.counts import BrokenRollup, affordable, counts_of
 from queries.diff.detect import latency, rates, shares, sizes
 from queries.diff.detect.presence import presence
 from queries.diff.durations import Durations, durations_of
@@ -58,13 +58,14 @@ def compared(
     with open_reader(store, [*spans, *earlier], views=False) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
-        axis, covered = coverage.covered(reader, Axis(spans, tuple(past)))
+        axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))
         notes += [*remarks(where), *coverage.losses(reader, spans)]
         young = _longest_pair(covered, axis, baseline)
         if young:
             window, baseline, note = young
             spans, notes = (window, *baseline.spans), [*notes, note]
-            axis, covered = coverage.covered(reader, Axis(spans, tuple(past_of(spans))))
+            past = past_of(spans)
+            axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))
 
         def answer(rollups: bool) -> Changes:
             counts = counts_of(reader, axis, text, params, rollups=rollups)

@@ -15,8 +15,10 @@ import duckdb
 import numpy as np
 
 from queries.core.session import looks_whole, parquet, sql_text
+from queries.diff.axis import LEAST_PAST
 from queries.diff.keys import Keys, keys_of
 from queries.diff.stats import add_up, distinct
+from store.cover import segments_in
 from store.hours import HOUR_US, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS, rollup_sql
 from store.values import dataclass
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
+    from queries.core.window import Window
     from queries.diff.axis import Axis
 
 _NAMES = (
@@ -35,6 +38,8 @@ _LISTED = ", ".join(_NAMES)
 _NONE = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
+_MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
+_MINUTE = 60_000_000
 _NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
@@ -77,6 +82,25 @@ class Counts:
     spread: Callable[[], Iterator[Cells]]
 
 
+def affordable(
+    reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """The past without what would take too long to count: of hours that still grow fast, and so
+    have no rollup, only the newest minutes are left."""
+    rows: dict[int, int] = {}
+    for segment in segments_in(reader.files["transactions"]):
+        hour = to_us(hour_start(segment.path.parent.name.removeprefix("hour="))) // HOUR_US
+        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
+    newest = to_us(spans[0].to_ts)
+    cut = []
+    for begin, end in past:
+        hour = begin // HOUR_US
+        seen = min(newest, (hour + 1) * HOUR_US) - hour * HOUR_US
+        most = seen * _MOST_ROWS // max(rows.get(hour, 0), 1) // _MINUTE * _MINUTE
+        cut.append((max(begin, end - max(most, LEAST_PAST)), end))
+    return tuple(cut)
+
+
 def counts_of(
     reader: Reader,
     axis: Axis,
@@ -115,9 +139,7 @@ class _Counting:
         rows: dict[tuple[int, bool], list[Path]] = {}
         for path in self.reader.files["transactions"]:
             hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
-            rollup: dict[str, Path] | None = None
-            if rollups and not self.axis.fine(hour):
-                rollup = _rollup(self.reader, path)
+            rollup = _rollup(self.reader, path) if rollups else None
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue

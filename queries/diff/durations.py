@@ -124,6 +124,11 @@ class Durations:
         """[units, buckets] of what the window is compared with."""
         return self.past if against == "usual" else self.before
 
+    @cached_property
+    def upto(self) -> dict[str, Floats]:
+        """The same, of this bucket and all below it."""
+        return {against: self.side(against).cumsum(1) for against in ("baseline", "usual")}
+
     def _blocks(self, codes: Ints) -> Floats:
         """[units, blocks]: requests of some of the entries, a part of them at a time."""
         axis, size, entries = self.frame.axis, self.level.size, self.entries

@@ -64,9 +64,8 @@ def beyond(
     d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
 ) -> Beyond:
     """up: slower than the quantile; else faster."""
-    usual = d.past if against == "usual" else d.before
-    total = usual.sum(1)
-    upto = usual.cumsum(1)
+    upto = d.upto[against]
+    total = upto[:, -1]
     at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
     able = total * min(q, 1 - q) >= _BEYOND
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
