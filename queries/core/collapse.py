@@ -26,7 +26,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-
 WIDE: Final = 40  # names at one level; more may be values
 VERY_WIDE: Final = 120  # names at one level; more are values, whatever they look like
 RARE: Final = 3  # requests
