@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from queries.core.session import Watch, watched
 from store.errors import QrecError, did_you_mean
@@ -88,6 +88,24 @@ class CarefulTool(Tool):
                 known = list(self.fn_metadata.arg_model.model_fields)
                 raise ToolError(_capped(invalid(cause, known))) from None
             raise
+
+
+class AskTool(CarefulTool):
+    """A tool that hands its arguments on to the tool of the question that it is asked."""
+
+    answering: dict[str, Tool] = Field(default={}, exclude=True)
+
+    async def run(
+        self, arguments: dict[str, Any], context: Any, convert_result: bool = False
+    ) -> Any:
+        """As the base class. Arguments that are null count as left out."""
+        values = {name: value for name, value in arguments.items() if value is not None}
+        name = str(values.pop("question", ""))[:60]
+        if name not in self.answering:
+            known = list(self.answering)
+            hint = did_you_mean(name, known, f"It is one of {', '.join(known)}.")
+            raise ToolError(_capped(f"question: {name!r} is none. {hint}"))
+        return await self.answering[name].run(values, context, convert_result)
 
 
 def told(error: QrecError) -> str:

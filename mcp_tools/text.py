@@ -13,60 +13,95 @@ line that ends it.
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, TextContent
 
-from queries.core.answer import document, iso, would_have_shown
+from queries.core.answer import document, iso, to_document, would_have_shown
 from queries.core.escape import visible, visible_json
+from queries.diff.limits import BYTES
 from store.layout import Store
 from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.core.answer import Changes, Finding, Side
+    from queries.core.question import Question
     from queries.show import Body, Message, Shown
 
 
-MAX_ANSWER = 150_000  # characters of one answer
-_ANSWER_ROOMS = (300, 100)  # characters of one text, where the answer would be longer
+MOST_BYTES: Final = 8_000  # of a text: 2,000 tokens of four bytes
+MAX_ANSWER: Final = 40_000  # characters of a document, where that is asked for
+_CELL_ROOMS: Final = (200, 90, 40)  # characters of one text in a table
+_ANSWER_ROOMS: Final = (300, 100)  # the same of a document that would be longer
+_LEAST_CHARS: Final = 200  # of a body
 
 
 @dataclass(frozen=True)
 class Context:
     """What every tool needs to know about this server."""
 
-    store: Path
+    store: Path | Callable[[], Store]
     tz: tzinfo
     now: Callable[[], datetime]
 
     def open(self) -> Store:
-        return Store.open(self.store)
+        return self.store() if callable(self.store) else Store.open(self.store)
 
 
-def result(answer: Any, told: str | None = None) -> CallToolResult:
-    """The document as structured content, and as text for clients that only read text.
+def result(question: Question, context: Context, values: Mapping[str, Any]) -> CallToolResult:
+    """The answer as text; with the format json as structured content, and its head as text.
 
-    told: the text, where it is not the document; in it, characters that nobody sees but a language
-    model reads are written as escapes. Where long texts make the whole too long to be read, they
-    are cut shorter, and a note says so.
+    What is too long is asked for again with fewer rows: the answer's cursor then goes on after
+    those that are shown.
     """
+    asked, now = dict(values), context.now()
+    as_json = asked.pop("format") == "json"
+    while True:
+        answer = question.ask(context.open(), asked, now, context.tz)
+        text, size, most = _document(answer) if as_json else _plain(question, answer, asked)
+        smaller = None if size <= most else _smaller(question, asked, answer, most / size)
+        if smaller is None:
+            break
+        asked |= smaller
+    if not as_json:
+        return CallToolResult(content=[TextContent(type="text", text=text)])
+    content = json.loads(text)
+    head = "\n".join(_head(content)) or "See the structured content."
+    return CallToolResult(content=[TextContent(type="text", text=head)], structured_content=content)
+
+
+def _smaller(
+    question: Question, asked: Mapping[str, Any], answer: Any, part: float
+) -> dict[str, int] | None:
+    """A limit under which about that part of the answer comes back; None: there is none."""
+    lists = [len(getattr(answer, name)) for name in question.lists if question.limit]
+    if rows := max(lists, default=0):
+        return {"limit": max(1, int(rows * part * 0.9))} if rows > 1 else None
+    chars = asked.get("max_chars") or 0
+    if chars != question.default("max_chars") or chars <= _LEAST_CHARS:
+        return None
+    return {"max_chars": max(_LEAST_CHARS, int(chars * part * 0.8))}
+
+
+def _document(answer: Any) -> tuple[str, int, int]:
+    """The document as JSON, with its characters and how many it may have."""
     content = document(answer)
-    text = _text(content)
+    text = _json(content)
     for room in _ANSWER_ROOMS if not hasattr(answer, "max_text") else ():
         if len(text) <= MAX_ANSWER:
             break
         content = document(answer, room)
         content.get("notes", []).append(_shortened(room))
-        text = _text(content)
-    said = TextContent(type="text", text=text if told is None else told)
-    return CallToolResult(content=[said], structured_content=content)
+        text = _json(content)
+    return text, len(text), MAX_ANSWER
 
 
-def _text(content: dict[str, Any]) -> str:
+def _json(content: Any) -> str:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return visible_json(text)
 
@@ -75,6 +110,172 @@ def _shortened(room: int) -> dict[str, Any]:
     text = f"texts are cut at {room} characters here to keep the answer short; a smaller limit, or"
     text += " a narrower where, shows more of each"
     return {"code": "shortened", "text": text, "from": None, "to": None}
+
+
+def _plain(question: Question, answer: Any, asked: Mapping[str, Any]) -> tuple[str, int, int]:
+    """The answer as text, with its bytes and how many it may have."""
+    if question.answer.__name__ == "Changes" and not asked.get("explain"):
+        return brief(answer), 0, MOST_BYTES
+    if question.answer.__name__ == "Shown":
+        text = labelled(answer)
+        return text, len(text.encode()), MOST_BYTES
+    content = document(answer)
+    _shape(question, content, answer)
+    for room in _CELL_ROOMS if question.limit else (MAX_ANSWER,):
+        text = "\n".join([*_head(content), *_lists(content, room)])
+        if len(text.encode()) <= MOST_BYTES:
+            break
+    return text, len(text.encode()), MOST_BYTES
+
+
+def _shape(question: Question, content: dict[str, Any], answer: Any) -> None:
+    """Make rows of what is none in a document: buckets, stretches, schemas, cells of SQL; and
+    leave out of rows what they say twice."""
+    kind = question.answer.__name__
+    if question.lines is not None:
+        for one in content[question.rows]:
+            one.pop("stretches", None)
+        content["stretches"] = [to_document(line) for line in question.lines(answer)]
+    elif kind == "Search":
+        for one in content["transactions"]:
+            one.pop("host")  # it is in the url
+            one["secrets"] = one.pop("findings") or None
+    elif kind == "Errors":
+        for one in content["errors"]:
+            body = one.pop("example")
+            one |= {
+                "example": body["transaction"],
+                "says": " ".join((body["body"]["text"] or "").split()),
+            }
+    elif kind == "Timeline":
+        starts, covered = content.pop("starts"), content.pop("covered_s")
+        total = content.pop("total")
+        content["buckets"] = [
+            dict(zip(("starts", "requests", "failed", "p95_ms"), row, strict=True))
+            for row in zip(starts, total["counts"], total["failed"], total["p95_ms"], strict=True)
+        ]
+        if all(seconds >= content["every_s"] for seconds in covered[1:-1]):
+            covered = None
+        for row, seconds in zip(content["buckets"], covered or (), strict=False):
+            row["covered_s"] = seconds
+        for one in content["series"]:
+            one["counts"] = " ".join("-" if n is None else str(n) for n in one["counts"])
+            failed = " ".join("-" if n is None else str(n) for n in one.pop("failed"))
+            one["failed"] = failed if one["errors"] else None
+        content["series"] = content.pop("series")  # after the buckets that they count in
+    elif kind == "Schemas":
+        from queries.schema import fields
+
+        for one, endpoint in zip(content["endpoints"], answer.endpoints, strict=True):
+            one.pop("request"), one.pop("responses")
+            parts: dict[str, list[str]] = {}
+            for part, path, types in fields(endpoint):
+                parts.setdefault(part, []).append(f"{path} {types}")
+            one.update({part: "; ".join(lines) for part, lines in parts.items()})
+    elif kind == "SqlAnswer":
+        names = [one["name"] for one in content.pop("columns")]
+        content["rows"] = [dict(zip(names, row, strict=True)) for row in content["rows"]]
+
+
+def _head(content: Mapping[str, Any]) -> Iterator[str]:
+    """What an answer says of itself: window, notes, single values, how to read on."""
+    for name in ("window", "baseline"):
+        if name in content:
+            yield f"{name} {_facts_of(content[name])}"
+    for note in content.get("notes", ()):
+        where = " ".join(_cell(note[key], 40) for key in ("from", "to") if note[key])
+        yield f"note {note['code']}: {visible(note['text'])[:300]}{where and f' [{where}]'}"
+    for name, value in content.items():
+        if name in _TOLD or isinstance(value, list) or value is None:
+            continue
+        yield f"{name}: {_facts_of(value) if isinstance(value, dict) else _cell(value, 300)}"
+    if content.get("truncated"):
+        cursor = content.get("next_cursor")
+        yield (
+            f"truncated: the next page has cursor={cursor}"
+            if cursor
+            else ("truncated: narrow with a shorter window, `where` or a higher limit")
+        )
+
+
+_TOLD: Final = ("window", "baseline", "notes", "version", "truncated", "next_cursor", "untrusted")
+
+
+def _lists(content: Mapping[str, Any], room: int) -> Iterator[str]:
+    for name, value in content.items():
+        if name != "notes" and isinstance(value, list):
+            yield f"{name}: {len(value) or 'none'}"
+            yield from table([flat(row) for row in value if isinstance(row, dict)], room)
+
+
+def _facts_of(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {_cell(v, 200)}" for k, v in flat(facts).items() if v is not None)
+
+
+def flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """The row with what lies in inner objects under dotted names; counts of classes in one cell."""
+    cells: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "statuses" and isinstance(value, dict):
+            cells[name] = " ".join(f"{kind}={count}" for kind, count in value.items() if count)
+        elif isinstance(value, dict) and "encoding" in value:  # a body
+            cells[before + name] = value["text"]
+            cells[f"{before}{name}.next_offset"] = (
+                value["offset"] + value["shown_chars"] if value["cut_chars"] else None
+            )
+        elif isinstance(value, dict):
+            cells.update(flat(value, f"{before}{name}."))
+        else:
+            cells[before + name] = value
+    return cells
+
+
+def table(rows: Sequence[Mapping[str, Any]], room: int) -> Iterator[str]:
+    """A line of names, and a line a row; what no row has is left out, also where it is empty."""
+    names = dict.fromkeys(name for row in rows for name in row if not _counted(row, name))
+    filled = [name for name in names if any(row.get(name) not in _EMPTY for row in rows)]
+    if len(rows) == 1 and len(filled) > _WIDE:
+        yield from (f"{visible(name)[:60]}: {_cell(rows[0][name], room)}" for name in filled)
+        return
+    if rows:
+        yield " | ".join(visible(name)[:60] for name in filled)
+    for row in rows:
+        yield " | ".join(_cell(row.get(name), room) for name in filled)
+
+
+def _counted(row: Mapping[str, Any], name: str) -> bool:
+    """Whether it only counts what stands beside it."""
+    if name == "per_s":
+        return True
+    beside = row.get(name.removesuffix("_total"))
+    return name.endswith("_total") and isinstance(beside, list) and len(beside) == row[name]
+
+
+_WIDE: Final = 16  # columns; one row of more is easier to read from top to bottom
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+_LONG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\d{8}T[A-Za-z0-9._-]*:\d+")
+
+
+def _cell(value: Any, room: int) -> str:
+    """One value: on its line, without what an assistant has no use for."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    if isinstance(value, list):
+        return _cut(",".join(_cell(one, room) for one in value), 2 * room) or "-"
+    if isinstance(value, dict):
+        return _cut(" ".join(f"{k}={_cell(v, room)}" for k, v in flat(value).items()
+                             if v not in _EMPTY), 2 * room)  # fmt: skip
+    text = str(value)
+    if time := _TIME.fullmatch(text):
+        return f"{time[1]}Z"
+    if _LONG_ID.fullmatch(text):
+        return _short(text)
+    return _cut(text, room).replace(" | ", " ¦ ") or "-"
 
 
 _NUMBER_BYTES = 8
@@ -133,7 +334,8 @@ def _quiet(changes: Changes) -> str:
     shown = f"It would have shown: {small}." if small else "How small a change shows is not known."
     return (
         f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window or a"
-        " `where` on what is suspected says more."
+        " `where` on what is suspected says more. Not compared: fields of bodies (compare_schemas),"
+        f" answers that grew or shrank by less than {BYTES:.0f} bytes."
     )
 
 

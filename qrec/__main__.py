@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
@@ -13,6 +14,18 @@ OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code as the README lists them. Never raises, never a traceback
     unless QREC_DEBUG is set."""
+    code = _outcome(argv)
+    if argv is None and "house" in (thread.name for thread in threading.enumerate()):
+        # A seal may be under way in a thread. The end of the interpreter would meet it in the
+        # middle of Arrow or DuckDB, and abort; it may be cut short at any point.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _outcome(argv: Sequence[str] | None) -> int:
     try:
         from qrec.output import ReaderGone
         from store.errors import QrecError

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from datetime import UTC
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from qrec import format as words
-from qrec.format import bars, short_id, unicode_output
-from qrec.output import Answer, Column, emit, note_text, present
+from qrec.output import Answer, Column, bars, emit, note_text, present, unicode_output
+from queries.core import format as words
 from queries.core.answer import iso, would_have_shown
 from queries.core.escape import visible
+from queries.core.format import short_id
 from queries.coverage import holdings
 from store.values import dataclass
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qrec.run import Run
-    from queries.core.answer import Changes, Effect, Finding, Key, Note, Numbers, Side
+    from queries.core.answer import Changes, Finding
     from queries.core.window import Baseline
     from queries.diff.explain.breakdown import Part
 
@@ -30,7 +29,6 @@ _SPARK = 12  # characters
 _HARD_BLANK = "\u00a0"  # where a line is not broken: `29 %`, `73 affected`
 _INCOMPARABLE = ("empty_window", "overlap", "no_common_minutes")  # notes that say why
 _UNLIKE = "the two sides were not recorded alike, see the notes"
-_AROUND = 30  # slots before and after the onset that they show
 _COLUMNS = (
     Column("rank", right=True), Column("severity"), Column("kind"), Column("what", give=1),
     Column("affected", right=True),
@@ -50,7 +48,13 @@ class Report:
 
         found = self.changes.findings
         cells = [
-            [str(f.rank), f.severity, f.kind, self._summary(f), words.number(f.effect.affected)]
+            [
+                str(f.rank),
+                f.severity,
+                f.kind,
+                words.summary_text(f, self.run.tz),
+                words.number(f.effect.affected),
+            ]
             for f in found
         ]
         lines = [*self.heading(), "", *self._entries(found), self.verdict()]
@@ -62,19 +66,16 @@ class Report:
 
     def heading(self) -> list[str]:
         window, before = self.changes.window, self.changes.baseline
-        tz, spans = self.run.tz, self.baseline.spans
+        tz = self.run.tz
         this = words.stretch(window.from_ts, window.to_ts, tz)
-        if len(spans) > 1:
-            first, last = (s.from_ts.astimezone(tz).date() for s in (spans[0], spans[-1]))
-            against = f"the same time of {len(spans)} days, {first} to {last}"
-        else:
-            against = words.stretch(before.from_ts, before.to_ts, tz, window.from_ts)
+        against = words.against(self.baseline, window, tz)
         if self.changes.verdict == "no_data":  # counts would be of one side alone
             return [self._bold(this), f"against {against}"]
         notes = self.changes.notes
         lines = [
-            f"{self._bold(this)}: {_counts(window)}, {_covered(window, 1, notes)}",
-            f"against {against}: {_counts(before)}, {_covered(before, len(spans), notes)}",
+            f"{self._bold(this)}: {words.counts_text(window)}, {words.covered(window, notes)}",
+            f"against {against}: {words.counts_text(before)}, "
+            f"{words.covered_spans(before, len(self.baseline.spans), notes)}",
         ]
         calibration = self.changes.calibration
         if calibration is not None:
@@ -96,24 +97,9 @@ class Report:
 
     def _spark(self, finding: Finding) -> str:
         """The finding's own measure around its onset, a few minutes a character."""
-        series = list(finding.minutes_window)
-        onset = 0
-        if self.adjacent:
-            onset = len(finding.minutes_baseline)
-            series = [*finding.minutes_baseline, *series]
-        if finding.since is not None:
-            after = finding.since - self.changes.window.from_ts
-            onset += int(after.total_seconds() // finding.slot_s)
-        half = min(_AROUND, len(finding.minutes_window))
-        start = max(0, min(onset - half, len(series) - 2 * half))
-        part = series[start : start + 2 * half]
+        window = self.changes.window
+        part = words.around_onset(finding, window, words.adjacent(self.baseline, window))
         return bars(part, max(part, default=0.0), _SPARK, unicode_output())
-
-    @property
-    def adjacent(self) -> bool:
-        """Whether the baseline ends where the window begins."""
-        before = self.changes.baseline
-        return len(self.baseline.spans) == 1 and before.to_ts == self.changes.window.from_ts
 
     def entry(self, finding: Finding, spark: str = "", first: str = "") -> str:
         """`1  high  ▁▁▆█  what happened … [412 requests, x171]`, wrapped under itself.
@@ -123,8 +109,8 @@ class Report:
         head = f"{first or f'{finding.rank:>2}'}  {finding.severity:<6}  {spark}"
         doubt = ["possible"] if finding.confidence == "possible" else []
         more = [words.plural(len(finding.also), "symptom")] if finding.also else []
-        facts = ", ".join([*_size(finding), *more, *doubt]).replace(" ", _HARD_BLANK)
-        text = self._summary(finding).replace(" %", f"{_HARD_BLANK}%")
+        facts = ", ".join([*words.affected_text(finding), *more, *doubt]).replace(" ", _HARD_BLANK)
+        text = words.summary_text(finding, self.run.tz).replace(" %", f"{_HARD_BLANK}%")
         text += f" [{facts}]" if facts else ""
         room = max((self.run.width or 10_000) - len(head), 30)
         lines = textwrap.wrap(text.replace(f",{_HARD_BLANK}", ", "), room, break_on_hyphens=False)
@@ -133,16 +119,6 @@ class Report:
             finding.severity, self.run.paint(finding.severity, _STYLES[finding.severity])
         )
         return painted + ("\n" + " " * len(head)).join(lines)
-
-    def _summary(self, finding: Finding) -> str:
-        """The summary as in the document, with its time in the user's zone."""
-        text = visible(finding.summary)
-        if finding.since is None:
-            return text
-        utc, local = (finding.since.astimezone(zone) for zone in (UTC, self.run.tz))
-        for form in ("%H:%M", "%Y-%m-%d %H:%M"):  # of an onset long ago with its day
-            text = text.replace(f"since {utc:{form}}", f"since {local:{form}}")
-        return text
 
     def verdict(self) -> str:
         changes = self.changes
@@ -182,26 +158,6 @@ class Report:
         return self.run.paint(text, "bold")
 
 
-def _counts(side: Side) -> str:
-    text = words.plural(side.requests, "request")
-    return f"{text}, {words.share(side.errors / side.requests)} failed" if side.requests else text
-
-
-def _covered(side: Side, spans: int, notes: Sequence[Note]) -> str:
-    """How much was seen. Of several spans covered_s is the sum."""
-    if spans > 1:
-        return f"covered {words.span(side.covered_s)}"
-    return words.covered(side, notes)
-
-
-def _size(finding: Finding) -> list[str]:
-    """How many requests and how much; what is new or gone has its number in the summary."""
-    if finding.direction in ("new", "gone"):
-        return []
-    ratio = finding.effect.ratio
-    return [f"{finding.effect.affected:,} affected", *([] if ratio is None else [f"x{ratio:.3g}"])]
-
-
 _BARS = 20  # a side
 _SLOTS = {1.0: "second", 60.0: "minute", 3600.0: "hour"}
 
@@ -234,13 +190,13 @@ class Explanation:
         facts = {
             "id": finding.id,
             "kind": f"{finding.kind}, {finding.direction}, {finding.confidence}",
-            "where": _key(finding.key),
-            "effect": _effect(finding.effect),
-            "window": _numbers(finding.window),
-            "baseline": _numbers(finding.baseline),
+            "where": words.key_text(finding.key),
+            "effect": words.effect_text(finding.effect),
+            "window": words.numbers_text(finding.window),
+            "baseline": words.numbers_text(finding.baseline),
             "since": words.clock(finding.since, self.report.run.tz),
             "until": words.clock(finding.until, self.report.run.tz),
-            "blame": _blame(finding),
+            "blame": words.blame_text(finding),
             "error": visible(finding.evidence.signature or "-"),
             f"a {_SLOTS.get(finding.slot_s, 'slot')}": self._course(),
         }
@@ -248,8 +204,7 @@ class Explanation:
         for part in self.parts:
             yield f"    {'in':<9} {_part(part)}"
         for symptom in finding.also:
-            change = " ".join(dict.fromkeys((symptom.kind, symptom.direction)))
-            yield f"    {'also':<9} {change}: {_key(symptom.key)}"
+            yield f"    {'also':<9} {words.symptom_text(symptom)}"
         for side in ("window", "baseline"):
             for one in getattr(finding.evidence, side):
                 yield f"    {'evidence':<9} {visible(one)} ({side})"
@@ -284,40 +239,3 @@ def _part(part: Part) -> str:
         f"{visible(part.name)} {verb}: {words.plural(part.requests, 'request')} "
         f"(was {part.before:,}), {part.errors:,} failed (was {part.errors_before:,})"
     )
-
-
-def _effect(effect: Effect) -> str:
-    def value(number: float | None) -> str:
-        if effect.metric.endswith("share"):
-            return words.share(number)
-        return "-" if number is None else f"{number:.4g}"
-
-    was = "usually" if effect.against == "usual" else "was"
-    text = f"{effect.metric} {value(effect.window)}, {was} {value(effect.baseline)}"
-    if effect.ratio is not None:
-        text += f": x{effect.ratio:.3g}"
-    if effect.low is not None and effect.high is not None:
-        text += f" (x{effect.low:.3g} to x{effect.high:.3g})"
-    return text
-
-
-def _numbers(numbers: Numbers) -> str:
-    rate = "" if numbers.per_s is None else f" ({numbers.per_s:.3g}/s)"
-    times = [f"{name} {words.millis(value)}" for name, value in
-             (("p50", numbers.p50_ms), ("p95", numbers.p95_ms), ("p99", numbers.p99_ms))
-             if value is not None]  # fmt: skip
-    counts = f"{words.plural(numbers.requests, 'request')}{rate}, {numbers.errors:,} failed"
-    return ", ".join([counts, *times])
-
-
-def _key(key: Key) -> str:
-    parts = (f"{name} {'none' if value is None else value}" for name, value in key.items())
-    return visible(", ".join(parts)) or "everything"
-
-
-def _blame(finding: Finding) -> str:
-    blame = finding.blame
-    if blame is None:
-        return "-"
-    edge = f", {' -> '.join(blame.edge)}" if blame.edge else ""
-    return visible(f"{blame.service or 'no one service'} ({blame.why}{edge})")

@@ -89,7 +89,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "doctor": "check source and store",
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
+        "web": "look at it in a browser",
         "serve": "stand in for Qtap",
+        "ship": "finished hours to a bucket",
     }),
 }  # fmt: skip
 OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}

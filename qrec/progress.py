@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qrec.format import plural, size
 from qrec.output import narrate, say
 from queries.core.escape import cut, visible
+from queries.core.format import plural, size
 
 if TYPE_CHECKING:
     from recorder.options import Status

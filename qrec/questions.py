@@ -7,36 +7,29 @@ answers by itself, with `ARGUMENTS` where the command takes others than the ques
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
-from qrec import format as words
 from qrec.output import Answer, present, to_table
 from qrec.output import Column as Laid
 from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
+from queries.core import format as words
 from queries.core.answer import document, to_document
 from queries.core.question import (
     Argument,
     Column,
     Question,
+    chosen,
     question_names,
     questions_of,
 )
 from store.errors import UsageError
 from store.values import dataclass
 
-_RIGHT = ("count", "share", "ms", "bytes", "span")
-_PLAIN: dict[str, Callable[[Any], str]] = {
-    "text": str, "count": words.number, "share": words.share, "ms": words.millis,
-    "bytes": words.size, "span": words.span, "program": words.program, "id": words.short_id,
-}  # fmt: skip
-_SEVERAL: dict[str, Callable[..., str]] = {
-    "names": words.people, "status": words.status_text, "endpoint": words.endpoint_text,
-}  # fmt: skip
 FILTER: Final = Argument(
     "filter_", "As in 'res.status >= 500'. Default: everything.", "FILTER", alone=True
 )
@@ -63,7 +56,7 @@ class Command:
             return (*first, *own, *STORE)
         known: dict[str, Argument] = {}
         for question in self.questions:
-            for argument in _flags(question):
+            for argument in question.flags:
                 known.setdefault(argument.name, argument)
         known.pop("limit", None)  # rows of every command have their own
         limit, *form = FLAGS[RowFlags]
@@ -88,7 +81,7 @@ class Command:
         if "filter_" in values:
             values["where"] = one_filter(values.pop("filter_"), values["where"])
         respond = getattr(self.drawing, "respond", None)
-        question = self.questions[0] if respond else _chosen(self.questions, values)
+        question = self.questions[0] if respond else chosen(self.questions, values)
         run = Run(store, rows, defaults={"limit": question.limit})
         if respond is not None:
             return respond(run, question, values, **own) or 0
@@ -193,48 +186,10 @@ def table(
     columns: Sequence[Column], rows: Sequence[Any], tz: tzinfo
 ) -> tuple[list[Laid], list[list[str]]]:
     """Columns as they are laid out, and the cells of each row."""
-    laid = [Laid(c.title, c.kind in _RIGHT, c.give, c.optional) for c in columns]
-    return laid, [[_cell(c.kind, c.of(row), tz) for c in columns] for row in rows]
+    laid = [Laid(c.title, c.kind in words.NUMERIC, c.give, c.optional) for c in columns]
+    return laid, [[words.cell(c.kind, c.of(row), tz) for c in columns] for row in rows]
 
 
 def laid_table(run: Run, columns: Sequence[Column], rows: Sequence[Any]) -> str:
     """The same as text, for a drawing of several tables."""
     return to_table(*table(columns, rows, run.tz), run.width, run.paint)
-
-
-def _cell(kind: str, value: Any, tz: tzinfo) -> str:
-    if kind in _SEVERAL:
-        return _SEVERAL[kind](*value) if value else "-"
-    if value is None:
-        return "-"
-    if kind in ("clock", "moment"):
-        return words.clock(value, tz, day=kind == "moment")
-    return _PLAIN[kind](value)
-
-
-def _chosen(questions: Sequence[Question], values: dict[str, Any]) -> Question:
-    """The question that the given flags ask: another than the first, where a flag is only its.
-
-    Takes out of `values` what it does not know. UsageError for a flag that it does not take.
-    """
-    first = {argument.name for argument in questions[0].every_argument}
-    chosen = questions[0]
-    for question in questions[1:]:
-        own = [flag for flag in _flags(question) if flag.name not in first]
-        if any(values.get(flag.name) is not None for flag in own):
-            for flag in own:
-                flag.check(values.get(flag.name))
-            chosen = question
-    known = {argument.name for argument in chosen.every_argument}
-    for name in [name for name in values if name not in known]:
-        value = values.pop(name)
-        if value is not None and not any(name == flag.name for flag in _flags(chosen)):
-            raise UsageError(
-                f"--{name.replace('_', '-')} does not go together with the other flags",
-                f"`qrec {chosen.name} --help` says what it is for; leave one of them out.",
-            )
-    return chosen
-
-
-def _flags(question: Question) -> tuple[Argument, ...]:
-    return question.every_argument + ((question.flag,) if question.flag else ())

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypedDict
 
-from qrec.format import plural
 from qrec.output import say
 from qrec.run import Run
 from qrec.settings import BY_NAME, Settings, parse_size
+from queries.core.format import plural
 from queries.core.window import parse_duration
 from recorder.options import RecordOptions
 from recorder.redact.config import BODY_LIMIT, RedactConfig

@@ -17,6 +17,7 @@ from queries.core.question import WINDOW, Argument, asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store.errors import UsageError, did_you_mean
 from store.layout import Store
+from store.remote import is_url
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class StoreFlags:
     """Which recordings, and how their times are read and shown."""
 
     store: str | None = None
+    max_fetch: str | None = None
     timezone: str | None = None
     now: str | None = None
     color: str | None = None
@@ -74,7 +76,8 @@ class HouseFlags:
 
 
 STORE: Final = (
-    Argument("store", "The folder of the recordings.", "DIR"),
+    Argument("store", "The folder of the recordings, or a bucket: s3://bucket/prefix.", "DIR"),
+    Argument("max_fetch", "Fetch no more of a bucket than this: 5GB.", "SIZE"),
     Argument("timezone", "Read and show times in this zone: UTC, Asia/Tokyo.", "ZONE"),
     Argument("now", "Answer as if it were this time; for old recordings.", "TIME"),
     Argument("color", "Colours: auto, always, never.", "WHEN"),
@@ -144,6 +147,7 @@ class Run:
         return Settings(
             overrides={
                 "store": flags.store,
+                "max_fetch": flags.max_fetch,
                 "timezone": flags.timezone,
                 "color": flags.color,
                 "limit": self.rows.limit,
@@ -154,6 +158,11 @@ class Run:
 
     @cached_property
     def store(self) -> Store:
+        return self.settings.store()
+
+    @property
+    def folder(self) -> Store:
+        """The store where it must be a folder of this machine. UsageError for a bucket."""
         return Store.open(self.settings.path("store"))
 
     @cached_property
@@ -162,9 +171,14 @@ class Run:
 
     @cached_property
     def now(self) -> datetime:
-        """The moment that counts as now; --now and QREC_NOW make an answer repeatable."""
+        """The moment that counts as now; --now and QREC_NOW make an answer repeatable.
+
+        For a bucket it is a whole minute: where an edge cuts one in two, rows have to be fetched.
+        """
         text = self.flags.now or os.environ.get("QREC_NOW")
         clock = datetime.now(UTC)
+        if is_url(self.settings.text("store")):
+            clock = clock.replace(second=0, microsecond=0)
         return parse_moment(text, clock, self.tz) if text else clock
 
     @property

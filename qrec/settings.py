@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeVar
 
 from queries.core.window import parse_duration
 from store.errors import UsageError, did_you_mean
+from store.layout import Store
+from store.remote import is_url
 from store.values import dataclass
 
 T = TypeVar("T")
@@ -32,6 +34,13 @@ def default_store() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("qrec", appauthor=False) / "store"
+
+
+def default_cache() -> Path:
+    """Where this user's caches belong."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("qrec", appauthor=False)
 
 
 def default_recorder() -> str:
@@ -54,6 +63,9 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("store", "path", default_store, "the folder of the recordings"),
+    Setting("cache", "path", default_cache, "where files of a bucket are kept to be read again"),
+    Setting("cache_size", "text", "20GB", "how much of them is kept"),
+    Setting("max_fetch", "text", "5GB", "how much of a bucket one question may fetch"),
     Setting("timezone", "text", "local", "how times are shown and read: an IANA name, UTC, local"),
     Setting("color", "text", "auto", "colours on a terminal", ("auto", "always", "never")),
     Setting("limit", "count", 20, "rows that an answer shows"),
@@ -141,7 +153,25 @@ class Settings:
         return str(self.get(name).value)
 
     def path(self, name: str) -> Path:
-        return Path(self.get(name).value)
+        """A folder or file of this machine. UsageError where a bucket is named."""
+        value = self.get(name)
+        if is_url(str(value.value)):
+            raise UsageError(
+                f"{value.origin}: {value.value} is a bucket, and this needs a folder here",
+                "Name a folder; `qrec ship` copies what is recorded there to a bucket.",
+            )
+        return Path(value.value)
+
+    def store(self) -> Store:
+        """The store that is named, a folder or a bucket. UnavailableError where it is none."""
+        place = self.text("store")
+        if not is_url(place):
+            return Store.open(self.path("store"))
+        from store.bucket import Bucket, Limits
+
+        sizes = (self.get("cache_size"), self.get("max_fetch"))
+        kept, fetched = (_read(parse_size, str(v.value), v.origin) for v in sizes)
+        return Bucket.at(place, Limits(self.path("cache"), kept, fetched))
 
     def count(self, name: str) -> int:
         return int(self.get(name).value)
@@ -189,7 +219,7 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     """The value in the setting's type. Texts of the environment are converted."""
     convert: dict[Kind, Callable[[Any], Any]] = {
         "text": _text,
-        "path": lambda value: Path(_text(value)).expanduser(),
+        "path": _place,
         "count": _number,
         "texts": _texts,
     }
@@ -204,6 +234,12 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
                          f"It is one of: {', '.join(setting.choices)}."),
         )  # fmt: skip
     return converted
+
+
+def _place(value: Any) -> Path | str:
+    """A path, or the URL of a bucket as it is."""
+    text = _text(value)
+    return text if is_url(text) else Path(text).expanduser()
 
 
 def _text(value: Any) -> str:

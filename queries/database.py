@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
-from queries.core.selection import selected_page, share
+from queries.core.selection import selected, share
 from queries.core.window import Window
 from store.values import dataclass
 
@@ -68,16 +68,13 @@ def database(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     sort: DatabaseSort = "calls",
-    cursor: str | None = None,
 ) -> Database:
     """The statements of the window's calls that match `where`; at most `limit` rows.
 
     FilterError: `where` asks for what only HTTP has.
     """
     order = _ORDER[sort]
-    found = selected_page(
-        store, window, where, limit, "database", ("database",), cursor, order=order
-    )
+    found = selected(store, window, where, limit, "database", ("database",), order=order)
     notes = found.notes
     if any(note.code == "filtered" for note in notes):
         notes += (Note("filtered_calls", _FILTERED),)

@@ -26,7 +26,7 @@ class TableInfo:
     first_hour: str | None
     last_hour: str | None
     files: int
-    rows: int
+    rows: int | None  # null: files of a bucket are not fetched to be counted
     bytes: int
 
 
@@ -76,27 +76,31 @@ def store_info(store: Store) -> StoreInfo:
 
 def _table(store: Store, table: str) -> tuple[TableInfo, set[str], list[Path]]:
     hours = store.hours(table)
-    files = rows = size = 0
+    files = size = 0
+    rows: int | None = 0
     recorders: set[str] = set()
     unreadable = []
     for hour in hours:
         for recorder, path in store.visible(table, hour):
-            counted = _rows_and_bytes(path)
+            counted = _rows_and_bytes(store, path)
             recorders.add(recorder)
             files += 1
             if counted is None:
                 unreadable.append(path)
             else:
-                rows, size = rows + counted[0], size + counted[1]
+                size += counted[1]
+                rows = None if rows is None or counted[0] is None else rows + counted[0]
     first, last = (hours[0], hours[-1]) if hours else (None, None)
     return TableInfo(table, len(hours), first, last, files, rows, size), recorders, unreadable
 
 
-def _rows_and_bytes(path: Path) -> tuple[int, int] | None:
+def _rows_and_bytes(store: Store, path: Path) -> tuple[int | None, int] | None:
+    """None where the file cannot be read; no rows where it would have to be fetched for them."""
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_metadata(path).num_rows, path.stat().st_size
+        rows = pq.read_metadata(path).num_rows if store.is_local else None
+        return rows, store.size(path)
     except (OSError, ValueError):  # ArrowInvalid is a ValueError
         return None
 

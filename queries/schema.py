@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import BaselineSide, Note, Side, WindowAnswer
+from queries.core.answer import BaselineSide, Note, PagedAnswer, Side
 from queries.core.escape import visible
-from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
 from store.values import dataclass
@@ -108,7 +108,7 @@ class EndpointSchema:
 
 
 @dataclass(frozen=True)
-class Schemas(WindowAnswer):
+class Schemas(PagedAnswer):
     """The schemas of a window's busiest endpoints."""
 
     endpoints: tuple[EndpointSchema, ...]
@@ -134,7 +134,7 @@ class SchemaChange:
 
 
 @dataclass(frozen=True)
-class SchemaChanges(WindowAnswer):
+class SchemaChanges(PagedAnswer):
     """Changes between a baseline and a window; compared: endpoints with JSON on both sides."""
 
     baseline: BaselineSide
@@ -378,7 +378,7 @@ SCHEMA = Question(
     function=schema,
     answer=Schemas,
     rows="endpoints",
-    arguments=(WHERE, LIMIT),
+    arguments=(WHERE, LIMIT, CURSOR),
     columns=(
         Column("method"),
         Column("host", give=1),
@@ -418,7 +418,7 @@ COMPARE_SCHEMAS = Question(
     function=compare_schemas,
     answer=SchemaChanges,
     rows="changes",
-    arguments=(WHERE, LIMIT),
+    arguments=(WHERE, LIMIT, CURSOR),
     columns=(
         Column("change"),
         Column("endpoint", lambda c: (c.method, c.host, c.route), "endpoint", give=2),

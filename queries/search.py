@@ -164,6 +164,7 @@ SEARCH = Question(
         Column("by", lambda t: t.container_name or t.process_exe, give=2, optional=True),
         Column("id", kind="id"),
     ),
+    core=True,
     help="""
     Transactions that match a filter, newest first, one line each. `qrec show ID` has the rest.
 

@@ -95,8 +95,9 @@ def query_sql(
 
 
 def _coverage(store: Store, window: Window) -> list[Path]:
-    folders = (store.sealed_hour("coverage", hour) for hour in hours_of([window]))
-    return [path for folder in folders if folder.is_dir() for path in folder.glob("*.parquet")]
+    paths = [path for hour in hours_of([window]) for path in store.coverage(hour)]
+    store.fetch(paths)
+    return paths
 
 
 def _view(paths: list[Path], columns: pa.Schema, window: Window, ts: str) -> dict[str, Any]:
@@ -159,6 +160,7 @@ SQL = Question(
     rows="rows",
     arguments=(_STATEMENT, _LIMIT),
     empty="no rows",
+    core=True,
     help="""
     Run one SELECT (DuckDB's SQL) over the window's rows, in a process that can do nothing else.
 

@@ -17,6 +17,7 @@ from queries.core.session import CONFIG, parquet, sql_text
 from queries.search import Line, Search, line_of, search
 from store import cover
 from store.cover import Segment
+from store.errors import UsageError
 from store.hours import from_us
 from store.layout import holder
 
@@ -33,6 +34,11 @@ class Follower:
     """Gives the transactions that match `where` and were written after it was made."""
 
     def __init__(self, store: Store, where: Expr | None = None) -> None:
+        if not store.is_local:
+            raise UsageError(
+                f"nothing runs in a bucket that could be followed: {store.name}",
+                "Run `qrec tail` on the host that records, or ask `qrec search --last 10m`.",
+            )
         self.store = store
         self.notes: list[Note] = remarks(where)
         self._con = duckdb.connect(config={**CONFIG, "threads": 1})

@@ -31,16 +31,14 @@ from recorder.options import (
     plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up
-from recorder.pipeline.reader import mono_us
+from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up, mono_us
 from recorder.pipeline.worker import Worker
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.subscription import Subscription, check_url
 from recorder.write.coverage import Ledger
-from recorder.write.housekeeping import keep_house
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
-from recorder.write.seal import Housekeeper
+from recorder.write.seal import Housekeeper, keep_house
 from recorder.write.writer import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
@@ -136,11 +134,10 @@ class Recording:
         self._drained = False  # everything that was read has been counted
         self._heard = 0
         self._written_state: Stretch | None = None
-        self._coverage_at = self._moved_at = 0.0
+        self._coverage_at = self._moved_at = self._flush_s = 0.0
+        self._coverage_failed = self._told_undecided = False
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
-        self._flush_s = 0.0
-        self._told_undecided = False
         self._metrics: Metrics | None = None
         if options.metrics:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
@@ -158,7 +155,7 @@ class Recording:
             self.keeper, Retention(self.store, keep, self.options.max_size), self.reporter.note,
             lambda: self.workers.queued > _BUSY_BYTES, done,
         )  # fmt: skip
-        keeping = threading.Thread(target=keep_house, args=house, daemon=True)
+        keeping = threading.Thread(target=keep_house, args=house, name="house", daemon=True)
         keeping.start()
         with _ending_signals(self._stop):
             try:
@@ -262,8 +259,10 @@ class Recording:
         if self.workers.refused:
             self._refused(self.workers.refused)
         state, now = self.ledger.open, time.monotonic()
-        if not everything and state is self._written_state and now < self._coverage_at:
+        is_known = state is self._written_state or self._coverage_failed
+        if not everything and is_known and now < self._coverage_at:
             return
+        self._coverage_failed = False
         try:
             mend(self.store, self.policy, self.name)
             self.ledger.flush()
@@ -272,6 +271,8 @@ class Recording:
             self._written_state = state
             self._coverage_at = now + _COVERAGE_EVERY * self.options.flush_interval
         except OSError as error:
+            self._coverage_failed = True
+            self._coverage_at = now + self.options.flush_interval
             self._refused(error.strerror or str(error))
 
     def _check_lock(self) -> None:

@@ -32,6 +32,10 @@ class UnavailableError(QrecError):
     exit_code = 3
 
 
+class TooMuchError(UnavailableError):
+    """A question would fetch more of a bucket than it may."""
+
+
 def unwritable(store: object, error: OSError) -> UnavailableError:
     """The disk refuses what was to be written into the store at this path."""
     return UnavailableError(

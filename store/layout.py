@@ -20,12 +20,12 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from store import cover
 from store.errors import QrecError, UnavailableError, UsageError, unwritable
-from store.files import make_folder, write_text
+from store.files import append_line, make_folder, write_text
 from store.hours import is_hour
 from store.values import dataclass
 from store.version import FORMAT_VERSION
@@ -116,6 +116,38 @@ class Store:
             )
 
     @property
+    def is_local(self) -> bool:
+        """Whether a recorder may run here: not in a bucket (store.bucket)."""
+        return True
+
+    @property
+    def name(self) -> str:
+        """As a person names it."""
+        return str(self.path)
+
+    def entries(self, folder: Path) -> list[Path]:
+        """What stands in a folder of the store, sorted; nothing where it is not there."""
+        return cover.list_folder(folder)
+
+    def fetch(self, paths: Iterable[Path]) -> None:
+        """Before files are read: have them here."""
+
+    def has(self, path: Path) -> bool:
+        """Whether a file that is not here can be fetched."""
+        return False
+
+    def size(self, path: Path) -> int:
+        """The bytes of a file that was listed. OSError where it is gone."""
+        return path.stat().st_size
+
+    def append(self, path: Path, entry: dict[str, object]) -> None:
+        """Add to the marks or the pins. UnavailableError when the disk refuses."""
+        try:
+            append_line(path, json.dumps(entry))
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    @property
     def manifest(self) -> Path:
         return self.path / "store.json"
 
@@ -150,13 +182,13 @@ class Store:
 
     def live_recorders(self) -> list[str]:
         """Recorders that have (or had) a live part, by name."""
-        return [p.name for p in cover.list_folder(self.path / LIVE) if p.is_dir()]
+        return [p.name for p in self.entries(self.path / LIVE) if p.is_dir()]
 
     def hours(self, table: str) -> list[str]:
         """Every hour of which the table has files, sealed or live, sorted."""
         found = {
             p.name.removeprefix("hour=")
-            for p in cover.list_folder(self.path / table)
+            for p in self.entries(self.path / table)
             if p.name.startswith("hour=")
         }
         for recorder in self.live_recorders():
@@ -170,9 +202,14 @@ class Store:
 
     def hour_before(self, table: str, hour: str) -> list[str]:
         """The last sealed hour before `hour`, if there is one: only names are compared."""
-        folders = cover.list_folder(self.path / table)
+        folders = self.entries(self.path / table)
         before = [p.name for p in folders if "hour=" < p.name < f"hour={hour}"]
         return [name.removeprefix("hour=") for name in before[-1:]]
+
+    def coverage(self, hour: str) -> list[Path]:
+        """The files of coverage of an hour, one a recorder."""
+        folder = self.sealed_hour("coverage", hour)
+        return [path for path in self.entries(folder) if path.suffix == ".parquet"]
 
     def visible(self, table: str, hour: str) -> Iterator[tuple[str, Path]]:
         """(recorder, file) of an hour, each row in exactly one of the files.
@@ -180,9 +217,11 @@ class Store:
         The sealed folder is listed first: what is sealed a moment later is still live for a grace
         period, so that nothing falls between the two listings.
         """
-        sealed = cover.sealed_by_recorder(cover.list_folder(self.sealed_hour(table, hour)))
-        for recorder in sorted({*sealed, *self.live_recorders()}):
-            live = cover.segments_in(cover.list_folder(self.live_hour(recorder, table, hour)))
+        sealed = cover.sealed_by_recorder(self.entries(self.sealed_hour(table, hour)))
+        running = set(self.live_recorders())
+        for recorder in sorted({*sealed, *running}):
+            folder = self.live_hour(recorder, table, hour)
+            live = cover.segments_in(self.entries(folder)) if recorder in running else []
             for file in cover.maximal_cover([*sealed.get(recorder, ()), *live]):
                 yield recorder, file.path
 
@@ -243,16 +282,17 @@ def _check_owner(path: Path, *, is_root: bool = False) -> None:
     """UnavailableError where somebody else could put files, or links, in the way of ours."""
     about = path.stat() if is_root else path.lstat()
     if stat.S_ISLNK(about.st_mode):
-        why = "is a symbolic link"
+        why, remedy = "is a symbolic link", "Put a folder in its place"
     elif about.st_uid != os.geteuid():
         why = f"belongs to user {about.st_uid}, and this is user {os.geteuid()}"
+        remedy = f"Record as that user (sudo -u '#{about.st_uid}' qrec record)"
     elif about.st_mode & stat.S_IWOTH:
-        why = "can be written to by everybody"
+        why, remedy = "can be written to by everybody", f"Change that (chmod o-w {path})"
     else:
         return
     raise UnavailableError(
         f"{path} {why}: what is recorded there would not be safe",
-        "Record as that user, or into a folder of your own (--store DIR).",
+        f"{remedy}, or into a folder of your own (--store DIR).",
     )
 
 

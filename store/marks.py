@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from store.errors import UsageError, did_you_mean, unwritable
-from store.files import append_line
+from store.errors import UsageError, did_you_mean
 from store.hours import hour_end, hour_start
 from store.layout import Store
 from store.values import dataclass
@@ -40,7 +39,7 @@ def add_mark(store: Store, name: str, ts: dt.datetime) -> Mark:
     """Write a mark down. A name may come again: the latest one is meant."""
     mark = Mark(name.strip(), ts.astimezone(dt.UTC))
     _check_name("mark", mark.name, 'qrec mark "deploy 1234"')
-    _append(store, store.marks, {"name": mark.name, "ts": mark.ts.isoformat()})
+    store.append(store.marks, {"name": mark.name, "ts": mark.ts.isoformat()})
     return mark
 
 
@@ -59,7 +58,7 @@ def add_pin(store: Store, pin: Pin) -> None:
     """Write a pin down; one of the same name is replaced."""
     _check_name("pin", pin.name, 'qrec pin "checkout incident" --last 2h')
     times = {"from": pin.from_ts.isoformat(), "to": pin.to_ts.isoformat()}
-    _append(store, store.pins, {"name": pin.name, **times})
+    store.append(store.pins, {"name": pin.name, **times})
 
 
 def remove_pin(store: Store, name: str) -> Pin:
@@ -70,7 +69,7 @@ def remove_pin(store: Store, name: str) -> Pin:
             f"there is no pin {name!r} in this store",
             did_you_mean(name, pins) or "`qrec pins` lists them.",
         )
-    _append(store, store.pins, {"name": name, "removed": True})
+    store.append(store.pins, {"name": name, "removed": True})
     return pins[name]
 
 
@@ -112,10 +111,3 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(entry, dict):
             yield entry
-
-
-def _append(store: Store, path: Path, entry: dict[str, object]) -> None:
-    try:
-        append_line(path, json.dumps(entry))
-    except OSError as error:
-        raise unwritable(store.path, error) from None

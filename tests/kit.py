@@ -117,9 +117,15 @@ class Desk:
 
 def visible_ids(path: Path) -> list[str]:
     """The request ids that a query sees, with repeats, sorted."""
-    store = Store.open(path)
-    files = [str(f) for hour in store.hours("transactions")
+    return rows_of(Store.open(path))
+
+
+def rows_of(store: Store) -> list[str]:
+    """The same of a store that may be a bucket."""
+    paths = [f for hour in store.hours("transactions")
              for _, f in store.visible("transactions", hour)]  # fmt: skip
+    store.fetch(paths)
+    files = list(map(str, paths))
     if not files:
         return []
     with duckdb.connect() as con:

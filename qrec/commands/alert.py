@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from qrec.format import clock
 from qrec.output import say
 from qrec.questions import Command
 from qrec.run import Run
 from qrec.watch import SEVERITIES, Memory, News, every, looks
 from queries.core.answer import document
 from queries.core.escape import visible
+from queries.core.format import clock
 from queries.core.question import BASELINE, WHERE, WINDOW, Argument, Question, questions_of
 from queries.core.window import parse_duration
 from store.errors import QrecError, UsageError, unwritable

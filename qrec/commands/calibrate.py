@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.format import number, plural, stretch
 from qrec.output import Answer, Column, present
 from qrec.progress import Line
 from qrec.run import Run
 from queries.core.answer import document
+from queries.core.format import number, plural, stretch
 from queries.core.question import Question
 from queries.diff.calibrate import Calibrated
 

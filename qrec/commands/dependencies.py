@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from qrec.format import share
 from qrec.output import Answer, emit, write_notes
 from qrec.run import Run
 from queries.core.escape import visible
+from queries.core.format import share
 from queries.core.question import Argument
 from queries.dependencies import Dependencies
 from store.errors import UsageError

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from qrec.changes import Explanation, Report
-from qrec.format import clock
 from qrec.output import emit, say, to_jsonl
 from qrec.run import Run
 from qrec.watch import Memory, News, every, looks
 from queries.core.answer import document, iso
 from queries.core.escape import visible
+from queries.core.format import clock
 from queries.core.question import BASELINE, WINDOW, Argument, Question
 from queries.core.window import Baseline, Window, parse_moment
 from queries.diff.explain.breakdown import by_container, filter_of
@@ -50,7 +50,7 @@ def respond(
     if vs_store is not None:
         if watch is not None:
             raise UsageError("--watch and --vs-store do not go together", "Leave one of them out.")
-        verdict = _two_stores(run, question, values, Store.open(Path(vs_store).expanduser()))
+        verdict = _two_stores(run, question, values, _named(run, vs_store))
     elif watch is not None:
         _watched(run, question, values, every(watch))
     else:
@@ -150,6 +150,11 @@ def _explained(report: Report, store: Store, window: Window, only: str | None) -
     where = filters.parse(text) if text else None
     parts = by_container(store, window, report.baseline, where)
     Explanation(report, finding, parts, text).show()
+
+
+def _named(run: Run, store: str) -> Store:
+    """Another store than the one asked, with the same settings otherwise."""
+    return Run(replace(run.flags, store=store)).store
 
 
 def _code(verdict: str) -> int:

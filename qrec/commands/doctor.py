@@ -11,15 +11,17 @@ import typer
 
 from qrec.doctor import Check, attempted, guarded
 from qrec.doctor import store as contents
+from qrec.doctor.bucket import bucket
 from qrec.doctor.source import filter_check, greeted, probed, source
-from qrec.format import plural
 from qrec.output import emit, to_json
 from qrec.run import Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
+from queries.core.format import plural
 from queries.core.window import parse_duration
 from store.errors import UsageError
 from store.layout import Store
+from store.remote import is_url
 
 NOT_WELL = 3
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -78,6 +80,12 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
     yield from guarded("filter", lambda: filter_check(text, push, url, greeting))
     if probe_s is not None and greeting is not None:
         yield from guarded("probe", lambda: probed(url, greeting, text, push, probe_s))
+    if is_url(settings.text("store")):
+        shared, failed = attempted("store", settings.store)
+        yield from failed
+        if shared is not None:
+            yield from guarded("create-only", lambda: bucket(shared))
+        return
     path = settings.path("store").absolute()
     store, failed = attempted("store", lambda: contents.opened(path))
     yield from failed or [contents.presence(path, store)]

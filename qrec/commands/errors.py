@@ -6,7 +6,10 @@ import contextlib
 import json
 from dataclasses import replace
 
-from qrec.format import (
+from qrec.output import Answer
+from qrec.run import Run
+from queries.core.escape import cut, visible
+from queries.core.format import (
     clock,
     endpoint_text,
     number,
@@ -16,9 +19,6 @@ from qrec.format import (
     short_id,
     status_text,
 )
-from qrec.output import Answer
-from qrec.run import Run
-from queries.core.escape import cut, visible
 from queries.errors import ContainerErrors, ErrorRow, Errors, ErrorsByContainer
 from queries.show import Body
 

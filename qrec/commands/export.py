@@ -10,10 +10,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from qrec.format import plural
 from qrec.output import ReaderGone, note_text, say
 from qrec.questions import one_filter
 from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
+from queries.core.format import plural
 from queries.core.question import parsed
 from queries.export import export as write_export
 from queries.export import format_of

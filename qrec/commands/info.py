@@ -5,15 +5,17 @@ from __future__ import annotations
 import platform
 import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
-from qrec.format import number, plural, size
 from qrec.output import Column, emit, to_json, to_table
 from qrec.recording import checked_table
 from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
+from queries.core.format import number, plural, size
 from queries.info import store_info
 from store.errors import QrecError
+from store.remote import is_url
 from store.version import __version__
 
 
@@ -42,7 +44,7 @@ def _document(run: Run) -> dict[str, Any]:
         "python": platform.python_version(),
         "settings": [*(_setting(run, setting.name) for setting in SETTINGS), _redact(run)],
         "paths": {
-            "store": str(run.settings.path("store").absolute()),
+            "store": _place(run.settings.text("store")),
             "config_files": [
                 {"path": str(path), "exists": str(path) in existing} for path in run.settings.files
             ],
@@ -50,6 +52,10 @@ def _document(run: Run) -> dict[str, Any]:
         "unknown_variables": run.settings.unknown_variables(),
         "store": _store(run),
     }
+
+
+def _place(store: str) -> str:
+    return store if is_url(store) else str(Path(store).absolute())
 
 
 def _setting(run: Run, name: str) -> dict[str, Any]:
@@ -121,7 +127,7 @@ def _store_text(run: Run, store: dict[str, Any]) -> str:
     ]  # fmt: skip
     cells = [
         [t["name"], number(t["hours"]), t["first_hour"] or "-", t["last_hour"] or "-",
-         number(t["files"]), number(t["rows"]), size(t["bytes"])]
+         number(t["files"]), "-" if t["rows"] is None else number(t["rows"]), size(t["bytes"])]
         for t in store["tables"]
     ]  # fmt: skip
     lines = [

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.format import clock, zone_name
 from qrec.output import Answer, Column, present, say
 from qrec.run import RowFlags, Run, StoreFlags, flag
 from queries.core.answer import iso
+from queries.core.format import clock, zone_name
 from queries.core.window import parse_moment
 from store.marks import add_mark, read_marks
 

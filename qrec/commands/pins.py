@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.format import clock, number, plural, size, stretch
 from qrec.output import Answer, Column, present, say
 from qrec.run import RowFlags, Run, StoreFlags, WindowFlags
 from queries.core.answer import iso
+from queries.core.format import clock, number, plural, size, stretch
 from queries.core.window import Window
 from recorder.write.retention import Hour, store_hours
 from store.errors import UsageError

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from qrec.format import number, plural, size
 from qrec.output import Column, emit, narrate, say, to_json, to_table
 from qrec.run import HouseFlags, Run, StoreFlags, switch
 from qrec.settings import keep, max_size
+from queries.core.format import number, plural, size
 from recorder.write.retention import Hour, Plan, apply, plan
 from store.errors import QrecError, UsageError
 from store.hours import hour_start
@@ -41,7 +41,7 @@ def prune(
             "Give --keep 14d, --max-size 20GB or both, or set keep or max_size in qrec.toml.",
         )
     # A clock that is set ahead (--now) must not make young hours old.
-    found = plan(run.store, min(run.now, datetime.now(UTC)), age, largest)
+    found = plan(run.folder, min(run.now, datetime.now(UTC)), age, largest)
     if not json:
         _show(run, found)
     if found.delete and not dry_run:
@@ -121,5 +121,8 @@ def _tell(found: Plan, largest: int | None, dry_run: bool) -> None:
     if found.pinned:
         say(f"note: {plural(len(found.pinned), 'pinned hour')} spared "
             f"({found.pinned[0]} …); `qrec pins` lists the pins")  # fmt: skip
+    if found.waiting:
+        say(f"note: {plural(len(found.waiting), 'hour')} stay until they are shipped "
+            f"({found.waiting[0]} …): `qrec ship URL`")  # fmt: skip
     if largest is not None and found.size_after > largest:
         say("note: that is still more than --max-size: what is left is pinned or still written to")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
 
-from qrec.format import plural, span
+from qrec.commands.ship import shipping
 from qrec.progress import RecordingLine
 from qrec.recording import rows, seconds, write_options
 from qrec.run import HouseFlags, RecordFlags, Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
+from queries.core.format import plural, span
 from recorder.record import record as start_recording
+from store.remote import Remote
 
 
 def record(
@@ -43,6 +46,9 @@ def record(
         str | None,
         flag("ADDRESS", "Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT."),
     ] = None,
+    ship: Annotated[
+        str | None, flag("URL", "Copy finished hours to a bucket meanwhile, as `qrec ship` does.")
+    ] = None,
     *,
     what: RecordFlags,
     house: HouseFlags,
@@ -59,6 +65,7 @@ def record(
       qrec record --filter 'res.status >= 400 AND container.name == "shop"'
       qrec record --duration 1h --store ./incident
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
+      qrec record --wait --ship s3://acme-qrec/prod
     """
     run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
                             "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
@@ -74,8 +81,12 @@ def record(
         until_end=until_end,
     )
     reporter = RecordingLine()
+    beside = contextlib.nullcontext() if ship is None else shipping(ship, options.store)
+    if ship is not None:
+        Remote(ship)  # mistakes are told at once
     try:
-        done = start_recording(options, reporter)
+        with beside:
+            done = start_recording(options, reporter)
     finally:
         reporter.line.clear()
     gaps = f" with {plural(done.gaps, 'gap')}" if done.gaps else ""

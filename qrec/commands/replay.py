@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from fixtures.files import stream_path
-from qrec.format import clock, just_after, plural
 from qrec.progress import FileProgress
 from qrec.recording import rows, write_options
 from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
+from queries.core.format import clock, just_after, plural
 from queries.core.notes import newest
 from queries.core.window import parse_moment
 from recorder.replay import Replayed

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.format import plural, size
 from qrec.output import Column, emit, say, to_json, to_table
 from qrec.progress import Line
 from qrec.run import Run, StoreFlags, flag, switch
+from queries.core.format import plural, size
 from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt
@@ -89,7 +89,7 @@ def rollup(
 
 def _seal(run: Run) -> None:
     now_us = int(time.time() * 1e6)
-    keeper = Housekeeper(run.store, recorder="", policy="", note=say, at_once=True)
+    keeper = Housekeeper(run.folder, recorder="", policy="", note=say, at_once=True)
     sealed = keeper.seal_others(now_us)
     say(f"sealed {plural(len(set(sealed)), 'hour')}")
 
@@ -99,7 +99,7 @@ def _states(run: Run, line: Line, from_: str | None, to: str | None) -> list[Rol
     found: list[Rollup] = []
     for number, hour in enumerate(hours):
         line.show(f"looking at hour {hour}: {number} of {len(hours)}")
-        found += rollups(run.store, [hour])
+        found += rollups(run.folder, [hour])
     return found
 
 
@@ -111,7 +111,7 @@ def _hours(run: Run, from_: str | None, to: str | None) -> list[str]:
         raise UsageError("--from is not before --to", "Swap them, or leave one out.")
     return [
         hour
-        for hour in run.store.hours("transactions")
+        for hour in run.folder.hours("transactions")
         if (first is None or hour >= hour_key(to_us(first)))
         and (last is None or hour <= hour_key(to_us(last) - 1))
     ]
@@ -123,7 +123,7 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
     failed: list[QrecError] = []
     ordered = sorted(asked, key=lambda one: (one.recorder, one.hour))
     for recorder, own in groupby(ordered, lambda one: one.recorder):
-        with rebuilding(run.store, recorder) as keeper:
+        with rebuilding(run.folder, recorder) as keeper:
             for one in own:
                 number = len(done) + len(failed)
                 line.show(f"rebuilding hour {one.hour}: {number} of {len(asked)}")
@@ -136,7 +136,7 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
 
 def _again(run: Run, asked: Sequence[Rollup], done: Sequence[Rollup]) -> list[Rollup]:
     """Those that were asked for; how they stand now, where they were made."""
-    now = {one.rows: one for hour in {d.hour for d in done} for one in rollups(run.store, [hour])}
+    now = {one.rows: one for hour in {d.hour for d in done} for one in rollups(run.folder, [hour])}
     made = {one.rows for one in done}
     return [now.get(one.rows, one) if one.rows in made else one for one in asked]
 
@@ -185,6 +185,6 @@ def _tell(
         say("no sealed hour there: a recorder seals an hour some minutes after its end")
     elif bad:
         say(f"{bad} of {plural(len(found), 'rollup')} missing or not usable: "
-            f"qrec rollup --rebuild --missing --store {quote(str(run.store.path))}")  # fmt: skip
+            f"qrec rollup --rebuild --missing --store {quote(str(run.folder.path))}")  # fmt: skip
     else:
         say(f"all {plural(len(found), 'rollup')} are in order")

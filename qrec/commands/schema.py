@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qrec.format import plural, stretch
 from qrec.output import Answer
 from qrec.run import Run
 from queries.core.escape import visible
+from queries.core.format import plural, stretch
 from queries.schema import EndpointSchema, SchemaChanges, Schemas, fields
 
 

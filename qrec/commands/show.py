@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qrec.format import clock, millis, size, zone_name
 from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
 from qrec.run import FORM, Run
 from queries.core.answer import document
 from queries.core.escape import visible_lines
+from queries.core.format import clock, millis, size, zone_name
 from queries.core.question import REQUIRED, Argument, Question
 from queries.show import (
     DEFAULT_CHARS,

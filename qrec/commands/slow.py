@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qrec.format import plural
 from qrec.output import Answer
 from qrec.questions import laid_table
 from qrec.run import Run
+from queries.core.format import plural
 from queries.core.question import Column
 from queries.slow import SLOW, Slow
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from qrec.format import millis, plural, size
 from qrec.output import Answer
 from qrec.questions import laid_table
 from qrec.run import Run
+from queries.core.format import millis, plural, size
 from queries.core.question import Column
 from queries.summary import Summary
 

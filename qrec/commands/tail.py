@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.format import clock, millis, short_id, status_text
 from qrec.output import emit, say, to_jsonl
 from qrec.run import FORM, Run
 from queries.core.escape import cut, visible, width
+from queries.core.format import clock, millis, short_id, status_text
 from queries.core.question import WHERE, Argument, Question, parsed
 from queries.core.window import parse_duration
 from queries.search import Line

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from qrec.format import chart, clock, legend, millis, number, span, squeezed, unicode_output
-from qrec.output import Answer, Column
+from qrec.output import Answer, Column, chart, legend, squeezed, unicode_output
 from qrec.run import Run
 from queries.core.escape import cut, visible, width
+from queries.core.format import clock, millis, number, span
 from queries.timeline import Timeline
 from store.values import dataclass
 

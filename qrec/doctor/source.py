@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import filters
 from qrec.doctor import Check
-from qrec.format import plural, span
+from queries.core.format import plural, span
 from recorder.source.probe import Condition, Greeting, Honoured, Probe, greet
 from recorder.source.subscription import LinkError
 from store.errors import QrecError

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qrec.doctor import Check
-from qrec.format import plural, size, span
+from queries.core.format import plural, size, span
 from recorder.write.retention import Hour, store_hours
 from recorder.write.rollup import rollups
 from store.coverage import coverage_file, last_stretch

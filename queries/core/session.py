@@ -23,7 +23,7 @@ from queries.core.answer import Note
 from queries.core.window import Window
 from store.errors import QrecError
 from store.files import is_readable
-from store.hours import HOUR_US, hour_key, hour_start, to_us
+from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
 from store.layout import LIVE, Store
 
 if TYPE_CHECKING:
@@ -235,8 +235,23 @@ class Reader:
     def _open_views(self) -> None:
         self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         for table in (*self.tables, "coverage"):
-            self.files[table] = self._whole(self._listed(table))
+            listed = self._listed(table)
+            if self._views or table == "coverage":
+                self.store.fetch(listed)
+            self.files[table] = self._whole(listed)
             self._view(table)
+        self._tell_unshipped()
+
+    def _tell_unshipped(self) -> None:
+        """A bucket has whole hours alone; of the last one nobody there saw anything yet."""
+        if self.store.is_local:
+            return
+        hours = self.store.hours("coverage")
+        end = hour_end(hours[-1]) if hours else None
+        last = max(span.to_ts for span in self.spans)
+        if end is not None and last > end:
+            text = f"nothing after {hour_key(to_us(end))}:00 was shipped yet; it is on its hosts"
+            self.notes.append(Note("not_shipped", text, end, last))
 
     def _listed(self, table: str) -> list[Path]:
         """The files that make up the hours of the spans now."""
@@ -245,8 +260,7 @@ class Reader:
             return [path for hour in hours for _, path in self.store.visible(table, hour)]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
-        folders = [self.store.sealed_hour("coverage", hour) for hour in (*before, *hours)]
-        return [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+        return [path for hour in (*before, *hours) for path in self.store.coverage(hour)]
 
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
         return [path for path in paths if self._readable(path)]
@@ -289,7 +303,7 @@ class Reader:
         whole = looks_whole(path)
         if whole is False:
             self._leave_out(path)
-        return bool(whole)
+        return self.store.has(path) if whole is None else whole
 
     def _leave_out(self, path: Path) -> None:
         self._bad.add(path)

@@ -44,7 +44,7 @@ def recorded(store: Store) -> Window:
         if row[0] is not None:
             return Window(*row)
     raise UsageError(
-        f"nothing was recorded into the store at {store.path}",
+        f"nothing was recorded into the store at {store.name}",
         "Record or replay into it first; `qrec info --store DIR` says what a store holds.",
     )
 
@@ -140,7 +140,9 @@ class _Target:
     def take(self, source: Store, span: Window) -> None:
         """The rows of the hours that `span` touches, and what was seen of it."""
         for hour in hours_of([span]):
-            for recorder, path in source.visible("transactions", hour):
+            visible = list(source.visible("transactions", hour))
+            source.fetch(path for _, path in visible)
+            for recorder, path in visible:
                 place = self._place(source, path, recorder)
                 make_folder(place.parent)
                 if self.shift or self.names:
@@ -175,8 +177,9 @@ class _Target:
             source.project(f"* REPLACE ({', '.join(changed)})").write_parquet(str(place))
 
     def _link_rollup(self, source: Store, path: Path) -> None:
-        for table in ROLLUPS:
-            rollup = source.path / table / path.parent.name / path.name
+        rollups = {t: source.path / t / path.parent.name / path.name for t in ROLLUPS}
+        source.fetch(rollups.values())
+        for table, rollup in rollups.items():
             if rollup.exists():
                 place = self.made.path / table / path.parent.name / path.name
                 make_folder(place.parent)

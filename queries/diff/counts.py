@@ -137,6 +137,13 @@ class _Counting:
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
+        store = self.reader.store
+        if rollups:
+            store.fetch(
+                rollup
+                for path in self.reader.files["transactions"]
+                for rollup in _rollup_of(self.reader, path).values()
+            )
         for path in self.reader.files["transactions"]:
             hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
             rollup = _rollup(self.reader, path) if rollups else None
@@ -149,6 +156,7 @@ class _Counting:
         for (hour, cut), paths in rows.items():
             told = self.axis.rows(hour, cut)
             if told is not None:
+                store.fetch(paths)
                 self._count(paths, *told)
         sums = self._read_keys()
         names = self._names()
@@ -360,11 +368,15 @@ def _of_other_days(slots: Sequence[int]) -> list[int]:
 
 def _rollup(reader: Reader, path: Path) -> dict[str, Path] | None:
     """The rollup of a sealed file; None for a live segment or where it is not there in full."""
+    files = _rollup_of(reader, path)
+    return files if files and all(looks_whole(file) for file in files.values()) else None
+
+
+def _rollup_of(reader: Reader, path: Path) -> dict[str, Path]:
+    """Where the rollup of a sealed file would be; nowhere for a live segment."""
     if not path.parent.name.startswith("hour="):
-        return None
-    store = reader.store.path
-    files = {table: store / table / path.parent.name / path.name for table in ROLLUPS}
-    return files if all(looks_whole(file) for file in files.values()) else None
+        return {}
+    return {t: reader.store.path / t / path.parent.name / path.name for t in ROLLUPS}
 
 
 def _parquet(paths: Iterable[Path]) -> str:

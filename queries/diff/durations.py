@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.diff.frame import UNIT, Frame, Level, counting, recorders_of
+from queries.diff.candidate import ENDPOINT
+from queries.diff.frame import UNIT, Frame, Groups, Level, counting, recorders_of
 from queries.diff.stats import Floats, Ints, Mask, add_up, distinct, ratio
 from store.values import dataclass
 
@@ -60,6 +61,9 @@ class Entries:
     def unit(self, codes: Ints) -> Ints:
         return codes >> (self.counts + self.slots + _PLACE)
 
+    def side(self, codes: Ints) -> Ints:
+        return (codes >> (self.counts + self.slots + 8)) & 1
+
     def slot(self, codes: Ints) -> Ints:
         return (codes >> self.counts) & ((1 << self.slots) - 1)
 
@@ -89,61 +93,58 @@ class Entries:
 
 @dataclass
 class Durations:
-    """entries: of the spans, of the time that counts. past [units, buckets]: of the past hours
-    that were read; course [3, units, stretches]: number, sum and squares of the buckets of each of
-    them."""
+    """entries: of the spans, of the time that counts.
+
+    Of the "window", the "baseline" and of the past hours that were read, as "usual": moments
+    [3, units]: number, sum and squares of buckets, and of the latter two upto [units, buckets]:
+    requests of a bucket and of all below it. course [3, units, stretches]: the moments of each
+    stretch of the past.
+    """
 
     frame: Frame
     level: Level
     entries: Entries
-    past: Floats
+    moments: dict[str, Floats]
+    upto: dict[str, Floats]
     course: Floats
 
     @cached_property
-    def _sides(self) -> Floats:
-        """[2, units, buckets]: of the window, and of the baseline."""
-        size = self.level.size
-        unit, side, bucket, requests = self.entries.runs()
-        sides = np.zeros((2, size, BUCKETS))
-        sides[side, unit, bucket] = requests
-        return sides
-
-    @property
-    def now(self) -> Floats:
-        """[units, buckets] of the window."""
-        side: Floats = self._sides[0]
-        return side
-
-    @property
-    def before(self) -> Floats:
-        """[units, buckets] of the baseline."""
-        side: Floats = self._sides[1]
-        return side
-
-    def side(self, against: str) -> Floats:
-        """[units, buckets] of what the window is compared with."""
-        return self.past if against == "usual" else self.before
+    def endpoints(self) -> Groups:
+        """The endpoint of each unit, on its side of the wire."""
+        level = self.frame.level(("side", *ENDPOINT))
+        return Groups(level.group[self.level.first], level.size)
 
     @cached_property
-    def upto(self) -> dict[str, Floats]:
-        """The same, of this bucket and all below it."""
-        return {against: self.side(against).cumsum(1) for against in ("baseline", "usual")}
+    def upto_together(self) -> dict[str, Floats]:
+        """The same as `upto`, of the endpoints."""
+        return {name: self.endpoints.sums(upto) for name, upto in self.upto.items()}
 
-    def _blocks(self, codes: Ints) -> Floats:
-        """[units, blocks]: requests of some of the entries, a part of them at a time."""
+    def _blocks(self, codes: Ints, power: int = 0) -> Floats:
+        """[units, blocks]: requests of some of the entries, a part of them at a time; or the sums
+        of their buckets, to a power."""
         axis, size, entries = self.frame.axis, self.level.size, self.entries
         blocks = int(axis.starts[-1])
         sums = np.zeros(size * blocks)
         for at in range(0, codes.size, _AT_ONCE):
             part = codes[at : at + _AT_ONCE]
             place = axis.block[entries.slot(part)] * size + entries.unit(part)
-            sums += add_up(place, entries.requests(part), sums.size)
+            requests = entries.requests(part)
+            values = requests * entries.bucket(part) ** power if power else requests
+            sums += add_up(place, values, sums.size)
         return sums.reshape(blocks, size).T
 
     @cached_property
     def blocks(self) -> Floats:
         """[units, blocks]: requests with a duration."""
         return self._blocks(self.entries.codes)
+
+    @cached_property
+    def powers(self) -> list[Floats]:
+        """[units, blocks of the window]: number, sum and squares of the buckets."""
+        n_w = self.frame.window.shape[1]
+        codes = self.entries.codes
+        codes = codes[self.entries.side(codes) == 0]
+        return [self.blocks[:, :n_w], *(self._blocks(codes, power)[:, :n_w] for power in (1, 2))]
 
     def beyond(self, cut: Ints, up: bool, window: bool) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
@@ -165,8 +166,8 @@ class Durations:
 
     def compared(self, scope: Mask, against: str) -> Floats:
         """[buckets] of what a scope is compared with."""
-        total: Floats = self.side(against)[scope[self.level.first]].sum(0)
-        return total
+        upto = self.upto[against][scope[self.level.first]].sum(0)
+        return np.diff(upto, prepend=0.0)
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,14 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     codes = np.concatenate(parts)
     parts.clear()
     codes.sort()
-    return Durations(frame, level, replace(entries, codes=codes), past, course)
+    entries = replace(entries, codes=codes)
+    unit, side, bucket, requests = entries.runs()
+    sides = np.zeros((2, size, BUCKETS))
+    sides[side, unit, bucket] = requests
+    named = {"window": sides[0], "baseline": sides[1], "usual": past}
+    moments = {name: (one @ power).T for name, one in named.items()}
+    upto = {name: named[name].cumsum(1) for name in ("baseline", "usual")}
+    return Durations(frame, level, entries, moments, upto, course)
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:

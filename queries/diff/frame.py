@@ -76,9 +76,13 @@ class Groups:
             group = group[kept]
         sums = np.zeros((values.shape[1], self.size))
         if group.size:
-            rows = values.T if order is None else np.take(values.T, order, axis=1)
             starts = np.flatnonzero(np.diff(group, prepend=-1))
-            sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=1)
+            if values.flags.c_contiguous:
+                rows = values if order is None else values[order]
+                sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=0).T
+            else:
+                rows = values.T if order is None else np.take(values.T, order, axis=1)
+                sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=1)
         return sums.T
 
 
@@ -209,6 +213,17 @@ class Frame:
     def served(self) -> Floats:
         """[endpoints]: requests of the window that were seen where they are served."""
         return self.level(ENDPOINT).sum(np.where(self.incoming, self.requests, 0.0))
+
+    @cached_property
+    def front(self) -> Mask:
+        """Incoming keys that no recorded caller makes: what comes from outside. All keys, where
+        next to nothing does."""
+        level = self.level(ENDPOINT)
+        total = self.requests + self.before + self.earlier
+        incoming = level.sum(np.where(self.incoming, total, 0.0))
+        called = level.sum(np.where(self.incoming, 0.0, total)) >= 0.5 * incoming
+        outside: Mask = self.incoming & ~called[level.group]
+        return outside if total[outside].sum() >= 0.02 * total.sum() else np.ones_like(outside)
 
     @cached_property
     def own(self) -> Mask:

@@ -36,14 +36,13 @@ from recorder.pipeline.frames import (
     Gaps,
     Handed,
     Hire,
-    Piece,
+    Queue,
     Settled,
     Up,
-    Waiting,
+    mono_us,
     receive_command,
     send,
 )
-from recorder.source.blocks import count_events
 from recorder.source.subscription import (
     LinkError,
     Subscription,
@@ -54,19 +53,14 @@ from recorder.source.subscription import (
     open_stream,
 )
 
-# A block costs some 10 ms whatever it holds, mostly for its file: so it gathers for about a flush
-# interval, unless there is enough to spread that cost over. (For longer where there is little saved
-# 1.4 % of a core at 10 events/s, and a kill would have cost more than the flush interval says.)
-_ENOUGH_BYTES = 4 << 20
-_BLOCK_BYTES = 8 << 20
 _IN_HAND = (
     2  # blocks of a worker that are not settled: one that it works at, one that it finds next
 )
-_PRESSED = 16 << 20  # bytes waiting from which on what comes is compressed
-_WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
 _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
+_ANEW_S = 600.0  # of silence in which the source answers: after it, subscribe once more
+_GREETING = b"event: system.connected\n"
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 _NEAR_MAX_S = 1.0  # for a source on this host that is not there: it costs nobody to look
 _LIVED_S = 30.0  # a connection that was open for less does not set the pause back
@@ -79,80 +73,6 @@ class Options(msgspec.Struct, frozen=True):
     queue_bytes: int = QUEUE_BYTES
 
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def mono_us() -> int:
-    """A clock that no one sets; it goes on while the machine sleeps."""
-    return time.clock_gettime_ns(_CLOCK) // 1000
-
-
-class Queue:
-    """Pieces of a stream, each of whole events, bounded in bytes, and what happened between them.
-
-    A burst is a few seconds long and its events are much alike: compressed, four times as much of
-    it finds room, for a tenth of what decoding it will cost. One thread puts, one at a time takes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._entries: deque[tuple[Piece, int] | FromReader] = deque()
-        self._bytes_in = self._bytes_out = self._events_in = self._events_out = 0
-        self.dropped = 0  # events
-        self.ready = threading.Event()  # there may be something to take
-        self.filling = threading.Event()  # there is so much that it should not wait
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def put(self, data: bytes) -> None:
-        queued = self.queued()
-        piece = Piece(data, 0, count_events(data))
-        if queued > _PRESSED and len(data) >= _WORTHWHILE:
-            piece = piece.compressed()
-        if queued + len(piece.data) > self._limit and queued:
-            self.dropped += piece.events
-            return
-        self._entries.append((piece, mono_us()))
-        self._bytes_in += len(piece.data)
-        self._events_in += piece.events
-        if not self.ready.is_set():
-            self.ready.set()
-        if queued + len(piece.data) > _ENOUGH_BYTES and not self.filling.is_set():
-            self.filling.set()
-
-    def mark(self, frame: FromReader) -> None:
-        """What happened here in the stream: told when everything before it is handed out."""
-        self._entries.append(frame)
-        self.wake()
-
-    def wake(self) -> None:
-        self.ready.set()
-        self.filling.set()
-
-    def take(self) -> FromReader | tuple[list[Piece], int]:
-        """A mark, or about a block's worth of what has waited longest and when the last came."""
-        if not isinstance(self._entries[0], tuple):
-            return self._entries.popleft()  # type: ignore[return-value]
-        pieces: list[Piece] = []
-        size = 0
-        while self._entries and size < _BLOCK_BYTES and isinstance(self._entries[0], tuple):
-            piece, mono = self._entries.popleft()  # type: ignore[misc]
-            pieces.append(piece)
-            size += piece.size or len(piece.data)
-            self._bytes_out += len(piece.data)
-            self._events_out += piece.events
-        if self.queued() < _ENOUGH_BYTES:
-            self.filling.clear()
-        return pieces, mono
-
-    def queued(self) -> int:
-        return self._bytes_in - self._bytes_out
-
-    def waiting(self) -> Waiting:
-        return Waiting(self.queued(), self._events_in - self._events_out, self.dropped)
-
-
 class _Worker:
     """A worker as the reader sees it: its pipe, and its blocks that are not settled."""
 
@@ -162,6 +82,12 @@ class _Worker:
         self.blocks: dict[int, tuple[Block, int]] = {}
         self.room = threading.Semaphore(_IN_HAND)
         self.gone = False
+
+
+class _Streams(contextlib.ExitStack):
+    """A response, and what is to be closed after it."""
+
+    response: httpx.Response
 
 
 class Reader:
@@ -184,7 +110,9 @@ class Reader:
         self._taken_at = 0.0
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
+        self._came = mono_us()  # when something last came through it
         self._response: httpx.Response | None = None
+        self._successor: _Streams | None = None  # a subscription made anew
         self._dead = False
         self._waits = Waits() if os.environ.get("QREC_MEASURE_READS") else None
 
@@ -321,18 +249,13 @@ class Reader:
     def _read_once(self, http: httpx.Client) -> tuple[bool, str, str]:
         """Read one connection to its end: (was open, kind of the end, its words)."""
         up = False
-        put = self.queue.put
         try:
             with open_stream(http, self.options.subscription, self._waits) as response:
                 self._response = response
-                self._heard = mono_us()
+                self._came = self._heard = mono_us()
                 up = True
                 self.queue.mark(Up(mono_us()))
-                for block in response.iter_bytes():
-                    if self._stopping.is_set():  # or a flood would keep a stop from ending
-                        break
-                    put(block)
-                    self._heard = mono_us()
+                self._drain(response)
             return up, *self._ended("ended", "the source ended the stream")
         except LinkError as error:
             return up, *self._ended(error.kind, error.text)
@@ -340,7 +263,45 @@ class Reader:
             text = f"the stream broke: {type(error).__name__}: {str(error)[:200]}"
             return up, *self._ended("broken", text)
         finally:
-            self._response = None
+            self._response = self._successor = None
+
+    def _drain(self, response: httpx.Response, greeting: bytes = b"") -> None:
+        """Read what comes, until the stream ends; and on in one that took its place, without the
+        `greeting` with which that begins."""
+        try:
+            for block in response.iter_bytes():
+                if self._stopping.is_set():  # or a flood would keep a stop from ending
+                    return
+                self._came = self._heard = mono_us()
+                if greeting and block.startswith(greeting):
+                    block = block.partition(b"\n\n")[2]
+                greeting = b""
+                if block:
+                    self.queue.put(block)
+        except httpx.HTTPError:
+            if self._successor is None:
+                raise
+        if self._successor is not None:
+            with self._successor as streams:
+                self._response, self._successor = streams.response, None
+                if not self._stopping.is_set():
+                    self._drain(streams.response, _GREETING)
+
+    def _subscribe_anew(self, old: httpx.Response) -> None:
+        """After a long silence: a proxy may answer, and keep a stream open that nobody fills. The
+        old one is let go of when the new one is there, so that nothing is missed between them."""
+        streams = _Streams()
+        try:
+            http = streams.enter_context(client(self.options.subscription.headers_s))
+            streams.response = streams.enter_context(open_stream(http, self.options.subscription))
+        except LinkError:
+            streams.close()
+            self._dead = True
+        else:
+            self._came, self._successor = mono_us(), streams
+            if self._response is not old:  # it ended meanwhile
+                self._successor = None
+        hang_up(old)
 
     def _ended(self, kind: str, text: str) -> tuple[str, str]:
         if self._dead:
@@ -351,8 +312,9 @@ class Reader:
     def _watch(self) -> None:
         """While the stream is silent, ask /healthz whether the source still lives."""
         failures = 0
-        after = self.options.subscription.probe_after_s
-        url = self.options.subscription.url.rstrip("/") + "/healthz"
+        subscription = self.options.subscription
+        after = subscription.probe_after_s
+        url = subscription.url.rstrip("/") + "/healthz"
         with httpx.Client(timeout=min(_PROBE_TIMEOUT_S, after), trust_env=False) as http:
             while not self._stopping.wait(min(1.0, after / 4)):
                 response = self._response
@@ -364,6 +326,8 @@ class Reader:
                     failures = 0
                     self._heard = mono_us()
                     self.queue.mark(Alive(self._heard))
+                    if self._heard - self._came > _ANEW_S * 1e6 and not subscription.once:
+                        self._subscribe_anew(response)
                     continue
                 failures += 1
                 if failures >= _PROBES:

@@ -5,12 +5,15 @@ lives longer than a block, and nothing that the filter refuses costs more than i
 interpreter decodes and redacts on one core only (bench/README.md has the figures); so there may be
 several of these processes, which know nothing of one another. Run it as
 `python -m recorder.pipeline.worker`: its settings come as one JSON line on stdin, then blocks; what
-became of them goes to stdout; the end of stdin is the end.
+became of them goes to stdout; the end of stdin is the end. A descriptor may be named of memory that
+all workers share, to know one another's rows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import mmap
 import os
 import signal
 import sys
@@ -33,7 +36,15 @@ from recorder.pipeline import frames
 from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor
 from recorder.source.blocks import events_in
-from recorder.write.intake import Connected, Part, Rejected, Repeats, Rows, without_rows
+from recorder.write.intake import (
+    REPEATS_BYTES,
+    Connected,
+    Part,
+    Rejected,
+    Repeats,
+    Rows,
+    without_rows,
+)
 from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
@@ -193,7 +204,7 @@ class Worker:
                 self._rows[at] = tx
             return
         table = "grpc" if is_grpc else "transactions"
-        if self.repeats.has(table, tx.request_id, None if is_grpc else tx.ts):
+        if self.repeats.has(table, tx.request_id, None if is_grpc else tx.ts, self._place):
             self._counts["duplicates"] += 1
             return
         if is_grpc:
@@ -216,7 +227,7 @@ class Worker:
         row["ts"] += self.shift_us
         row["order"] = self._place
         if table == "database":
-            if self.repeats.has(table, row["request_id"], row["ts"]):
+            if self.repeats.has(table, row["request_id"], row["ts"], self._place):
                 self._counts["duplicates"] += 1
                 return
             row["statement"] = normalise(row["database_type"] or "", row["statement"])
@@ -289,6 +300,8 @@ class _Process:
         self.source, self.out = sys.stdin.buffer, sys.stdout.buffer
         key, options, session = decode_settings(self.source.readline())
         self.worker = Worker(key, options)
+        if len(sys.argv) > 1:
+            self.worker.repeats = Repeats(mmap.mmap(int(sys.argv[1]), REPEATS_BYTES))
         who, policy = Who(options.name(), session), self.worker.cleaner.policy
         self.writer = Writer(Store(options.store), who, policy, self._end_if_orphaned)
         self.worker.watch = self._watch
@@ -302,12 +315,15 @@ class _Process:
             self._block = block
             self._tell(At(block.first, 0))
             self.worker.skip = frozenset(block.skip or ())
+            self.worker.repeats.block = block.first
             self.worker.shedding = shedding(block.queued, self.worker.shedding)
             parts = self._parts(block)
             began = time.monotonic()
             rows, size = self._write(parts, block)
             spent = time.monotonic() - began
             self._tell(Done(block.first, without_rows(parts), dict(rows), size, spent))
+            with contextlib.suppress(OSError):  # housekeeping merges them
+                self.writer.gather()
 
     def _parts(self, block: Block) -> list[Part]:
         parts: list[Part] = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import select
 import socket
 import subprocess
@@ -44,9 +45,11 @@ from recorder.pipeline.frames import (
     Stop,
     Up,
     Waiting,
+    mono_us,
 )
-from recorder.pipeline.reader import Options, mono_us
+from recorder.pipeline.reader import Options
 from recorder.source.subscription import Subscription
+from recorder.write.intake import REPEATS_BYTES
 from store.errors import QrecError
 
 _SILENT_S = 5.0  # a worker has something to tell once a second
@@ -55,7 +58,8 @@ _READER_S = 20.0  # the reader has something to tell every two seconds
 _TICK_S = 0.5  # of the time between two looks, what counts at most: a machine may have slept
 _TRIES = 6  # workers that one block may cost
 _HIGH_BYTES, _HIGH_S = 8 << 20, 1.0  # so much waiting for so long is worth another worker
-_LIVES = 5  # readers, and workers as they start, that may end without a block on the disk
+# So many readers, and workers as they start, may end within so long without a block on the disk.
+_LIVES, _LIFE_S = 5, 60.0
 _END_S = 1.0
 _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounded and counted there
 
@@ -89,13 +93,15 @@ Message = Handout | Up | Alive | Down | Gaps | Ended
 class _Process:
     """A process of ours, what it tells, and for how long it has told nothing."""
 
-    def __init__(self, module: str, source: int) -> None:
+    def __init__(self, module: str, source: int, memory: int | None = None, seed: int = 0) -> None:
         # -P and "/": with -m, Python looks for modules in the working directory before its own
         # library, and whoever owns that directory must not decide what a recorder runs.
         command = [sys.executable, "-P", "-m", module]
+        shared = () if memory is None else (memory,)
         self.popen = subprocess.Popen(
-            command, stdin=source, stdout=subprocess.PIPE, bufsize=0, cwd="/"
-        )
+            [*command, *map(str, shared)], stdin=source, stdout=subprocess.PIPE, bufsize=0, cwd="/",
+            pass_fds=shared, env=os.environ | {"PYTHONHASHSEED": str(seed) if shared else "random"},
+        )  # fmt: skip
         assert self.popen.stdout is not None
         self.pipe: IO[bytes] = self.popen.stdout
         self.silent_s = 0.0
@@ -107,12 +113,12 @@ class _Process:
 
 
 class _Worker(_Process):
-    def __init__(self, number: int, settings: bytes) -> None:
+    def __init__(self, number: int, settings: bytes, memory: int | None, seed: int) -> None:
         source, self.blocks = os.pipe()
         for end in (source, self.blocks):
             with contextlib.suppress(OSError, AttributeError):  # Linux only, so much a user
                 fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        super().__init__("recorder.pipeline.worker", source)
+        super().__init__("recorder.pipeline.worker", source, memory, seed)
         os.close(source)
         with contextlib.suppress(OSError):  # it ended already
             os.write(self.blocks, settings)
@@ -168,8 +174,14 @@ class Workers:
         self._waiting = Waiting(0, 0, 0)
         self._high_s = 0.0
         self._numbered = 0
-        self._lives = _LIVES
+        self._ended_at: deque[float] = deque(maxlen=_LIVES)
         self._looked_at = time.monotonic()
+        # What the workers know of the rows that came: of whoever comes in another one's place, too.
+        self._memory: int | None = None
+        self._seed = secrets.randbelow(1 << 32)
+        if sys.platform == "linux":  # elsewhere each knows its own
+            self._memory = os.memfd_create("repeats")
+            os.ftruncate(self._memory, REPEATS_BYTES)
 
     @property
     def starting(self) -> bool:
@@ -227,6 +239,9 @@ class Workers:
                 if not process.hired:
                     os.close(process.blocks)
             process.pipe.close()
+        if self._memory is not None:
+            os.close(self._memory)
+            self._memory = None
         return lost + sum(one.events for one in self._handouts.values() if one.open)
 
     def _wait(self, timeout: float) -> None:
@@ -240,6 +255,13 @@ class Workers:
     def _look_at_reader(self, reader: _Reader, spent: float) -> None:
         heard = reader.frames.frames()
         reader.silent_s = 0.0 if heard else reader.silent_s + spent
+        reader.heard = reader.heard or bool(heard)
+        ended = reader.frames.ended or reader.silent_s > (
+            _READER_S if reader.heard else _STARTING_S
+        )
+        if ended:
+            reader.end()
+            heard += reader.frames.frames()  # a number that it handed out is not given again
         for frame in heard:
             match frame:
                 case Waiting():
@@ -249,10 +271,7 @@ class Workers:
                     self._take_stock(frame.waiting)
                 case _:
                     self._order.append(frame)
-        reader.heard = reader.heard or bool(heard)
-        patience_s = _READER_S if reader.heard else _STARTING_S
-        if reader.frames.ended or reader.silent_s > patience_s:
-            reader.end()
+        if ended:
             self._lost_a_life("reads")
             self.dropped += self._waiting.events
             text = "the reading process ended and was replaced"
@@ -308,7 +327,8 @@ class Workers:
             case Refused():
                 self.refused = frame.why
             case Done():
-                self.refused, self._lives = "", _LIVES
+                self.refused = ""
+                self._ended_at.clear()
                 worker.at = At(frame.first, READY)
                 if (handout := self._handouts.get(frame.first)) and handout.open:
                     handout.done = frame
@@ -346,7 +366,9 @@ class Workers:
 
     def _start_worker(self) -> None:
         self._numbered += 1
-        self._workers[self._numbered] = _Worker(self._numbered, self._settings)
+        self._workers[self._numbered] = _Worker(
+            self._numbered, self._settings, self._memory, self._seed
+        )
 
     def _hire(self, worker: _Worker) -> None:
         """Let the reader give blocks to a worker that has started."""
@@ -362,8 +384,8 @@ class Workers:
             self._start_worker()
 
     def _lost_a_life(self, task: str) -> None:
-        self._lives -= 1
-        if self._lives <= 0:
+        self._ended_at.append(time.monotonic())
+        if len(self._ended_at) == _LIVES and self._ended_at[-1] - self._ended_at[0] < _LIFE_S:
             raise QrecError(
                 f"the process that {task} ends again and again",
                 "See what it says above; whether this machine has memory to spare.",

@@ -103,15 +103,6 @@ def secrets(marks: list[Mark], place: str) -> list[Secret]:
     ]
 
 
-def emptied(tx: Transaction) -> None:
-    """Keep what a row needs to be counted; nothing that came out of the traffic itself."""
-    tx.path, tx.route, tx.query, tx.user_agent, tx.trace_id = "/", None, None, None, None
-    tx.req_headers, tx.res_headers = {}, {}
-    tx.req_body = tx.res_body = tx.error_signature = None
-    tx.req_content_type = tx.res_content_type = tx.endpoint_id = tx.authority = None
-    tx.findings = [Secret("unreadable", "transaction", "")]
-
-
 REMEMBERED = 50_000  # names of headers, and sets of column values
 _GENERATION_BYTES = 16 << 20  # of headers: twice that at most are remembered for each side
 _ENTRY_BYTES = 500  # about what a remembered header takes besides its own texts
@@ -214,7 +205,19 @@ class Redactor:
                 tx.res_body = body[:limit] or None
         except Exception:
             self.failures += 1
-            emptied(tx)
+            self._emptied(tx)
+
+    def _emptied(self, tx: Transaction) -> None:
+        """Keep what a row needs to be counted, each name looked at by itself; nothing else that
+        came out of the traffic."""
+        tx.path, tx.route, tx.query, tx.user_agent, tx.trace_id = "/", None, None, None, None
+        tx.req_headers, tx.res_headers = {}, {}
+        tx.req_body = tx.res_body = tx.error_signature = None
+        tx.req_content_type = tx.res_content_type = tx.endpoint_id = tx.authority = None
+        for slot in (*FEW, *IDS):
+            if value := getattr(tx, slot.name):
+                setattr(tx, slot.name, self.text(value))
+        tx.findings = [Secret("unreadable", "transaction", "")]
 
     def text(self, text: str) -> str:
         """`text` (a log line, an error's message) without its secrets."""

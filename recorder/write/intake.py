@@ -6,6 +6,7 @@ counted: so the process that keeps coverage carries no rows.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,8 +16,10 @@ import pyarrow as pa
 
 from recorder.write.coverage import Ledger
 
-# Qtap gives each transaction one id; a repeat within so many is the same transaction again.
-_REMEMBERED = 100_000
+# Qtap gives each transaction one id; a repeat within about 200,000 is the same transaction again.
+REPEATS_BYTES = 4 << 20
+_WAYS = 8  # rows whose hashes fall into one place; of a ninth, the oldest is forgotten
+_KEY = (1 << 64) - 1
 _ROW_BYTES = 512  # about what a connection or a statement takes
 _SAMPLES = 100  # rejected events of one block that are told of one by one
 
@@ -117,27 +120,37 @@ def _connected(ledger: Ledger, ts: int | None, mono: int) -> None:
 
 
 class Repeats:
-    """Knows the rows that came lately, to tell a repeat: the same id, table and time.
+    """Knows the rows that came lately, to tell a repeat: the same id, table and time in another
+    event. `memory`, zeroed at first, may be shared by processes that hash alike (PYTHONHASHSEED).
 
-    Two sets, of which the older is forgotten at once, keep hashes: a false one comes once in some
-    10^14 rows. `known`: ids that the run before this one took (of a replay that goes on).
+    It keeps a hash and the event's number of each row, so that a block which is tried again is no
+    repeat of itself. `block`: the number of the first event of the block; where that is 0, each
+    call is of another event. `known`: ids that the run before this one took (of a replay).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Any = None) -> None:
         self.known: set[str] = set()
-        self._seen: set[int] = set()
-        self._seen_before: set[int] = set()
+        self.block = 0
+        self._calls = itertools.count(1)
+        memory = memoryview(bytearray(REPEATS_BYTES) if memory is None else memory).cast("Q")
+        self._keys, self._numbers = memory[: len(memory) // 2], memory[len(memory) // 2 :]
+        self._buckets = len(self._keys) // _WAYS
 
-    def has(self, table: str, request_id: str | None, ts: int | None) -> bool:
-        """Whether this row came before; from now on it did."""
+    def has(self, table: str, request_id: str | None, ts: int | None, place: int = 0) -> bool:
+        """Whether this row came before; from now on it did. `place`: its event's in the block."""
         if not request_id:
             return False
         if request_id in self.known:
             return True
-        key = hash((table, request_id, ts))
-        if key in self._seen or key in self._seen_before:
-            return True
-        if len(self._seen) >= _REMEMBERED // 2:
-            self._seen_before, self._seen = self._seen, set()
-        self._seen.add(key)
+        number = self.block + place if self.block else next(self._calls)
+        key = hash((table, request_id, ts or 0)) & _KEY or 1
+        start = key % self._buckets * _WAYS
+        numbers = self._numbers[start : start + _WAYS].tolist()
+        keys = self._keys[start : start + _WAYS].tolist()
+        if key in keys:
+            return bool(numbers[keys.index(key)] != number)
+        oldest = start + numbers.index(min(numbers))
+        # In this order: killed between the two, nothing has a number that is not its own.
+        self._numbers[oldest] = number
+        self._keys[oldest] = key
         return False

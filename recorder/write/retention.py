@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recorder.write.ship import unshipped_hours
 from store.cover import list_folder
 from store.hours import hour_end
 from store.layout import Store
@@ -41,6 +42,7 @@ class Plan:
     delete: tuple[Hour, ...]
     pinned: tuple[str, ...]
     size_before: int
+    waiting: tuple[str, ...] = ()  # too old, and not shipped to the bucket yet
 
     @property
     def size_after(self) -> int:
@@ -50,12 +52,17 @@ class Plan:
 def plan(
     store: Store, now: dt.datetime, keep: dt.timedelta | None = None, max_size: int | None = None
 ) -> Plan:
-    """The hours older than `keep`, and the oldest beyond `max_size` bytes."""
+    """The hours older than `keep`, and the oldest beyond `max_size` bytes.
+
+    Of a store that ships to a bucket, an hour that is not there yet goes only for its size.
+    """
     hours = store_hours(store)
     pins = read_pins(store)
     total = left = sum(hour.size for hour in hours)
     delete: list[Hour] = []
     spared: list[str] = []
+    waiting: list[str] = []
+    unshipped = unshipped_hours(store, now)
     for hour in hours:
         end = hour_end(hour.hour)
         old = keep is not None and end <= now - keep
@@ -65,9 +72,12 @@ def plan(
         if any(pin.holds(hour.hour) for pin in pins):
             spared.append(hour.hour)
             continue
+        if hour.hour in unshipped and not large:
+            waiting.append(hour.hour)
+            continue
         delete.append(hour)
         left -= hour.size
-    return Plan(tuple(delete), tuple(spared), total)
+    return Plan(tuple(delete), tuple(spared), total, tuple(waiting))
 
 
 class Retention:

@@ -1,5 +1,5 @@
 """Sealing: the segments of an hour become sorted files, a while after the hour has ended: one, or,
-of a large hour, several that each take a bounded memory.
+of a large hour, several that each take a bounded memory; and the thread that keeps house.
 
 What comes late to a sealed hour makes a segment of its own again and is sealed in with the last of
 the files; the one before it stays for the grace.
@@ -8,9 +8,13 @@ the files; the one before it stays for the grace.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
+import itertools
 import math
+import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.write.coverage import Ledger
+from recorder.write.retention import Retention
 from recorder.write.rollup import write_rollup
 from recorder.write.segments import (
     GRACE_S,
@@ -46,6 +51,10 @@ _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried 
 _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
 _ROWS, _BYTES = 1_000_000, 1 << 30  # of the sources of a sealed file
+_EVERY_S = 5.0
+_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
+_PATIENCE_S = 60.0  # at its limit a recorder must merge and seal all the same
+_LOW_PRIORITY = 15
 
 
 class Housekeeper:
@@ -204,8 +213,8 @@ class Housekeeper:
             folder = make_folder(self.store.sealed_hour(table, hour))
             first = files[0].first if number else 0
             path = folder / sealed_name(self.recorder, files[-1].last, first)
-            with replacing(path) as temporary:
-                write_sorted(temporary, table, sources, self.footer, self._spill())
+            with self._spill() as spill, replacing(path) as temporary:
+                write_sorted(temporary, table, sources, self.footer, spill)
             if table == "transactions":
                 self._try_to_roll_up(hour, path)
             paths.append(path)
@@ -232,13 +241,19 @@ class Housekeeper:
         rows: the file; name: what both files are called. A rollup that is there already is
         replaced.
         """
-        write_rollup(self.store, hour, rows, name, self.footer, self._spill())
+        with self._spill() as spill:
+            write_rollup(self.store, hour, rows, name, self.footer, spill)
 
-    def _spill(self) -> Path:
-        """An empty folder for what memory has no room for; what a killed seal left is deleted."""
+    @contextlib.contextmanager
+    def _spill(self) -> Iterator[Path]:
+        """An empty folder for what memory has no room for: deleted when a seal has come to its end,
+        whatever that is, and what a killed one left is as well."""
         spill = self._spill_folder()
         shutil.rmtree(spill, ignore_errors=True)
-        return make_folder(spill)
+        try:
+            yield make_folder(spill)
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
 
     def _spill_folder(self) -> Path:
         return self.store.live(self.recorder) / f"spill{TEMPORARY_SUFFIX}"
@@ -324,3 +339,46 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
+
+
+def keep_house(
+    keeper: Housekeeper,
+    retention: Retention,
+    note: Callable[[str], None],
+    busy: Callable[[], bool],
+    done: threading.Event,
+) -> None:
+    """Delete, merge and seal until `done`; while `busy` only delete, but for a minute at most.
+    `note` takes lines for people.
+
+    Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
+    """
+    # This thread yields the processor to those that take the stream in, and its turn to a full
+    # queue: merging can wait, the stream cannot.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+
+    @contextlib.contextmanager
+    def tried_again(work: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            note(f"{work} failed and will be tried again: {error}")
+
+    rounds = itertools.count()
+    patient_until = time.monotonic() + _PATIENCE_S
+    while not done.wait(_EVERY_S):
+        with tried_again("deleting old hours"):
+            for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
+                note(line)
+        if busy() and time.monotonic() < patient_until:
+            continue
+        patient_until = time.monotonic() + _PATIENCE_S
+        now = time.time_ns() // 1000
+        with tried_again("housekeeping"):
+            for hour in keeper.round(now):
+                note(f"sealed hour {hour}")
+        if next(rounds) % _OTHERS_EVERY == 0:
+            with tried_again("sealing what others left"):
+                for hour in keeper.seal_others(now):
+                    note(f"sealed hour {hour} of a recorder that has ended")

@@ -26,6 +26,7 @@ FAN_IN = 20  # so many neighbours of about the same size become one
 _LARGEST = 8 << 20  # bytes; what is larger waits for the seal, which must fit it into memory
 _ROW_GROUP_BYTES = 32 << 20
 _ROW_GROUP_ROWS = 100_000
+_FEW_ROWS = 500  # of a segment: packing it well takes longer than all else, and not for long
 
 
 def metadata(recorder: str, policy: str) -> dict[bytes, bytes]:
@@ -67,8 +68,9 @@ def write_segment(
 def _write(
     path: Path, table: pa.Table, footer: dict[bytes, bytes], still_ours: Callable[[], None]
 ) -> Path:
+    packed = "snappy" if table.num_rows < _FEW_ROWS else "zstd"
     with replacing(path) as temporary:
-        with parquet_writer(temporary, table.schema, footer) as writer:
+        with parquet_writer(temporary, table.schema, footer, packed) as writer:
             writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
         still_ours()
     return path
@@ -76,11 +78,11 @@ def _write(
 
 @contextlib.contextmanager
 def parquet_writer(
-    path: Path, schema: pa.Schema, footer: dict[bytes, bytes]
+    path: Path, schema: pa.Schema, footer: dict[bytes, bytes], compression: str = "zstd"
 ) -> Iterator[pq.ParquetWriter]:
     """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
     would call text a dictionary. `footer` is what the file says about itself."""
-    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
+    with pq.ParquetWriter(path, schema, compression=compression, store_schema=False) as writer:
         writer.add_key_value_metadata(footer)
         yield writer
 

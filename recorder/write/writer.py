@@ -14,6 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from recorder.decode.columns import Who, by_hour, numbered
 from recorder.write.intake import Part, Rejected, Rows
 from recorder.write.segments import highest_seq, metadata, write_segment
@@ -23,6 +25,7 @@ from store.layout import Store
 
 _REJECTED_LIMIT = 16 << 20  # bytes of rejected samples an hour; beyond that they are counted only
 _RESERVED = 1_000_000  # numbers
+_AT_ONCE, _SMALL_BYTES = 10, 512 << 10  # small blocks that are gathered; in memory
 
 
 def new_session() -> str:
@@ -35,6 +38,11 @@ class Written(NamedTuple):
 
     rows: Counter[str]
     size: int
+
+
+class _Block(NamedTuple):
+    last: int  # of its numbers
+    tables: dict[tuple[str, str], pa.Table]  # by table and hour
 
 
 class Writer:
@@ -51,20 +59,59 @@ class Writer:
         self.policy = policy
         self.footer = metadata(who.recorder, policy)
         self._still_ours = still_ours
+        self._first = 0  # of the numbers of the small blocks that were written last
+        self._small: list[_Block] = []
 
     def write(self, parts: Iterable[Part], first: int, last: int) -> Written:
         """Write the rows of the block with the numbers `first` to `last`.
 
         OSError when the disk refuses; writing the same block again is no harm.
         """
-        rows, size = Counter[str](), 0
-        for (table, hour), pieces in _by_table_and_hour(parts).items():
-            arrow = numbered(table, pieces, first, self.who)
-            folder = self.store.live_hour(self.who.recorder, table, hour)
-            path = write_segment(folder, arrow, first, last, self.footer, self._still_ours)
+        block = _Block(last, {
+            (table, hour): numbered(table, pieces, first, self.who)
+            for (table, hour), pieces in _by_table_and_hour(parts).items()
+        })  # fmt: skip
+        size = self._write(block.tables, first, last)
+        if self._small and self._small[-1].last != first - 1:
+            self._small.clear()
+        if sum(rows.nbytes for rows in block.tables.values()) > _SMALL_BYTES:
+            self._small.clear()
+        else:
+            self._first = self._first if self._small else first
+            self._small.append(block)
+        rows = Counter[str]()
+        for (table, _), arrow in block.tables.items():
             rows[table] += arrow.num_rows
-            size += path.stat().st_size
         return Written(rows, size)
+
+    def gather(self) -> None:
+        """Write the rows of the last small blocks, if there are enough, once more as one segment.
+
+        Their own stay for readers under way, and for whoever merged some of them this very moment.
+        So housekeeping, which would have to read them, finds little to merge. OSError as `write`.
+        """
+        if len(self._small) < _AT_ONCE:
+            return
+        blocks, self._small = self._small, []
+        pieces: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
+        for block in blocks:
+            for key, rows in block.tables.items():
+                pieces[key].append(rows)
+        tables = {
+            key: pa.concat_tables(rows).unify_dictionaries()
+            for key, rows in pieces.items()
+            if len(rows) > 1
+        }
+        self._write(tables, self._first, blocks[-1].last)
+
+    def _write(self, tables: dict[tuple[str, str], pa.Table], first: int, last: int) -> int:
+        """Write segments; the bytes of their files."""
+        size = 0
+        for (table, hour), rows in tables.items():
+            folder = self.store.live_hour(self.who.recorder, table, hour)
+            path = write_segment(folder, rows, first, last, self.footer, self._still_ours)
+            size += path.stat().st_size
+        return size
 
 
 def _by_table_and_hour(parts: Iterable[Part]) -> dict[tuple[str, str], list[Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.pipeline.reader import mono_us
+from recorder.pipeline.frames import mono_us
 from recorder.write.seal import Housekeeper
 from store.coverage import SEEING, Stretch, read_stretches
 from store.hours import HOUR_US, hour_key

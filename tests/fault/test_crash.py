@@ -13,10 +13,12 @@ import pytest
 
 from store.coverage import last_stretch
 from store.layout import Store, holder
+from tests import fault
 from tests.fault import victim
 from tests.kit import visible_ids, wait_for
 
 LARGEST_BATCH = 5
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("kills", [15, pytest.param(200, marks=[pytest.mark.long])])
@@ -69,3 +71,11 @@ def _check(store: Path, log: Path, before: set[int]) -> set[int]:
 
 def _size(log: Path) -> int:
     return log.stat().st_size if log.exists() else 0
+
+
+def test_each_fault_that_is_listed_has_its_test() -> None:
+    lines = [line.rsplit(maxsplit=2) for line in (fault.__doc__ or "").splitlines() if "_" in line]
+    assert len(lines) > 60
+    for *_, file, name in lines:
+        if name.startswith("test_"):
+            assert f"\ndef {name}" in (TESTS / file).read_text(), (file, name)

@@ -19,6 +19,7 @@ import pytest
 
 from recorder.options import Status
 from recorder.redact.config import load_key
+from recorder.write.coverage import Ledger
 from store.coverage import read_stretches
 from store.errors import UnavailableError
 from store.files import append_line, write_text
@@ -164,6 +165,29 @@ def test_what_memory_cannot_hold_is_counted_as_dropped(
         assert listener.last.dropped == 60 - len(kept)
 
 
+def test_coverage_that_cannot_be_written_is_tried_once_a_flush_and_not_with_each_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    def refuse(ledger: Ledger) -> None:
+        tried.append(time.monotonic())
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello())
+        for n in range(40):
+            client.sendall(event(f"e{n}", n))
+            time.sleep(0.05)
+        client.recv(1)
+
+    monkeypatch.setattr("recorder.record._GATHERED", 0.01)  # a block an event
+    monkeypatch.setattr(Ledger, "flush", refuse)
+    with source(script) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 40, flush_interval=1.0)
+    assert len(tried) <= 2 + tried[-1] - tried[0] + 2  # two at the end
+
+
 def test_who_deletes_a_store_lets_no_second_recorder_of_the_name_in(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "s")
     with recorder_lock(store, "r") as keep:
@@ -198,8 +222,9 @@ def test_a_store_that_somebody_else_could_change_is_refused(
         recorder_lock(store, "r").__enter__()
     folder.chmod(0o700)
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
-    with pytest.raises(UnavailableError, match="belongs to user"):
+    with pytest.raises(UnavailableError, match="belongs to user") as caught:
         recorder_lock(store, "r").__enter__()
+    assert f"sudo -u '#{folder.stat().st_uid}' qrec record" in caught.value.hint  # root, too
 
 
 @pytest.mark.parametrize("place", ["_live", "_live/r", "_live/r/lock"])

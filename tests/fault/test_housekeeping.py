@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write import housekeeping, seal
+from recorder.write import seal
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
@@ -138,6 +139,38 @@ def test_a_segment_of_before_a_column_was_there_is_merged(tmp_path: Path) -> Non
     assert len(visible_ids(tmp_path / "s")) == 9
 
 
+def test_small_blocks_are_gathered_once_more_where_they_follow_one_another(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    for n in range(25):
+        if n == 4:  # another worker has the block between
+            desk.numbers.last += 1
+        desk.take(transaction(f"t{n:02d}", NOON + n * S))
+        desk.flush()
+        desk.writer.gather()
+    assert [(file.first, file.last) for file in maximal_cover(
+        live_segments(desk.store, "r", "transactions", HOURS[0]))] == [
+            (1, 1), (2, 2), (3, 3), (4, 4), (6, 15), (16, 25), (26, 26)]  # fmt: skip
+    assert visible_ids(tmp_path / "s") == [f"t{n:02d}" for n in range(25)]
+
+
+def test_blocks_that_are_merged_while_they_are_gathered_stay_visible(tmp_path: Path) -> None:
+    desk = recorded(tmp_path / "s", flushes=8)
+    old = maximal_cover(live_segments(desk.store, "r", "transactions", HOURS[2]))
+    for n in range(10):
+        desk.take(transaction(f"t{n}", NOON + 2 * HOUR_US + (10 + n) * S))
+        desk.flush()
+    listed = maximal_cover(live_segments(desk.store, "r", "transactions", HOURS[2]))
+    desk.writer.gather()
+    merge("transactions", listed[: len(old) + 3], desk.writer.footer)
+    expected = sorted([*(f"r-{n}-{flush}" for n in range(3) for flush in range(8)),
+                       *(f"t{n}" for n in range(10))])  # fmt: skip
+    for _ in range(3):
+        assert visible_ids(tmp_path / "s") == expected
+        for path in desk.store.path.rglob("*.parquet"):
+            os.utime(path, (0, 0))
+        keeper(desk.store, []).round(NOON)
+
+
 def test_what_a_later_seal_replaced_goes_with_its_rollup(tmp_path: Path) -> None:
     desk = recorded(tmp_path / "s")
     house = keeper(desk.store, [])
@@ -227,13 +260,13 @@ def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_pa
 def test_a_recorder_at_its_limit_seals_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
-    monkeypatch.setattr(housekeeping, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(seal, "_EVERY_S", 0.01)
+    monkeypatch.setattr(seal, "_PATIENCE_S", 0.5)
     monkeypatch.setattr(os, "setpriority", lambda *_: None)
     desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
     retention = Retention(desk.store, None, None)
     arguments = keeper(desk.store, []), retention, notes.append, lambda: True, done
-    keeping = threading.Thread(target=housekeeping.keep_house, args=arguments)
+    keeping = threading.Thread(target=seal.keep_house, args=arguments)
     begun = time.monotonic()
     keeping.start()
     try:
@@ -243,6 +276,47 @@ def test_a_recorder_at_its_limit_seals_all_the_same(
         done.set()
         keeping.join()
     assert sealed(desk.store) == HOURS
+
+
+def test_old_hours_are_deleted_whatever_fails_beside_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(seal, "_EVERY_S", 0.01)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    monkeypatch.setattr(Housekeeper, "round", fail)
+    desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
+    retention = Retention(desk.store, dt.timedelta(hours=1), None)
+    arguments = keeper(desk.store, []), retention, notes.append, lambda: False, done
+    keeping = threading.Thread(target=seal.keep_house, args=arguments)
+    keeping.start()
+    try:
+        wait_for(lambda: sum("housekeeping failed" in note for note in notes) >= 2)
+    finally:
+        done.set()
+        keeping.join()
+    # Age counts from the newest hour, which stays with the one that it is compared with.
+    assert desk.store.hours("transactions") == HOURS[1:]
+
+
+@pytest.mark.parametrize("harm", [OSError(28, "No space left on device"), RuntimeError("odd")])
+def test_a_seal_that_fails_leaves_nothing_on_the_disk(
+    harm: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(target: Path, table: str, sources: object, footer: object, spill: Path) -> None:
+        target.write_bytes(b"half")
+        (spill / "0").write_bytes(b"spilled")
+        raise harm
+
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    before = sorted(desk.store.path.rglob("*"))
+    monkeypatch.setattr(seal, "write_sorted", fail)
+    assert keeper(desk.store, notes).round(LATER) == []
+    assert len(notes) == 3
+    left = set(desk.store.path.rglob("*")) - set(before)
+    assert not [path for path in left if path.is_file()]
 
 
 def test_a_round_looks_at_nothing_but_what_is_live(

@@ -17,15 +17,17 @@ from typing import TextIO
 import psutil
 import pytest
 
+from recorder.options import Status
 from recorder.pipeline import workers
 from recorder.pipeline.reader import Options, Reader
 from recorder.source.subscription import Subscription, check_url
+from recorder.write import seal
 from store.coverage import last_stretch, read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store
 from tests.fault.scripted import HEAD, Script, answer, run, source, staying
 from tests.fault.test_source import event, hello
-from tests.kit import visible_ids
+from tests.kit import PATIENCE_S, visible_ids
 
 
 def child(module: str, pid: int | None = None) -> psutil.Process:
@@ -78,6 +80,32 @@ def test_a_worker_that_hangs_or_dies_is_replaced_and_nothing_is_lost(
     assert listener.last.dropped == 0
     left = [" ".join(one.cmdline()) for one in psutil.Process().children()]
     assert not [command for command in left if "recorder." in command]
+
+
+def test_what_comes_again_is_stored_once_whichever_worker_meets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two workers, and one that took the place of another, which had seen the first."""
+    monkeypatch.setattr(workers, "_HIGH_BYTES", -1)
+    names = [f"e{number}" for number in range(12)]
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + b"".join(map(event, names)))
+        with contextlib.suppress(AssertionError, StopIteration, psutil.Error):
+            wait_until(lambda: _rows(tmp_path))
+            child("recorder.pipeline.worker").kill()
+        for _ in range(3):
+            for name in names:
+                client.sendall(event(name))
+                time.sleep(0.05)
+        client.sendall(event("end"))
+        client.recv(1)
+
+    with source(script) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: "end" in visible_ids(tmp_path / "s"), workers=3)
+    assert visible_ids(tmp_path / "s") == sorted([*names, "end"])
+    coverage = read_stretches(*(tmp_path / "s" / "coverage").glob("*/r.parquet"))
+    assert sum(row.duplicates for row in coverage) == 36
 
 
 @pytest.mark.parametrize("harm", ["time.sleep(600)", "os._exit(9)"])
@@ -136,6 +164,29 @@ def test_a_block_that_costs_every_worker_is_dropped_with_an_exact_count(
     assert sum(row.dropped for row in coverage) == listener.last.dropped
 
 
+def test_connecting_again_waits_for_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SILENT_S", PATIENCE_S)
+    stuck: list[psutil.Process] = []
+
+    def first(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("a"))
+        wait_until(lambda: _rows(tmp_path))
+        stuck.append(child("recorder.pipeline.worker"))
+        stuck[0].suspend()
+        client.sendall(event("b", 1))
+
+    def second(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("c", 2))
+        stuck[0].resume()
+        client.recv(1)
+
+    with source(first, second) as qtap:
+        run(qtap.url, tmp_path / "s", lambda s: s.written >= 3)
+    assert visible_ids(tmp_path / "s") == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("disturb", [psutil.Process.suspend, psutil.Process.kill])
 def test_a_reading_process_that_ends_is_replaced_and_what_it_missed_is_a_gap(
     disturb: Callable[[psutil.Process], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -164,6 +215,91 @@ def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
     last = last_stretch(Store.open(tmp_path / "s"), "r")
     assert last is not None
     assert last.state == "stopped"
+
+
+def test_an_end_does_not_wait_for_a_seal_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing, done = threading.Event(), threading.Event()
+
+    def seal_for_long(*_: object) -> list[str]:
+        sealing.set()
+        done.wait(PATIENCE_S)
+        return []
+
+    monkeypatch.setattr(seal, "_EVERY_S", 0.1)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    monkeypatch.setattr(seal.Housekeeper, "round", seal_for_long)
+    began: list[float] = []
+
+    def enough(status: Status) -> bool:
+        if status.written >= 1 and sealing.is_set():
+            began.append(time.monotonic())
+        return bool(began)
+
+    with source(staying(hello(), event("a"))) as qtap:
+        run(qtap.url, tmp_path / "s", enough)
+    ended = time.monotonic()
+    done.set()
+    assert ended - began[0] < 2.0 + 2.0 + 3.0  # for what is to be written, the seal, a busy machine
+
+
+def test_an_end_beside_a_seal_is_a_clean_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ends the threads that are left where they ask for its lock, and C++ aborts then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import io, sys, time\n"
+        "if 'record' in sys.orig_argv:\n"
+        "    import pyarrow as pa, pyarrow.parquet as pq\n"
+        "    from recorder.write import seal\n"
+        "    class Slow(io.BytesIO):\n"
+        "        def write(self, data): time.sleep(0.001); return len(data)\n"
+        "    def round(*_):\n"
+        f"        open({str(tmp_path / 'sealing')!r}, 'w').close()\n"
+        "        with pq.ParquetWriter(Slow(), pa.schema({'a': pa.int64()})) as writer:\n"
+        "            while True: writer.write_table(pa.table({'a': [1]}))\n"
+        "    seal._EVERY_S, seal.Housekeeper.round = 0.1, round\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
+    with source(staying(hello(), event("a"))) as qtap:
+        process = _record(qtap.url, tmp_path)
+        wait_until(lambda: _rows(tmp_path) and (tmp_path / "sealing").exists())
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_recorder_may_open_as_many_files_as_the_system_lets_it() -> None:
+    program = (
+        "import resource, sys, pathlib\n"
+        "from recorder.options import RecordOptions\n"
+        "from recorder.record import record\n"
+        "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))\n"
+        "try: record(RecordOptions(pathlib.Path('/dev/null/none')), None)\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most))\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.split() == ["UnavailableError", "True"]
+
+
+def test_processes_that_end_now_and_then_end_no_quiet_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crew, now = workers.Workers(b"", 1, 1), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for _ in range(20):
+        now[0] += 20.0
+        crew._lost_a_life("reads")
+    now[0] += 600.0
+    for _ in range(4):
+        crew._lost_a_life("reads")
+    with pytest.raises(QrecError):
+        crew._lost_a_life("reads")
+    crew.close()
 
 
 def test_processes_that_end_as_soon_as_they_start_end_the_recording_with_a_word() -> None:
@@ -198,14 +334,19 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
         assert process.wait(timeout=60) == 0
 
 
-def test_narration_that_fails_ends_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["a full disk", "a pipe that nobody reads"])
+def test_narration_that_fails_ends_nothing(place: str, tmp_path: Path) -> None:
     scripts = [lambda client: client.sendall(HEAD + hello() + event("a")),
                staying(hello(), event("b", 1))]  # fmt: skip
-    with source(*scripts) as qtap, Path("/dev/full").open("w") as full:
-        process = _record(qtap.url, tmp_path, stderr=full)
+    reads, writes = os.pipe()
+    os.close(reads)
+    path = "/dev/full" if place == "a full disk" else f"/dev/fd/{writes}"
+    with source(*scripts) as qtap, Path(path).open("w") as stderr:
+        process = _record(qtap.url, tmp_path, stderr=stderr)
         wait_until(lambda: _rows(tmp_path) and visible_ids(tmp_path / "s") == ["a", "b"])
         process.terminate()
         process.wait(timeout=60)
+    os.close(writes)
     last = last_stretch(Store.open(tmp_path / "s"), "r")
     assert last is not None
     assert last.reason == "by SIGTERM"

@@ -10,20 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recorder.decode.events import OVERSIZED
 from recorder.options import Status
 from recorder.pipeline import frames
-from recorder.pipeline.reader import Options, Reader
+from recorder.pipeline.reader import Options, Reader, _answers
 from recorder.source.blocks import EVENT_LIMIT, whole_events
-from recorder.source.subscription import Subscription
+from recorder.source.subscription import PATH, Subscription, hang_up
 from store.coverage import read_stretches
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
@@ -145,20 +147,20 @@ def test_a_line_without_end_is_a_broken_stream_after_a_while(
         next(blocks)
 
 
-@pytest.mark.parametrize(("lived", "pauses"), [(0.0, [0.25, 0.5, 1.0]), (31.0, [0.25, 0.25, 0.25])])
-def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
-    lived: float, pauses: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = Reader(Options(Subscription("http://127.0.0.1:9")), io.BytesIO())
+def pauses(
+    url: str, lived: float, up: bool, kind: str, monkeypatch: pytest.MonkeyPatch, count: int = 3
+) -> list[float]:
+    """The longest pauses between connections that all end alike."""
+    reader = Reader(Options(Subscription(url)), io.BytesIO())
     clock, waited = [0.0], list[float]()
 
     def connection(_: object) -> tuple[bool, str, str]:
         clock[0] += lived
-        return True, "ended", "the source ended the stream"
+        return up, kind, "it ended"
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
-        if len(waited) == 3:
+        if len(waited) == count:
             reader._stopping.set()
 
     monkeypatch.setattr("recorder.pipeline.reader.time.monotonic", lambda: clock[0])
@@ -166,7 +168,31 @@ def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
     monkeypatch.setattr(reader, "_read_once", connection)
     monkeypatch.setattr(reader._stopping, "wait", wait)
     reader._read_forever()
-    assert waited == pauses
+    return waited
+
+
+@pytest.mark.parametrize(
+    ("lived", "expected"), [(0.0, [0.25, 0.5, 1.0]), (31.0, [0.25, 0.25, 0.25])]
+)
+def test_a_connection_must_live_for_a_while_to_set_the_pause_back(
+    lived: float, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pauses("http://127.0.0.1:9", lived, True, "ended", monkeypatch) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "longest"),
+    [
+        ("http://localhost:9", "refused", 1.0),
+        ("http://[::1]:9", "refused", 1.0),
+        ("http://10.0.0.7:9", "refused", 15.0),
+        ("http://localhost:9", "status", 15.0),
+    ],
+)
+def test_a_source_of_this_host_that_starts_again_is_not_waited_for_long(
+    url: str, kind: str, longest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert max(pauses(url, 0.0, False, kind, monkeypatch, count=20)) == longest
 
 
 def test_a_storm_of_connections_is_few_stretches(tmp_path: Path) -> None:
@@ -244,6 +270,59 @@ def test_a_silent_source_that_answers_is_quiet_not_deaf(tmp_path: Path) -> None:
         run(quiet.url, tmp_path / "s", for_two_seconds, probe_after_s=0.5)
     rows = states(tmp_path / "s")
     assert "disconnected" not in rows
+
+
+@pytest.mark.parametrize("again", ["stream", "refusal"])
+def test_a_stream_that_was_silent_for_long_is_subscribed_to_anew(
+    again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy keeps it open, and answers every question whether the source lives."""
+    monkeypatch.setattr("recorder.pipeline.reader._ANEW_S", 0.3)
+    second = staying(hello() + event("b", 1)) if again == "stream" else answer("502 Bad Gateway")
+    with source(staying(hello(), event("a")), second) as proxy:
+        reader = Reader(Options(Subscription(proxy.url, probe_after_s=0.2)), io.BytesIO())
+        threads = [threading.Thread(target=work) for work in (reader._watch, reader._read_forever)]
+        for thread in threads:
+            thread.start()
+        taken: list[object] = []
+
+        def came(condition: Callable[[object], bool]) -> bool:
+            while len(reader.queue):
+                taken.append(reader.queue.take())
+            return any(map(condition, taken))
+
+        def is_b(entry: object) -> bool:
+            return isinstance(entry, tuple) and b'"b"' in entry[0][-1].data
+
+        try:
+            if again == "stream":
+                wait_for(lambda: came(is_b))
+                assert not came(lambda entry: isinstance(entry, frames.Down))
+                blocks = [entry[0] for entry in taken if isinstance(entry, tuple)]
+                data = b"".join(piece.data for pieces in blocks for piece in pieces)
+                assert data == hello() + event("a") + event("b", 1)
+            else:
+                wait_for(lambda: came(lambda entry: getattr(entry, "kind", "") == "dead"))
+            assert len(proxy.subscriptions) >= 2
+        finally:
+            reader._stopping.set()
+            if reader._response is not None:
+                hang_up(reader._response)
+            for thread in threads:
+                thread.join(PATIENCE_S)
+
+
+def test_an_answer_without_end_to_whether_it_lives_is_not_read() -> None:
+    sent = [0]
+
+    def endless(client: socket.socket) -> None:
+        client.sendall(HEAD)
+        while True:
+            sent[0] += client.send(b"x" * (1 << 16))
+
+    with source(endless) as qtap, httpx.Client(timeout=2.0, trust_env=False) as http:
+        assert _answers(http, qtap.url + PATH)
+    assert sent[0] < 32 << 20  # what the sockets hold
 
 
 def test_another_version_after_a_restart_is_noticed(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.decode.events import OVERSIZED
-from recorder.pipeline.frames import Block
-from recorder.pipeline.reader import Queue
+from recorder.pipeline.frames import Block, Queue
 from recorder.source.blocks import count_events, events_in, whole_events
 from recorder.source.subscription import unchunked
 

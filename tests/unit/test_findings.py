@@ -170,7 +170,7 @@ def test_an_onset_of_the_day_before_has_its_day_in_the_users_zone(
 
 
 def test_seconds_and_zones_of_other_windows(berlin: Run) -> None:
-    from qrec.format import just_after, span, stretch
+    from queries.core.format import just_after, span, stretch
 
     tokyo = ZoneInfo("Asia/Tokyo")
     assert stretch(AT, AT + HOUR * 11, UTC) == "2026-11-22 13:00 to 2026-11-23 00:00 UTC"

@@ -12,19 +12,16 @@ from typing import Any
 import pytest
 
 from qrec.commands.dependencies import dot, mermaid
-from qrec.format import (
-    chart,
+from qrec.output import chart, legend, squeezed, unicode_output
+from queries.core.answer import Note, Side
+from queries.core.format import (
     covered,
     endpoint_text,
-    legend,
     people,
     program,
     short_id,
-    squeezed,
     status_text,
-    unicode_output,
 )
-from queries.core.answer import Note, Side
 from queries.dependencies import Edge
 from tests.contract.stored import NOW
 

@@ -300,10 +300,18 @@ def test_a_row_on_which_redaction_fails_loses_its_texts(
         req_headers={"X-Api-Key": "abc"},
         res_body=b"hunter2",
         host="api.example.com",
+        process_exe="/app --token=hunter2hunter2",
+        container_name="web-AKIAQ7PLM2NRSTUVWX4Y",
+        pod_name="web-1",
+        request_id="password=hunter2hunter2",
     )
     redactor.redact(tx)
     assert redactor.failures == 1
     assert (tx.status, tx.host, tx.path, tx.query) == (200, "api.example.com", "/", None)
+    for name in ("process_exe", "container_name", "request_id"):
+        assert "[redacted:" in getattr(tx, name)
+        assert not [part for part in ("hunter2", "AKIAQ7") if part in getattr(tx, name)]
+    assert tx.pod_name == "web-1"
     assert (tx.req_headers, tx.res_body) == ({}, None)
     assert [finding.kind for finding in tx.findings] == ["unreadable"]
 

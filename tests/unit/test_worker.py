@@ -12,7 +12,7 @@ import pytest
 
 from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker
-from recorder.write.intake import Repeats, Rows
+from recorder.write.intake import REPEATS_BYTES, Repeats, Rows
 from tests.kit import NOON, Event, stamp, transaction
 
 
@@ -210,3 +210,22 @@ def test_one_id_with_two_times_or_in_two_tables_is_no_repeat() -> None:
     assert not repeats.has("transactions", "id", NOON + 1)
     assert not repeats.has("database", "id", NOON)
     assert repeats.has("transactions", "id", NOON)
+
+
+def test_a_block_that_is_tried_again_is_no_repeat_of_itself() -> None:
+    memory = bytearray(REPEATS_BYTES)
+    first, second = Repeats(memory), Repeats(memory)
+    first.block = second.block = 17
+    assert not first.has("transactions", "id", NOON, 3)
+    assert not second.has("transactions", "id", NOON, 3)  # the first of the two died over it
+    assert second.has("transactions", "id", NOON, 4)
+    second.block = 90
+    assert second.has("transactions", "id", NOON, 3)
+
+
+def test_of_many_rows_the_oldest_are_forgotten() -> None:
+    repeats = Repeats(bytearray(1 << 12))
+    for number in range(10_000):
+        assert not repeats.has("transactions", f"id{number}", NOON)
+    assert repeats.has("transactions", "id9990", NOON)
+    assert not repeats.has("transactions", "id0", NOON)

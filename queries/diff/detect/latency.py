@@ -17,17 +17,21 @@ from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
     Floats,
     Ints,
+    Mask,
+    Runs,
     band,
     best,
     bounds,
     dispersion,
     middle,
     odds_z,
+    ratio,
     runs_of,
     spans_of,
 )
 from store.values import dataclass
 
+_ENDPOINTS = ("side", *ENDPOINT)
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),
     ("host",),
@@ -35,7 +39,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service"),
     ("side", "instance"),
     ("side", "service", "host"),
-    ("side", *ENDPOINT),
+    _ENDPOINTS,
 )
 QUANTILES = (
     (0.5, "p50_ms", limits.P50),
@@ -43,6 +47,8 @@ QUANTILES = (
     (0.99, "p99_ms", limits.P99),
 )
 _BEYOND = 2.0  # requests of a unit beyond its quantile before that says where it lies
+_SOME = 3.0  # durations before there is a mean; and what the typical variance counts for
+_TYPICAL = (0.5 / BASE) ** 2  # variance of log durations, in buckets
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,10 @@ def beyond(
     """up: slower than the quantile; else faster."""
     upto = d.upto[against]
     total = upto[:, -1]
-    at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
-    able = total * min(q, 1 - q) >= _BEYOND
+    at, able = _place(upto, q)
+    # an instance of few requests, or a new one, is held to its endpoint's quantile
+    of_all, known = _place(d.upto_together[against], q)
+    at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
     felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
     row = np.arange(at.size)
@@ -89,6 +97,13 @@ def beyond(
     )
 
 
+def _place(upto: Floats, q: float) -> tuple[Ints, Mask]:
+    """(bucket of the quantile, whether there are requests enough to say so)."""
+    total = upto[:, -1]
+    at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
+    return at, total * min(q, 1 - q) >= _BEYOND
+
+
 def drift(d: Durations) -> tuple[Floats, Floats]:
     """[units]: bands of the mean log duration, from one stretch to the next, and to the past."""
     n, total, squares = d.course
@@ -98,7 +113,7 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
         x, var = mean * BASE, spread * BASE**2 / n
     read = n.sum(0) > 0
     x, var = x[:, read], var[:, read]
-    before, now = _moments(d.before), _moments(d.now)
+    before, now = (_moments(d.moments[name]) for name in ("baseline", "window"))
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
         band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
@@ -106,10 +121,9 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
     )
 
 
-def _moments(histogram: Floats) -> tuple[Floats, Floats]:
+def _moments(sums: Floats) -> tuple[Floats, Floats]:
     """[units]: mean log duration and the variance of it; NaN where there are few."""
-    bucket = np.arange(BUCKETS)
-    n, total, squares = (histogram @ (bucket**power).astype(np.float64) for power in (0, 1, 2))
+    n, total, squares = sums
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(n >= 10, total / n, np.nan)
         return mean * BASE, np.maximum(squares / n - mean * mean, 1.0) * BASE**2 / n
@@ -117,18 +131,19 @@ def _moments(histogram: Floats) -> tuple[Floats, Floats]:
 
 def slower(frame: Frame, d: Durations) -> list[Candidate]:
     """Groups of all levels that are slower at one of the quantiles, or faster at the median."""
-    wide = drift(d)
+    before, past = drift(d)
+    wide: dict[Against, Floats] = {"baseline": before, "usual": past}
     changed: list[Candidate] = []
     for q, metric, floor in QUANTILES:
         for up in (True, False) if q == 0.5 else (True,):
             sides: list[tuple[Against, Beyond]] = [
-                ("baseline", beyond(d, q, floor, wide[0], "baseline", up))
+                ("baseline", beyond(d, q, floor, before, "baseline", up))
             ]
-            if d.past.any() and up:
-                sides.append(("usual", beyond(d, q, floor, wide[1], "usual", up)))
+            if d.moments["usual"].any() and up:
+                sides.append(("usual", beyond(d, q, floor, past, "usual", up)))
             noise = _noise(d, sides[0][1], up)
             for dims in LEVELS:
-                changed += _level(frame, d, dims, (q, metric, floor), sides, noise, up)
+                changed += _level(frame, d, dims, (q, metric, floor), sides, noise, up, wide)
     return changed
 
 
@@ -141,8 +156,9 @@ def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
 def _level(
     frame: Frame, d: Durations, dims: tuple[str, ...], measure: tuple[float, str, float],
     sides: list[tuple[Against, Beyond]], blocks: tuple[Floats, Floats], up: bool,
+    wide: dict[Against, Floats],
 ) -> list[Candidate]:  # fmt: skip
-    level = frame.level(dims)
+    level, metric = frame.level(dims), measure[1]
     first = d.level.first
     units = Groups(level.group[first], level.size)
     weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
@@ -165,9 +181,13 @@ def _level(
         for part in spans_of(n_o.shape[1], frame.window.shape[1])
     ]
     best_of = []
-    for _, _, n_b, f_b, n_w, f_w in results:
+    for against, _, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
-        best_of.append(best(_z(f_r, n_r, f_b[able], n_b[able], noise), runs, quiet))
+        z = _z(f_r, n_r, f_b[able], n_b[able], noise)
+        if metric == "p50_ms" and up:
+            means = _mean_z(frame, d, level, wide[against], runs, against)[able]
+            z = np.maximum(z, means / np.sqrt(noise)[:, None])
+        best_of.append(best(z, runs, quiet))
     z, run = best_of[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(best_of) > 1:
@@ -183,6 +203,40 @@ def _level(
             c.z, c.bar, c.noise = float(z[i]), bar, float(noise[i])
             changed.append(c)
     return changed
+
+
+def _mean_z(
+    frame: Frame, d: Durations, level: Level, wide: Floats, runs: Runs, against: Against
+) -> Floats:
+    """[groups, runs]: the mean log duration beyond its band, endpoint by endpoint, by Welch's t.
+
+    It says more of few requests than how many of them are beyond a quantile.
+    """
+    also = tuple(dim for dim in ("service", "instance") if dim in level.dims)
+    part = frame.level((*_ENDPOINTS, *also))
+    first, own = d.level.first, frame.own[d.level.first]
+    units = Groups(part.group[first], part.size)
+    groups = Groups(level.group[part.first], level.size)
+    weight = own * (_once(frame, d) if "side" not in level.dims else 1.0)
+    n_b, s_b, q_b = units.sums((d.moments[against] * weight).T).T
+    n, s, q = (runs.sums(units.sums(one * weight[:, None])) for one in d.powers)
+    known = n_b >= _SOME
+    n, s, q = (np.where(known[:, None], x, 0.0) for x in (n, s, q))
+    mean_b = ratio(s_b, n_b)
+    away = groups.sums(s - n * mean_b[:, None])
+    squares = np.maximum(q - ratio(s * s, n), 0) + np.maximum(q_b - s_b * mean_b, 0)[:, None]
+    df = groups.sums(np.where(n > 0, n + n_b[:, None] - 2, 0.0))
+    spread = groups.sums(np.where(n > 0, squares, 0.0))
+    variance = (spread + _SOME * _TYPICAL) / (df + _SOME)
+    total = groups.sums(n)
+    error = np.sqrt(variance * (total + groups.sums(ratio(n * n, n_b[:, None]))))
+    now = d.moments["window"][0]
+    band_of = ratio(units.sum(wide * now), units.sum(now))
+    within = groups.sums(n * band_of[:, None]) / BASE
+    t = np.maximum(away - within, 0) / np.maximum(error, 1e-9)
+    df = df + _SOME
+    z: Floats = np.where(total > 0, np.sqrt(df * np.log1p(t * t / df)), 0.0)
+    return z
 
 
 def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
@@ -211,16 +265,16 @@ def _candidate(
     excess, volume = np.zeros(frame.size), np.zeros(frame.size)
     excess[first[mine]] = far[mine] - share * n[mine]
     volume[first[mine]] = n[mine]
-    if float(excess.sum()) < limits.FEW:
+    if float(far[mine].sum()) < limits.FEW or float(excess.sum()) <= 0:
         return None
     slots = np.searchsorted(frame.axis.slots[0].block, [began, ended]).tolist()
     run = d.of(scope).between(*slots)
     base = d.compared(scope, against)
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
-    ratio = now / was if was else 1.0
-    ratio = ratio if up else 1 / max(ratio, 1e-9)
-    if not ratio >= np.exp(floor) * 0.95 or abs(now - was) < limits.MS:
+    folds = now / was if was else 1.0
+    folds = folds if up else 1 / max(folds, 1e-9)
+    if not folds >= np.exp(floor) * 0.95 or abs(now - was) < limits.MS:
         return None  # the mix hides it: its parts will tell
     error = float(np.sqrt(4.0 / max(float(excess.sum()), 1.0)) / 4)
     low, high = bounds(now / was, error)

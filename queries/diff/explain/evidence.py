@@ -11,6 +11,7 @@ import numpy as np
 
 from queries.core.session import parquet, sql_text
 from queries.diff.stats import add_up
+from store.errors import TooMuchError
 from store.hours import hour_key, to_us
 from store.values import dataclass
 
@@ -48,6 +49,10 @@ class Rows:
             if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
         ]
         if not keys.any() or not paths:
+            return []
+        try:
+            self.reader.store.fetch(paths)
+        except TooMuchError:
             return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
         values = {**self.params, **self._names(keys, weights), **params}

@@ -1,14 +1,27 @@
-"""Numbers, sizes and times for people. Times are in the user's zone; JSON has them in UTC."""
+"""Numbers, sizes and times for people, cells of tables, and a finding in words.
+
+Times are in the user's zone; JSON has them in UTC.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from queries.core.escape import visible
 
 if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does not need
-    from queries.core.answer import Note
+    from queries.core.answer import (
+        Effect,
+        Finding,
+        Key,
+        Note,
+        Numbers,
+        Side,
+        Symptom,
+    )
+    from queries.core.window import Baseline, Window
 
 _BEHIND_S = 10  # of a recorder that flushes, or ends, in good order
 
@@ -162,48 +175,133 @@ def short_id(text: str) -> str:
     return f"{recorder}:{rest.rpartition(':')[2]}"
 
 
-_BLOCKS, _DEAF = "▁▂▃▄▅▆▇█", "·"
-_ASCII, _ASCII_DEAF = "_.:-=+*#", "?"
+_PLAIN: Mapping[str, Callable[[Any], str]] = {
+    "text": str, "count": number, "share": share, "ms": millis, "bytes": size, "span": span,
+    "program": program, "id": short_id,
+}  # fmt: skip
+_SEVERAL: Mapping[str, Callable[..., str]] = {
+    "names": people, "status": status_text, "endpoint": endpoint_text,
+}  # fmt: skip
+NUMERIC: Final = ("count", "share", "ms", "bytes", "span")  # kinds of cells that stand to the right
 
 
-def unicode_output() -> bool:
-    """Whether stdout can show blocks."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return encoding.lower().replace("-", "").startswith("utf")
+def cell(kind: str, value: Any, tz: tzinfo) -> str:
+    """A value of a question's column as text; a dash where there is none."""
+    if kind in _SEVERAL:
+        return _SEVERAL[kind](*value) if value else "-"
+    if value is None:
+        return "-"
+    if kind in ("clock", "moment"):
+        return clock(value, tz, day=kind == "moment")
+    return _PLAIN[kind](value)
 
 
-def chart(values: Sequence[float | None], top: float, blocks: bool = True) -> str:
-    """A character a value, `top` the highest; zero is a blank, None (nobody looked) a dot."""
-    heights, deaf = (_BLOCKS, _DEAF) if blocks else (_ASCII, _ASCII_DEAF)
-    return "".join(deaf if value is None else _height(value, top, heights) for value in values)
+def counts_text(side: Side) -> str:
+    """`3,313 requests, 4.0 % failed`."""
+    text = plural(side.requests, "request")
+    return f"{text}, {share(side.errors / side.requests)} failed" if side.requests else text
 
 
-def bars(values: Sequence[float], top: float, width: int, blocks: bool = True) -> str:
-    """At most `width` characters: neighbours share one, which shows their mean; zero is low."""
-    heights = _BLOCKS if blocks else _ASCII
-    group = max(1, -(-len(values) // width))
-    means = [sum(values[at : at + group]) / len(values[at : at + group])
-             for at in range(0, len(values), group)]  # fmt: skip
-    if top <= 0:
-        return heights[0] * len(means)
-    return "".join(heights[min(len(heights) - 1, int(mean / top * len(heights)))] for mean in means)
+def covered_spans(side: Side, spans: int, notes: Sequence[Note]) -> str:
+    """How much of a side of a comparison was seen. Of several spans covered_s is the sum."""
+    return f"covered {span(side.covered_s)}" if spans > 1 else covered(side, notes)
 
 
-def legend(blocks: bool = True) -> str:
-    """What the characters mean, for below a chart."""
-    return f"blank: none; {_DEAF if blocks else _ASCII_DEAF}: nobody was recording"
+def against(baseline: Baseline, window: Window | Side, tz: tzinfo) -> str:
+    """What a window is compared with: a stretch, or the same time of some days."""
+    if len(baseline.spans) == 1:
+        return stretch(baseline.from_ts, baseline.to_ts, tz, window.from_ts)
+    first, last = (s.from_ts.astimezone(tz).date() for s in (baseline.spans[0], baseline.spans[-1]))
+    return f"the same time of {len(baseline.spans)} days, {first} to {last}"
 
 
-def squeezed(values: Sequence[float | None], width: int) -> list[float | None]:
-    """At most `width` values: neighbours share one, which is their largest."""
-    if len(values) <= width:
-        return list(values)
-    group = -(-len(values) // width)
-    parts = (values[at : at + group] for at in range(0, len(values), group))
-    return [max((v for v in part if v is not None), default=None) for part in parts]
+def summary_text(finding: Finding, tz: tzinfo) -> str:
+    """The summary as in the document, with its time in the user's zone."""
+    text = visible(finding.summary)
+    if finding.since is None:
+        return text
+    utc, local = (finding.since.astimezone(zone) for zone in (UTC, tz))
+    for form in ("%H:%M", "%Y-%m-%d %H:%M"):  # of an onset long ago with its day
+        text = text.replace(f"since {utc:{form}}", f"since {local:{form}}")
+    return text
 
 
-def _height(value: float, top: float, heights: str) -> str:
-    if value <= 0 or top <= 0:
-        return " "
-    return heights[min(len(heights) - 1, int(value / top * len(heights)))]
+def affected_text(finding: Finding) -> list[str]:
+    """How many requests and how much; what is new or gone has its number in the summary."""
+    if finding.direction in ("new", "gone"):
+        return []
+    ratio = finding.effect.ratio
+    return [f"{finding.effect.affected:,} affected", *([] if ratio is None else [f"x{ratio:.3g}"])]
+
+
+def effect_text(effect: Effect) -> str:
+    """`error_share 40 %, was 1.7 %: x23.8 (x15 to x37)`."""
+
+    def value(amount: float | None) -> str:
+        if effect.metric.endswith("share"):
+            return share(amount)
+        return "-" if amount is None else f"{amount:.4g}"
+
+    was = "usually" if effect.against == "usual" else "was"
+    text = f"{effect.metric} {value(effect.window)}, {was} {value(effect.baseline)}"
+    if effect.ratio is not None:
+        text += f": x{effect.ratio:.3g}"
+    if effect.low is not None and effect.high is not None:
+        text += f" (x{effect.low:.3g} to x{effect.high:.3g})"
+    return text
+
+
+def numbers_text(numbers: Numbers) -> str:
+    """Requests, failures and times of one side of a finding."""
+    rate = "" if numbers.per_s is None else f" ({numbers.per_s:.3g}/s)"
+    times = [f"{name} {millis(value)}" for name, value in
+             (("p50", numbers.p50_ms), ("p95", numbers.p95_ms), ("p99", numbers.p99_ms))
+             if value is not None]  # fmt: skip
+    counts = f"{plural(numbers.requests, 'request')}{rate}, {numbers.errors:,} failed"
+    return ", ".join([counts, *times])
+
+
+def key_text(key: Key) -> str:
+    """`host api.stripe.com, method POST`."""
+    parts = (f"{name} {'none' if value is None else value}" for name, value in key.items())
+    return visible(", ".join(parts)) or "everything"
+
+
+def symptom_text(symptom: Symptom) -> str:
+    """`errors up: host shop.example.com`."""
+    change = " ".join(dict.fromkeys((symptom.kind, symptom.direction)))
+    return f"{change}: {key_text(symptom.key)}"
+
+
+def blame_text(finding: Finding) -> str:
+    """Which service explains it, and why; a dash where that is not known."""
+    blame = finding.blame
+    if blame is None:
+        return "-"
+    edge = f", {' -> '.join(blame.edge)}" if blame.edge else ""
+    return visible(f"{blame.service or 'no one service'} ({blame.why}{edge})")
+
+
+_AROUND = 30  # slots before and after the onset that a finding's small chart shows
+
+
+def around_onset(finding: Finding, window: Side, adjacent: bool) -> list[float]:
+    """The finding's own measure in slots around its onset, those of the baseline first.
+
+    adjacent: whether the baseline ends where the window begins.
+    """
+    series = list(finding.minutes_window)
+    onset = 0
+    if adjacent:
+        onset = len(finding.minutes_baseline)
+        series = [*finding.minutes_baseline, *series]
+    if finding.since is not None:
+        onset += int((finding.since - window.from_ts).total_seconds() // finding.slot_s)
+    half = min(_AROUND, len(finding.minutes_window))
+    start = max(0, min(onset - half, len(series) - 2 * half))
+    return series[start : start + 2 * half]
+
+
+def adjacent(baseline: Baseline, window: Window | Side) -> bool:
+    """Whether the baseline is one stretch that ends where the window begins."""
+    return len(baseline.spans) == 1 and baseline.to_ts == window.from_ts

@@ -1,0 +1,396 @@
+"""The site: a URL a question, made from the registry, each with its `.json` beside it.
+
+A request passes the headers that keep a browser from running or framing anything, the check of the
+host that was asked for, and the token where there is one. Questions run in threads, a few at once,
+under a deadline; one whose browser went away is stopped.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import field
+from http.cookies import SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qs, parse_qsl, urlencode
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pages import transaction
+from pages.ask import Asked, MissingError, Site, offered
+from pages.render import page, static
+from pages.views import Page, view_of
+from queries.core import format as words
+from queries.core.answer import document
+from queries.core.escape import visible_json
+from queries.core.session import StoppedError, Watch, watched
+from store.errors import QrecError, TimedOutError, UnavailableError, UsageError, did_you_mean
+from store.layout import Store
+from store.values import dataclass
+
+HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_AT_ONCE, _WAITING, _STREAMS = 2, 20, 20
+DEADLINE_S: Final = 30.0
+_LOOKS_S, _NEWS_S, _ALIVE_S = 0.25, 5.0, 15.0
+_COOKIE: Final = "qrec_token"
+_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_LOCAL: Final = ("127.0.0.1", "localhost", "[::1]")
+_TITLES: Final = {400: "That cannot be asked", 401: "A token is needed", 403: "Refused",
+                  404: "Not here", 405: "Only to be read", 500: "That went wrong",
+                  503: "Not now", 504: "That took too long"}  # fmt: skip
+
+
+@dataclass
+class Desk:
+    """Who may ask how much at once. stopping: whether the server is about to end."""
+
+    site: Site
+    stopping: Callable[[], bool]
+    deadline_s: float
+    limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_AT_ONCE))
+    asked: int = 0  # questions that run or wait
+    streams: int = 0
+
+    async def run(self, request: Request, work: Callable[[], Response]) -> Response:
+        """The response of `work`, made in a thread. Raises what it raises, and where it took too
+        long or too many wait already."""
+        if self.asked >= _AT_ONCE + _WAITING:
+            raise UnavailableError("too many questions at once", "Ask again in some seconds.")
+        self.asked += 1
+        try:
+            return await self._run(request, work)
+        finally:
+            self.asked -= 1
+
+    async def _run(self, request: Request, work: Callable[[], Response]) -> Response:
+        watch, late, outcome = Watch(), threading.Event(), []
+
+        async def accompany() -> None:
+            end = time.monotonic() + self.deadline_s
+            while True:
+                await anyio.sleep(0.05)
+                late.set() if time.monotonic() > end else None
+                if late.is_set() or self.stopping() or await request.is_disconnected():
+                    watch.stop()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(accompany)
+            try:
+                with watched(watch):
+                    outcome.append(await anyio.to_thread.run_sync(work, limiter=self.limiter))
+            except Exception as error:
+                failure: Exception | None = error
+            else:
+                failure = None
+            tasks.cancel_scope.cancel()
+        if isinstance(failure, StoppedError) and late.is_set():
+            raise TimedOutError(
+                f"the answer took longer than {self.deadline_s:.0f} s",
+                "Ask about a shorter window, or with a narrower filter.",
+            )
+        if failure is not None:
+            raise failure
+        return outcome[0]
+
+
+def application(
+    site: Site,
+    hosts: tuple[str, ...] = (),
+    token: str | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    deadline_s: float = DEADLINE_S,
+) -> ASGIApp:
+    """The site as an ASGI application. hosts: further names that it may be asked under."""
+    desk = Desk(site, stopping, deadline_s)
+
+    def answered(view: Callable[[Request], Response]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await desk.run(request, lambda: view(request))
+            except Exception as error:
+                return _failed(site, request, error)
+
+        return endpoint
+
+    async def live(request: Request) -> Response:
+        if desk.streams >= _STREAMS:
+            return _failed(site, request, UnavailableError("too many pages follow live", ""))
+        return StreamingResponse(_news(desk), media_type="text/event-stream")
+
+    async def file(request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            return Response(static(name), media_type=_TYPES[name.rpartition(".")[2]])
+        except (KeyError, OSError):
+            return _failed(site, request, MissingError("there is no such file", ""))
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code != 404:
+            return _failed(site, request, error)
+        name = request.url.path.strip("/").removesuffix(".json")
+        hint = did_you_mean(name, offered(), "The menu above lists all questions.")
+        return _failed(site, request, MissingError(f"there is no page /{name[:60]}", hint))
+
+    def html(request: Request) -> Response:
+        asked = _asked(site, request)
+        shown = view_of(asked.path.strip("/") or "diff")(asked)
+        return _page(site, asked.path, shown)
+
+    def twin(request: Request) -> Response:
+        asked = _asked(site, request)
+        question, values = asked.question(asked.path[1:].removesuffix(".json"))
+        return _json(document(asked.answer(question, values)))
+
+    def single(request: Request) -> Response:
+        asked = _asked(site, request)
+        text = asked.path.removeprefix("/transactions/")
+        if text.endswith(".json"):
+            return _json(transaction.shown_document(asked, text.removesuffix(".json")))
+        if text.endswith(".har"):
+            response = _json(transaction.archive(asked, text.removesuffix(".har")))
+            response.headers["content-disposition"] = 'attachment; filename="transaction.har"'
+            return response
+        return _page(site, asked.path, Page("transaction.html", transaction.one(asked, text)))
+
+    routes = [Route("/", answered(html)), Route("/live", live), Route("/static/{name}", file)]
+    routes.append(Route("/transactions/{id}", answered(single)))
+    for name in offered():
+        routes += [Route(f"/{name}", answered(html)), Route(f"/{name}.json", answered(twin))]
+    app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: unknown})
+    if token is not None:
+        app = _Token(app, token, site)
+    return _Headers(_Hosts(app, (*_LOCAL, *hosts), token is not None, site))
+
+
+def _asked(site: Site, request: Request) -> Asked:
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        given = tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=40))
+    except ValueError:
+        raise UsageError("that is too many parameters", "Leave some out.") from None
+    return Asked(site, request.url.path, given, site.now())
+
+
+def _page(site: Site, path: str, shown: Page) -> Response:
+    asked = shown.context.get("asked")
+    times = asked.window_texts if asked is not None else {}
+    times = {name: text for name, text in times.items() if not name.startswith("vs")}
+    zone = words.zone_name(site.now().astimezone(site.tz))
+    text = page(shown.template, **shown.context, path=path, times=times, zone=zone)
+    return HTMLResponse(text, shown.status)
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    text = visible_json(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+    return Response(text, status, media_type="application/json")
+
+
+def _failed(site: Site, request: Request, error: Exception) -> Response:
+    """The error as a page (or a document) with the next step; never a traceback."""
+    if isinstance(error, QrecError):
+        status = _status(error)
+        message, hint = error.message, error.hint
+    elif isinstance(error, HTTPException):
+        status, message, hint = error.status_code, error.detail, ""
+    else:
+        status, hint = 500, "The terminal that runs `qrec web` says more."
+        message = "this is a bug in qrec"
+        print(f"qrec web: {request.url.path}: {type(error).__name__}: "
+              f"{' '.join(str(error).split())[:300]!r}", file=sys.stderr, flush=True)  # fmt: skip
+    return failure(site, request.url.path, status, message, hint)
+
+
+def failure(site: Site, path: str, status: int, message: str, hint: str) -> Response:
+    if path.endswith(".json"):
+        return _json({"error": {"message": message, "hint": hint}}, status)
+    title, text = _TITLES.get(status, "Refused"), message[:1].upper() + message[1:]
+    return _page(
+        site, path, Page("error.html", {"title": title, "message": text, "hint": hint}, status)
+    )
+
+
+def _status(error: QrecError) -> int:
+    kinds = ((MissingError, 404), (UsageError, 400), (TimedOutError, 504),
+             (StoppedError, 503), (UnavailableError, 503))  # fmt: skip
+    return next((status for kind, status in kinds if isinstance(error, kind)), 500)
+
+
+async def _news(desk: Desk) -> AsyncIterator[bytes]:
+    """An event whenever more was recorded, some seconds apart; ends with the server."""
+    desk.streams += 1
+    try:
+        yield b"retry: 5000\n\n"
+        known = await anyio.to_thread.run_sync(_newest, desk.site)
+        looked = told = time.monotonic()
+        while not desk.stopping():
+            await anyio.sleep(_LOOKS_S)
+            now = time.monotonic()
+            if now - looked >= _NEWS_S:
+                looked, last = now, known
+                known = await anyio.to_thread.run_sync(_newest, desk.site)
+                if known != last:
+                    told = now
+                    yield b"event: news\ndata: more was recorded\n\n"
+            if now - told >= _ALIVE_S:
+                told = now
+                yield b": alive\n\n"
+    finally:
+        desk.streams -= 1
+
+
+def _newest(site: Site) -> tuple[Any, ...]:
+    """What changes when something is recorded: the folders of the last hour's rows."""
+    try:
+        store = Store.open(site.store)
+        hours = store.hours("transactions")[-1:]
+        return tuple(path.name for hour in hours for _, path in store.visible("transactions", hour))
+    except (QrecError, OSError):
+        return ()
+
+
+class _Headers:
+    """The headers that every response has, refusals included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", ()), *own]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+class _Hosts:
+    """Refuses requests that were sent to another name (DNS rebinding), or by another site."""
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], addresses: bool, site: Site) -> None:
+        self.app, self.hosts, self.addresses, self.site = app, hosts, addresses, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        ours = self._ours(headers.get(b"host", ""))
+        if ours and _own_site(headers):
+            await self.app(scope, receive, send)
+            return
+        message = "the request comes from another site" if ours else "this is not that host"
+        hint = "Open the address that `qrec web` printed."
+        await failure(self.site, "/", 403, message, hint)(scope, receive, send)
+
+    def _ours(self, host: str) -> bool:
+        name, colon, port = host.rpartition(":")
+        if not colon or host.endswith("]"):
+            name, port = host, "80"
+        if not (port.isascii() and port.isdigit()):
+            return False
+        return name.lower() in self.hosts or (self.addresses and _is_address(name))
+
+
+def _is_address(name: str) -> bool:
+    """An address cannot be rebound; a name can, unless it is known."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _own_site(headers: dict[bytes, str]) -> bool:
+    """Whether a browser sent it for a page of ours, or for a link that somebody followed."""
+    if headers.get(b"sec-fetch-site", "none") in ("none", "same-origin"):
+        return True
+    link = headers.get(b"sec-fetch-mode") == "navigate"
+    return link and headers.get(b"sec-fetch-dest", "document") == "document"
+
+
+class _Token:
+    """Asks for the token: once in the address, then as a cookie that no script can read."""
+
+    def __init__(self, app: ASGIApp, token: str, site: Site) -> None:
+        self.app, self.token, self.site = app, token, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        cookies = SimpleCookie()
+        for name, value in scope["headers"]:
+            if name == b"cookie":
+                cookies.load(value.decode("latin-1"))
+        if self._right((query.pop("token", None) or [""])[0]):
+            rest = urlencode(query, doseq=True)
+            path = "/" + scope["path"].lstrip("/\\")  # never the name of another host
+            response: Response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
+            response.set_cookie(_COOKIE, self.token, httponly=True, samesite="lax")
+            await response(scope, receive, send)
+        elif _COOKIE in cookies and self._right(cookies[_COOKIE].value):
+            await self.app(scope, receive, send)
+        else:
+            hint = "Open the address with ?token= that `qrec web` printed."
+            refused = failure(self.site, "/", 401, "this page needs its token", hint)
+            await refused(scope, receive, send)
+
+    def _right(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self.token.encode())
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises UnavailableError where that is not possible."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnavailableError(
+            f"cannot listen on {host}:{port}: {reason}", "Choose another port with --port PORT."
+        ) from None
+
+
+def serve(site: Site, at: socket.socket, token: str | None, ready: Callable[[], None]) -> None:
+    """Serve on that socket until SIGINT or SIGTERM; ready: called once requests are answered."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+    name = at.getsockname()[0]
+    bound = (f"[{name}]" if ":" in name else name, socket.gethostname().lower())
+    server: Server
+    app = application(site, bound, token, lambda: server.should_exit)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1,
+        server_header=False,
+    )  # fmt: skip
+    server = Server(config)
+    server.run(sockets=[at])

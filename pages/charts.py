@@ -1,0 +1,250 @@
+"""Charts as inline SVG: values in, markup out. Colours come from CSS classes alone.
+
+Every chart has a title and a description for those who do not see it; its ticks are hidden from
+screen readers, which would read each of them. A line is broken where a value is None (nobody was
+recording), and that stretch is hatched. Ids begin with the chart's own, so that many fit a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from store.values import dataclass
+
+WIDTH: Final = 800
+_TOP, _PANEL, _BETWEEN, _AXIS = 22, 74, 20, 20
+_LEAST_LABEL: Final = 62  # units between two labels on one line
+
+
+@dataclass(frozen=True)
+class Line:
+    """One panel of a chart over time: a value a bucket, None where nobody was recording.
+
+    css: the class of its area; shown: how its highest value is written.
+    """
+
+    name: str
+    values: Sequence[float | None]
+    css: str = "requests"
+    shown: Callable[[float], str] = "{:,.0f}".format
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A moment with a name, from 0 (left) to 1; css: onset or mark."""
+
+    at: float
+    label: str
+    css: str = "onset"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A stretch to be picked, from 0 to 1: where its link leads, and what it is called."""
+
+    begin: float
+    end: float
+    href: str
+    label: str
+
+
+def series(
+    name: str,
+    title: str,
+    lines: Sequence[Line],
+    ticks: Sequence[tuple[float, str]],
+    tags: Sequence[Tag] = (),
+    shade: tuple[float, float] | None = None,
+    slots: Sequence[Slot] = (),
+    seen: Sequence[float] | None = None,
+) -> Markup:
+    """Panels beneath one another over the same time. ticks: (0..1, label); shade: the window.
+
+    seen: how much of each bucket was recorded; by default all of those that have a value.
+    """
+    bottom = _TOP + len(lines) * (_PANEL + _BETWEEN)
+    parts = []
+    if shade is not None:
+        x, end = (WIDTH * at for at in shade)
+        parts.append(_rect("shade", x, _TOP, end - x, bottom - _TOP))
+    known = lines[0].values if seen is None else [one or None for one in seen]
+    for begin, end in _gaps(known):
+        x, end = WIDTH * begin, WIDTH * end
+        parts.append(_rect("gap", x, _TOP, end - x, bottom - _TOP, f"url(#{name}-gap)"))
+    for at, line in enumerate(lines):
+        parts += _panel(line, _TOP + at * (_PANEL + _BETWEEN) + _BETWEEN)
+    parts += [_axis(ticks, bottom), *_tags(tags, bottom)]
+    drawn = _svg(name, title, _told(lines, tags, known), WIDTH, bottom + _AXIS, parts, hatch=True)
+    if not slots:
+        return drawn
+    links = [
+        f'<a href="{escape(s.href)}" aria-label="{escape(s.label)}">'
+        f"<title>{escape(s.label)}</title>"
+        f"{_rect('slot', WIDTH * s.begin, _TOP, WIDTH * (s.end - s.begin), bottom - _TOP)}</a>"
+        for s in slots
+    ]
+    over = (
+        f'<svg class="slots" viewBox="0 0 {WIDTH} {bottom + _AXIS}" role="group"'
+        f' aria-label="Parts of the time, to look closer">{"".join(links)}</svg>'
+    )
+    return Markup(f'<div class="layers">{drawn}{over}</div>')
+
+
+def histogram(
+    name: str,
+    title: str,
+    before: Sequence[float],
+    after: Sequence[float],
+    ticks: Sequence[tuple[float, str]],
+) -> Markup:
+    """Shares by bin: the baseline as an outline, the window as an area over it."""
+    top = max([*before, *after], default=0.0)
+    base = _TOP + 2 * _PANEL
+    scale = (2 * _PANEL) / top if top > 0 else 0.0
+    parts = [
+        _path("requests", _steps(after, scale, base, WIDTH)),
+        _path("before", _steps(before, scale, base, WIDTH)),
+        _axis(ticks, base),
+        f'<text class="peak" x="{WIDTH}" y="14" text-anchor="end">highest: {100 * top:.0f} %</text>'
+        f'<text class="name" x="0" y="14">window: area, baseline: outline</text>',
+    ]
+    told = f"Window: most in bin {_highest(after)} of {len(after)}; baseline: {_highest(before)}."
+    return _svg(name, title, told, WIDTH, base + _AXIS, parts)
+
+
+def spark(name: str, title: str, before: Sequence[float], after: Sequence[float]) -> Markup:
+    """A small chart of a finding's measure: the window as an area over the baseline's outline."""
+    wide, high = 160, 40
+    top = max([*before, *after], default=0.0)
+    scale = (high - 4) / top if top > 0 else 0.0
+    parts = [
+        _path("before", _steps(before, scale, high, wide)),
+        _path("area", _steps(after, scale, high, wide)),
+    ]
+    told = f"Highest {top:.4g} over {len(after)} slots."
+    return _svg(name, title, told, wide, high, parts, css="spark", flat=True)
+
+
+def bar(end: float, begin: float = 0.0, css: str = "requests") -> Markup:
+    """A bar of a table's cell, from 0 to 1; the number beside it says the same."""
+    x, wide = 100 * begin, max(100 * (end - begin), 0.6)
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f"{_rect(css, min(x, 99.4), 0, wide, 10)}</svg>"
+    )
+
+
+def _svg(
+    name: str, title: str, told: str, wide: int, high: int, parts: Sequence[str],
+    hatch: bool = False, css: str = "chart", flat: bool = False,
+) -> Markup:  # fmt: skip
+    pattern = (
+        f'<defs><pattern id="{name}-gap" width="7" height="7" patternUnits="userSpaceOnUse"'
+        ' patternTransform="rotate(45)"><path class="hatch" d="M0 0V7"/></pattern></defs>'
+    )
+    stretched = ' preserveAspectRatio="none"' if flat else ""
+    return Markup(
+        f'<svg class="{css}" viewBox="0 0 {wide} {high}"{stretched} role="img"'
+        f' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{escape(title)}</title>'
+        f'<desc id="{name}-d">{escape(told)}</desc>{pattern if hatch else ""}{"".join(parts)}</svg>'
+    )
+
+
+def _panel(line: Line, top: float) -> Iterator[str]:
+    peak = _peak(line.values)
+    base = top + _PANEL
+    scale = (_PANEL - 4) / peak if peak > 0 else 0.0
+    yield f'<path class="base" d="M0 {base}H{WIDTH}"/>'
+    yield _path(line.css, _steps(line.values, scale, base, WIDTH))
+    yield (
+        f'<g aria-hidden="true"><text class="name" x="0" y="{top - 4}">{escape(line.name)}</text>'
+        f'<text class="peak" x="{WIDTH}" y="{top - 4}" text-anchor="end">highest: '
+        f"{escape(line.shown(peak))}</text></g>"
+    )
+
+
+def _peak(values: Sequence[float | None]) -> float:
+    return max((value for value in values if value is not None), default=0.0)
+
+
+def _steps(values: Sequence[float | None], scale: float, base: float, wide: float) -> str:
+    """An outline of steps, closed at the base; begun anew after each gap."""
+    step, path, down = wide / max(len(values), 1), [], True
+    for at, value in enumerate(values):
+        if value is None:
+            path += [] if down else [f"V{base:.1f}Z"]
+            down = True
+            continue
+        y = base - value * scale
+        path.append(f"M{at * step:.1f} {base:.1f}V{y:.1f}" if down else f"V{y:.1f}")
+        path.append(f"H{(at + 1) * step:.1f}")
+        down = False
+    return "".join(path if down else [*path, f"V{base:.1f}Z"])
+
+
+def _gaps(values: Sequence[float | None]) -> Iterator[tuple[float, float]]:
+    """Runs of None, from 0 to 1."""
+    begin: int | None = None
+    for at, value in enumerate([*values, 0.0]):
+        if value is None:
+            begin = at if begin is None else begin
+        elif begin is not None:
+            yield begin / len(values), at / len(values)
+            begin = None
+
+
+def _axis(ticks: Sequence[tuple[float, str]], y: float) -> str:
+    labels = []
+    for at, label in ticks:
+        anchor = "start" if at < 0.04 else "end" if at > 0.96 else "middle"
+        x = WIDTH * min(max(at, 0.0), 1.0)
+        labels.append(f'<path d="M{x:.1f} {y}v4"/><text x="{x:.1f}" y="{y + 16}"'
+                      f' text-anchor="{anchor}">{escape(label)}</text>')  # fmt: skip
+    return f'<g class="ticks" aria-hidden="true">{"".join(labels)}</g>'
+
+
+def _tags(tags: Sequence[Tag], bottom: float) -> Iterator[str]:
+    """Lines with labels on top; a label that would lie on the one before is left to the text."""
+    last = -float(_LEAST_LABEL)
+    for tag in sorted(tags, key=lambda one: one.at):
+        x = WIDTH * tag.at
+        label = ""
+        if x - last >= _LEAST_LABEL or len(tag.label) < 3:
+            anchor = "end" if tag.at > 0.85 else "start"
+            room = tag.label if len(tag.label) <= 24 else tag.label[:23] + "…"
+            label = f'<text x="{x:.1f}" y="13" text-anchor="{anchor}">{escape(room)}</text>'
+            last = x
+        yield (
+            f'<g class="{tag.css}" aria-hidden="true"><path d="M{x:.1f} {_TOP - 6}V{bottom}"/>'
+            f"{label}</g>"
+        )
+
+
+def _told(lines: Sequence[Line], tags: Sequence[Tag], seen: Sequence[float | None]) -> str:
+    """The chart in words."""
+    parts = []
+    for line in lines:
+        peak = line.shown(_peak(line.values))
+        parts.append(f"{line.name}: highest {peak} in a bucket")
+    missing = sum(value is None for value in seen)
+    parts += [f"{missing} of {len(seen)} buckets were not recorded"] if missing else []
+    parts += [f"{tag.css} {tag.label}" for tag in tags]
+    return "; ".join(parts) + "."
+
+
+def _highest(values: Sequence[float]) -> int:
+    return 1 + max(range(len(values)), key=values.__getitem__, default=0)
+
+
+def _rect(css: str, x: float, y: float, wide: float, high: float, fill: str = "") -> str:
+    own = f' fill="{fill}"' if fill else ""
+    return (
+        f'<rect class="{css}"{own} x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}"/>'
+    )
+
+
+def _path(css: str, d: str) -> str:
+    return f'<path class="{css}" d="{d}"/>' if d else ""

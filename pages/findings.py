@@ -1,0 +1,302 @@
+"""Findings as the page and the report show them: cards, their course over time, and one in full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from pages import charts
+from pages.ask import Asked, MissingError, href
+from queries.core import format as words
+from queries.core.answer import Changes, Finding, would_have_shown
+from queries.core.question import Question, parsed
+from queries.core.sides import Sides, sides_of
+from queries.core.window import Baseline, Window
+from queries.diff.explain.breakdown import Part, by_container, filter_of
+from queries.errors import errors
+from queries.show import Shown, transaction
+from queries.timeline import timeline
+from store.errors import QrecError, UsageError
+from store.layout import Store
+from store.marks import read_marks
+from store.values import dataclass
+
+_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)  # minutes
+_TICKS, _BUCKETS, _SLOTS = 8, 150, 24
+_SECONDS: Final = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400, 604_800)
+_BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
+
+
+@dataclass(frozen=True)
+class Card:
+    """A finding in short, in the user's zone; href: all about it, empty in a report."""
+
+    finding: Finding
+    summary: str
+    facts: str
+    since: str
+    until: str
+    blame: str
+    also: Sequence[str]
+    spark: Markup
+    href: str
+
+
+def cards(
+    changes: Changes, baseline: Baseline, tz: tzinfo, link: Callable[[Finding], str]
+) -> list[Card]:
+    """The findings by rank."""
+    return [
+        Card(
+            finding=one,
+            summary=words.summary_text(one, tz),
+            facts=", ".join(words.affected_text(one)),
+            since="" if one.since is None else words.clock(one.since, tz, day=_old(one, changes)),
+            until="" if one.until is None else words.clock(one.until, tz, day=False),
+            blame="" if one.blame is None else words.blame_text(one),
+            also=[words.symptom_text(symptom) for symptom in one.also],
+            spark=charts.spark(
+                f"spark-{one.rank}", f"Course of finding {one.rank}",
+                one.minutes_baseline, one.minutes_window,
+            ),
+            href=link(one),
+        )
+        for one in changes.findings
+    ]  # fmt: skip
+
+
+def _old(finding: Finding, changes: Changes) -> bool:
+    return finding.since is not None and finding.since < changes.window.from_ts
+
+
+def quiet_text(changes: Changes) -> str:
+    """What an answer without findings says."""
+    looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
+    small = would_have_shown(changes.sensitivity)
+    return {
+        "no_data": "No data: nobody was recording on one side at least. That is not the same as"
+        " quiet.",
+        "not_comparable": "Not comparable: the two sides were not recorded alike, see the notes.",
+        "changed": f"Nothing else moved beyond chance {looked}.",
+    }.get(
+        changes.verdict,
+        f"Nothing changed beyond chance {looked}." + (f" Would have shown: {small}." * bool(small)),
+    )
+
+
+def course(
+    asked: Asked, name: str, window: Window, baseline: Baseline, changes: Changes,
+    links: bool = True,
+) -> Markup:  # fmt: skip
+    """Requests and failures over window and baseline, with onsets, marks and gaps."""
+    whole = window
+    if words.adjacent(baseline, window):
+        whole = Window(baseline.from_ts, window.to_ts)
+    every = next((s for s in _SECONDS if whole.seconds / s <= _BUCKETS), _SECONDS[-1])
+    where = parsed(asked.where)
+    answer = timeline(asked.store, whole, where, every=f"{every}s")
+    start, step = answer.starts[0], timedelta(seconds=answer.every_s)
+    spanned = Window(start, answer.starts[-1] + step)
+
+    def at(moment: datetime) -> float:
+        return min(max((moment - start) / spanned.length, 0.0), 1.0)
+
+    tags = [
+        charts.Tag(at(one.since), str(one.rank))
+        for one in changes.findings
+        if one.since is not None and spanned.from_ts <= one.since <= spanned.to_ts
+    ]
+    tags += [
+        charts.Tag(at(mark.ts), mark.name, "mark")
+        for mark in read_marks(asked.store)
+        if spanned.from_ts <= mark.ts <= spanned.to_ts
+    ]
+    lines = [charts.Line("requests", answer.total.counts)]
+    lines.append(charts.Line("failed", answer.total.failed, "failed"))
+    return charts.series(
+        name, "Requests and failures over time", lines, time_ticks(spanned, asked.tz), tags,
+        (at(window.from_ts), at(window.to_ts)), _slots(asked, spanned, step) if links else (),
+        answer.covered_s,
+    )  # fmt: skip
+
+
+def _slots(asked: Asked, spanned: Window, step: timedelta) -> list[charts.Slot]:
+    """Links to the parts of the time, some buckets each."""
+    buckets = -(-spanned.length // step)
+    each = step * -(-buckets // _SLOTS)
+    found, at = [], spanned.from_ts
+    while at < spanned.to_ts:
+        end = min(at + each, spanned.to_ts)
+        part = Window(at, end)
+        found.append(charts.Slot(
+            (at - spanned.from_ts) / spanned.length, (end - spanned.from_ts) / spanned.length,
+            href("/", {**asked.fixed(part), "where": asked.where}),
+            f"Only {words.stretch(at, end, asked.tz)}",
+        ))  # fmt: skip
+        at = end
+    return found
+
+
+def time_ticks(span: Window, tz: tzinfo) -> list[tuple[float, str]]:
+    """Round times of the user's clock, from 0 to 1."""
+    minutes = span.seconds / 60
+    step = timedelta(minutes=next((s for s in _STEPS if minutes / s <= _TICKS), minutes / _TICKS))
+    start = span.from_ts.astimezone(tz)
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    at = day + step * -(-(start - day) // step)
+    form = "%H:%M" if step < timedelta(days=1) else "%m-%d"
+    ticks = []
+    while at <= span.to_ts:
+        ticks.append(((at - span.from_ts) / span.length, at.strftime(form)))
+        at += step
+    return ticks
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A name with its requests and failures of both sides, and bars of their shares."""
+
+    name: str
+    requests: int
+    before: int
+    bar: Markup
+    bar_before: Markup
+
+
+@dataclass(frozen=True)
+class Detail:
+    """All about one finding. where: the filter that selects its transactions; empty: none does."""
+
+    card: Card
+    facts: Sequence[tuple[str, str]]
+    numbers: tuple[str, str]
+    course: Markup
+    durations: Markup | None
+    statuses: Sequence[Compared]
+    hosts: Sequence[Compared]
+    parts: Sequence[Part]
+    texts: Sequence[tuple[str, int]]
+    examples: tuple[Sequence[Shown], Sequence[Shown]]
+    where: str
+
+
+def detail(
+    store: Store, window: Window, baseline: Baseline, card: Card, tz: tzinfo, only: str | None
+) -> Detail:
+    """The finding of a card further: what its transactions looked like on both sides."""
+    one = card.finding
+    texts = [text for text in (only, filter_of(one.key)) if text]
+    where = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
+    expression = parsed(where)
+    both = sides_of(store, window, baseline.spans, expression)
+    kinds = errors(store, window, expression, limit=8).errors
+    facts = {
+        "kind": f"{one.kind}, {one.direction}, {one.confidence}",
+        "where": words.key_text(one.key),
+        "effect": words.effect_text(one.effect),
+        "since": words.clock(one.since, tz),
+        "until": words.clock(one.until, tz),
+        "blame": words.blame_text(one),
+        "error": one.evidence.signature or "-",
+        "id": one.id,
+    }
+    return Detail(
+        card=card,
+        facts=[(name, text) for name, text in facts.items() if text != "-"],
+        numbers=(words.numbers_text(one.window), words.numbers_text(one.baseline)),
+        course=_finding_course(one, window, tz),
+        durations=_durations(one, both),
+        statuses=_compared(both, "status"),
+        hosts=_compared(both, "host"),
+        parts=by_container(store, window, baseline, expression),
+        texts=[(kind.signature or f"status {kind.status or 'none'}", kind.errors)
+               for kind in kinds],
+        examples=(_shown(store, one.evidence.window), _shown(store, one.evidence.baseline)),
+        where=where,
+    )  # fmt: skip
+
+
+def _finding_course(one: Finding, window: Window, tz: tzinfo) -> Markup:
+    """The finding's own measure, window and baseline beneath one another."""
+    tags = []
+    if one.since is not None and window.from_ts <= one.since <= window.to_ts:
+        at = (one.since - window.from_ts) / window.length
+        tags.append(charts.Tag(at, words.clock(one.since, tz, day=False)))
+    lines = [charts.Line("window", one.minutes_window, "area", "{:.3g}".format)]
+    lines.append(charts.Line("baseline", one.minutes_baseline, "calm", "{:.3g}".format))
+    return charts.series(f"finding-{one.rank}", f"{one.effect.metric} over time, window and "
+                         "baseline", lines, time_ticks(window, tz), tags)  # fmt: skip
+
+
+def _durations(one: Finding, both: Sides) -> Markup | None:
+    """Histograms of the durations of both sides, on a scale of factors."""
+    bins = both.of("duration")
+    if not bins:
+        return None
+    first, last = min(map(int, bins)) - 1, max(map(int, bins)) + 1
+    totals = [sum(pair[side] for pair in bins.values()) or 1 for side in (0, 1)]
+    after, before = (
+        [bins.get(str(n), (0, 0))[side] / totals[side] for n in range(first, last + 1)]
+        for side in (0, 1)
+    )
+    count = last - first + 1
+    ticks = [
+        ((n - first) / count, words.millis(10 ** (n / _BINS)))
+        for n in range(first, last + 2)
+        if n % _BINS == 0 or (count < 2 * _BINS and n % (_BINS // 2) == 0)
+    ]
+    return charts.histogram(
+        f"durations-{one.rank}", "Durations of window and baseline", before, after, ticks
+    )
+
+
+def _compared(both: Sides, name: str) -> list[Compared]:
+    rows = sorted(both.of(name).items(), key=lambda pair: -sum(pair[1]))[:12]
+    most = [max((pair[side] for _, pair in rows), default=0) or 1 for side in (0, 1)]
+    return [
+        Compared(value, now, before, charts.bar(now / most[0]),
+                 charts.bar(before / most[1], css="calm"))
+        for value, (now, before) in rows
+    ]  # fmt: skip
+
+
+def _shown(store: Store, ids: Sequence[str]) -> list[Shown]:
+    """The examples that are still there."""
+    found = []
+    for one in ids:
+        try:
+            found.append(transaction(store, one))
+        except QrecError:  # its hour may be gone since
+            continue
+    return found
+
+
+def finding(
+    asked: Asked, question: Question, values: dict[str, Any], common: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """One finding in full, as the fields of its template."""
+    window, baseline = asked.windows(values)
+    parsed(asked.where)
+    try:
+        changes = asked.answer(question, values)
+    except UsageError as error:  # the window and the filter are as they should be
+        raise MissingError(error.message, error.hint) from None
+    fixed = asked.fixed(window, baseline)
+    [card] = cards(changes, baseline, asked.tz, lambda one: "")
+    told = detail(asked.store, window, baseline, card, asked.tz, asked.where)
+    times = {"from": fixed["from"], "to": fixed["to"]}
+    more = href("/search", {**times, "where": told.where})
+    return {
+        **common(asked, question, changes, f"Finding {card.finding.rank}"),
+        "detail": told,
+        "against": words.against(baseline, window, asked.tz),
+        "transactions": more,
+        "all": href("/", {**fixed, "where": asked.where}),
+        "commands": [
+            asked.command("diff", {**fixed, "where": asked.where, "explain": card.finding.id}),
+            asked.command("errors", {**times, "where": told.where}),
+        ],
+    }

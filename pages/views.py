@@ -1,0 +1,355 @@
+"""What each page shows: a question asked, its answer as the fields of a template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta, tzinfo
+from typing import Any, Final
+
+from markupsafe import Markup
+
+import filters
+from pages import charts, graph
+from pages.ask import Asked, href, parameter
+from pages.findings import cards, course, quiet_text, time_ticks
+from queries.core import format as words
+from queries.core.answer import Note, document
+from queries.core.escape import visible
+from queries.core.question import Argument, Column, Question, parsed
+from queries.core.window import Window
+from queries.diff.explain.breakdown import filter_of
+from queries.search import SEARCH
+from store.values import dataclass
+
+_KEYS: Final = {  # what a row may have -> the name that filters of a finding's key know it by
+    "host": "host", "method": "method", "route": "route", "status": "status",
+    "container": "container", "container_name": "container", "process_exe": "process",
+    "signature": "signature", "error_signature": "signature",
+}  # fmt: skip
+_FAILING = 0.05  # of its requests; as `qrec dependencies --as dot` has it
+_SLOWER, _ENOUGH = 2.0, 20  # times the p95 of before; requests on both sides
+_TRACE: Final = timedelta(minutes=10)  # rows within it are drawn as a waterfall
+
+
+@dataclass(frozen=True)
+class Page:
+    """A template's name and what goes into it."""
+
+    template: str
+    context: Mapping[str, Any]
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table. bar: a drawing beside the text."""
+
+    text: str
+    href: str = ""
+    right: bool = False
+    bar: Markup = Markup("")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Titles, and for each row its cells and a link to its transactions (empty: none)."""
+
+    titles: Sequence[tuple[str, bool]]
+    rows: Sequence[tuple[Sequence[Cell], str]]
+    linked: bool
+
+
+def table(asked: Asked, columns: Sequence[Column], rows: Sequence[Any], bars: bool = True) -> Table:
+    """Rows laid out by a question's columns, each with a link to the transactions behind it."""
+    laid = []
+    counted = next((c for c in columns if c.kind == "count"), None)
+    most = max((counted.of(row) or 0 for row in rows), default=0) if counted and bars else 0
+    for row in rows:
+        cells = []
+        for column in columns:
+            value = column.of(row)
+            part = (value or 0) / most if column is counted and most else None
+            if column.kind == "share" and bars:
+                part = value
+            drawn = Markup("") if not part else charts.bar(
+                part, css="failed" if column.kind == "share" else "requests")  # fmt: skip
+            link = href(f"/transactions/{value}") if column.kind == "id" and value else ""
+            text = words.cell(column.kind, value, asked.tz)
+            cells.append(Cell(text, link, column.kind in words.NUMERIC, drawn))
+        laid.append((cells, _behind(asked, row)))
+    titles = [(column.title, column.kind in words.NUMERIC) for column in columns]
+    return Table(titles, laid, any(link for _, link in laid))
+
+
+def _behind(asked: Asked, row: Any) -> str:
+    """A link to the transactions that a row counts; empty where no filter can name them."""
+    key = {name: getattr(row, field) for field, name in _KEYS.items() if hasattr(row, field)}
+    mine = filter_of({name: value for name, value in key.items()
+                      if value is not None or name == "status"})  # fmt: skip
+    if not mine or hasattr(row, "url"):
+        return ""
+    return asked.link("search", where=_both(asked.where, mine))
+
+
+def _both(first: str | None, second: str) -> str:
+    return f"({first}) and {second}" if first else second
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the form of a question's arguments."""
+
+    name: str
+    value: str
+    help: str
+    choices: Sequence[str] = ()
+    number: bool = False
+    most: int = 0
+
+
+def form(asked: Asked, arguments: Sequence[Argument]) -> list[Field]:
+    """The form of a question: each argument with what was written for it."""
+    fields = {}
+    for one in arguments:
+        name = parameter(one)
+        if name != "cursor":
+            fields[name] = Field(name, asked.texts.get(name, ""), one.help, one.choices,
+                                 one.kind is int, one.most)  # fmt: skip
+    return list(fields.values())
+
+
+def common(asked: Asked, question: Question, answer: Any, title: str = "") -> dict[str, Any]:
+    """What every page of a question has."""
+    window = getattr(answer, "window", None)
+    heading = ""
+    if hasattr(window, "covered_s"):
+        heading = words.window_heading(window, asked.tz, question.noun, answer.notes)
+    elif window is not None:
+        heading = words.stretch(window.from_ts, window.to_ts, asked.tz)
+    return {
+        "asked": asked,
+        "tz": asked.tz,
+        "title": title or question.title,
+        "name": question.name,
+        "heading": heading,
+        "notes": [note_text(note, asked.tz) for note in answer.notes],
+        "form": form(asked, question.flags),
+        "shifts": {} if window is None else asked.shifts(window),
+        "json": href(f"{asked.path if asked.path != '/' else '/diff'}.json", asked.texts),
+        "command": asked.command(question.name, asked.texts),
+        "completions": completions(asked.where) if _takes(question, "where") else [],
+    }
+
+
+def note_text(note: Note, tz: tzinfo) -> str:
+    """A note with its time in the user's zone."""
+    if note.from_ts is None or note.to_ts is None:
+        return note.text
+    return f"{note.text}, {words.stretch(note.from_ts, note.to_ts, tz)}"
+
+
+def _takes(question: Question, name: str) -> bool:
+    return any(one.name == name for one in question.every_argument)
+
+
+def completions(where: str | None) -> list[tuple[str, str]]:
+    """What may stand in a filter's box next: (text, what it is)."""
+    before = f"{where} AND " if where else ""
+    return [
+        (f"{before}{one.name} " + ("== " if one.kind == "int" else '== "'), one.doc)
+        for one in filters.FIELDS.values()
+    ]
+
+
+def front(asked: Asked) -> Page:
+    """What changed: the findings as cards, over the course of window and baseline."""
+    question, values = asked.question("diff")
+    if values["explain"] is not None:
+        from pages.findings import finding
+
+        return Page("finding.html", finding(asked, question, values, common))
+    window, baseline = asked.windows(values)
+    changes = asked.answer(question, values)
+    fixed = asked.fixed(window, baseline)
+    drawn = course(asked, "course", window, baseline, changes)
+    return Page("front.html", {
+        **common(asked, question, changes, "What changed"),
+        "changes": changes,
+        "cards": cards(changes, baseline, asked.tz, lambda one: href(
+            "/diff", {**fixed, "where": asked.where, "explain": one.id})),
+        "against": words.against(baseline, window, asked.tz),
+        "before": f"{words.counts_text(changes.baseline)}, "
+                  f"{words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)}",
+        "course": drawn,
+        "quiet": quiet_text(changes),
+        "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
+    })  # fmt: skip
+
+
+def any_question(asked: Asked) -> Page:
+    """A question as a table of its columns, with the whole document beneath it."""
+    question, values = asked.question(asked.path[1:])
+    answer = asked.answer(question, values)
+    rows = _rows(question, answer)
+    return Page("question.html", {
+        **common(asked, question, answer),
+        **_paging(asked, answer, values),
+        "table": table(asked, question.columns, rows) if question.columns else None,
+        "chart": None,
+        "empty": question.empty,
+        "document": document(answer),
+    })  # fmt: skip
+
+
+def _rows(question: Question, answer: Any) -> Sequence[Any]:
+    rows: Sequence[Any] = (
+        getattr(answer, question.rows) if question.lines is None else question.lines(answer)
+    )
+    return rows
+
+
+def _paging(asked: Asked, answer: Any, values: Mapping[str, Any]) -> dict[str, str]:
+    """Links to the next page and to more rows; empty: there is no more."""
+    cursor = getattr(answer, "next_cursor", None)
+    limit = values.get("limit") or 0
+    more = answer.truncated and not cursor and 0 < limit < 200
+    return {
+        "next": asked.again(cursor=cursor) if cursor else "",
+        "first": asked.again(cursor=None) if asked.texts.get("cursor") else "",
+        "more": asked.again(limit=min(limit * 5, 200)) if more else "",
+    }
+
+
+def timeline(asked: Asked) -> Page:
+    """How a window went: panels over time, and the values of a dimension as a table."""
+    question, values = asked.question("timeline")
+    answer = asked.answer(question, values)
+    total = answer.total
+    lines = [
+        charts.Line("requests", total.counts),
+        charts.Line("failed", total.failed, "failed"),
+        charts.Line("p95", total.p95_ms, "slower", words.millis),
+    ]
+    lines += [charts.Line(one.value or "(none)", one.counts) for one in answer.series[:8]]
+    spanned = Window(answer.starts[0], answer.starts[-1] + timedelta(seconds=answer.every_s))
+    return Page("question.html", {
+        **common(asked, question, answer),
+        **_paging(asked, answer, values),
+        "table": table(asked, question.columns, answer.series) if answer.series else None,
+        "chart": charts.series("timeline", "Requests, failures and times over the window", lines,
+                               time_ticks(spanned, asked.tz), seen=answer.covered_s),
+        "empty": "",
+        "document": document(answer),
+    })  # fmt: skip
+
+
+def search(asked: Asked) -> Page:
+    """Transactions as lines; those of a short time as a waterfall."""
+    question, values = asked.question(asked.path[1:])
+    answer = asked.answer(question, values)
+    columns = question.columns or SEARCH.columns
+    laid = table(asked, columns, answer.transactions, bars=False)
+    return Page("search.html", {
+        **common(asked, question, answer, "Transactions"),
+        **_paging(asked, answer, values),
+        "table": _waterfall(laid, columns, answer.transactions),
+        "sorts": {
+            "newest": asked.link("search", where=asked.where),
+            "slowest": href("/slow", {**asked.window_texts, "where": asked.where}),
+            "only failed": asked.link("search", where=_both(asked.where, 'outcome != "ok"')),
+        },
+        "empty": question.empty,
+    })  # fmt: skip
+
+
+def _waterfall(laid: Table, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
+    """The table with a bar from begin to end of each row, where all lie within a short time."""
+    spans = [(row.ts - timedelta(milliseconds=row.duration_ms or 0), row.ts) for row in rows]
+    if len(spans) < 2:
+        return laid
+    start, end = min(a for a, _ in spans), max(b for _, b in spans)
+    if not timedelta(0) < end - start <= _TRACE:
+        return laid
+    at = next(i for i, column in enumerate(columns) if column.kind == "ms")
+    drawn = []
+    for (cells, link), (a, b), row in zip(laid.rows, spans, rows, strict=True):
+        css = "failed" if row.status is None or row.status >= 400 else "requests"
+        bar = charts.bar((b - start) / (end - start), (a - start) / (end - start), css)
+        one = cells[at]
+        drawn.append(([*cells[:at], Cell(one.text, one.href, False, bar), *cells[at + 1 :]], link))
+    titles = [*laid.titles[:at], (laid.titles[at][0], False), *laid.titles[at + 1 :]]
+    return Table(titles, drawn, laid.linked)
+
+
+def dependencies(asked: Asked) -> Page:
+    """Who calls whom, drawn and as a table; against the time before, where that was seen."""
+    question, values = asked.question("dependencies")
+    values |= {} if "limit" in asked.texts else {"limit": 200}
+    answer = asked.answer(question, values)
+    window = asked.window(values)
+    before = question.function(
+        asked.store, Window(window.from_ts - window.length, window.from_ts),
+        where=parsed(asked.where), limit=200, container=values["container"],
+    )  # fmt: skip
+    edges = marked(answer.edges, before.edges if before.window.covered_s else None)
+    drawn = graph.draw("graph", "Who calls whom", [
+        graph.Edge((visible(e.caller or "outside"), e.caller_kind),
+                   (visible(e.callee), e.callee_kind), e.requests, _edge_text(e), css)
+        for e, css in edges
+    ])  # fmt: skip
+    laid = table(asked, question.columns, [edge for edge, _ in edges])
+    rows = [([*cells, Cell(css)], link) for (cells, link), (_, css) in
+            zip(laid.rows, edges, strict=True)]  # fmt: skip
+    return Page("graph.html", {
+        **common(asked, question, answer),
+        **_paging(asked, answer, values),
+        "drawing": drawn,
+        "table": Table([*laid.titles, ("marked", False)], rows, laid.linked),
+        "compared": bool(before.window.covered_s),
+        "empty": question.empty,
+    })  # fmt: skip
+
+
+def marked(edges: Sequence[Any], before: Sequence[Any] | None) -> list[tuple[Any, str]]:
+    """Each edge with what is to be seen of it: failing, slower, new; those that are gone follow.
+
+    before: the edges of as long a time before; None: nobody was recording then.
+    """
+    known = {_ends(edge): edge for edge in before or ()}
+    found = []
+    for edge in edges:
+        was = known.pop(_ends(edge), None)
+        css = ["failing"] if edge.error_share >= _FAILING else []
+        if was is None:
+            css += ["new"] if before is not None and edge.requests >= _ENOUGH else []
+        elif _slower(edge, was):
+            css.append("slower")
+        found.append((edge, " ".join(css)))
+    gone = [edge for edge in known.values() if edge.requests >= _ENOUGH]
+    return [*found, *((edge, "gone") for edge in gone)]
+
+
+def _slower(edge: Any, was: Any) -> bool:
+    enough = min(edge.requests, was.requests) >= _ENOUGH
+    return bool(enough and edge.p95_ms and was.p95_ms and edge.p95_ms >= _SLOWER * was.p95_ms)
+
+
+def _ends(edge: Any) -> tuple[Any, ...]:
+    return edge.caller, edge.caller_kind, edge.callee, edge.callee_kind
+
+
+def _edge_text(edge: Any) -> str:
+    failing = f", {words.share(edge.error_share)} failed" if edge.errors else ""
+    ends = f"{edge.caller or 'outside'} calls {edge.callee}"
+    return visible(f"{ends}: {edge.requests:,}{failing}, p95 {words.millis(edge.p95_ms)}")
+
+
+View = Callable[[Asked], Page]
+VIEWS: Final[Mapping[str, View]] = {
+    "diff": front, "timeline": timeline, "search": search, "tail": search,
+    "dependencies": dependencies,
+}  # fmt: skip
+
+
+def view_of(name: str) -> View:
+    return VIEWS.get(name, any_question)

@@ -1,0 +1,207 @@
+"""Shipping: what is sealed goes to a bucket, once, in an order in which a reader can trust it.
+
+The queue is the store itself: whatever `_shipped.jsonl` does not name is due. Rows go before their
+rollup and coverage goes last, since coverage without rows would read as silence. What carries a
+name never changes there, so that a start after a crash only finds out what is there already.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from store.bucket import MANIFEST, RECORDERS, UNREDACTED
+from store.cover import sealed_in
+from store.errors import QrecError, UnavailableError
+from store.files import append_line, write_text
+from store.hours import hour_end
+from store.layout import Store
+from store.manifest import unredacted
+from store.remote import Remote
+from store.rollup import ROLLUPS
+from store.schema import RECORDED
+from store.values import dataclass
+from store.version import FORMAT_VERSION
+
+LEDGER: Final = "_shipped.jsonl"
+_SETTLED: Final = dt.timedelta(minutes=6)  # after an hour; what comes later is sealed in again
+
+
+@dataclass(frozen=True)
+class Due:
+    """A file that a bucket lacks. changed_ns: of coverage, which grows under its name; else 0."""
+
+    hour: str
+    name: str
+    path: Path
+    size: int
+    changed_ns: int
+
+
+def due(store: Store, url: str, now: dt.datetime) -> list[Due]:
+    """What is to be shipped to the bucket, in this order: oldest hour first."""
+    shipped = _shipped(store, url)
+    found = []
+    for hour in sorted({h for table in (*RECORDED, "coverage") for h in store.hours(table)}):
+        for path, changes in _files(store, hour, now):
+            name = path.relative_to(store.path).as_posix()
+            try:
+                about = path.stat()
+            except FileNotFoundError:
+                continue
+            changed_ns = about.st_mtime_ns if changes else 0
+            if shipped.get(name) != (about.st_size, changed_ns):
+                found.append(Due(hour, name, path, about.st_size, changed_ns))
+    return found
+
+
+def unshipped_hours(store: Store, now: dt.datetime) -> set[str]:
+    """Hours that wait to be shipped; none where a store ships nowhere."""
+    urls = {str(entry.get("to")) for entry in _entries(store)}
+    return {one.hour for url in urls for one in due(store, url, now)}
+
+
+def _files(store: Store, hour: str, now: dt.datetime) -> Iterator[tuple[Path, bool]]:
+    """(file, whether it changes) of an hour, as far as they are final."""
+    live = set()
+    for table in RECORDED:
+        for recorder, path in store.visible(table, hour):
+            if path.parent.name == hour:
+                live.add(recorder)
+                continue
+            yield path, False
+            rollups = [store.path / t / path.parent.name / path.name for t in ROLLUPS]
+            if table == "transactions" and all(rollup.exists() for rollup in rollups):
+                yield from ((rollup, False) for rollup in rollups)
+    if now >= hour_end(hour) + _SETTLED:
+        yield from ((path, True) for path in store.coverage(hour) if path.stem not in live)
+
+
+class Shipper:
+    """Ships one store to one bucket. Every method may raise UnavailableError: try again later."""
+
+    def __init__(self, store: Store, url: str) -> None:
+        self.store = store
+        self.remote = Remote(url)
+        self._claimed: set[str] = set()
+        self._ready = False
+
+    def due(self) -> list[Due]:
+        return due(self.store, self.remote.url, dt.datetime.now(dt.UTC))
+
+    def ship(self, one: Due) -> None:
+        """Put a file there, and write down that it is."""
+        if not self._ready:
+            self._prepare()
+        self._claim(_recorder(one))
+        if one.changed_ns:
+            self.remote.put(one.name, one.path)
+        elif not self.remote.put_new(one.name, one.path):
+            there = self.remote.size(one.name)
+            if there != one.size:
+                raise QrecError(
+                    f"{one.name} in {self.remote.url} is another file: two recorders of one name",
+                    "Give each recorder its own name (--recorder), or ship to another prefix.",
+                )
+        about = {"name": one.name, "size": one.size, "changed": one.changed_ns}
+        append_line(_ledger(self.store), json.dumps({"to": self.remote.url, **about}))
+
+    def _prepare(self) -> None:
+        """Make sure that a store is there which one may write to."""
+        if self.remote.get(MANIFEST) is None:
+            blobs, folders = self.remote.list()
+            if blobs or folders:
+                raise UnavailableError(
+                    f"{self.remote.url} holds other things and no qrec store",
+                    "Ship to a prefix of its own: s3://bucket/qrec.",
+                )
+            check_create_only(self.remote)
+            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+            text = json.dumps({"format": FORMAT_VERSION, "created": now})
+            self.remote.put_new(MANIFEST, text.encode())
+        else:
+            check_create_only(self.remote)
+        mark = unredacted(self.store)
+        if mark is not None:
+            entry = {"since": mark.since.isoformat(), "recorder": mark.recorder}
+            self.remote.put_new(f"{UNREDACTED}/{mark.recorder}.json", json.dumps(entry).encode())
+        self._ready = True
+
+    def _claim(self, recorder: str) -> None:
+        """A name belongs to the store that shipped under it first."""
+        if recorder in self._claimed:
+            return
+        mine = {"store": _identity(self.store), "host": socket.gethostname()}
+        name = f"{RECORDERS}/{recorder}.json"
+        if not self.remote.put_new(name, json.dumps(mine).encode()):
+            theirs: Any = json.loads(self.remote.get(name) or b"{}")
+            if theirs.get("store") != mine["store"]:
+                raise UnavailableError(
+                    f"the name {recorder} in {self.remote.url} belongs to a store on "
+                    f"{theirs.get('host', 'another host')}",
+                    "Give this recorder another name (--recorder); where that store is gone for "
+                    f"good, delete the object {name}.",
+                )
+        self._claimed.add(recorder)
+
+
+def check_create_only(remote: Remote) -> None:
+    """UnavailableError where a service lets a second object take the place of a first."""
+    name = f"_probe/{uuid.uuid4().hex}"
+    try:
+        if remote.put_new(name, b"1") and not remote.put_new(name, b"2"):
+            return
+    finally:
+        remote.delete(name)
+    raise UnavailableError(
+        f"{remote.url} ignores that an object must be new (If-None-Match)",
+        "Use a service that knows conditional writes: else recorders overwrite one another.",
+    )
+
+
+def _recorder(one: Due) -> str:
+    if one.changed_ns:
+        return one.path.stem
+    return sealed_in([one.path])[0].recorder
+
+
+def _identity(store: Store) -> str:
+    """A store's own mark, made when it is first needed."""
+    manifest: Any = json.loads(store.manifest.read_text(encoding="utf-8"))
+    if "id" not in manifest:
+        manifest["id"] = uuid.uuid4().hex
+        write_text(store.manifest, json.dumps(manifest) + "\n")
+    return str(manifest["id"])
+
+
+def _ledger(store: Store) -> Path:
+    return store.path / LEDGER
+
+
+def _entries(store: Store) -> Iterator[dict[str, Any]]:
+    """The lines of the ledger; one that a crash cut short is passed over."""
+    try:
+        lines = _ledger(store).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _shipped(store: Store, url: str) -> dict[str, tuple[int, int]]:
+    """name -> (size, time of change) of what is there."""
+    return {
+        str(entry.get("name")): (int(entry.get("size", -1)), int(entry.get("changed", 0)))
+        for entry in _entries(store)
+        if entry.get("to") == url
+    }

@@ -1,0 +1,222 @@
+"""A store in a bucket: the same layout, its files fetched once into a folder of this machine.
+
+Sealed files never change under their names, so that one which is here is as good as there; of
+coverage, which grows, the tag of the content is part of the name here. Everything above `Store`
+reads local files as ever. A bucket holds what was shipped; nothing runs there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from store.errors import TooMuchError, UnavailableError
+from store.files import TEMPORARY_SUFFIX, make_folder, write_text
+from store.layout import Store
+from store.remote import Blob, Remote
+from store.values import dataclass
+
+MANIFEST: Final = "store.json"
+MARKS: Final = "marks"
+PINS: Final = "pins"
+UNREDACTED: Final = "unredacted"
+RECORDERS: Final = "recorders"
+_AT_ONCE: Final = 64  # requests under way: a bucket answers slowly, and many at a time
+_IN_USE_S: Final = 600.0  # what was fetched or asked for so lately is not tidied away
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where fetched files lie, how many bytes are kept, and how many one question may fetch.
+
+    progress: called while fetching with the bytes that are here and those that are wanted.
+    """
+
+    folder: Path
+    keep: int
+    fetch: int
+    progress: Callable[[int, int], None] = lambda here, wanted: None
+
+
+class Bucket(Store):
+    """One question's look at a bucket: what was listed once is not listed again."""
+
+    def __init__(self, remote: Remote, limits: Limits) -> None:
+        digest = hashlib.sha256(remote.url.encode()).hexdigest()[:12]
+        super().__init__(limits.folder / f"{remote.url.rpartition('/')[2]}-{digest}")
+        state: dict[str, Any] = {
+            "_remote": remote,
+            "_limits": limits,
+            "_listed": dict[Path, list[Path]](),
+            "_blobs": dict[Path, Blob](),
+            "_wanted": 0,
+        }
+        self.__dict__.update(state)  # a Store is frozen
+
+    _remote: Remote
+    _limits: Limits
+    _listed: dict[Path, list[Path]]
+    _blobs: dict[Path, Blob]
+    _wanted: int  # bytes that were fetched for this question
+
+    @classmethod
+    def at(cls, url: str, limits: Limits) -> Bucket:
+        """The store at a URL. UnavailableError where it is none, or cannot be reached."""
+        bucket = cls(Remote(url), limits)
+        blobs, folders = bucket._remote.list()
+        text = bucket._remote.get(MANIFEST) if any(b.name == MANIFEST for b in blobs) else None
+        if text is None:
+            what = "holds other things and no qrec store" if blobs or folders else "is empty"
+            raise UnavailableError(
+                f"{url} {what}",
+                f"Ship recordings there: `qrec ship {url}`, or `qrec record --ship {url}`.",
+            )
+        bucket._check_version(text.decode(errors="replace"))
+        manifest = json.loads(text)
+        if UNREDACTED in folders:
+            first = next(iter(bucket._objects(UNREDACTED)), {})
+            manifest[UNREDACTED] = first or True
+        with bucket._cache():
+            make_folder(bucket.path)
+            write_text(bucket.manifest, json.dumps(manifest) + "\n")
+        return bucket
+
+    @property
+    def is_local(self) -> bool:
+        return False
+
+    @property
+    def name(self) -> str:
+        return self._remote.url
+
+    @property
+    def marks(self) -> Path:
+        return self._lines(MARKS, super().marks)
+
+    @property
+    def pins(self) -> Path:
+        return self._lines(PINS, super().pins)
+
+    def append(self, path: Path, entry: dict[str, object]) -> None:
+        """A mark or a pin becomes an object of its own."""
+        folder = MARKS if path == super().marks else PINS
+        name = f"{folder}/{time.time_ns() // 1000:016d}-{uuid.uuid4().hex[:8]}.json"
+        self._remote.put_new(name, json.dumps(entry).encode())
+
+    def live_recorders(self) -> list[str]:
+        return []
+
+    def entries(self, folder: Path) -> list[Path]:
+        if folder not in self._listed:
+            blobs, folders = self._remote.list(folder.relative_to(self.path).as_posix())
+            here = {self._place(blob): blob for blob in blobs}
+            self._blobs.update(here)
+            self._listed[folder] = sorted([*here, *(self.path / name for name in folders)])
+        return self._listed[folder]
+
+    def has(self, path: Path) -> bool:
+        return path in self.entries(path.parent)
+
+    def size(self, path: Path) -> int:
+        return self._blobs[path].size
+
+    def fetch(self, paths: Iterable[Path]) -> None:
+        """Have the files here. TooMuchError where they are more than a question may fetch."""
+        paths = list(paths)
+        unlisted = {path.parent for path in paths} - self._listed.keys()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self.entries, unlisted))
+            missing = [path for path in paths if path in self._blobs and not _is_here(path)]
+            wanted = sum(self._blobs[path].size for path in missing)
+            if self._wanted + wanted > self._limits.fetch:
+                raise TooMuchError(
+                    f"this needs {_megabytes(wanted)} of {self.name}, in {len(missing)} files; "
+                    f"{_megabytes(self._limits.fetch - self._wanted)} may still be fetched",
+                    "Ask for a shorter window or with a narrower filter, or raise --max-fetch.",
+                )
+            self.__dict__["_wanted"] = self._wanted + wanted
+            if missing:
+                self._download(pool, missing, wanted)
+
+    def _download(self, pool: ThreadPoolExecutor, paths: Sequence[Path], wanted: int) -> None:
+        with self._cache():
+            for folder in {path.parent for path in paths}:
+                make_folder(folder)
+            self._make_room(wanted)
+            here = 0
+            for path in pool.map(self._one, paths):
+                here += self._blobs[path].size
+                self._limits.progress(here, wanted)
+
+    def _one(self, path: Path) -> Path:
+        self._remote.download(self._blobs[path].name, path)
+        return path
+
+    def _make_room(self, wanted: int) -> None:
+        """Delete what was not asked for in the longest time, of this bucket and of others."""
+        files = []
+        for path in self._limits.folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file() and path.suffix in (".parquet", TEMPORARY_SUFFIX):
+                    files.append((path.stat().st_mtime, path.stat().st_size, path))
+        left = sum(size for _, size, _ in files) + wanted
+        for used, size, path in sorted(files):
+            if left <= self._limits.keep or time.time() - used < _IN_USE_S:
+                break
+            path.unlink(missing_ok=True)
+            left -= size
+
+    def _place(self, blob: Blob) -> Path:
+        path = self.path / blob.name
+        if blob.name.startswith("coverage/"):
+            tag = hashlib.sha256(blob.tag.encode()).hexdigest()[:12]
+            return path.with_name(f"{path.stem}.{tag}{path.suffix}")
+        return path
+
+    def _lines(self, folder: str, path: Path) -> Path:
+        """The objects of a folder as the lines of a file here."""
+        with self._cache():
+            entries = self._objects(folder)
+            write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
+        return path
+
+    def _objects(self, folder: str) -> list[dict[str, Any]]:
+        names = [blob.name for blob in self._remote.list(folder)[0]]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            texts = list(pool.map(self._remote.get, names))
+        entries = []
+        for text in texts:
+            with contextlib.suppress(ValueError):
+                entries.append(json.loads(text or b""))
+        return [entry for entry in entries if isinstance(entry, dict)]
+
+    @contextlib.contextmanager
+    def _cache(self) -> Any:
+        try:
+            yield
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot keep files of {self.name} in {self._limits.folder}: {error.strerror}",
+                "Make room there, or name another folder in QREC_CACHE.",
+            ) from None
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
+
+
+def _is_here(path: Path) -> bool:
+    """Whether the file is here; it counts as used now."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True

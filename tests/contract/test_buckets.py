@@ -1,0 +1,358 @@
+"""A bucket answers as the folder that was shipped to it, and what goes wrong there is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queries.core.question import every_question
+from recorder.write.retention import plan
+from recorder.write.rollup import rebuild, rebuilding, rollups
+from recorder.write.ship import LEDGER, Shipper, unshipped_hours
+from store.layout import Store
+from store.manifest import mark_unredacted
+from store.marks import add_mark
+from tests.buckets import CREDENTIALS, Way, s3_server
+from tests.contract.stored import NOW, build, call, minute, row, stretch
+from tests.kit import PATIENCE_S, Cli, wait_for
+
+pytestmark = pytest.mark.xdist_group("buckets")
+README = Path(__file__).parents[2] / "README.md"
+# What a question must be given to be asked at all.
+NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def way(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Way]:
+    way = Way(server)
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": way.address}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("QREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    yield way
+    way.close()
+
+
+@pytest.fixture
+def url(way: Way, tmp_path: Path) -> str:
+    return f"s3://acme/{tmp_path.name}"
+
+
+def stored(path: Path, recorder: str = "web") -> Store:
+    """Two sealed hours with rollups; in the second the charges fail."""
+    rows = []
+    for number in range(-60, 60):
+        rows += [row(minute(number + part / 12), recorder=recorder) for part in range(12)]
+        rows += [
+            row(minute(number + part / 6), recorder=recorder, method="POST", host="api.stripe.com",
+                route="/v1/charges", status=500 if number >= 0 and part % 2 else 200)
+            for part in range(6)
+        ]  # fmt: skip
+    stretches = [
+        stretch(NOW - timedelta(hours=2), minute(0), recorder=recorder),
+        stretch(minute(0), NOW, recorder=recorder),
+    ]
+    calls = [call(minute(number), recorder=recorder) for number in range(60)]
+    store = build(path, rows, stretches, database=calls)
+    for table in ("transactions", "database"):
+        for file in store.path.glob(f"{table}/*/*.parquet"):
+            file.rename(file.with_name(file.name.replace("web", recorder)))
+    with rebuilding(store, recorder) as keeper:
+        assert all(rebuild(keeper, one) for one in rollups(store))
+    return store
+
+
+def answered(cli: Cli, *words: str) -> str:
+    code, out, err = cli(*words, "--now", NOW.isoformat(), "--json")
+    assert code == 0, err
+    return out
+
+
+def test_every_question_gives_the_same_document(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    """Of a folder, of a bucket in a folder, and of one in S3."""
+    store = stored(tmp_path / "local")
+    add_mark(store, "deploy", minute(20))
+    places = [url, (tmp_path / "shared").as_uri()]
+    for place in places:
+        assert cli("ship", place, "--store", str(store.path))[0] == 0
+    for question in every_question():
+        if question.name == "tail":
+            continue
+        words = [question.name, *NEEDED.get(question.name, [])]
+        expected = answered(cli, *words, "--store", str(store.path))
+        for place in places:
+            assert answered(cli, *words, "--store", place) == expected, words
+
+
+def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Path) -> None:
+    """The running hour is still on its host: that is no silence."""
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    cli("ship", url, "--store", str(store.path))
+    later = (NOW + timedelta(minutes=30)).isoformat()
+    for question in ("hosts", "diff"):
+        _, out, _ = cli(question, "--store", url, "--now", later, "--json")
+        notes = {note["code"]: note for note in json.loads(out)["notes"]}
+        assert notes["not_shipped"]["from"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+def test_what_was_fetched_once_is_not_fetched_again(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    first = answered(cli, "diff", "--store", url)
+    way.seen.clear()
+    assert answered(cli, "diff", "--store", url) == first
+    assert not way.count("GET", ".parquet")
+    assert json.loads(first)["findings"][0]["key"]["host"] == "api.stripe.com"
+
+
+def test_a_comparison_fetches_rows_only_for_its_evidence(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    """Counts come from the rollups; where rows are too many, findings stand without examples."""
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    rollups = sum(p.stat().st_size for p in store.path.glob("rollups/**/*.parquet"))
+    enough = rollups + sum(p.stat().st_size for p in store.path.glob("coverage/**/*.parquet"))
+    way.seen.clear()
+    words = ("diff", "--store", url, "--max-fetch", f"{enough // 1000 + 2}kB")
+    found = json.loads(answered(cli, *words))["findings"][0]
+    assert found["key"]["host"] == "api.stripe.com"
+    assert not way.count("GET", "/transactions/hour")
+
+
+def test_more_than_may_be_fetched_is_said_before_it_is(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    code, _, err = cli("hosts", "--store", url, "--now", NOW.isoformat(), "--max-fetch", "9kB")
+    assert code == 3
+    assert "--max-fetch" in err
+    assert not way.count("GET", ".parquet")
+
+
+def test_coverage_goes_last_and_not_before_the_rows_are_sealed(tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    hour = "2026-11-22T13"
+    sealed = next(store.sealed_hour("transactions", hour).iterdir())
+    live = store.live_hour("web", "transactions", hour)
+    live.mkdir(parents=True)
+    shutil.copy(sealed, live / "000000099999-000000099999.parquet")
+    shipper = Shipper(store, (tmp_path / "shared").as_uri())
+    names = [one.name for one in shipper.due()]
+    assert f"coverage/hour={hour}/web.parquet" not in names
+    (live / "000000099999-000000099999.parquet").unlink()
+    names = [one.name for one in shipper.due() if hour in one.name]
+    assert names[0].startswith("transactions/")
+    assert names[-1] == f"coverage/hour={hour}/web.parquet"
+    assert names.index(f"rollups/keys/hour={hour}/{sealed.name}") > names.index(
+        f"rollups/minutes/hour={hour}/{sealed.name}"
+    )
+
+
+def test_a_flapping_network_and_lost_memory_lose_nothing(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    """Half of the requests fail, the process is ended, the ledger is lost: each file is once."""
+    store = stored(tmp_path / "local")
+    way.fault = lambda method, path: ("cut" if len(way.seen) % 4 == 0 else
+                                      503 if len(way.seen) % 4 == 2 else None)  # fmt: skip
+    shipper = Shipper(store, url)
+    for one in shipper.due()[:5]:
+        shipper.ship(one)
+    (store.path / LEDGER).unlink()
+    way.fault = lambda method, path: None
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    assert Shipper(store, url).due() == []
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    expected = answered(cli, "hosts", "--store", str(store.path))
+    assert answered(cli, "hosts", "--store", url) == expected
+
+
+def test_two_recorders_of_one_name_are_told_apart(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    ours, theirs = stored(tmp_path / "a"), stored(tmp_path / "b")
+    assert cli("ship", url, "--store", str(ours.path))[0] == 0
+    code, _, err = cli("ship", url, "--store", str(theirs.path))
+    assert code == 3
+    assert "the name web" in err
+    assert "--recorder" in err
+    other = stored(tmp_path / "c", recorder="web-2")
+    assert cli("ship", url, "--store", str(other.path))[0] == 0
+    hosts = json.loads(answered(cli, "hosts", "--store", url))
+    alone = json.loads(answered(cli, "hosts", "--store", str(ours.path)))
+    assert hosts["window"]["requests"] == 2 * alone["window"]["requests"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "body", "said"),
+    [
+        (403, "<Error><Code>ExpiredToken</Code></Error>", "credentials have expired"),
+        (403, "<Error><Code>AccessDenied</Code></Error>", "refuses these credentials"),
+        (400, "<Error><Code>AuthorizationHeaderMalformed</Code></Error>", "another region"),
+        (404, "<Error><Code>NoSuchBucket</Code></Error>", "no such bucket"),
+    ],
+)
+def test_what_a_bucket_refuses_is_said_with_the_next_step(
+    cli: Cli, way: Way, url: str, tmp_path: Path, fault: int, body: str, said: str
+) -> None:
+    store = stored(tmp_path / "local")
+    way.fault, way.body = (lambda method, path: fault), body
+    for words in (["ship", url, "--store", str(store.path)], ["hosts", "--store", url]):
+        code, out, err = cli(*words)
+        assert (code, out) == (3, "")
+        assert said in err
+        assert len(err.strip().splitlines()) == 2
+
+
+def test_a_service_without_conditional_writes_is_refused(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    way.fault = lambda method, path: "any" if method == "PUT" else None
+    code, _, err = cli("ship", url, "--store", str(store.path))
+    assert code == 3
+    assert "If-None-Match" in err
+    way.fault = lambda method, path: None
+    code, _, err = cli("hosts", "--store", url)
+    assert code == 3, "nothing but the manifest was written"
+
+
+def test_a_prefix_that_holds_something_else_is_left_alone(
+    cli: Cli, isolated: Path, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "thesis.doc").write_text("mine")
+    url = (tmp_path / "shared").as_uri()
+    for words in (["ship", url, "--store", str(store.path)], ["hosts", "--store", url]):
+        code, _, err = cli(*words)
+        assert code == 3
+        assert "other things" in err
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == ["thesis.doc"]
+
+
+def test_marks_and_pins_are_shared_and_what_a_bucket_cannot_do_is_said(
+    cli: Cli, isolated: Path, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    url = (tmp_path / "shared").as_uri()
+    cli("ship", url, "--store", str(store.path))
+    assert (
+        cli("mark", "deploy 7", "--at", "13:20", "--now", NOW.isoformat(), "--store", url)[0] == 0
+    )
+    assert "deploy 7" in cli("marks", "--store", url)[1]
+    assert answered(cli, "hosts", "--since", "deploy 7", "--store", url)
+    for words in (["tail"], ["prune", "--keep", "1d"], ["rollup"], ["record"], ["replay", "quiet"]):
+        code, _, err = cli(*words, "--store", url)
+        assert code == 2, words
+        assert "bucket" in err
+
+
+def test_a_store_without_redaction_marks_the_bucket_first(
+    cli: Cli, isolated: Path, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    mark_unredacted(store, "web")
+    url = (tmp_path / "shared").as_uri()
+    shipper = Shipper(store, url)
+    shipper.ship(shipper.due()[0])
+    assert "without redaction" in cli("info", "--store", url, "--json")[1]
+
+
+def test_hours_that_are_not_shipped_are_kept_but_for_their_size(tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    shipper = Shipper(store, (tmp_path / "shared").as_uri())
+    now = datetime.now(UTC)
+    assert not unshipped_hours(store, now), "a store that ships nowhere waits for nothing"
+    for one in [one for one in shipper.due() if "T12" in one.name]:
+        shipper.ship(one)
+    planned = plan(store, now, keep=timedelta(hours=1))
+    assert [hour.hour for hour in planned.delete] == ["2026-11-22T12"]
+    assert planned.waiting == ("2026-11-22T13",)
+    assert len(plan(store, now, max_size=1).delete) == 2
+
+
+def test_the_cache_keeps_to_its_size(
+    cli: Cli, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("QREC_CACHE_SIZE", "1kB")
+    store = stored(tmp_path / "local")
+    url = (tmp_path / "shared").as_uri()
+    cli("ship", url, "--store", str(store.path))
+    first = answered(cli, "hosts", "--store", url)
+    other = tmp_path / "cache" / "other.parquet"
+    other.write_bytes(b"x" * 10_000)
+    os.utime(other, (0, 0))
+    assert answered(cli, "hosts", "--store", url) == first
+    assert answered(cli, "database", "--store", url)
+    assert not other.exists()
+
+
+def test_a_recording_ships_beside(isolated: Path, tmp_path: Path) -> None:
+    """`qrec record --ship`: what was sealed before goes while the recording runs."""
+    store = stored(tmp_path / "local")
+    url = (tmp_path / "shared").as_uri()
+    words = ["record", "http://127.0.0.1:9", "--wait", "--store", str(store.path)]
+    command = [sys.executable, "-m", "qrec", *words, "--recorder", "web", "--ship", url]
+    recording = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    shipped = store.path / LEDGER
+    wait_for(lambda: shipped.exists() and not Shipper(store, url).due())
+    recording.terminate()
+    _, err = recording.communicate(timeout=PATIENCE_S)
+    assert recording.returncode == 0
+    assert f"to {url}" in err
+
+
+def test_the_commands_of_the_readme(
+    cli: Cli, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of "Many hosts", of a host that has recorded before, against S3."""
+    text = README.read_text(encoding="utf-8").partition("## Many hosts")[2].partition("\n## ")[0]
+    commands = [line for line in text.splitlines() if line.startswith("qrec ")]
+    assert len(commands) == 3
+    store = stored(tmp_path / "local")
+    for command in commands:
+        words = command.replace("acme-qrec", "acme").replace("--wait", "--duration 1s").split()[1:]
+        here = [] if "--store" in words else ["--store", str(store.path)]
+        if words[0] == "record":
+            here += ["http://127.0.0.1:9", "--wait"]
+        code, out, err = cli(*words, *here, *(["--now", NOW.isoformat()] if not here else []))
+        assert code == 0, (command, err)
+    assert "api.stripe.com" in out
+
+
+def looked_at(cli: Cli, url: str) -> dict[str, Any]:
+    document = json.loads(cli("doctor", "--store", url, "--json")[1])
+    return {check["check"]: check for check in document["checks"]}
+
+
+def test_doctor_looks_at_a_bucket(cli: Cli, way: Way, url: str, tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    checks = looked_at(cli, url)
+    assert checks["store"]["status"] == checks["create-only"]["status"] == "ok"
+    way.fault = lambda method, path: "any" if method == "PUT" else None
+    checks = looked_at(cli, url)
+    assert checks["create-only"]["status"] == "problem"
