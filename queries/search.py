@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from queries.core.answer import PagedAnswer
 from queries.core.escape import visible
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import Selection, selection
+from queries.core.session import open_reader
 from queries.core.window import Window
-from queries.show import transaction_id, url_of
+from queries.show import parse_id, transaction_id, url_of
 from store.errors import UsageError
 from store.hours import from_us, to_us
 from store.values import dataclass
@@ -98,6 +100,24 @@ def _newest(
         params |= {"at_ts": from_us(after[0]), "at_recorder": after[1], "at_seq": after[2]}
     [row] = chosen.rows("search", params, before=before)
     return row["newest"] or [], (row["all_requests"], row["all_errors"])
+
+
+def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[str, Line]:
+    """The transactions of these ids that lie in the spans, all in one pass, by the ids as they were
+    given."""
+    wanted = {one: parse_id(one) for one in ids}
+    if not wanted:
+        return {}
+    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
+    with open_reader(store, spans) as reader:
+        chosen = Selection(reader, whole)
+        chosen.select(None, "transactions")
+        recorders = [one.recorder for one in wanted.values()]
+        numbers = [one.seq for one in wanted.values()]
+        reader.table("picked", {"recorder": ("VARCHAR", recorders), "seq": ("BIGINT", numbers)})
+        lines = {(row["recorder"], row["seq"]): line_of(row) for row in chosen.rows("search_lines")}
+    keys = {text: (one.recorder, one.seq) for text, one in wanted.items()}
+    return {text: lines[key] for text, key in keys.items() if key in lines}
 
 
 def _lines(chosen: Selection, picked: list[Picked]) -> list[dict[str, Any]]:

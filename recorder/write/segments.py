@@ -76,13 +76,24 @@ def _write(
     return path
 
 
+def _repeated(schema: pa.Schema) -> list[str]:
+    """The columns (as Parquet has them) whose values come again: in the others, looking for that
+    costs time, and makes a file no smaller."""
+    maps = [field.name for field in schema if pa.types.is_map(field.type)]
+    return [field.name for field in schema if pa.types.is_dictionary(field.type)] + [
+        f"{name}.key_value.{part}" for name in maps for part in ("key", "value")
+    ]
+
+
 @contextlib.contextmanager
 def parquet_writer(
     path: Path, schema: pa.Schema, footer: dict[bytes, bytes], compression: str = "zstd"
 ) -> Iterator[pq.ParquetWriter]:
     """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
     would call text a dictionary. `footer` is what the file says about itself."""
-    with pq.ParquetWriter(path, schema, compression=compression, store_schema=False) as writer:
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", store_schema=False, use_dictionary=_repeated(schema)
+    ) as writer:
         writer.add_key_value_metadata(footer)
         yield writer
 
