@@ -15,20 +15,9 @@ from queries.diff.candidate import ENDPOINT, Against, Candidate
 from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
 from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
-    Floats,
-    Ints,
-    Mask,
-    Runs,
-    band,
-    best,
-    bounds,
-    dispersion,
-    middle,
-    odds_z,
-    ratio,
-    runs_of,
+    Floats, Ints, Mask, Runs, band, best, bounds, dispersion, middle, odds_z, ratio, runs_of,
     spans_of,
-)
+)  # fmt: skip
 from store.values import dataclass
 
 _ENDPOINTS = ("side", *ENDPOINT)
