@@ -229,6 +229,12 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     return Durations(frame, level, entries, moments, upto, course)
 
 
+def reached(upto: Floats, q: float) -> Ints:
+    """[units, buckets] -> [units]: the bucket with which a share of the requests is reached."""
+    bucket: Ints = (upto >= (q * upto[:, -1] - 1e-9)[:, None]).argmax(1)
+    return bucket
+
+
 def quantiles(histogram: Floats, q: float) -> Floats:
     """[..., buckets] -> [...]: the quantile in milliseconds, interpolated; NaN if empty."""
     cumulative = histogram.cumsum(-1)

@@ -12,10 +12,20 @@ import numpy as np
 from queries.core.answer import Direction
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
-from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
+from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles, reached
 from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
-    Floats, Ints, Mask, Runs, band, best, bounds, dispersion, middle, odds_z, ratio, runs_of,
+    Floats,
+    Ints,
+    Runs,
+    band,
+    best,
+    bounds,
+    dispersion,
+    middle,
+    odds_z,
+    ratio,
+    runs_of,
     spans_of,
 )  # fmt: skip
 from store.values import dataclass
@@ -59,11 +69,11 @@ def beyond(
     d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
 ) -> Beyond:
     """up: slower than the quantile; else faster."""
-    upto = d.upto[against]
+    upto, together = d.upto[against], d.upto_together[against]
     total = upto[:, -1]
-    at, able = _place(upto, q)
+    at, of_all = reached(upto, q), reached(together, q)
+    able, known = (x[:, -1] * min(q, 1 - q) >= _BEYOND for x in (upto, together))
     # an instance of few requests, or a new one, is held to its endpoint's quantile
-    of_all, known = _place(d.upto_together[against], q)
     at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
     felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
@@ -84,13 +94,6 @@ def beyond(
         np.where(able[:, None], d.blocks[:, :n_w], 0.0),
         np.where(able, at, BUCKETS),
     )
-
-
-def _place(upto: Floats, q: float) -> tuple[Ints, Mask]:
-    """(bucket of the quantile, whether there are requests enough to say so)."""
-    total = upto[:, -1]
-    at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
-    return at, total * min(q, 1 - q) >= _BEYOND
 
 
 def drift(d: Durations) -> tuple[Floats, Floats]:
