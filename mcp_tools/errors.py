@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import anyio
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from queries.core.question import tools
 from queries.core.session import Watch, watched
 from store.errors import QrecError, did_you_mean
 
@@ -90,9 +91,28 @@ class CarefulTool(Tool):
             raise
 
 
+class AskTool(CarefulTool):
+    """A tool that hands its arguments on to the tool of the question that it is asked."""
+
+    answering: dict[str, Tool] = Field(default={}, exclude=True)
+
+    async def run(
+        self, arguments: dict[str, Any], context: Any, convert_result: bool = False
+    ) -> Any:
+        """As the base class. Arguments that are null count as left out."""
+        values = {name: value for name, value in arguments.items() if value is not None}
+        name = str(values.pop("question", ""))[:60]
+        if name not in self.answering:
+            known = list(self.answering)
+            hint = did_you_mean(name, known, f"It is one of {', '.join(known)}.")
+            raise ToolError(_capped(f"question: {name!r} is none. {hint}"))
+        return await self.answering[name].run(values, context, convert_result)
+
+
 def told(error: QrecError) -> str:
     """The error with argument names for flags and without paths."""
     text = f"{error.message}. {error.hint}" if error.hint else error.message
+    text = re.sub(r"`qrec ([a-z]+)[^`]*`", _tool, text)
     text = re.sub(r"--[a-z][a-z-]*", lambda m: _argument(m[0]), text)
     return _capped(without_paths(text))
 
@@ -118,6 +138,13 @@ def _sentence(detail: Any, known: list[str]) -> str:
 
 def _argument(flag: str) -> str:
     return _ARGUMENTS.get(flag, flag[2:].replace("-", "_"))
+
+
+def _tool(command: re.Match[str]) -> str:
+    """What an assistant has for a command: a tool, or else the command, for a person to run."""
+    if command[1] == "marks":
+        return "The resource qrec://marks"
+    return next((t for t, one in tools().items() if one.name == command[1]), command[0])
 
 
 def _capped(text: str) -> str:

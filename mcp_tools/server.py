@@ -1,9 +1,12 @@
 """The MCP server: the questions of queries/ as tools, over stdio or HTTP on this machine.
 
-A tool is a question with the arguments, text and schema of its declaration. The document itself is
-made in one place (queries.core.answer.document), for the command line too; an output schema only
-describes and checks it: the dataclasses of an answer as pydantic models, under the names of its
-JSON. Times are ISO 8601 text there, so they are text here.
+A tool is a question with the arguments and the text of its declaration. Every one answers when it
+is called by its name; listed are those that an incident needs, and `ask`, which takes the name of
+any other: a list of all costs an assistant three times as much before its first question. A result
+is text (mcp_tools.text), or with format="json" the document of the command line
+(queries.core.answer.document) as structured content. A server for programs (`listed="all"`) lists
+all with their output schemas, and gives documents by default: there the dataclasses of an answer
+are pydantic models under the names of its JSON, whose times are ISO 8601 text.
 """
 
 from __future__ import annotations
@@ -16,69 +19,77 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, ToolAnnotations
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from mcp_tools.errors import CarefulTool
+from mcp_tools.errors import AskTool, CarefulTool
 from mcp_tools.prompts import add_prompts, add_resources, instructions
-from mcp_tools.text import Context, brief, result
-from queries.core.answer import Changes
+from mcp_tools.text import Context, result
+from queries.core.escape import visible
 from queries.core.question import REQUIRED, Argument, Question, tools
-from store.errors import UnavailableError
+from store.errors import UnavailableError, did_you_mean
 from store.layout import Store
 from store.version import __version__
 
+Listed = Literal["core", "all"]
 _READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
 _MOST_ITEMS = 20
+_FORMAT: Final = Argument(
+    "format", "text, or json: the whole document.", choices=("text", "json"), default="text"
+)
+_ASK: Final = """
+One of the questions that have no tool of their own; they take the same window, filter and limit.
+
+{questions}
+Where a text names a tool that you do not have, ask for it here.
+"""
 
 
-def tool_of(question: Question, context: Context) -> Tool:
+def tool_of(question: Question, context: Context, listed: Listed = "core") -> Tool:
     """The question as a tool over the store of `context`."""
+    form = replace(_FORMAT, default="json") if listed == "all" else _FORMAT
+    arguments = (*question.every_argument, form)
     tool = CarefulTool.from_function(
-        _function(question, context),
+        _function(question, context, arguments, listed),
         name=question.tool,
         title=question.title,
         description=inspect.cleandoc(question.guide),
         annotations=_READ_ONLY,
-        structured_output=True,
+        structured_output=listed == "all",
     )
     # A mistyped argument that is silently ignored gives a right answer to a wrong question.
-    arguments = tool.fn_metadata.arg_model
+    model = tool.fn_metadata.arg_model
     strict = {"model_config": ConfigDict(extra="forbid"), "__module__": __name__}
-    tool.fn_metadata.arg_model = type(arguments.__name__, (arguments,), strict)
-    tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
+    tool.fn_metadata.arg_model = type(model.__name__, (model,), strict)
+    tool.parameters = _schema(arguments)
     return tool
 
 
-def _function(question: Question, context: Context) -> Callable[..., CallToolResult]:
-    """A function of the question's arguments, with the signature that the server reads.
-
-    The text of what_changed is its own, so that the question asked first does not fill the
-    context; the structured content is the whole document as ever.
-    """
+def _function(
+    question: Question, context: Context, arguments: Sequence[Argument], listed: Listed
+) -> Callable[..., CallToolResult]:
+    """A function of the question's arguments, with the signature that the server reads."""
 
     def ask(**values: Any) -> CallToolResult:
-        answer = question.ask(context.open(), values, context.now(), context.tz)
-        short = isinstance(answer, Changes) and not values.get("explain")
-        return result(answer, brief(answer) if short else None)
+        return result(question, context, values)
 
     answer: Any = question.answer
-    model = model_of(answer)
-    signature = inspect.Signature(
-        [_parameter(argument) for argument in question.every_argument],
-        return_annotation=Annotated[CallToolResult, model],
+    returned = CallToolResult if listed == "core" else Annotated[CallToolResult, model_of(answer)]
+    ask.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [_parameter(argument) for argument in arguments], return_annotation=returned
     )
-    ask.__signature__ = signature  # type: ignore[attr-defined]
     ask.__name__ = question.tool
     return ask
 
@@ -98,10 +109,53 @@ def _parameter(argument: Argument) -> inspect.Parameter:
         bounds = {"max_length": argument.most}
     if default is None:
         kind = kind | None
-    annotation = Annotated[kind, Field(description=argument.help, **bounds)]
     return inspect.Parameter(
-        argument.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
+        argument.name, inspect.Parameter.KEYWORD_ONLY, default=default,
+        annotation=Annotated[kind, Field(**bounds)],
+    )  # fmt: skip
+
+
+def _schema(arguments: Sequence[Argument]) -> dict[str, Any]:
+    """The arguments as JSON Schema, in far fewer bytes than pydantic takes for the same."""
+    required = [one.name for one in arguments if one.default is REQUIRED]
+    return {
+        "type": "object",
+        "properties": {one.name: _property(one) for one in arguments},
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+def _property(argument: Argument) -> dict[str, Any]:
+    kind: dict[str, Any] = {"type": "string", "maxLength": argument.most}
+    if argument.choices:
+        kind = {"type": "string", "enum": list(argument.choices)}
+    elif argument.kind is int:
+        kind = {"type": "integer", "minimum": argument.least, "maximum": argument.most}
+    elif argument.kind is list:
+        kind = {"type": "array", "items": kind, "minItems": 1, "maxItems": _MOST_ITEMS}
+    if argument.default not in (None, REQUIRED):
+        kind["default"] = argument.default
+    return {**kind, "description": argument.brief or argument.help}
+
+
+def _ask(questions: Sequence[Question], answering: Mapping[str, Tool]) -> Tool:
+    """The tool that asks any of the questions, those of `questions` by its list."""
+    arguments: dict[str, Argument] = {}
+    for argument in (one for question in questions for one in question.every_argument):
+        known = arguments.setdefault(argument.name, replace(argument, default=None))
+        choices = tuple(dict.fromkeys((*known.choices, *argument.choices)))
+        arguments[argument.name] = replace(known, choices=choices)
+    names = tuple(question.tool for question in questions)
+    which = Argument("question", "Which.", choices=names, default=REQUIRED)
+    lines = (f"{one.tool}: {inspect.cleandoc(one.guide).splitlines()[0]}" for one in questions)
+    tool = AskTool.from_function(
+        lambda: None, name="ask", title="Ask",
+        description=_ASK.format(questions="\n".join(lines)).strip(),
+        annotations=_READ_ONLY, structured_output=False,
+    )  # fmt: skip
+    schema = _schema((which, *arguments.values(), _FORMAT))
+    return tool.model_copy(update={"parameters": schema, "answering": dict(answering)})
 
 
 @cache
@@ -140,6 +194,34 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
+class Server(MCPServer[Any]):
+    """Tells what it lists, and refuses unknown names of tools and prompts as the protocol says."""
+
+    listed: frozenset[str] = frozenset()
+
+    async def list_tools(self) -> list[Any]:
+        """Those that are listed; every other one answers all the same."""
+        return [tool for tool in await super().list_tools() if tool.name in self.listed]
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """As the base class. Raises MCPError (-32602) for a tool that there is not."""
+        _check_known("tool", name, [tool.name for tool in await super().list_tools()])
+        return await super().call_tool(name, arguments, context)
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Any = None
+    ) -> Any:
+        """As the base class. Raises MCPError (-32602) for a prompt that there is not."""
+        _check_known("prompt", name, [prompt.name for prompt in await self.list_prompts()])
+        return await super().get_prompt(name, arguments, context)
+
+
+def _check_known(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        hint = did_you_mean(name, known, f"There are: {', '.join(known)}.")
+        raise MCPError(INVALID_PARAMS, f"There is no {kind} {visible(name[:60])!r}. {hint}")
+
+
 _INTERRUPTED = 130
 
 
@@ -148,23 +230,29 @@ def build(
     tz: tzinfo,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     allow_sql: bool = False,
-) -> MCPServer[Any]:
+    listed: Listed = "core",
+) -> Server:
     """A server over the store at `store`, which is opened anew for each question.
 
     tz: the zone of times that an assistant writes without one; now: what "the last hour" ends at;
-    allow_sql: whether the assistant may write SELECT statements of its own.
+    allow_sql: whether the assistant may write SELECT statements of its own; listed: see above.
     """
     # Before the constructor, which would set up logging in its own way.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="qrec mcp: %(message)s")
     context = Context(store, tz, now)
-    server: MCPServer[Any] = MCPServer(
+    questions = tools(allow_sql)
+    known = {name: tool_of(question, context, listed) for name, question in questions.items()}
+    others = [question for question in questions.values() if not question.core]
+    server = Server(
         "qrec",
         title="qrec",
         instructions=instructions(context),
         version=__version__,
         log_level="WARNING",
-        tools=[tool_of(question, context) for question in tools(allow_sql).values()],
+        tools=[*known.values(), _ask(others, known)],
     )
+    core = [name for name, question in questions.items() if question.core]
+    server.listed = frozenset(known if listed == "all" else [*core, "ask"])
     add_resources(server, context)
     add_prompts(server, context)
     return server
@@ -176,12 +264,13 @@ def serve(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     http_port: int | None = None,
     allow_sql: bool = False,
+    listed: Listed = "core",
 ) -> None:
     """Serve until the client goes away (stdio) or forever (HTTP on 127.0.0.1, path /mcp).
 
     Raises UnavailableError when the port is taken.
     """
-    server = build(store, tz, now, allow_sql)
+    server = build(store, tz, now, allow_sql, listed)
     if http_port is None:
         # The thread that reads stdin cannot be woken: without this, Ctrl-C would wait for a line.
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))

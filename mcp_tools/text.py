@@ -1,7 +1,6 @@
 """Answers as text for a language model.
 
-What changed: every finding in a line, with ids to ask further.
-The structured content beside it is the whole document. The text stays within TOKENS at ten
+What changed: every finding in a line, with ids to ask further. It stays within TOKENS at ten
 findings, counted as a token for every three bytes of UTF-8: common tokenisers take three to four
 bytes of such text for one, so that is rather too many than too few.
 
@@ -14,25 +13,32 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, TextContent
 
+from mcp_tools.tables import cut, head, outline, short_id
 from queries.core.answer import document, iso, would_have_shown
-from queries.core.escape import visible, visible_json
+from queries.core.escape import visible_json
+from queries.diff.limits import BYTES
 from store.layout import Store
 from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.core.answer import Changes, Finding, Side
+    from queries.core.question import Question
     from queries.show import Body, Message, Shown
 
 
-MAX_ANSWER = 150_000  # characters of one answer
-_ANSWER_ROOMS = (300, 100)  # characters of one text, where the answer would be longer
+MOST_BYTES: Final = 8_000  # of a text: 2,000 tokens of four bytes
+MAX_ANSWER: Final = 40_000  # characters of a document, where that is asked for
+_CELL_ROOMS: Final = (200, 90, 40)  # characters of one text in a table
+_ANSWER_ROOMS: Final = (300, 100)  # the same of a document that would be longer
+_LEAST_CHARS: Final = 200  # of a body
 
 
 @dataclass(frozen=True)
@@ -47,26 +53,55 @@ class Context:
         return self.store() if callable(self.store) else Store.open(self.store)
 
 
-def result(answer: Any, told: str | None = None) -> CallToolResult:
-    """The document as structured content, and as text for clients that only read text.
+def result(question: Question, context: Context, values: Mapping[str, Any]) -> CallToolResult:
+    """The answer as text; with the format json as structured content, and its head as text.
 
-    told: the text, where it is not the document; in it, characters that nobody sees but a language
-    model reads are written as escapes. Where long texts make the whole too long to be read, they
-    are cut shorter, and a note says so.
+    What is too long is asked for again with fewer rows: the answer's cursor then goes on after
+    those that are shown.
     """
+    asked, now = dict(values), context.now()
+    as_json = asked.pop("format") == "json"
+    while True:
+        answer = question.ask(context.open(), asked, now, context.tz)
+        text, size, most = _document(answer) if as_json else _plain(question, answer, asked)
+        smaller = None if size <= most else _smaller(question, asked, answer, most / size)
+        if smaller is None:
+            break
+        asked |= smaller
+    if not as_json:
+        return CallToolResult(content=[TextContent(type="text", text=text)])
+    content = json.loads(text)
+    said = "\n".join(head(content)) or "See the structured content."
+    return CallToolResult(content=[TextContent(type="text", text=said)], structured_content=content)
+
+
+def _smaller(
+    question: Question, asked: Mapping[str, Any], answer: Any, part: float
+) -> dict[str, int] | None:
+    """A limit under which about that part of the answer comes back; None: there is none."""
+    lists = [len(getattr(answer, name)) for name in question.lists if question.limit]
+    if rows := max(lists, default=0):
+        return {"limit": max(1, int(rows * part * 0.9))} if rows > 1 else None
+    chars = asked.get("max_chars") or 0
+    if chars != question.default("max_chars") or chars <= _LEAST_CHARS:
+        return None
+    return {"max_chars": max(_LEAST_CHARS, int(chars * part * 0.8))}
+
+
+def _document(answer: Any) -> tuple[str, int, int]:
+    """The document as JSON, with its characters and how many it may have."""
     content = document(answer)
-    text = _text(content)
+    text = _json(content)
     for room in _ANSWER_ROOMS if not hasattr(answer, "max_text") else ():
         if len(text) <= MAX_ANSWER:
             break
         content = document(answer, room)
         content.get("notes", []).append(_shortened(room))
-        text = _text(content)
-    said = TextContent(type="text", text=text if told is None else told)
-    return CallToolResult(content=[said], structured_content=content)
+        text = _json(content)
+    return text, len(text), MAX_ANSWER
 
 
-def _text(content: dict[str, Any]) -> str:
+def _json(content: Any) -> str:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return visible_json(text)
 
@@ -77,10 +112,26 @@ def _shortened(room: int) -> dict[str, Any]:
     return {"code": "shortened", "text": text, "from": None, "to": None}
 
 
+def _plain(question: Question, answer: Any, asked: Mapping[str, Any]) -> tuple[str, int, int]:
+    """The answer as text, with its bytes and how many it may have."""
+    if question.answer.__name__ == "Changes" and not asked.get("explain"):
+        texts = iter([brief(answer)])
+    elif question.answer.__name__ == "Shown":
+        texts = iter([labelled(answer)])
+    else:
+        rooms = _CELL_ROOMS if question.limit else (MAX_ANSWER,)
+        texts = (outline(question, answer, document(answer), room) for room in rooms)
+    for text in texts:
+        if len(text.encode()) <= MOST_BYTES:
+            break
+    return text, len(text.encode()), MOST_BYTES
+
+
 _NUMBER_BYTES = 8
 TOKENS, BYTES_A_TOKEN = 1500, 3
 _ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text
 _NOTES = 6
+_WIDE_RANGE = 100
 _VERDICTS = {
     "no_data": "No data: nobody was recording on one side at least. That is not the same as quiet. "
     "Next: get_coverage.",
@@ -108,16 +159,19 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
     usual = changes.calibration
     if usual is not None:
         yield f"usual here: median {usual.median:g}, p95 {usual.p95:g} in {usual.pairs} past pairs"
-    for note in changes.notes[:_NOTES]:
-        yield f"note {note.code}: {_cut(note.text, room)}"
-    if len(changes.notes) > _NOTES:
-        yield f"and {len(changes.notes) - _NOTES} more notes"
+    notes = Counter((note.code, note.text) for note in changes.notes)
+    for (code, text), count in list(notes.items())[:_NOTES]:
+        yield f"note {code}: {cut(text, room)}{f' ({count} times)' if count > 1 else ''}"
+    if len(notes) > _NOTES:
+        yield f"and {len(notes) - _NOTES} more notes"
     if not changes.findings:
         return
     yield "rank severity id: what [affected requests, ratio, …] example"
     for finding in changes.findings:
         yield _finding(finding, room)
     all_of_them = f"; limit={len(changes.findings) + changes.more} lists all"
+    if changes.next_cursor:
+        all_of_them = f"; the next page has cursor={changes.next_cursor}"
     yield (
         "Next: what_changed with explain=ID and the same window tells all about one finding; "
         "get_transaction shows an example" + (all_of_them if changes.more else "") + "."
@@ -129,11 +183,17 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
 
 def _quiet(changes: Changes) -> str:
     """That nothing changed, and how much that says: a smaller change may be there all the same."""
+    if not changes.window.requests + changes.baseline.requests:
+        return (
+            "Nothing matched: 0 requests on both sides, which says nothing of changes. See the"
+            " notes for names that nobody has, or ask without `where`."
+        )
     small = would_have_shown(changes.sensitivity)
     shown = f"It would have shown: {small}." if small else "How small a change shows is not known."
     return (
         f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window or a"
-        " `where` on what is suspected says more."
+        " `where` on what is suspected says more. Not compared: fields of bodies (compare_schemas),"
+        f" answers that grew or shrank by less than {BYTES:.0f} bytes."
     )
 
 
@@ -155,30 +215,25 @@ def _finding(finding: Finding, room: int) -> str:
     effect, blame = finding.effect, finding.blame
     facts = [f"{effect.affected} affected"]
     if effect.ratio is not None:
-        between = f" ({effect.low:.3g} to {effect.high:.3g})" if effect.low and effect.high else ""
-        facts.append(f"x{effect.ratio:.3g}{between}")
+        facts.append(f"x{effect.ratio:.3g}{_range(effect.low, effect.high)}")
     if finding.confidence == "possible":
         facts.append("possible")
     if blame is not None and blame.service:
-        facts.append(f"blame {_cut(blame.service, room // 3)}: {blame.why}")
+        facts.append(f"blame {cut(blame.service, room // 3)}: {blame.why}")
     if finding.evidence.signature:
-        facts.append(f'error "{_cut(finding.evidence.signature, room // 3)}"')
+        facts.append(f'error "{cut(finding.evidence.signature, room // 3)}"')
     if finding.also:
         facts.append(f"{len(finding.also)} symptom{'' if len(finding.also) == 1 else 's'}")
     examples = [*finding.evidence.window, *finding.evidence.baseline][:1]
-    head = f"{finding.rank} {finding.severity} {finding.id}: {_cut(finding.summary, room)}"
-    return " ".join([f"{head} [{', '.join(facts)}]", *map(_short, examples)])
+    head = f"{finding.rank} {finding.severity} {finding.id}: {cut(finding.summary, room)}"
+    return " ".join([f"{head} [{', '.join(facts)}]", *map(short_id, examples)])
 
 
-def _short(example: str) -> str:
-    """`shop:8676`: the number is the recorder's own over all of its sessions."""
-    recorder, _, rest = example.partition(":")
-    return visible(f"{recorder}:{rest.rpartition(':')[2].lstrip('0') or '0'}")
-
-
-def _cut(text: str, room: int) -> str:
-    shown = visible(text)
-    return shown if len(shown) <= room else f"{shown[: room - 1]}…"
+def _range(low: float | None, high: float | None) -> str:
+    """Between which two the ratio lies; of a wide range only the end that is sure."""
+    if not low or not high:
+        return ""
+    return f" ({low:.3g} to {high:.3g})" if high < _WIDE_RANGE * low else f" (at least {low:.3g})"
 
 
 def labelled(

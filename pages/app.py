@@ -140,7 +140,7 @@ def application(
         return StreamingResponse(_news(desk), media_type="text/event-stream")
 
     async def file(request: Request) -> Response:
-        name = request.path_params["name"]
+        name = request.path_params.get("name", "icon.svg")  # a document asks for /favicon.ico
         try:
             return Response(static(name), media_type=_TYPES[name.rpartition(".")[2]])
         except (KeyError, OSError):
@@ -174,7 +174,8 @@ def application(
             return response
         return _page(site, asked.path, Page("transaction.html", transaction.one(asked, text)))
 
-    routes = [Route("/", answered(html)), Route("/live", live), Route("/static/{name}", file)]
+    routes = [Route("/", answered(html)), Route("/live", live), Route("/static/{name}", file),
+              Route("/favicon.ico", file)]  # fmt: skip
     routes.append(Route("/transactions/{id}", answered(single)))
     for name in offered():
         routes += [Route(f"/{name}", answered(html)), Route(f"/{name}.json", answered(twin))]

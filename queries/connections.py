@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, Between, Note
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
-from queries.core.selection import page_of, selection, totals
+from queries.core.selection import selection, totals
 from queries.core.window import Window
 from store.derived import Place
 from store.values import dataclass
@@ -67,28 +67,23 @@ class Connections:
     window: ConnectionSide
     notes: tuple[Note, ...]
     connections: tuple[ConnectionRow, ...]
-    next_cursor: str | None
     truncated: bool
+    next_cursor: str | None = None
     version: int = field(default=VERSION)
 
 
 def connections(
-    store: Store,
-    window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
+    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
 ) -> Connections:
     """The window's connections that match `where`; at most `limit` rows.
 
     FilterError: `where` asks for what only HTTP has.
     """
-    page = page_of(cursor, window, limit, "connections", where and where.text)
-    with selection(store, page.window, where, ("connections",)) as chosen:
-        rows = chosen.rows("connections", {"rows": page.rows})
+    with selection(store, window, where, ("connections",)) as chosen:
+        rows = chosen.rows("connections", {"rows": limit + 1})
         counts = totals(rows)
         more = [] if chosen.reader.files["connections"] else [Note("not_recorded", _NOT_RECORDED)]
-        found = chosen.result(rows[page.offset :], limit, counts, more, page)
+        found = chosen.result(rows, limit, counts, more)
     side = found.window
     return found.answer(
         Connections,

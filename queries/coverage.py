@@ -193,6 +193,7 @@ COVERAGE = Question(
     ),
     lines=_lines,
     empty="no recorder was there",
+    core=True,
     help="""
     What the recorders saw of a window, and what they did not.
 

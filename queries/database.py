@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
-from queries.core.selection import selected_page, share
+from queries.core.selection import selected, share
 from queries.core.window import Window
 from store.values import dataclass
 
@@ -55,6 +55,12 @@ class StatementRow:
     containers_total: int
 
 
+_NOT_RECORDED = (
+    "no calls of databases were recorded in this window: either there were none, or Qtap does not"
+    " understand what is spoken here; get_connections may have them as connections"
+)
+
+
 @dataclass(frozen=True)
 class Database(PagedAnswer):
     """The statements of a window; its `requests` and `errors` count calls of databases."""
@@ -68,17 +74,16 @@ def database(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     sort: DatabaseSort = "calls",
-    cursor: str | None = None,
 ) -> Database:
     """The statements of the window's calls that match `where`; at most `limit` rows.
 
     FilterError: `where` asks for what only HTTP has.
     """
     order = _ORDER[sort]
-    found = selected_page(
-        store, window, where, limit, "database", ("database",), cursor, order=order
-    )
+    found = selected(store, window, where, limit, "database", ("database",), order=order)
     notes = found.notes
+    if not found.rows and where is None:
+        notes += (Note("not_recorded", _NOT_RECORDED),)
     if any(note.code == "filtered" for note in notes):
         notes += (Note("filtered_calls", _FILTERED),)
     return found.answer(Database, notes=notes, statements=tuple(map(_row, found.rows)))

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import Note, WindowAnswer
-from queries.core.question import CONTAINER, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.answer import Note, PagedAnswer
+from queries.core.question import CONTAINER, CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
@@ -48,7 +48,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Dependencies(WindowAnswer):
+class Dependencies(PagedAnswer):
     """The edges of a window, the busiest first. A database's `requests` are its calls.
 
     container: whose edges were asked for; `window` then counts their requests alone. A call
@@ -114,7 +114,7 @@ DEPENDENCIES = Question(
     function=dependencies,
     answer=Dependencies,
     rows="edges",
-    arguments=(WHERE, LIMIT, _CONTAINER),
+    arguments=(WHERE, LIMIT, _CONTAINER, CURSOR),
     columns=(
         Column("from", lambda e: _end(e.caller, e.caller_kind), give=1),
         Column("to", lambda e: _end(e.callee, e.callee_kind), give=1),
@@ -127,6 +127,7 @@ DEPENDENCIES = Question(
             "as", lambda e: " ".join(h for h in e.hosts if h != e.callee), give=2, optional=True
         ),
     ),
+    core=True,
     help="""
     Who talks to whom: what each container calls, and who calls it, databases included.
 

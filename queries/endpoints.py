@@ -80,6 +80,7 @@ ENDPOINTS = Question(
         Column("p95", "p95_ms", "ms"),
         Column("p99", "p99_ms", "ms", optional=True),
     ),
+    core=True,
     help="""
     Which endpoints (method, host, route) were used: how much, how well, how fast.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import PagedAnswer, WindowAnswer
+from queries.core.answer import PagedAnswer
 from queries.core.escape import UNTRUSTED
 from queries.core.question import (
     CONTAINER,
@@ -18,7 +18,7 @@ from queries.core.question import (
     Column,
     Question,
 )
-from queries.core.selection import Selection, page_of, selection, share
+from queries.core.selection import Selection, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
 from store.derived import Place
@@ -88,7 +88,7 @@ class ContainerErrors:
 
 
 @dataclass(frozen=True)
-class ErrorsByContainer(WindowAnswer):
+class ErrorsByContainer(PagedAnswer):
     """The containers in which requests fail, those with the most failures first."""
 
     untrusted: str
@@ -101,16 +101,14 @@ def errors(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     container: str | None = None,
-    cursor: str | None = None,
 ) -> Errors:
     """The kinds of failure among the window's transactions that match; at most `limit` rows."""
-    page = page_of(cursor, window, limit, "errors", where and where.text, container)
-    with selection(store, page.window, where, container=container) as chosen:
+    with selection(store, window, where, container=container) as chosen:
         chosen.collapse_routes()
-        rows = chosen.rows("errors", {"rows": page.rows}, side=_ANY)
+        rows = chosen.rows("errors", {"rows": limit + 1}, side=_ANY)
         whole = chosen.rows("error_totals", side=_ANY)
         counts = (whole[0]["requests"], whole[0]["errors"]) if whole else (0, 0)
-        found = chosen.result(rows[page.offset :], limit, counts, page=page)
+        found = chosen.result(rows, limit, counts)
         kinds = _rows(chosen, found.rows, counts[1], _room(len(found.rows)))
     return found.answer(Errors, untrusted=UNTRUSTED, errors=tuple(kinds))
 
@@ -208,6 +206,7 @@ ERRORS = Question(
         Column("example", "example.transaction", "id"),
     ),
     empty="nothing failed that matches",
+    core=True,
     help="""
     What fails: by endpoint, status and what the error says, with one answer of each kind.
 
@@ -243,7 +242,7 @@ ERRORS_BY_CONTAINER = Question(
         "by", "container: one entry for each that fails.", "WHAT", choices=("container",)
     ),
     rows="containers",
-    arguments=(WHERE, LIMIT),
+    arguments=(WHERE, LIMIT, CURSOR),
     columns=(
         Column("container"),
         Column("requests", kind="count"),

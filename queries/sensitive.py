@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from queries.core.answer import Note, WindowAnswer
-from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.answer import Note, PagedAnswer
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection
 from queries.core.session import Reader
 from queries.core.window import Window
@@ -80,7 +80,7 @@ class SecretRow:
 
 
 @dataclass(frozen=True)
-class Sensitive(WindowAnswer):
+class Sensitive(PagedAnswer):
     """What was found in a window; affected: transactions with at least one finding."""
 
     affected: int
@@ -236,7 +236,8 @@ SENSITIVE = Question(
     function=sensitive,
     answer=Sensitive,
     rows="findings",
-    arguments=(WHERE, LIMIT),
+    further=("secrets",),
+    arguments=(WHERE, LIMIT, CURSOR),
     columns=(
         Column("concern"),
         Column("kind"),

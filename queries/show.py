@@ -399,6 +399,7 @@ SHOW = Question(
     answer=Shown,
     arguments=(_ONE, _CHARS),
     window=False,
+    core=True,
     help="""
     One transaction in full: who, when, headers, bodies (as they were kept, redacted).
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from queries.core.answer import WindowAnswer
-from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.answer import PagedAnswer
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import selection, totals
 from queries.core.window import Window
 from queries.endpoints import EndpointRow, endpoint_row
@@ -36,7 +36,7 @@ class SlowTransaction:
 
 
 @dataclass(frozen=True)
-class Slow(WindowAnswer):
+class Slow(PagedAnswer):
     """Endpoints by their 95th percentile, those with fewer than five requests last; transactions.
 
     no_response: requests that were never answered; they have no duration and are in neither list.
@@ -76,7 +76,8 @@ SLOW = Question(
     function=slow,
     answer=Slow,
     rows="transactions",
-    arguments=(WHERE, LIMIT),
+    further=("endpoints",),
+    arguments=(WHERE, LIMIT, CURSOR),
     columns=(
         Column("took", "duration_ms", "ms"),
         Column("at", "ts", "clock"),

@@ -160,6 +160,7 @@ SQL = Question(
     rows="rows",
     arguments=(_STATEMENT, _LIMIT),
     empty="no rows",
+    core=True,
     help="""
     Run one SELECT (DuckDB's SQL) over the window's rows, in a process that can do nothing else.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import StatusClasses, WindowAnswer, status_classes
-from queries.core.question import WHERE, Column, Question, limit_of
+from queries.core.answer import PagedAnswer, StatusClasses, status_classes
+from queries.core.question import CURSOR, WHERE, Column, Question, limit_of
 from queries.core.selection import Selection, selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
@@ -88,7 +88,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Summary(WindowAnswer):
+class Summary(PagedAnswer):
     """The window as a whole (times in ms, sizes in bytes, per_s: requests a covered second)."""
 
     per_s: float | None
@@ -171,12 +171,14 @@ SUMMARY = Question(
     function=summary,
     answer=Summary,
     rows="hosts",
-    arguments=(WHERE, _LIMIT),
+    further=("containers", "failures", "slowest"),
+    arguments=(WHERE, _LIMIT, CURSOR),
     columns=(
         Column("host"),
         Column("requests", kind="count"),
         Column("failed", "errors", "count"),
     ),
+    core=True,
     help="""
     A window at a glance: how much, how well, how fast, and the first few of everything.
 

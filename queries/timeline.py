@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from queries.core.answer import WindowAnswer
+from queries.core.answer import PagedAnswer
 from queries.core.notes import Seen, seen
-from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import selection
 from queries.core.window import Window, parse_duration
 from store.errors import UsageError
@@ -22,12 +22,22 @@ if TYPE_CHECKING:
     from store.layout import Store
 
 By = Literal[
-    "host", "status", "container", "route", "method", "endpoint", "process", "place", "signature"
+    "host",
+    "status",
+    "container",
+    "pod",
+    "route",
+    "method",
+    "endpoint",
+    "process",
+    "place",
+    "signature",
 ]
 _SQL: dict[By | None, str] = {
     None: "NULL::VARCHAR",
     "status": "coalesce(status::VARCHAR, 'none')",
     "container": "container_name",
+    "pod": "pod_name",
     "process": "process_exe",
     "signature": "error_signature",
     "route": "nullif(concat_ws(' ', nullif(host, ''), route), '')",
@@ -62,7 +72,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Timeline(WindowAnswer):
+class Timeline(PagedAnswer):
     """A window in buckets of `every_s` seconds, which begin at `starts`, on the clock in UTC.
 
     The first and the last may be cut by the window; covered_s: seconds of each that were seen.
@@ -196,12 +206,13 @@ TIMELINE = Question(
     function=timeline,
     answer=Timeline,
     rows="series",
-    arguments=(WHERE, LIMIT, _BY, _EVERY),
+    arguments=(WHERE, LIMIT, _BY, _EVERY, CURSOR),
     columns=(
         Column("value"),
         Column("requests", kind="count"),
         Column("failed", "errors", "count"),
     ),
+    core=True,
     help="""
     How the window went: requests and failures over time, drawn, for all or for each host, …
 

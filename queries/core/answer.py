@@ -244,6 +244,7 @@ class Changes:
     compared: Compared = Compared()
     findings: tuple[Finding, ...] = ()
     truncated: bool = False
+    next_cursor: str | None = None
     more: int = 0
     version: int = VERSION
 

@@ -6,15 +6,20 @@ flags and its table, the tool with its arguments and its schema, and the page of
 
 from __future__ import annotations
 
+import base64
+import inspect
+import json
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from queries.core.escape import visible
 from queries.core.window import Asked, resolve_window, resolve_windows
 from store.errors import UsageError, did_you_mean
 from store.marks import read_marks
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 200  # rows that an assistant gets at once
 REQUIRED: Final = object()
+_DEEPEST: Final = 20_000  # rows before a page; who wants more wants an export
 
 # How a value is shown. names: (some names, how many there are); status: (status, gRPC status);
 # endpoint: (method, host, route); program: a path, by its last part; id: of a transaction.
@@ -65,7 +71,8 @@ class Argument:
 
     most: characters of a text, or the largest number; metavar: what stands for its value in help.
     alone: on the command line it stands without a name, as one that is REQUIRED does. left_out:
-    its value where the flag stands there without one.
+    its value where the flag stands there without one. brief: help in fewer words, for a list that
+    an assistant reads with every conversation.
     """
 
     name: str
@@ -79,6 +86,7 @@ class Argument:
     flag: str = ""  # where it is not --name
     alone: bool = False
     left_out: str = ""
+    brief: str = ""
 
     @property
     def positional(self) -> bool:
@@ -99,20 +107,24 @@ class Argument:
 
 
 WINDOW: Final = (
-    Argument("last", "Length of the window: 90s, 15m, 1h, 2d. Default: 1h.", "DURATION", 40),
+    Argument("last", "Length of the window: 90s, 15m, 1h, 2d. Default: 1h.", "DURATION", 40,
+             brief="Length: 90s, 15m, 1h (default), 2d."),
     Argument(
         "from_time",
         "Its beginning: 14:00, 'yesterday 14:00', '10 minutes ago', 2026-11-22T13:00Z. Times"
         " without a zone are in the user's.",
         "TIME", 60, flag="--from",
+        brief="Beginning: 14:00, 'yesterday 14:00', 2026-11-22T13:00Z.",
     ),
-    Argument("to_time", "Its end. Default: now.", "TIME", 60, flag="--to"),
-    Argument("since", "From a named mark (or a time) up to now.", "MARK", 200),
+    Argument("to_time", "Its end. Default: now.", "TIME", 60, flag="--to",
+             brief="End; default now."),
+    Argument("since", "From a named mark (or a time) up to now.", "MARK", 200,
+             brief="From a mark or time up to now."),
     Argument(
         "around",
         "The hour (or as long as `last` says) after a named mark (or a time), such as a deploy; a"
         " comparison takes the time before it as its baseline.",
-        "MARK", 200,
+        "MARK", 200, brief="The hour (or `last`) after a mark or time.",
     ),
 )  # fmt: skip
 BASELINE: Final = (
@@ -120,19 +132,26 @@ BASELINE: Final = (
         "vs",
         "Compare with: previous (the stretch just before; the default), yesterday (the same time),"
         " 7d (the same time of the last 7 days), last-week.",
-        "WHEN", 40,
+        "WHEN", 40, brief="Baseline: previous (default), yesterday, 7d (that time of 7 days).",
     ),
-    Argument("vs_from", "Beginning of a baseline of your own.", "TIME", 60),
+    Argument("vs_from", "Beginning of a baseline of your own.", "TIME", 60,
+             brief="Or its beginning."),
     Argument("vs_to", "Its end. Default: as long as the window.", "TIME", 60),
 )  # fmt: skip
 WHERE: Final = Argument(
     "where",
     "Only what matches this filter, as in 'res.status >= 500 AND req.host == \"a.example\"'.",
-    "FILTER", 4000,
+    "FILTER", 4000, brief="Filter: res.status >= 500 AND req.host == \"a.example\".",
 )  # fmt: skip
-LIMIT: Final = Argument("limit", "Rows to return at most.", "N", MAX_LIMIT, DEFAULT_LIMIT, int, 1)
+LIMIT: Final = Argument(
+    "limit", "Rows to return at most.", "N", MAX_LIMIT, DEFAULT_LIMIT, int, 1, brief="Rows at most."
+)
 CURSOR: Final = Argument(
-    "cursor", "The `next_cursor` of the page before, with all else as it was.", "TEXT", 400
+    "cursor",
+    "The `next_cursor` of the page before, with all else as it was.",
+    "TEXT",
+    400,
+    brief="Of the page before; all else as it was.",
 )
 CONTAINER: Final = Argument(
     "container", "Only what this container (or program, outside of one) did.", "NAME", 300
@@ -149,7 +168,9 @@ class Question:
     that a table, jsonl and csv show. lines: the rows themselves, where they are not that field.
     noun: what its window counts. page: of docs, where it is not the name. flag: of the command,
     which asks this instead of the module's first question. filter_first: the command takes its
-    filter without --where, too.
+    filter without --where, too. core: one of the few tools that an assistant is shown from the
+    start; it asks the others by their names. further: lists of the answer beside `rows` that
+    `limit` cuts as well.
     """
 
     name: str
@@ -172,12 +193,18 @@ class Question:
     page: str = ""
     flag: Argument | None = None
     filter_first: bool = False
+    core: bool = False
+    further: Sequence[str] = ()
 
     @property
     def every_argument(self) -> tuple[Argument, ...]:
         """Those of the window and the baseline first."""
         window = (*(WINDOW if self.window else ()), *(BASELINE if self.baseline else ()))
         return (*window, *self.arguments)
+
+    def default(self, name: str) -> Any:
+        """What the argument is where it is left out; None where there is no such argument."""
+        return next((one.default for one in self.arguments if one.name == name), None)
 
     @property
     def flags(self) -> tuple[Argument, ...]:
@@ -187,7 +214,12 @@ class Question:
     @property
     def limit(self) -> int:
         """How many rows it takes for enough; 0 where rows are not in question."""
-        return next((one.default for one in self.arguments if one.name == "limit"), 0)
+        return self.default("limit") or 0
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The fields of the answer that `limit` cuts and a cursor goes on with."""
+        return (self.rows, *self.further) if self.rows else ()
 
     @property
     def docs(self) -> str:
@@ -206,13 +238,78 @@ class Question:
                if argument.name in values}  # fmt: skip
         if "where" in own:
             own["where"] = parsed(own["where"])
+        page = None
+        if self._pages:
+            page = _page_of(own.pop("cursor", None), now, self._check(values))
+            limit, now = own.get("limit") or self.limit, page.now
+            own["limit"] = page.offset + limit
         spans: tuple[Any, ...] = ()
         if self.window:
             asked = asked_window(lambda: store, values)
             resolve = resolve_windows if self.baseline else resolve_window
             resolved: Any = resolve(asked, now, tz)
             spans = resolved if self.baseline else (resolved,)
-        return self.function(store, *spans, **own, **more)
+        answer = self.function(store, *spans, **own, **more)
+        return answer if page is None else self._after(answer, page)
+
+    @cached_property
+    def _pages(self) -> bool:
+        """Whether its pages are cut here, out of a longer answer: its function knows no cursor."""
+        known = inspect.signature(self.function).parameters
+        return CURSOR in self.arguments and "cursor" not in known
+
+    def _check(self, values: Mapping[str, Any]) -> int:
+        """A number for what is asked, but for how much of it and from where on."""
+        own = [(one.name, values.get(one.name)) for one in self.every_argument
+               if one.name not in ("cursor", "limit")
+               and values.get(one.name) not in (None, "", one.default)]  # fmt: skip
+        return zlib.crc32(repr((self.tool, own)).encode())
+
+    def _after(self, answer: Any, page: _Page) -> Any:
+        """The answer without what stood on the pages before."""
+        lists = {name: getattr(answer, name)[page.offset :] for name in self.lists}
+        offset = page.offset + max(map(len, lists.values()))
+        more = answer.truncated and offset > page.offset
+        return replace(answer, **lists, next_cursor=page.cursor(offset) if more else None)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A page after `offset` rows of what was asked at `now`; check: of what was asked.
+
+    A cursor holds these three, so that the next page goes on with the same answer even when now
+    has moved on.
+    """
+
+    now: datetime
+    offset: int
+    check: int
+
+    def cursor(self, offset: int) -> str:
+        place = json.dumps([self.now.isoformat(), offset, self.check], separators=(",", ":"))
+        return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _page_of(cursor: str | None, now: datetime, check: int) -> _Page:
+    """The first page, or the one that a cursor names. UsageError for one of something else."""
+    if not cursor:
+        return _Page(now, 0, check)
+    try:
+        moment, offset, known = json.loads(base64.urlsafe_b64decode(cursor))
+        page = _Page(datetime.fromisoformat(moment), int(offset), int(known))
+        whole = page.now.tzinfo is not None and 0 < page.offset <= _DEEPEST
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        whole = False
+    if not whole:
+        raise UsageError(
+            f"{visible(cursor[:40])!r} is no cursor", "Take next_cursor of the page before as it is"
+        )
+    if page.check != check:
+        raise UsageError(
+            "the cursor belongs to another question",
+            "Repeat the arguments of the page before, or leave the cursor out.",
+        )
+    return page
 
 
 def chosen(questions: Sequence[Question], values: dict[str, Any]) -> Question:
@@ -241,7 +338,7 @@ def chosen(questions: Sequence[Question], values: dict[str, Any]) -> Question:
 
 def limit_of(most: int, help: str = LIMIT.help) -> Argument:
     """The argument for how many rows, where it is not DEFAULT_LIMIT."""
-    return replace(LIMIT, default=most, help=help)
+    return replace(LIMIT, default=most, help=help, brief="" if help != LIMIT.help else LIMIT.brief)
 
 
 def asked_window(store: Callable[[], Store], values: Mapping[str, Any]) -> Asked:

@@ -3,18 +3,12 @@
 The view `matching` holds those rows of the question's first table, `matching_<table>` those of any
 further one, each with what store/derived.py derives: place, who, and of transactions outcome and
 failed. A question's SQL says FROM matching and only what is its own.
-
-An answer is read in pages: a cursor holds which window was asked about, how far it was read, and a
-check of what was asked, so that the next page continues the same answer even when now has moved on.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,12 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
-from queries.core.escape import visible
 from queries.core.session import Reader, open_reader
 from queries.core.window import Window
 from store.derived import derived_sql
 from store.errors import UsageError, did_you_mean
-from store.hours import from_us, to_us
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -41,7 +33,9 @@ _KNOWN: Final = {
     "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
 }
 _PREFIX: Final = "filter_"  # of the parameters of a filter
-_SHARED: Final = ("window", "notes", "next_cursor", "truncated")
+_SHARED: Final = ("window", "notes", "truncated")
+_NAMES: Final = ("req.host", "req.method", "route", "container.name", "container.image", "pod.name",
+                 "pod.namespace", "process.path", "process.binary", "dst.domain")  # fmt: skip
 T = TypeVar("T")
 
 
@@ -91,10 +85,9 @@ class Result:
     notes: tuple[Note, ...]
     rows: list[dict[str, Any]]
     truncated: bool
-    next_cursor: str | None = None
 
     def answer(self, kind: Callable[..., T], **fields: Any) -> T:
-        """An answer of this window, with its notes, cursor and truncation; fields: its own."""
+        """An answer of this window, with its notes and truncation; fields: its own."""
         own = getattr(kind, "__dataclass_fields__", {})
         shared = {name: getattr(self, name) for name in _SHARED if name in own}
         return kind(**{**shared, **fields})
@@ -111,6 +104,7 @@ class Selection:
     window: Window
     remarks: list[Note] = field(default_factory=list)
     views: dict[str, str] = field(default_factory=dict)
+    where: Expr | None = None  # of transactions
 
     def select(
         self, where: Expr | None, table: str, name: str = "matching", container: str | None = None
@@ -177,21 +171,41 @@ class Selection:
         text = f"nothing called {name[:60]} was seen in this window"
         return [Note("unknown_container", f"{text}. {hint}" if hint else text)]
 
+    def unmatched(self) -> list[Note]:
+        """Of a filter that nothing matches, the names that no row has: a wrong name must not look
+        like a quiet one."""
+        if self.where is None:
+            return []
+        import filters
+
+        self.select(None, "transactions", "everything")
+        found = []
+        for name, text in filters.equalities(self.where):
+            if name not in _NAMES:
+                continue
+            spec = filters.FIELDS[name]
+            sql = spec.sql.format(**{column: column for column in spec.columns})
+            seen = [row["value"] for row in self.rows("values", value=sql)]
+            if text not in seen:
+                hint = did_you_mean(text, seen) or f"Seen were: {', '.join(seen[:10]) or 'none'}."
+                said = f'{name} is never "{text[:60]}" in this window. {hint}'
+                found.append(Note("unknown_value", said))
+        return found
+
     def result(
         self,
         rows: list[Any],
         limit: int,
         counts: tuple[int, int],
         more: Sequence[Note] = (),
-        page: Page | None = None,
     ) -> Result:
         """At most `limit` of the rows, with what every answer carries; counts: all, failed."""
         recorders = notes.seen(self.reader, self.window)
         side = Side(self.window.from_ts, self.window.to_ts, notes.covered_s(recorders), *counts)
-        qualified = (*self.remarks, *notes.notes(self.reader, self.window, recorders), *more)
-        truncated = len(rows) > limit
-        cursor = page.after(truncated) if page is not None else None
-        return Result(side, qualified, rows[:limit], truncated, cursor)
+        unknown = [] if counts[0] else self.unmatched()
+        seen = notes.notes(self.reader, self.window, recorders)
+        qualified = (*self.remarks, *unknown, *seen, *more)
+        return Result(side, qualified, rows[:limit], len(rows) > limit)
 
 
 @contextlib.contextmanager
@@ -207,21 +221,21 @@ def selection(
     container: only what this container (or executable, where there is no container) did.
     """
     with open_reader(store, [window], tables) as reader:
-        chosen = Selection(reader, window, remarks(where))
+        filtered = where if tables[0] == "transactions" else None
+        chosen = Selection(reader, window, remarks(where), where=filtered)
         chosen.select(where, tables[0], container=container)
         if container is not None:
             chosen.remarks.extend(chosen.unknown_container(container, tables[0]))
         yield chosen
 
 
-def selected_page(
+def selected(
     store: Store,
     window: Window,
     where: Expr | None,
     limit: int,
     query: str,
     tables: Sequence[str] = ("transactions",),
-    cursor: str | None = None,
     routes: bool = False,
     **places: str,
 ) -> Result:
@@ -229,15 +243,12 @@ def selected_page(
 
     The query takes a parameter `rows` and gives each row the totals all_requests and all_errors,
     taken out here. routes: it groups by route, so levels of too many values are collapsed.
-    cursor: of the page before; its window is asked about. UsageError for one of another question.
     """
-    page = page_of(cursor, window, limit, query, where and where.text, places)
-    with selection(store, page.window, where, tables) as chosen:
+    with selection(store, window, where, tables) as chosen:
         if routes:
             chosen.collapse_routes()
-        rows = chosen.rows(query, {"rows": page.rows}, **places)
-        counts = totals(rows)
-        return chosen.result(rows[page.offset :], limit, counts, page=page)
+        rows = chosen.rows(query, {"rows": limit + 1}, **places)
+        return chosen.result(rows, limit, totals(rows))
 
 
 def listing(
@@ -251,17 +262,17 @@ def listing(
 ) -> Callable[..., T]:
     """The function of a question that lists the rows of queries/sql/<query>.sql, under that name.
 
-    It takes the store, a window, `where`, `limit`, `cursor` and, with orders, `sort`: one of their
-    names, the first where none is given. row: makes one of the answer, from one of the query's
-    and the window as a whole. tables, routes: see selected_page.
+    It takes the store, a window, `where`, `limit` and, with orders, `sort`: one of their names, the
+    first where none is given. row: makes one of the answer, from one of the query's and the
+    window as a whole. tables, routes: see selected.
     """
 
     def ask(
         store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None, sort: str | None = None,
+        sort: str | None = None,
     ) -> T:  # fmt: skip
         places = {"order": orders[sort or next(iter(orders))]} if orders else {}
-        found = selected_page(store, window, where, limit, query, tables, cursor, routes, **places)
+        found = selected(store, window, where, limit, query, tables, routes, **places)
         return found.answer(answer, **{query: tuple(row(one, found.window) for one in found.rows)})
 
     return ask
@@ -277,52 +288,3 @@ def totals(rows: list[dict[str, Any]]) -> tuple[int, int]:
 
 def share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
-
-
-_DEEPEST = 20_000  # rows; who wants more wants an export
-
-
-@dataclass(frozen=True)
-class Page:
-    """`limit` rows from `offset` on of the answer about `window`; check: of what was asked."""
-
-    window: Window
-    offset: int
-    limit: int
-    check: int
-
-    @property
-    def rows(self) -> int:
-        """Rows to ask for: those before the page, its own, and one that tells of more."""
-        return self.offset + self.limit + 1
-
-    def after(self, more: bool) -> str | None:
-        """The cursor of the next page; None where there is none."""
-        offset = self.offset + self.limit
-        if not more or offset > _DEEPEST:
-            return None
-        place = [to_us(self.window.from_ts), to_us(self.window.to_ts), offset, self.check]
-        return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode()
-
-
-def page_of(cursor: str | None, window: Window, limit: int, *asked: object) -> Page:
-    """The first page of what is asked about `window`, or the one that a cursor names.
-
-    UsageError for what is no cursor, or that of another question or other arguments.
-    """
-    check = zlib.crc32(repr(asked).encode())
-    if not cursor:
-        return Page(window, 0, limit, check)
-    try:
-        start, end, offset, known = json.loads(base64.urlsafe_b64decode(cursor))
-        page = Page(Window(from_us(int(start)), from_us(int(end))), int(offset), limit, int(known))
-    except (ValueError, TypeError, OverflowError, RecursionError, UsageError):
-        raise UsageError(
-            f"{visible(cursor[:40])!r} is no cursor", "Take next_cursor of the page before as it is"
-        ) from None
-    if page.check != check or not 0 < page.offset <= _DEEPEST:
-        raise UsageError(
-            "the cursor belongs to another question",
-            "Repeat the arguments of the page before, or leave the cursor out.",
-        )
-    return page

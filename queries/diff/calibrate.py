@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, BaselineKind, Between, Calibration, Note, iso
-from queries.core.question import DEFAULT_LIMIT, LIMIT, WHERE, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
 from queries.diff.axis import past_of
@@ -68,6 +68,7 @@ class Calibrated:
     pairs: tuple[PastPair, ...]
     notes: tuple[Note, ...] = ()
     truncated: bool = False
+    next_cursor: str | None = None
     version: int = VERSION
 
 
@@ -260,7 +261,7 @@ CALIBRATE = Question(
     function=calibration,
     answer=Calibrated,
     rows="pairs",
-    arguments=(WHERE, LIMIT),
+    arguments=(WHERE, LIMIT, CURSOR),
     baseline=True,
     help="""
     How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.

@@ -72,6 +72,16 @@ class Durations:
         """[units, blocks]: requests with a duration."""
         return self._blocks(self._cell, self.requests)
 
+    def powers(self, power: int) -> Floats:
+        """[units, blocks of the window]: sums of the buckets' numbers, to a power."""
+        _, bucket, cell, requests = self._sides[0]
+        sums = self._blocks(cell, requests * bucket.astype(np.float64) ** power)
+        return sums[:, : self.frame.window.shape[1]]
+
+    def side(self, against: str) -> Floats:
+        """[units, buckets] of what the window is compared with."""
+        return self.past if against == "usual" else self.before
+
     @cached_property
     def _sides(self) -> list[tuple[Any, ...]]:
         """unit, bucket, cell, requests of the window's entries, and of the baseline's."""
@@ -98,8 +108,7 @@ class Durations:
 
     def compared(self, scope: Mask, against: str) -> Floats:
         """[buckets] of what a scope is compared with."""
-        side = self.past if against == "usual" else self.before
-        total: Floats = side[scope[self.level.first]].sum(0)
+        total: Floats = self.side(against)[scope[self.level.first]].sum(0)
         return total
 
 

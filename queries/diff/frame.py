@@ -197,6 +197,17 @@ class Frame:
         return self.level(ENDPOINT).sum(np.where(self.incoming, self.requests, 0.0))
 
     @cached_property
+    def front(self) -> Mask:
+        """Incoming keys that no recorded caller makes: what comes from outside. All keys, where
+        next to nothing does."""
+        level = self.level(ENDPOINT)
+        total = self.requests + self.before + self.earlier
+        incoming = level.sum(np.where(self.incoming, total, 0.0))
+        called = level.sum(np.where(self.incoming, 0.0, total)) >= 0.5 * incoming
+        outside: Mask = self.incoming & ~called[level.group]
+        return outside if total[outside].sum() >= 0.02 * total.sum() else np.ones_like(outside)
+
+    @cached_property
     def own(self) -> Mask:
         """Keys that are not a scanner's."""
         scanned = np.array([route == SCANNED for route in self.labels["route"]], dtype=bool)

@@ -20,7 +20,7 @@ P99: Final = math.log(1.6)
 SIZE: Final = math.log(1.5)
 RATE: Final = math.log(1.6)
 TOTAL: Final = math.log(2.0)  # everything busier or quieter: people sleep
-TOTAL_UNKNOWN: Final = math.log(2.5)  # without a past that shows how people sleep
+HABITS_S: Final = 1800.0  # in shorter windows they do not sleep: `RATE`
 
 # What is worth a line, however sure.
 TWICE: Final = 2.0  # the failing share, or the good one
@@ -37,6 +37,8 @@ BYTES: Final = 64.0
 # Retries and shared fate: what a request says less than its number, where blocks cannot tell.
 CLUSTER: Final = 2.0
 MOST_CLUSTERED: Final = 6.0
+CLUMP: Final = 20.0  # failures that a client may make at once: more of them were an incident
+MOST_CLUMPED: Final = 20.0  # at most, as the past shows it
 BURSTS: Final = 3.0  # the same of how many requests there are
 MOST_BURSTS: Final = 60.0
 

@@ -22,6 +22,8 @@ Mask = npt.NDArray[np.bool_]
 _PRIOR = 6  # blocks that the typical dispersion counts for, against a group's own
 _POOL = 4  # past changes that the typical drift counts for
 _CLIP = 1.5  # log: a past change that is larger was an incident, and says little about quiet
+_WORST = 8  # stretches of a past of which one may have had an incident
+_LATE = 4  # of so many the newest
 _COARSE = 3  # blocks that are taken together to see dispersion that lasts longer than one
 
 
@@ -122,6 +124,31 @@ def dispersion(n: Floats, f: Floats, typical: float, most: float) -> Floats:
     share = (f.sum(1) + 0.5) / (n.sum(1) + 1)
     expected = n * share[:, None]
     return _shrunk(f - expected, expected, expected * (1 - share[:, None]), typical, most)
+
+
+def clumps(n: Floats, f: Floats, drift: Floats, most: tuple[float, float]) -> Floats:
+    """[groups]: the same, as the stretches of a past show it, in which shares drift as well: what
+    `drift` [groups], a deviation of the log odds, explains is taken off.
+
+    n, f [groups, stretches, newest first]. most: the dispersion, at most, and the failures more
+    that a stretch may show at any rate: what is larger and more than x4.5 was an incident, and
+    counts for as many. Left out are the newest quarter, in which one may have gone on until now,
+    and the worst of each eight others. Groups with few failures are taken for the typical one.
+    """
+    late = n.shape[1] // _LATE
+    n, f = n[:, late:], f[:, late:]
+    share = (f.sum(1) + 0.5) / (n.sum(1) + 1)
+    due = n * share[:, None]
+    variance = due * (1 - share[:, None])
+    away = np.minimum(np.abs(f - due), np.maximum(np.expm1(_CLIP) * due, most[1]))
+    terms = np.sort(away**2 - (drift[:, None] * variance) ** 2, axis=1)
+    terms = terms[:, : n.shape[1] - n.shape[1] // _WORST].sum(1)
+    total = variance.sum(1)
+    known = total >= _PRIOR
+    common = float(np.median(terms[known] / total[known])) if known.sum() >= 5 else 1.0
+    own = (terms + _PRIOR * np.clip(common, 1, most[0])) / (total + _PRIOR)
+    clipped: Floats = np.clip(own, 1.0, most[0])
+    return clipped
 
 
 def rate_dispersion(n: Floats, seconds: Floats, typical: float, most: float) -> Floats:

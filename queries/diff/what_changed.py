@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
-from queries.core.question import WHERE, Argument, Question, limit_of
+from queries.core.question import CURSOR, WHERE, Argument, Question, limit_of
+from queries.core.selection import selection
 from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
 from queries.diff.compare import compared
@@ -36,6 +37,9 @@ def what_changed(
     and for a finding that is not there; gaps, unreadable files and differing filters are notes.
     """
     changes = compared(store, window, baseline, where, _ALL if explain else limit)
+    if where is not None and not changes.window.requests + changes.baseline.requests:
+        with selection(store, window, where) as chosen:
+            changes = replace(changes, notes=(*changes.notes, *chosen.unmatched()))
     if changes.verdict not in ("changed", "nothing_changed"):
         return _only(changes, explain) if explain else changes
     usual, waiting = known(store, window, baseline, where)
@@ -76,8 +80,9 @@ WHAT_CHANGED = Question(
     function=what_changed,
     answer=Changes,
     rows="findings",
-    arguments=(WHERE, limit_of(DEFAULT_FINDINGS), _EXPLAIN),
+    arguments=(WHERE, limit_of(DEFAULT_FINDINGS), _EXPLAIN, CURSOR),
     baseline=True,
+    core=True,
     help="""
     What changed? The last hour against the one before, or any window against any other.
 
@@ -93,17 +98,15 @@ WHAT_CHANGED = Question(
     Start here when something is wrong, or to check that nothing is.
 
     Compares a window (default: the last hour) with a baseline (default: the hour before) over
-    every recorded HTTP transaction and returns a short list of findings, ranked by what matters
-    to someone on call; symptoms of one cause are folded into one finding (`also`). An empty list
-    with verdict "nothing_changed" is an answer: say it together with `sensitivity`, the smallest
-    change that this comparison would have shown, and look further where a smaller one matters.
-    "no_data" means that nobody was recording, which is not the same as quiet; see `notes`.
+    every recorded HTTP transaction: a short list of findings, ranked by what matters to someone on
+    call; symptoms of one cause are folded into one (`also`). "nothing_changed" is an answer: say
+    it together with `sensitivity`, the smallest change that would have shown, and look further
+    where a smaller one matters. "no_data" means that nobody was recording, which is not quiet.
 
-    Read `verdict`, then `notes` (gaps, filters), then `findings`; do not stop at rank 1, since
-    unrelated changes may coincide. `calibration` says how many findings past hours gave. The text
-    has a line for each finding; the structured content has everything. Next: what_changed with
-    explain=ID and the same window for one finding in full; get_transaction on its example;
-    get_endpoints with a `where` on its host for current numbers; get_coverage when notes speak of
-    gaps; vs="7d" to see whether this hour is like this every day.
+    Read `verdict`, `notes` (gaps, filters), then the findings; do not stop at rank 1, since
+    unrelated changes may coincide. `calibration`: how many findings past hours gave. Next:
+    explain=ID with the same window for all about one; get_transaction on its example;
+    get_endpoints with a `where` on its host; get_coverage when notes speak of gaps; vs="7d" to
+    see whether this hour is like this every day.
     """,
 )

@@ -77,21 +77,39 @@ def _write(
     return path
 
 
+def _repeated(schema: pa.Schema) -> list[str]:
+    """The columns (as Parquet has them) whose values come again: in the others, looking for that
+    costs time, and makes a file no smaller."""
+    maps = [field.name for field in schema if pa.types.is_map(field.type)]
+    return [field.name for field in schema if pa.types.is_dictionary(field.type)] + [
+        f"{name}.key_value.{part}" for name in maps for part in ("key", "value")
+    ]
+
+
 @contextlib.contextmanager
 def parquet_writer(
-    path: Path, schema: pa.Schema, footer: dict[bytes, bytes], compression: str = "zstd"
+    path: Path,
+    schema: pa.Schema,
+    footer: dict[bytes, bytes],
+    compression: str = "zstd",
+    *,
+    is_sorted: bool = False,
 ) -> Iterator[pq.ParquetWriter]:
     """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
-    would call text a dictionary. `footer` is what the file says about itself. Nobody prunes by the
-    smallest body or header, so there are no statistics of those."""
+    would call text a dictionary. `footer` is what the file says about itself.
+
+    is_sorted: rows that are alike stand together, so that bodies are worth a dictionary as well.
+    Nobody prunes by the smallest body or header, so there are no statistics of those.
+    """
     compared = [
         field.name
         for field in schema
         if not (pa.types.is_nested(field.type) or pa.types.is_binary(field.type))
     ]
     with pq.ParquetWriter(
-        path, schema, compression=compression, store_schema=False, write_statistics=compared
-    ) as writer:
+        path, schema, compression=compression, store_schema=False, write_statistics=compared,
+        use_dictionary=is_sorted or _repeated(schema),
+    ) as writer:  # fmt: skip
         writer.add_key_value_metadata(footer)
         yield writer
 

@@ -110,18 +110,14 @@ def by_command_line(
 
 
 async def _call(server: Any, asked: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
-    """The structured content of each call; its text has to be the same document.
-
-    But for what_changed, whose text is its own (tests/contract/test_brief.py).
-    """
+    """The structured content of each call; its text is the head of it, never the whole again."""
     found = []
     async with Client(server) as client:
         for tool, arguments in asked:
             result = await client.call_tool(tool, arguments)
             assert not result.is_error, result.content
             assert isinstance(result.content[0], TextContent)
-            if tool != "what_changed" or "explain" in arguments:
-                assert json.loads(result.content[0].text) == result.structured_content
+            assert len(result.content[0].text) < 2000
             found.append(result.structured_content)
     return found
 
@@ -133,7 +129,7 @@ def by_mcp(store: Path, asked: Sequence[tuple[str, dict[str, Any]]]) -> list[Any
 @cache
 def _server(store: Path) -> Any:
     """One for all tests: pydantic takes a second to make the models of its tools."""
-    return build_server(store, UTC, lambda: NOW)
+    return build_server(store, UTC, lambda: NOW, listed="all")
 
 
 @cache
@@ -162,7 +158,9 @@ def test_both_faces_give_the_same_document(
 PAGED = [  # but those of single transactions, of which there are thousands
     tool
     for tool, one in QUESTIONS.items()
-    if "cursor" in [a.name for a in one.arguments] and one.group != "transactions"
+    if "cursor" in [a.name for a in one.arguments]
+    and one.group != "transactions"
+    and tool != "get_calibration"  # this store is too young to have any
 ]
 
 
@@ -170,9 +168,10 @@ PAGED = [  # but those of single transactions, of which there are thousands
 def test_pages_are_the_whole_answer_on_both_faces(
     store: Path, tool: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [whole] = by_mcp(store, [(tool, {"limit": 200})])
-    [key] = [name for name in whole if isinstance(whole[name], list) and name != "notes"]
-    rows, arguments = [], {"limit": 1}
+    more = {"by": "host"} if tool == "get_timeline" else {}
+    [whole] = by_mcp(store, [(tool, {"limit": 200, **more})])
+    key = QUESTIONS[tool].rows
+    rows, arguments = [], {"limit": 1, **more}
     while True:
         [page] = by_mcp(store, [(tool, arguments)])
         assert page == by_command_line(store, tool, arguments, capsys)
@@ -180,7 +179,7 @@ def test_pages_are_the_whole_answer_on_both_faces(
         assert page["truncated"] == (page["next_cursor"] is not None)
         if page["next_cursor"] is None:
             break
-        arguments = {"limit": 1, "cursor": page["next_cursor"]}
+        arguments = {"limit": 1, **more, "cursor": page["next_cursor"]}
     if tool == "get_errors":  # bodies are longer where there is room for them
         rows, whole[key] = (
             [dict(row, example=None) for row in part] for part in (rows, whole[key])
@@ -195,7 +194,7 @@ def test_over_a_real_stdio_process_it_is_the_same(
     """As an assistant runs it: `qrec mcp`, spoken to over its standard input and output."""
     environ = {**os.environ, "QREC_NOW": NOW.isoformat(), "QREC_TIMEZONE": "UTC"}
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "qrec", "mcp", "--store", str(store)],
+        command=sys.executable, args=["-m", "qrec", "mcp", "--tools", "all", "--store", str(store)],
         env=environ, cwd=str(ROOT),
     )  # fmt: skip
     asked: list[tuple[str, dict[str, Any]]] = [(tool, {}) for tool in COMMANDS]

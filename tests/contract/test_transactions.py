@@ -73,7 +73,7 @@ def by_command_line(store: Path, argv: list[str], capsys: pytest.CaptureFixture[
 
 def by_mcp(store: Path, tool: str, arguments: dict[str, Any]) -> Any:
     async def call() -> Any:
-        async with Client(build_server(store, UTC, lambda: NOW)) as client:
+        async with Client(build_server(store, UTC, lambda: NOW, listed="all")) as client:
             result = await client.call_tool(tool, arguments)
             assert not result.is_error, result.content
             schema = {t.name: t for t in (await client.list_tools()).tools}[tool].output_schema

@@ -195,7 +195,7 @@ def test_a_person_and_an_assistant_are_told_the_same(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def asked() -> Any:
-        async with Client(build_server(store.path, UTC, lambda: NOW)) as client:
+        async with Client(build_server(store.path, UTC, lambda: NOW, listed="all")) as client:
             return (await client.call_tool("get_calibration", {"limit": 4})).structured_content
 
     flags = ["--store", str(store.path), "--now", NOW.isoformat(), "--timezone", "UTC"]

@@ -212,7 +212,7 @@ def test_both_faces_give_the_same_document(
     text = "SELECT host, status, decode(res_body) FROM transactions ORDER BY seq"
 
     async def call() -> Any:
-        async with Client(build_server(store.path, UTC, lambda: NOW, True)) as client:
+        async with Client(build_server(store.path, UTC, lambda: NOW, True, "all")) as client:
             return await client.call_tool("query_sql", {"sql": text, "limit": 2})
 
     place = ["--store", str(store.path), "--now", NOW.isoformat(), "--timezone", "UTC"]
@@ -224,7 +224,7 @@ def test_both_faces_give_the_same_document(
 
 def test_errors_name_no_path(store: Store, tmp_path: Path) -> None:
     async def call() -> Any:
-        async with Client(build_server(store.path, UTC, lambda: NOW, True)) as client:
+        async with Client(build_server(store.path, UTC, lambda: NOW, True, "all")) as client:
             return await client.call_tool("query_sql", {"sql": "SELECT nope FROM transactions"})
 
     result = asyncio.run(call())

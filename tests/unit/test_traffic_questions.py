@@ -10,13 +10,13 @@ import pytest
 
 import filters
 from queries.connections import connections
-from queries.containers import containers
+from queries.containers import CONTAINERS, containers
 from queries.core.window import Window
 from queries.database import database
 from queries.dependencies import dependencies
 from queries.endpoints import endpoints
 from queries.errors import errors, errors_by_container
-from queries.hosts import hosts
+from queries.hosts import HOSTS, hosts
 from queries.processes import processes
 from queries.routes import routes
 from queries.schema import schema
@@ -276,20 +276,20 @@ def test_an_empty_window_is_answered(store: Store) -> None:
 
 
 def test_a_page_continues_the_answer_it_belongs_to(store: Store) -> None:
-    first = hosts(store, HOUR, limit=2)
-    later = Window(minute(30), NOW)  # an hour is gone; the page is still of the first window
-    second = hosts(store, later, limit=2, cursor=first.next_cursor)
+    first = HOSTS.ask(store, {"limit": 2}, NOW, UTC)
+    page = {"limit": 2, "cursor": first.next_cursor}
+    later = NOW + timedelta(minutes=30)  # the page is still of the first window
+    second = HOSTS.ask(store, page, later, UTC)
     assert second.window.from_ts == minute(0)
     everything = hosts(store, HOUR).hosts
     assert (*first.hosts, *second.hosts) == everything[:4]
-    for wrong in ("", "!", "e30=", "WzEsMl0=", "x" * 400):
-        if wrong:
-            with pytest.raises(UsageError, match="is no cursor"):
-                hosts(store, HOUR, cursor=wrong)
+    for wrong in ("!", "e30=", "WzEsMl0=", "x" * 400):
+        with pytest.raises(UsageError, match="is no cursor"):
+            HOSTS.ask(store, {"cursor": wrong}, NOW, UTC)
     with pytest.raises(UsageError, match="another question"):
-        hosts(store, HOUR, filters.parse("res.status == 200"), cursor=first.next_cursor)
+        HOSTS.ask(store, {**page, "where": "res.status == 200"}, NOW, UTC)
     with pytest.raises(UsageError, match="another question"):
-        containers(store, HOUR, cursor=first.next_cursor)
+        CONTAINERS.ask(store, page, NOW, UTC)
 
 
 def test_questions_agree_about_failing_grpc(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
     Floats,
     Ints,
+    Mask,
+    Runs,
     add_up,
     band,
     best,
@@ -24,11 +26,13 @@ from queries.diff.stats import (
     dispersion,
     middle,
     odds_z,
+    ratio,
     runs_of,
     spans_of,
 )
 from store.values import dataclass
 
+_ENDPOINTS = ("side", *ENDPOINT)
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),
     ("host",),
@@ -36,7 +40,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service"),
     ("side", "instance"),
     ("side", "service", "host"),
-    ("side", *ENDPOINT),
+    _ENDPOINTS,
 )
 QUANTILES = (
     (0.5, "p50_ms", limits.P50),
@@ -44,6 +48,8 @@ QUANTILES = (
     (0.99, "p99_ms", limits.P99),
 )
 _BEYOND = 2.0  # requests of a unit beyond its quantile before that says where it lies
+_SOME = 3.0  # durations before there is a mean; and what the typical variance counts for
+_TYPICAL = (0.5 / BASE) ** 2  # variance of log durations, in buckets
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,14 @@ def beyond(
     d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
 ) -> Beyond:
     """up: slower than the quantile; else faster."""
-    usual = d.past if against == "usual" else d.before
-    total = usual.sum(1)
-    upto = usual.cumsum(1)
-    at = (upto >= (q * total - 1e-9)[:, None]).argmax(1)
-    able = total * min(q, 1 - q) >= _BEYOND
+    usual = d.side(against)
+    total, upto = usual.sum(1), usual.cumsum(1)
+    at, able = _place(usual, q)
+    # an instance of few requests, or a new one, is held to its endpoint's quantile
+    endpoint = d.frame.level(_ENDPOINTS)
+    units = _Units(endpoint.group[d.level.first], endpoint.size)
+    of_all, known = _place(units.sums(usual), q)
+    at, able = np.where(able, at, of_all[units.group]), able | known[units.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
     felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
     row = np.arange(at.size)
@@ -89,6 +98,13 @@ def beyond(
         np.where(able[:, None], d.blocks[:, :n_w], 0.0),
         np.where(able, at, BUCKETS),
     )
+
+
+def _place(histogram: Floats, q: float) -> tuple[Ints, Mask]:
+    """(bucket of the quantile, whether there are requests enough to say so)."""
+    total = histogram.sum(1)
+    at = (histogram.cumsum(1) >= (q * total - 1e-9)[:, None]).argmax(1)
+    return at, total * min(q, 1 - q) >= _BEYOND
 
 
 def drift(d: Durations) -> tuple[Floats, Floats]:
@@ -119,18 +135,19 @@ def _moments(histogram: Floats) -> tuple[Floats, Floats]:
 
 def slower(frame: Frame, d: Durations) -> list[Candidate]:
     """Groups of all levels that are slower at one of the quantiles, or faster at the median."""
-    wide = drift(d)
+    before, past = drift(d)
+    wide: dict[Against, Floats] = {"baseline": before, "usual": past}
     changed: list[Candidate] = []
     for q, metric, floor in QUANTILES:
         for up in (True, False) if q == 0.5 else (True,):
             sides: list[tuple[Against, Beyond]] = [
-                ("baseline", beyond(d, q, floor, wide[0], "baseline", up))
+                ("baseline", beyond(d, q, floor, before, "baseline", up))
             ]
             if d.past.any() and up:
-                sides.append(("usual", beyond(d, q, floor, wide[1], "usual", up)))
+                sides.append(("usual", beyond(d, q, floor, past, "usual", up)))
             noise = _noise(d, sides[0][1], up)
             for dims in LEVELS:
-                changed += _level(frame, d, dims, (q, metric, floor), sides, noise, up)
+                changed += _level(frame, d, dims, (q, metric, floor), sides, noise, up, wide)
     return changed
 
 
@@ -143,8 +160,9 @@ def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
 def _level(
     frame: Frame, d: Durations, dims: tuple[str, ...], measure: tuple[float, str, float],
     sides: list[tuple[Against, Beyond]], blocks: tuple[Floats, Floats], up: bool,
+    wide: dict[Against, Floats],
 ) -> list[Candidate]:  # fmt: skip
-    level = frame.level(dims)
+    level, metric = frame.level(dims), measure[1]
     first = d.level.first
     units = _Units(level.group[first], level.size)
     weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
@@ -167,9 +185,13 @@ def _level(
         for part in spans_of(n_o.shape[1], frame.window.shape[1])
     ]
     best_of = []
-    for _, _, n_b, f_b, n_w, f_w in results:
+    for against, _, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
-        best_of.append(best(_z(f_r, n_r, f_b[able], n_b[able], noise), runs, quiet))
+        z = _z(f_r, n_r, f_b[able], n_b[able], noise)
+        if metric == "p50_ms" and up:
+            means = _mean_z(frame, d, level, wide[against], runs, against)[able]
+            z = np.maximum(z, means / np.sqrt(noise)[:, None])
+        best_of.append(best(z, runs, quiet))
     z, run = best_of[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(best_of) > 1:
@@ -187,6 +209,41 @@ def _level(
     return changed
 
 
+def _mean_z(
+    frame: Frame, d: Durations, level: Level, wide: Floats, runs: Runs, against: Against
+) -> Floats:
+    """[groups, runs]: the mean log duration beyond its band, endpoint by endpoint, by Welch's t.
+
+    It says more of few requests than how many of them are beyond a quantile.
+    """
+    also = tuple(dim for dim in ("service", "instance") if dim in level.dims)
+    part = frame.level((*_ENDPOINTS, *also))
+    first, own = d.level.first, frame.own[d.level.first]
+    units = _Units(part.group[first], part.size)
+    groups = _Units(level.group[part.first], level.size)
+    weight = own * (_once(frame, d) if "side" not in level.dims else 1.0)
+    bucket = np.arange(BUCKETS, dtype=np.float64)
+    base = units.sums(d.side(against) * weight[:, None])
+    n_b, s_b, q_b = (base @ bucket**power for power in range(3))
+    n, s, q = (runs.sums(units.sums(d.powers(power) * weight[:, None])) for power in range(3))
+    known = n_b >= _SOME
+    n, s, q = (np.where(known[:, None], x, 0.0) for x in (n, s, q))
+    mean_b = ratio(s_b, n_b)
+    away = groups.sums(s - n * mean_b[:, None])
+    squares = np.maximum(q - ratio(s * s, n), 0) + np.maximum(q_b - s_b * mean_b, 0)[:, None]
+    df = groups.sums(np.where(n > 0, n + n_b[:, None] - 2, 0.0))
+    spread = groups.sums(np.where(n > 0, squares, 0.0))
+    variance = (spread + _SOME * _TYPICAL) / (df + _SOME)
+    total = groups.sums(n)
+    error = np.sqrt(variance * (total + groups.sums(ratio(n * n, n_b[:, None]))))
+    band_of = ratio(units.sum(wide * d.now.sum(1)), units.sum(d.now.sum(1)))
+    within = groups.sums(n * band_of[:, None]) / BASE
+    t = np.maximum(away - within, 0) / np.maximum(error, 1e-9)
+    df = df + _SOME
+    z: Floats = np.where(total > 0, np.sqrt(df * np.log1p(t * t / df)), 0.0)
+    return z
+
+
 def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
     z: Floats = np.maximum(odds_z(f, n, fb[:, None], nb[:, None], 0.0), 0)
     return z / np.sqrt(noise)[:, None]
@@ -196,15 +253,15 @@ class _Units:
     """Sums over the units of a level's groups."""
 
     def __init__(self, group: Ints, size: int) -> None:
-        self._group, self._size = group, size
+        self.group, self.size = group, size
 
     def sum(self, values: Floats) -> Floats:
-        return add_up(self._group, values, self._size)
+        return add_up(self.group, values, self.size)
 
     def sums(self, values: Floats) -> Floats:
         columns = values.shape[1]
-        place = (self._group[:, None] * columns + np.arange(columns)).ravel()
-        return add_up(place, values.ravel(), self._size * columns).reshape(-1, columns)
+        place = (self.group[:, None] * columns + np.arange(columns)).ravel()
+        return add_up(place, values.ravel(), self.size * columns).reshape(-1, columns)
 
 
 def _once(frame: Frame, d: Durations) -> Floats:
@@ -228,7 +285,7 @@ def _candidate(
     excess, volume = np.zeros(frame.size), np.zeros(frame.size)
     excess[first[mine]] = far[mine] - share * n[mine]
     volume[first[mine]] = n[mine]
-    if float(excess.sum()) < limits.FEW:
+    if float(far[mine].sum()) < limits.FEW or float(excess.sum()) <= 0:
         return None
     entries = d.of(scope)
     block = frame.axis.block[np.minimum(d.slot[entries], frame.axis.size - 1)]
@@ -236,9 +293,9 @@ def _candidate(
     base = d.compared(scope, against)
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
-    ratio = now / was if was else 1.0
-    ratio = ratio if up else 1 / max(ratio, 1e-9)
-    if not ratio >= np.exp(floor) * 0.95 or abs(now - was) < limits.MS:
+    folds = now / was if was else 1.0
+    folds = folds if up else 1 / max(folds, 1e-9)
+    if not folds >= np.exp(floor) * 0.95 or abs(now - was) < limits.MS:
         return None  # the mix hides it: its parts will tell
     error = float(np.sqrt(4.0 / max(float(excess.sum()), 1.0)) / 4)
     low, high = bounds(now / was, error)

@@ -17,6 +17,7 @@ from queries.diff.detect.presence import Births, births_of
 from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
     Floats,
+    Mask,
     Runs,
     band,
     best,
@@ -66,33 +67,46 @@ class Common:
 
 
 def common(frame: Frame) -> Common:
+    """The median change of the endpoints, or that of what comes from outside, if it is smaller:
+    the one is led by a storm where few endpoints are busy, the other by one from outside."""
     level = frame.level(ENDPOINT)
-    now = level.sum(frame.once.requests * frame.own)
+    counts = frame.once
+    now = level.sum(counts.requests * frame.own)
     factors = []
-    for due in (frame.once.due, frame.once.due_past):
+    for due in (counts.due, counts.due_past):
         expected = level.sum(due * frame.own)
         busy = np.flatnonzero(np.maximum(now, expected) >= _ENOUGH)
         weights = np.sqrt(np.maximum(now[busy], expected[busy]))
-        factors.append(weighted_median(ratio(now[busy] + 0.5, expected[busy] + 0.5), weights))
-    return Common(*(factor or 1.0 for factor in factors))
+        changes = np.log(ratio(now[busy] + 0.5, expected[busy] + 0.5))
+        outside = frame.own & frame.front
+        front = counts.requests[outside].sum() + 0.5, due[outside].sum() + 0.5
+        both = np.array([weighted_median(changes, weights), math.log(front[0] / front[1])])
+        alike = both.min() > 0 or both.max() < 0
+        factors.append(math.exp(both[np.abs(both).argmin()]) if alike else 1.0)
+    return Common(*factors)
 
 
 def total(frame: Frame) -> list[Candidate]:
     """Everything busier or quieter than people's habits explain."""
-    floor = limits.TOTAL if frame.seconds_p.size >= 3 else limits.TOTAL_UNKNOWN
-    return _changed(frame, (), Common(), floor)
+    long = frame.axis.spans[0].seconds >= limits.HABITS_S
+    floor = limits.TOTAL if long else limits.RATE
+    # some requests cause a hundred calls and others none: those from outside may tell more
+    both = [_changed(frame, (), Common(), floor, x) for x in (frame.own, frame.own & frame.front)]
+    return max(both, key=lambda one: max((c.z for c in one), default=0.0))
 
 
 def rates(frame: Frame, dims: tuple[str, ...], factor: Common) -> list[Candidate]:
-    return _changed(frame, dims, factor, limits.RATE)
+    return _changed(frame, dims, factor, limits.RATE, frame.own)
 
 
-def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) -> list[Candidate]:
+def _changed(
+    frame: Frame, dims: tuple[str, ...], factor: Common, floor: float, own: Mask
+) -> list[Candidate]:
     level, counts = frame.level(dims), frame.counted(dims)
     window, baseline, past = (
-        level.sums(side, frame.own) for side in (counts.window, counts.baseline, counts.past)
+        level.sums(side, own) for side in (counts.window, counts.baseline, counts.past)
     )
-    expected, usual_due = (level.sums(x, frame.own) for x in (counts.expected, counts.usual))
+    expected, usual_due = (level.sums(x, own) for x in (counts.expected, counts.usual))
     due = expected.sum(1)
     able = np.flatnonzero(
         frame.named(level)

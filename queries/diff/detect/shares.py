@@ -21,6 +21,7 @@ from queries.diff.stats import (
     band,
     best,
     bounds,
+    clumps,
     dispersion,
     logit,
     middle,
@@ -86,17 +87,20 @@ def scan(shares: Shares) -> Tested:
     x, var = logit(fp, np_)
     x, var = np.where(known, x, np.nan), np.where(known, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
-    effects = *_adjacent(x, var), _peers(n, f, nb1, fb1, noise)
-    before = _against(n_r, f_r, nb1, fb1, noise, *effects)
+    wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
+    drift = _band(x - middle(x)[:, None], var)
+    most = limits.MOST_CLUMPED, limits.CLUMP
+    noise = np.maximum(noise, clumps(np_, fp, drift / 2, most))
+    before = _against(n_r, f_r, nb1, fb1, noise, wide)
     own = [
-        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, *effects)
+        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, wide)
         for part in spans_of(nb.shape[1], n.shape[1])
     ]
     z, run = best(before, runs, own)
     usual = np.zeros(len(z), dtype=bool)
     if np_.shape[1]:
         nu, fu = np_.sum(1), fp.sum(1)
-        past = _against(n_r, f_r, nu, fu, noise, x - middle(x)[:, None], var, None)
+        past = _against(n_r, f_r, nu, fu, noise, drift)
         z_u, run_u = best(past, runs, own)
         usual = np.abs(z_u) > np.abs(z)
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
@@ -115,15 +119,14 @@ def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Float
     return np.stack([change, np.where(both, (var + other) * noise, np.nan)], axis=1)
 
 
-def _against(
-    n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats,
-    effects: Floats, variances: Floats, peers: Floats | None,
-) -> Floats:  # fmt: skip
+def _band(effects: Floats, variances: Floats, peers: Floats | None = None) -> Floats:
     floor = limits.ODDS_KNOWN if effects.shape[1] >= limits.KNOWN - 1 else limits.ODDS
-    wide = band(effects, variances, floor, peers)
-    z = odds_z(f, n, fb[:, None], nb[:, None], wide[:, None])
-    found: Floats = z / np.sqrt(noise)[:, None]
-    return found
+    return band(effects, variances, floor, peers)
+
+
+def _against(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats, wide: Floats) -> Floats:
+    z: Floats = odds_z(f, n, fb[:, None], nb[:, None], wide[:, None])
+    return z / np.sqrt(noise)[:, None]
 
 
 def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
@@ -245,38 +248,46 @@ def _lately(c: Candidate, shares: Shares, i: int) -> bool:
 
 
 def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
-    """Statuses that are answered more often: of endpoints any, of hosts those of failures."""
+    """Statuses that are answered more often: of endpoints any, of hosts those of failures.
+
+    A good one counts among the good answers: that fewer fail is another piece of news.
+    """
     level, child = frame.level(dims), frame.level((*dims, "status"))
     above = np.zeros(child.size, dtype=np.int64)
     above[child.group] = level.group
-    n = counted(level, frame, frame.own)
-    f = counted(child, frame, frame.own)
     status = np.array([value[-1] for value in child.values], dtype=np.int64)
+    fine, passed = status < 400, frame.own & ~frame.failed
+    n, f = (
+        tuple(np.where(fine[:, None], *pair) for pair in zip(good, every, strict=True))
+        for good, every in (
+            [[x[above] for x in counted(level, frame, mask)] for mask in (passed, frame.own)],
+            [counted(child, frame, mask) for mask in (passed, frame.own)],
+        )
+    )
     able = np.flatnonzero(
         (f[0].sum(1) >= limits.FAILED)
-        & ((n[1].sum(1) + n[2].sum(1))[above] > 0)
+        & (n[1].sum(1) + n[2].sum(1) > 0)
         & (status > 0)
         & frame.named(level)[above]
-        & ((status >= 400) | (dims == ENDPOINT))
+        & (~fine | (dims == ENDPOINT))
     )
     if not able.size:
         return []
-    whole = Shares(tuple(x[above] for x in n), f)  # type: ignore[arg-type]
-    shares = whole.of(able)
+    shares = Shares(n, f).of(able)  # type: ignore[arg-type]
     found = scan(shares)
     bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(found.z >= bar).tolist():
         g = int(able[i])
-        scope = (level.group == int(above[g])) & frame.own
-        part = (child.group == g) & frame.own
+        mine = passed if fine[g] else frame.own
+        scope, part = (level.group == int(above[g])) & mine, (child.group == g) & mine
         c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
         if c is None or c.direction != "up":
             continue
-        if c.against == "usual" and status[g] < 400 and not _lately(c, shares, i):
+        if c.against == "usual" and fine[g] and not _lately(c, shares, i):
             continue
         points = 100 * ((c.window or 0) - (c.baseline or 0))
-        if status[g] < 400 and (points < _ASKED or c.affected < 2 * limits.MORE):
+        if fine[g] and (points < _ASKED or c.affected < 2 * limits.MORE):
             continue  # which good status comes depends on what is asked for
         c.key["status"] = int(status[g])
         c.metric = "status_share"

@@ -7,6 +7,7 @@ holds the change. The score is the change held, times how evenly it is spread ov
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -267,6 +268,8 @@ def narrow(frame: Frame, lead: Candidate, holds: float = HOLDS) -> None:
         usual = level.sum(base)
         if dims == ("status",) and 0 < level.values[top][0] < 400:
             continue  # they failed by their gRPC status
+        if not level.values[top][0]:
+            continue  # of no host, say
         if held[top] >= holds * total and usual[top] < HOLDS * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
             if dims != ("status",):
@@ -323,9 +326,13 @@ def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
         if new.direction != "new" or new.kind == "back" or set(new.key) not in _MOVE:
             continue
         level = frame.level(tuple(new.key))
-        since = slice(new.began, frame.window.shape[1])
-        due = level.sum(np.maximum(frame.once.expected, frame.once.usual)[:, since].sum(1))
-        left = level.sum(frame.once.window[:, since].sum(1))
+        requests = level.sums(frame.once.window)
+        expected = level.sums(np.maximum(frame.once.expected, frame.once.usual))
+        # since the new one began, or since the old one was silent, if that is earlier
+        silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
+        begin = np.minimum(np.where(requests.any(1), silent, 0), new.began)
+        since = np.arange(requests.shape[1]) >= begin[:, None]
+        due, left = (expected * since).sum(1), (requests * since).sum(1)
         fell = np.flatnonzero((due >= _DUE) & (left <= _FELL * due))
         olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
         fits = [
@@ -352,7 +359,10 @@ def _fallen(frame: Frame, level: Level, g: int, requests: float) -> Candidate:
 
 
 def _same_size(old: Candidate, new: Candidate) -> bool:
-    return 0.4 * old.affected <= new.affected <= 2.5 * old.affected
+    """Within x2.5, and what so few requests may differ by."""
+    chance = math.sqrt(1 / max(old.affected, 1.0) + 1 / max(new.affected, 1.0))
+    change = math.log(max(new.affected, 1e-9) / max(old.affected, 1e-9))
+    return abs(change) <= math.log(2.5) + chance
 
 
 def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:

@@ -1,0 +1,116 @@
+"""What each rule of the comparison earns: it is asked again with one of them switched off.
+
+A switch puts something plain in the place of a rule. What was read is used again, and examples are
+not looked up, so that a switch costs its arithmetic alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+from unittest import mock
+
+import numpy as np
+
+from queries.core.answer import to_document
+from queries.core.window import Baseline, Window
+from queries.diff import compare, limits
+from queries.diff.detect import latency, presence, rates, shares
+from queries.diff.durations import durations_of
+from queries.diff.explain import findings, graph, merge
+from queries.diff.frame import Frame, held_by
+from queries.diff.stats import Runs
+from queries.diff.what_changed import what_changed
+from store.layout import Store
+
+Patch = tuple[Any, str, Any]  # of this, that attribute becomes so
+
+
+def _becomes(value: Any) -> Any:
+    return lambda *arguments, **named: value
+
+
+def _ones(n: Any, *rest: Any) -> Any:
+    return np.ones(len(n))
+
+
+def _floor(effects: Any, variances: Any, floor: float, peers: Any = None) -> Any:
+    return np.full(len(effects), floor)
+
+
+def _whole(blocks: int, over: bool = True) -> Runs:
+    return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
+
+
+def _no_mean(frame: Any, durations: Any, level: Any, wide: Any, runs: Runs, against: Any) -> Any:
+    return np.zeros((level.size, runs.starts.size))
+
+
+def _everywhere(*modules: Any, **functions: Any) -> tuple[Patch, ...]:
+    return tuple((m, name, new) for m in modules for name, new in functions.items())
+
+
+SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
+    "runs": _everywhere(shares, latency, rates, runs_of=_whole),
+    "runs of the baseline taken off": _everywhere(shares, latency, rates, spans_of=_becomes([])),
+    "bands learnt": _everywhere(shares, latency, rates, band=_floor),
+    "dispersion of shares": _everywhere(shares, latency, dispersion=_ones),
+    "dispersion of rates": _everywhere(rates, rate_dispersion=_ones),
+    "clumps of the past": _everywhere(shares, clumps=_ones),
+    "means of durations": _everywhere(latency, _mean_z=_no_mean),
+    "rates net of the common change": _everywhere(rates, common=_becomes(rates.Common())),
+    "everything by what comes from outside": (
+        (Frame, "front", property(lambda frame: np.ones(frame.size, dtype=bool))),
+    ),
+    "a burst is no rate": _everywhere(rates, _steady=lambda window, runs: runs.sums(window)),
+    "young names have no rate": _everywhere(rates, _young=_becomes(False)),
+    "silent is gone": _everywhere(rates, _silent=_becomes(False)),
+    "births": ((presence.Births, "often", _becomes(0.0)),),
+    "worth a line": _everywhere(limits, worth=_becomes(True)),
+    "another mix is no failure": _everywhere(shares, _OWN=-1.0),
+    "near misses": _everywhere(merge, _inherits=_becomes(False)),
+    "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
+    "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),
+    "plain keys": _everywhere(merge, _PLAIN={}),
+    "weights of kinds": _everywhere(merge, _WEIGHT={}),
+    "served here": _everywhere(merge, _served_here=_becomes(False)),
+    "narrowed": _everywhere(merge, narrow=_becomes(None)),
+    "retries": _everywhere(merge, _retries=_becomes(None)),
+    "moved, of two findings": _everywhere(merge, _likeness=_becomes(0.0)),
+    "moved, of one": _everywhere(merge, _predecessors=_becomes(None)),
+    "folded along calls": _everywhere(graph, _deeper=lambda i, *rest: i),
+    "last look": _everywhere(findings, _holds=_becomes(True)),
+}
+
+
+def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
+    """The answer as it is (""), and with each rule switched off."""
+    answers: dict[str, dict[str, Any]] = {}
+    plain = compare._Question.answer
+    read: list[Any] = []
+
+    def durations(frame: Frame, *arguments: Any) -> Any:
+        if not read:
+            read.append(durations_of(frame, *arguments))
+        return replace(read[0], frame=frame)
+
+    def every(question: Any) -> Any:
+        notes = list(question.notes)
+        for name, patches in {"": (), **SWITCHES}.items():
+            question.notes = list(notes)
+            with contextlib.ExitStack() as stack:
+                for patch in patches:
+                    stack.enter_context(mock.patch.object(*patch))
+                changes = plain(question)
+            answers[name] = to_document(changes)
+        return changes
+
+    with (
+        mock.patch.object(compare._Question, "answer", every),
+        mock.patch.object(compare, "durations_of", durations),
+        mock.patch.object(findings, "examples", _becomes(())),
+    ):
+        what_changed(store, window, baseline)
+    return answers

@@ -1,0 +1,362 @@
+"""What a person on call must read, case by case: the line, its place, short windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import filters
+from queries.core.window import Asked, Window, resolve_windows
+from queries.diff.what_changed import what_changed
+from queries.summary import summary
+from recorder.options import RecordOptions
+from recorder.replay import replay
+from store.hours import to_us
+from store.layout import Store
+from store.marks import add_mark
+from tests.kit import Cli, connected, frame, transaction
+from tests.world.rows import Batch, cover
+from tests.world.scenes import (
+    CHARGE,
+    DAY,
+    HOURS_9,
+    Record,
+    charges,
+    codes,
+    first,
+    quiet,
+    says,
+    step,
+)
+from tests.world.steady import RECORDER, at, calls, traffic
+
+# What the line says
+
+
+def test_the_numbers_are_of_the_key_that_is_named(record: Record) -> None:
+    """Thirty tenants, each with a host; one route breaks everywhere."""
+    lines = [
+        traffic(
+            f"t{tenant}.saas.example", route, 24, direction="ingress", container="app",
+            failing=step(15, 0.0, 1.0) if route == "/invoices" else 0.0, method="POST",
+        )
+        for tenant in range(30)
+        for route in ("/invoices", "/orders", "/users")
+    ]  # fmt: skip
+    document = record(*lines, beside=0).diff()
+    finding = first(document)
+    says(finding, key={"route": "/invoices"}, direction="up", severity="high", since=15)
+    effect, window = finding["effect"], finding["window"]
+    assert window["requests"] == pytest.approx(720, rel=0.15)
+    assert effect["window"] in (
+        pytest.approx(window["errors"] / window["requests"], abs=0.01),
+        pytest.approx(1.0, abs=0.01),  # since the onset
+    )
+    blame = finding["blame"] or {"service": "app"}
+    assert blame["service"] == "app"
+    assert len(document["findings"]) == 1
+
+
+def test_the_line_has_the_level_since_the_onset(record: Record) -> None:
+    finding = first(record(charges(900, 0.0, 1.0, since=40)).diff())
+    assert "100 %" in finding["summary"]
+    assert finding["effect"]["ratio"] is None  # against nothing there is no "times"
+
+
+@pytest.mark.parametrize(("before", "after", "since"), [(0.1, 0.4, 0), (0.02, 0.3, 30)])
+def test_a_ratio_is_what_is_shown_over_what_is_shown(
+    record: Record, before: float, after: float, since: float
+) -> None:
+    effect = first(record(charges(3_000, before, after, since=since)).diff())["effect"]
+    assert effect["ratio"] == pytest.approx(effect["window"] / effect["baseline"], rel=0.02)
+    assert effect["low"] <= effect["ratio"] <= effect["high"]
+
+
+def test_a_ratio_of_rates_is_what_is_shown_over_what_is_shown(record: Record) -> None:
+    line = traffic(**CHARGE, per_hour=step(20, 400, 2_400))
+    effect = first(record(line).diff())["effect"]
+    assert effect["ratio"] == pytest.approx(effect["window"] / effect["baseline"], rel=0.02)
+
+
+def test_examples_pass_the_filter_of_the_comparison(record: Record) -> None:
+    """Two programs of one container make the same calls and fail; one of them is asked about."""
+    lines = [charges(900, 0.01, 0.6, since=20, process_exe=f"/app/{name}") for name in ("a", "b")]
+    recording = record(*lines)
+    window, baseline = resolve_windows(Asked(), at(60), UTC)
+    where = filters.parse('process.path == "/app/a"')
+    [finding] = what_changed(recording.store, window, baseline, where=where).findings
+    programs = recording.rows.of("process_exe")
+    shown = [*finding.evidence.window, *finding.evidence.baseline]
+    assert len(shown) == 6
+    assert {programs[int(one.rpartition(":")[2]) - 1] for one in shown} == {"/app/a"}
+
+
+def test_examples_of_what_is_slow_are_slow_and_late(record: Record) -> None:
+    """From minute 20 on one request of thirteen takes twenty times as long."""
+    slow = traffic(**CHARGE, per_hour=200, ms=900, from_=20)
+    recording = record(traffic(**CHARGE, per_hour=2_400, ms=40), slow)
+    finding = first(recording.diff())
+    says(finding, ("latency",), CHARGE, direction="up")
+    examples = [recording.row(id) for id in finding["evidence"]["window"]]
+    assert examples
+    assert all(when >= 19 and ms > 300 for when, ms in examples), examples
+
+
+def test_other_names_of_the_same_requests_are_no_symptoms(record: Record) -> None:
+    finding = first(record(charges(600, 0.005, 0.6, signature="card_declined")).diff())
+    assert finding["also"] == []
+
+
+def test_a_container_is_not_those_whose_names_begin_like_it(
+    record: Record, cli: Cli, tmp_path: Path
+) -> None:
+    lines = [traffic("own.example", "/y", 600, container=f"api-{name}") for name in ("edge", "v2")]
+    lines += [
+        traffic(host, "/x", 600, failing=step(20, 0.002, 0.6), container="api")
+        for host in ("one.example", "two.example", "three.example")
+    ]
+    says(first(record(*lines).diff()), key={"container": "api"}, direction="up")
+    words = ["diff", "--explain", "1", "--now", at(60).isoformat()]
+    code, out, _ = cli(*words, "--store", str(tmp_path / "store"))
+    assert code == 0
+    assert "api calls it" in out
+    assert "api-edge" not in out
+    assert "own.example" not in out
+
+
+def test_a_caller_that_fails_alone_is_at_fault_itself(record: Record) -> None:
+    lines = [
+        traffic("ext.example", "/x", 900, failing=0.002, container=name)
+        for name in ("billing", "search", "mailer")
+    ]
+    bad = traffic("ext.example", "/x", 900, failing=step(20, 0.002, 0.6), container="api")
+    finding = first(record(*lines, bad).diff())
+    says(finding, key={"container": "api"}, direction="up", since=20)
+    assert (finding["blame"] or {}).get("service") in (None, "api")
+
+
+# Places: pods, services, hosts
+
+
+def pods(failing: Sequence[Any], **more: Any) -> list[Batch]:
+    return [
+        traffic(
+            "cart.internal", "/carts", 250, failing=share, direction="ingress", container="cart",
+            pod=f"cart-5d9c7b6f4-{'bcdfgh'[n]}x{n}k2", **more,
+        )
+        for n, share in enumerate(failing)
+    ]  # fmt: skip
+
+
+def test_one_pod_of_six_is_named(record: Record) -> None:
+    lines = pods([0.005] * 5 + [step(20, 0.005, 0.9)])
+    finding = first(record(*lines, beside=1_000).diff())
+    says(finding, direction="up", since=20)
+    pod = "cart-5d9c7b6f4-hx5k2"
+    assert finding["key"]["instance"] == pod
+    assert pod in finding["summary"]
+
+
+def test_a_roll_out_is_one_row_at_most(record: Record) -> None:
+    """Four pods are replaced, and the probes and scrapes that call them by address with them."""
+    lines = []
+    for old, (begin, end) in ((True, (-60, 20)), (False, (20, 60))):
+        for n in range(4):
+            pod = f"api-{'7d9f8b6c5d' if old else '66f5c98d7b'}-{'bcdf'[n]}{n}x2k"
+            address = f"10.42.{n + 3}.{10 * n + (7 if old else 40)}:8080"
+            here: dict[str, Any] = {"direction": "ingress", "container": "api", "pod": pod}
+            span: dict[str, Any] = {"from_": begin, "to": end}
+            lines += [
+                traffic("api.internal", "/v1/orders", 600, **here, **span),
+                traffic(address, "/healthz", 360, **here, **span),
+                traffic(address, "/metrics", 120, **here, **span),
+                traffic(
+                    address, "/metrics", 120, container="prometheus",
+                    direction="egress-internal", **span,
+                ),
+            ]  # fmt: skip
+    document = record(*lines, beside=1_000).diff()
+    assert len(document["findings"]) <= 1, [f["summary"] for f in document["findings"]]
+
+
+def test_services_with_numbers_in_their_names_are_services(record: Record) -> None:
+    lines = [
+        traffic("ext.example", "/x", 600, container="api-east1", to=0),
+        traffic("ext.example", "/x", 600, container="api-west2", from_=0),
+        traffic("ext.example", "/x", 600, container="billing"),
+    ]
+    document = record(*lines).diff()
+    texts = " ".join(f["summary"] for f in document["findings"])
+    assert "api-east1" in texts
+    assert "api-west2" in texts
+
+
+def test_one_of_two_services_of_like_names_fails(record: Record) -> None:
+    lines = [
+        traffic("ext.example", "/x", 600, failing=share, container=f"payments-{name}")
+        for name, share in (("prod1", step(20, 0.005, 0.7)), ("beta2", 0.005))
+    ]
+    finding = first(record(*lines).diff())
+    says(finding, key={"container": "payments-prod1"}, direction="up", since=20)
+
+
+def test_a_new_host_within_a_day(record: Record) -> None:
+    line = traffic("telemetry.example", "/collect", 720, method="POST", from_=-400, to=-350)
+    document = record(line, from_=2 * DAY, beside=200).diff(last="24h")
+    says(first(document), ("new",), {"host": "telemetry.example"}, "new")
+
+
+def test_a_new_host_with_three_requests_after_a_day_without(record: Record) -> None:
+    line = traffic("exfil.example", "/up", 30, method="POST", from_=20, to=26)
+    document = record(line, from_=DAY, beside=300).diff()
+    says(first(document), ("new",), {"host": "exfil.example"}, "new")
+
+
+def test_a_host_that_is_not_called_any_more(record: Record) -> None:
+    line = traffic("rates.example", "/latest", 180, from_=HOURS_9, to=2)
+    finding = first(record(line, from_=HOURS_9, beside=1_000).diff())
+    says(finding, ("gone",), {"host": "rates.example"}, "gone")
+
+
+def test_a_host_that_fell_silent_while_the_recorder_lagged_is_told_or_withheld_aloud(
+    record: Record,
+) -> None:
+    recording = record(traffic("rates.example", "/latest", 600, to=0))
+    late = to_us(at(30)), to_us(at(30)) + 6_000_000
+    cover(recording.store, "web-2", [late], "lagging", max_lag_ms=6_000)
+    document = recording.diff()
+    told = [f for f in document["findings"] if f["key"].get("host") == "rates.example"]
+    assert told or any("gone" in note["text"] for note in document["notes"]), document["notes"]
+
+
+# Short windows and odd edges
+
+
+def test_a_window_counts_to_the_second(record: Record) -> None:
+    recording = record()
+    asked: dict[str, Any] = {"from_": "12:07:23", "to": "12:41:48"}
+    document = recording.diff(**asked, vs_from="11:07:23", vs_to="11:41:48")
+    assert document["window"]["requests"] == recording.count(7 + 23 / 60, 41.8)
+    counted = summary(recording.store, Window(at(7 + 23 / 60), at(41.8)))
+    assert document["window"]["requests"] == counted.window.requests
+    assert document["window"]["errors"] == counted.window.errors
+
+
+def test_ninety_seconds_against_the_ninety_before(record: Record) -> None:
+    now = 12 + 37 / 60
+    recording = record(charges(2_400, 0.01, 0.5, since=now - 1.5))
+    document = recording.diff(now, last="90s")
+    sides = document["window"], document["baseline"]
+    assert [side["covered_s"] for side in sides] == [pytest.approx(90), pytest.approx(90)]
+    assert document["window"]["requests"] == recording.count(now - 1.5, now)
+    says(first(document), key=CHARGE, direction="up", severity="high")
+
+
+def test_ninety_seconds_around_a_mark(record: Record) -> None:
+    mark = 9 + 40 / 60
+    recording = record(charges(2_400, 0.01, 0.5, since=mark))
+    add_mark(recording.store, "deploy", at(mark))
+    document = recording.diff(around="deploy", last="90s", marks={"deploy": at(mark)})
+    assert document["window"]["requests"] == recording.count(mark, mark + 1.5)
+    says(first(document), key=CHARGE, direction="up")
+
+
+def test_thirty_seconds_are_too_short_and_that_is_said(record: Record) -> None:
+    recording = record()
+    document = recording.diff(20.2, last="30s")
+    assert document["window"]["requests"] == recording.count(19.7, 20.2)
+    assert document["verdict"] == "not_comparable"
+    assert "empty_window" in codes(document)
+
+
+def test_a_median_that_goes_from_5_to_249_ms_in_two_minutes(record: Record) -> None:
+    line = traffic(**CHARGE, per_hour=23_000, ms=step(30, 5, 249), spread=0.3)
+    document = record(line).diff(32, last="2m", vs_from="12:29", vs_to="12:30")
+    says(first(document), ("latency",), CHARGE, direction="up", severity="high")
+
+
+def test_three_minutes_of_a_fault_are_enough(record: Record, cli: Cli, tmp_path: Path) -> None:
+    recording = record(charges(1_200, 0.01, 0.5, since=57))
+    says(first(recording.diff(last="3m")), key=CHARGE, direction="up", since=57)
+    words = ["--last", "3m", "--now", at(60).isoformat(), "--store", str(tmp_path / "store")]
+    code, out, _ = cli("diff", *words)
+    assert code == 0
+    assert "POST pay.example /charge" in next(
+        line for line in out.splitlines() if line.strip().startswith("1 ")
+    )
+
+
+def test_a_median_that_rises_by_half(record: Record) -> None:
+    line = traffic(**CHARGE, per_hour=458, ms=step(0, 369, 567), spread=0.25, from_=-240)
+    finding = first(record(line, from_=-240).diff())
+    says(finding, ("latency",), CHARGE, direction="up")
+
+
+def test_answers_that_become_empty(record: Record) -> None:
+    before = traffic(**CHARGE, per_hour=600, size=3_000, to=10)
+    empty = traffic(**CHARGE, per_hour=600, size=2, from_=10)
+    says(first(record(before, empty).diff()), ("size",), CHARGE, direction="down", since=10)
+
+
+def test_one_request_a_minute_that_takes_two_seconds_now(record: Record) -> None:
+    line = traffic(**CHARGE, per_hour=60, ms=step(15, 80, 2_000))
+    says(first(record(line).diff()), ("latency",), CHARGE, direction="up", since=15)
+
+
+def test_five_minutes_beside_half_an_hour_know_little(record: Record) -> None:
+    document = record(from_=25).diff(last="5m")
+    quiet(document)
+    assert "uncalibrated" in codes(document)
+
+
+def test_quiet_says_how_small_a_change_it_would_have_shown(record: Record) -> None:
+    document = record().diff()
+    quiet(document)
+    sensitivity = document["sensitivity"]
+    assert 0 < sensitivity["error_share"] < 0.2
+    assert 1 < sensitivity["latency_ratio"] < 2
+
+
+def test_what_was_recorded_before_the_time_jumps_is_covered(tmp_path: Path) -> None:
+    """A replayed file whose second half is of the next day."""
+    begin, hour = to_us(at(0)), to_us(at(60)) - to_us(at(0))
+    times = [begin + n * hour // 120 for n in range(120)]
+    times += [moment + 23 * hour for moment in times]
+    events = [transaction(f"id-{n}", moment) for n, moment in enumerate(times)]
+    file = tmp_path / "jump.sse"
+    file.write_bytes(b"".join(frame(event) for event in [connected(begin), *events]))
+    replay([file], RecordOptions(store=tmp_path / "store", recorder=RECORDER))
+    side = summary(Store.open(tmp_path / "store"), Window(at(0), at(59))).window
+    assert side.requests == 118
+    assert side.covered_s > 58 * 60
+
+
+# More than one thing at once
+
+
+def test_two_incidents_are_two_rows(record: Record) -> None:
+    slow = traffic("geo.example", "/ip", 900, ms=step(30, 40, 400), container="web")
+    document = record(charges(900, 0.01, 0.6, since=20), slow).diff()
+    hosts = [f["key"].get("host") for f in document["findings"]]
+    assert hosts == ["pay.example", "geo.example"]
+
+
+def test_a_service_is_named_before_its_callers(record: Record) -> None:
+    def fails(share: float) -> dict[str, Any]:
+        return {"failing": step(20, 0.002, share), "status": 500}
+
+    lines = [
+        calls("stock:80", "/stock", 1_200, "cart", "stock", **fails(0.5)),
+        calls("cart:80", "/carts", 1_200, "web", "cart", **fails(0.3)),
+        traffic("shop.example", "/", 1_200, direction="ingress", container="web", **fails(0.1)),
+    ]
+    document = record(*lines).diff()
+    finding = first(document)
+    says(finding, direction="up", severity="high", since=20)
+    assert "stock" in str(finding["key"])
+    assert finding["blame"]["service"] == "stock"
+    assert len(document["findings"]) == 1

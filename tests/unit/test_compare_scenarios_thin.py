@@ -1,0 +1,73 @@
+"""What a person on call must read of little traffic: minutes, a few requests, bursts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.world.rows import Batch
+from tests.world.scenes import CHARGE, DAY, Record, first, says, step
+from tests.world.steady import calls, traffic
+
+
+def people(rate: float, to: float = 60.0, from_: float = -240.0) -> list[Batch]:
+    """Requests from outside, `rate` an hour, of which one in ten causes a hundred calls inside."""
+    front = traffic("shop.example", "/", rate, direction="ingress", from_=from_, to=to, spread=0)
+    line = traffic("stock:80", "/stock", rate, direction="egress-internal", spread=0)
+    heavy = np.repeat(front.ts[::10], 100)
+    first, *_ = np.flatnonzero(line.name == 0)
+    inside = line.where(np.full(heavy.size, first))
+    return [front, replace(inside, ts=heavy + np.tile(np.arange(100) * 9_000, heavy.size // 100))]
+
+
+def probes(from_: float = -240.0) -> Batch:
+    return traffic("status.internal", "/ping", 60, direction="ingress", from_=from_)
+
+
+def test_all_stops_of_which_some_requests_cause_a_hundred_calls(record: Record) -> None:
+    document = record(*people(300, to=50), probes(), from_=-240, beside=0).diff(last="10m")
+    says(first(document), ("broad",), direction="down", severity="high")
+
+
+def test_ten_requests_of_which_all_are_much_slower(record: Record) -> None:
+    """They tell of a quantile next to nothing; their mean is ten times what it was."""
+    line = traffic(**CHARGE, per_hour=50, ms=step(50, 25, 250), spread=0.5)
+    finding = first(record(line, beside=1_000).diff(last="10m"))
+    says(finding, ("latency",), CHARGE, direction="up")
+
+
+def test_a_release_that_is_slower_is_held_to_its_endpoint(record: Record) -> None:
+    """All pods are new: none of them has a past of its own."""
+    lines = [
+        traffic(
+            "cart.internal", "/carts", 300, ms=took, direction="ingress", container="cart",
+            pod=f"cart-{release}-{'bcd'[n]}x{n}k2", from_=begin, to=end,
+        )
+        for release, took, begin, end in (("5d9c7b6f4", 40, -60, 15), ("66f5c98d7b", 120, 15, 60))
+        for n in range(3)
+    ]  # fmt: skip
+    finding = first(record(*lines).diff())
+    says(finding, ("latency",), {"host": "cart.internal"}, direction="up", since=15)
+
+
+def test_a_retry_storm_where_few_other_places_are_busy(record: Record) -> None:
+    """Its own endpoint and what that calls are most of the traffic: not the common change."""
+    storm = step(50, 60, 600)
+    lines = [
+        calls("stock:80", "/stock", storm, "cart", "stock", from_=-240),
+        calls("base:80", "/rows", storm, "stock", "base", from_=-240),
+        traffic("shop.example", "/", 120, direction="ingress", container="cart", from_=-240),
+    ]
+    finding = first(record(*lines, from_=-240, beside=100).diff(last="10m"))
+    says(finding, ("retries", "rate"), {"host": "stock:80"}, direction="up")
+
+
+def test_a_host_of_which_another_one_takes_over_a_few_requests(record: Record) -> None:
+    """The new one begins late: two requests of the old one were due since, but four in all."""
+    lines = [
+        traffic("cdn.example", "/v1/labels", 80, from_=DAY, to=56.5),
+        traffic("eu.cdn.example", "/v1/labels", 240, from_=58.3),
+    ]
+    document = record(*lines, from_=DAY, beside=300).diff(last="3m")
+    says(first(document), ("moved",), {"host": "eu.cdn.example"}, "moved")
