@@ -44,6 +44,13 @@ def _whole(blocks: int, over: bool = True) -> Runs:
     return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
 
 
+_pick = presence._Sides._pick
+
+
+def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
+    return [] if kind == "back" else _pick(sides, able, p, kind, direction)  # type: ignore[arg-type]
+
+
 def _no_mean(frame: Any, durations: Any, level: Any, wide: Any, runs: Runs, against: Any) -> Any:
     return np.zeros((level.size, runs.starts.size))
 
@@ -58,7 +65,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "bands learnt": _everywhere(shares, latency, rates, band=_floor),
     "dispersion of shares": _everywhere(shares, latency, dispersion=_ones),
     "dispersion of rates": _everywhere(rates, rate_dispersion=_ones),
-    "clumps of the past": _everywhere(shares, clumps=_ones),
+    "clumps of failures": _everywhere(shares, clumps=_ones),
     "means of durations": _everywhere(latency, _mean_z=_no_mean),
     "rates net of the common change": _everywhere(rates, common=_becomes(rates.Common())),
     "everything by what comes from outside": (
@@ -67,6 +74,8 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "a burst is no rate": _everywhere(rates, _steady=lambda window, runs: runs.sums(window)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
+    "back again": ((presence._Sides, "_pick", _not_back),),
+    "failing statuses": _everywhere(shares, STATUS_LEVELS=(shares.ENDPOINT,)),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "worth a line": _everywhere(limits, worth=_becomes(True)),
     "another mix is no failure": _everywhere(shares, _OWN=-1.0),

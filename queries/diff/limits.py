@@ -38,7 +38,6 @@ BYTES: Final = 64.0
 CLUSTER: Final = 2.0
 MOST_CLUSTERED: Final = 6.0
 CLUMP: Final = 20.0  # failures that a client may make at once: more of them were an incident
-MOST_CLUMPED: Final = 20.0  # at most, as the past shows it
 BURSTS: Final = 3.0  # the same of how many requests there are
 MOST_BURSTS: Final = 60.0
 

@@ -157,7 +157,7 @@ class _Sides:
             odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
         changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
-        if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= 3:
+        if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.quantile(rates, 0.25, axis=1) * self.other
             often = 1 - (self.past > 0).mean(axis=1)

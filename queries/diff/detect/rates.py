@@ -90,8 +90,14 @@ def total(frame: Frame) -> list[Candidate]:
     """Everything busier or quieter than people's habits explain."""
     long = frame.axis.spans[0].seconds >= limits.HABITS_S
     floor = limits.TOTAL if long else limits.RATE
-    # some requests cause a hundred calls and others none: those from outside may tell more
-    both = [_changed(frame, (), Common(), floor, x) for x in (frame.own, frame.own & frame.front)]
+    # Some requests cause a hundred calls and others none: those from outside may tell more, but no
+    # larger change than all shows, in which machines have a part that do not sleep.
+    masks = frame.own, frame.own & frame.front
+    every, outside = (
+        abs(math.log((frame.requests[x].sum() + 0.5) / (frame.due[x].sum() + 0.5))) for x in masks
+    )
+    floors = floor, floor + max(outside - every, 0.0)
+    both = [_changed(frame, (), Common(), *one) for one in zip(floors, masks, strict=True)]
     return max(both, key=lambda one: max((c.z for c in one), default=0.0))
 
 
@@ -196,14 +202,14 @@ def _silent(window: Floats, due: Floats) -> bool:
 
 
 def _steady(window: Floats, runs: Runs) -> Floats:
-    """[groups, runs]: the requests of a run, its busiest block taken for as busy as the others;
-    none of a run of a block or two, which may be a burst."""
+    """[groups, runs]: the requests of a run, its busiest quarter taken for as busy as the rest (a
+    job may run for minutes); none of a run of a block or two."""
     steady = np.zeros((len(window), runs.starts.size))
     for i, (start, end) in enumerate(zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)):
-        if end - start >= 3:
-            part = window[:, start:end]
-            rest = part.sum(1) - part.max(1)
-            steady[:, i] = rest + rest / (end - start - 1)
+        rest = end - start - max((end - start) // 4, 1)
+        if rest >= 2:
+            part = np.sort(window[:, start:end], axis=1)[:, :rest]
+            steady[:, i] = part.sum(1) * ((end - start) / rest)
     return steady
 
 
