@@ -17,6 +17,7 @@ import numpy as np
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff import compare, limits
+from queries.diff.candidate import ENDPOINT
 from queries.diff.detect import latency, presence, rates, shares
 from queries.diff.durations import durations_of
 from queries.diff.explain import findings, graph, merge
@@ -75,7 +76,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
     "back again": ((presence._Sides, "_pick", _not_back),),
-    "failing statuses": _everywhere(shares, STATUS_LEVELS=(shares.ENDPOINT,)),
+    "failing statuses": _everywhere(shares, STATUS_LEVELS=(ENDPOINT,)),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "worth a line": _everywhere(limits, worth=_becomes(True)),
     "another mix is no failure": _everywhere(shares, _OWN=-1.0),
