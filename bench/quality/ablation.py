@@ -7,6 +7,7 @@ not looked up, so that a switch costs its arithmetic alone.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +17,7 @@ import numpy as np
 
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
-from queries.diff import compare, limits
+from queries.diff import compare, coverage, limits
 from queries.diff.candidate import ENDPOINT
 from queries.diff.detect import latency, presence, rates, shares
 from queries.diff.durations import durations_of
@@ -95,21 +96,39 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
 }
 
 
+_PLACING = {merge, graph, findings}  # these have no say in what is a candidate
+
+
 def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
     """The answer as it is (""), and with each rule switched off."""
     answers: dict[str, dict[str, Any]] = {}
     plain = compare._Question.answer
-    read: list[Any] = []
+    kept: dict[str, Any] = {}
+    touched: set[Any] = set()
+
+    def once(name: str, make: Any, free: Any) -> Any:
+        """`make`, whose result is used again by the switches that `free` says do not change it."""
+
+        def call(*arguments: Any) -> Any:
+            if name not in kept:
+                kept[name] = make(*arguments)
+            elif not free():
+                return make(*arguments)
+            return copy.deepcopy(kept[name])
+
+        return call
 
     def durations(frame: Frame, *arguments: Any) -> Any:
-        if not read:
-            read.append(durations_of(frame, *arguments))
-        return replace(read[0], frame=frame)
+        if "durations" not in kept:
+            kept["durations"] = durations_of(frame, *arguments)
+        return replace(kept["durations"], frame=frame)
 
     def every(question: Any) -> Any:
         notes = list(question.notes)
         for name, patches in {"": (), **SWITCHES}.items():
             question.notes = list(notes)
+            touched.clear()
+            touched.update(patch[0] for patch in patches)
             with contextlib.ExitStack() as stack:
                 for patch in patches:
                     stack.enter_context(mock.patch.object(*patch))
@@ -117,9 +136,14 @@ def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dic
             answers[name] = to_document(changes)
         return changes
 
+    slower = once("slower", latency.slower, lambda: not touched & {latency, limits, Frame})
+    candidates = once("candidates", compare.candidates, lambda: touched <= _PLACING)
     with (
         mock.patch.object(compare._Question, "answer", every),
         mock.patch.object(compare, "durations_of", durations),
+        mock.patch.object(compare, "candidates", candidates),
+        mock.patch.object(coverage, "is_lossy", once("lossy", coverage.is_lossy, lambda: True)),
+        mock.patch.object(latency, "slower", slower),
         mock.patch.object(findings, "examples", _becomes(())),
     ):
         what_changed(store, window, baseline)
