@@ -46,7 +46,11 @@ def _whole(blocks: int, over: bool = True) -> Runs:
     return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
 
 
-_pick = presence._Sides._pick
+_spread, _pick = shares.spread, presence._Sides._pick
+
+
+def _any_mix(*arguments: Any) -> Any:
+    return (*_spread(*arguments)[:2], np.inf)
 
 
 def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
@@ -80,7 +84,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "failing statuses": _everywhere(shares, STATUS_LEVELS=(ENDPOINT,)),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "worth a line": _everywhere(limits, worth=_becomes(True)),
-    "another mix is no failure": _everywhere(shares, _OWN=-1.0),
+    "another mix is no failure": _everywhere(shares, spread=_any_mix),
     "near misses": _everywhere(merge, _inherits=_becomes(False)),
     "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
     "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),

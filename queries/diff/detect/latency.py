@@ -47,7 +47,6 @@ QUANTILES = (
     (0.95, "p95_ms", limits.P95),
     (0.99, "p99_ms", limits.P99),
 )
-_BEYOND = 2.0  # requests of a unit beyond its quantile before that says where it lies
 _SOME = 3.0  # durations before there is a mean; and what the typical variance counts for
 _TYPICAL = (0.5 / BASE) ** 2  # variance of log durations, in buckets
 
@@ -104,7 +103,7 @@ def _place(histogram: Floats, q: float) -> tuple[Ints, Mask]:
     """(bucket of the quantile, whether there are requests enough to say so)."""
     total = histogram.sum(1)
     at = (histogram.cumsum(1) >= (q * total - 1e-9)[:, None]).argmax(1)
-    return at, total * min(q, 1 - q) >= _BEYOND
+    return at, total * min(q, 1 - q) >= limits.BEYOND
 
 
 def drift(d: Durations) -> tuple[Floats, Floats]:

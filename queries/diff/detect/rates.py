@@ -38,9 +38,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
     ("side", "service", *ENDPOINT),
 )
-_KNOWN = 5  # requests of the baseline before there is a rate to compare with
-_OFTEN = 0.3  # of past stretches have names that are new
-_ENOUGH = 20.0  # requests of an endpoint before it has a say in the common change
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def common(frame: Frame) -> Common:
     factors = []
     for due in (counts.due, counts.due_past):
         expected = level.sum(due * frame.own)
-        busy = np.flatnonzero(np.maximum(now, expected) >= _ENOUGH)
+        busy = np.flatnonzero(np.maximum(now, expected) >= limits.SEVERAL)
         weights = np.sqrt(np.maximum(now[busy], expected[busy]))
         changes = np.log(ratio(now[busy] + 0.5, expected[busy] + 0.5))
         outside = frame.own & frame.front
@@ -117,7 +114,7 @@ def _changed(
     able = np.flatnonzero(
         frame.named(level)
         & (np.maximum(window.sum(1), due) >= limits.MORE)
-        & (baseline.sum(1) >= _KNOWN)
+        & (baseline.sum(1) >= limits.RATED)
         & ((window.sum(1) > 0) | (not dims))
     )  # fmt: skip
     if not able.size:
@@ -177,7 +174,7 @@ def _young(births: Births, g: int, requests: float) -> bool:
     Without a past, whether it came up in the course of the baseline."""
     if births.late[g]:
         return True
-    return bool(births.young[g]) and births.often(g, requests) >= _OFTEN
+    return bool(births.young[g]) and births.often(g, requests) >= limits.OFTEN
 
 
 def _signed(n: Floats, steady: Floats, nb: Floats, rho: Floats, wide: Floats) -> Floats:
@@ -192,13 +189,10 @@ def _smaller(a: Floats, b: Floats) -> Floats:
     return found
 
 
-_NONE = 6.0  # requests due, at least, before none is no chance
-
-
 def _silent(window: Floats, due: Floats) -> bool:
     """Whether nothing came for so long, up to now, that it is not there any more."""
     last = np.flatnonzero(window)
-    return float(due[last[-1] + 1 :].sum() if last.size else due.sum()) >= _NONE
+    return float(due[last[-1] + 1 :].sum() if last.size else due.sum()) >= limits.SILENT
 
 
 def _steady(window: Floats, runs: Runs) -> Floats:

@@ -44,8 +44,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", *ENDPOINT, "instance"),
 )
 STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
-_OWN = 0.5  # of a change has to be of the endpoints themselves, not of their mix
-_ASKED = 15.0  # points of all answers before a shift among good statuses is worth a line
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def candidate(
     if not limits.worth(now, base, n_r, direction):
         return None
     excess, volume, own = spread(frame, scope, part, began, ended, against)
-    if abs(own) < _OWN * abs(now - base):
+    if abs(own) < limits.MOST * abs(now - base):
         return None  # other endpoints are asked for, and those are as they were
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
@@ -294,7 +292,7 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         if c.against == "usual" and fine[g] and not _lately(c, shares, i):
             continue
         points = 100 * ((c.window or 0) - (c.baseline or 0))
-        if fine[g] and (points < _ASKED or c.affected < 2 * limits.MORE):
+        if fine[g] and (points < limits.ASKED or c.affected < 2 * limits.MORE):
             continue  # which good status comes depends on what is asked for
         c.key["status"] = int(status[g])
         c.metric = "status_share"
