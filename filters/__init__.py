@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from filters.check import check
 from filters.fields import FIELDS, FieldSpec, row_fields
-from filters.nodes import Expr, FilterError
+from filters.nodes import Expr, FilterError, equalities
 from filters.parser import parse
 from filters.predicate import decision, predicate
 from filters.push import pushable
@@ -22,6 +22,7 @@ __all__ = [
     "Sql",
     "check",
     "decision",
+    "equalities",
     "parse",
     "predicate",
     "pushable",

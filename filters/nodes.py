@@ -187,6 +187,14 @@ def field_nodes(node: Node) -> Iterator[Field]:
             yield from (part for part in parts(operand) if isinstance(part, Field))
 
 
+def equalities(expr: Expr) -> Iterator[tuple[str, str]]:
+    """(field, text) of each comparison of a field with one text that it has to equal."""
+    for leaf in leaves(expr.root):
+        match leaf:
+            case Compare(Field(name), "==", Literal(value=str(text))):
+                yield name, text
+
+
 def render(node: Node | Operand) -> str:
     """The source text of a tree, with parentheses wherever AND, OR and NOT meet."""
     match node:

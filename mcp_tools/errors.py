@@ -16,6 +16,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from pydantic import Field, ValidationError
 
+from queries.core.question import tools
 from queries.core.session import Watch, watched
 from store.errors import QrecError, did_you_mean
 
@@ -111,6 +112,7 @@ class AskTool(CarefulTool):
 def told(error: QrecError) -> str:
     """The error with argument names for flags and without paths."""
     text = f"{error.message}. {error.hint}" if error.hint else error.message
+    text = re.sub(r"`qrec ([a-z]+)[^`]*`", _tool, text)
     text = re.sub(r"--[a-z][a-z-]*", lambda m: _argument(m[0]), text)
     return _capped(without_paths(text))
 
@@ -136,6 +138,13 @@ def _sentence(detail: Any, known: list[str]) -> str:
 
 def _argument(flag: str) -> str:
     return _ARGUMENTS.get(flag, flag[2:].replace("-", "_"))
+
+
+def _tool(command: re.Match[str]) -> str:
+    """What an assistant has for a command: a tool, or else the command, for a person to run."""
+    if command[1] == "marks":
+        return "The resource qrec://marks"
+    return next((t for t, one in tools().items() if one.name == command[1]), command[0])
 
 
 def _capped(text: str) -> str:

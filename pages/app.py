@@ -38,7 +38,6 @@ from queries.core.answer import document
 from queries.core.escape import visible_json
 from queries.core.session import StoppedError, Watch, watched
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError, did_you_mean
-from store.layout import Store
 from store.values import dataclass
 
 HEADERS: Final = {
@@ -140,7 +139,7 @@ def application(
         return StreamingResponse(_news(desk), media_type="text/event-stream")
 
     async def file(request: Request) -> Response:
-        name = request.path_params["name"]
+        name = request.path_params.get("name", "icon.svg")  # a document asks for /favicon.ico
         try:
             return Response(static(name), media_type=_TYPES[name.rpartition(".")[2]])
         except (KeyError, OSError):
@@ -174,7 +173,8 @@ def application(
             return response
         return _page(site, asked.path, Page("transaction.html", transaction.one(asked, text)))
 
-    routes = [Route("/", answered(html)), Route("/live", live), Route("/static/{name}", file)]
+    routes = [Route("/", answered(html)), Route("/live", live), Route("/static/{name}", file),
+              Route("/favicon.ico", file)]  # fmt: skip
     routes.append(Route("/transactions/{id}", answered(single)))
     for name in offered():
         routes += [Route(f"/{name}", answered(html)), Route(f"/{name}.json", answered(twin))]
@@ -263,7 +263,7 @@ async def _news(desk: Desk) -> AsyncIterator[bytes]:
 def _newest(site: Site) -> tuple[Any, ...]:
     """What changes when something is recorded: the folders of the last hour's rows."""
     try:
-        store = Store.open(site.store)
+        store = site.open()
         hours = store.hours("transactions")[-1:]
         return tuple(path.name for hour in hours for _, path in store.visible("transactions", hour))
     except (QrecError, OSError):

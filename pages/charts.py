@@ -12,6 +12,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from queries.core.escape import visible
 from store.values import dataclass
 
 WIDTH: Final = 800
@@ -51,6 +52,11 @@ class Slot:
     label: str
 
 
+def shown(text: str) -> Markup:
+    """Text for markup: escaped, and what nobody would see written out."""
+    return escape(visible(text))
+
+
 def series(
     name: str,
     title: str,
@@ -81,8 +87,8 @@ def series(
     if not slots:
         return drawn
     links = [
-        f'<a href="{escape(s.href)}" aria-label="{escape(s.label)}">'
-        f"<title>{escape(s.label)}</title>"
+        f'<a href="{shown(s.href)}" aria-label="{shown(s.label)}">'
+        f"<title>{shown(s.label)}</title>"
         f"{_rect('slot', WIDTH * s.begin, _TOP, WIDTH * (s.end - s.begin), bottom - _TOP)}</a>"
         for s in slots
     ]
@@ -148,8 +154,8 @@ def _svg(
     stretched = ' preserveAspectRatio="none"' if flat else ""
     return Markup(
         f'<svg class="{css}" viewBox="0 0 {wide} {high}"{stretched} role="img"'
-        f' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{escape(title)}</title>'
-        f'<desc id="{name}-d">{escape(told)}</desc>{pattern if hatch else ""}{"".join(parts)}</svg>'
+        f' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{shown(title)}</title>'
+        f'<desc id="{name}-d">{shown(told)}</desc>{pattern if hatch else ""}{"".join(parts)}</svg>'
     )
 
 
@@ -160,9 +166,9 @@ def _panel(line: Line, top: float) -> Iterator[str]:
     yield f'<path class="base" d="M0 {base}H{WIDTH}"/>'
     yield _path(line.css, _steps(line.values, scale, base, WIDTH))
     yield (
-        f'<g aria-hidden="true"><text class="name" x="0" y="{top - 4}">{escape(line.name)}</text>'
+        f'<g aria-hidden="true"><text class="name" x="0" y="{top - 4}">{shown(line.name)}</text>'
         f'<text class="peak" x="{WIDTH}" y="{top - 4}" text-anchor="end">highest: '
-        f"{escape(line.shown(peak))}</text></g>"
+        f"{shown(line.shown(peak))}</text></g>"
     )
 
 
@@ -202,7 +208,7 @@ def _axis(ticks: Sequence[tuple[float, str]], y: float) -> str:
         anchor = "start" if at < 0.04 else "end" if at > 0.96 else "middle"
         x = WIDTH * min(max(at, 0.0), 1.0)
         labels.append(f'<path d="M{x:.1f} {y}v4"/><text x="{x:.1f}" y="{y + 16}"'
-                      f' text-anchor="{anchor}">{escape(label)}</text>')  # fmt: skip
+                      f' text-anchor="{anchor}">{shown(label)}</text>')  # fmt: skip
     return f'<g class="ticks" aria-hidden="true">{"".join(labels)}</g>'
 
 
@@ -215,7 +221,7 @@ def _tags(tags: Sequence[Tag], bottom: float) -> Iterator[str]:
         if x - last >= _LEAST_LABEL or len(tag.label) < 3:
             anchor = "end" if tag.at > 0.85 else "start"
             room = tag.label if len(tag.label) <= 24 else tag.label[:23] + "…"
-            label = f'<text x="{x:.1f}" y="13" text-anchor="{anchor}">{escape(room)}</text>'
+            label = f'<text x="{x:.1f}" y="13" text-anchor="{anchor}">{shown(room)}</text>'
             last = x
         yield (
             f'<g class="{tag.css}" aria-hidden="true"><path d="M{x:.1f} {_TOP - 6}V{bottom}"/>'

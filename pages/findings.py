@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
@@ -17,9 +19,9 @@ from queries.core.sides import Sides, sides_of
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import Part, by_container, filter_of
 from queries.errors import errors
-from queries.show import Shown, transaction
+from queries.search import Line, lines_of
 from queries.timeline import timeline
-from store.errors import QrecError, UsageError
+from store.errors import UsageError
 from store.layout import Store
 from store.marks import read_marks
 from store.values import dataclass
@@ -179,20 +181,24 @@ class Detail:
     hosts: Sequence[Compared]
     parts: Sequence[Part]
     texts: Sequence[tuple[str, int]]
-    examples: tuple[Sequence[Shown], Sequence[Shown]]
+    examples: tuple[Sequence[Line], Sequence[Line]]
     where: str
 
 
 def detail(
-    store: Store, window: Window, baseline: Baseline, card: Card, tz: tzinfo, only: str | None
-) -> Detail:
-    """The finding of a card further: what its transactions looked like on both sides."""
+    store: Store, window: Window, baseline: Baseline, card: Card, tz: tzinfo, only: str | None,
+    lines: Mapping[str, Line],
+) -> Detail:  # fmt: skip
+    """The finding of a card further: what its transactions looked like on both sides.
+
+    lines: the transactions of its evidence that are still there.
+    """
     one = card.finding
     texts = [text for text in (only, filter_of(one.key)) if text]
     where = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
     expression = parsed(where)
     both = sides_of(store, window, baseline.spans, expression)
-    kinds = errors(store, window, expression, limit=8).errors
+    kinds = errors(store, window, expression, limit=8).errors if one.window.errors else ()
     facts = {
         "kind": f"{one.kind}, {one.direction}, {one.confidence}",
         "where": words.key_text(one.key),
@@ -214,7 +220,10 @@ def detail(
         parts=by_container(store, window, baseline, expression),
         texts=[(kind.signature or f"status {kind.status or 'none'}", kind.errors)
                for kind in kinds],
-        examples=(_shown(store, one.evidence.window), _shown(store, one.evidence.baseline)),
+        examples=(
+            [lines[name] for name in one.evidence.window if name in lines],
+            [lines[name] for name in one.evidence.baseline if name in lines],
+        ),
         where=where,
     )  # fmt: skip
 
@@ -263,15 +272,19 @@ def _compared(both: Sides, name: str) -> list[Compared]:
     ]  # fmt: skip
 
 
-def _shown(store: Store, ids: Sequence[str]) -> list[Shown]:
-    """The examples that are still there."""
-    found = []
-    for one in ids:
-        try:
-            found.append(transaction(store, one))
-        except QrecError:  # its hour may be gone since
-            continue
-    return found
+def details(
+    store: Store, window: Window, baseline: Baseline, chosen: Sequence[Card], tz: tzinfo,
+    only: str | None,
+) -> list[Detail]:  # fmt: skip
+    """The findings of these cards further, two at a time."""
+    ids = [one for card in chosen for side in ("window", "baseline")
+           for one in getattr(card.finding.evidence, side)]  # fmt: skip
+    known = lines_of(store, [window, *baseline.spans], ids)
+    context = copy_context()
+    with ThreadPoolExecutor(2, initializer=lambda: [v.set(x) for v, x in context.items()]) as pool:
+        return list(pool.map(
+            lambda card: detail(store, window, baseline, card, tz, only, known), chosen
+        ))  # fmt: skip
 
 
 def finding(
@@ -286,7 +299,7 @@ def finding(
         raise MissingError(error.message, error.hint) from None
     fixed = asked.fixed(window, baseline)
     [card] = cards(changes, baseline, asked.tz, lambda one: "")
-    told = detail(asked.store, window, baseline, card, asked.tz, asked.where)
+    [told] = details(asked.store, window, baseline, [card], asked.tz, asked.where)
     times = {"from": fixed["from"], "to": fixed["to"]}
     more = href("/search", {**times, "where": told.where})
     return {

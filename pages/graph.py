@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from pages.charts import shown
 from store.values import dataclass
 
 MOST: Final = 40  # nodes; more are too small to read
@@ -47,20 +48,20 @@ class Drawing:
 def draw(name: str, title: str, edges: Sequence[Edge]) -> Drawing:
     """The busiest MOST nodes and the edges between them. name: begins every id."""
     kept = _busiest(edges)
-    shown = [one for one in edges if one.caller in kept and one.callee in kept]
+    drawn = [one for one in edges if one.caller in kept and one.callee in kept]
     total = len({end for one in edges for end in (one.caller, one.callee)})
-    ways = _ways(shown)
-    at = _ordered(ways, _layers(kept, shown))
+    ways = _ways(drawn)
+    at = _ordered(ways, _layers(kept, drawn))
     deepest = max((layer for layer, _ in at.values()), default=0)
     most = max((order for _, order in at.values()), default=0)
     wide, high = deepest * _ACROSS + _WIDE + 20, (most + 1) * _DOWN + 20
-    parts = [_edge(one, at) for one in shown] + [_box(node, at[node]) for node in kept]
-    failing = sum("failing" in one.css for one in shown)
-    told = f"{len(kept)} nodes, {len(shown)} edges, {failing} of them failing; the table has all."
+    parts = [_edge(one, at) for one in drawn] + [_box(node, at[node]) for node in kept]
+    failing = sum("failing" in one.css for one in drawn)
+    told = f"{len(kept)} nodes, {len(drawn)} edges, {failing} of them failing; the table has all."
     return Drawing(
         Markup(
             f'<svg class="graph" viewBox="0 0 {wide} {high}" width="{wide}" role="img"'
-            f' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{escape(title)}</title>'
+            f' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{shown(title)}</title>'
             f'<desc id="{name}-d">{told}</desc><g aria-hidden="true">{"".join(parts)}</g></svg>'
         ),
         total - len(kept),
@@ -182,7 +183,7 @@ def _edge(edge: Edge, at: Mapping[object, Place]) -> str:
     classes = f"edge w{thick} {edge.css}".strip()
     ends = _point(b, a[0] > b[0] or (a[0] == b[0] and a[1] > b[1]))
     dot = f'<circle class="head {edge.css}" cx="{ends[0]:.0f}" cy="{ends[1]:.0f}" r="3.5"/>'
-    return f'<path class="{classes}" d="{d}"><title>{escape(edge.label)}</title></path>{dot}'
+    return f'<path class="{classes}" d="{d}"><title>{shown(edge.label)}</title></path>{dot}'
 
 
 def _box(node: Node, place: Place) -> str:
@@ -194,8 +195,8 @@ def _box(node: Node, place: Place) -> str:
     round_ = {"database": 14, "host": 8, "outside": 14}.get(kind, 2)
     left, top = f"{x:.0f}", f"{y - _HIGH / 2:.0f}"
     return (
-        f'<g class="node {kind}"><title>{escape(name)} ({escape(kind)})</title>'
+        f'<g class="node {kind}"><title>{shown(name)} ({shown(kind)})</title>'
         f'<rect x="{left}" y="{top}" width="{_WIDE}" height="{_HIGH}" rx="{round_}"/>'
         f'<text x="{x + _WIDE / 2:.0f}" y="{y + 4:.0f}" text-anchor="middle">'
-        f"{escape(text)}</text></g>"
+        f"{shown(text)}</text></g>"
     )

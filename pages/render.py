@@ -20,6 +20,7 @@ from queries.core import format as words
 from queries.core.escape import visible, visible_lines
 
 _REDACTED: Final = re.compile(r"\[redacted:([a-z0-9_-]{1,40}):?([0-9A-Za-z]{0,32})\]")
+_MARKUP: Final = re.compile(r"[\\`*_{}\[\]#|~]")
 _MOST_NODES, _DEEPEST = 3_000, 24
 _OPEN: Final = 3  # levels of a tree that are open
 
@@ -35,7 +36,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else _shown(value),
     )
-    made.filters.update(chips=chips, tree=tree, moment=words.clock, share=words.share,
+    made.filters.update(chips=chips, lines=lines, tree=tree, moment=words.clock, share=words.share,
                         size=words.size, millis=words.millis, number=words.number)  # fmt: skip
     made.globals.update(href=href, words=words)
     return made
@@ -50,6 +51,36 @@ def page(template: str, **context: Any) -> str:
     return _environment().get_template(template).render(questions=offered(), **context)
 
 
+def markdown(**context: Any) -> str:
+    """The report as Markdown."""
+    return _markdown().get_template("report.md").render(**context)
+
+
+@cache
+def _markdown() -> Environment:
+    """Every value is escaped for Markdown, which may hold HTML."""
+    made = _environment().overlay(autoescape=False, finalize=_plain_words)
+    made.filters = {**made.filters, "code": code, "lines": _plain}
+    return made
+
+
+def _plain_words(value: Any) -> Any:
+    """Text that Markdown takes for nothing but text."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _MARKUP.sub(r"\\\g<0>", visible(value)).replace("<", "&lt;")
+
+
+def _plain(text: str) -> Markup:
+    """A line of code, which Markdown leaves as it is."""
+    return Markup(visible(text))
+
+
+def code(text: str) -> Markup:
+    """A command or an id as code of one line: no backtick ends it."""
+    return Markup("`{}`").format(Markup(visible(text).replace("`", "'")))
+
+
 def static(name: str) -> bytes:
     """A file of pages/static."""
     return (files("pages") / "static" / name).read_bytes()
@@ -61,6 +92,11 @@ def style() -> tuple[Markup, str]:
     text = static("style.css").decode()
     digest = base64.b64encode(sha256(text.encode()).digest()).decode()
     return Markup(text), f"sha256-{digest}"
+
+
+def lines(text: str) -> Markup:
+    """Text of several lines as it is."""
+    return escape(visible_lines(text))
 
 
 def chips(text: str) -> Markup:

@@ -28,6 +28,7 @@ _KEYS: Final = {  # what a row may have -> the name that filters of a finding's 
 }  # fmt: skip
 _FAILING = 0.05  # of its requests; as `qrec dependencies --as dot` has it
 _SLOWER, _ENOUGH = 2.0, 20  # times the p95 of before; requests on both sides
+_SHORT = 24  # characters of a cell that is not broken
 _TRACE: Final = timedelta(minutes=10)  # rows within it are drawn as a waterfall
 
 
@@ -42,11 +43,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table. bar: a drawing beside the text."""
+    """A cell of a table. css: r to the right, n on one line, wide-bar; bar: a drawing beside it."""
 
     text: str
     href: str = ""
-    right: bool = False
+    css: str = ""
     bar: Markup = Markup("")
 
 
@@ -75,7 +76,9 @@ def table(asked: Asked, columns: Sequence[Column], rows: Sequence[Any], bars: bo
                 part, css="failed" if column.kind == "share" else "requests")  # fmt: skip
             link = href(f"/transactions/{value}") if column.kind == "id" and value else ""
             text = words.cell(column.kind, value, asked.tz)
-            cells.append(Cell(text, link, column.kind in words.NUMERIC, drawn))
+            short = not column.give and len(text) <= _SHORT
+            css = "r" if column.kind in words.NUMERIC else "n" if short else ""
+            cells.append(Cell(text, link, css, drawn))
         laid.append((cells, _behind(asked, row)))
     titles = [(column.title, column.kind in words.NUMERIC) for column in columns]
     return Table(titles, laid, any(link for _, link in laid))
@@ -276,7 +279,9 @@ def _waterfall(laid: Table, columns: Sequence[Column], rows: Sequence[Any]) -> T
         css = "failed" if row.status is None or row.status >= 400 else "requests"
         bar = charts.bar((b - start) / (end - start), (a - start) / (end - start), css)
         one = cells[at]
-        drawn.append(([*cells[:at], Cell(one.text, one.href, False, bar), *cells[at + 1 :]], link))
+        drawn.append(
+            ([*cells[:at], Cell(one.text, one.href, "n wide-bar", bar), *cells[at + 1 :]], link)
+        )
     titles = [*laid.titles[:at], (laid.titles[at][0], False), *laid.titles[at + 1 :]]
     return Table(titles, drawn, laid.linked)
 
@@ -286,10 +291,21 @@ def dependencies(asked: Asked) -> Page:
     question, values = asked.question("dependencies")
     values |= {} if "limit" in asked.texts else {"limit": 200}
     answer = asked.answer(question, values)
-    window = asked.window(values)
+    return Page("graph.html", {
+        **common(asked, question, answer),
+        **_paging(asked, answer, values),
+        **who_calls_whom(asked, question, answer, asked.window(values), values["container"]),
+        "empty": question.empty,
+    })  # fmt: skip
+
+
+def who_calls_whom(
+    asked: Asked, question: Question, answer: Any, window: Window, container: str | None = None
+) -> dict[str, Any]:
+    """The graph and its table, marked against as long a time before, where that was seen."""
     before = question.function(
         asked.store, Window(window.from_ts - window.length, window.from_ts),
-        where=parsed(asked.where), limit=200, container=values["container"],
+        where=parsed(asked.where), limit=200, container=container,
     )  # fmt: skip
     edges = marked(answer.edges, before.edges if before.window.covered_s else None)
     drawn = graph.draw("graph", "Who calls whom", [
@@ -300,14 +316,11 @@ def dependencies(asked: Asked) -> Page:
     laid = table(asked, question.columns, [edge for edge, _ in edges])
     rows = [([*cells, Cell(css)], link) for (cells, link), (_, css) in
             zip(laid.rows, edges, strict=True)]  # fmt: skip
-    return Page("graph.html", {
-        **common(asked, question, answer),
-        **_paging(asked, answer, values),
+    return {
         "drawing": drawn,
         "table": Table([*laid.titles, ("marked", False)], rows, laid.linked),
         "compared": bool(before.window.covered_s),
-        "empty": question.empty,
-    })  # fmt: skip
+    }
 
 
 def marked(edges: Sequence[Any], before: Sequence[Any] | None) -> list[tuple[Any, str]]:

@@ -78,6 +78,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     }),
     "Files and hours": _entries({
         "export": "a window into a file",
+        "report": "what changed, to send",
         "import": "HAR files into the store",
         "replay": "recorded streams into it",
         "rollup": "counts of finished hours",

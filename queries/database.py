@@ -55,6 +55,12 @@ class StatementRow:
     containers_total: int
 
 
+_NOT_RECORDED = (
+    "no calls of databases were recorded in this window: either there were none, or Qtap does not"
+    " understand what is spoken here; get_connections may have them as connections"
+)
+
+
 @dataclass(frozen=True)
 class Database(PagedAnswer):
     """The statements of a window; its `requests` and `errors` count calls of databases."""
@@ -76,6 +82,8 @@ def database(
     order = _ORDER[sort]
     found = selected(store, window, where, limit, "database", ("database",), order=order)
     notes = found.notes
+    if not found.rows and where is None:
+        notes += (Note("not_recorded", _NOT_RECORDED),)
     if any(note.code == "filtered" for note in notes):
         notes += (Note("filtered_calls", _FILTERED),)
     return found.answer(Database, notes=notes, statements=tuple(map(_row, found.rows)))

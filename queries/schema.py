@@ -33,7 +33,7 @@ _TYPES = {
     type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string",
     list: "array", dict: "object",
 }  # fmt: skip
-ChangeKind = Literal["appeared", "vanished", "type"]
+ChangeKind = Literal["appeared", "vanished", "optional", "type"]
 
 
 @dataclass
@@ -306,6 +306,10 @@ def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Differ
             old, new = before.fields.get(name), after.fields.get(name)
             place = f"{path}.{name}"
             if old is not None and new is not None:
+                missing = 1 - new.seen / after.objects
+                if old.seen == before.objects and _surprising(missing, before.objects):
+                    share = new.seen / after.objects
+                    yield Difference(place, "optional", _names(old), _names(new), 1.0, share)
                 yield from differences(old, new, place)
             elif new is not None and _surprising(new.seen / after.objects, before.objects):
                 share = new.seen / after.objects
@@ -434,8 +438,9 @@ COMPARE_SCHEMAS = Question(
     Which fields of JSON bodies appeared, vanished or changed type between two windows.
 
     Use it after a deploy (around="…"), or when a client suddenly fails on a provider's answers.
-    Rare fields that a sample may miss are not reported. `part` is request or response with the
-    class of its status. An empty list means that the shapes of `compared` endpoints agree. Next:
+    "optional": every object had it, now only a share has. Rare fields that a sample may miss are
+    not reported. `part` is request or response with the class of its status. An empty list means
+    that the shapes of `compared` endpoints agree. Next:
     search_traffic for a case, get_payloads to see before and after side by side.
     """,
 )

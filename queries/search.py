@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from queries.core.answer import PagedAnswer
 from queries.core.escape import visible
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import Selection, selection
+from queries.core.session import open_reader
 from queries.core.window import Window
-from queries.show import transaction_id, url_of
+from queries.show import parse_id, transaction_id, url_of
 from store.errors import UsageError
 from store.hours import from_us, to_us
 from store.values import dataclass
@@ -66,19 +68,21 @@ def search(
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    sort: Literal["newest", "oldest"] = "newest",
 ) -> Search:
-    """The newest `limit` transactions of the window that match `where`.
+    """The newest (or oldest) `limit` transactions of the window that match `where`.
 
     With the cursor of a page, the one after it: of the window that that page was of, so that what
     was recorded meanwhile moves nothing. UsageError for a cursor of another filter.
     """
-    text = where.text if where is not None else ""
+    text = (where.text if where is not None else "") + sort.removeprefix("newest")
     after = None
     if cursor:
         window, after = _read_cursor(cursor, text)
     with selection(store, window, where) as chosen:
-        picked, totals = _newest(chosen, limit + 1, after)
-        found = chosen.result(_lines(chosen, picked[:limit]), limit, totals)
+        picked, totals = _first(chosen, limit + 1, after, sort)
+        lines = _lines(chosen, picked[:limit])
+        found = chosen.result(lines if sort == "newest" else lines[::-1], limit, totals)
         more = len(picked) > limit
         return found.answer(
             Search,
@@ -88,16 +92,35 @@ def search(
         )
 
 
-def _newest(
-    chosen: Selection, rows: int, after: tuple[int, str, int] | None
+def _first(
+    chosen: Selection, rows: int, after: tuple[int, str, int] | None, sort: str
 ) -> tuple[list[Picked], tuple[int, int]]:
+    pick, than = ("max", "<") if sort == "newest" else ("min", ">")
     before = "true"
     params: dict[str, Any] = {"rows": rows}
     if after is not None:
-        before = "(ts, recorder, seq) < ($at_ts, $at_recorder, $at_seq)"
+        before = f"(ts, recorder, seq) {than} ($at_ts, $at_recorder, $at_seq)"
         params |= {"at_ts": from_us(after[0]), "at_recorder": after[1], "at_seq": after[2]}
-    [row] = chosen.rows("search", params, before=before)
+    [row] = chosen.rows("search", params, before=before, pick=pick)
     return row["newest"] or [], (row["all_requests"], row["all_errors"])
+
+
+def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[str, Line]:
+    """The transactions of these ids that lie in the spans, all in one pass, by the ids as they were
+    given."""
+    wanted = {one: parse_id(one) for one in ids}
+    if not wanted:
+        return {}
+    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
+    with open_reader(store, spans) as reader:
+        chosen = Selection(reader, whole)
+        chosen.select(None, "transactions")
+        recorders = [one.recorder for one in wanted.values()]
+        numbers = [one.seq for one in wanted.values()]
+        reader.table("picked", {"recorder": ("VARCHAR", recorders), "seq": ("BIGINT", numbers)})
+        lines = {(row["recorder"], row["seq"]): line_of(row) for row in chosen.rows("search_lines")}
+    keys = {text: (one.recorder, one.seq) for text, one in wanted.items()}
+    return {text: lines[key] for text, key in keys.items() if key in lines}
 
 
 def _lines(chosen: Selection, picked: list[Picked]) -> list[dict[str, Any]]:
@@ -144,6 +167,10 @@ def _read_cursor(cursor: str, where: str) -> tuple[Window, tuple[int, str, int]]
     return window, after
 
 
+_SORT = Argument(
+    "sort", "Which come first: newest or oldest.", "BY", default="newest",
+    choices=("newest", "oldest"),
+)  # fmt: skip
 SEARCH = Question(
     name="search",
     tool="search_traffic",
@@ -153,7 +180,7 @@ SEARCH = Question(
     function=search,
     answer=Search,
     rows="transactions",
-    arguments=(WHERE, LIMIT, CURSOR),
+    arguments=(WHERE, LIMIT, _SORT, CURSOR),
     filter_first=True,
     columns=(
         Column("time", "ts", "clock"),
@@ -179,9 +206,9 @@ SEARCH = Question(
 
     `where` is Qtap's filter language and more: fields such as req.host, req.method, req.path,
     route, res.status, outcome ("no_response", "server_error"), duration_ms, container.name,
-    direction, req.header.<name>, res.body, error_signature, secrets.kind; ==, !=, <, >=, contains,
-    matches, in, AND, OR, not; texts in double quotes. `window.requests` counts all matches, also
-    those beyond `limit`. When `truncated`, pass `next_cursor` as `cursor` for the page after. For
-    counts rather than cases use get_endpoints or get_statuses. Next: get_transaction on an id.
+    pod.name, direction, req.header.<name>, res.body, res.body_bytes, error_signature; ==, !=, <,
+    >=, contains, matches, in, AND, OR, not; texts in double quotes. `window.requests` counts all
+    matches, also those beyond `limit`; sort="oldest" gives the first of them. For counts rather
+    than cases use get_endpoints or get_statuses. Next: get_transaction on an id.
     """,
 )

@@ -22,12 +22,22 @@ if TYPE_CHECKING:
     from store.layout import Store
 
 By = Literal[
-    "host", "status", "container", "route", "method", "endpoint", "process", "place", "signature"
+    "host",
+    "status",
+    "container",
+    "pod",
+    "route",
+    "method",
+    "endpoint",
+    "process",
+    "place",
+    "signature",
 ]
 _SQL: dict[By | None, str] = {
     None: "NULL::VARCHAR",
     "status": "coalesce(status::VARCHAR, 'none')",
     "container": "container_name",
+    "pod": "pod_name",
     "process": "process_exe",
     "signature": "error_signature",
     "route": "nullif(concat_ws(' ', nullif(host, ''), route), '')",

@@ -60,7 +60,7 @@ def export(
         raise UsageError(f"--limit cannot be {limit}", "Give a number of transactions from 1 on.")
     expression = parsed(one_filter(filter_, where))
     asked = run.window(vars(window))
-    with _target(output, kind, force, run) as out:
+    with target(output, kind, force, run) as out:
         done = write_export(run.store, asked, expression, kind, out, limit)
     for note in done.notes:
         said = {"text": note.text}
@@ -73,7 +73,7 @@ def export(
 
 
 @contextlib.contextmanager
-def _target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[BinaryIO]:
+def target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[BinaryIO]:
     """Where the export goes: a file that is there as a whole or not at all, or stdout."""
     _ = run.store  # a store that is missing leaves no file behind
     if output is None or output == "-":

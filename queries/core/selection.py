@@ -34,6 +34,8 @@ _KNOWN: Final = {
 }
 _PREFIX: Final = "filter_"  # of the parameters of a filter
 _SHARED: Final = ("window", "notes", "truncated")
+_NAMES: Final = ("req.host", "req.method", "route", "container.name", "container.image", "pod.name",
+                 "pod.namespace", "process.path", "process.binary", "dst.domain")  # fmt: skip
 T = TypeVar("T")
 
 
@@ -102,6 +104,7 @@ class Selection:
     window: Window
     remarks: list[Note] = field(default_factory=list)
     views: dict[str, str] = field(default_factory=dict)
+    where: Expr | None = None  # of transactions
 
     def select(
         self, where: Expr | None, table: str, name: str = "matching", container: str | None = None
@@ -168,6 +171,27 @@ class Selection:
         text = f"nothing called {name[:60]} was seen in this window"
         return [Note("unknown_container", f"{text}. {hint}" if hint else text)]
 
+    def unmatched(self) -> list[Note]:
+        """Of a filter that nothing matches, the names that no row has: a wrong name must not look
+        like a quiet one."""
+        if self.where is None:
+            return []
+        import filters
+
+        self.select(None, "transactions", "everything")
+        found = []
+        for name, text in filters.equalities(self.where):
+            if name not in _NAMES:
+                continue
+            spec = filters.FIELDS[name]
+            sql = spec.sql.format(**{column: column for column in spec.columns})
+            seen = [row["value"] for row in self.rows("values", value=sql)]
+            if text not in seen:
+                hint = did_you_mean(text, seen) or f"Seen were: {', '.join(seen[:10]) or 'none'}."
+                said = f'{name} is never "{text[:60]}" in this window. {hint}'
+                found.append(Note("unknown_value", said))
+        return found
+
     def result(
         self,
         rows: list[Any],
@@ -178,7 +202,9 @@ class Selection:
         """At most `limit` of the rows, with what every answer carries; counts: all, failed."""
         recorders = notes.seen(self.reader, self.window)
         side = Side(self.window.from_ts, self.window.to_ts, notes.covered_s(recorders), *counts)
-        qualified = (*self.remarks, *notes.notes(self.reader, self.window, recorders), *more)
+        unknown = [] if counts[0] else self.unmatched()
+        seen = notes.notes(self.reader, self.window, recorders)
+        qualified = (*self.remarks, *unknown, *seen, *more)
         return Result(side, qualified, rows[:limit], len(rows) > limit)
 
 
@@ -195,7 +221,8 @@ def selection(
     container: only what this container (or executable, where there is no container) did.
     """
     with open_reader(store, [window], tables) as reader:
-        chosen = Selection(reader, window, remarks(where))
+        filtered = where if tables[0] == "transactions" else None
+        chosen = Selection(reader, window, remarks(where), where=filtered)
         chosen.select(where, tables[0], container=container)
         if container is not None:
             chosen.remarks.extend(chosen.unknown_container(container, tables[0]))

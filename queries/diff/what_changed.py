@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from queries.core.answer import DEFAULT_FINDINGS, Changes, Note
 from queries.core.question import CURSOR, WHERE, Argument, Question, limit_of
+from queries.core.selection import selection
 from queries.core.window import Baseline, Window
 from queries.diff.calibrate import known
 from queries.diff.compare import compared
@@ -36,6 +37,9 @@ def what_changed(
     and for a finding that is not there; gaps, unreadable files and differing filters are notes.
     """
     changes = compared(store, window, baseline, where, _ALL if explain else limit)
+    if where is not None and not changes.window.requests + changes.baseline.requests:
+        with selection(store, window, where) as chosen:
+            changes = replace(changes, notes=(*changes.notes, *chosen.unmatched()))
     if changes.verdict not in ("changed", "nothing_changed"):
         return _only(changes, explain) if explain else changes
     usual, waiting = known(store, window, baseline, where)

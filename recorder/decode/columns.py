@@ -14,7 +14,6 @@ from store.hours import HOUR_US, hour_key
 from store.schema import RECORDED, TRANSACTIONS
 
 _ADDED = {"recorder", "session", "seq"}
-_SPECIAL = {"req_headers", "res_headers", "findings"}
 # A row as a worker makes it: `order` is its event's place in the block. Who recorded it, and as
 # which one, is added where it is written.
 REFINED = pa.schema(
@@ -30,10 +29,9 @@ def transactions_batch(
     rows = [rows[i] for i in order]
     if places is not None:
         order = [places[i] for i in order]
+    plain = zip(*map(_plain_values, rows), strict=True)
     arrays = [
-        _SPECIAL_COLUMNS[field.name](rows)
-        if field.name in _SPECIAL
-        else _array(list(map(attrgetter(field.name), rows)), field.type)
+        _SPECIAL[field.name](rows) if field.name in _SPECIAL else _array(next(plain), field.type)
         for field in REFINED
         if field.name != "order"
     ]
@@ -83,7 +81,7 @@ def _sort_key(tx: Transaction) -> tuple[str, str, int]:
     return tx.host or "", tx.route or "", tx.ts
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _strings(values).dictionary_encode()
     if pa.types.is_string(kind):
@@ -93,7 +91,7 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _strings(values: list[Any]) -> pa.Array:
+def _strings(values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:  # a lone surrogate out of a \ud800 escape: not text on any disk
@@ -130,13 +128,16 @@ def _findings(rows: Iterable[Transaction]) -> pa.Array:
     for row in rows:
         flat.extend(row.findings)
         offsets.append(len(flat))
-    columns = [_strings([finding[i] for finding in flat]) for i in range(3)]
+    columns = [_strings(values) for values in zip(*flat, strict=True)] or 3 * [_strings([])]
     struct = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct)
 
 
-_SPECIAL_COLUMNS: dict[str, Callable[[Sequence[Transaction]], pa.Array]] = {
+_SPECIAL: dict[str, Callable[[Sequence[Transaction]], pa.Array]] = {
     "req_headers": _headers(attrgetter("req_headers")),
     "res_headers": _headers(attrgetter("res_headers")),
     "findings": _findings,
 }
+_plain_values = attrgetter(
+    *(field.name for field in REFINED if field.name not in (*_SPECIAL, "order"))
+)

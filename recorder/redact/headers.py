@@ -18,6 +18,8 @@ _HTTP_ONLY_COOKIE = 12
 _COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|optimizely|mp_")
 _DIGIT = re.compile(rb"[0-9]")
 _HEX = re.compile(rb"[0-9a-f]+\Z")
+# What no random value has, as it is or percent-encoded: blanks, quotes, commas, brackets, & and ;
+_STRUCTURED = re.compile(rb"[\s\"'(),;<>?\[\]{}&|]|%(?:2[026-9Cc]|3[BbCcEeFf]|5[BbDd]|7[BbDd])")
 
 
 def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
@@ -43,10 +45,10 @@ def cookie_hit(names: NameBook, part: bytes, start: int, http_only: bool) -> Hit
     """What to take out of a cookie, whose value begins at `start`, because of its name, or because
     it is a session's."""
     name, value = part[: max(0, start - 1)].strip(), part[start:].strip().strip(b'"')
-    rule = names.rule(name, "cookie", value)
+    rule = names.rule(name, "cookie", value) if names.look(name) else None
     kind = rule.kind if rule else None
-    if kind is None and _random_cookie(name, value, http_only):
-        kind = "cookie"
+    if kind is None and len(value) >= (_HTTP_ONLY_COOKIE if http_only else _LONG_COOKIE):
+        kind = "cookie" if _random_cookie(name, value, http_only) else None
     if kind is None or (value[:1] == b"[" and PLACEHOLDER.fullmatch(value)):
         return None
     start = part.find(value, start)
@@ -81,8 +83,10 @@ def _credentials(value: bytes) -> list[Hit]:
 
 def _random_cookie(name: bytes, value: bytes, http_only: bool) -> bool:
     """Session cookies have any name; what they share is a long random value."""
-    if http_only and len(value) >= _HTTP_ONLY_COOKIE and _DIGIT.search(value):
+    if http_only and _DIGIT.search(value):
         return True
-    if len(value) < _LONG_COOKIE or _COUNTING.match(name) or _HEX.match(value):
+    if len(value) < _LONG_COOKIE or _STRUCTURED.search(value):
+        return False
+    if _COUNTING.match(name) or _HEX.match(value):
         return False
     return opaque(unquote_to_bytes(value) if b"%" in value else value)

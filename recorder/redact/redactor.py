@@ -21,7 +21,7 @@ from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places
-from recorder.redact.replace import BETWEEN, Mark, Replacer
+from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer
 from recorder.redact.rules import TABLE
 from recorder.redact.scan import redis_hits
 from recorder.redact.text import FORM, NO_CARD, PACKED
@@ -39,7 +39,7 @@ _ADDRESSES = frozenset(
 
 class Slot(msgspec.Struct):
     """A header, column or body of a row. `place` names it in the row's secrets; `misses` counts how
-    often a header's value had not been seen before."""
+    often a long value of a header had not been seen before."""
 
     what: int
     side: str
@@ -105,42 +105,30 @@ def secrets(marks: list[Mark], place: str) -> list[Secret]:
 
 REMEMBERED = 50_000  # names of headers, and sets of column values
 _GENERATION_BYTES = 16 << 20  # of headers: twice that at most are remembered for each side
-_ENTRY_BYTES = 500  # about what a remembered header takes besides its own texts
 
 
 class Cleaned(NamedTuple):
+    """A header without its secrets."""
+
     value: str
     secrets: list[Secret]
 
 
-NEW = Cleaned("", [])  # stands for: not seen before
+CLEAN = Cleaned("", [])  # stands for: as it is
 
 
-class Side(msgspec.Struct):
-    """What is remembered of the headers of requests, or of responses, in two generations: what is
-    in use moves from the older to the younger, and the rest goes with the older."""
+class Side:
+    """What is remembered of the headers of requests, or of responses. `memory` has those that are
+    looked at by themselves, long ones, and those in which the scan found something."""
 
-    name: str
-    known: dict[tuple[str, str], Cleaned | None] = {}  # None: clean as it is
-    older: dict[tuple[str, str], Cleaned | None] = {}
-    size: int = 0  # bytes in `known`
-    plain: dict[str, Slot | None] = {}  # None: the name may make it a secret
-    renamed: dict[str, str] = {}  # names of headers that are secrets themselves
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.slots: dict[str, Slot | None] = {}  # None: looked at by itself
+        self.renamed: dict[str, str] = {}  # names of headers that are secrets themselves
+        self.memory = Memory(_GENERATION_BYTES)
 
-    def recall(self, item: tuple[str, str]) -> Cleaned | None:
-        """What the older generation knows of a header, which moves to the younger; else NEW."""
-        cleaned = self.older.pop(item, NEW)
-        if cleaned is not NEW:
-            self.remember(item, cleaned)
-        return cleaned
-
-    def remember(self, item: tuple[str, str], cleaned: Cleaned | None) -> None:
-        if self.size > _GENERATION_BYTES:
-            self.older, self.known, self.size = self.known, {}, 0
-        self.known[item] = cleaned
-        self.size += len(item[0]) + len(item[1]) + _ENTRY_BYTES
-        if cleaned is not None:
-            self.size += len(cleaned.value)
+    def remember(self, item: tuple[str, str], cleaned: Cleaned) -> None:
+        self.memory.remember(item, cleaned, len(item[0]) + len(item[1]) + len(cleaned.value))
 
 
 class Row(msgspec.Struct):
@@ -150,7 +138,7 @@ class Row(msgspec.Struct):
     texts: list[str] = msgspec.field(default_factory=lambda: [""])
     slots: list[Slot] = []
     bodies: list[bytes] = []
-    missed: list[tuple[Side, tuple[str, str]]] = []  # of the first slots, the headers
+    missed: list[tuple[int, Side, tuple[str, str]]] = []  # which texts are long headers' values
     secrets: list[Secret] = []
     mirrored: bool = False  # the header :path repeats path and query
 
@@ -160,7 +148,8 @@ class Row(msgspec.Struct):
 
 
 _SEPARATOR = BETWEEN.decode()
-_MISSES = 2_000  # a header with more values than that is scanned each time, not remembered
+_LONG = 200  # characters of a header's value that it costs more to scan than to look up
+_MISSES = 2_000  # a header with more long values than that is scanned each time, not remembered
 _JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*(?:"([ \t]*:)?|\Z)|[\[\]{},:]|[^\s"\[\]{},:]+')
 _AS_IT_IS = frozenset(["[", "]", "{", "}", ",", ":", "null", "true", "false"])
 _KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,39}"')
@@ -185,8 +174,7 @@ class Redactor:
         self._replacer = Replacer(key, config)
         self._first = self._replacer.scanner.patterns.first
         self._bodies = Bodies(body_limit)
-        self._request = Side("request")
-        self._response = Side("response")
+        self._sides = {name: Side(name) for name in ("request", "response")}
         self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
@@ -259,9 +247,9 @@ class Redactor:
 
     def _redact(self, tx: Transaction) -> None:
         row = Row(tx)
-        self._headers(tx.req_headers, self._request, row)
+        self._headers(tx.req_headers, self._sides["request"], row)
         if tx.res_headers:
-            self._headers(tx.res_headers, self._response, row)
+            self._headers(tx.res_headers, self._sides["response"], row)
         seldom = few(tx)
         new = seldom not in self._clean
         self._columns(tx, seldom if new else (), row)
@@ -274,42 +262,50 @@ class Redactor:
             joined = BETWEEN.join((joined, *row.bodies))
         match = self._first.search(joined)
         dirty = self._inspect(row, joined, match.start()) if match else ()
-        for index, (side, item) in enumerate(row.missed):
+        for index, side, item in row.missed:
             slot = row.slots[index]
             if index not in dirty and slot.misses < _MISSES:
                 slot.misses += 1
-                side.remember(item, None)
+                side.remember(item, CLEAN)
         if new and not dirty:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
-        for side, headers in ((self._request, tx.req_headers), (self._response, tx.res_headers)):
-            for name in side.renamed.keys() & headers if side.renamed else ():
-                headers[side.renamed[name]] = headers.pop(name)
+        for side in self._sides.values():
+            if side.renamed:
+                headers = _headers_of(tx, side.name)
+                for name in side.renamed.keys() & headers:
+                    headers[side.renamed[name]] = headers.pop(name)
         if row.secrets:
             tx.findings = list(dict.fromkeys(row.secrets))
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
-        """Clean the headers known to need it; leave those not seen before to the scan."""
-        get, older, plain = side.known.get, side.older, side.plain
+        """Leave the headers to the scan, but for those that are looked at by themselves and for
+        long ones that are known: they are cleaned at once."""
+        known_slots, texts, slots = side.slots, row.texts, row.slots
         changed: list[tuple[str, str]] = []
-        for item in headers.items():
-            cleaned = get(item, NEW)
-            if cleaned is NEW and item in older:
-                cleaned = side.recall(item)
-            if cleaned is None:
+        for name, value in headers.items():
+            slot = known_slots[name] if name in known_slots else self._slot(side, name)
+            if slot is not None and len(value) < _LONG:
+                if len(value) >= _SHORTEST:
+                    slots.append(slot)
+                    texts.append(value)
                 continue
-            name, value = item
-            if cleaned is NEW:
-                slot = plain[name] if name in plain else self._slot(side, name)
+            if name == ":path":  # see _columns
+                continue
+            item = name, value
+            cleaned = side.memory.recall(item)
+            if cleaned is CLEAN:
+                continue
+            if cleaned is None:
                 if slot is not None:
-                    if len(value) >= _SHORTEST and name != ":path":
-                        row.slots.append(slot)
-                        row.texts.append(value)
-                        row.missed.append((side, item))
+                    row.missed.append((len(slots), side, item))
+                    row.add(slot, value)
                     continue
                 cleaned = self._named(side.name, name, value)
                 side.remember(item, cleaned)
+                if cleaned is CLEAN:
+                    continue
             changed.append((name, cleaned.value))
             row.secrets += cleaned.secrets
         if changed:
@@ -317,12 +313,13 @@ class Redactor:
 
     def _slot(self, side: Side, name: str) -> Slot | None:
         raw = name.encode("utf-8", "surrogatepass")
-        special = name.lower() in COOKIES or self._replacer.scanner.names.look(raw) is not None
+        special = name.lower() in (*COOKIES, ":path")
+        special = special or self._replacer.scanner.names.look(raw) is not None
         slot = None if special else header_slot(side.name, name)
         if self._first.search(raw) and (clean := self.text(name)) != name:
             side.renamed[name] = clean
-        if len(side.plain) < REMEMBERED:
-            side.plain[name] = slot
+        if len(side.slots) < REMEMBERED:
+            side.slots[name] = slot
         return slot
 
     def _named(self, side: str, name: str, value: str) -> Cleaned:
@@ -330,7 +327,7 @@ class Redactor:
         raw = value.encode("utf-8", "surrogatepass")
         clean, marks = self._replacer.header(name, raw)
         place = f"{side}.header.{name.lower()}"
-        return Cleaned(_text(clean) if marks else value, secrets(marks, place))
+        return Cleaned(_text(clean), secrets(marks, place)) if marks else CLEAN
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -383,11 +380,8 @@ class Redactor:
             if at >= end:
                 continue
             # Before `at` there is nothing; an escape in front of a candidate is met again.
-            first = max(0, at - end + len(part))
-            clean, marks = self._replacer.replace(part, row.slots[index].flags, first=first)
-            if marks:
+            if self._look(row, index, part, max(0, at - end + len(part))):
                 dirty.add(index)
-                self._put_back(row, index, clean, marks)
             match = self._first.search(joined, end) if end < len(joined) else None
             if match is None:
                 break
@@ -397,24 +391,40 @@ class Redactor:
             tx.req_headers[":path"] = f"{tx.path}?{tx.query}" if tx.query else tx.path or ""
         return dirty
 
-    def _put_back(self, row: Row, index: int, clean: bytes, marks: list[Mark]) -> None:
+    def _look(self, row: Row, index: int, part: bytes, first: int) -> bool:
+        """Clean one text, in which there is nothing before `first`; whether it had to be."""
         slot = row.slots[index]
+        if slot.what == HEADER:
+            return self._header(row, slot, row.texts[index + 1], part, first)
+        clean, marks = self._replacer.replace(part, slot.flags, first=first)
+        if not marks:
+            return False
         if slot.what == BODY:
             setattr(row.tx, slot.name, clean[: self.body_limit])
             row.secrets += _in_body(clean, marks, slot.place)
-            return
-        own = secrets(marks, slot.place)
-        if slot.what == COLUMN:
-            setattr(row.tx, slot.name, _text(clean))
-            if slot.name == "authority":  # the host is the same in small letters
-                row.tx.host = host_of(_text(clean), row.tx.scheme)
-        else:
-            headers = row.tx.req_headers if slot.side == "request" else row.tx.res_headers
-            headers[slot.name] = _text(clean)
-            if index < len(row.missed):
-                side, item = row.missed[index]
-                side.remember(item, Cleaned(headers[slot.name], own))
-        row.secrets += own
+            return True
+        setattr(row.tx, slot.name, _text(clean))
+        if slot.name == "authority":  # the host is the same in small letters
+            row.tx.host = host_of(_text(clean), row.tx.scheme)
+        row.secrets += secrets(marks, slot.place)
+        return True
+
+    def _header(self, row: Row, slot: Slot, value: str, part: bytes, first: int) -> bool:
+        side = self._sides[slot.side]
+        cleaned = side.memory.recall((slot.name, value))
+        if cleaned is None:
+            clean, marks = self._replacer.replace(part, slot.flags, first=first)
+            cleaned = Cleaned(_text(clean), secrets(marks, slot.place)) if marks else CLEAN
+            side.remember((slot.name, value), cleaned)
+        if cleaned is CLEAN:
+            return False
+        _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
+        row.secrets += cleaned.secrets
+        return True
+
+
+def _headers_of(tx: Transaction, side: str) -> dict[str, str]:
+    return tx.req_headers if side == "request" else tx.res_headers
 
 
 def _text(raw: bytes) -> str:

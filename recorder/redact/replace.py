@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -19,12 +19,24 @@ from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
 from store.errors import UsageError
 
 BETWEEN = b"\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
+_HASH_BLOCK = 64  # bytes, of SHA-256; our keys are shorter
 _DIGITS = 12  # hex digits of a fingerprint: 48 bits keep a store's secrets apart
 
 
-def fingerprint(key: bytes, secret: bytes) -> str:
-    """HMAC-SHA256 of a secret under the store's key, cut to 12 hex digits."""
-    return hmac.digest(key, secret, "sha256").hex()[:_DIGITS]
+class Fingerprints:
+    """HMAC-SHA256 under the store's key, cut to 12 hex digits. What the key alone gives is worked
+    out once: for a short secret that is most of it."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_HASH_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def __call__(self, secret: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(secret)
+        outer.update(inner.digest())
+        return outer.hexdigest()[:_DIGITS]
 
 
 _AFTER_KEY = re.compile(rb"(\\*)\"[ \t\r\n]*:[ \t\r\n]*\Z")
@@ -56,34 +68,35 @@ def _lexed(lexer: Lexer, at: int) -> bytes | None:
     return b"\\" * backslashes + b'"'
 
 
-_ENTRY_BYTES = 300  # about what something remembered takes besides its own texts
+_ENTRY_BYTES = 400  # about what something remembered takes besides its own texts
 _GENERATION_BYTES = 8 << 20
-_LONGEST_REMEMBERED = 4096  # bytes of one
 
 
 class Memory:
-    """What was worked out before, in two generations bounded in bytes: what is in use moves from
-    the older to the younger, and the rest goes with the older. It knows no None."""
+    """What was worked out before, in two generations of about `most` bytes each: what is in use
+    moves from the older to the younger, and the rest goes with the older. It knows no None."""
 
     def __init__(self, most: int = _GENERATION_BYTES) -> None:
-        self._most = most
-        self._known: dict[bytes, Any] = {}
-        self._older: dict[bytes, Any] = {}
+        self.most = most
+        self.known: dict[Hashable, tuple[Any, int]] = {}
+        self.older: dict[Hashable, tuple[Any, int]] = {}
         self._size = 0
 
-    def recall(self, key: bytes) -> Any:
-        value = self._known.get(key)
-        if value is None and key in self._older:
-            value = self._older.pop(key)
-            self.remember(key, value)
-        return value
+    def recall(self, key: Hashable) -> Any:
+        entry = self.known.get(key)
+        if entry is None:
+            entry = self.older.pop(key, None)
+            if entry is None:
+                return None
+            self.remember(key, *entry)
+        return entry[0]
 
-    def remember(self, key: bytes, value: Any) -> None:
-        if self._size > self._most:
-            self._older, self._known, self._size = self._known, {}, 0
-        if len(key) <= _LONGEST_REMEMBERED:
-            self._known[key] = value
-            self._size += 2 * len(key) + _ENTRY_BYTES
+    def remember(self, key: Hashable, value: Any, size: int) -> None:
+        """`size`: bytes of the texts in key and value."""
+        if self._size > self.most:
+            self.older, self.known, self._size = self.known, {}, 0
+        self.known[key] = value, size
+        self._size += size + _ENTRY_BYTES
 
 
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
@@ -112,7 +125,7 @@ class Replacer:
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
-        self._key = key
+        self._fingerprint = Fingerprints(key)
         self._secrets = Memory()
         self._cookies = Memory()
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
@@ -147,30 +160,27 @@ class Replacer:
         return self.replace(value, 0, by_name)
 
     def _of_cookies(self, lower: str, header: bytes) -> tuple[bytes, list[Mark]]:
-        """Of the cookies of a browser few are new in a request: they are remembered one by one. Of
-        the new ones those with a secret's name go first, then the others by their looks, all in one
-        scan."""
+        """Those with a secret's name, or a session's random value, go first; the values of all
+        others are scanned at once."""
         parts, rest = cookies(lower, header)
-        # The same cookie counts for more where a script may not read it.
-        suffix = b"; HttpOnly" if lower == "set-cookie" and b"httponly" in header.lower() else b""
+        # A cookie counts for more where a script may not read it.
+        http_only = lower == "set-cookie" and b"httponly" in header.lower()
         marks: list[Mark] = []
-        unnamed: list[int] = []
+        indices: list[int] = []
+        values: list[bytes] = []
         for index, part in enumerate(parts):
-            cookie = self._cookies.recall(part + suffix)
-            if cookie is None:
-                hit = cookie_hit(self.scanner.names, part, part.find(b"=") + 1, bool(suffix))
-                if hit is None or self._is_allowed(hit.secret):
-                    unnamed.append(index)
-                    continue
-                mark = self._mark(hit, 0)
-                text = part[: hit.start] + _placeholder(mark) + part[hit.end :]
-                cookie = Cookie(text, [mark])
-                self._cookies.remember(part + suffix, cookie)
-            parts[index] = cookie.text
-            marks += cookie.marks
-        for index, cookie in self._by_looks(parts, unnamed):
-            self._cookies.remember(parts[index] + suffix, cookie)
-            parts[index] = cookie.text
+            start = part.find(b"=") + 1
+            hit = cookie_hit(self.scanner.names, part, start, http_only)
+            if hit is None or (self._allowed and self._is_allowed(hit.secret)):
+                indices.append(index)
+                values.append(part[start:])
+                continue
+            mark = self._mark(hit, 0)
+            parts[index] = part[: hit.start] + _placeholder(mark) + part[hit.end :]
+            marks.append(mark)
+        for which in self._with_candidates(values):
+            cookie = self._by_looks(parts[indices[which]])
+            parts[indices[which]] = cookie.text
             marks += cookie.marks
         if rest is not None:
             placeholder, mark = self.unseen(UNINSPECTED, rest)
@@ -178,26 +188,28 @@ class Replacer:
             marks.append(mark)
         return (b";".join(parts), marks) if marks else (header, [])
 
-    def _by_looks(self, parts: list[bytes], indices: list[int]) -> list[tuple[int, Cookie]]:
-        """The cookies at these indices without what their looks give away."""
-        clean: dict[int, Cookie] = {}
-        for index in self._with_candidates(parts, indices):
-            part = parts[index]
+    def _by_looks(self, part: bytes) -> Cookie:
+        """A cookie without what its value's looks give away; remembered, for a browser sends few
+        new ones."""
+        cookie: Cookie | None = self._cookies.recall(part)
+        if cookie is None:
             start = part.find(b"=") + 1
             flags = FORM | NO_CARD if other_number(part[:start]) else FORM
             value, marks = self.replace(part[start:], flags)
-            clean[index] = Cookie(part[:start] + value, marks)
-        return [(index, clean.get(index) or Cookie(parts[index], [])) for index in indices]
+            cookie = Cookie(part[:start] + value, marks)
+            self._cookies.remember(part, cookie, 2 * len(part))
+        return cookie
 
-    def _with_candidates(self, parts: list[bytes], indices: list[int]) -> Iterator[int]:
-        """Which of the cookies have a value in which the scan finds something; one pass for all."""
-        texts = [parts[index][parts[index].find(b"=") + 1 :] for index in indices]
+    def _with_candidates(self, texts: list[bytes]) -> Iterator[int]:
+        """In which of the texts (indices) the scan finds something; one pass for all."""
         joined = BETWEEN.join([b"", *texts])
+        if self.scanner.is_quiet(joined):
+            return
         ends = list(accumulate(len(BETWEEN) + len(text) for text in texts))
         search, at = self.scanner.patterns.first.search, 0
         while at < len(joined) and (match := search(joined, at)):
             which = bisect_right(ends, match.start())
-            yield indices[which]
+            yield which
             at = ends[which]
 
     def _without(
@@ -237,7 +249,7 @@ class Replacer:
 
     def unseen(self, kind: str, secret: bytes) -> tuple[bytes, Mark]:
         """A placeholder for something that is taken out as a whole, and its mark."""
-        mark = Mark(kind, fingerprint(self._key, secret), "")
+        mark = Mark(kind, self._fingerprint(secret), "")
         return _placeholder(mark), mark
 
     def _mark(self, hit: Hit, flags: int) -> Mark:
@@ -249,7 +261,7 @@ class Replacer:
         known = self._secrets.recall(secret)
         if known is None:
             known = self._look_up(secret)
-            self._secrets.remember(secret, known)
+            self._secrets.remember(secret, known, len(secret))
         kind, digest = known
         if kind is None or hit.kind in self._shape_kinds:
             kind = hit.kind
@@ -258,7 +270,7 @@ class Replacer:
     def _look_up(self, secret: bytes) -> tuple[str | None, str]:
         """The kind that a secret has by its looks, and its fingerprint."""
         kind = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
-        return kind, fingerprint(self._key, secret)
+        return kind, self._fingerprint(secret)
 
 
 def _placeholder(mark: Mark) -> bytes:

@@ -29,6 +29,7 @@ from recorder.redact.values import string_end
 from recorder.redact.views import (
     ENTITIES,
     JSON_ESCAPES,
+    LEVELS,
     PERCENT_ESCAPES,
     TooManyEscapes,
     apart,
@@ -38,6 +39,7 @@ from recorder.redact.views import (
     json_view,
     mapped,
     raw,
+    without_escapes,
     without_lengths,
 )
 
@@ -296,6 +298,17 @@ class Scanner:
             if cut >= 0:
                 return hits, cut
         return self._hits(buf, flags, first, granted)
+
+    def is_quiet(self, buf: bytes) -> bool:
+        """Whether a query or form holds no candidate at all, however it is read."""
+        for _ in range(LEVELS + 1):
+            if self.patterns.candidates.search(buf):
+                return False
+            plain = without_escapes(buf)
+            if plain is None or plain is buf:
+                return plain is buf
+            buf = plain
+        return True
 
     def _hits(self, buf: bytes, flags: int, first: int, granted: int) -> tuple[list[Hit], int]:
         view = None if flags & FORM else json_view(buf)

@@ -7,6 +7,7 @@ else left as it is. Hits in a view are mapped back to the raw bytes here, too.
 
 from __future__ import annotations
 
+import binascii
 import html
 import re
 from typing import Any
@@ -21,7 +22,8 @@ JSON_ESCAPES = r"\\u00(?:2[2DdEeFf]|3[0-9Aa]|40|[46][0-9A-Fa-f]|5[0-9AaFf]|7[0-9
 PERCENT_ESCAPES = r"%(?:2[2567DEde]|3[0-9ADEFadef]|[46][0-9A-Fa-f]|5[0-9ABDFabdf]|7[0-9ABDEabde])"
 ENTITIES = r"&(?:quot;|lt;|#[0-9xX])"
 
-_FEW, _MANY = 32, 512  # up to so many escapes (of JSON, of addresses) a loop is quicker than arrays
+_FEW, _MANY = 32, 512  # up to so many escapes (of JSON, of addresses) arrays are slower
+_DIFFERENT = 32  # up to so many kinds of escapes are replaced one kind after the other
 _FILL = 1  # the byte that is dropped
 _DROPPED = bytes((_FILL,))
 
@@ -46,8 +48,9 @@ for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", str
         _HEX[ord(_digit)] = _value
 
 
-_CODES = {  # of two hex digits, whatever their case
-    (high + low).encode(): (b" " if code == _FILL else bytes((code,))) + 2 * _DROPPED
+_PERCENT_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_CODES = {  # whatever the case of the digits
+    f"%{high}{low}".encode(): (b" " if code == _FILL else bytes((code,))) + 2 * _DROPPED
     for code in range(256)
     for high in {f"{code:02x}"[0], f"{code:02X}"[0]}
     for low in {f"{code:02x}"[1], f"{code:02X}"[1]}
@@ -99,12 +102,14 @@ def percent_view(text: bytes) -> View | None:
     if b"%" not in text or _PERCENT.search(text) is None:
         return None
     text = text.replace(b"+", b" ")
-    first, *rest = text.split(b"%")
-    if len(rest) > _MANY:
+    if text.count(b"%") > _MANY:
         return View(_percent_arrays(text))
-    return View(
-        first + b"".join([(_CODES.get(part[:2]) or b"%" + part[:2]) + part[2:] for part in rest])
-    )
+    escapes = set(_PERCENT_ESCAPE.findall(text))
+    if len(escapes) > _DIFFERENT:
+        return View(_percent_arrays(text))
+    for escape in escapes:  # the filling keeps the next ones from being made of the pieces
+        text = text.replace(escape, _CODES[escape])
+    return View(text)
 
 
 def entity_view(text: bytes) -> View | None:
@@ -211,9 +216,23 @@ def without_lengths(text: bytes) -> bytes:
     return bytes(shown)
 
 
-_LEVELS = 3  # how often percent encoding is undone
+LEVELS = 3  # how often percent encoding is undone
 _DELIMITER = re.compile(rb"\\*[\"'<>&\s]")
 _TAG_DELIMITER = re.compile(rb"\\*[\"<>]")
+
+
+def without_escapes(form: bytes) -> bytes | None:
+    """A query or form with its escapes undone once, without a way back; `form` itself where it has
+    none that matter; None where that takes a closer look.
+
+    What quoted-printable writes as =41 is %41 here: so one call of C does it. It reads %% and a %
+    at the end of a line in its own way.
+    """
+    if b"%" not in form or _PERCENT.search(form) is None:
+        return form if b"&" not in form or _ENTITY.search(form) is None else None
+    if b"%%" in form or b"%\n" in form or b"%\r" in form or _ENTITY.search(form):
+        return None
+    return binascii.a2b_qp(form.replace(b"=", b"=3D").replace(b"%", b"=").replace(b"+", b" "))
 
 
 def deeper(text: bytes) -> list[list[View]]:
@@ -222,7 +241,7 @@ def deeper(text: bytes) -> list[list[View]]:
     if entities := entity_view(text):
         paths.append([entities])
     path: list[View] = []
-    while len(path) < _LEVELS and (view := percent_view(text)):
+    while len(path) < LEVELS and (view := percent_view(text)):
         path = [*path, view]
         paths.append(path)
         text = view.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ import httpx
 from pages.app import application
 from pages.ask import Site
 from qrec.__main__ import main
+from store.layout import Store
+from store.marks import add_mark
+from tests.contract.stored import build, call, minute, row
 
 ORIGIN = "http://127.0.0.1:8780"
 _RUNNING = ("iframe", "object", "embed", "base", "img", "style", "foreignObject")
@@ -25,7 +29,7 @@ class Browser:
     """Asks for pages of one store at one time."""
 
     def __init__(self, store: Path, now: datetime, **options: Any) -> None:
-        self.app = application(Site(store, UTC, lambda: now), **options)
+        self.app = application(Site(lambda: Store.open(store), UTC, lambda: now), **options)
 
     def get(self, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
         return asyncio.run(self._get(url, headers or {}))
@@ -77,6 +81,44 @@ def harmless(tree: Any, of: str) -> None:
             if plain in ("href", "src", "action"):
                 own = value.startswith(("/", "#")) and not value.startswith("//")
                 assert own, (of, value[:80])
+
+
+INJECTED = "injected.invalid"  # nothing may ever ask for it
+ATTACKS = (
+    f"<script>fetch('http://{INJECTED}/a')</script>",
+    f'"><img src=http://{INJECTED}/b onerror=alert(1)>',
+    f"</title></textarea></style><iframe src='//{INJECTED}/c'></iframe>",
+    f"<style>@import 'http://{INJECTED}/d';</style><link rel=stylesheet href=//{INJECTED}/e>",
+    f"<svg onload=alert(1)><a href=javascript:alert(1)>x</a><base href=//{INJECTED}/>",
+    "{{ 7 * 7 }}{% raw %}' onfocus=alert(1) autofocus style=position:fixed x='",
+    f"<meta http-equiv=refresh content='0;url=http://{INJECTED}/f'>\u202e\x1b[2J",
+)
+
+
+def hostile(path: Path) -> Path:
+    """A store whose every text attacks the page that shows it."""
+    rows = []
+    for n in range(120):
+        text = ATTACKS[n % len(ATTACKS)]
+        failing = n >= 60
+        fields = {
+            "host": f"h{n % 7}{text}", "path": f"/p/{text}", "route": f"/r/{text}", "query": text,
+            "method": text[:20], "container_name": text, "process_exe": f"/bin/{text}",
+            "user_agent": text, "error_signature": text if failing else None, "protocol": text[:9],
+            "pod_name": text, "pod_namespace": text, "container_image": text, "trace_id": text,
+            "request_id": text, "connection_id": text, "req_content_type": text,
+            "res_content_type": f"text/html;{text}", "status": 500 if failing else 200,
+        }  # fmt: skip
+        headers = [(f"X-{text}", text), ("Location", f"javascript:{text}")]
+        body = f'{{"{"k" + str(n)}": {json.dumps(text)}}}' if n % 2 else f"<html>{text}</html>"
+        sides = {f"{side}_{name}": value for side in ("req", "res")
+                 for name, value in (("headers", headers), ("body", body.encode()))}  # fmt: skip
+        rows += [row(minute(n - 60 + part / 10), **fields, **sides) for part in range(6)]
+    calls = [call(minute(n), statement=text, database_type=text, container_name=text)
+             for n, text in enumerate(ATTACKS)]  # fmt: skip
+    made = build(path, rows, database=calls)
+    add_mark(made, ATTACKS[0], minute(5))
+    return made.path
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from tests.contract.documents import (
 
 RENEW = "renew with: python -m tests.contract.documents"
 OURS = (*PAGES, "windows.md", "settings.md", "mcp.md", "files.md", "architecture.md", "method.md",
-        "web.md")  # fmt: skip
+        "report.md", "web.md")  # fmt: skip
 QUESTIONS = [name for name in question_names() if questions_of(name)]
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -21,7 +21,7 @@ from queries.core.question import every_question
 from queries.core.session import open_reader
 from store.hours import from_us
 from store.layout import Store
-from tests.contract.site import ORIGIN, Browser, harmless, links, replayed
+from tests.contract.site import ATTACKS, ORIGIN, Browser, harmless, hostile, links, parsed, replayed
 from tests.contract.stored import NOW, build, minute, row
 from tests.contract.test_same_document import ASKED, COMMANDS, QUESTIONS, by_command_line, store
 from tests.kit import NOON, S
@@ -86,16 +86,18 @@ def test_every_page_of_every_store_is_valid_harmless_and_leads_somewhere(browser
                 waiting.append(link)
 
 
-def test_the_hostile_stream_is_shown_and_does_nothing(tmp_path: Path) -> None:
-    """What it tries stands on the pages as text; the pages above are held to be harmless."""
-    browser = Browser(replayed("hostile", tmp_path / "store"), HOUR)
-    lines = browser.get("/search.json?limit=200&last=2h").json()["transactions"]
-    shown = []
-    for one in lines[:40]:
-        url = f"/transactions/{one['id']}"
-        harmless(browser.page(url), url)
-        shown.append(browser.get(url).text)
-    assert any("&lt;script" in text for text in shown)
+def test_recorded_attacks_are_shown_as_text(tmp_path: Path) -> None:
+    """Of every page of a store in which every text is one; the crawl above holds its links."""
+    browser = Browser(hostile(tmp_path / "store"), NOW)
+    document = browser.get("/diff.json").json()
+    assert document["findings"]
+    urls = ["/", *(f"/{name}" for name in offered()), "/timeline?by=container", "/diff?explain=1"]
+    ids = [one["id"] for one in browser.get("/search.json").json()["transactions"]]
+    urls += [f"/transactions/{one}" for one in ids[:8]]
+    for url in [*urls, f"/search?where={quote(ATTACKS[0])}", f"/{quote(ATTACKS[1])}"]:
+        answer = browser.get(url)
+        harmless(parsed(answer.text, url), url)
+    assert "&lt;script&gt;" in browser.get(f"/transactions/{ids[0]}").text + browser.get("/").text
 
 
 # ---------------------------------------------------------------------- what cannot be answered

@@ -6,7 +6,9 @@ import io
 from collections.abc import Iterator
 from itertools import pairwise
 
+import httpx
 import pytest
+from httpx_sse import EventSource
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -41,6 +43,21 @@ def test_blocks_are_whole_events(
     blocks = list(whole_events(cut(wire(events, end) + begun, places)))
     found = [event for block in blocks for event in events_in(block)]
     assert found == [(name, "\n".join(lines)) for name, lines in events]
+
+
+_PIECES = st.sampled_from(
+    (b"event: a\ndata: {}\n\n", b"event: ", b"event:", b"data: ", b"data:", b"\n", b"\n\n", b"\r\n",
+     b": note\n", b"id: 7\n", b"x", b" ", b"\xff", b"\xef\xbb\xbf", "é\u2028".encode())
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=12).map(b"".join))
+def test_whatever_a_block_holds_is_read_as_httpx_sse_reads_it(block: bytes) -> None:
+    response = httpx.Response(
+        200, headers={"content-type": "text/event-stream"}, stream=httpx.ByteStream(block)
+    )
+    expected = [(sse.event, sse.data) for sse in EventSource(response).iter_sse()]
+    assert list(events_in(block)) == expected
 
 
 @given(EVENTS, LINE_ENDS)

@@ -221,7 +221,6 @@ def test_the_same_again_costs_no_finding_less(redactor: Redactor) -> None:
 def test_headers_in_use_stay_remembered_and_the_rest_is_forgotten_by_bytes(
     redactor: Redactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recorder.redact.redactor._GENERATION_BYTES", 100_000)
     looked_at: Counter[str] = Counter()
     header = redactor._replacer.header
 
@@ -230,12 +229,13 @@ def test_headers_in_use_stay_remembered_and_the_rest_is_forgotten_by_bytes(
         return header(name, value)
 
     monkeypatch.setattr(redactor._replacer, "header", counted)
-    side = redactor._request
+    memory = redactor._sides["request"].memory
+    memory.most = 100_000
     for number in range(1_000):
         tx = _request(redactor, X_Api_Key="the same key", Authorization=f"Bearer {number:0500}")
         assert "same" not in tx.req_headers["X-Api-Key"]
-        held = [*side.known, *side.older]
-        assert sum(len(name) + len(value) for name, value in held) < 220_000
+        held = [*memory.known, *memory.older]
+        assert sum(len(repr(item)) for item in held) < 220_000
     assert looked_at == {"X-Api-Key": 1, "Authorization": 1_000}
 
 
