@@ -6,13 +6,15 @@ Each is asked in a fresh process, so that its memory is its own. Times are the b
 compare the ratios, not the seconds: of the clock on an idle machine, of the processor on any.
 
 --hours: stored hours; those before the last two are links to their files, whose rollups count the
-minutes of whatever hour they lie in. --live: the last hour lies in segments, in the order of time.
---early: the window ends so many minutes before the hour does, and so cuts all hours in two.
+minutes of whatever hour they lie in. --live: the last hour lies in segments of 20 seconds, as a
+recorder leaves them. --early: the window ends so many minutes before the hour does, and so cuts all
+hours in two. --last: the window's minutes, and the baseline's before it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import os
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ from store.rollup import ROLLUPS
 END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))
 _MINUTE_US = 60_000_000
 _FRESH = 2  # hours that are drawn; older ones are links
-_SEGMENTS = 4
+_SEGMENTS = 180  # of a live hour
 
 
 def make_store(path: Path, requests: int, hours: int, live: bool = False) -> Store:
@@ -57,7 +59,7 @@ def make_store(path: Path, requests: int, hours: int, live: bool = False) -> Sto
             _write_live(store, hour, requests, start)
         elif number < _FRESH + live:
             target = _sealed(store, "transactions", number)
-            _write_rows(target, requests, start, number, "host, route, ts")
+            _write_rows(target, requests, start, number)
             keeper.roll_up(hour, target, target.name)
         else:
             for table in ("transactions", *ROLLUPS):
@@ -73,21 +75,34 @@ def _sealed(store: Store, table: str, number: int) -> Path:
 
 def _write_live(store: Store, hour: str, requests: int, start: str) -> None:
     folder = make_folder(store.live_hour("bench", "transactions", hour))
-    for number in range(_SEGMENTS):
-        first = 2_000_000_000 + number * requests
-        target = folder / segment_name(first, first + requests - 1)
-        _write_rows(target, requests // _SEGMENTS, start, number, "ts")
+    with _rows(folder, requests, start, 0) as con:
+        for number in range(_SEGMENTS):
+            first = 2_000_000_000 + number * requests // _SEGMENTS
+            last = 2_000_000_000 + (number + 1) * requests // _SEGMENTS - 1
+            part = f"epoch_us(ts) % {HOUR_US} // {HOUR_US // _SEGMENTS} = {number}"
+            _copy(con, f"FROM rows WHERE {part} ORDER BY ts", folder / segment_name(first, last))
 
 
-def _write_rows(target: Path, requests: int, start: str, seed: int, order: str) -> None:
+def _write_rows(target: Path, requests: int, start: str, seed: int) -> None:
+    with _rows(target.parent, requests, start, seed) as con:
+        _copy(con, "FROM rows ORDER BY host, route, ts", target)
+
+
+@contextlib.contextmanager
+def _rows(folder: Path, requests: int, start: str, seed: int) -> Iterator[Any]:
+    """A connection in which the table `rows` has an hour's requests."""
     text = (files("bench") / "query_rows.sql").read_text(encoding="utf-8")
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"SET temp_directory = '{target.parent.parent}/spill'")
+        con.execute(f"SET temp_directory = '{folder.parent}/spill'")
         con.execute(f"SELECT setseed({(seed % 100) / 100})")
         text = text.replace("{requests}", str(requests)).replace("{start}", start)
-        text = text.replace("{order}", order)
-        con.execute(f"COPY ({text}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        con.execute(f"CREATE TEMP TABLE rows AS {text}")
+        yield con
+
+
+def _copy(con: Any, rows: str, target: Path) -> None:
+    con.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def plain(store: Store) -> int:
@@ -107,22 +122,23 @@ def plain(store: Store) -> int:
     return int(rows[0]) if rows else 0
 
 
-def diff(store: Store, early: int) -> Callable[[], Any]:
+def diff(store: Store, early: int, last: int = 60) -> Callable[[], Any]:
     from queries.core.window import Baseline, Window
     from queries.diff.what_changed import what_changed
 
-    end = END - early * _MINUTE_US
-    window = Window(from_us(end - HOUR_US), from_us(end))
-    before = Window(from_us(end - 2 * HOUR_US), from_us(end - HOUR_US))
+    end, length = END - early * _MINUTE_US, last * _MINUTE_US
+    window = Window(from_us(end - length), from_us(end))
+    before = Window(from_us(end - 2 * length), from_us(end - length))
     return lambda: what_changed(store, window, Baseline("previous", (before,)))
 
 
-def ask(path: Path, by_hand: bool, early: int, times: int) -> dict[str, Any]:
+def ask(path: Path, by_hand: bool, options: argparse.Namespace) -> dict[str, Any]:
     """Times and memory of one of the two ways, of this process alone."""
     store = Store.open(path)
-    work: Callable[[], Any] = (lambda: plain(store)) if by_hand else diff(store, early)
+    early, last = options.early, options.last
+    work: Callable[[], Any] = (lambda: plain(store)) if by_hand else diff(store, early, last)
     taken, answer = [], None
-    for _ in range(times):
+    for _ in range(options.times):
         begin = time.perf_counter(), time.process_time()
         answer = work()
         taken.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
@@ -152,7 +168,8 @@ def one(requests: int, options: argparse.Namespace) -> dict[str, Any]:
         found = {}
         for way in ("ours", "plain"):
             command = [sys.executable, "-m", "bench.query", "--ask", way, "--dir", str(path)]
-            command += ["--early", str(options.early), "--times", str(options.times)]
+            for name in ("early", "last", "times"):
+                command += [f"--{name}", str(getattr(options, name))]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             found[way] = json.loads(done.stdout)
     return {
@@ -160,6 +177,7 @@ def one(requests: int, options: argparse.Namespace) -> dict[str, Any]:
         "hours_stored": options.hours,
         "live": options.live,
         "early": options.early,
+        "last": options.last,
         **{f"diff_{key}": value for key, value in found["ours"].items()},
         **{f"plain_{key}": value for key, value in found["plain"].items()},
         "ratio": round(found["ours"]["s"] / found["plain"]["s"], 3),
@@ -172,6 +190,7 @@ def main() -> None:
     parser.add_argument("--requests", default="360000,3600000", help="an hour; 36000000 takes long")
     parser.add_argument("--hours", type=int, default=2, help="stored hours, the last two compared")
     parser.add_argument("--early", type=int, default=0, help="minutes; wants one more hour")
+    parser.add_argument("--last", type=int, default=60, help="minutes of the window")
     parser.add_argument("--live", action="store_true", help="the last hour is not sealed")
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--dir", help="where the stores are made")
@@ -179,8 +198,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.ask:
-        by_hand = options.ask == "plain"
-        print(json.dumps(ask(Path(options.dir), by_hand, options.early, options.times)))
+        print(json.dumps(ask(Path(options.dir), options.ask == "plain", options)))
         return
     rows = []
     for volume in options.requests.split(","):

@@ -26,4 +26,3 @@ FROM (
         random() AS luck
     FROM range({requests}) AS t (n)
 )
-ORDER BY {order}

@@ -24,10 +24,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from typing import Final
-
-from store.values import dataclass
 
 WIDE: Final = 40  # names at one level; more may be values
 VERY_WIDE: Final = 120  # names at one level; more are values, whatever they look like
@@ -44,13 +41,15 @@ _HUMPS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _ENDING: Final = re.compile(r"\.(?:[A-Za-z]{1,4}\.)?[A-Za-z][A-Za-z0-9]{0,4}$")
 
 
-@dataclass
 class _Level:
     """One part of a path, with all that follows it."""
 
-    requests: int = 0  # of this part and all below
-    ends: list[str] = field(default_factory=list)  # the routes that end here, as they were
-    below: dict[str, _Level] = field(default_factory=dict)
+    __slots__ = ("below", "ends", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0  # of this part and all below
+        self.ends: list[str] = []  # the routes that end here, as they were
+        self.below: dict[str, _Level] = {}
 
     def absorb(self, other: _Level) -> None:
         self.requests += other.requests
@@ -72,7 +71,7 @@ def collapse(requests: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], s
         level = hosts.setdefault(host, _Level())
         level.requests += number
         for part in route.split("/"):
-            level = level.below.setdefault(part, _Level())
+            level = level.below.get(part) or level.below.setdefault(part, _Level())
             level.requests += number
         level.ends.append(route)
     found: dict[tuple[str, str], str] = {}

@@ -1,7 +1,7 @@
 """Reading a store: one locked-down DuckDB connection over exactly the files that count.
 
 The views `transactions`, `connections` and `database` hold the rows of every hour that a span
-touches; `coverage` says what was seen. Files that cannot be read are left out, named
+touches; the table `coverage` says what was seen. Files that cannot be read are left out, named
 in `notes`, and never make a question fail. Whoever waits for an answer can watch the connections
 behind it, and stop them.
 """
@@ -279,13 +279,14 @@ class Reader:
 
     def _view_over(self, table: str, paths: Sequence[Path]) -> None:
         source = parquet(paths) if paths else self._empty(table)
-        self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
-        if table == "coverage" and paths:
-            described = self.con.execute(f"FROM {table} LIMIT 0").description or ()
-            lacking = _LATER_COVERAGE.keys() - {column[0] for column in described}
-            nulls = "".join(f", NULL::{_LATER_COVERAGE[name]} AS {name}" for name in lacking)
-            if nulls:
-                self.con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT *{nulls} FROM {source}")
+        if table != "coverage":
+            self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
+            return
+        # few rows, which several queries ask for: each would open the files anew
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}")
+        described = self.con.execute("FROM coverage LIMIT 0").description or ()
+        for name in sorted(_LATER_COVERAGE.keys() - {column[0] for column in described}):
+            self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
 
     def _empty(self, table: str) -> str:
         """A relation with the table's columns and no rows."""

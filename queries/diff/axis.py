@@ -29,7 +29,7 @@ _SECONDS = (1, 2, 5, 10, 15)  # what a slot of a short span lasts: 72 of them, a
 _MINUTES = (60, 120, 300, 900, 3600)  # and of a longer one: 300
 _SECOND = 1_000_000
 _HOUR = timedelta(hours=1)
-_LEAST = 120 * _SECOND  # of the past: less tells nothing
+LEAST_PAST = 120 * _SECOND  # of the past: less tells nothing
 _NEAR, _DAYS = 24, 6  # past hours before the window, and further days of which the same hours tell
 
 
@@ -56,11 +56,6 @@ class Slots:
     @cached_property
     def size(self) -> int:
         return -(-to_us(self.span.to_ts) // (self.step * _SECOND)) - self.grid
-
-    @property
-    def fine(self) -> bool:
-        """Whether a slot is shorter than the minutes that rollups know."""
-        return self.step < 60
 
     @cached_property
     def edges(self) -> Ints:
@@ -124,29 +119,33 @@ class Axis:
         past = [(*p, self.size + i, 0) for i, p in enumerate(self.past)]
         return [s for s in [*spans, *past] if s[0] < end and s[1] > begin]
 
-    def fine(self, hour: int) -> bool:
-        """Whether the hour has to be told by the second."""
-        begin, end = hour * HOUR_US, (hour + 1) * HOUR_US
-        return any(s.fine for s in self.slots if s.edges[0] < end and s.edges[-1] > begin)
+    def rows(self, hour: int, cut: bool = False) -> tuple[str, str] | None:
+        """(the slot of a row of that hour, as DuckDB says it: NULL outside; a condition that all
+        rows with one pass, and whole row groups fail); None for no row at all.
 
-    def rows(self, hour: int, cut: bool = False) -> str | None:
-        """The slot of a row of that hour, as DuckDB says it: NULL outside; None for no row at all.
-
-        cut: only of rows in minutes that a span's edge cuts in two, which a rollup cannot tell.
+        cut: only of rows that a rollup cannot tell: of spans in slots of seconds, and of minutes
+        that the edge of another one cuts in two.
         """
-        cases = []
+        cases, edges = [], []
         for begin, end, zero, step in self._stretches(hour):
             slot = f"{zero} + epoch_us(ts) // {step * _SECOND}" if step else str(zero)
-            for low, high in _cut_minutes(begin, end, hour) if cut else [(begin, end)]:
+            whole = not cut or 0 < step < 60
+            for low, high in [(begin, end)] if whole else _cut_minutes(begin, end, hour):
                 cases.append(f"WHEN ts >= {_moment(low)} AND ts < {_moment(high)} THEN {slot}")
-        return f"CASE {' '.join(cases)} END" if cases else None
+                edges += [low, high]
+        if not cases:
+            return None
+        within = f"ts >= {_moment(min(edges))} AND ts < {_moment(max(edges))}"
+        return f"CASE {' '.join(cases)} END", within
 
     def minutes(self, hour: int) -> list[Ints]:
         """[60] for each span or part of the past in the hour: the slot of each whole minute, and
-        -1 for those outside or cut in two."""
+        -1 for those outside or cut in two. Spans in slots of seconds are not here."""
         begins = (hour * 60 + np.arange(60, dtype=np.int64)) * (60 * _SECOND)
         tables = []
         for begin, end, zero, step in self._stretches(hour):
+            if 0 < step < 60:
+                continue
             slot = zero + (begins // (step * _SECOND) if step else 0)
             inside = (begins >= begin) & (begins + 60 * _SECOND <= end)
             tables.append(np.where(inside, slot, -1))
@@ -214,5 +213,5 @@ def past_of(spans: Sequence[Window]) -> list[tuple[int, int]]:
     return [
         (begin, end)
         for begin, end in past
-        if end - begin >= _LEAST and not any(a < end and b > begin for a, b in taken)
+        if end - begin >= LEAST_PAST and not any(a < end and b > begin for a, b in taken)
     ]

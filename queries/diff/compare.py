@@ -19,7 +19,7 @@ from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.counts import BrokenRollup, counts_of
+from queries.diff.counts import BrokenRollup, affordable, counts_of
 from queries.diff.detect import latency, rates, shares, sizes
 from queries.diff.detect.presence import presence
 from queries.diff.durations import Durations, durations_of
@@ -28,6 +28,7 @@ from queries.diff.explain.evidence import Rows
 from queries.diff.explain.findings import Scene, findings
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
+from queries.diff.stats import distinct
 from store.hours import from_us, to_us
 from store.layout import Store
 
@@ -57,20 +58,25 @@ def compared(
     with open_reader(store, [*spans, *earlier], views=False) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
-        axis, covered = coverage.covered(reader, Axis(spans, tuple(past)))
+        axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))
         notes += [*remarks(where), *coverage.losses(reader, spans)]
         young = _longest_pair(covered, axis, baseline)
         if young:
             window, baseline, note = young
             spans, notes = (window, *baseline.spans), [*notes, note]
-            axis, covered = coverage.covered(reader, Axis(spans, tuple(past_of(spans))))
+            past = past_of(spans)
+            axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))
+
+        def answer(rollups: bool) -> Changes:
+            counts = counts_of(reader, axis, text, params, rollups=rollups)
+            seen = coverage.without_unreadable(reader, axis, covered)
+            rows = Rows(reader, counts, text, params)
+            return _Question(rows, axis, seen, window, baseline, notes, limit).answer()
+
         try:
-            counts = counts_of(reader, axis, text, params)
+            return answer(rollups=True)
         except BrokenRollup:  # the rows that it was made of may still be there
-            counts = counts_of(reader, axis, text, params, rollups=False)
-        covered = coverage.without_unreadable(reader, axis, covered)
-        rows = Rows(reader, counts, text, params)
-        return _Question(rows, axis, covered, window, baseline, notes, limit).answer()
+            return answer(rollups=False)
 
 
 def _condition(
@@ -179,7 +185,7 @@ def _compared(frame: Frame) -> Compared:
         named = seen.copy()
         for dim in dims:
             named &= (dim == "status") | frame.has(dim)
-        return int(np.unique(level.group[named]).size)
+        return int(distinct(level.group[named]).size)
 
     return Compared(
         hosts=count("host"),

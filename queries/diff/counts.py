@@ -15,8 +15,10 @@ import duckdb
 import numpy as np
 
 from queries.core.session import looks_whole, parquet, sql_text
+from queries.diff.axis import LEAST_PAST
 from queries.diff.keys import Keys, keys_of
-from queries.diff.stats import add_up
+from queries.diff.stats import add_up, distinct
+from store.cover import segments_in
 from store.hours import HOUR_US, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS, rollup_sql
 from store.values import dataclass
@@ -25,16 +27,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
+    from queries.core.window import Window
     from queries.diff.axis import Axis
-    from queries.diff.stats import Ints
 
 _NAMES = (
     "recorder", "direction", "host", "method", "route", "status", "grpc_status", "container",
     "pod", "process", "signature",
 )  # fmt: skip
+_LISTED = ", ".join(_NAMES)
 _NONE = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
-_LEAST_HOURS, _ENOUGH = 3, 2_000_000  # of busy ones fewer do: no more once so many cells are read
+_LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
+_MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
+_MINUTE = 60_000_000
 _NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
@@ -65,16 +70,35 @@ class Cells:
 
 @dataclass(frozen=True)
 class Counts:
-    """traffic: value is bytes received (of spans); spread: value is the bucket of duration.
+    """traffic: value is bytes received; the slots are those of spans and of the past.
     names [numbers]: the columns as they were recorded; keys.of says of which key each is.
-    past_spread: the same of past hours, some at a time."""
+    spread: the same of durations, value is the bucket, a file at a time: there are too many of
+    them to hold them all. Of the past it has some hours only. Raises BrokenRollup."""
 
     keys: Keys
     names: Mapping[str, Any]
     recorders: list[str]
     traffic: Cells
-    spread: Cells
-    past_spread: Callable[[], Iterator[Cells]]
+    spread: Callable[[], Iterator[Cells]]
+
+
+def affordable(
+    reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """The past without what would take too long to count: of hours that still grow fast, and so
+    have no rollup, only the newest minutes are left."""
+    rows: dict[int, int] = {}
+    for segment in segments_in(reader.files["transactions"]):
+        hour = to_us(hour_start(segment.path.parent.name.removeprefix("hour="))) // HOUR_US
+        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
+    newest = to_us(spans[0].to_ts)
+    cut = []
+    for begin, end in past:
+        hour = begin // HOUR_US
+        seen = min(newest, (hour + 1) * HOUR_US) - hour * HOUR_US
+        most = seen * _MOST_ROWS // max(rows.get(hour, 0), 1) // _MINUTE * _MINUTE
+        cut.append((max(begin, end - max(most, LEAST_PAST)), end))
+    return tuple(cut)
 
 
 def counts_of(
@@ -94,7 +118,9 @@ def counts_of(
 
 
 class _Counting:
-    """files: (hour, paths by table) of those with a rollup; others are numbered behind them."""
+    """files: (hour, paths by table) of those with a rollup; tables of keys that were counted from
+    rows are numbered behind them. A row of keys, over all files, has a number (of its names, which
+    become a key) and a recorder."""
 
     def __init__(
         self, reader: Reader, axis: Axis, where: str | None, params: Mapping[str, Any]
@@ -102,9 +128,12 @@ class _Counting:
         self.reader, self.con, self.axis = reader, reader.con, axis
         self.where, self.params = where, params
         self.files: list[tuple[int, Mapping[str, Path]]] = []
-        self.raw: list[str] = []  # tables of keys counted from rows
-        self.traffic: list[tuple[int, dict[str, Any], Any]] = []  # file, columns, slot
-        self.spread: list[tuple[int, dict[str, Any], Any]] = []
+        self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
+        self._recorders: list[str] = []
+        # of the rows of keys: where those of each file begin, recorder and number of each, and
+        # the first row of each number
+        none: Any = np.zeros(0, dtype=np.int64)
+        self._starts, self._recorder, self._number, self._firsts = none, none, none, none
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
@@ -117,9 +146,7 @@ class _Counting:
             )
         for path in self.reader.files["transactions"]:
             hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
-            rollup: dict[str, Path] | None = None
-            if rollups and not self.axis.fine(hour):
-                rollup = _rollup(self.reader, path)
+            rollup = _rollup(self.reader, path) if rollups else None
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue
@@ -127,81 +154,27 @@ class _Counting:
             if self.axis.rows(hour, cut=True):
                 rows.setdefault((hour, True), []).append(path)
         for (hour, cut), paths in rows.items():
-            if self.axis.rows(hour, cut) is not None:
+            told = self.axis.rows(hour, cut)
+            if told is not None:
                 store.fetch(paths)
-        for number, (hour, tables) in enumerate(self.files):
-            self._read(number, hour, tables)
-        self._read_past()
-        for (hour, cut), paths in rows.items():
-            slot = self.axis.rows(hour, cut)
-            if slot is not None:
-                self._count(len(self.files) + len(self.raw), paths, slot)
-        return self._arranged()
+                self._count(paths, *told)
+        sums = self._read_keys()
+        names = self._names()
+        parts = [
+            cells for file in range(self._starts.size - 1) for cells in self._traffic(file, sums)
+        ]
+        size = self._firsts.size
+        traffic = _joined(parts)
+        keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
+        self._number = keys.of.astype(np.int32)[self._number]
+        traffic = replace(traffic, key=keys.of.astype(np.int32)[traffic.key])
+        return Counts(keys, names, self._recorders, traffic, self._spread)
 
-    def _read(self, file: int, hour: int, paths: Mapping[str, Path]) -> None:
-        """The minutes and durations of one sealed file."""
-        tables = self.axis.minutes(hour)
-        if self.axis.whole(hour) is not None or not tables:
-            return
-        told = np.flatnonzero(np.max(tables, axis=0) >= 0)
-        if not told.size:
-            return
-        within = f"minute BETWEEN {told[0]} AND {told[-1]}"
-        for table, value, found in (
-            (MINUTES, "bytes_received", self.traffic),
-            (DURATIONS, "bucket", self.spread),
-        ):
-            columns = self._fetch(
-                f"SELECT key, minute, requests, {value} AS value"
-                f" FROM {_parquet([paths[table]])} WHERE {within}"
-            )
-            for slots in tables:
-                found.append((file, columns, slots[columns["minute"]]))
-
-    def _whole(self) -> dict[int, int]:
-        """The files that are told as a whole past hour, and their slots."""
-        return {
-            file: slot
-            for file, (hour, _) in enumerate(self.files)
-            if (slot := self.axis.whole(hour)) is not None
-        }
-
-    def _read_past(self) -> None:
-        """Requests of whole past hours."""
-        slots = self._whole()
-        if not slots:
-            return
-        paths = _parquet(self.files[file][1][KEYS] for file in slots)
-        columns = self._fetch(
-            "SELECT file_index::INTEGER AS file, key, requests, bytes_received AS value"
-            f" FROM {paths}"
-        )
-        place = columns.pop("file")
-        for number, (file, slot) in enumerate(slots.items()):
-            mine = place == number
-            part = {name: column[mine] for name, column in columns.items()}
-            self.traffic.append((file, part, np.full(part["key"].size, slot)))
-
-    def _past_spread(self) -> Iterator[Cells]:
-        """Durations of some of the whole past hours, an hour at a time."""
-        slots = self._whole()
-        chosen = _of_other_days(sorted(set(slots.values())))
-        cells = 0
-        for file, slot in slots.items():
-            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and cells < _ENOUGH):
-                path = _parquet([self.files[file][1][DURATIONS]])
-                part = self._fetch(
-                    "SELECT key, bucket AS value, sum(requests)::INTEGER AS requests"
-                    f" FROM {path} GROUP BY ALL"
-                )
-                cells += part["key"].size
-                yield self._cells([(file, part, np.full(part["key"].size, slot))])
-
-    def _count(self, file: int, paths: Sequence[Path], slot: str) -> None:
+    def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
-        condition = f" WHERE {self.where}" if self.where else ""
+        condition = f"{within} AND ({self.where})" if self.where else within
         table = f"counted_{len(self.raw)}"
-        source = f"(FROM {parquet(paths)}{condition})"
+        source = f"(FROM {parquet(paths)} WHERE {condition})"
         named = rollup_sql("named", source)
         text = sql_text("compare_coded", names=", ".join(_NAMES), slot=slot, named=named)
         try:
@@ -215,92 +188,145 @@ class _Counting:
             if len(left) == len(paths):
                 raise
             if left:
-                self._count(file, left, slot)
+                self._count(left, slot, within)
             return
-        self.raw.append(table)
         columns = self.con.execute(
-            "SELECT key, code // 256 AS slot, code % 256 AS bucket, count(*) AS requests,"
-            " sum(received)::BIGINT AS value"
+            "SELECT key, (code // 256)::SMALLINT AS slot, (code % 256)::UTINYINT AS bucket,"
+            " count(*)::INTEGER AS requests, sum(received)::BIGINT AS received"
             f" FROM (SELECT key, unnest(codes) AS code, unnest(received) AS received FROM {table})"
             " GROUP BY ALL"
         ).fetchnumpy()
-        slots = columns.pop("slot").astype(np.int64)
-        bucket = columns.pop("bucket")
-        self.traffic.append((file, columns, slots))
-        known = bucket != _NONE
-        spread = {"key": columns["key"], "requests": columns["requests"], "value": bucket}
-        self.spread.append((file, {n: c[known] for n, c in spread.items()}, slots[known]))
+        self.raw.append((table, columns))
 
-    def _arranged(self) -> Counts:
-        """Everything under the numbers of its keys, over all files."""
-        self._first, self._recorder, self._number, names, recorders = self._numbers()
-        size = int(self._number.max(initial=-1)) + 1
-        self._of = np.arange(size)
-        traffic = self._cells(self.traffic)
-        keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
-        self._of = keys.of
-        traffic = replace(traffic, key=keys.of[traffic.key].astype(np.int32))
-        spread = self._cells(self.spread)
-        inside = spread.slot < self.axis.size
-        past = spread.where(~inside)
-        self.traffic, self.spread = [], []
+    def _read_keys(self) -> dict[str, Any]:
+        """The rows of keys of all files, one behind the other: requests and bytes of their hours.
 
-        def past_spread() -> Iterator[Cells]:
-            yield past
-            yield from self._past_spread()
-
-        return Counts(keys, names, recorders, traffic, spread.where(inside), past_spread)
-
-    def _cells(self, parts: Sequence[tuple[int, dict[str, Any], Any]]) -> Cells:
-        """All parts as one, without what lies outside of the axis."""
-        kinds = (np.int32, np.int16, np.int32, np.int32, np.int64)
-        columns: list[list[Any]] = [[np.zeros(0, dtype=kind)] for kind in kinds]
-        for file, part, slot in parts:
-            inside = slot >= 0
-            whole = bool(inside.all())
-            row = self._first[file] + (part["key"] if whole else part["key"][inside])
-            cells = (
-                self._of[self._number[row]], self._recorder[row],
-                *(x if whole else x[inside] for x in (slot, part["requests"], part["value"])),
-            )  # fmt: skip
-            for column, kind, values in zip(columns, kinds, cells, strict=True):
-                column.append(np.asarray(values).astype(kind, copy=False))
-        joined = [np.concatenate(column) for column in columns]
-        if joined[4].max(initial=0) < 256:  # buckets
-            joined[4] = joined[4].astype(np.uint8)
-        return Cells(*joined)
-
-    def _numbers(self) -> tuple[Ints, Ints, Ints, dict[str, Any], list[str]]:
-        """(first row of each file; recorder and number of names [rows]; the names; recorders)."""
-        listed = ", ".join(_NAMES)
+        Sets for each row its number and recorder, and for each number the row that has its names.
+        """
         relations = [
-            f"SELECT {len(self.files) + i} AS file, key, {listed} FROM {table}"
-            for i, table in enumerate(self.raw)
+            f"SELECT {len(self.files) + i} AS file, key, 0 AS requests, 0 AS bytes_received,"
+            f" {_LISTED} FROM {table}"
+            for i, (table, _) in enumerate(self.raw)
         ]
         if self.files:
-            paths = _parquet(paths[KEYS] for _, paths in self.files)
-            relations.append(f"SELECT file_index::INTEGER AS file, key, {listed} FROM {paths}")
+            relations.append(_keys(paths[KEYS] for _, paths in self.files))
         if not relations:
             nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in _NAMES)
-            relations.append(f"SELECT NULL::INTEGER AS file, 0 AS key, {nulls} WHERE false")
+            sums = "0 AS file, 0 AS key, 0 AS requests, 0 AS bytes_received"
+            relations.append(f"SELECT {sums}, {nulls} WHERE false")
         keys = " UNION ALL BY NAME ".join(relations)
-        self._make("compare_rows", sql_text("compare_rows", keys=keys))
-        self._make("compare_names", sql_text("compare_names", keys=keys))
-        names = self._fetch("FROM compare_names ORDER BY number")
-        table = self._fetch(
-            "SELECT file, key, number, recorder FROM compare_rows JOIN compare_names USING (names)"
-        )
-        recorders, recorder = np.unique(table["recorder"].astype(str), return_inverse=True)
-        sizes = np.bincount(table["file"], minlength=len(self.files) + len(self.raw))
-        first = np.concatenate([[0], np.cumsum(sizes)])
-        place = first[table["file"]] + table["key"]
-        order = np.empty(place.size, dtype=np.int64)
-        order[place] = np.arange(place.size)
-        number = table["number"][order].astype(np.int64)
-        return first, recorder[order], number, names, recorders.tolist()
+        known = self._execute(f"SELECT DISTINCT recorder FROM ({keys}) ORDER BY 1").fetchall()
+        self._recorders = [name for (name,) in known]
+        cases = [f"WHEN {_quoted(name)} THEN {i}" for i, name in enumerate(self._recorders)]
+        place = f"CASE recorder {' '.join(cases)} END" if cases else "0"
+        columns = self._fetch(sql_text("compare_rows", keys=keys, place=place))
+        sizes = np.bincount(columns["file"], minlength=len(self.files) + len(self.raw))
+        self._starts = np.concatenate([[0], np.cumsum(sizes)])
+        order = self._starts[columns.pop("file")] + columns.pop("key")
+        if (order != np.arange(order.size)).any():
+            order = np.argsort(order)
+            columns = {name: column[order] for name, column in columns.items()}
+        self._recorder = columns.pop("place")
+        self._firsts, self._number = _numbered(columns.pop("names"))
+        return columns
 
-    def _make(self, table: str, text: str) -> None:
-        self._execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {text}")
+    def _names(self) -> dict[str, Any]:
+        """[numbers]: each of the columns of names, read from those files that are the first to
+        have them."""
+        file = np.searchsorted(self._starts, self._firsts, "right") - 1
+        files = distinct(file).tolist()
+        relations = [
+            f"SELECT {files.index(i)} AS file, key, {_LISTED}"
+            f" FROM {self.raw[i - len(self.files)][0]}"
+            for i in files
+            if i >= len(self.files)
+        ]
+        sealed = [self.files[i][1][KEYS] for i in files if i < len(self.files)]
+        if sealed:
+            relations.insert(0, _keys(sealed))
+        if not relations:
+            return {name: np.zeros(0, dtype=object) for name in (*_NAMES, "side")}
+        self.con.register("firsts", {
+            "file": np.searchsorted(files, file).astype(np.int32),
+            "key": (self._firsts - self._starts[file]).astype(np.int32),
+            "number": np.arange(file.size, dtype=np.int32),
+        })  # fmt: skip
+        keys = " UNION ALL BY NAME ".join(relations)
+        columns = self._fetch(sql_text("compare_names", keys=keys))
+        order = np.argsort(columns.pop("number"))
+        return {name: column[order] for name, column in columns.items()}
+
+    def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
+        """Requests and bytes of one file, under numbers in the place of keys."""
+        if file >= len(self.files):
+            _, columns = self.raw[file - len(self.files)]
+            yield self._cells(file, columns, columns["slot"], columns["received"])
+            return
+        hour, paths = self.files[file]
+        whole = self.axis.whole(hour)
+        if whole is not None:
+            rows = slice(self._starts[file], self._starts[file + 1])
+            columns = {name: column[rows] for name, column in sums.items()}
+            columns["key"] = np.arange(columns["requests"].size)
+            yield self._cells(file, columns, whole, columns["bytes_received"])
+            return
+        yield from self._minutes(file, hour, paths[MINUTES], "bytes_received")
+
+    def _spread(self) -> Iterator[Cells]:
+        """Durations, file by file; those of whole past hours from some of these."""
+        for file, (hour, paths) in enumerate(self.files):
+            if self.axis.whole(hour) is None:
+                yield from self._minutes(file, hour, paths[DURATIONS], "bucket::UTINYINT")
+        for i, (_, columns) in enumerate(self.raw):
+            known = columns["bucket"] != _NONE
+            part = {name: columns[name][known] for name in ("key", "requests")}
+            slot, bucket = columns["slot"][known], columns["bucket"][known]
+            yield self._cells(len(self.files) + i, part, slot, bucket)
+        past = [
+            (slot, file)
+            for file, (hour, _) in enumerate(self.files)
+            if (slot := self.axis.whole(hour)) is not None
+        ]
+        chosen = _of_other_days(sorted({slot for slot, _ in past}))
+        cells = 0
+        for slot, file in past:
+            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and cells < _ENOUGH):
+                path = _parquet([self.files[file][1][DURATIONS]])
+                columns = self._fetch(
+                    f"SELECT key, requests, bucket::UTINYINT AS value FROM {path}"
+                )
+                cells += columns["key"].size
+                yield self._cells(file, columns, slot, columns["value"])
+
+    def _minutes(self, file: int, hour: int, path: Path, value: str) -> Iterator[Cells]:
+        """What a table says of the minutes of its hour that spans or the past have."""
+        tables = self.axis.minutes(hour)
+        told = np.flatnonzero(np.max(tables, axis=0) >= 0) if tables else np.zeros(0)
+        if not told.size:
+            return
+        columns = self._fetch(
+            f"SELECT key, minute, requests, {value} AS value FROM {_parquet([path])}"
+            f" WHERE minute BETWEEN {told[0]} AND {told[-1]}"
+        )
+        for slots in tables:
+            slot = slots.astype(np.int16)[columns["minute"]]
+            part = columns
+            if slot.min(initial=0) < 0:
+                inside = np.flatnonzero(slot >= 0)
+                part, slot = {n: c[inside] for n, c in columns.items()}, slot[inside]
+            yield self._cells(file, part, slot, part["value"])
+
+    def _cells(self, file: int, columns: Mapping[str, Any], slot: Any, value: Any) -> Cells:
+        rows = slice(self._starts[file], self._starts[file + 1])
+        key, recorder = columns["key"], self._recorder[rows]
+        alike = recorder.size and recorder.min() == recorder.max()
+        return Cells(
+            self._number[rows][key],
+            np.broadcast_to(recorder[0], key.shape) if alike else recorder[key],
+            np.broadcast_to(np.int16(slot), key.shape),
+            columns["requests"].astype(np.int32, copy=False),
+            value,
+        )
 
     def _fetch(self, text: str) -> dict[str, Any]:
         columns: dict[str, Any] = self._execute(text).fetchnumpy()
@@ -313,6 +339,25 @@ class _Counting:
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error
+
+
+def _joined(parts: Sequence[Cells]) -> Cells:
+    kinds = {"key": np.int32, "recorder": np.int16, "slot": np.int16, "requests": np.int32}
+    return Cells(*(
+        np.concatenate([np.zeros(0, dtype=kind), *(getattr(part, name) for part in parts)])
+        for name, kind in {**kinds, "value": np.int64}.items()
+    ))  # fmt: skip
+
+
+def _numbered(hashes: Any) -> tuple[Any, Any]:
+    """(the first row of each different hash; [rows]: the number of its hash)."""
+    order = np.argsort(hashes)
+    fresh = np.ones(hashes.size, dtype=bool)
+    np.not_equal(hashes[order[1:]], hashes[order[:-1]], out=fresh[1:])
+    number = np.empty(hashes.size, dtype=np.int32)
+    number[order] = np.cumsum(fresh) - 1
+    firsts = np.minimum.reduceat(order, np.flatnonzero(fresh)) if hashes.size else order
+    return firsts, number
 
 
 def _of_other_days(slots: Sequence[int]) -> list[int]:
@@ -336,5 +381,16 @@ def _rollup_of(reader: Reader, path: Path) -> dict[str, Path]:
 
 def _parquet(paths: Iterable[Path]) -> str:
     """A relation over files that all have to have the same columns: an old rollup is none."""
-    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    listed = ", ".join(_quoted(str(path)) for path in paths)
     return f"read_parquet([{listed}], hive_partitioning = false)"
+
+
+def _keys(paths: Iterable[Path]) -> str:
+    return (
+        f"SELECT file_index::INTEGER AS file, key, requests, bytes_received, {_LISTED}"
+        f" FROM {_parquet(paths)}"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

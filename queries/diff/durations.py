@@ -2,145 +2,237 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.diff.frame import UNIT, Frame, Level
-from queries.diff.stats import Floats, Ints, Mask, add_up, ratio
+from queries.diff.candidate import ENDPOINT
+from queries.diff.frame import UNIT, Frame, Groups, Level, counting, recorders_of
+from queries.diff.stats import Floats, Ints, Mask, add_up, distinct, ratio
 from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.diff.axis import Covered
-    from queries.diff.counts import Cells, Counts
+    from queries.diff.counts import Counts
 
 LAST_BUCKET = 160  # 70 minutes
 BUCKETS = LAST_BUCKET + 1
 MIDDLES = 1.1 ** (np.arange(BUCKETS) - 0.5)  # milliseconds
 BASE = np.log(1.1)
+_BITS, _PLACE = 63, 9  # of an entry, and those of side and bucket
+_AT_ONCE = 500_000  # entries: as many as the caches of a processor have room for
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Requests by unit, side, bucket and slot, each entry one number, in the order of these.
+
+    There are millions of them: numbers are sorted several times as fast as they are put in order
+    by an index, and what is beyond a bucket of a unit stands in one piece. slots: the bits of a
+    slot; counts: those of the requests, below them.
+    """
+
+    codes: Ints
+    slots: int
+    counts: int
+
+    @classmethod
+    def room(cls, units: int, slots: int) -> Entries:
+        """None yet, with the bits that so many units and slots leave."""
+        bits = slots.bit_length()
+        return cls(np.zeros(0, np.int64), bits, _BITS - units.bit_length() - _PLACE - bits)
+
+    def packed(self, unit: Any, side: Any, bucket: Any, slot: Any, requests: Any) -> Ints:
+        codes: Ints = unit.astype(np.int64)
+        for bits, values in ((1, side), (8, bucket), (self.slots, slot)):
+            codes <<= bits
+            codes |= values
+        codes <<= self.counts
+        most = (1 << self.counts) - 1
+        if requests.max(initial=0) > most:  # more than fits: several entries
+            times = requests // most
+            rest, requests = np.repeat(codes, times) | most, requests % most
+            return np.concatenate([codes | requests, rest])
+        codes |= requests
+        return codes
+
+    def unit(self, codes: Ints) -> Ints:
+        return codes >> (self.counts + self.slots + _PLACE)
+
+    def side(self, codes: Ints) -> Ints:
+        return (codes >> (self.counts + self.slots + 8)) & 1
+
+    def slot(self, codes: Ints) -> Ints:
+        return (codes >> self.counts) & ((1 << self.slots) - 1)
+
+    def bucket(self, codes: Ints) -> Ints:
+        return (codes >> (self.counts + self.slots)) & 255
+
+    def requests(self, codes: Ints) -> Ints:
+        return codes & ((1 << self.counts) - 1)
+
+    def place(self, unit: Ints, side: int, bucket: Any) -> Ints:
+        """Where the entries of a unit's side from that bucket on begin."""
+        code = ((unit << 1 | side) << 8 | bucket) << (self.slots + self.counts)
+        place: Ints = np.searchsorted(self.codes, code)
+        return place
+
+    def runs(self) -> tuple[Ints, Ints, Ints, Floats]:
+        """(unit, side, bucket, requests) of each such combination that there is."""
+        place = self.codes >> (self.slots + self.counts)
+        fresh = np.ones(place.size, dtype=bool)
+        np.not_equal(place[1:], place[:-1], out=fresh[1:])
+        starts = np.flatnonzero(fresh)
+        place, sums = place[starts], np.zeros(0)
+        if starts.size:
+            sums = np.add.reduceat(self.requests(self.codes), starts).astype(np.float64)
+        return place >> 9, (place >> 8) & 1, place & 255, sums
 
 
 @dataclass
 class Durations:
-    """unit, slot, bucket, requests [entries of the spans], of the time that counts, in the order
-    of units. past [units, buckets]: of the past hours that were read; course [3, units, stretches]:
-    number, sum and squares of the buckets of each of them."""
+    """entries: of the spans, of the time that counts.
+
+    Of the "window", the "baseline" and of the past hours that were read, as "usual": moments
+    [3, units]: number, sum and squares of buckets, and of the latter two upto [units, buckets]:
+    requests of a bucket and of all below it. course [3, units, stretches]: the moments of each
+    stretch of the past.
+    """
 
     frame: Frame
     level: Level
-    unit: Any
-    slot: Any
-    bucket: Any
-    requests: Any
-    past: Floats
+    entries: Entries
+    moments: dict[str, Floats]
+    upto: dict[str, Floats]
     course: Floats
 
     @cached_property
-    def window(self) -> Mask:
-        mine: Mask = self.slot < self.frame.axis.slots[0].size
-        return mine
-
-    def _histogram(self, entries: Mask) -> Floats:
-        size = self.level.size
-        place = self.unit[entries].astype(np.int64) * BUCKETS + self.bucket[entries]
-        return add_up(place, self.requests[entries], size * BUCKETS).reshape(size, BUCKETS)
+    def endpoints(self) -> Groups:
+        """The endpoint of each unit, on its side of the wire."""
+        level = self.frame.level(("side", *ENDPOINT))
+        return Groups(level.group[self.level.first], level.size)
 
     @cached_property
-    def now(self) -> Floats:
-        """[units, buckets] of the window."""
-        return self._histogram(self.window)
+    def upto_together(self) -> dict[str, Floats]:
+        """The same as `upto`, of the endpoints."""
+        return {name: self.endpoints.sums(upto) for name, upto in self.upto.items()}
 
-    @cached_property
-    def before(self) -> Floats:
-        """[units, buckets] of the baseline."""
-        return self._histogram(~self.window)
-
-    @cached_property
-    def _cell(self) -> Ints:
-        """[entries]: the unit and block of each."""
-        blocks = int(self.frame.axis.starts[-1])
-        cell: Ints = self.unit.astype(np.int64) * blocks + self.frame.axis.block[self.slot]
-        return cell
-
-    def _blocks(self, cell: Any, requests: Any) -> Floats:
-        blocks, size = int(self.frame.axis.starts[-1]), self.level.size
-        return add_up(cell, requests, size * blocks).reshape(size, blocks)
+    def _blocks(self, codes: Ints, power: int = 0) -> Floats:
+        """[units, blocks]: requests of some of the entries, a part of them at a time; or the sums
+        of their buckets, to a power."""
+        axis, size, entries = self.frame.axis, self.level.size, self.entries
+        blocks = int(axis.starts[-1])
+        sums = np.zeros(size * blocks)
+        for at in range(0, codes.size, _AT_ONCE):
+            part = codes[at : at + _AT_ONCE]
+            place = axis.block[entries.slot(part)] * size + entries.unit(part)
+            requests = entries.requests(part)
+            values = requests * entries.bucket(part) ** power if power else requests
+            sums += add_up(place, values, sums.size)
+        return sums.reshape(blocks, size).T
 
     @cached_property
     def blocks(self) -> Floats:
         """[units, blocks]: requests with a duration."""
-        return self._blocks(self._cell, self.requests)
-
-    def powers(self, power: int) -> Floats:
-        """[units, blocks of the window]: sums of the buckets' numbers, to a power."""
-        _, bucket, cell, requests = self._sides[0]
-        sums = self._blocks(cell, requests * bucket.astype(np.float64) ** power)
-        return sums[:, : self.frame.window.shape[1]]
-
-    def side(self, against: str) -> Floats:
-        """[units, buckets] of what the window is compared with."""
-        return self.past if against == "usual" else self.before
+        return self._blocks(self.entries.codes)
 
     @cached_property
-    def _sides(self) -> list[tuple[Any, ...]]:
-        """unit, bucket, cell, requests of the window's entries, and of the baseline's."""
-        columns = self.unit, self.bucket, self._cell, self.requests
-        return [tuple(x[side] for x in columns) for side in (self.window, ~self.window)]
+    def powers(self) -> list[Floats]:
+        """[units, blocks of the window]: number, sum and squares of the buckets."""
+        n_w = self.frame.window.shape[1]
+        codes = self.entries.codes
+        codes = codes[self.entries.side(codes) == 0]
+        return [self.blocks[:, :n_w], *(self._blocks(codes, power)[:, :n_w] for power in (1, 2))]
 
     def beyond(self, cut: Ints, up: bool, window: bool) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
-        unit, bucket, cell, requests = self._sides[0 if window else 1]
-        limit = cut.astype(np.int16)[unit]
-        far = bucket > limit if up else bucket < limit
-        return self._blocks(cell[far], requests[far])
+        units, side = np.arange(self.level.size), 0 if window else 1
+        place = self.entries.place
+        if up:
+            begin, end = place(units, side, cut + 1), place(units, side, 255)
+        else:
+            begin, end = place(units, side, 0), place(units, side, np.maximum(cut, 0))
+        return self._blocks(self.entries.codes[_within(begin, end - begin)])
 
-    def of(self, scope: Mask) -> Ints:
+    def of(self, scope: Mask) -> Course:
         """The entries of units whose first key is in the scope."""
         units = np.flatnonzero(scope[self.level.first])
-        edges = np.searchsorted(self.unit, np.stack([units, units + 1]))
-        none = np.zeros(0, dtype=np.int64)
-        return np.concatenate([none, *(np.arange(a, b) for a, b in edges.T.tolist())])
-
-    def total(self, entries: Ints) -> Floats:
-        """[buckets] of some of the entries."""
-        return add_up(self.bucket[entries], self.requests[entries], BUCKETS)
+        begin, end = self.entries.place(units, 0, 0), self.entries.place(units + 1, 0, 0)
+        codes = self.entries.codes[_within(begin, end - begin)]
+        entries = self.entries
+        return Course(entries.slot(codes), entries.bucket(codes), entries.requests(codes))
 
     def compared(self, scope: Mask, against: str) -> Floats:
         """[buckets] of what a scope is compared with."""
-        total: Floats = self.side(against)[scope[self.level.first]].sum(0)
-        return total
+        upto = self.upto[against][scope[self.level.first]].sum(0)
+        return np.diff(upto, prepend=0.0)
+
+
+@dataclass(frozen=True)
+class Course:
+    """slot, bucket, requests [entries]: how the durations of a scope went."""
+
+    slot: Ints
+    bucket: Ints
+    requests: Ints
+
+    def between(self, first: int, last: int) -> Floats:
+        """[buckets] of the slots from first on to (before) last."""
+        mine = (self.slot >= first) & (self.slot < last)
+        return add_up(self.bucket[mine], self.requests[mine], BUCKETS)
+
+
+def _within(begin: Ints, counts: Ints) -> Ints:
+    """The places of several stretches, one behind the other."""
+    upto = np.cumsum(counts)
+    places: Ints = np.repeat(begin - upto + counts, counts)
+    places += np.arange(places.size)
+    return places
 
 
 def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
-    place = {name: i for i, name in enumerate(covered.recorders)}
-    known = np.array([place.get(name, -1) for name in counts.recorders], dtype=np.int64)
-    level = frame.level(UNIT)
-    size, first = level.size, frame.axis.size
+    """Raises BrokenRollup."""
+    axis, level = frame.axis, frame.level(UNIT)
+    known, size, window = recorders_of(counts, covered), level.size, axis.slots[0].size
+    group = level.group.astype(np.int32)
+    entries = Entries.room(size, axis.size)
+    parts = [entries.codes]
+    past, course = np.zeros((size, BUCKETS)), np.zeros((3, size, len(axis.past)))
+    power = np.arange(BUCKETS, dtype=np.float64)[:, None] ** np.arange(3)
+    for cells in counts.spread():
+        cells = cells.where(counting(known, covered.seconds, cells))
+        inside = cells.slot < axis.size
+        if inside.any():
+            mine = cells if inside.all() else cells.where(inside)
+            bucket = np.minimum(mine.value, LAST_BUCKET)
+            parts.append(entries.packed(
+                group[mine.key], mine.slot >= window, bucket, mine.slot, mine.requests
+            ))  # fmt: skip
+        for stretch in distinct(cells.slot[~inside]).tolist():
+            mine = cells.where(cells.slot == stretch)
+            place = group[mine.key] * BUCKETS + np.minimum(mine.value, LAST_BUCKET)
+            histogram = add_up(place, mine.requests, size * BUCKETS).reshape(size, BUCKETS)
+            past += histogram
+            course[:, :, stretch - axis.size] += (histogram @ power).T
+    codes = np.concatenate(parts)
+    parts.clear()
+    codes.sort()
+    entries = replace(entries, codes=codes)
+    unit, side, bucket, requests = entries.runs()
+    sides = np.zeros((2, size, BUCKETS))
+    sides[side, unit, bucket] = requests
+    named = {"window": sides[0], "baseline": sides[1], "usual": past}
+    moments = {name: (one @ power).T for name, one in named.items()}
+    upto = {name: named[name].cumsum(1) for name in ("baseline", "usual")}
+    return Durations(frame, level, entries, moments, upto, course)
 
-    def kept(cells: Cells) -> tuple[Any, Any, Cells]:
-        recorder = known[cells.recorder] if cells.key.size else cells.recorder
-        seen = (recorder >= 0) & (covered.seconds[recorder, cells.slot] > 0)
-        cells = cells if seen.all() else cells.where(seen)
-        bucket = np.minimum(cells.value, LAST_BUCKET).astype(np.uint8)
-        return level.group[cells.key].astype(np.int32), bucket, cells
 
-    past = np.zeros(size * BUCKETS)
-    course = np.zeros((3, size, len(frame.axis.past)))
-    for hour in counts.past_spread():
-        unit, bucket, cells = kept(hour)
-        past += add_up(unit.astype(np.int64) * BUCKETS + bucket, cells.requests, past.size)
-        for stretch in np.unique(cells.slot).tolist():
-            mine = cells.slot == stretch
-            of, n, value = unit[mine], cells.requests[mine], bucket[mine].astype(np.float64)
-            for power in range(3):
-                course[power, :, stretch - first] += add_up(of, n * value**power, size)
-    unit, bucket, cells = kept(counts.spread)
-    order = np.argsort(unit, kind="stable")
-    return Durations(
-        frame, level, unit[order], cells.slot[order], bucket[order], cells.requests[order],
-        past.reshape(size, BUCKETS), course,
-    )  # fmt: skip
+def reached(upto: Floats, q: float) -> Ints:
+    """[units, buckets] -> [units]: the bucket with which a share of the requests is reached."""
+    bucket: Ints = (upto >= (q * upto[:, -1] - 1e-9)[:, None]).argmax(1)
+    return bucket
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:

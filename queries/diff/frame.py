@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.keys import SCANNED
+from queries.diff.keys import SCANNED, first_of_each
 from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.derived import failed
 from store.values import dataclass
@@ -46,35 +46,53 @@ class Values(Sequence[tuple[Any, ...]]):
 
 
 @dataclass(frozen=True)
-class Level:
+class Groups:
+    """The group of each thing that is summed, keys or units, and the number of groups."""
+
+    group: Ints
+    size: int
+
+    def sum(self, values: Floats) -> Floats:
+        """[things] -> [groups]"""
+        return add_up(self.group, values, self.size)
+
+    @cached_property
+    def _order(self) -> tuple[Ints | None, Ints]:
+        """The things by their groups, where they are not in that order anyway; their groups."""
+        if (self.group[1:] >= self.group[:-1]).all():
+            return None, self.group
+        order = np.argsort(self.group, kind="stable")
+        return order, self.group[order]
+
+    def sums(self, values: Floats, chosen: Mask | None = None) -> Floats:
+        """[things, columns] -> [groups, columns], of the chosen things.
+
+        Quick where each column is in one piece, as those of the sums are.
+        """
+        order, group = self._order
+        if chosen is not None and not chosen.all():
+            kept = chosen if order is None else chosen[order]
+            order = np.flatnonzero(kept) if order is None else order[kept]
+            group = group[kept]
+        sums = np.zeros((values.shape[1], self.size))
+        if group.size:
+            starts = np.flatnonzero(np.diff(group, prepend=-1))
+            if values.flags.c_contiguous:
+                rows = values if order is None else values[order]
+                sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=0).T
+            else:
+                rows = values.T if order is None else np.take(values.T, order, axis=1)
+                sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=1)
+        return sums.T
+
+
+@dataclass(frozen=True)
+class Level(Groups):
     """A coarser key: the group of each key, each group's first key, and each group's values."""
 
     dims: tuple[str, ...]
-    group: Ints
     first: Ints
     values: Values
-
-    @property
-    def size(self) -> int:
-        return int(self.first.size)
-
-    def sum(self, per_key: Floats) -> Floats:
-        """[keys] -> [groups]"""
-        return add_up(self.group, per_key, self.size)
-
-    @cached_property
-    def _order(self) -> tuple[Ints, Ints]:
-        order = np.argsort(self.group, kind="stable")
-        return order, np.searchsorted(self.group[order], np.arange(self.size))
-
-    def sums(self, per_key: Floats, chosen: Mask | None = None) -> Floats:
-        """[keys, columns] -> [groups, columns], of the chosen keys."""
-        if not per_key.size:
-            return np.zeros((self.size, per_key.shape[1]))
-        order, starts = self._order
-        rows = per_key if chosen is None else np.where(chosen[:, None], per_key, 0.0)
-        found: Floats = np.add.reduceat(rows[order], starts, axis=0)
-        return found
 
 
 class _Columns(dict[str, list[Any]]):
@@ -245,6 +263,8 @@ class Frame:
         outgoing = level.sum(np.where(self.incoming, 0.0, total))
         both = np.maximum(incoming + outgoing, 1e-9)
         weight = np.where(both > 1e-9, np.maximum(incoming, outgoing) / both, 1.0)[level.group]
+        if (weight == 1).all():
+            return self
         names = (
             "window", "baseline", "past", "received_w", "received_b", "received_p", "expected",
             "usual",
@@ -256,50 +276,45 @@ class Frame:
         return self if "side" in dims else self.once
 
 
+def recorders_of(counts: Counts, covered: Covered) -> Ints:
+    """[recorders of the counts]: their places in what was covered; -1 for those that are not."""
+    place = {name: i for i, name in enumerate(covered.recorders)}
+    return np.array([place.get(name, -1) for name in counts.recorders], dtype=np.int64)
+
+
+def counting(known: Ints, seconds: Floats, cells: Cells) -> Any:
+    """The cells of recorders and slots of which some seconds count; what chooses them."""
+    counts = np.concatenate([seconds, np.zeros((1, seconds.shape[1]))])[known] > 0
+    return slice(None) if counts.all() else np.flatnonzero(counts[cells.recorder, cells.slot])
+
+
 def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
     """The counts as arrays over keys and blocks, of the time that both sides were seen."""
     size, blocks, window = counts.keys.size, int(axis.starts[-1]), axis.slots[0].size
-    place = {name: i for i, name in enumerate(covered.recorders)}
-    known = np.array([place.get(name, -1) for name in counts.recorders], dtype=np.int64)
-    cells = counts.traffic
-    recorder = known[cells.recorder] if cells.key.size else cells.recorder
-    inside = axis.size > cells.slot
-    seen = (recorder >= 0) & (covered.seen[recorder, cells.slot] > 0)
+    known, cells = recorders_of(counts, covered), counts.traffic
+    seen = cells.where(counting(known, covered.seen, cells))
     anyhow = [
-        add_up(cells.key[mine], cells.requests[mine], size)
-        for mine in (seen & (cells.slot < window), seen & inside & (cells.slot >= window))
+        add_up(seen.key[mine], seen.requests[mine], size)
+        for mine in (seen.slot < window, (seen.slot >= window) & (seen.slot < axis.size))
     ]
-    kept = np.flatnonzero((recorder >= 0) & (covered.seconds[recorder, cells.slot] > 0))
-    cells, recorder = cells.where(kept), recorder[kept]
-    inside = axis.size > cells.slot
-    sums = [
-        add_up(
-            cells.key[inside].astype(np.int64) * blocks + axis.block[cells.slot[inside]],
-            cells.requests[inside] if of is None else of[inside],
-            size * blocks,
-        ).reshape(size, blocks)
-        for of in (None, cells.value)
-    ]
-    n_w = int(axis.starts[1])
-    stretches = len(axis.past)
-    place = cells.key[~inside].astype(np.int64) * stretches + cells.slot[~inside] - axis.size
-    past, received_p = (
-        add_up(place, values[~inside], size * stretches).reshape(size, stretches)
-        for values in (cells.requests, cells.value)
-    )
+    cells = cells.where(counting(known, covered.seconds, cells))
+    inside = cells.slot < axis.size
+    spans, past = cells.where(inside), cells.where(~inside)
+    n_w, stretches = int(axis.starts[1]), len(axis.past)
+    sums = _by_column(spans, axis.block[spans.slot], (size, blocks))
+    sums_p = _by_column(past, past.slot - axis.size, (size, stretches))
     seconds = covered.seconds
     of_window = np.stack([
         add_up(axis.block[:window], row[:window], n_w) for row in seconds
     ]) if len(seconds) else np.zeros((0, n_w))  # fmt: skip
     due = []
-    for part, mine in (
-        (seconds[:, window : axis.size], inside & (cells.slot >= window)),
-        (seconds[:, axis.size :], ~inside),
+    for part, before in (
+        (seconds[:, window : axis.size], spans.where(spans.slot >= window)),
+        (seconds[:, axis.size :], past),
     ):
         total = part.sum(1)[:, None]
         rho = np.divide(of_window, total, out=np.zeros_like(of_window), where=total > 0)
-        key, requests, by = cells.key[mine], cells.requests[mine], recorder[mine]
-        due.append(np.stack([add_up(key, requests * rho[by, j], size) for j in range(n_w)], 1))
+        due.append(_due(before, known, rho, size))
     in_block = add_up(axis.block, seconds[:, : axis.size].sum(0), blocks)
     return Frame(
         axis=axis,
@@ -307,10 +322,10 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         labels=counts.keys.labels,
         window=sums[0][:, :n_w],
         baseline=sums[0][:, n_w:],
-        past=past,
+        past=sums_p[0],
         received_w=sums[1][:, :n_w],
         received_b=sums[1][:, n_w:],
-        received_p=received_p,
+        received_p=sums_p[1],
         expected=due[0],
         usual=due[1],
         seconds_w=in_block[:n_w],
@@ -323,13 +338,31 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
     )
 
 
+def _by_column(cells: Cells, column: Ints, shape: tuple[int, int]) -> list[Floats]:
+    """[keys, columns]: requests, and bytes received; each column in one piece."""
+    place = column.astype(np.int64) * shape[0] + cells.key
+    sums = (add_up(place, values, shape[0] * shape[1]) for values in (cells.requests, cells.value))
+    return [one.reshape(shape[1], shape[0]).T for one in sums]
+
+
+def _due(cells: Cells, known: Ints, rho: Floats, size: int) -> Floats:
+    """[keys, blocks of the window]: requests of the cells, weighed by rho [recorders, blocks]."""
+    due = np.zeros((rho.shape[1], size))
+    for recorder, place in enumerate(known.tolist()):
+        mine = cells.where(cells.recorder == recorder) if known.size > 1 else cells
+        if mine.key.size:
+            due += rho[place][:, None] * add_up(mine.key, mine.requests, size)
+    return due.T
+
+
 def _level(frame: Frame, dims: tuple[str, ...]) -> Level:
-    combined = np.zeros(frame.size, dtype=np.int64)
+    combined, room = np.zeros(frame.size, dtype=np.int64), 1
     for dim in dims:
         combined = combined * len(frame.labels[dim]) + frame.codes[dim]
-    _, first, group = np.unique(combined, return_index=True, return_inverse=True)
+        room *= max(len(frame.labels[dim]), 1)
+    first, group = first_of_each(combined, room)
     values = Values([frame.labels[d] for d in dims], [frame.codes[d][first] for d in dims])
-    return Level(dims, group.astype(np.int64, copy=False), first, values)
+    return Level(group, first.size, dims, first, values)
 
 
 _UNEVEN = 0.25  # parts may differ by that much from the common change before it counts

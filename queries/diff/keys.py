@@ -166,5 +166,21 @@ def _numbered(labels: Mapping[str, list[Any]], codes: Mapping[str, Ints]) -> Key
             room = known.size
         combined = combined * len(labels[name]) + codes[name]
         room *= max(len(labels[name]), 1)
-    _, first, number = np.unique(combined, return_index=True, return_inverse=True)
+    first, number = first_of_each(combined, room)
     return Keys(labels, {name: code[first] for name, code in codes.items()}, number)
+
+
+def first_of_each(codes: Ints, room: int) -> tuple[Ints, Ints]:
+    """(the first place of each different code, in their order; [codes]: the number of each).
+
+    room: codes lie below. Without sorting, where that is small.
+    """
+    if room > 16 * codes.size + 1000:
+        _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+        return first, number.astype(np.int64, copy=False)
+    place = np.full(room, -1, dtype=np.int64)
+    place[codes[::-1]] = np.arange(codes.size - 1, -1, -1)
+    there = np.flatnonzero(place >= 0)
+    first = place[there]
+    place[there] = np.arange(there.size)
+    return first, place[codes]

@@ -266,7 +266,7 @@ def best(z: Floats, runs: Runs, own: Sequence[Floats] = ()) -> tuple[Floats, Int
     """
     worth = np.abs(z) - runs.price
     lengths = runs.ends - runs.starts
-    for length in np.unique(lengths).tolist() if own else ():
+    for length in distinct(lengths).tolist() if own else ():
         same = np.flatnonzero(lengths == length)
         quiet = np.concatenate([each[:, same] for each in own], axis=1)
         up, down = (np.maximum(x.max(1), 0.0)[:, None] for x in (quiet, -quiet))
@@ -281,6 +281,12 @@ def add_up(place: Any, values: Any, size: int) -> Floats:
     """[size]: the sum of the values at each place."""
     sums: Floats = np.bincount(place, values, size).astype(np.float64, copy=False)
     return sums
+
+
+def distinct(values: Any) -> Any:
+    """The different values, sorted. np.unique without counts imports all of numpy.ma first, which
+    takes longer than a small comparison."""
+    return np.unique(values, return_counts=True)[0]
 
 
 def xlogy(x: Floats, y: Floats) -> Floats:

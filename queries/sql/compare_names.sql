@@ -1,8 +1,6 @@
--- Each key of the table compare_rows once, under a number, with its names: those of one of its rows
--- in the relation {keys}.
+-- The names of each number of the table firsts: those of one of its rows in the relation {keys}.
 SELECT
     number,
-    names,
     CASE direction WHEN 'ingress' THEN 'in' ELSE 'out' END AS side,
     host,
     method,
@@ -14,11 +12,4 @@ SELECT
     process,
     signature
 FROM ({keys})
-JOIN (
-    SELECT
-        names,
-        min({'file': file, 'key': key}) AS place,
-        (row_number() OVER () - 1)::INTEGER AS number
-    FROM compare_rows
-    GROUP BY names
-) ON file = place.file AND key = place.key
+JOIN firsts USING (file, key)

@@ -25,6 +25,7 @@ GRACE_S = 60.0
 FAN_IN = 20  # so many neighbours of about the same size become one
 _LARGEST = 8 << 20  # bytes; what is larger waits for the seal, which must fit it into memory
 _ROW_GROUP_BYTES = 32 << 20
+_MERGED_BYTES = 12 << 20  # in a group of a merged segment: beside a full stream memory is scarce
 _ROW_GROUP_ROWS = 100_000
 _FEW_ROWS = 500  # of a segment: packing it well takes longer than all else, and not for long
 
@@ -87,13 +88,28 @@ def _repeated(schema: pa.Schema) -> list[str]:
 
 @contextlib.contextmanager
 def parquet_writer(
-    path: Path, schema: pa.Schema, footer: dict[bytes, bytes], compression: str = "zstd"
+    path: Path,
+    schema: pa.Schema,
+    footer: dict[bytes, bytes],
+    compression: str = "zstd",
+    *,
+    is_sorted: bool = False,
 ) -> Iterator[pq.ParquetWriter]:
     """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
-    would call text a dictionary. `footer` is what the file says about itself."""
+    would call text a dictionary. `footer` is what the file says about itself.
+
+    is_sorted: rows that are alike stand together, so that bodies are worth a dictionary as well.
+    Nobody prunes by the smallest body or header, so there are no statistics of those.
+    """
+    compared = [
+        field.name
+        for field in schema
+        if not (pa.types.is_nested(field.type) or pa.types.is_binary(field.type))
+    ]
     with pq.ParquetWriter(
-        path, schema, compression="zstd", store_schema=False, use_dictionary=_repeated(schema)
-    ) as writer:
+        path, schema, compression=compression, store_schema=False, write_statistics=compared,
+        use_dictionary=is_sorted or _repeated(schema),
+    ) as writer:  # fmt: skip
         writer.add_key_value_metadata(footer)
         yield writer
 
@@ -149,7 +165,7 @@ def _in_groups(table: str, paths: Sequence[Path]) -> Iterator[pa.Table]:
         with open_rows(path, table) as file:
             for number in range(file.num_row_groups):
                 rows = conform(file.read_row_group(number, use_threads=False), RECORDED[table])
-                if pending and size + rows.nbytes > _ROW_GROUP_BYTES:
+                if pending and size + rows.nbytes > _MERGED_BYTES:
                     yield pa.concat_tables(pending).unify_dictionaries()
                     pending, size = [], 0
                 pending.append(rows)

@@ -44,7 +44,7 @@ def write_sorted(
         runs: Iterable[pa.Table] = [pa.concat_tables(whole)] if whole else []
     else:
         runs = _stretches(_runs(pieces), stretch, spill)
-    with parquet_writer(target, schema, footer) as writer:
+    with parquet_writer(target, schema, footer, is_sorted=True) as writer:
         for run in map(_sorted, runs):
             rows = _encoded(run.drop_columns([_PLACE]), schema)
             writer.write_table(rows, row_group_rows(rows.num_rows, rows.nbytes))

@@ -160,10 +160,9 @@ class Recorder:
 
     def stop(self) -> None:
         if self.process.poll() is not None:
-            before = self.log.read_text(errors="replace").count("connected to")
             self.start()
-            wait_for(lambda: self.log.read_text(errors="replace").count("connected to") > before)
         self.process.resume()
+        wait_for(self.process.children)  # before it has any, it hears no signal
         self.process.terminate()
         assert self.process.wait(60) == 0
         self._log.close()

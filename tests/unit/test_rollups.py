@@ -101,10 +101,9 @@ def test_slots_blocks_and_past_hours_hold_what_the_rows_hold(store: Store) -> No
         sums = []
         for rollups_too in (True, False):
             counts = counts_of(reader, axis, rollups=rollups_too)
-            traffic, spread = counts.traffic, counts.spread
             sums.append([
-                np.bincount(cells.slot, cells.requests, axis.size + 1).tolist()
-                for cells in (traffic, spread)
+                np.sum([np.bincount(c.slot, c.requests, axis.size + 1) for c in cells], 0).tolist()
+                for cells in ([counts.traffic], counts.spread())
             ])  # fmt: skip
         assert sums[0] == sums[1]
         rows = reader.con.execute(f"SELECT count(*) FROM {parquet(reader.files['transactions'])}")

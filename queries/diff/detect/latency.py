@@ -12,14 +12,12 @@ import numpy as np
 from queries.core.answer import Direction
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
-from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
-from queries.diff.frame import Frame, Level
+from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles, reached
+from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
     Floats,
     Ints,
-    Mask,
     Runs,
-    add_up,
     band,
     best,
     bounds,
@@ -29,7 +27,7 @@ from queries.diff.stats import (
     ratio,
     runs_of,
     spans_of,
-)
+)  # fmt: skip
 from store.values import dataclass
 
 _ENDPOINTS = ("side", *ENDPOINT)
@@ -71,14 +69,12 @@ def beyond(
     d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
 ) -> Beyond:
     """up: slower than the quantile; else faster."""
-    usual = d.side(against)
-    total, upto = usual.sum(1), usual.cumsum(1)
-    at, able = _place(usual, q)
+    upto, together = d.upto[against], d.upto_together[against]
+    total = upto[:, -1]
+    at, of_all = reached(upto, q), reached(together, q)
+    able, known = (x[:, -1] * min(q, 1 - q) >= _BEYOND for x in (upto, together))
     # an instance of few requests, or a new one, is held to its endpoint's quantile
-    endpoint = d.frame.level(_ENDPOINTS)
-    units = _Units(endpoint.group[d.level.first], endpoint.size)
-    of_all, known = _place(units.sums(usual), q)
-    at, able = np.where(able, at, of_all[units.group]), able | known[units.group]
+    at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
     felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
     row = np.arange(at.size)
@@ -100,13 +96,6 @@ def beyond(
     )
 
 
-def _place(histogram: Floats, q: float) -> tuple[Ints, Mask]:
-    """(bucket of the quantile, whether there are requests enough to say so)."""
-    total = histogram.sum(1)
-    at = (histogram.cumsum(1) >= (q * total - 1e-9)[:, None]).argmax(1)
-    return at, total * min(q, 1 - q) >= _BEYOND
-
-
 def drift(d: Durations) -> tuple[Floats, Floats]:
     """[units]: bands of the mean log duration, from one stretch to the next, and to the past."""
     n, total, squares = d.course
@@ -116,7 +105,7 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
         x, var = mean * BASE, spread * BASE**2 / n
     read = n.sum(0) > 0
     x, var = x[:, read], var[:, read]
-    before, now = _moments(d.before), _moments(d.now)
+    before, now = (_moments(d.moments[name]) for name in ("baseline", "window"))
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
         band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
@@ -124,10 +113,9 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
     )
 
 
-def _moments(histogram: Floats) -> tuple[Floats, Floats]:
+def _moments(sums: Floats) -> tuple[Floats, Floats]:
     """[units]: mean log duration and the variance of it; NaN where there are few."""
-    bucket = np.arange(BUCKETS)
-    n, total, squares = (histogram @ (bucket**power).astype(np.float64) for power in (0, 1, 2))
+    n, total, squares = sums
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(n >= 10, total / n, np.nan)
         return mean * BASE, np.maximum(squares / n - mean * mean, 1.0) * BASE**2 / n
@@ -143,7 +131,7 @@ def slower(frame: Frame, d: Durations) -> list[Candidate]:
             sides: list[tuple[Against, Beyond]] = [
                 ("baseline", beyond(d, q, floor, before, "baseline", up))
             ]
-            if d.past.any() and up:
+            if d.moments["usual"].any() and up:
                 sides.append(("usual", beyond(d, q, floor, past, "usual", up)))
             noise = _noise(d, sides[0][1], up)
             for dims in LEVELS:
@@ -164,7 +152,7 @@ def _level(
 ) -> list[Candidate]:  # fmt: skip
     level, metric = frame.level(dims), measure[1]
     first = d.level.first
-    units = _Units(level.group[first], level.size)
+    units = Groups(level.group[first], level.size)
     weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
     own = frame.own[first] * weight
     far, whole = (units.sums(x * own[:, None]) for x in blocks)
@@ -219,13 +207,11 @@ def _mean_z(
     also = tuple(dim for dim in ("service", "instance") if dim in level.dims)
     part = frame.level((*_ENDPOINTS, *also))
     first, own = d.level.first, frame.own[d.level.first]
-    units = _Units(part.group[first], part.size)
-    groups = _Units(level.group[part.first], level.size)
+    units = Groups(part.group[first], part.size)
+    groups = Groups(level.group[part.first], level.size)
     weight = own * (_once(frame, d) if "side" not in level.dims else 1.0)
-    bucket = np.arange(BUCKETS, dtype=np.float64)
-    base = units.sums(d.side(against) * weight[:, None])
-    n_b, s_b, q_b = (base @ bucket**power for power in range(3))
-    n, s, q = (runs.sums(units.sums(d.powers(power) * weight[:, None])) for power in range(3))
+    n_b, s_b, q_b = units.sums((d.moments[against] * weight).T).T
+    n, s, q = (runs.sums(units.sums(one * weight[:, None])) for one in d.powers)
     known = n_b >= _SOME
     n, s, q = (np.where(known[:, None], x, 0.0) for x in (n, s, q))
     mean_b = ratio(s_b, n_b)
@@ -236,7 +222,8 @@ def _mean_z(
     variance = (spread + _SOME * _TYPICAL) / (df + _SOME)
     total = groups.sums(n)
     error = np.sqrt(variance * (total + groups.sums(ratio(n * n, n_b[:, None]))))
-    band_of = ratio(units.sum(wide * d.now.sum(1)), units.sum(d.now.sum(1)))
+    now = d.moments["window"][0]
+    band_of = ratio(units.sum(wide * now), units.sum(now))
     within = groups.sums(n * band_of[:, None]) / BASE
     t = np.maximum(away - within, 0) / np.maximum(error, 1e-9)
     df = df + _SOME
@@ -247,21 +234,6 @@ def _mean_z(
 def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
     z: Floats = np.maximum(odds_z(f, n, fb[:, None], nb[:, None], 0.0), 0)
     return z / np.sqrt(noise)[:, None]
-
-
-class _Units:
-    """Sums over the units of a level's groups."""
-
-    def __init__(self, group: Ints, size: int) -> None:
-        self.group, self.size = group, size
-
-    def sum(self, values: Floats) -> Floats:
-        return add_up(self.group, values, self.size)
-
-    def sums(self, values: Floats) -> Floats:
-        columns = values.shape[1]
-        place = (self.group[:, None] * columns + np.arange(columns)).ravel()
-        return add_up(place, values.ravel(), self.size * columns).reshape(-1, columns)
 
 
 def _once(frame: Frame, d: Durations) -> Floats:
@@ -287,9 +259,8 @@ def _candidate(
     volume[first[mine]] = n[mine]
     if float(far[mine].sum()) < limits.FEW or float(excess.sum()) <= 0:
         return None
-    entries = d.of(scope)
-    block = frame.axis.block[np.minimum(d.slot[entries], frame.axis.size - 1)]
-    run = d.total(entries[d.window[entries] & (block >= began) & (block < ended)])
+    slots = np.searchsorted(frame.axis.slots[0].block, [began, ended]).tolist()
+    run = d.of(scope).between(*slots)
     base = d.compared(scope, against)
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"

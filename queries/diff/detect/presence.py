@@ -14,7 +14,7 @@ from queries.core.answer import Direction, Kind
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame, Level
-from queries.diff.stats import Floats, Ints, Mask, add_up
+from queries.diff.stats import Floats, Ints, Mask, add_up, distinct
 from store.values import dataclass
 
 REPLICA = ("service", "instance")
@@ -55,7 +55,7 @@ class Births:
     def often(self, g: int, requests: float) -> float:
         """The chance that a name so busy comes up under the parent of group g in the window."""
         alike = (self.at >= 0) & (self.parent == self.parent[g]) & (self.busy >= requests / 4)
-        times = np.unique(self.at[alike]).size
+        times = int(distinct(self.at[alike]).size)
         if alike.sum() < self.least or not self.of:
             return 0.0
         return min(times / self.of, 1.0)
@@ -138,7 +138,7 @@ class _Sides:
         mine = np.flatnonzero(keys[cells.key] & (cells.slot < size))
         width = max(size // _ACTIVE, 1)
         slot = cells.slot[mine].astype(np.int64) // width
-        pairs = np.unique(self.level.group[cells.key[mine]] * (size + 1) + slot)
+        pairs = distinct(self.level.group[cells.key[mine]] * (size + 1) + slot)
         return add_up(pairs // (size + 1), np.ones(pairs.size), self.level.size)
 
     def new(self, kind: Kind) -> list[Candidate]:

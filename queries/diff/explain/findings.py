@@ -199,9 +199,7 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
 
 
 def _measure_durations(d: Durations, c: Candidate, when: Lasted) -> None:
-    entries = d.of(c.scope)
-    slot = d.slot[entries]
-    run = d.total(entries[(slot >= when.first) & (slot < when.last)])
+    run = d.of(c.scope).between(when.first, when.last)
     q = _QUANTILES[c.metric]
     now, was = float(quantiles(run, q)), float(quantiles(d.compared(c.scope, c.against), q))
     if now > was if c.direction == "up" else now < was:
@@ -238,8 +236,8 @@ def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
     frame, d = scene.frame, scene.durations
     counts = frame.requests if window else frame.before
     seconds = scene.seconds_w if window else scene.seconds_b
-    entries = d.of(scope)
-    total = d.total(entries[d.window[entries] == window])
+    size = frame.axis.slots[0].size
+    total = d.of(scope).between(*(0, size) if window else (size, frame.axis.size))
     p50, p95, p99 = (
         float(quantiles(total, q)) if total.sum() > 0 else None for q in (0.5, 0.95, 0.99)
     )

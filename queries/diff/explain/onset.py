@@ -45,10 +45,10 @@ class Lasted:
 def series(frame: Frame, durations: Durations, c: Candidate) -> Series:
     size = frame.axis.size + len(frame.axis.past)
     if c.kind == "latency" and c.window and c.baseline:
-        entries = durations.of(c.scope)
-        slot, requests = durations.slot[entries], durations.requests[entries]
+        course = durations.of(c.scope)
+        slot, requests = course.slot, course.requests
         cut = float(np.log((c.window * c.baseline) ** 0.5) / BASE)
-        far = durations.bucket[entries] > cut
+        far = course.bucket > cut
         return Series(add_up(slot[far], requests[far], size), add_up(slot, requests, size))
     cells = frame.cells
     mine = np.flatnonzero(c.scope[cells.key])
@@ -80,7 +80,7 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
         last = int(order[active[-1]]) if active.size else 0
         since = from_us(int(edges[last, 1])) if active.size and order.size > size else None
         return Lasted(0, size, since, None)
-    rest = np.setdiff1d(np.arange(axis.size), order)
+    rest = np.setdiff1d(np.arange(axis.size), order, assume_unique=True)
     if c.against == "usual":
         rest = np.arange(axis.size, len(edges))
     outside = float(s.counted[rest].sum()), float(s.of[rest].sum())
