@@ -39,6 +39,11 @@ class Values(Sequence[tuple[Any, ...]]):
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return (self[group] for group in range(len(self)))
 
+    def named(self, dimension: int, name: str) -> Mask:
+        """[groups]: which have this name in a dimension."""
+        named: Mask = np.array([label == name for label in self.labels[dimension]], dtype=bool)
+        return named[self.codes[dimension]]
+
     def __getitem__(self, group: Any) -> Any:
         return tuple(
             names[code[group]] for names, code in zip(self.labels, self.codes, strict=True)
@@ -391,7 +396,7 @@ def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> 
     unit = frame.level(dims)
     changed = unit.sum(np.where(left, c.excess, 0.0))
     volume = unit.sum(np.where(left, c.volume, 0.0))
-    incoming = np.array([value[0] == "in" for value in unit.values], dtype=bool)
+    incoming = unit.values.named(0, "in")
     even = 1.0
     most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
     for side in (incoming, ~incoming):
