@@ -15,7 +15,7 @@ from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.diff.axis import Covered
-    from queries.diff.counts import Counts
+    from queries.diff.counts import Cells, Counts
 
 LAST_BUCKET = 160  # 70 minutes
 BUCKETS = LAST_BUCKET + 1
@@ -81,15 +81,15 @@ class Entries:
 
     def histogram(self, units: int, side: int) -> Floats:
         """[units, buckets] of one side."""
-        codes = self.codes[self.side(self.codes) == side]
-        place = codes >> (self.slots + self.counts)
-        fresh = np.ones(place.size, dtype=bool)
-        np.not_equal(place[1:], place[:-1], out=fresh[1:])
-        starts = np.flatnonzero(fresh)
-        place = place[starts]
         histogram = np.zeros((units, BUCKETS))
-        if starts.size:
-            histogram[place >> _PLACE, place & 255] = np.add.reduceat(self.requests(codes), starts)
+        for at in range(0, self.codes.size, _AT_ONCE):
+            codes = self.codes[at : at + _AT_ONCE]
+            codes = codes[self.side(codes) == side]
+            place = codes >> (self.slots + self.counts)
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            if starts.size:
+                sums = np.add.reduceat(self.requests(codes), starts)
+                histogram[place[starts] >> _PLACE, place[starts] & 255] += sums
         return histogram
 
 
@@ -211,7 +211,8 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     parts = [entries.codes]
     past, course = np.zeros((size, BUCKETS)), np.zeros((3, size, len(axis.past)))
     power = np.arange(BUCKETS, dtype=np.float64)[:, None] ** np.arange(3)
-    for cells in counts.spread():
+
+    def add(cells: Cells) -> None:
         cells = cells.where(counting(known, covered.seconds, cells))
         inside = cells.slot < axis.size
         if inside.any():
@@ -224,8 +225,12 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
             mine = cells.where(cells.slot == stretch)
             place = group[mine.key] * BUCKETS + np.minimum(mine.value, LAST_BUCKET)
             histogram = add_up(place, mine.requests, size * BUCKETS).reshape(size, BUCKETS)
-            past += histogram
+            np.add(past, histogram, out=past)
             course[:, :, stretch - axis.size] += (histogram @ power).T
+
+    for cells in counts.spread():
+        add(cells)
+        del cells  # before the next file is read
     codes = np.concatenate(parts)
     parts.clear()
     codes.sort()
