@@ -38,6 +38,7 @@ from bench.redaction_cases import (
     Secret,
     transaction,
 )
+from bench.redaction_documented import documented
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_outside import anew
 from bench.redaction_speed import cold_headers, speed, worst
@@ -306,6 +307,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result["main"] = leaks(SECRETS, PLACES, seed)
     result["held_back"] = leaks(HELD_BACK_SECRETS, HELD_BACK_PLACES, seed)
     result["held_back_anew"] = what_leaks(anew())
+    result["held_back_documented"] = what_leaks(documented())
     result["held_back_singles"] = what_leaks(singles())
     result["harmless"] = harmless(seed)
     if options.store:

@@ -38,7 +38,6 @@ from queries.core.answer import document
 from queries.core.escape import visible_json
 from queries.core.session import StoppedError, Watch, watched
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError, did_you_mean
-from store.layout import Store
 from store.values import dataclass
 
 HEADERS: Final = {
@@ -264,7 +263,7 @@ async def _news(desk: Desk) -> AsyncIterator[bytes]:
 def _newest(site: Site) -> tuple[Any, ...]:
     """What changes when something is recorded: the folders of the last hour's rows."""
     try:
-        store = Store.open(site.store)
+        store = site.open()
         hours = store.hours("transactions")[-1:]
         return tuple(path.name for hour in hours for _, path in store.visible("transactions", hour))
     except (QrecError, OSError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import cache, cached_property
-from pathlib import Path
 from shlex import quote as shell_quote
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -47,9 +46,9 @@ def offered() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Site:
-    """What every page needs to know. named_store: the folder as commands have to name it."""
+    """What every page needs to know: the store, opened anew for each, and its name in commands."""
 
-    store: Path
+    open: Callable[[], Store]
     tz: tzinfo
     now: Callable[[], datetime]
     named_store: str | None = None
@@ -121,7 +120,7 @@ class Asked:
 
     @cached_property
     def store(self) -> Store:
-        return Store.open(self.site.store)
+        return self.site.open()
 
     @property
     def tz(self) -> tzinfo:

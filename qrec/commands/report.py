@@ -66,7 +66,7 @@ def report(
         "vs-to": vs_to, "where": where, "limit": limit,
     }  # fmt: skip
     given = tuple((name, str(text)) for name, text in texts.items() if text is not None)
-    site = Site(run.settings.path("store"), run.tz, lambda: run.now, store.store)
+    site = Site(run.settings.store, run.tz, lambda: run.now, store.store)
     _ = run.store
     text = written(Asked(site, "/", given, run.now), form, notes)
     with target(output, form, force, run) as out:

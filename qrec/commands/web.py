@@ -52,7 +52,7 @@ def run_site(run: Run, host: str, port: int, browser: bool) -> None:
     _ = run.store  # a missing store is told here, not by the first page
     token = None if _loopback(host) else os.environ.get(_TOKEN) or secrets.token_urlsafe(18)
     flags = run.flags
-    site = Site(run.settings.path("store"), run.tz, lambda: Run(flags).now, flags.store)
+    site = Site(run.settings.store, run.tz, lambda: Run(flags).now, flags.store)
     with listener(host, port) as at:
         url = _url(host, at.getsockname()[1], token)
         # Uvicorn raises the signal anew once it has ended in good order: that is no failure.

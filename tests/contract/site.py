@@ -17,6 +17,7 @@ import httpx
 from pages.app import application
 from pages.ask import Site
 from qrec.__main__ import main
+from store.layout import Store
 from store.marks import add_mark
 from tests.contract.stored import build, call, minute, row
 
@@ -28,7 +29,7 @@ class Browser:
     """Asks for pages of one store at one time."""
 
     def __init__(self, store: Path, now: datetime, **options: Any) -> None:
-        self.app = application(Site(store, UTC, lambda: now), **options)
+        self.app = application(Site(lambda: Store.open(store), UTC, lambda: now), **options)
 
     def get(self, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
         return asyncio.run(self._get(url, headers or {}))

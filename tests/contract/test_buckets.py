@@ -101,6 +101,14 @@ def test_every_question_gives_the_same_document(
             assert answered(cli, *words, "--store", place) == expected, words
 
 
+def test_the_pages_show_a_bucket(cli: Cli, isolated: Path, tmp_path: Path) -> None:
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    cli("ship", url, "--store", str(store.path))
+    code, out, _ = cli("report", "-o", "-", "--store", url, "--now", NOW.isoformat())
+    assert code == 0
+    assert "api.stripe.com" in out
+
+
 def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Path) -> None:
     """The running hour is still on its host: that is no silence."""
     store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()

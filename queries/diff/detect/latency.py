@@ -45,7 +45,6 @@ QUANTILES = (
     (0.95, "p95_ms", limits.P95),
     (0.99, "p99_ms", limits.P99),
 )
-_BEYOND = 2.0  # requests of a unit beyond its quantile before that says where it lies
 _SOME = 3.0  # durations before there is a mean; and what the typical variance counts for
 _TYPICAL = (0.5 / BASE) ** 2  # variance of log durations, in buckets
 
@@ -72,7 +71,7 @@ def beyond(
     upto, together = d.upto[against], d.upto_together[against]
     total = upto[:, -1]
     at, of_all = reached(upto, q), reached(together, q)
-    able, known = (x[:, -1] * min(q, 1 - q) >= _BEYOND for x in (upto, together))
+    able, known = (x[:, -1] * min(q, 1 - q) >= limits.BEYOND for x in (upto, together))
     # an instance of few requests, or a new one, is held to its endpoint's quantile
     at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
