@@ -16,6 +16,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from mcp_types import CallToolResult, TextContent
 from mcp_tools.tables import cut, head, outline, short_id
 from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible_json
-from queries.diff.limits import BYTES
+from queries.diff.limits import BYTES, SIZE
 from store.layout import Store
 from store.values import dataclass
 
@@ -193,7 +194,7 @@ def _quiet(changes: Changes) -> str:
     return (
         f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window or a"
         " `where` on what is suspected says more. Not compared: fields of bodies (compare_schemas),"
-        f" answers that grew or shrank by less than {BYTES:.0f} bytes."
+        f" answers whose size moved by less than {BYTES:.0f} bytes or x{exp(SIZE):g}."
     )
 
 

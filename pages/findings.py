@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -15,12 +16,11 @@ from pages.ask import Asked, MissingError, href
 from queries.core import format as words
 from queries.core.answer import Changes, Finding, would_have_shown
 from queries.core.question import Question, parsed
-from queries.core.sides import Sides, sides_of
+from queries.core.sides import Counted, Sides, sides_of
 from queries.core.window import Baseline, Window
-from queries.diff.explain.breakdown import Part, by_container, filter_of
-from queries.errors import errors
+from queries.diff.explain.breakdown import filter_of
 from queries.search import Line, lines_of
-from queries.timeline import timeline
+from queries.timeline import Timeline, timeline
 from store.errors import UsageError
 from store.layout import Store
 from store.marks import read_marks
@@ -29,6 +29,7 @@ from store.values import dataclass
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)  # minutes
 _TICKS, _BUCKETS, _SLOTS = 8, 150, 24
 _SECONDS: Final = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400, 604_800)
+_PARTS, _TEXTS = 12, 8  # lines of a finding's tables
 _BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
 
 
@@ -89,17 +90,38 @@ def quiet_text(changes: Changes) -> str:
     )
 
 
-def course(
-    asked: Asked, name: str, window: Window, baseline: Baseline, changes: Changes,
+def whole(window: Window, baseline: Baseline) -> Window:
+    """Window and baseline where they touch, else the window alone."""
+    if not words.adjacent(baseline, window):
+        return window
+    return Window(baseline.from_ts, window.to_ts)
+
+
+def compared(
+    asked: Asked, question: Question, values: Mapping[str, Any], span: Window
+) -> tuple[Changes, Timeline]:
+    """What changed, and how the span went, both at once."""
+    every = next((s for s in _SECONDS if span.seconds / s <= _BUCKETS), _SECONDS[-1])
+    where, _ = parsed(asked.where), asked.store  # mistakes are told before anything is asked
+    changes, course = together([
+        lambda: asked.answer(question, values),
+        lambda: timeline(asked.store, span, where, every=f"{every}s"),
+    ])  # fmt: skip
+    return changes, course
+
+
+def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the works give, two at a time, under the eyes of who watches this thread."""
+    contexts = [copy_context() for _ in works]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda one, context: context.run(one), works, contexts))
+
+
+def drawn_course(
+    asked: Asked, name: str, window: Window, changes: Changes, answer: Timeline,
     links: bool = True,
 ) -> Markup:  # fmt: skip
     """Requests and failures over window and baseline, with onsets, marks and gaps."""
-    whole = window
-    if words.adjacent(baseline, window):
-        whole = Window(baseline.from_ts, window.to_ts)
-    every = next((s for s in _SECONDS if whole.seconds / s <= _BUCKETS), _SECONDS[-1])
-    where = parsed(asked.where)
-    answer = timeline(asked.store, whole, where, every=f"{every}s")
     start, step = answer.starts[0], timedelta(seconds=answer.every_s)
     spanned = Window(start, answer.starts[-1] + step)
 
@@ -158,12 +180,10 @@ def time_ticks(span: Window, tz: tzinfo) -> list[tuple[float, str]]:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A name with its requests and failures of both sides, and bars of their shares."""
+class Beside:
+    """What one name counts on both sides, with bars of their shares."""
 
-    name: str
-    requests: int
-    before: int
+    counted: Counted
     bar: Markup
     bar_before: Markup
 
@@ -177,10 +197,10 @@ class Detail:
     numbers: tuple[str, str]
     course: Markup
     durations: Markup | None
-    statuses: Sequence[Compared]
-    hosts: Sequence[Compared]
-    parts: Sequence[Part]
-    texts: Sequence[tuple[str, int]]
+    statuses: Sequence[Beside]
+    hosts: Sequence[Beside]
+    parts: Sequence[Counted]
+    texts: Sequence[Counted]
     examples: tuple[Sequence[Line], Sequence[Line]]
     where: str
 
@@ -198,7 +218,6 @@ def detail(
     where = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
     expression = parsed(where)
     both = sides_of(store, window, baseline.spans, expression)
-    kinds = errors(store, window, expression, limit=8).errors if one.window.errors else ()
     facts = {
         "kind": f"{one.kind}, {one.direction}, {one.confidence}",
         "where": words.key_text(one.key),
@@ -215,11 +234,10 @@ def detail(
         numbers=(words.numbers_text(one.window), words.numbers_text(one.baseline)),
         course=_finding_course(one, window, tz),
         durations=_durations(one, both),
-        statuses=_compared(both, "status"),
-        hosts=_compared(both, "host"),
-        parts=by_container(store, window, baseline, expression),
-        texts=[(kind.signature or f"status {kind.status or 'none'}", kind.errors)
-               for kind in kinds],
+        statuses=_beside(both.status),
+        hosts=_beside(both.host),
+        parts=sorted(both.who, key=lambda part: -abs(part.errors - part.errors_before))[:_PARTS],
+        texts=both.says[:_TEXTS],
         examples=(
             [lines[name] for name in one.evidence.window if name in lines],
             [lines[name] for name in one.evidence.baseline if name in lines],
@@ -242,13 +260,13 @@ def _finding_course(one: Finding, window: Window, tz: tzinfo) -> Markup:
 
 def _durations(one: Finding, both: Sides) -> Markup | None:
     """Histograms of the durations of both sides, on a scale of factors."""
-    bins = both.of("duration")
+    bins = {int(one.name): (one.requests, one.before) for one in both.duration}
     if not bins:
         return None
-    first, last = min(map(int, bins)) - 1, max(map(int, bins)) + 1
+    first, last = min(bins) - 1, max(bins) + 1
     totals = [sum(pair[side] for pair in bins.values()) or 1 for side in (0, 1)]
     after, before = (
-        [bins.get(str(n), (0, 0))[side] / totals[side] for n in range(first, last + 1)]
+        [bins.get(n, (0, 0))[side] / totals[side] for n in range(first, last + 1)]
         for side in (0, 1)
     )
     count = last - first + 1
@@ -262,14 +280,14 @@ def _durations(one: Finding, both: Sides) -> Markup | None:
     )
 
 
-def _compared(both: Sides, name: str) -> list[Compared]:
-    rows = sorted(both.of(name).items(), key=lambda pair: -sum(pair[1]))[:12]
-    most = [max((pair[side] for _, pair in rows), default=0) or 1 for side in (0, 1)]
+def _beside(rows: Sequence[Counted]) -> list[Beside]:
+    shown = rows[:_PARTS]
+    now = max((row.requests for row in shown), default=0) or 1
+    before = max((row.before for row in shown), default=0) or 1
     return [
-        Compared(value, now, before, charts.bar(now / most[0]),
-                 charts.bar(before / most[1], css="calm"))
-        for value, (now, before) in rows
-    ]  # fmt: skip
+        Beside(row, charts.bar(row.requests / now), charts.bar(row.before / before, css="calm"))
+        for row in shown
+    ]
 
 
 def details(
@@ -280,11 +298,9 @@ def details(
     ids = [one for card in chosen for side in ("window", "baseline")
            for one in getattr(card.finding.evidence, side)]  # fmt: skip
     known = lines_of(store, [window, *baseline.spans], ids)
-    context = copy_context()
-    with ThreadPoolExecutor(2, initializer=lambda: [v.set(x) for v, x in context.items()]) as pool:
-        return list(pool.map(
-            lambda card: detail(store, window, baseline, card, tz, only, known), chosen
-        ))  # fmt: skip
+    return together([
+        partial(detail, store, window, baseline, card, tz, only, known) for card in chosen
+    ])  # fmt: skip
 
 
 def finding(

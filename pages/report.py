@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from pages.ask import Asked
-from pages.findings import Detail, cards, course, details, quiet_text
+from pages.findings import Detail, cards, compared, details, drawn_course, quiet_text, whole
 from pages.render import markdown, page, style
 from pages.views import note_text, who_calls_whom
 from queries.core import format as words
@@ -25,11 +25,10 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
     """What `asked` asks of the comparison, as a document; notes: what a person adds."""
     question, values = asked.question("diff")
     window, baseline = asked.windows(values)
-    changes = asked.answer(question, values)
+    changes, course = compared(asked, question, values, whole(window, baseline))
     fixed = asked.fixed(window, baseline)
     chosen = cards(changes, baseline, asked.tz, lambda one: "")
     found = details(asked.store, window, baseline, chosen, asked.tz, asked.where)
-    compared = changes.verdict in ("changed", "nothing_changed")
     context: dict[str, Any] = {
         "tz": asked.tz,
         "title": f"What changed, {words.stretch(window.from_ts, window.to_ts, asked.tz)}",
@@ -43,7 +42,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
         "notes": [note_text(note, asked.tz) for note in changes.notes],
         "added": list(notes),
         "details": found,
-        "course": course(asked, "course", window, baseline, changes, links=False),
+        "course": drawn_course(asked, "course", window, changes, course, links=False),
         "commands": _commands(asked, fixed, found),
         "written": f"{words.clock(asked.now, asked.tz)} {words.zone_name(window.to_ts)}",
         "version": __version__,
@@ -51,7 +50,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
     if form == "md":
         return markdown(**context)
     graph: dict[str, Any] = {"drawing": None, "table": None, "compared": False}
-    if compared:
+    if changes.verdict in ("changed", "nothing_changed"):
         [dependencies] = questions_of("dependencies")
         times = {"from_time": iso(window.from_ts), "to_time": iso(window.to_ts)}
         answer = asked.answer(dependencies, {**times, "where": asked.where, "limit": _EDGES})

@@ -11,7 +11,7 @@ from markupsafe import Markup
 import filters
 from pages import charts, graph
 from pages.ask import Asked, href, parameter
-from pages.findings import cards, course, quiet_text, time_ticks
+from pages.findings import cards, compared, drawn_course, quiet_text, time_ticks, whole
 from queries.core import format as words
 from queries.core.answer import Note, document
 from queries.core.escape import visible
@@ -172,9 +172,8 @@ def front(asked: Asked) -> Page:
 
         return Page("finding.html", finding(asked, question, values, common))
     window, baseline = asked.windows(values)
-    changes = asked.answer(question, values)
+    changes, course = compared(asked, question, values, whole(window, baseline))
     fixed = asked.fixed(window, baseline)
-    drawn = course(asked, "course", window, baseline, changes)
     return Page("front.html", {
         **common(asked, question, changes, "What changed"),
         "changes": changes,
@@ -183,7 +182,7 @@ def front(asked: Asked) -> Page:
         "against": words.against(baseline, window, asked.tz),
         "before": f"{words.counts_text(changes.baseline)}, "
                   f"{words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)}",
-        "course": drawn,
+        "course": drawn_course(asked, "course", window, changes, course),
         "quiet": quiet_text(changes),
         "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
     })  # fmt: skip

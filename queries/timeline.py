@@ -116,7 +116,8 @@ def timeline(
     step = step_of(every, window)
     starts = _starts(window, step)
     with selection(store, window, where) as chosen:
-        chosen.collapse_routes()
+        if by in ("route", "endpoint"):
+            chosen.collapse_routes()
         params = {"step": int(step.total_seconds()), "origin": _MONDAY}
         whole = chosen.rows("timeline", params, by=_SQL[None])
         rows = chosen.rows("timeline", params, by=_SQL.get(by, str(by))) if by else []

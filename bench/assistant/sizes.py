@@ -26,7 +26,7 @@ from mcp_types import TextContent
 
 from mcp_tools.server import build
 from queries.core.notes import newest
-from queries.core.question import tools
+from queries.core.question import BASELINE, CURSOR, LIMIT, WHERE, WINDOW, tools
 from store.layout import Store
 
 BYTES_A_TOKEN: Final = 4
@@ -81,6 +81,52 @@ async def measured(server: Any) -> dict[str, Any]:
         }
 
 
+_SHARED: Final = {one.name for one in (*WINDOW, *BASELINE, WHERE, LIMIT, CURSOR)}
+
+
+async def designs(store: Path, now: datetime) -> dict[str, int]:
+    """Tokens of descriptions and input schemas of the list, if it were made otherwise."""
+    full = build(store, UTC, lambda: now, listed="all")
+    listed = await full.list_tools()
+    chosen = await build(store, UTC, lambda: now).list_tools()
+    [ask] = [tool for tool in chosen if tool.name == "ask"]
+    three = ("what_changed", "search_traffic", "get_transaction")
+    more = "\n".join(
+        f"{tool.name}: {(tool.description or '').splitlines()[0]}"
+        for tool in chosen
+        if tool.name not in (*three, "ask")
+    )
+    few = [tool for tool in chosen if tool.name in three]
+    short = [
+        {"description": (tool.description or "").splitlines()[0], "input": _bare(tool.input_schema)}
+        for tool in listed
+    ]
+    return {
+        "every tool in full": sum(map(_one, listed)) // BYTES_A_TOKEN,
+        "every tool in a sentence, what they share told in the instructions": (
+            sum(size(one["description"]) + size(one["input"]) for one in short)
+            + sum(len(one.help) for one in (*WINDOW, *BASELINE, WHERE, LIMIT, CURSOR))
+        ) // BYTES_A_TOKEN,
+        "three tools, the rest through ask": (
+            sum(map(_one, few)) + _one(ask) + size(more)
+        ) // BYTES_A_TOKEN,
+        "ten tools, the rest through ask": sum(map(_one, chosen)) // BYTES_A_TOKEN,
+    }  # fmt: skip
+
+
+def _one(tool: Any) -> int:
+    return size(tool.description or "") + size(tool.input_schema)
+
+
+def _bare(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without what is said of the arguments that nearly every tool has."""
+    properties = {
+        name: {k: v for k, v in one.items() if k != "description"} if name in _SHARED else one
+        for name, one in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
+
+
 def table(sizes: Mapping[str, Any]) -> str:
     lines = [f"{'tool':26}{'words':>8}{'input':>8}{'output':>8}{'answer':>9}{'document':>9}"]
     for name, answer in sizes["answers"].items():
@@ -112,10 +158,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("store", type=Path)
     parser.add_argument("--now", type=datetime.fromisoformat, help="default: the newest recording")
     parser.add_argument("--tools", choices=("core", "all"), default="core")
+    parser.add_argument("--designs", action="store_true", help="what other lists would cost")
     parser.add_argument("--json", action="store_true", help="print the figures as one document")
     arguments = parser.parse_args(argv)
     now = arguments.now or newest(Store.open(arguments.store)) or datetime.now(UTC)
     server = build(arguments.store, UTC, lambda: now, listed=arguments.tools)
+    if arguments.designs:
+        print(json.dumps(asyncio.run(designs(arguments.store, now)), indent=1))
+        return 0
     sizes = asyncio.run(measured(server))
     print(json.dumps(sizes, indent=1) if arguments.json else table(sizes))
     return 0

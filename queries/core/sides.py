@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from queries.core.selection import Selection
 from queries.core.session import open_reader
@@ -15,19 +15,34 @@ if TYPE_CHECKING:
     from store.layout import Store
 
 
+_MOST: Final = 100  # values of a dimension
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Requests and failures under one name, of the window and of the whole baseline."""
+
+    name: str
+    requests: int
+    before: int
+    errors: int
+    errors_before: int
+
+
 @dataclass(frozen=True)
 class Sides:
-    """(dimension, value) -> requests of the window, and of the baseline.
+    """The values of each dimension, the most frequent of both sides first.
 
-    Dimensions: status ("none": no response), host, and duration: the number of a bin, of which
-    there are eight for each factor of ten of a millisecond.
+    status: "none" where there was no response; who: "calls NAME" or "serves NAME"; says: what a
+    failure said, else its status; duration: the number of a bin, of which there are eight for each
+    factor of ten of a millisecond.
     """
 
-    counts: dict[tuple[str, str], tuple[int, int]]
-
-    def of(self, dimension: str) -> dict[str, tuple[int, int]]:
-        """The values of a dimension."""
-        return {value: pair for (name, value), pair in self.counts.items() if name == dimension}
+    status: tuple[Counted, ...] = ()
+    host: tuple[Counted, ...] = ()
+    who: tuple[Counted, ...] = ()
+    says: tuple[Counted, ...] = ()
+    duration: tuple[Counted, ...] = ()
 
 
 def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Expr | None) -> Sides:
@@ -38,6 +53,9 @@ def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Ex
     with open_reader(store, spans) as reader:
         chosen = Selection(reader, whole)
         chosen.select(where, "transactions")
-        rows = chosen.rows("sides", limits)
-    return Sides({(row["dimension"], row["value"]): (row["requests"], row["before"])
-                  for row in rows})  # fmt: skip
+        rows = chosen.rows("sides", {**limits, "most": _MOST})
+    found: dict[str, list[Counted]] = {}
+    for row in rows:
+        dimension, name = row.pop("dimension"), row.pop("value")
+        found.setdefault(dimension, []).append(Counted(name, **row))
+    return Sides(**{name: tuple(counted) for name, counted in found.items()})

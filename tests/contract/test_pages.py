@@ -18,7 +18,10 @@ from fixtures.files import bundled
 from pages.ask import offered, parameter
 from pages.views import any_question
 from queries.core.question import every_question
+from queries.core.question import parsed as parsed_filter
 from queries.core.session import open_reader
+from queries.core.sides import Counted, sides_of
+from queries.core.window import Window
 from store.hours import from_us
 from store.layout import Store
 from tests.contract.site import ATTACKS, ORIGIN, Browser, harmless, hostile, links, parsed, replayed
@@ -342,6 +345,25 @@ def test_a_finding_shows_both_sides(store: Path) -> None:
     for part in ("Statuses", "Hosts", "Containers that have it", "What its errors say",
                  "Examples of the window", "Examples of the baseline", "qrec diff"):  # fmt: skip
         assert part in text, part
+
+
+def test_both_sides_are_counted_by_what_was_put_in(tmp_path: Path) -> None:
+    """Of each dimension: requests of the window, of the baseline, and failures of both."""
+    rows = [row(minute(n), status=500, error_signature="boom", duration_ms=1000) for n in range(3)]
+    rows += [row(minute(3), status=None, duration_ms=None, direction="ingress", host="x")]
+    rows += [row(minute(-30 - n)) for n in range(5)]
+    made = build(tmp_path / "store", rows)
+    window = Window(minute(0), NOW)
+    before = Window(minute(-60), minute(0))
+    both = sides_of(made, window, [before], None)
+    assert both.status == (Counted("200", 0, 5, 0, 0), Counted("500", 3, 0, 3, 0),
+                           Counted("none", 1, 0, 1, 0))  # fmt: skip
+    assert both.host == (Counted("api.example.com", 3, 5, 3, 0), Counted("x", 1, 0, 1, 0))
+    assert both.who == (Counted("calls shop", 3, 5, 3, 0), Counted("serves shop", 1, 0, 1, 0))
+    assert both.says == (Counted("boom", 3, 0, 3, 0), Counted("status none", 1, 0, 1, 0))
+    assert both.duration == (Counted("16", 0, 5, 0, 0), Counted("24", 3, 0, 3, 0))
+    none = sides_of(made, window, [before], parsed_filter('req.host == "nobody"'))
+    assert none.status == ()
 
 
 def test_a_body_is_shown_by_what_it_is(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.contract.site import INJECTED, hostile
@@ -26,7 +27,7 @@ from tests.e2e.test_web import serving
 from tests.kit import PATIENCE_S
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-AXE = "axe-core@4.14.1"
+AXE, VNU = "axe-core@4.14.1", "vnu-jar@26.9.27"
 _MISSING = [
     text
     for text, there in (
@@ -260,20 +261,24 @@ def test_the_report_of_the_demo_opens_from_a_file_and_prints(
         assert said == []
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, by npm."""
+def by_npm(package: str, folder: Path) -> Path:
+    """The folder of a package, got by npm; the test is skipped where that cannot be."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("no npm to get axe-core with")
-    folder = tmp_path_factory.mktemp("axe")
+        pytest.skip(f"no npm to get {package} with")
     done = subprocess.run(
-        [npm, "install", "--silent", "--no-audit", "--no-fund", AXE],
+        [npm, "install", "--silent", "--no-audit", "--no-fund", package],
         cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     if done.returncode:
-        pytest.skip(f"npm cannot get {AXE}: {done.stderr.strip()[:200]}")
-    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+        pytest.skip(f"npm cannot get {package}: {done.stderr.strip()[:200]}")
+    return folder / "node_modules" / package.partition("@")[0]
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = by_npm(AXE, tmp_path_factory.mktemp("axe"))
+    return (folder / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -293,3 +298,23 @@ def test_nothing_serious_stands_in_anybodys_way(
                 if one["impact"] in ("serious", "critical")
             ]
             assert serious == [], (path, scheme)
+
+
+def test_the_checker_of_the_w3c_finds_no_error(
+    demo: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where Java is: duplicate ids, bad nesting and more that html5lib passes over."""
+    java = shutil.which("java")
+    if java is None:
+        pytest.skip("no java to run vnu with")
+    jar = by_npm(VNU, tmp_path_factory.mktemp("vnu")) / "build/dist/vnu.jar"
+    files: list[Path] = []
+    for path in ("", "diff?explain=1", "search", "dependencies", "timeline", "schema", "nowhere"):
+        files.append(tmp_path / f"{len(files)}.html")
+        answer = httpx.get(demo + path, trust_env=False, timeout=PATIENCE_S)
+        files[-1].write_text(answer.text, encoding="utf-8")
+    done = subprocess.run(
+        [java, "-jar", str(jar), "--errors-only", *map(str, files)],
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[:2000]
