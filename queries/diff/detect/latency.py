@@ -175,7 +175,7 @@ def _level(
     for against, _, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
         z = _z(f_r, n_r, f_b[able], n_b[able], noise)
-        if metric == "p50_ms" and up:
+        if metric == "p50_ms" and up and dims:  # everything together has enough requests
             means = _mean_z(frame, d, level, wide[against], runs, against)[able]
             z = np.maximum(z, means / np.sqrt(noise)[:, None])
         best_of.append(best(z, runs, quiet))

@@ -91,11 +91,11 @@ def scan(shares: Shares, seconds: Floats) -> Tested:
     nb1, fb1 = nb.sum(1), fb.sum(1)
     wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
     drift = _band(x - middle(x)[:, None], var)
-    # where failures are few, requests that come together are taken to fail together as well
-    together = rate_dispersion(nb, seconds, limits.BURSTS, 2 * limits.MOST_CLUSTERED) / 2
-    own = fb1 * (1 - ratio(fb1, nb1)), noise
-    alike = np.maximum(together, 1.0)
-    noise = np.maximum(noise, clumps(np_, fp, drift / 2, alike, own, limits.CLUMP))
+    if np_.shape[1]:  # where failures are few, requests that come together fail together
+        together = rate_dispersion(nb, seconds, limits.BURSTS, 2 * limits.MOST_CLUSTERED) / 2
+        own = fb1 * (1 - ratio(fb1, nb1)), noise
+        alike = np.maximum(together, 1.0)
+        noise = np.maximum(noise, clumps(np_, fp, drift / 2, alike, own, limits.CLUMP))
     before = _against(n_r, f_r, nb1, fb1, noise, wide)
     quiet = [
         _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, wide)
