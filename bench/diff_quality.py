@@ -34,7 +34,8 @@ def _one(job: tuple[Any, ...]) -> list[dict[str, Any]]:
 def run(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every trial, seed by seed; stops when the time is up."""
     kinds = arguments.kinds or [*INCIDENTS, *THIRD, *QUIET]
-    shape = (arguments.windows, arguments.pasts, arguments.plants, kinds, bool(arguments.held_back))
+    held_back, ablate = bool(arguments.held_back), arguments.ablate
+    shape = (arguments.windows, arguments.pasts, arguments.plants, kinds, held_back, ablate)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs = [(seed, volume, *shape) for seed in seeds for volume in arguments.volumes]
     deadline = time.monotonic() + 60 * arguments.minutes
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows of figures under their names, as Markdown."""
-    names = [name for name in (*_COLUMNS, "kind") if name in rows[0]] if rows else []
+    names = [name for name in (*_COLUMNS, "kind", "without") if name in rows[0]] if rows else []
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in rows:
         cells = ["" if row[name] is None else f"{row[name]}" for name in names]
@@ -68,6 +69,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 def by_kind(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     kinds = dict.fromkeys(t["name"] for t in trials)
     return [{**figures([t for t in trials if t["name"] == k]), "kind": k} for k in sorted(kinds)]
+
+
+def by_switch(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of all that was asked with a rule switched off: as it is, and without each of them."""
+    names = dict.fromkeys(t["switch"] for t in trials if t.get("switch") is not None)
+    return [{**figures([t for t in trials if t.get("switch") == n]), "without": n} for n in names]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--volumes", type=int, nargs="*", default=None, help="rows an hour")
     parser.add_argument("--kinds", nargs="*", help="only these incidents or quiet pairs")
     parser.add_argument("--held-back", choices=["third"], help="incidents kept back, instead")
+    parser.add_argument("--ablate", action="store_true", help="and without each of the rules")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after so long")
     parser.add_argument("--json", action="store_true", help="print the figures as one document")
@@ -101,11 +109,13 @@ def main(argv: list[str] | None = None) -> int:
             if raw is not None:
                 raw.write(json.dumps(one) + "\n")
                 raw.flush()
+    switches = by_switch(trials)
+    trials = [t for t in trials if not t.get("switch")]
     cells, kinds = report(trials), by_kind(trials)
     if arguments.json:
-        print(json.dumps({"cells": cells, "kinds": kinds}, indent=1))
+        print(json.dumps({"cells": cells, "kinds": kinds, "without": switches}, indent=1))
     else:
-        print(table(cells), table(kinds), sep="\n\n")
+        print(table(cells), table(kinds), *[table(switches)] * (len(switches) > 1), sep="\n\n")
     return 0
 
 

@@ -37,9 +37,10 @@ _SETTLED_S = 15.0  # four times Python starts, on a machine that has other work
 
 
 @contextlib.contextmanager
-def running_source(streams: str, pool: int) -> Iterator[str]:
+def running_source(streams: str, pool: int, sessions: int = 0) -> Iterator[str]:
     """A source that gives its n-th subscriber the n-th of `streams` (rate:seconds,…)."""
     command = [sys.executable, "-m", "bench.source", "--streams", streams, "--pool", str(pool)]
+    command += ["--sessions", str(sessions)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -64,12 +65,15 @@ def curl(url: str) -> dict[str, float]:
     return {"per_s": (stats["offered"] - stats["dropped"]) / (stats["last"] - stats["first"])}
 
 
-def naive(url: str, folder: Path) -> float:
-    """Rows a second of the simplest thing that could be written (bench/naive.py)."""
+def naive(url: str, folder: Path) -> tuple[float, float]:
+    """The simplest thing that could be written (bench/naive.py): rows a second, and seconds of
+    processor time a million rows."""
     command = [sys.executable, "-m", "bench.naive", url, str(folder / "naive")]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     stats = source_stats(url)
-    return float(json.loads(out)["written"] / (stats["last"] - stats["first"]))
+    own = json.loads(out)
+    rows = own["written"]
+    return rows / (stats["last"] - stats["first"]), own["cpu_s"] / rows * 1e6
 
 
 class Watcher:
@@ -184,13 +188,15 @@ def show_profile(rate: float, seconds: float, pool: int) -> None:
             print(f"{row['share']:6.1%}  {row['process']:10} {row['step']}")
 
 
-def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str, Any]:
+def measure(
+    rate: float, seconds: float, flat_out: float, pool: int, sessions: int
+) -> dict[str, Any]:
     """The whole run; every figure in it is of the same minutes of the same machine."""
     streams = f"0:{flat_out},0:{flat_out},0:{flat_out},{rate}:{seconds},{rate * 2}:3,10:20"
-    with tempfile.TemporaryDirectory() as name, running_source(streams, pool) as url:
+    with tempfile.TemporaryDirectory() as name, running_source(streams, pool, sessions) as url:
         folder = Path(name)
         drained = curl(url)
-        plain = naive(url, folder)
+        plain, plain_cpu = naive(url, folder)
         ours = record(url, folder)
         sustained = record(url, folder)
         burst = record(url, folder)
@@ -200,7 +206,9 @@ def measure(rate: float, seconds: float, flat_out: float, pool: int) -> dict[str
         "curl_per_s": drained["per_s"],
         "naive_per_s": plain,
         "flat_out_per_s": ours["recorded_per_s"],
+        "naive_cpu_s_per_million": plain_cpu,
         "flat_out_ratio": ours["recorded_per_s"] / plain,
+        "flat_out_cpu_ratio": plain_cpu / ours["cpu_s_per_million"],
         "curl_ratio": ours["recorded_per_s"] / drained["per_s"],
         "burst_per_s": burst["offered_per_s"],
         "burst_dropped": burst["dropped"],
@@ -248,6 +256,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--flat-out", type=float, default=10, help="seconds of the unpaced runs")
     parser.add_argument("--pool", type=int, default=40_000, help="different events in the source")
+    parser.add_argument("--cold-headers", action="store_true", help="headers do not repeat")
+    parser.add_argument("--sessions", type=int, default=100_000, help="with --cold-headers")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--profile", action="store_true", help="only show where the time goes")
     parser.add_argument("--idle", action="store_true", help="only the cost of having little to do")
@@ -259,7 +269,8 @@ def main() -> None:
     if options.idle:
         figures = idle(options.days, options.seconds)
     else:
-        figures = measure(options.rate, options.seconds, options.flat_out, options.pool)
+        sessions = options.sessions if options.cold_headers else 0
+        figures = measure(options.rate, options.seconds, options.flat_out, options.pool, sessions)
     if options.json:
         print(json.dumps(figures, indent=1))
         return

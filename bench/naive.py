@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def main() -> None:
     url, folder = sys.argv[1], Path(sys.argv[2])
     folder.mkdir(parents=True)
     rows: list[dict[str, Any]] = []
-    written = 0
+    written, began = 0, time.process_time()
     body = Subscription(url).body()
     with (
         httpx.Client(timeout=None, trust_env=False) as http,
@@ -79,14 +80,14 @@ def main() -> None:
             if sse.event == "request.http_transaction":
                 rows.append(row(sse.data))
             if len(rows) == _ROWS:
-                _write(rows, folder / f"{written}.parquet")
+                write(rows, folder / f"{written}.parquet")
                 written += len(rows)
                 rows = []
-    _write(rows, folder / f"{written}.parquet")
-    print(json.dumps({"written": written + len(rows)}))
+    write(rows, folder / f"{written}.parquet")
+    print(json.dumps({"written": written + len(rows), "cpu_s": time.process_time() - began}))
 
 
-def _write(rows: list[dict[str, Any]], path: Path) -> None:
+def write(rows: list[dict[str, Any]], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), path, compression="zstd")
 
 

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.redaction_speed import new_session
+
 BUFFER = 100  # events a client, as in Qtap
 _TICK_S = 0.001
 _ROUTES = 40
@@ -40,13 +42,16 @@ class Stats:
     times: list[float] = field(default_factory=list)
 
 
-def make_pool(size: int, seed: int = 7) -> list[tuple[bytes, bytes]]:
-    """(before, after) of many different events; time and id go between, already in base64."""
+def make_pool(size: int, sessions: int = 0, seed: int = 7) -> list[tuple[bytes, bytes]]:
+    """(before, after) of many different events; time and id go between, already in base64.
+
+    `sessions`: each event is of one of so many browsers, with its own JWT and 2 KB of cookies.
+    """
     rng = random.Random(seed)
-    return [_pool_event(rng, n) for n in range(size)]
+    return [_pool_event(rng, sessions) for _ in range(size)]
 
 
-def _pool_event(rng: random.Random, n: int) -> tuple[bytes, bytes]:
+def _pool_event(rng: random.Random, sessions: int) -> tuple[bytes, bytes]:
     route = rng.randrange(_ROUTES)
     host = f"svc-{route % 12}.example.com"
     path = f"/v1/things-{route}/{rng.randrange(10**9)}"
@@ -61,6 +66,9 @@ def _pool_event(rng: random.Random, n: int) -> tuple[bytes, bytes]:
         "Accept": "application/json",
         "Cookie": f"session=user-{rng.randrange(_SESSIONS):012d}",
     }
+    if sessions:
+        number = rng.randrange(sessions)
+        headers |= new_session(random.Random(number), number).req_headers
     rest = {
         "method": rng.choice(("GET", "POST", "PUT")),
         "url": f"https://{host}{path}",
@@ -184,9 +192,11 @@ def _send(client: socket.socket, waiting: deque[bytes], stats: Stats) -> None:
         return
 
 
-def serve(rates: list[tuple[float, float]], pool_size: int, port: int = 0) -> Iterator[str]:
+def serve(
+    rates: list[tuple[float, float]], pool_size: int, sessions: int = 0, port: int = 0
+) -> Iterator[str]:
     """Listen; the n-th stream gets the n-th (rate, seconds). Yields the port, then stats lines."""
-    pool = make_pool(pool_size)
+    pool = make_pool(pool_size, sessions)
     listener = socket.create_server(("127.0.0.1", port))
     yield str(listener.getsockname()[1])
     state = {"stats": Stats()}
@@ -255,10 +265,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", required=True, help="rate:seconds,… one for each stream")
     parser.add_argument("--pool", type=int, default=20_000)
+    parser.add_argument(
+        "--sessions", type=int, default=0, help="browsers with headers of their own"
+    )
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     pairs = [tuple(map(float, part.split(":"))) for part in options.streams.split(",")]
-    for line in serve([(p[0], p[1]) for p in pairs], options.pool, options.port):
+    jobs = [(p[0], p[1]) for p in pairs]
+    for line in serve(jobs, options.pool, options.sessions, options.port):
         print(line, flush=True)
 
 

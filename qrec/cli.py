@@ -92,7 +92,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "mcp": "answer an assistant",
         "web": "look at it in a browser",
         "serve": "stand in for Qtap",
-        "ship": "finished hours to a bucket",
+        "ship": "hours to a bucket",
     }),
 }  # fmt: skip
 OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}
@@ -100,7 +100,6 @@ COMMANDS = tuple(dict.fromkeys((*(n for n in question_names() if n not in OTHERS
 
 _HELP = """\
 Usage: qrec COMMAND [OPTIONS]
-
 Record what a host says over HTTP, and ask what changed.
 
 {commands}

@@ -7,6 +7,7 @@ not looked up, so that a switch costs its arithmetic alone.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +17,8 @@ import numpy as np
 
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
-from queries.diff import compare, limits
+from queries.diff import compare, coverage, limits
+from queries.diff.candidate import ENDPOINT
 from queries.diff.detect import latency, presence, rates, shares
 from queries.diff.durations import durations_of
 from queries.diff.explain import findings, graph, merge
@@ -44,6 +46,17 @@ def _whole(blocks: int, over: bool = True) -> Runs:
     return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
 
 
+_spread, _pick = shares.spread, presence._Sides._pick
+
+
+def _any_mix(*arguments: Any) -> Any:
+    return (*_spread(*arguments)[:2], np.inf)
+
+
+def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
+    return [] if kind == "back" else _pick(sides, able, p, kind, direction)  # type: ignore[arg-type]
+
+
 def _no_mean(frame: Any, durations: Any, level: Any, wide: Any, runs: Runs, against: Any) -> Any:
     return np.zeros((level.size, runs.starts.size))
 
@@ -58,7 +71,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "bands learnt": _everywhere(shares, latency, rates, band=_floor),
     "dispersion of shares": _everywhere(shares, latency, dispersion=_ones),
     "dispersion of rates": _everywhere(rates, rate_dispersion=_ones),
-    "clumps of the past": _everywhere(shares, clumps=_ones),
+    "clumps of failures": _everywhere(shares, clumps=_ones),
     "means of durations": _everywhere(latency, _mean_z=_no_mean),
     "rates net of the common change": _everywhere(rates, common=_becomes(rates.Common())),
     "everything by what comes from outside": (
@@ -67,9 +80,11 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "a burst is no rate": _everywhere(rates, _steady=lambda window, runs: runs.sums(window)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
+    "back again": ((presence._Sides, "_pick", _not_back),),
+    "failing statuses": _everywhere(shares, STATUS_LEVELS=(ENDPOINT,)),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "worth a line": _everywhere(limits, worth=_becomes(True)),
-    "another mix is no failure": _everywhere(shares, _OWN=-1.0),
+    "another mix is no failure": _everywhere(shares, spread=_any_mix),
     "near misses": _everywhere(merge, _inherits=_becomes(False)),
     "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
     "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),
@@ -85,21 +100,39 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
 }
 
 
+_PLACING = {merge, graph, findings}  # these have no say in what is a candidate
+
+
 def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
     """The answer as it is (""), and with each rule switched off."""
     answers: dict[str, dict[str, Any]] = {}
     plain = compare._Question.answer
-    read: list[Any] = []
+    kept: dict[str, Any] = {}
+    touched: set[Any] = set()
+
+    def once(name: str, make: Any, free: Any) -> Any:
+        """`make`, whose result is used again by the switches that `free` says do not change it."""
+
+        def call(*arguments: Any) -> Any:
+            if name not in kept:
+                kept[name] = make(*arguments)
+            elif not free():
+                return make(*arguments)
+            return copy.deepcopy(kept[name])
+
+        return call
 
     def durations(frame: Frame, *arguments: Any) -> Any:
-        if not read:
-            read.append(durations_of(frame, *arguments))
-        return replace(read[0], frame=frame)
+        if "durations" not in kept:
+            kept["durations"] = durations_of(frame, *arguments)
+        return replace(kept["durations"], frame=frame)
 
     def every(question: Any) -> Any:
         notes = list(question.notes)
         for name, patches in {"": (), **SWITCHES}.items():
             question.notes = list(notes)
+            touched.clear()
+            touched.update(patch[0] for patch in patches)
             with contextlib.ExitStack() as stack:
                 for patch in patches:
                     stack.enter_context(mock.patch.object(*patch))
@@ -107,9 +140,14 @@ def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dic
             answers[name] = to_document(changes)
         return changes
 
+    slower = once("slower", latency.slower, lambda: not touched & {latency, limits, Frame})
+    candidates = once("candidates", compare.candidates, lambda: touched <= _PLACING)
     with (
         mock.patch.object(compare._Question, "answer", every),
         mock.patch.object(compare, "durations_of", durations),
+        mock.patch.object(compare, "candidates", candidates),
+        mock.patch.object(coverage, "is_lossy", once("lossy", coverage.is_lossy, lambda: True)),
+        mock.patch.object(latency, "slower", slower),
         mock.patch.object(findings, "examples", _becomes(())),
     ):
         what_changed(store, window, baseline)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.quality.ablation import documents
 from bench.quality.incidents import INCIDENTS, NEEDS_PAST
 from bench.quality.oracle import VISIBLE, z_score
 from bench.quality.quiet import QUIET, VS_YESTERDAY
@@ -118,21 +119,26 @@ class Trial:
         past = self.begin, min(self.before, self.changed), self.middle
         return z_score(truth.look, rows, past, (self.middle, self.end))
 
-    def ask(self, back: timedelta | None = None) -> dict[str, Any]:
-        """What the comparison says, and how long it takes; back: to a baseline elsewhere."""
+    def ask(self, back: timedelta | None = None, ablate: bool = False) -> dict[str, Any]:
+        """What the comparison says, and how long it takes: by the rule that is switched off, ""
+        for none. back: to a baseline elsewhere."""
         window = Window(from_us(self.middle), from_us(self.end))
         past = back or window.length
         before = Window(window.from_ts - past, window.to_ts - past)
         baseline = Baseline("same_hour" if back else "previous", (before,))
         with tempfile.TemporaryDirectory(dir=self.ground.store.path.parent) as folder:
             store = self.ground.stored(Path(folder) / "s", self.begin, self.changed, self.rows)
+            if ablate:
+                return documents(store, window, baseline)
             start = time.perf_counter()
             changes = what_changed(store, window, baseline)
             took = time.perf_counter() - start
-        return {**to_document(changes), "seconds": took}
+        return {"": {**to_document(changes), "seconds": took}}
 
 
-def planted(ground: Ground, cell: Cell, name: str, incident: Incident, salt: int) -> dict[str, Any]:
+def planted(
+    ground: Ground, cell: Cell, name: str, incident: Incident, salt: int, ablate: bool = False
+) -> list[dict[str, Any]]:
     """The scores of an incident; nobody is asked about one that the oracle cannot see."""
     stage = stage_of(ground, cell, salt)
     faults, truth = incident(stage)
@@ -140,31 +146,40 @@ def planted(ground: Ground, cell: Cell, name: str, incident: Incident, salt: int
     z = trial.z(truth)
     result = {"sort": "incident", "name": name, "visible": z > VISIBLE, "z": round(z, 1)}
     if z <= VISIBLE:
-        return result
-    document = trial.ask()
-    findings = document["findings"]
-    hit = next((f for f in findings if matches(f, truth)), None)
-    late = None
-    if hit and hit["since"]:
-        due = from_us(ground.end + round(max(stage.begin, -AXIS) * MINUTE_US))
-        late = abs((datetime.fromisoformat(hit["since"]) - due).total_seconds())
-    return {
-        **result, "rank": hit and hit["rank"], "findings": len(findings), "onset_s": late,
-        "blamed": blamed(hit, truth) if hit else None, "seconds": document["seconds"],
-        "verdict": document["verdict"], "said": [f["summary"] for f in findings[:5]],
-        "wanted": str([dict(key) for key in truth.keys[:1]]),
-    }  # fmt: skip
+        return [result]
+    due = from_us(ground.end + round(max(stage.begin, -AXIS) * MINUTE_US))
+    rows = []
+    for switch, document in trial.ask(ablate=ablate).items():
+        hit = next((f for f in document["findings"] if matches(f, truth)), None)
+        late = None
+        if hit and hit["since"]:
+            late = abs((datetime.fromisoformat(hit["since"]) - due).total_seconds())
+        rows.append({
+            **result, "rank": hit and hit["rank"], "onset_s": late,
+            "blamed": blamed(hit, truth) if hit else None,
+            "wanted": str([dict(key) for key in truth.keys[:1]]), **_said(switch, document),
+        })  # fmt: skip
+    return rows
 
 
-def quiet(ground: Ground, cell: Cell, name: str, salt: int) -> dict[str, Any]:
+def quiet(
+    ground: Ground, cell: Cell, name: str, salt: int, ablate: bool = False
+) -> list[dict[str, Any]]:
     """The scores of a pair in which nothing happened."""
     stage = stage_of(ground, cell, salt)
     trial = Trial(ground, cell, QUIET[name](stage), salt)
-    document = trial.ask(timedelta(days=1) if name in VS_YESTERDAY else None)
+    answers = trial.ask(timedelta(days=1) if name in VS_YESTERDAY else None, ablate)
+    return [
+        {"sort": "quiet", "name": name, **_said(switch, document)}
+        for switch, document in answers.items()
+    ]
+
+
+def _said(switch: str, document: dict[str, Any]) -> dict[str, Any]:
     said = [f["summary"] for f in document["findings"]]
     return {
-        "sort": "quiet", "name": name, "findings": len(said), "said": said[:5],
-        "verdict": document["verdict"], "seconds": document["seconds"],
+        "switch": switch, "findings": len(said), "said": said[:5],
+        "verdict": document["verdict"], "seconds": document.get("seconds", 0.0),
     }  # fmt: skip
 
 
@@ -177,7 +192,7 @@ def stage_of(ground: Ground, cell: Cell, salt: int) -> Stage:
 
 def seed_of_cells(
     seed: int, volume: int, windows: Sequence[int], pasts: Sequence[int], plants: int,
-    kinds: Sequence[str], held_back: bool,
+    kinds: Sequence[str], held_back: bool, ablate: bool,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """All trials of a seed at a volume. Each cell gets `plants` of the kinds, so dealt that the
     seeds together have all of them, and the quiet pairs."""
@@ -193,14 +208,16 @@ def seed_of_cells(
                 chosen = [fit[(seed * plants + n) % len(fit)] for n in range(plants) if fit]
                 for name in dict.fromkeys(chosen):
                     salt = 1 + list(incidents).index(name)
-                    yield about | planted(ground, cell, name, incidents[name], salt)
+                    rows = planted(ground, cell, name, incidents[name], salt, ablate)
+                    yield from (about | row for row in rows)
                 for place, name in enumerate(QUIET if not held_back else ()):
                     if name not in kinds or (name in VS_YESTERDAY and past < 24):
                         continue
                     there = ground
                     if name == "saturday":
                         there = weekend = weekend or Ground(seed, volume, Path(folder), _SATURDAY)
-                    yield about | quiet(there, cell, name, 1001 + place)
+                    rows = quiet(there, cell, name, 1001 + place, ablate)
+                    yield from (about | row for row in rows)
 
 
 def report(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

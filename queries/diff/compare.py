@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _FEW = 200  # requests
 _LEAST_S = 60  # of a window
-_SOME, _MOSTLY = 20, 0.5  # requests of which most fail: worth a word even if they always did
 LEAST_PAST = limits.KNOWN
 
 
@@ -269,7 +268,7 @@ def _failing_all_along(frame: Frame) -> list[Note]:
     level = frame.level(ENDPOINT)
     n, nb = level.sum(frame.requests * frame.own), level.sum(frame.before * frame.own)
     f, fb = (level.sum(x * frame.own * frame.failed) for x in (frame.requests, frame.before))
-    bad = (np.minimum(n, nb) >= _SOME) & (f >= _MOSTLY * n) & (fb >= _MOSTLY * nb)
+    bad = (np.minimum(n, nb) >= limits.SEVERAL) & (f >= limits.MOST * n) & (fb >= limits.MOST * nb)
     if not bad.any():
         return []
     worst = np.flatnonzero(bad)[np.argsort(-f[bad], kind="stable")][:3]

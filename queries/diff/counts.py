@@ -288,15 +288,21 @@ class _Counting:
             if (slot := self.axis.whole(hour)) is not None
         ]
         chosen = _of_other_days(sorted({slot for slot, _ in past}))
-        cells = 0
+        read = 0
         for slot, file in past:
-            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and cells < _ENOUGH):
-                path = _parquet([self.files[file][1][DURATIONS]])
-                columns = self._fetch(
-                    f"SELECT key, requests, bucket::UTINYINT AS value FROM {path}"
-                )
-                cells += columns["key"].size
-                yield self._cells(file, columns, slot, columns["value"])
+            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
+                cells = self._hour(file, slot)
+                read += cells.key.size
+                yield cells
+                del cells
+
+    def _hour(self, file: int, slot: int) -> Cells:
+        """The durations of a whole hour."""
+        columns = self._fetch(
+            "SELECT key, requests, bucket::UTINYINT AS value"
+            f" FROM {_parquet([self.files[file][1][DURATIONS]])}"
+        )
+        return self._cells(file, columns, slot, columns["value"])
 
     def _minutes(self, file: int, hour: int, path: Path, value: str) -> Iterator[Cells]:
         """What a table says of the minutes of its hour that spans or the past have."""

@@ -13,6 +13,7 @@ from queries.core import notes
 from queries.core.answer import Note
 from queries.core.session import Reader, sql_text
 from queries.core.window import Baseline, Window
+from queries.diff import limits
 from queries.diff.axis import Axis, Covered
 from store.hours import HOUR_US, from_us, to_us
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from queries.diff.stats import Floats
 
 _GAP_S = 6.0  # shorter gaps are not worth a note
-_ENOUGH = 0.5  # of an earlier stretch must have been seen
 _POSITIONS = timedelta(hours=3)  # windows in which it matters at what time of day was seen
 
 
@@ -53,7 +53,7 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
         for note in _gaps(name, slots.span, sorted(islands[name]))
     ]
     lengths = (edges[:, 1] - edges[:, 0]) / 1e6
-    enough = seen.max(axis=0, initial=0.0) >= _ENOUGH * lengths
+    enough = seen.max(axis=0, initial=0.0) >= limits.MOST * lengths
     enough[: axis.size] = True
     past = [p for p, ok in zip(axis.past, enough[axis.size :].tolist(), strict=True) if ok]
     axis, seen = Axis(axis.spans, tuple(past)), seen[:, enough]

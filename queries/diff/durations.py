@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from store.values import dataclass
 
 if TYPE_CHECKING:
     from queries.diff.axis import Covered
-    from queries.diff.counts import Counts
+    from queries.diff.counts import Cells, Counts
 
 LAST_BUCKET = 160  # 70 minutes
 BUCKETS = LAST_BUCKET + 1
@@ -79,16 +79,18 @@ class Entries:
         place: Ints = np.searchsorted(self.codes, code)
         return place
 
-    def runs(self) -> tuple[Ints, Ints, Ints, Floats]:
-        """(unit, side, bucket, requests) of each such combination that there is."""
-        place = self.codes >> (self.slots + self.counts)
-        fresh = np.ones(place.size, dtype=bool)
-        np.not_equal(place[1:], place[:-1], out=fresh[1:])
-        starts = np.flatnonzero(fresh)
-        place, sums = place[starts], np.zeros(0)
-        if starts.size:
-            sums = np.add.reduceat(self.requests(self.codes), starts).astype(np.float64)
-        return place >> 9, (place >> 8) & 1, place & 255, sums
+    def histogram(self, units: int, side: int) -> Floats:
+        """[units, buckets] of one side."""
+        histogram = np.zeros((units, BUCKETS))
+        for at in range(0, self.codes.size, _AT_ONCE):
+            codes = self.codes[at : at + _AT_ONCE]
+            codes = codes[self.side(codes) == side]
+            place = codes >> (self.slots + self.counts)
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            if starts.size:
+                sums = np.add.reduceat(self.requests(codes), starts)
+                histogram[place[starts] >> _PLACE, place[starts] & 255] += sums
+        return histogram
 
 
 @dataclass
@@ -107,44 +109,52 @@ class Durations:
     moments: dict[str, Floats]
     upto: dict[str, Floats]
     course: Floats
+    levels: dict[tuple[str, ...], Groups] = field(default_factory=dict)
 
-    @cached_property
+    def groups(self, dims: tuple[str, ...]) -> Groups:
+        """The group of each unit at a level."""
+        if dims not in self.levels:
+            level = self.frame.level(dims)
+            self.levels[dims] = Groups(level.group[self.level.first], level.size)
+        return self.levels[dims]
+
+    @property
     def endpoints(self) -> Groups:
         """The endpoint of each unit, on its side of the wire."""
-        level = self.frame.level(("side", *ENDPOINT))
-        return Groups(level.group[self.level.first], level.size)
+        return self.groups(("side", *ENDPOINT))
 
     @cached_property
     def upto_together(self) -> dict[str, Floats]:
         """The same as `upto`, of the endpoints."""
         return {name: self.endpoints.sums(upto) for name, upto in self.upto.items()}
 
-    def _blocks(self, codes: Ints, power: int = 0) -> Floats:
-        """[units, blocks]: requests of some of the entries, a part of them at a time; or the sums
-        of their buckets, to a power."""
+    def _blocks(self, codes: Ints, powers: int = 1, window: bool = False) -> list[Floats]:
+        """[units, blocks]: the number of some of the requests, and the sums of their buckets to
+        each power below `powers`; a part of them at a time."""
         axis, size, entries = self.frame.axis, self.level.size, self.entries
         blocks = int(axis.starts[-1])
-        sums = np.zeros(size * blocks)
+        sums = [np.zeros(size * blocks) for _ in range(powers)]
         for at in range(0, codes.size, _AT_ONCE):
             part = codes[at : at + _AT_ONCE]
+            if window:
+                part = part[entries.side(part) == 0]
             place = axis.block[entries.slot(part)] * size + entries.unit(part)
-            requests = entries.requests(part)
-            values = requests * entries.bucket(part) ** power if power else requests
-            sums += add_up(place, values, sums.size)
-        return sums.reshape(blocks, size).T
+            values = entries.requests(part)
+            for total in sums:
+                total += add_up(place, values, total.size)
+                values *= entries.bucket(part) if powers > 1 else 1
+        return [total.reshape(blocks, size).T for total in sums]
 
     @cached_property
     def blocks(self) -> Floats:
         """[units, blocks]: requests with a duration."""
-        return self._blocks(self.entries.codes)
+        return self._blocks(self.entries.codes)[0]
 
     @cached_property
     def powers(self) -> list[Floats]:
         """[units, blocks of the window]: number, sum and squares of the buckets."""
         n_w = self.frame.window.shape[1]
-        codes = self.entries.codes
-        codes = codes[self.entries.side(codes) == 0]
-        return [self.blocks[:, :n_w], *(self._blocks(codes, power)[:, :n_w] for power in (1, 2))]
+        return [one[:, :n_w] for one in self._blocks(self.entries.codes, 3, window=True)]
 
     def beyond(self, cut: Ints, up: bool, window: bool) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
@@ -154,7 +164,7 @@ class Durations:
             begin, end = place(units, side, cut + 1), place(units, side, 255)
         else:
             begin, end = place(units, side, 0), place(units, side, np.maximum(cut, 0))
-        return self._blocks(self.entries.codes[_within(begin, end - begin)])
+        return self._blocks(self.entries.codes[_within(begin, end - begin)])[0]
 
     def of(self, scope: Mask) -> Course:
         """The entries of units whose first key is in the scope."""
@@ -201,7 +211,8 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     parts = [entries.codes]
     past, course = np.zeros((size, BUCKETS)), np.zeros((3, size, len(axis.past)))
     power = np.arange(BUCKETS, dtype=np.float64)[:, None] ** np.arange(3)
-    for cells in counts.spread():
+
+    def add(cells: Cells) -> None:
         cells = cells.where(counting(known, covered.seconds, cells))
         inside = cells.slot < axis.size
         if inside.any():
@@ -214,18 +225,22 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
             mine = cells.where(cells.slot == stretch)
             place = group[mine.key] * BUCKETS + np.minimum(mine.value, LAST_BUCKET)
             histogram = add_up(place, mine.requests, size * BUCKETS).reshape(size, BUCKETS)
-            past += histogram
+            np.add(past, histogram, out=past)
             course[:, :, stretch - axis.size] += (histogram @ power).T
+
+    for cells in counts.spread():
+        add(cells)
+        del cells  # before the next file is read
     codes = np.concatenate(parts)
     parts.clear()
     codes.sort()
     entries = replace(entries, codes=codes)
-    unit, side, bucket, requests = entries.runs()
-    sides = np.zeros((2, size, BUCKETS))
-    sides[side, unit, bucket] = requests
-    named = {"window": sides[0], "baseline": sides[1], "usual": past}
-    moments = {name: (one @ power).T for name, one in named.items()}
-    upto = {name: named[name].cumsum(1) for name in ("baseline", "usual")}
+    moments = {"window": (entries.histogram(size, 0) @ power).T}
+    upto = {"baseline": entries.histogram(size, 1), "usual": past}
+    for name, histogram in upto.items():
+        moments[name] = (histogram @ power).T
+        if moments[name].any():
+            np.cumsum(histogram, axis=1, out=histogram)
     return Durations(frame, level, entries, moments, upto, course)
 
 

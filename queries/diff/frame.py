@@ -57,33 +57,39 @@ class Groups:
         return add_up(self.group, values, self.size)
 
     @cached_property
-    def _order(self) -> tuple[Ints | None, Ints]:
-        """The things by their groups, where they are not in that order anyway; their groups."""
-        if (self.group[1:] >= self.group[:-1]).all():
-            return None, self.group
-        order = np.argsort(self.group, kind="stable")
-        return order, self.group[order]
+    def _order(self) -> tuple[Ints | None, Ints, Ints]:
+        """The things by their groups, where they are not in that order anyway; their groups, and
+        where each begins."""
+        order, group = None, self.group
+        if (group[1:] < group[:-1]).any():
+            order = np.argsort(group, kind="stable")
+            group = group[order]
+        return order, group, _changes(group)
 
     def sums(self, values: Floats, chosen: Mask | None = None) -> Floats:
         """[things, columns] -> [groups, columns], of the chosen things.
 
         Quick where each column is in one piece, as those of the sums are.
         """
-        order, group = self._order
+        order, group, starts = self._order
         if chosen is not None and not chosen.all():
             kept = chosen if order is None else chosen[order]
             order = np.flatnonzero(kept) if order is None else order[kept]
             group = group[kept]
+            starts = _changes(group)
         sums = np.zeros((values.shape[1], self.size))
-        if group.size:
-            starts = np.flatnonzero(np.diff(group, prepend=-1))
-            if values.flags.c_contiguous:
-                rows = values if order is None else values[order]
-                sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=0).T
-            else:
-                rows = values.T if order is None else np.take(values.T, order, axis=1)
-                sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=1)
+        if group.size and values.flags.c_contiguous:
+            rows = values if order is None else values[order]
+            sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=0).T
+        elif group.size:
+            rows = values.T if order is None else np.take(values.T, order, axis=1)
+            sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=1)
         return sums.T
+
+
+def _changes(values: Ints) -> Ints:
+    """Where another value begins, the first included."""
+    return np.flatnonzero(np.diff(values, prepend=-1))
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,26 @@ BYTES: Final = 64.0
 CLUSTER: Final = 2.0
 MOST_CLUSTERED: Final = 6.0
 CLUMP: Final = 20.0  # failures that a client may make at once: more of them were an incident
-MOST_CLUMPED: Final = 20.0  # at most, as the past shows it
 BURSTS: Final = 3.0  # the same of how many requests there are
 MOST_BURSTS: Final = 60.0
+
+# What a name, a rate or a place has to have before it says anything.
+SEVERAL: Final = 20.0  # requests: a share, a rate, a group that is hit; fewer are an anecdote
+RATED: Final = 5  # requests of a baseline before there is a rate
+BEYOND: Final = 2.0  # durations beyond a quantile that say where it lies
+SILENT: Final = 6.0  # requests due, at least, before none is no chance
+MISSED: Final = 4.0  # requests that a rare name would have had before it came up
+RARELY: Final = 0.2  # of past stretches without a name: it comes and goes
+OFTEN: Final = 0.3  # of past stretches with a name so busy that is new: one more is no news
+ASKED: Final = 15.0  # points of the good answers: which one comes depends on what is asked
+
+# Which part of a change makes it whose.
+MOST: Final = 0.5  # the larger part
+NEARLY_ALL: Final = 0.9
+THIRD: Final = 0.35  # what the callee has to have seen of it; what may have come before its cause
+FELL: Final = 0.3  # what is left, at most, of a name whose place another one took
+SAME: Final = math.log(2.5)  # by how much the two may differ
+STORM: Final = 4.0  # times as many calls may be the cause of the failures among them
 
 
 def bar(tests: int) -> float:

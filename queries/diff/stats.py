@@ -126,28 +126,28 @@ def dispersion(n: Floats, f: Floats, typical: float, most: float) -> Floats:
     return _shrunk(f - expected, expected, expected * (1 - share[:, None]), typical, most)
 
 
-def clumps(n: Floats, f: Floats, drift: Floats, most: tuple[float, float]) -> Floats:
+def clumps(
+    n: Floats, f: Floats, drift: Floats, alike: Floats, known: tuple[Floats, Floats], most: float
+) -> Floats:
     """[groups]: the same, as the stretches of a past show it, in which shares drift as well: what
     `drift` [groups], a deviation of the log odds, explains is taken off.
 
-    n, f [groups, stretches, newest first]. most: the dispersion, at most, and the failures more
-    that a stretch may show at any rate: what is larger and more than x4.5 was an incident, and
-    counts for as many. Left out are the newest quarter, in which one may have gone on until now,
-    and the worst of each eight others. Groups with few failures are taken for the typical one.
+    n, f [groups, stretches, newest first]. A stretch shows so many failures too many at `most`, and
+    x4.5: what is more was an incident. Left out are the newest quarter, in which one may have gone
+    on until now, and the worst of each eight others. `alike` [groups] is what is taken for it where
+    failures are few; known: (failures, dispersion) [groups] of the baseline, which count as well.
     """
     late = n.shape[1] // _LATE
     n, f = n[:, late:], f[:, late:]
     share = (f.sum(1) + 0.5) / (n.sum(1) + 1)
     due = n * share[:, None]
     variance = due * (1 - share[:, None])
-    away = np.minimum(np.abs(f - due), np.maximum(np.expm1(_CLIP) * due, most[1]))
+    away = np.minimum(np.abs(f - due), np.maximum(np.expm1(_CLIP) * due, most))
     terms = np.sort(away**2 - (drift[:, None] * variance) ** 2, axis=1)
     terms = terms[:, : n.shape[1] - n.shape[1] // _WORST].sum(1)
-    total = variance.sum(1)
-    known = total >= _PRIOR
-    common = float(np.median(terms[known] / total[known])) if known.sum() >= 5 else 1.0
-    own = (terms + _PRIOR * np.clip(common, 1, most[0])) / (total + _PRIOR)
-    clipped: Floats = np.clip(own, 1.0, most[0])
+    failures, seen = known
+    own = (terms + failures * seen + _PRIOR * alike) / (variance.sum(1) + failures + _PRIOR)
+    clipped: Floats = np.clip(own, 1.0, most)
     return clipped
 
 

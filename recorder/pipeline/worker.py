@@ -19,14 +19,14 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 
 from recorder.decode.columns import Who, transactions_batch
-from recorder.decode.events import CONNECTED, decode
+from recorder.decode.events import CONNECTED, Decoded, decode
 from recorder.decode.row import Transaction
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
@@ -52,7 +52,7 @@ from store.layout import Store
 from store.schema import DATABASE as DATABASE_ROWS
 
 _NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
-_AT_ONCE = 300  # events that become columns together, while they are still in the cache
+AT_ONCE = 300  # events that become columns together, while they are still in the cache
 _TELL_S = 1.0
 _AGAIN_S = 0.5  # between two tries to write to a disk that refuses
 _KILLED = "internal: a process died or hung over it"
@@ -82,31 +82,46 @@ class Worker:
         self._places: list[int] = []  # of the rows
         self._open = Rows()
 
-    def process(self, events: Iterable[tuple[str, str]], first: int = 0) -> list[Part]:
+    def process(self, events: Sequence[tuple[str, str]], first: int = 0) -> list[Part]:
         """The events in order: each beginning of a stream, and what came between two of them.
         `first`: the place of the first of them in its block.
 
+        All are decoded before any is looked at: what one step needs stays in the processor's cache.
         An event that nobody foresaw is rejected like one that cannot be read: the next version of
         the source must not be able to end a recording.
         """
         parts: list[Part] = []
         self._begin()
-        for self._place, (name, data) in enumerate(events, first):
+        self.watch(first)
+        decoded = [
+            self._decoded(place, name, data) for place, (name, data) in enumerate(events, first)
+        ]
+        for self._place, ((name, data), event) in enumerate(
+            zip(events, decoded, strict=True), first
+        ):
             self.watch(self._place)
-            if self._place in self.skip:
+            if event is None:
                 self._set_aside(name, data)
                 continue
             events_before = self._counts["events"]
             try:
-                self._event(name, data, parts)
+                self._event(name, data, event, parts)
             except Exception as error:
                 self._counts["events"] = events_before
                 self._reject(name, data, _internal(error))
         parts.append(self._end())
         return [part for part in parts if isinstance(part, Connected) or part.counts]
 
-    def _event(self, name: str, data: str, parts: list[Part]) -> None:
-        ts, table, row, reason = decode(name, data)
+    def _decoded(self, place: int, name: str, data: str) -> Decoded | None:
+        if place in self.skip:
+            return None
+        try:
+            return decode(name, data)
+        except Exception as error:
+            return Decoded(None, reason=_internal(error))
+
+    def _event(self, name: str, data: str, event: Decoded, parts: list[Part]) -> None:
+        ts, table, row, reason = event
         if ts is not None:
             ts += self.shift_us
         if name == CONNECTED:
@@ -328,7 +343,8 @@ class _Process:
     def _parts(self, block: Block) -> list[Part]:
         parts: list[Part] = []
         events, place = events_in(block.data()), 0
-        while some := list(itertools.islice(events, _AT_ONCE)):
+        at_once = AT_ONCE if block.skip is None else 1  # one of the block was fatal
+        while some := list(itertools.islice(events, at_once)):
             parts += self.worker.process(some, place)
             place += len(some)
         return parts

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.diff_quality import by_kind, table
+from bench.diff_quality import by_kind, by_switch, table
+from bench.quality.ablation import SWITCHES
 from bench.quality.grid import Cell, Ground, planted, quiet, report, stage_of
 from bench.quality.incidents import INCIDENTS
 from bench.quality.oracle import VISIBLE, Look, z_score
@@ -45,12 +46,14 @@ def test_a_world_has_about_as_many_rows_an_hour_as_it_is_asked_for() -> None:
 
 
 def test_a_planted_incident_is_scored(ground: Ground) -> None:
-    one = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1)
+    [one] = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1)
     assert one["visible"]
     assert one["name"] == "new_host"
-    again = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1)
+    again, *without = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1, ablate=True)
+    assert [row["switch"] for row in without] == list(SWITCHES)
+    assert by_switch([again, *without])[0]["top1"] == 1.0
     assert one | {"seconds": 0} == again | {"seconds": 0}
-    pair = quiet(ground, CELL, "adjacent", 1001)
+    [pair] = quiet(ground, CELL, "adjacent", 1001)
     about = {"window": 10, "past": 0, "volume": 20_000}
     [row] = report([about | one, about | pair])
     assert (row["planted"], row["visible"], row["pairs"]) == (1, 1, 1)

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from queries.core.answer import to_document
 from queries.core.session import open_reader, parquet
 from queries.core.window import Baseline, Window
 from queries.diff.axis import Axis
-from queries.diff.counts import counts_of
+from queries.diff.counts import affordable, counts_of
+from queries.diff.durations import Entries
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
+from store.cover import segment_name
 from store.hours import HOUR_US, from_us
 from store.layout import Store
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
@@ -89,6 +92,51 @@ def test_no_row_is_read_where_there_are_rollups(
 
     monkeypatch.setattr(queries.diff.counts._Counting, "_count", count_rows)
     assert asked(store, early)["findings"]
+
+
+def test_a_short_window_counts_its_seconds_from_rows_and_the_past_from_rollups(
+    store: Store,
+) -> None:
+    def asked_of_minutes() -> dict[str, Any]:
+        window, before = (
+            Window(from_us(NOON + begin * MINUTE), from_us(NOON + end * MINUTE))
+            for begin, end in ((80, 90), (50, 60))
+        )
+        return to_document(what_changed(store, window, Baseline("explicit", (before,))))
+
+    expected = asked_of_minutes()
+    assert expected["findings"]
+    for path in rollups(store):
+        path.unlink()
+    assert asked_of_minutes() == expected
+
+
+def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Store) -> None:
+    half = (NOON + HOUR_US, NOON + HOUR_US + 30 * MINUTE)
+    hour = (NOON, NOON + HOUR_US)
+    window = Window(from_us(half[1]), from_us(half[1] + 3 * MINUTE))
+    folder = store.live_hour("busy", "transactions", "2026-11-22T13")
+    folder.mkdir(parents=True)
+    for rows, minutes in ((queries.diff.counts._MOST_ROWS, 30), (3_300_000, 2), (900_000, 7)):
+        sealed = store.sealed_hour("transactions", "2026-11-22T13")
+        shutil.copy(next(sealed.glob("*.parquet")), folder / segment_name(1, rows))
+        with open_reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
+            past = affordable(reader, [window], [half, hour])
+        assert past == ((half[1] - minutes * MINUTE, half[1]), hour)
+        (folder / segment_name(1, rows)).unlink()
+
+
+def test_more_requests_than_an_entry_holds_are_several_entries() -> None:
+    room = Entries.room(1 << 20, 1 << 20)
+    most = (1 << room.counts) - 1
+    columns = [np.array(x) for x in ([3, 5], [0, 1], [7, 9], [100, 200], [2 * most + 5, 4])]
+    entries = replace(room, codes=np.sort(room.packed(*columns)))
+    assert [entries.unit(entries.codes).tolist(), entries.slot(entries.codes).tolist()] == [
+        [3, 3, 3, 5], [100, 100, 100, 200],
+    ]  # fmt: skip
+    window, baseline = (entries.histogram(6, side) for side in (0, 1))
+    assert window.sum() == window[3, 7] == 2 * most + 5
+    assert baseline.sum() == baseline[5, 9] == 4
 
 
 def test_slots_blocks_and_past_hours_hold_what_the_rows_hold(store: Store) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from recorder.decode.events import decode
 from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker
 from recorder.write.intake import REPEATS_BYTES, Repeats, Rows
@@ -102,7 +103,7 @@ def test_a_row_that_fits_no_column_costs_no_other() -> None:
     worker = working()
     worker._begin()
     for name, data in (transaction("a"), transaction("b"), transaction("c")):
-        worker._event(name, data, [])
+        worker._event(name, data, decode(name, data), [])
     worker._rows[1].bytes_sent = 1 << 80  # decoding leaves such out; another field might not
     part = worker._end()
     assert sorted(row["request_id"] for row in rows(part)) == ["a", "c"]

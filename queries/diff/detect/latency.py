@@ -45,7 +45,6 @@ QUANTILES = (
     (0.95, "p95_ms", limits.P95),
     (0.99, "p99_ms", limits.P99),
 )
-_BEYOND = 2.0  # requests of a unit beyond its quantile before that says where it lies
 _SOME = 3.0  # durations before there is a mean; and what the typical variance counts for
 _TYPICAL = (0.5 / BASE) ** 2  # variance of log durations, in buckets
 
@@ -72,7 +71,7 @@ def beyond(
     upto, together = d.upto[against], d.upto_together[against]
     total = upto[:, -1]
     at, of_all = reached(upto, q), reached(together, q)
-    able, known = (x[:, -1] * min(q, 1 - q) >= _BEYOND for x in (upto, together))
+    able, known = (x[:, -1] * min(q, 1 - q) >= limits.BEYOND for x in (upto, together))
     # an instance of few requests, or a new one, is held to its endpoint's quantile
     at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
@@ -152,7 +151,7 @@ def _level(
 ) -> list[Candidate]:  # fmt: skip
     level, metric = frame.level(dims), measure[1]
     first = d.level.first
-    units = Groups(level.group[first], level.size)
+    units = d.groups(dims)
     weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
     own = frame.own[first] * weight
     far, whole = (units.sums(x * own[:, None]) for x in blocks)
@@ -176,7 +175,7 @@ def _level(
     for against, _, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
         z = _z(f_r, n_r, f_b[able], n_b[able], noise)
-        if metric == "p50_ms" and up:
+        if metric == "p50_ms" and up and dims:  # everything together has enough requests
             means = _mean_z(frame, d, level, wide[against], runs, against)[able]
             z = np.maximum(z, means / np.sqrt(noise)[:, None])
         best_of.append(best(z, runs, quiet))
@@ -206,8 +205,8 @@ def _mean_z(
     """
     also = tuple(dim for dim in ("service", "instance") if dim in level.dims)
     part = frame.level((*_ENDPOINTS, *also))
-    first, own = d.level.first, frame.own[d.level.first]
-    units = Groups(part.group[first], part.size)
+    own = frame.own[d.level.first]
+    units = d.groups(part.dims)
     groups = Groups(level.group[part.first], level.size)
     weight = own * (_once(frame, d) if "side" not in level.dims else 1.0)
     n_b, s_b, q_b = units.sums((d.moments[against] * weight).T).T

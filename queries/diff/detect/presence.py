@@ -29,9 +29,6 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("service", "process")),
     ("gone", REPLICA),
 )
-_BURST = 3.0  # requests that come together
-_MISSED = 4.0  # requests that a name would have had before it came up
-_SILENT = 0.2  # of past stretches without a key: it comes and goes
 _ACTIVE = 60  # slots a span that are told apart
 
 
@@ -76,7 +73,7 @@ def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Bir
     first = np.where(there.any(1), there.argmax(1), -1)
     # a rare name is not new whenever it is first met: it has to have been missing for long enough
     missing = course.sum(1) / np.maximum(course.shape[1] - first, 1) * first
-    at = np.where((first > 0) & (missing >= _MISSED), first, -1).astype(np.int64)
+    at = np.where((first > 0) & (missing >= limits.MISSED), first, -1).astype(np.int64)
     row = np.arange(level.size)
     busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
     of = course.shape[1] - 1 if least == 1 else 2
@@ -145,7 +142,7 @@ class _Sides:
         """Never before; or silent in the baseline though always there before (back)."""
         fresh = (self.n >= limits.FEW) & (self.there == 0)
         slots = np.minimum(self._active(fresh), self.n)
-        sightings = (slots + (self.n - slots) / _BURST) / self.factor
+        sightings = (slots + (self.n - slots) / limits.BURSTS) / self.factor
         rarely = self.seconds / (self.seconds + self.other + self.history)
         log_p = sightings * np.log(rarely)
         news = self._news()
@@ -157,12 +154,12 @@ class _Sides:
             odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
         changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
-        if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= 3:
+        if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.quantile(rates, 0.25, axis=1) * self.other
             often = 1 - (self.past > 0).mean(axis=1)
-            p = np.maximum(np.exp(-np.minimum(due / _BURST, 700.0)), often)
-            steady = (self.n >= limits.FEW) & (self.there == 0) & (often < _SILENT)
+            p = np.maximum(np.exp(-np.minimum(due / limits.BURSTS, 700.0)), often)
+            steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.RARELY)
             changed += self._pick(steady, p, "back", "new")
         return changed
 
@@ -189,7 +186,7 @@ class _Sides:
         length = self.window.shape[1] * max(
             self.seconds / self.window.shape[1] / (self.other / blocks), 1.0
         )
-        p = np.maximum(np.exp(-np.minimum(due / _BURST, 700.0)), asleep**length)
+        p = np.maximum(np.exp(-np.minimum(due / limits.BURSTS, 700.0)), asleep**length)
         if self.past.shape[1]:
             silent = (self.past == 0).mean(axis=1)
             # stretches of the past are hours: that a window of minutes is silent is more likely
@@ -201,7 +198,7 @@ class _Sides:
         for g in np.flatnonzero(able & births.young).tolist():  # what comes all the time goes, too
             p[g] = max(p[g], births.often(g, float(due[g])))
         if self.past.shape[1] >= 3:
-            able &= (self.past > 0).mean(axis=1) >= 1 - _SILENT
+            able &= (self.past > 0).mean(axis=1) >= 1 - limits.RARELY
         return self._pick(able, p, "gone" if kind == "new" else kind, "gone")
 
     def missed(self, c: Candidate) -> bool:

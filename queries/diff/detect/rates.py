@@ -38,9 +38,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
     ("side", "service", *ENDPOINT),
 )
-_KNOWN = 5  # requests of the baseline before there is a rate to compare with
-_OFTEN = 0.3  # of past stretches have names that are new
-_ENOUGH = 20.0  # requests of an endpoint before it has a say in the common change
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def common(frame: Frame) -> Common:
     factors = []
     for due in (counts.due, counts.due_past):
         expected = level.sum(due * frame.own)
-        busy = np.flatnonzero(np.maximum(now, expected) >= _ENOUGH)
+        busy = np.flatnonzero(np.maximum(now, expected) >= limits.SEVERAL)
         weights = np.sqrt(np.maximum(now[busy], expected[busy]))
         changes = np.log(ratio(now[busy] + 0.5, expected[busy] + 0.5))
         outside = frame.own & frame.front
@@ -90,8 +87,14 @@ def total(frame: Frame) -> list[Candidate]:
     """Everything busier or quieter than people's habits explain."""
     long = frame.axis.spans[0].seconds >= limits.HABITS_S
     floor = limits.TOTAL if long else limits.RATE
-    # some requests cause a hundred calls and others none: those from outside may tell more
-    both = [_changed(frame, (), Common(), floor, x) for x in (frame.own, frame.own & frame.front)]
+    # Some requests cause a hundred calls and others none: those from outside may tell more, but no
+    # larger change than all shows, in which machines have a part that do not sleep.
+    masks = frame.own, frame.own & frame.front
+    every, outside = (
+        abs(math.log((frame.requests[x].sum() + 0.5) / (frame.due[x].sum() + 0.5))) for x in masks
+    )
+    floors = floor, floor + max(outside - every, 0.0)
+    both = [_changed(frame, (), Common(), *one) for one in zip(floors, masks, strict=True)]
     return max(both, key=lambda one: max((c.z for c in one), default=0.0))
 
 
@@ -111,7 +114,7 @@ def _changed(
     able = np.flatnonzero(
         frame.named(level)
         & (np.maximum(window.sum(1), due) >= limits.MORE)
-        & (baseline.sum(1) >= _KNOWN)
+        & (baseline.sum(1) >= limits.RATED)
         & ((window.sum(1) > 0) | (not dims))
     )  # fmt: skip
     if not able.size:
@@ -171,7 +174,7 @@ def _young(births: Births, g: int, requests: float) -> bool:
     Without a past, whether it came up in the course of the baseline."""
     if births.late[g]:
         return True
-    return bool(births.young[g]) and births.often(g, requests) >= _OFTEN
+    return bool(births.young[g]) and births.often(g, requests) >= limits.OFTEN
 
 
 def _signed(n: Floats, steady: Floats, nb: Floats, rho: Floats, wide: Floats) -> Floats:
@@ -186,24 +189,21 @@ def _smaller(a: Floats, b: Floats) -> Floats:
     return found
 
 
-_NONE = 6.0  # requests due, at least, before none is no chance
-
-
 def _silent(window: Floats, due: Floats) -> bool:
     """Whether nothing came for so long, up to now, that it is not there any more."""
     last = np.flatnonzero(window)
-    return float(due[last[-1] + 1 :].sum() if last.size else due.sum()) >= _NONE
+    return float(due[last[-1] + 1 :].sum() if last.size else due.sum()) >= limits.SILENT
 
 
 def _steady(window: Floats, runs: Runs) -> Floats:
-    """[groups, runs]: the requests of a run, its busiest block taken for as busy as the others;
-    none of a run of a block or two, which may be a burst."""
+    """[groups, runs]: the requests of a run, its busiest quarter taken for as busy as the rest (a
+    job may run for minutes); none of a run of a block or two."""
     steady = np.zeros((len(window), runs.starts.size))
     for i, (start, end) in enumerate(zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)):
-        if end - start >= 3:
-            part = window[:, start:end]
-            rest = part.sum(1) - part.max(1)
-            steady[:, i] = rest + rest / (end - start - 1)
+        rest = end - start - max((end - start) // 4, 1)
+        if rest >= 2:
+            part = np.sort(window[:, start:end], axis=1)[:, :rest]
+            steady[:, i] = part.sum(1) * ((end - start) / rest)
     return steady
 
 

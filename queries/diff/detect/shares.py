@@ -26,6 +26,7 @@ from queries.diff.stats import (
     logit,
     middle,
     odds_z,
+    rate_dispersion,
     ratio,
     runs_of,
     spans_of,
@@ -43,8 +44,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", *ENDPOINT, "instance"),
 )
 STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
-_OWN = 0.5  # of a change has to be of the endpoints themselves, not of their mix
-_ASKED = 15.0  # points of all answers before a shift among good statuses is worth a line
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,11 @@ def counted(level: Level, frame: Frame, chosen: Mask) -> tuple[Floats, Floats, F
     return sums[0], sums[1], sums[2]
 
 
-def scan(shares: Shares) -> Tested:
-    """Every run of window blocks against the baseline, and against all of the past."""
+def scan(shares: Shares, seconds: Floats) -> Tested:
+    """Every run of window blocks against the baseline, and against all of the past.
+
+    seconds [blocks of the baseline]: covered.
+    """
     (n, nb, np_), (f, fb, fp) = shares.n, shares.f
     runs = runs_of(n.shape[1])
     n_r, f_r = runs.sums(n), runs.sums(f)
@@ -89,19 +91,22 @@ def scan(shares: Shares) -> Tested:
     nb1, fb1 = nb.sum(1), fb.sum(1)
     wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
     drift = _band(x - middle(x)[:, None], var)
-    most = limits.MOST_CLUMPED, limits.CLUMP
-    noise = np.maximum(noise, clumps(np_, fp, drift / 2, most))
+    if np_.shape[1]:  # where failures are few, requests that come together fail together
+        together = rate_dispersion(nb, seconds, limits.BURSTS, 2 * limits.MOST_CLUSTERED) / 2
+        own = fb1 * (1 - ratio(fb1, nb1)), noise
+        alike = np.maximum(together, 1.0)
+        noise = np.maximum(noise, clumps(np_, fp, drift / 2, alike, own, limits.CLUMP))
     before = _against(n_r, f_r, nb1, fb1, noise, wide)
-    own = [
+    quiet = [
         _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, wide)
         for part in spans_of(nb.shape[1], n.shape[1])
     ]
-    z, run = best(before, runs, own)
+    z, run = best(before, runs, quiet)
     usual = np.zeros(len(z), dtype=bool)
     if np_.shape[1]:
         nu, fu = np_.sum(1), fp.sum(1)
         past = _against(n_r, f_r, nu, fu, noise, drift)
-        z_u, run_u = best(past, runs, own)
+        z_u, run_u = best(past, runs, quiet)
         usual = np.abs(z_u) > np.abs(z)
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
     return Tested(runs, z, run, usual, noise)
@@ -142,7 +147,7 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     if not able.size:
         return []
     shares = Shares(n, f).of(able)
-    found = scan(shares)
+    found = scan(shares, frame.seconds_b)
     bar = limits.bar(able.size)
     return [
         candidate
@@ -186,7 +191,7 @@ def candidate(
     if not limits.worth(now, base, n_r, direction):
         return None
     excess, volume, own = spread(frame, scope, part, began, ended, against)
-    if abs(own) < _OWN * abs(now - base):
+    if abs(own) < limits.MOST * abs(now - base):
         return None  # other endpoints are asked for, and those are as they were
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
@@ -274,7 +279,7 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     if not able.size:
         return []
     shares = Shares(n, f).of(able)  # type: ignore[arg-type]
-    found = scan(shares)
+    found = scan(shares, frame.seconds_b)
     bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(found.z >= bar).tolist():
@@ -287,7 +292,7 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         if c.against == "usual" and fine[g] and not _lately(c, shares, i):
             continue
         points = 100 * ((c.window or 0) - (c.baseline or 0))
-        if fine[g] and (points < _ASKED or c.affected < 2 * limits.MORE):
+        if fine[g] and (points < limits.ASKED or c.affected < 2 * limits.MORE):
             continue  # which good status comes depends on what is asked for
         c.key["status"] = int(status[g])
         c.metric = "status_share"

@@ -30,7 +30,6 @@ _ORDER = (
 _NAMES = {"service": "container"}
 _MOST_ALSO = 12
 _LEAST = 1.2  # times as much, or as little
-_NEW_AND_FAILING = 0.5  # of its requests: then that it is new is the lesser news
 _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
@@ -289,8 +288,6 @@ def failing_share(frame: Frame, c: Candidate) -> float:
 
 _HARD = frozenset({401, 402, 403, 429})
 _HARD_GRPC = frozenset({"7", "8", "16"})  # PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED
-_HIGH = 20  # requests hit: fewer are not worth waking somebody, unless nothing else comes
-_ALL = 0.9  # of the requests
 
 
 def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severity:
@@ -306,9 +303,9 @@ def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severit
     if c.kind == "retries":
         return "high"
     if c.kind == "latency":
-        large = c.ratio is not None and c.ratio >= 3 and c.hit >= _HIGH
+        large = c.ratio is not None and c.ratio >= 3 and c.hit >= limits.SEVERAL
         return ("high" if large else "medium") if c.direction == "up" else "low"
-    if c.kind == "new" and failing_share(frame, c) >= _NEW_AND_FAILING:
+    if c.kind == "new" and failing_share(frame, c) >= limits.MOST:
         return _failing(c, top, failing_share(frame, c))
     if c.kind in ("new", "back", "moved", "edge"):
         return "medium"
@@ -321,9 +318,11 @@ def _failing(c: Candidate, top: tuple[int, str] | None, share: float) -> Severit
     status, grpc_status = top
     hard = outcome(status or None, grpc_status) in ("server_error", "no_response")
     hard |= status in _HARD or grpc_status in _HARD_GRPC
-    everything = share >= _ALL and c.kind != "statuses"
+    everything = share >= limits.NEARLY_ALL and c.kind != "statuses"
     return (
-        "high" if (hard and c.hit >= _HIGH) or (everything and c.hit >= limits.MORE) else ("medium")
+        "high"
+        if (hard and c.hit >= limits.SEVERAL) or (everything and c.hit >= limits.MORE)
+        else ("medium")
     )
 
 

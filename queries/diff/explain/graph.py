@@ -9,17 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from queries.core.answer import Blame
+from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame
 from queries.diff.stats import Floats
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _FAR = 3  # calls from a cause to the symptoms furthest up
-_EARLY = 0.35  # of a symptom may have come before its cause
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
 _LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
-_ALONE = 0.5  # of a caller's failures that other callers of the same places do not have
-_SEEN = 0.35  # of the callers' change has to be seen by the callee itself to blame the callee
 
 
 class Graph:
@@ -111,7 +109,10 @@ def _deeper(
             continue
         if serving & set(callers) and below.began <= above.began + _LATER:
             fit.append((0, -below.affected, j))
-        elif serving & graph.above(set(callers)) and _early(graph.frame, above, below) <= _EARLY:
+        elif (
+            serving & graph.above(set(callers))
+            and _early(graph.frame, above, below) <= limits.THIRD
+        ):
             fit.append((1, -below.affected, j))
     return min(fit)[2] if fit else i
 
@@ -165,7 +166,7 @@ def _blame(
     frame: Frame, lead: Candidate, callers: dict[str, float], callees: dict[str, float]
 ) -> Blame | None:
     caller = _largest(callers)
-    if lead.key.get("side") == "out" and lead.alone is not None and lead.alone >= _ALONE:
+    if lead.key.get("side") == "out" and lead.alone is not None and lead.alone >= limits.MOST:
         return Blame(caller, None, "itself")  # others call the same places, and fare well
     if not callees:
         host = lead.key.get("host") or _largest_host(frame, lead)
@@ -173,7 +174,7 @@ def _blame(
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
     out, seen = sum(callers.values()), sum(callees.values())
-    if caller and callee and out > 0 and seen < _SEEN * out and "instance" not in lead.key:
+    if caller and callee and out > 0 and seen < limits.THIRD * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
 

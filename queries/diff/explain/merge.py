@@ -12,16 +12,15 @@ import re
 
 import numpy as np
 
+from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
 from queries.diff.stats import Floats, Mask, ratio
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
-_LEFT = 0.5  # a candidate stands on its own if that part of it is not explained yet
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
 
-_KNOWN = 20  # requests of other callers from which on they say how the endpoint fares
 _SHARES = ("errors", "no_response")
 _HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # not how many
 
@@ -126,7 +125,7 @@ def contrast(frame: Frame, c: Candidate) -> float:
     before = frame.before
     n_w, n_b = level.sum(run * others), level.sum(before * others)
     e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
-    known = (n_w >= _KNOWN) & (n_b >= _KNOWN)
+    known = (n_w >= limits.SEVERAL) & (n_b >= limits.SEVERAL)
     worse = np.where(known, np.maximum(ratio(e_w, n_w) - ratio(e_b, n_b), 0), 0.0)
     own = np.maximum(level.sum(np.where(c.scope, c.excess, 0.0)), 0)
     due = worse * level.sum(np.where(c.scope, c.volume, 0.0))
@@ -145,7 +144,7 @@ def _fold(
         left = masks[c.kind in _HOW]
         size = np.abs(_net(frame, c.excess))
         total = float(size.sum())
-        if float(np.abs(_net(frame, np.where(left, c.excess, 0.0))).sum()) > _LEFT * total:
+        if float(np.abs(_net(frame, np.where(left, c.excess, 0.0))).sum()) > limits.MOST * total:
             still.append(c)
             continue
         inside = [float(np.abs(np.where(r, c.excess, 0.0)).sum()) for r in reaches]
@@ -158,8 +157,6 @@ def _net(frame: Frame, excess: Floats) -> Floats:
     return frame.level(("side", *ENDPOINT)).sum(excess)
 
 
-HOLDS = 0.9
-_STORM = 4.0  # times as busy: then it may be the cause of failures, not their company
 _PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "instance"})
 _KINDS = ("errors", "no_response")
 _LATER = {
@@ -195,7 +192,7 @@ def _inherits(near: Candidate, sure: list[tuple[Candidate, float]]) -> bool:
     mine = near.affected
     return any(
         (c.kind, c.direction) == (near.kind, near.direction)
-        and mine >= _LEFT * affected
+        and mine >= limits.MOST * affected
         and bool((c.scope | ~near.scope).all())
         for c, affected in sure
     )
@@ -207,7 +204,7 @@ def _everything(frame: Frame, lead: Candidate) -> None:
     if lead.kind == "rate" or even >= _EVEN[1]:
         lead.kind, lead.blame = "broad", None
         return
-    narrow(frame, lead, _LEFT)
+    narrow(frame, lead, limits.MOST)
     if not lead.key:
         lead.kind, lead.blame = "broad", None
 
@@ -226,7 +223,7 @@ def _tier(c: Candidate) -> int:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and not c.key:
         return -1 if c.direction == "down" else 6
-    if c.kind == "rate" and (c.ratio or 0) >= _STORM:
+    if c.kind == "rate" and (c.ratio or 0) >= limits.STORM:
         return 3
     return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
 
@@ -249,7 +246,7 @@ def _retries(frame: Frame, lead: Candidate) -> None:
         lead.kind = "retries"
 
 
-def narrow(frame: Frame, lead: Candidate, holds: float = HOLDS) -> None:
+def narrow(frame: Frame, lead: Candidate, holds: float = limits.NEARLY_ALL) -> None:
     """Add to the key every value that holds 90 % of the change and more than its usual part."""
     total = float(np.abs(lead.excess).sum())
     if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
@@ -270,7 +267,7 @@ def narrow(frame: Frame, lead: Candidate, holds: float = HOLDS) -> None:
             continue  # they failed by their gRPC status
         if not level.values[top][0]:
             continue  # of no host, say
-        if held[top] >= holds * total and usual[top] < HOLDS * usual.sum():
+        if held[top] >= holds * total and usual[top] < limits.NEARLY_ALL * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
             if dims != ("status",):
                 lead.scope &= level.group == top
@@ -285,12 +282,11 @@ def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
     if held.sum() <= 0 or "side" in lead.key:
         return
     top = int(np.argmax(held))
-    if held[top] >= HOLDS * held.sum() and usual[top] < HOLDS * usual.sum():
+    if held[top] >= limits.NEARLY_ALL * held.sum() and usual[top] < limits.NEARLY_ALL * usual.sum():
         lead.key["service"] = level.values[top][0]
 
 
 _WORD = re.compile(r"[A-Za-z]{3,}|\{[a-z_]+\}")
-_ALIKE = 0.5
 
 
 def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
@@ -304,17 +300,13 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
             for i, new in enumerate(fresh)
             if i not in taken and set(old.key) == set(new.key) and _same_size(old, new)
         ]
-        if fits and -min(fits)[0] >= _ALIKE:
+        if fits and -min(fits)[0] >= limits.MOST:
             place = min(fits)[-1]
             taken.add(place)
             _join(old, fresh[place])
             leads = [c for c in leads if c is not old]
     _predecessors(frame, leads)
     return leads
-
-
-_FELL = 0.3  # of what was due is left of it, at most
-_DUE = 3.0  # requests, at least
 
 
 def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
@@ -333,14 +325,14 @@ def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
         begin = np.minimum(np.where(requests.any(1), silent, 0), new.began)
         since = np.arange(requests.shape[1]) >= begin[:, None]
         due, left = (expected * since).sum(1), (requests * since).sum(1)
-        fell = np.flatnonzero((due >= _DUE) & (left <= _FELL * due))
+        fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
         olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
         fits = [
             (-_likeness(frame, old, new), *old.order(), i)
             for i, old in enumerate(olds)
             if _same_size(old, new)
         ]
-        if fits and -min(fits)[0] >= _ALIKE:
+        if fits and -min(fits)[0] >= limits.MOST:
             _join(olds[min(fits)[-1]], new)
 
 
@@ -359,10 +351,10 @@ def _fallen(frame: Frame, level: Level, g: int, requests: float) -> Candidate:
 
 
 def _same_size(old: Candidate, new: Candidate) -> bool:
-    """Within x2.5, and what so few requests may differ by."""
+    """Within `SAME`, and what so few requests may differ by."""
     chance = math.sqrt(1 / max(old.affected, 1.0) + 1 / max(new.affected, 1.0))
     change = math.log(max(new.affected, 1e-9) / max(old.affected, 1e-9))
-    return abs(change) <= math.log(2.5) + chance
+    return abs(change) <= limits.SAME + chance
 
 
 def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:

@@ -16,8 +16,6 @@ from queries.diff.stats import Floats, dispersion, odds_z, rate_dispersion, rate
 if TYPE_CHECKING:
     from queries.diff.frame import Frame
 
-_ENOUGH = 20  # requests a side of an endpoint, below which hardly anything can be said
-
 
 def sensitivity(frame: Frame) -> Sensitivity | None:
     """For the typical one of the endpoints that have requests enough on both sides."""
@@ -26,7 +24,7 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
     n, nb = (level.sums(x, own) for x in (frame.once.window, frame.once.baseline))
     smaller = np.minimum(n.sum(1), level.sum(frame.once.due * own))
     seen = smaller > 0
-    judged = np.flatnonzero(smaller >= _ENOUGH)
+    judged = np.flatnonzero(smaller >= limits.SEVERAL)
     if not judged.size:
         return None
     typical = judged[np.argsort(smaller[judged], kind="stable")[judged.size // 2]]

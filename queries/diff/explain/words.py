@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.core.window import Window
+from queries.diff import limits
 from queries.diff.candidate import Candidate
 from store.derived import GRPC_NAMES
 
@@ -21,9 +22,6 @@ def subject(key: dict[str, Any]) -> str:
     return said or "all traffic"
 
 
-_MOSTLY = 0.5  # of the requests of something new fail: then that is what is said of it
-
-
 def summary(
     c: Candidate, failures: Sequence[tuple[int, str]], since: datetime | None,
     until: datetime | None, window: Window, failing: float,
@@ -31,7 +29,7 @@ def summary(
     """failing: the failed share of the key's requests in the window."""
     key = c.key
     who = subject(key)
-    broken = c.direction == "new" and failing >= _MOSTLY
+    broken = c.direction == "new" and failing >= limits.MOST
     parts = [f"{who} {_broken(c, failing) if broken else _change(c)}"]
     if broken or (c.kind in ("errors", "no_response", "broad") and c.direction == "up"):
         parts.append(_failures(failures) if broken or c.metric.endswith("_share") else "")
