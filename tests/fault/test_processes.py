@@ -209,9 +209,9 @@ def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
         worker.suspend()
 
     with source(disturbed(tmp_path, stop_all)) as qtap:
-        summary, _ = run(qtap.url, tmp_path / "s", lambda s: False, duration=6.0)
-    assert summary.seconds < 6.0 + 2.0 + 3.0  # and a busy machine
-    assert summary.reason.startswith("after 6 s")
+        summary, _ = run(qtap.url, tmp_path / "s", lambda s: False, duration=12.0)
+    assert summary.seconds < 12.0 + 2.0 + 3.0  # and a busy machine, on which it begins late as well
+    assert summary.reason.startswith("after 12 s")
     last = last_stretch(Store.open(tmp_path / "s"), "r")
     assert last is not None
     assert last.state == "stopped"
