@@ -1,0 +1,155 @@
+"""What a fleet in one bucket costs: `python -m bench.fleet --json`.
+
+Makes a store of many recorders, each with its own rows (the same hosts, other containers) in the
+last two hours and links to those before, ships it, and asks what changed: of the folder, of the
+bucket with an empty cache, and of the bucket again. Each question is a process of its own.
+
+--url: the bucket; by default a folder beside the stores. With AWS_ENDPOINT_URL it may be any S3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench.query import END, make_store
+from recorder.write.coverage import Ledger
+from recorder.write.seal import Housekeeper
+from recorder.write.ship import Shipper
+from store.cover import sealed_name
+from store.files import make_folder
+from store.hours import HOUR_US, from_us, hour_key
+from store.layout import Store
+from store.rollup import ROLLUPS
+
+_FRESH = 2
+_LAST = 1_000_000_000
+
+
+def make_fleet(path: Path, recorders: int, requests: int, hours: int) -> Store:
+    """A store of several recorders, as if all had written to one."""
+    template = make_store(path.with_name("template"), requests, _FRESH)
+    store = Store.create(path)
+    for number in range(recorders):
+        name = f"node-{number:03d}"
+        ledger = Ledger(store, name, "s")
+        ledger.connected(END - hours * HOUR_US, 0)
+        ledger.alive(hours * HOUR_US)
+        ledger.flush()
+        keeper = Housekeeper(store, name, "none")
+        for back in range(hours):
+            key = _hour(back)
+            target = _file(store, "transactions", back, name)
+            if back < _FRESH:
+                _write(template, target, back, number)
+                keeper.roll_up(key, target, target.name)
+                continue
+            for table in ("transactions", *ROLLUPS):
+                os.link(_file(store, table, back % _FRESH, name), _file(store, table, back, name))
+    return store
+
+
+def _hour(back: int) -> str:
+    return hour_key(END - (back + 1) * HOUR_US)
+
+
+def _file(store: Store, table: str, back: int, recorder: str) -> Path:
+    return make_folder(store.sealed_hour(table, _hour(back))) / sealed_name(recorder, _LAST)
+
+
+def _write(template: Store, target: Path, back: int, number: int) -> None:
+    """The template's rows under another recorder's name, in containers of that host."""
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(
+            f"COPY (SELECT * REPLACE ('{target.name.rpartition('-')[0]}' AS recorder,"
+            f" container_name || '-{number}' AS container_name)"
+            f" FROM read_parquet('{template.path}/transactions/hour={_hour(back)}/*.parquet')"
+            f" WHERE hash(seq, {number}) % 10 < 9)"  # no two hosts have the same counts
+            f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def ship(store: Store, url: str) -> dict[str, Any]:
+    """All of it, in this process."""
+    shipper, begin, cpu = Shipper(store, url), time.perf_counter(), time.process_time()
+    due = shipper.due()
+    for one in due:
+        shipper.ship(one)
+    return {
+        "shipped_files": len(due),
+        "shipped_mb": round(sum(one.size for one in due) / 1e6),
+        "ship_s": round(time.perf_counter() - begin, 2),
+        "ship_cpu_s": round(time.process_time() - cpu, 2),
+    }
+
+
+def ask(place: str, cache: Path) -> dict[str, Any]:
+    """`qrec diff` of a store, as it is typed: time, processor time and memory."""
+    words = ["diff", "--store", place, "--now", from_us(END).isoformat(), "--json"]
+    environ = {**os.environ, "QREC_CACHE": str(cache), "QREC_MAX_FETCH": "100GB"}
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qrec", *words], env=environ, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    document = json.loads(process.stdout.read())
+    _, status, used = os.wait4(process.pid, 0)
+    assert status == 0
+    return {
+        "s": round(time.perf_counter() - begin, 2),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 2),
+        "peak_mb": used.ru_maxrss // 1024,
+        "document": {key: document[key] for key in ("verdict", "findings", "window")},
+    }
+
+
+def one(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A fleet of so many."""
+    with tempfile.TemporaryDirectory(dir=options.dir) as name:
+        folder = Path(name)
+        store = make_fleet(folder / "fleet", recorders, options.requests, options.hours)
+        url = options.url or (folder / "bucket").as_uri()
+        if options.url:
+            url = f"{url}/{recorders}"
+        figures = {"recorders": recorders, "hours": options.hours, **ship(store, url)}
+        answers = {
+            "folder": ask(str(store.path), folder / "cache"),
+            "first": ask(url, folder / "cache"),
+            "second": ask(url, folder / "cache"),
+        }
+    documents = [answer.pop("document") for answer in answers.values()]
+    same = all(document == documents[0] for document in documents)
+    flat = {f"{way}_{key}": value for way, one in answers.items() for key, value in one.items()}
+    return {**figures, **flat, "same": same}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recorders", default="1,8,50")
+    parser.add_argument("--requests", type=int, default=24_000, help="an hour and recorder")
+    parser.add_argument("--hours", type=int, default=26)
+    parser.add_argument("--url", help="a bucket, empty below this prefix")
+    parser.add_argument("--dir", help="where stores are made")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = []
+    for count in options.recorders.split(","):
+        rows.append(one(int(count), options))
+        if not options.json:
+            print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    if options.json:
+        print(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
