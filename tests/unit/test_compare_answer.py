@@ -56,7 +56,7 @@ def test_keys_and_order_follow_the_contract() -> None:
     assert list(document) == [
         "version", "window", "baseline", "verdict", "notes", "calibration", "sensitivity",
         "compared",
-        "findings", "truncated", "more",
+        "findings", "truncated", "next_cursor", "more",
     ]  # fmt: skip
     assert list(document["window"]) == ["from", "to", "covered_s", "requests", "errors"]
     assert list(document["baseline"])[-1] == "kind"
