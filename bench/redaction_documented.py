@@ -1,6 +1,6 @@
 # ruff: noqa: E501 (tables: one case a line)
-"""Held back once more: formats as their vendors' own documentation and key pages show them, and
-places, both written down without a look at the rules, and run once as the rules then stood.
+"""Held back once more: formats as vendors show them in their documentation, from memory, and
+places, written down with only a part of the rules in mind, and run once as those then stood.
 
 bench/README.md has the figures of that first run beside the present ones.
 """
