@@ -241,8 +241,8 @@ async def _news(desk: Desk) -> AsyncIterator[bytes]:
     """An event whenever more was recorded, some seconds apart; ends with the server."""
     desk.streams += 1
     try:
-        yield b"retry: 5000\n\n"
         known = await anyio.to_thread.run_sync(_newest, desk.site)
+        yield b"retry: 5000\n\n"  # from here on all that is recorded is news
         looked = told = time.monotonic()
         while not desk.stopping():
             await anyio.sleep(_LOOKS_S)
