@@ -12,6 +12,7 @@ from queries.core import format as words
 from queries.core.answer import iso, would_have_shown
 from queries.core.escape import visible
 from queries.core.format import short_id
+from queries.core.window import Baseline, Window
 from queries.coverage import holdings
 from store.values import dataclass
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from qrec.run import Run
     from queries.core.answer import Changes, Finding
-    from queries.core.window import Baseline
     from queries.diff.explain.breakdown import Part
 
 
@@ -68,7 +68,7 @@ class Report:
         window, before = self.changes.window, self.changes.baseline
         tz = self.run.tz
         this = words.stretch(window.from_ts, window.to_ts, tz)
-        against = words.against(self.baseline, window, tz)
+        against = words.against(self._before, window, tz)
         if self.changes.verdict == "no_data":  # counts would be of one side alone
             return [self._bold(this), f"against {against}"]
         notes = self.changes.notes
@@ -95,10 +95,18 @@ class Report:
             for finding, spark in zip(findings, sparks, strict=True)
         ]
 
+    @property
+    def _before(self) -> Baseline:
+        """The baseline by the answer's times: those of another store are its own there."""
+        if len(self.baseline.spans) > 1:
+            return self.baseline
+        side = self.changes.baseline
+        return Baseline(self.baseline.kind, (Window(side.from_ts, side.to_ts),))
+
     def _spark(self, finding: Finding) -> str:
         """The finding's own measure around its onset, a few minutes a character."""
         window = self.changes.window
-        part = words.around_onset(finding, window, words.adjacent(self.baseline, window))
+        part = words.around_onset(finding, window, words.adjacent(self._before, window))
         return bars(part, max(part, default=0.0), _SPARK, unicode_output())
 
     def entry(self, finding: Finding, spark: str = "", first: str = "") -> str:
