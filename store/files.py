@@ -7,9 +7,11 @@ a symbolic link, which somebody else may have laid there.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -82,6 +84,22 @@ def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text`, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects that append_line wrote, one a line; a line that is not whole (a crash) is
+    passed over."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
 
 
 def append_line(path: Path, line: str) -> None:

@@ -4,12 +4,9 @@ incident's, that retention never deletes. Both append-only, one JSON document a 
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from store.errors import UsageError, did_you_mean
+from store.files import read_entries
 from store.hours import hour_end, hour_start
 from store.layout import Store
 from store.values import dataclass
@@ -46,7 +43,7 @@ def add_mark(store: Store, name: str, ts: dt.datetime) -> Mark:
 def read_marks(store: Store) -> list[Mark]:
     """All marks, oldest first. A line that is not whole (a crash) is passed over."""
     marks = []
-    for entry in _entries(store.marks):
+    for entry in read_entries(store.marks):
         try:
             marks.append(Mark(str(entry["name"]), _moment(entry["ts"])))
         except (ValueError, KeyError, TypeError):
@@ -76,7 +73,7 @@ def remove_pin(store: Store, name: str) -> Pin:
 def read_pins(store: Store) -> list[Pin]:
     """All pins that stand, by their beginning. A line that is not whole is passed over."""
     pins: dict[str, Pin] = {}
-    for entry in _entries(store.pins):
+    for entry in read_entries(store.pins):
         try:
             name = str(entry["name"])
             if entry.get("removed"):
@@ -97,17 +94,3 @@ def _check_name(what: str, name: str, example: str) -> None:
 
 def _moment(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
-
-
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            yield entry

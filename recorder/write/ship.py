@@ -18,7 +18,7 @@ from typing import Any, Final
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
 from store.cover import sealed_in
 from store.errors import QrecError, UnavailableError
-from store.files import append_line, write_text
+from store.files import append_line, read_entries, write_text
 from store.hours import hour_end
 from store.layout import Store
 from store.manifest import unredacted
@@ -61,9 +61,10 @@ def due(store: Store, url: str, now: dt.datetime) -> list[Due]:
 
 
 def unshipped_hours(store: Store, now: dt.datetime) -> set[str]:
-    """Hours that wait to be shipped; none where a store ships nowhere."""
-    urls = {str(entry.get("to")) for entry in _entries(store)}
-    return {one.hour for url in urls for one in due(store, url, now)}
+    """Hours that wait to be shipped, to the bucket that was shipped to last; none where a store
+    ships nowhere."""
+    last = next(reversed(list(read_entries(_ledger(store)))), None)
+    return {one.hour for one in due(store, str(last.get("to")), now)} if last else set()
 
 
 def _files(store: Store, hour: str, now: dt.datetime) -> Iterator[tuple[Path, bool]]:
@@ -183,25 +184,10 @@ def _ledger(store: Store) -> Path:
     return store.path / LEDGER
 
 
-def _entries(store: Store) -> Iterator[dict[str, Any]]:
-    """The lines of the ledger; one that a crash cut short is passed over."""
-    try:
-        lines = _ledger(store).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            yield entry
-
-
 def _shipped(store: Store, url: str) -> dict[str, tuple[int, int]]:
     """name -> (size, time of change) of what is there."""
     return {
         str(entry.get("name")): (int(entry.get("size", -1)), int(entry.get("changed", 0)))
-        for entry in _entries(store)
+        for entry in read_entries(_ledger(store))
         if entry.get("to") == url
     }

@@ -301,6 +301,15 @@ def test_hours_that_are_not_shipped_are_kept_but_for_their_size(tmp_path: Path) 
     assert len(plan(store, now, max_size=1).delete) == 2
 
 
+def test_a_bucket_that_was_left_keeps_no_hour_from_going(tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    for name in ("old", "new"):
+        shipper = Shipper(store, (tmp_path / name).as_uri())
+        for one in shipper.due()[: 2 if name == "old" else None]:
+            shipper.ship(one)
+    assert not unshipped_hours(store, datetime.now(UTC))
+
+
 def test_the_cache_keeps_to_its_size(
     cli: Cli, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
