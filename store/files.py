@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The file is 0600 and on the disk before it gets its name. On an error nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    writer = f"{os.getpid()}-{threading.get_native_id()}"  # another may replace it as well
+    temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY_SUFFIX}")
     os.close(create(temporary))
     try:
         yield temporary

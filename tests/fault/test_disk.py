@@ -244,7 +244,8 @@ def test_nothing_is_written_through_a_symbolic_link(place: str, tmp_path: Path) 
 def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    (tmp_path / f".a.json.{os.getpid()}.tmp").symlink_to(victim)
+    writer = f"{os.getpid()}-{threading.get_native_id()}"
+    (tmp_path / f".a.json.{writer}.tmp").symlink_to(victim)
     write_text(tmp_path / "a.json", "ours")
     (tmp_path / "lines").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from store.errors import UnavailableError
-from store.files import append_line
+from store.files import append_line, write_text
 from store.layout import Store
 from store.marks import Pin, add_mark, add_pin, read_marks, read_pins
 
@@ -54,3 +55,17 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     monkeypatch.undo()
     assert store.marks.read_text().count("\n") == 1
     assert store.marks.read_text().endswith("\n")
+
+
+def test_threads_that_replace_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    """As two questions of one page do that fetch the same marks."""
+    path = tmp_path / "marks.jsonl"
+
+    def write(number: int) -> None:
+        for _ in range(50):
+            write_text(path, f"{number}\n" * 1000)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert len(set(path.read_text().splitlines())) == 1
+    assert list(tmp_path.iterdir()) == [path]
