@@ -154,13 +154,6 @@ class Remote:
             except FileNotFoundError:
                 return None
 
-    def delete(self, name: str) -> None:
-        """Delete an object; one that is not there is no error."""
-        import obstore
-
-        with self._told(), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, name)
-
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """What the client raises, in words."""

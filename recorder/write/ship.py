@@ -29,6 +29,7 @@ from store.values import dataclass
 from store.version import FORMAT_VERSION
 
 LEDGER: Final = "_shipped.jsonl"
+_PROBE: Final = "_probe"  # an object that is written once, and tried again by everybody
 _SETTLED: Final = dt.timedelta(minutes=6)  # after an hour; what comes later is sealed in again
 
 
@@ -116,7 +117,7 @@ class Shipper:
         """Make sure that a store is there which one may write to."""
         if self.remote.get(MANIFEST) is None:
             blobs, folders = self.remote.list()
-            if blobs or folders:
+            if folders or any(blob.name != _PROBE for blob in blobs):
                 raise UnavailableError(
                     f"{self.remote.url} holds other things and no qrec store",
                     "Ship to a prefix of its own: s3://bucket/qrec.",
@@ -153,12 +154,8 @@ class Shipper:
 
 def check_create_only(remote: Remote) -> None:
     """UnavailableError where a service lets a second object take the place of a first."""
-    name = f"_probe/{uuid.uuid4().hex}"
-    try:
-        if remote.put_new(name, b"1") and not remote.put_new(name, b"2"):
-            return
-    finally:
-        remote.delete(name)
+    if not (remote.put_new(_PROBE, b"1") and remote.put_new(_PROBE, b"2")):
+        return  # what was there stayed
     raise UnavailableError(
         f"{remote.url} ignores that an object must be new (If-None-Match)",
         "Use a service that knows conditional writes: else recorders overwrite one another.",
