@@ -157,7 +157,9 @@ class Bucket(Store):
                 self._limits.progress(here, wanted)
 
     def _one(self, path: Path) -> Path:
-        self._remote.download(self._blobs[path].name, path)
+        if not self._remote.download(self._blobs[path].name, path):
+            left = [one for one in self._listed[path.parent] if one != path]
+            self._listed[path.parent] = left  # deleted since it was listed
         return path
 
     def _make_room(self, wanted: int) -> None:

@@ -301,9 +301,11 @@ class Reader:
         if path in self._bad:
             return False
         whole = looks_whole(path)
+        if whole is None and not self.store.is_local:
+            whole = self.store.has(path)  # it can be fetched; else it is gone for good
         if whole is False:
             self._leave_out(path)
-        return self.store.has(path) if whole is None else whole
+        return bool(whole)
 
     def _leave_out(self, path: Path) -> None:
         self._bad.add(path)

@@ -196,6 +196,21 @@ def test_a_flapping_network_and_lost_memory_lose_nothing(
     assert answered(cli, "hosts", "--store", url) == expected
 
 
+def test_an_object_that_is_deleted_under_a_question_is_named(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    """By a lifecycle rule, say: its rows are missing, which is no silence."""
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    gone = "/transactions/hour%3D2026-11-22T13/"
+    way.body = "<Error><Code>NoSuchKey</Code></Error>"
+    way.fault = lambda method, path: (
+        404 if method == "GET" and gone in path.replace("=", "%3D") and ".parquet" in path else None
+    )
+    document = json.loads(answered(cli, "hosts", "--store", url))
+    assert "unreadable_file" in {note["code"] for note in document["notes"]}
+
+
 def test_two_recorders_of_one_name_are_told_apart(
     cli: Cli, way: Way, url: str, tmp_path: Path
 ) -> None:
@@ -242,8 +257,17 @@ def test_a_service_without_conditional_writes_is_refused(
     assert code == 3
     assert "If-None-Match" in err
     way.fault = lambda method, path: None
-    code, _, err = cli("hosts", "--store", url)
-    assert code == 3, "nothing but the manifest was written"
+    assert cli("hosts", "--store", url)[0] == 3, "nothing was written that could be taken for it"
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+
+
+def test_nobody_needs_the_right_to_delete(cli: Cli, way: Way, url: str, tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    way.fault = lambda method, path: 403 if method == "DELETE" else None
+    for _ in range(2):
+        assert cli("ship", url, "--store", str(store.path))[0] == 0
+        assert cli("doctor", "--store", url)[0] != 70
+    assert not way.count("DELETE")
 
 
 def test_a_prefix_that_holds_something_else_is_left_alone(
