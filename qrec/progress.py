@@ -90,6 +90,18 @@ def _sentence(status: Status) -> str:
     return "  ".join(parts)
 
 
+class FetchProgress:
+    """How much of a bucket's files is here: `fetching 12.0 MiB of 200.0 MiB`."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+
+    def __call__(self, here: int, wanted: int) -> None:
+        self.line.show(f"fetching {size(here)} of {size(wanted)}")
+        if here >= wanted:
+            self.line.clear()
+
+
 class FileProgress:
     """How far a file has been read: `shop.sse.gz  45 %  of 3.4 MiB`."""
 

@@ -167,11 +167,12 @@ class Settings:
         place = self.text("store")
         if not is_url(place):
             return Store.open(self.path("store"))
+        from qrec.progress import FetchProgress
         from store.bucket import Bucket, Limits
 
         sizes = (self.get("cache_size"), self.get("max_fetch"))
         kept, fetched = (_read(parse_size, str(v.value), v.origin) for v in sizes)
-        return Bucket.at(place, Limits(self.path("cache"), kept, fetched))
+        return Bucket.at(place, Limits(self.path("cache"), kept, fetched, FetchProgress()))
 
     def count(self, name: str) -> int:
         return int(self.get(name).value)

@@ -147,6 +147,17 @@ def test_a_comparison_fetches_rows_only_for_its_evidence(
     assert not way.count("GET", "/transactions/hour")
 
 
+def test_a_terminal_sees_what_is_fetched(
+    cli: Cli, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    cli("ship", url, "--store", str(store.path))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _, _, err = cli("hosts", "--store", url, "--now", NOW.isoformat(), "--json")
+    assert "\rfetching " in err
+    assert "KiB of " in err
+
+
 def test_more_than_may_be_fetched_is_said_before_it_is(
     cli: Cli, way: Way, url: str, tmp_path: Path
 ) -> None:
@@ -363,6 +374,25 @@ def test_a_recording_ships_beside(isolated: Path, tmp_path: Path) -> None:
     recording.terminate()
     _, err = recording.communicate(timeout=PATIENCE_S)
     assert recording.returncode == 0
+    assert f"to {url}" in err
+
+
+def test_shipping_goes_on_where_a_bucket_could_not_be_reached(
+    way: Way, url: str, tmp_path: Path
+) -> None:
+    store = stored(tmp_path / "local")
+    way.fault, way.body = (lambda method, path: 403), "<Error><Code>AccessDenied</Code></Error>"
+    command = [sys.executable, "-m", "qrec", "ship", url, "--every", "1s"]
+    shipping = subprocess.Popen(
+        [*command, "--store", str(store.path)], stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: len(way.seen) > 1)
+    way.fault = lambda method, path: None
+    wait_for(lambda: (store.path / LEDGER).exists() and not Shipper(store, url).due())
+    shipping.terminate()
+    _, err = shipping.communicate(timeout=PATIENCE_S)
+    assert shipping.returncode == 0
+    assert "trying again" in err
     assert f"to {url}" in err
 
 
