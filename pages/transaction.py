@@ -14,11 +14,11 @@ from markupsafe import Markup
 from pages.ask import Asked, MissingError, href
 from pages.render import tree
 from queries.core import format as words
-from queries.core.answer import document, iso
+from queries.core.answer import Note, document, iso
 from queries.diff.explain.breakdown import filter_of
 from queries.export.har import entry
 from queries.export.tables import command
-from queries.show import DEFAULT_CHARS, MAX_CHARS, Body, Shown, find_row, parse_id, transaction
+from queries.show import DEFAULT_CHARS, MAX_CHARS, Body, Shown, find_row, parse_id, shown_row
 from store.derived import failed
 from store.errors import UsageError
 from store.values import dataclass
@@ -41,8 +41,8 @@ class BodyView:
 
 def one(asked: Asked, text: str) -> dict[str, Any]:
     """The fields of the page of a transaction. MissingError where there is none of that id."""
-    shown = _found(asked, text)
-    row = _row(asked, text)
+    row, notes = _found(asked, text)
+    shown = shown_row(row, notes, MAX_CHARS)
     key = {"host": shown.host, "method": shown.method, "route": shown.route}
     alike = filter_of({name: value for name, value in key.items() if value})
     when = _around(shown)
@@ -58,7 +58,7 @@ def one(asked: Asked, text: str) -> dict[str, Any]:
             ("Request", shown.request.headers, _body("Request", shown.request.body)),
             ("Response", shown.response.headers, _body("Response", shown.response.body)),
         ],
-        "curl": command(row),
+        "curl": command(_with_headers(row)),
         "har": href(f"/transactions/{shown.id}.har"),
         "json": href(f"/transactions/{shown.id}.json"),
         "alike": href("/search", {"where": alike, **when}) if alike else "",
@@ -73,27 +73,27 @@ def one(asked: Asked, text: str) -> dict[str, Any]:
 
 def shown_document(asked: Asked, text: str) -> dict[str, Any]:
     """The same as `qrec show --json` gives."""
-    return document(_found(asked, text, DEFAULT_CHARS))
+    return document(shown_row(*_found(asked, text), DEFAULT_CHARS))
 
 
 def archive(asked: Asked, text: str) -> dict[str, Any]:
     """An HTTP archive of the one transaction."""
-    _found(asked, text, 1)
+    row, _ = _found(asked, text)
     creator = {"name": "qrec", "version": __version__}
     return {"log": {"version": "1.2", "creator": creator, "pages": [],
-                    "entries": [entry(_row(asked, text))]}}  # fmt: skip
+                    "entries": [entry(_with_headers(row))]}}  # fmt: skip
 
 
-def _found(asked: Asked, text: str, most: int = MAX_CHARS) -> Shown:
-    parse_id(text)
+def _found(asked: Asked, text: str) -> tuple[Row, list[Note]]:
+    """The row of that id, and what could not be read on the way to it."""
+    wanted = parse_id(text)
     try:
-        return transaction(asked.store, text, most)
+        return find_row(asked.store, wanted)
     except UsageError as error:
         raise MissingError(error.message, error.hint) from None
 
 
-def _row(asked: Asked, text: str) -> Row:
-    row, _ = find_row(asked.store, parse_id(text))
+def _with_headers(row: Row) -> Row:
     return row | {side: dict(row[side] or ()) for side in ("req_headers", "res_headers")}
 
 

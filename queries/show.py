@@ -162,7 +162,11 @@ def transaction(store: Store, id: str, max_chars: int = DEFAULT_CHARS) -> Shown:
 
     UsageError, with the nearest id, when there is none.
     """
-    row, notes = find_row(store, parse_id(id))
+    return shown_row(*find_row(store, parse_id(id)), max_chars)
+
+
+def shown_row(row: Mapping[str, Any], notes: Sequence[Note], max_chars: int) -> Shown:
+    """The same of a row that is at hand, with every column."""
     request = _message(row, "req", max_chars)
     response = _message(row, "res", max_chars)
     plain: dict[str, Any] = {
