@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from pages.ask import Asked
 from pages.findings import Detail, cards, compared, details, drawn_course, quiet_text, whole
 from pages.render import markdown, page, style
-from pages.views import note_text, who_calls_whom
+from pages.views import who_calls_whom
 from queries.core import format as words
 from queries.core.answer import iso
 from queries.core.question import questions_of
@@ -39,7 +39,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
         "changes": changes,
         "where": asked.where or "",
         "quiet": quiet_text(changes),
-        "notes": [note_text(note, asked.tz) for note in changes.notes],
+        "notes": [words.note_text(note, asked.tz) for note in changes.notes],
         "added": list(notes),
         "details": found,
         "course": drawn_course(asked, "course", window, changes, course, links=False),

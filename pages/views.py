@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -13,12 +13,14 @@ from pages import charts, graph
 from pages.ask import Asked, href, parameter
 from pages.findings import cards, compared, drawn_course, quiet_text, time_ticks, whole
 from queries.core import format as words
-from queries.core.answer import Note, document
+from queries.core.answer import document
 from queries.core.escape import visible
 from queries.core.question import Argument, Column, Question, parsed
 from queries.core.window import Window
+from queries.dependencies import marked
 from queries.diff.explain.breakdown import filter_of
 from queries.search import SEARCH
+from store.derived import failed
 from store.values import dataclass
 
 _KEYS: Final = {  # what a row may have -> the name that filters of a finding's key know it by
@@ -26,8 +28,6 @@ _KEYS: Final = {  # what a row may have -> the name that filters of a finding's 
     "container": "container", "container_name": "container", "process_exe": "process",
     "signature": "signature", "error_signature": "signature",
 }  # fmt: skip
-_FAILING = 0.05  # of its requests; as `qrec dependencies --as dot` has it
-_SLOWER, _ENOUGH = 2.0, 20  # times the p95 of before; requests on both sides
 _SHORT = 24  # characters of a cell that is not broken
 _TRACE: Final = timedelta(minutes=10)  # rows within it are drawn as a waterfall
 
@@ -135,20 +135,13 @@ def common(asked: Asked, question: Question, answer: Any, title: str = "") -> di
         "title": title or question.title,
         "name": question.name,
         "heading": heading,
-        "notes": [note_text(note, asked.tz) for note in answer.notes],
+        "notes": [words.note_text(note, asked.tz) for note in answer.notes],
         "form": form(asked, question.flags),
         "shifts": {} if window is None else asked.shifts(window),
         "json": href(f"{asked.path if asked.path != '/' else '/diff'}.json", asked.texts),
         "command": asked.command(question.name, asked.texts),
         "completions": completions(asked.where) if _takes(question, "where") else [],
     }
-
-
-def note_text(note: Note, tz: tzinfo) -> str:
-    """A note with its time in the user's zone."""
-    if note.from_ts is None or note.to_ts is None:
-        return note.text
-    return f"{note.text}, {words.stretch(note.from_ts, note.to_ts, tz)}"
 
 
 def _takes(question: Question, name: str) -> bool:
@@ -275,7 +268,7 @@ def _waterfall(laid: Table, columns: Sequence[Column], rows: Sequence[Any]) -> T
     at = next(i for i, column in enumerate(columns) if column.kind == "ms")
     drawn = []
     for (cells, link), (a, b), row in zip(laid.rows, spans, rows, strict=True):
-        css = "failed" if row.status is None or row.status >= 400 else "requests"
+        css = "failed" if failed(row.status, row.grpc_status) else "requests"
         bar = charts.bar((b - start) / (end - start), (a - start) / (end - start), css)
         one = cells[at]
         drawn.append(
@@ -309,7 +302,7 @@ def who_calls_whom(
     edges = marked(answer.edges, before.edges if before.window.covered_s else None)
     drawn = graph.draw("graph", "Who calls whom", [
         graph.Edge((visible(e.caller or "outside"), e.caller_kind),
-                   (visible(e.callee), e.callee_kind), e.requests, _edge_text(e), css)
+                   (visible(e.callee or "outside"), e.callee_kind), e.requests, _edge_text(e), css)
         for e, css in edges
     ])  # fmt: skip
     laid = table(asked, question.columns, [edge for edge, _ in edges])
@@ -320,34 +313,6 @@ def who_calls_whom(
         "table": Table([*laid.titles, ("marked", False)], rows, laid.linked),
         "compared": bool(before.window.covered_s),
     }
-
-
-def marked(edges: Sequence[Any], before: Sequence[Any] | None) -> list[tuple[Any, str]]:
-    """Each edge with what is to be seen of it: failing, slower, new; those that are gone follow.
-
-    before: the edges of as long a time before; None: nobody was recording then.
-    """
-    known = {_ends(edge): edge for edge in before or ()}
-    found = []
-    for edge in edges:
-        was = known.pop(_ends(edge), None)
-        css = ["failing"] if edge.error_share >= _FAILING else []
-        if was is None:
-            css += ["new"] if before is not None and edge.requests >= _ENOUGH else []
-        elif _slower(edge, was):
-            css.append("slower")
-        found.append((edge, " ".join(css)))
-    gone = [edge for edge in known.values() if edge.requests >= _ENOUGH]
-    return [*found, *((edge, "gone") for edge in gone)]
-
-
-def _slower(edge: Any, was: Any) -> bool:
-    enough = min(edge.requests, was.requests) >= _ENOUGH
-    return bool(enough and edge.p95_ms and was.p95_ms and edge.p95_ms >= _SLOWER * was.p95_ms)
-
-
-def _ends(edge: Any) -> tuple[Any, ...]:
-    return edge.caller, edge.caller_kind, edge.callee, edge.callee_kind
 
 
 def _edge_text(edge: Any) -> str:

@@ -293,17 +293,12 @@ def write_notes(run: Printing, document: dict[str, Any], shown: int) -> None:
 
 
 def note_text(run: Printing, note: Mapping[str, Any]) -> str:
-    """A note of the document with its times in the user's zone, in its text or after it."""
-    from queries.core.format import stretch
+    """A note of a document as a line of text."""
+    from queries.core.answer import Note
+    from queries.core.format import note_text
 
-    text = visible(note["text"])
-    if not note.get("from") or not note.get("to"):
-        return text
-    begin, end = datetime.fromisoformat(note["from"]), datetime.fromisoformat(note["to"])
-    local = stretch(begin, end, run.tz)
-    form = "%H:%M" if begin.second == end.second == 0 else "%H:%M:%S"
-    utc = f"{begin:{form}} to {end:{form}}"
-    return text.replace(utc, local) if utc in text else f"{text}, {local}"
+    times = [note.get(name) and datetime.fromisoformat(note[name]) for name in ("from", "to")]
+    return note_text(Note(note["code"], note["text"], *times), run.tz)
 
 
 _BLOCKS, _DEAF = "▁▂▃▄▅▆▇█", "·"

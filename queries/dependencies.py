@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CONTAINER, CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 NodeKind = Literal["container", "process", "host", "database", "outside"]
 _HOSTS = 5
+FAILING: Final = 0.05  # of its requests: such an edge is drawn in red
+_SLOWER, _ENOUGH = 2.0, 20  # times the p95 of before; requests, of both where it was there before
 _NO_DATABASES = "databases are left out: the filter asks for what only HTTP has"
 
 
@@ -93,6 +96,34 @@ def dependencies(
 def _edge(row: dict[str, Any]) -> Edge:
     hosts = row.pop("hosts")[:_HOSTS]
     return Edge(hosts=tuple(hosts), error_share=share(row["errors"], row["requests"]), **row)
+
+
+def marked(edges: Sequence[Edge], before: Sequence[Edge] | None) -> list[tuple[Edge, str]]:
+    """Each edge with what is to be seen of it: failing, slower, new; those that are gone follow.
+
+    before: the edges of as long a time before; None: nobody was recording then.
+    """
+    known = {_ends(edge): edge for edge in before or ()}
+    found = []
+    for edge in edges:
+        was = known.pop(_ends(edge), None)
+        marks = ["failing"] if edge.error_share >= FAILING else []
+        if was is None:
+            marks += ["new"] if before is not None and edge.requests >= _ENOUGH else []
+        elif _slower(edge, was):
+            marks.append("slower")
+        found.append((edge, " ".join(marks)))
+    gone = [edge for edge in known.values() if edge.requests >= _ENOUGH]
+    return [*found, *((edge, "gone") for edge in gone)]
+
+
+def _slower(edge: Edge, was: Edge) -> bool:
+    enough = min(edge.requests, was.requests) >= _ENOUGH
+    return bool(enough and edge.p95_ms and was.p95_ms and edge.p95_ms >= _SLOWER * was.p95_ms)
+
+
+def _ends(edge: Edge) -> tuple[Any, ...]:
+    return edge.caller, edge.caller_kind, edge.callee, edge.callee_kind
 
 
 def _end(name: str | None, kind: str) -> str:

@@ -10,7 +10,7 @@ from qrec.run import Run
 from queries.core.escape import visible
 from queries.core.format import share
 from queries.core.question import Argument
-from queries.dependencies import Dependencies
+from queries.dependencies import FAILING, Dependencies
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _DOT_SHAPES = {"container": "box", "process": "box", "database": "cylinder", "ho
                "outside": "plaintext"}  # fmt: skip
 _MERMAID_SHAPES = {"container": "[{}]", "process": "[{}]", "database": "[({})]", "host": "([{}])",
                    "outside": "(({}))"}  # fmt: skip
-_FAILING = 0.05  # of the requests; such an edge is red
 
 
 def dot(edges: Sequence[Edge]) -> str:
@@ -33,7 +32,7 @@ def dot(edges: Sequence[Edge]) -> str:
         lines.append(f'  n{number} [label="{_dot(name)}", shape={_DOT_SHAPES[kind]}];')
     for edge in edges:
         ends = f"n{nodes[_caller(edge)]} -> n{nodes[_callee(edge)]}"
-        color = ", color=red" if edge.error_share >= _FAILING else ""
+        color = ", color=red" if edge.error_share >= FAILING else ""
         lines.append(f'  {ends} [label="{_label(edge)}"{color}];')
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -46,7 +45,7 @@ def mermaid(edges: Sequence[Edge]) -> str:
     for edge in edges:
         ends = nodes[_caller(edge)], nodes[_callee(edge)]
         lines.append(f'  n{ends[0]} -->|"{_label(edge)}"| n{ends[1]}')
-    red = [str(at) for at, edge in enumerate(edges) if edge.error_share >= _FAILING]
+    red = [str(at) for at, edge in enumerate(edges) if edge.error_share >= FAILING]
     if red:
         lines.append(f"  linkStyle {','.join(red)} stroke:red")
     return "\n".join(lines) + "\n"

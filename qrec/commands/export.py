@@ -10,10 +10,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from qrec.output import ReaderGone, note_text, say
+from qrec.output import ReaderGone, say
 from qrec.questions import one_filter
 from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
-from queries.core.format import plural
+from queries.core.format import note_text, plural
 from queries.core.question import parsed
 from queries.export import export as write_export
 from queries.export import format_of
@@ -63,10 +63,7 @@ def export(
     with target(output, kind, force, run) as out:
         done = write_export(run.store, asked, expression, kind, out, limit)
     for note in done.notes:
-        said = {"text": note.text}
-        if note.from_ts is not None and note.to_ts is not None:
-            said |= {"from": note.from_ts.isoformat(), "to": note.to_ts.isoformat()}
-        say(f"note: {note_text(run, said)}")
+        say(f"note: {note_text(note, run.tz)}")
     more = "; there are more, --limit takes a larger number" if done.truncated else ""
     place = f" to {output}" if output else ""
     say(f"exported {plural(done.transactions, 'transaction')} as {kind}{place}{more}")

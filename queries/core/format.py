@@ -147,6 +147,18 @@ def covered(window: Any, notes: Sequence[Note]) -> str:
     return f"covered {span(seen)} of {span(whole)}"
 
 
+def note_text(note: Note, tz: tzinfo) -> str:
+    """A note with its times in the user's zone, in its text or after it."""
+    text = visible(note.text)
+    begin, end = note.from_ts, note.to_ts
+    if begin is None or end is None:
+        return text
+    local = stretch(begin, end, tz)
+    form = "%H:%M" if begin.second == end.second == 0 else "%H:%M:%S"
+    utc = f"{begin:{form}} to {end:{form}}"
+    return text.replace(utc, local) if utc in text else f"{text}, {local}"
+
+
 def people(names: Sequence[str], total: int) -> str:
     """`web, api +3`: the busiest, and how many more there are."""
     more = f" +{total - len(names)}" if total > len(names) else ""

@@ -25,7 +25,7 @@ from queries.core.window import Window
 from store.hours import from_us
 from store.layout import Store
 from tests.contract.site import ATTACKS, ORIGIN, Browser, harmless, hostile, links, parsed, replayed
-from tests.contract.stored import NOW, build, minute, row
+from tests.contract.stored import NOW, build, minute, row, stretch
 from tests.contract.test_same_document import ASKED, COMMANDS, QUESTIONS, by_command_line, store
 from tests.kit import NOON, S
 
@@ -314,7 +314,7 @@ def test_transactions_of_one_trace_are_a_waterfall(tmp_path: Path) -> None:
     at = minute(30)
     rows = [
         row(at + timedelta(milliseconds=100 * n), trace_id="t1", host=f"h{n}.example",
-            duration_ms=100, status=500 if n == 2 else 200)
+            duration_ms=100, grpc_status="14" if n == 2 else "0")
         for n in range(4)
     ]  # fmt: skip
     browser = Browser(build(tmp_path / "store", rows).path, NOW)
@@ -324,6 +324,15 @@ def test_transactions_of_one_trace_are_a_waterfall(tmp_path: Path) -> None:
     text = browser.get(same).text
     assert text.count('class="bar"') == 4
     assert 'class="failed" x="50.0" y="0.0" width="25.0"' in text
+
+
+def test_a_gap_is_told_once(tmp_path: Path) -> None:
+    """With its time where the text has it, not in the text and after it."""
+    rows = [row(minute(n)) for n in (*range(-60, 10), *range(20, 60))]
+    seen = [stretch(minute(-60), minute(10)), stretch(minute(20), NOW)]
+    text = Browser(build(tmp_path / "store", rows, seen).path, NOW).get("/").text
+    assert "did not see" in text
+    assert text.count("13:10 to 13:20") == 1
 
 
 def test_new_gone_failing_and_slow_edges_are_marked(tmp_path: Path) -> None:
