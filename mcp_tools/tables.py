@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from queries.core.answer import to_document
 from queries.core.escape import visible
+from queries.core.format import short_id
 from queries.diff.explain.breakdown import filter_of
 
 if TYPE_CHECKING:
@@ -214,14 +215,8 @@ def _cell(value: Any, room: int) -> str:
     if time := _TIME.fullmatch(text):
         return f"{time[1]}Z"
     if _LONG_ID.fullmatch(text):
-        return short_id(text)
+        return visible(short_id(text))
     return cut(text, room).replace(" | ", " ¦ ") or "-"
-
-
-def short_id(example: str) -> str:
-    """`shop:8676`: the number is the recorder's own over all of its sessions."""
-    recorder, _, rest = example.partition(":")
-    return visible(f"{recorder}:{rest.rpartition(':')[2].lstrip('0') or '0'}")
 
 
 def cut(text: str, room: int) -> str:

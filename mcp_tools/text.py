@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, TextContent
 
-from mcp_tools.tables import cut, head, outline, short_id
+from mcp_tools.tables import cut, head, outline
 from queries.core.answer import document, iso, would_have_shown
-from queries.core.escape import visible_json
+from queries.core.escape import visible, visible_json
+from queries.core.format import short_id
 from queries.diff.limits import BYTES, SIZE
 from store.layout import Store
 from store.values import dataclass
@@ -227,7 +228,7 @@ def _finding(finding: Finding, room: int) -> str:
         facts.append(f"{len(finding.also)} symptom{'' if len(finding.also) == 1 else 's'}")
     examples = [*finding.evidence.window, *finding.evidence.baseline][:1]
     head = f"{finding.rank} {finding.severity} {finding.id}: {cut(finding.summary, room)}"
-    return " ".join([f"{head} [{', '.join(facts)}]", *map(short_id, examples)])
+    return " ".join([f"{head} [{', '.join(facts)}]", *map(visible, map(short_id, examples))])
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -77,17 +77,14 @@ def _old(finding: Finding, changes: Changes) -> bool:
 
 def quiet_text(changes: Changes) -> str:
     """What an answer without findings says."""
-    looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
     small = would_have_shown(changes.sensitivity)
+    quiet = f"{words.beyond_chance(changes)}.".capitalize()
     return {
         "no_data": "No data: nobody was recording on one side at least. That is not the same as"
         " quiet.",
         "not_comparable": "Not comparable: the two sides were not recorded alike, see the notes.",
-        "changed": f"Nothing else moved beyond chance {looked}.",
-    }.get(
-        changes.verdict,
-        f"Nothing changed beyond chance {looked}." + (f" Would have shown: {small}." * bool(small)),
-    )
+        "changed": quiet,
+    }.get(changes.verdict, quiet + f" Would have shown: {small}." * bool(small))
 
 
 def whole(window: Window, baseline: Baseline) -> Window:

@@ -135,14 +135,13 @@ class Report:
         if changes.verdict == "not_comparable":
             why = [note.text for note in changes.notes if note.code in _INCOMPARABLE]
             return f"not comparable: {'; '.join(why) or _UNLIKE}"
-        looked = f"({words.plural(changes.compared.endpoints, 'endpoint')} compared)"
+        if changes.more:
+            return f"{changes.more:,} more: --limit {len(changes.findings) + changes.more}"
         if changes.findings:
-            if changes.more:
-                return f"{changes.more:,} more: --limit {len(changes.findings) + changes.more}"
-            return f"nothing else moved beyond chance {looked}"
+            return words.beyond_chance(changes)
         small = would_have_shown(changes.sensitivity)
         shown = textwrap.fill(f"would have shown: {small}", self.run.width or 10_000)
-        return f"nothing changed beyond chance {looked}" + (f"\n{shown}" if small else "")
+        return words.beyond_chance(changes) + (f"\n{shown}" if small else "")
 
     def _missing(self) -> str:
         """Which side was not recorded, and where the data is."""

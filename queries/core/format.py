@@ -13,6 +13,7 @@ from queries.core.escape import visible
 
 if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does not need
     from queries.core.answer import (
+        Changes,
         Effect,
         Finding,
         Key,
@@ -225,6 +226,13 @@ def against(baseline: Baseline, window: Window | Side, tz: tzinfo) -> str:
         return stretch(baseline.from_ts, baseline.to_ts, tz, window.from_ts)
     first, last = (s.from_ts.astimezone(tz).date() for s in (baseline.spans[0], baseline.spans[-1]))
     return f"the same time of {len(baseline.spans)} days, {first} to {last}"
+
+
+def beyond_chance(changes: Changes) -> str:
+    """`nothing else moved beyond chance (83 endpoints compared)`: how far an answer goes."""
+    what = "else moved" if changes.findings else "changed"
+    endpoints = plural(changes.compared.endpoints, "endpoint")
+    return f"nothing {what} beyond chance ({endpoints} compared)"
 
 
 def summary_text(finding: Finding, tz: tzinfo) -> str:

@@ -229,6 +229,21 @@ def selection(
         yield chosen
 
 
+def both_sides(
+    store: Store, window: Window, baseline: Sequence[Window], where: Expr | None, query: str,
+    **params: Any,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of queries/sql/<query>.sql, which takes `starts` and `ends`: of the window first,
+    then of each stretch of the baseline."""
+    spans = [window, *baseline]
+    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
+    limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
+    with open_reader(store, spans) as reader:
+        chosen = Selection(reader, whole)
+        chosen.select(where, "transactions")
+        return chosen.rows(query, {**limits, **params})
+
+
 def selected(
     store: Store,
     window: Window,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from queries.core.selection import Selection
-from queries.core.session import open_reader
+from queries.core.selection import both_sides
 from queries.core.window import Window
 from store.values import dataclass
 
@@ -47,15 +46,8 @@ class Sides:
 
 def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Expr | None) -> Sides:
     """Count what passes `where` in the window and in the stretches of the baseline."""
-    spans = [window, *baseline]
-    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
-    limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    with open_reader(store, spans) as reader:
-        chosen = Selection(reader, whole)
-        chosen.select(where, "transactions")
-        rows = chosen.rows("sides", {**limits, "most": _MOST})
     found: dict[str, list[Counted]] = {}
-    for row in rows:
+    for row in both_sides(store, window, baseline, where, "sides", most=_MOST):
         dimension, name = row.pop("dimension"), row.pop("value")
         found.setdefault(dimension, []).append(Counted(name, **row))
-    return Sides(**{name: tuple(counted) for name, counted in found.items()})
+    return Sides(**{name: tuple(counts) for name, counts in found.items()})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queries.core.selection import Selection
-from queries.core.session import open_reader
+from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
 from queries.diff.keys import instances
 from store.values import dataclass
@@ -65,11 +64,5 @@ def by_container(
     store: Store, window: Window, baseline: Baseline, where: Expr | None, most: int = 12
 ) -> list[Part]:
     """The containers that what passes `where` came from or went to, most of the change first."""
-    spans = [window, *baseline.spans]
-    whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
-    limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    with open_reader(store, spans) as reader:
-        chosen = Selection(reader, whole)
-        chosen.select(where, "transactions")
-        rows = chosen.rows("breakdown", {**limits, "rows": most})
-        return [Part(**row) for row in rows]
+    rows = both_sides(store, window, baseline.spans, where, "breakdown", rows=most)
+    return [Part(**row) for row in rows]
