@@ -5,7 +5,7 @@ again. A line each: what goes wrong, the file (under tests/), the test's name or
 A header as long as a server takes          property/test_redact_cost.py test_shapes_cost_what_their
 Names in a header as long as that           property/test_redact_cost.py test_names_cost_what_their
 A worker hangs, or dies                     fault/test_processes.py test_a_worker_that_hangs_or_dies
-Everything hangs, and it is to end          fault/test_processes.py test_a_duration_ends_in_time
+Everything hangs, and it is to end          fault/test_endings.py   test_a_duration_ends_in_time
 An exception in a thread of the reader      fault/test_processes.py test_a_thread_that_fails_ends
 An exception in one connection              fault/test_processes.py test_an_exception_that_nobody
 A header beyond ASCII                       fault/test_processes.py test_a_header_beyond_ascii
@@ -28,8 +28,8 @@ A clock is years ahead, and old hours go    unit/test_retention.py test_a_clock_
 Hours of the year 9999                      unit/test_retention.py test_hours_of_broken_clocks
 An hour too large for memory is sealed      fault/test_housekeeping.py test_a_large_hour_is_sealed
 The same body in a million rows is sealed   unit/test_sorting.py test_one_body_over_and_over
-stderr takes nothing more                   fault/test_processes.py test_narration_that_fails
-The terminal hangs up                       fault/test_processes.py test_a_signal_ends_a_recording
+stderr takes nothing more                   fault/test_endings.py   test_narration_that_fails
+The terminal hangs up                       fault/test_endings.py   test_a_signal_ends_a_recording
 Clients of the metrics that never ask       unit/test_metrics.py test_clients_that_only_connect
 The port of the metrics is taken            e2e/test_operations.py test_a_port_that_is_taken
 Few files may be open                       fault/test_processes.py test_a_recorder_may_open
@@ -57,8 +57,8 @@ Hours of several recorders are deleted      unit/test_retention.py test_deleting
 A line that goes on for ever                fault/test_source.py test_a_line_without_end_is_a_broken
 A head that comes a byte at a time          fault/test_source.py test_a_head_that_comes
 A proxy keeps a dead stream open            fault/test_source.py test_a_stream_that_was_silent
-A stop while an hour is sealed              fault/test_processes.py test_an_end_does_not_wait
-An end in the middle of Arrow or DuckDB     fault/test_processes.py test_an_end_beside_a_seal
+A stop while an hour is sealed              fault/test_endings.py   test_an_end_does_not_wait
+An end in the middle of Arrow or DuckDB     fault/test_endings.py   test_an_end_beside_a_seal
 Processes that end now and then             fault/test_processes.py test_processes_that_end_now
 The machine sleeps, or a recorder stands    fault/test_clocks.py test_the_time_in_which_a_machine
 Losses that nobody tells of                 unit/test_loss.py test_a_burst_that_was_dropped

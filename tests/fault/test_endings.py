@@ -1,0 +1,183 @@
+"""How a recording ends: in time and in good order, whatever hangs and whoever has gone away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from recorder.options import Status
+from recorder.pipeline import workers
+from recorder.source.subscription import Subscription
+from recorder.write import seal
+from store.coverage import last_stretch
+from store.errors import QrecError, UnavailableError
+from store.layout import Store
+from tests.fault.processes import child, disturbed, has_rows, recording, wait_until
+from tests.fault.scripted import HEAD, answer, run, source, staying
+from tests.fault.test_source import event, hello
+from tests.kit import PATIENCE_S, visible_ids
+
+
+def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
+    def stop_all(worker: psutil.Process) -> None:
+        child("recorder.pipeline.reader").suspend()
+        worker.suspend()
+
+    with source(disturbed(tmp_path, stop_all)) as qtap:
+        summary, _ = run(qtap.url, tmp_path / "s", lambda s: False, duration=12.0)
+    assert summary.seconds < 12.0 + 2.0 + 3.0  # and a busy machine, on which it begins late as well
+    assert summary.reason.startswith("after 12 s")
+    last = last_stretch(Store.open(tmp_path / "s"), "r")
+    assert last is not None
+    assert last.state == "stopped"
+
+
+def test_an_end_does_not_wait_for_a_seal_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing, done = threading.Event(), threading.Event()
+
+    def seal_for_long(*_: object) -> list[str]:
+        sealing.set()
+        done.wait(PATIENCE_S)
+        return []
+
+    monkeypatch.setattr(seal, "_EVERY_S", 0.1)
+    monkeypatch.setattr(os, "setpriority", lambda *_: None)
+    monkeypatch.setattr(seal.Housekeeper, "round", seal_for_long)
+    began: list[float] = []
+
+    def enough(status: Status) -> bool:
+        if status.written >= 1 and sealing.is_set():
+            began.append(time.monotonic())
+        return bool(began)
+
+    with source(staying(hello(), event("a"))) as qtap:
+        run(qtap.url, tmp_path / "s", enough)
+    ended = time.monotonic()
+    done.set()
+    assert ended - began[0] < 2.0 + 2.0 + 3.0  # for what is to be written, the seal, a busy machine
+
+
+def test_an_end_beside_a_seal_is_a_clean_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ends the threads that are left where they ask for its lock, and C++ aborts then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import io, sys, time\n"
+        "if 'record' in sys.orig_argv:\n"
+        "    import pyarrow as pa, pyarrow.parquet as pq\n"
+        "    from recorder.write import seal\n"
+        "    class Slow(io.BytesIO):\n"
+        "        def write(self, data): time.sleep(0.001); return len(data)\n"
+        "    def round(*_):\n"
+        f"        open({str(tmp_path / 'sealing')!r}, 'w').close()\n"
+        "        with pq.ParquetWriter(Slow(), pa.schema({'a': pa.int64()})) as writer:\n"
+        "            while True: writer.write_table(pa.table({'a': [1]}))\n"
+        "    seal._EVERY_S, seal.Housekeeper.round = 0.1, round\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
+    with source(staying(hello(), event("a"))) as qtap:
+        process = recording(qtap.url, tmp_path)
+        wait_until(lambda: has_rows(tmp_path) and (tmp_path / "sealing").exists())
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_recording_whose_reader_is_stopped(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        process = recording(qtap.url, tmp_path)
+        wait_until(lambda: has_rows(tmp_path))
+        child("recorder.pipeline.reader", process.pid).suspend()
+        process.send_signal(number)
+        assert process.wait(timeout=60) == 0
+    assert visible_ids(tmp_path / "s") == ["a"]
+
+
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        process = recording(qtap.url, tmp_path, ignore=signal.SIGHUP)
+        wait_until(lambda: has_rows(tmp_path))
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("place", ["a full disk", "a pipe that nobody reads"])
+def test_narration_that_fails_ends_nothing(place: str, tmp_path: Path) -> None:
+    scripts = [lambda client: client.sendall(HEAD + hello() + event("a")),
+               staying(hello(), event("b", 1))]  # fmt: skip
+    reads, writes = os.pipe()
+    os.close(reads)
+    path = "/dev/full" if place == "a full disk" else f"/dev/fd/{writes}"
+    with source(*scripts) as qtap, Path(path).open("w") as stderr:
+        process = recording(qtap.url, tmp_path, stderr=stderr)
+        wait_until(lambda: has_rows(tmp_path) and visible_ids(tmp_path / "s") == ["a", "b"])
+        process.terminate()
+        process.wait(timeout=60)
+    os.close(writes)
+    last = last_stretch(Store.open(tmp_path / "s"), "r")
+    assert last is not None
+    assert last.reason == "by SIGTERM"
+
+
+def test_closing_gives_up_on_a_process_that_cannot_be_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_END_S", 0.1)
+    crew = workers.Workers(b"no settings\n", 1, 1)
+    crew.start(Subscription("http://127.0.0.1:9"), 0.1)
+    assert crew._reader is not None
+    process = crew._reader.popen
+    process.send_signal(signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "kill", lambda: None)
+        thread = threading.Thread(target=crew.close)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    process.kill()
+    process.wait()
+
+
+def test_processes_that_end_as_soon_as_they_start_end_the_recording_with_a_word() -> None:
+    crew = workers.Workers(b"no settings\n", 1, 1)
+    crew.start(Subscription("http://127.0.0.1:9"), 0.1)
+    with pytest.raises(QrecError, match="ends again and again"):
+        wait_until(lambda: list(crew.poll(0.1)) and False)
+    crew.close()
+
+
+def test_a_recording_that_never_connected_leaves_no_store_behind(tmp_path: Path) -> None:
+    with source(answer("404 Not Found")) as qtap:
+        with pytest.raises(UnavailableError):
+            run(qtap.url, tmp_path / "new" / "s", lambda s: False)
+        assert not (tmp_path / "new" / "s").exists()
+        Store.create(tmp_path / "old")
+        with pytest.raises(UnavailableError):
+            run(qtap.url, tmp_path / "old", lambda s: False)
+    assert (tmp_path / "old" / "store.json").exists()
+
+
+def test_what_others_keep_there_stays(tmp_path: Path) -> None:
+    def put_a_file(client: socket.socket) -> None:
+        (tmp_path / "s" / "marks.jsonl").write_text("{}\n")
+        answer("404 Not Found")(client)
+
+    with source(put_a_file) as qtap, pytest.raises(UnavailableError):
+        run(qtap.url, tmp_path / "s", lambda s: False)
+    assert (tmp_path / "s" / "marks.jsonl").exists()
+    assert (tmp_path / "s" / "store.json").exists()
