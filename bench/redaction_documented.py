@@ -8,11 +8,11 @@ bench/README.md has the figures of that first run beside the present ones.
 from __future__ import annotations
 
 import json
-import random
 import string
 from collections.abc import Iterator
 
 from bench.redaction_cases import Place, Secret, json_body, pick, text_body, transaction
+from bench.redaction_outside import by_looks, planted
 from recorder.decode.row import Transaction
 
 _ALNUM = string.ascii_letters + string.digits
@@ -54,11 +54,6 @@ _FORMATS = {
 }  # fmt: skip
 
 
-def _documented(kind: str, start: str, letters: str, count: int, end: str) -> Secret:
-    return Secret(kind, lambda rnd: start + pick(rnd, letters, count) + end, shape=True)
-
-
-_BY_LOOKS = [_documented(kind, *form) for kind, form in _FORMATS.items()]
 _BY_NAME = [
     Secret("password", lambda r: pick(r, _ALNUM + "!#$%*+-.", 18), ("password", "dbPassword", "LDAP_BIND_PASSWORD")),
     Secret("api_key", lambda r: pick(r, _ALNUM, 40), ("apikey", "x-goog-api-key", "MAPS_API_KEY")),
@@ -89,11 +84,4 @@ _PLACES = [
 
 def documented(seed: int = 20_261_129) -> Iterator[tuple[str, str, Transaction]]:
     """(label, planted secret, transaction) of every kind in every place that it fits."""
-    rnd = random.Random(seed)
-    for secret in _BY_LOOKS + _BY_NAME:
-        for place in _PLACES:
-            if place.named == secret.shape:
-                continue
-            for name in secret.names or ("note",):
-                value = secret.make(rnd)
-                yield f"{secret.kind} / {place.label} / {name}", value, place.plant(name, value)
+    return planted(by_looks(_FORMATS) + _BY_NAME, _PLACES, seed)

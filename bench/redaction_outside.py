@@ -61,11 +61,30 @@ _FORMATS = {
 }  # fmt: skip
 
 
-def _outside(kind: str, start: str, letters: str, count: int, end: str) -> Secret:
-    return Secret(kind, lambda rnd: start + pick(rnd, letters, count) + end, shape=True)
+def by_looks(formats: dict[str, tuple[str, str, int, str]]) -> list[Secret]:
+    """Secrets of these formats: kind -> beginning, letters, how many of them, end."""
+
+    def made(kind: str, start: str, letters: str, count: int, end: str) -> Secret:
+        return Secret(kind, lambda rnd: start + pick(rnd, letters, count) + end, shape=True)
+
+    return [made(kind, *form) for kind, form in formats.items()]
 
 
-OUTSIDE = [_outside(kind, *form) for kind, form in _FORMATS.items()]
+def planted(
+    secrets: list[Secret], places: list[Place], seed: int
+) -> Iterator[tuple[str, str, Transaction]]:
+    """(label, planted secret, transaction) of every kind in every place that it fits."""
+    rnd = random.Random(seed)
+    for secret in secrets:
+        for place in places:
+            if place.named == secret.shape:
+                continue
+            for name in secret.names or ("note",):
+                value = secret.make(rnd)
+                yield f"{secret.kind} / {place.label} / {name}", value, place.plant(name, value)
+
+
+OUTSIDE = by_looks(_FORMATS)
 NAMED_ANEW = [
     Secret("password", lambda r: pick(r, _ALNUM + "!#$%*+-.", 18), ("password", "admin_passwd", "PGPASSWORD")),
     Secret("api_key", lambda r: pick(r, _ALNUM, 36), ("apiKey", "service-api-key", "STORAGE_KEY")),
@@ -103,12 +122,5 @@ PLACES_ANEW = [
 
 
 def anew(seed: int = 20_261_128) -> Iterator[tuple[str, str, Transaction]]:
-    """(label, planted secret, transaction) of every kind in every place that it fits."""
-    rnd = random.Random(seed)
-    for secret in OUTSIDE + NAMED_ANEW:
-        for place in PLACES_ANEW:
-            if place.named == secret.shape:
-                continue
-            for name in secret.names or ("note",):
-                value = secret.make(rnd)
-                yield f"{secret.kind} / {place.label} / {name}", value, place.plant(name, value)
+    """What is planted of the set that was made anew."""
+    return planted(OUTSIDE + NAMED_ANEW, PLACES_ANEW, seed)
