@@ -138,8 +138,8 @@ class Bucket(Store):
             wanted = sum(self._blobs[path].size for path in missing)
             if self._wanted + wanted > self._limits.fetch:
                 raise TooMuchError(
-                    f"this needs {_megabytes(wanted)} of {self.name}, in {len(missing)} files; "
-                    f"{_megabytes(self._limits.fetch - self._wanted)} may still be fetched",
+                    f"this needs {_bytes(wanted)} of {self.name}, in {len(missing)} files; "
+                    f"{_bytes(self._limits.fetch - self._wanted)} may still be fetched",
                     "Ask for a shorter window or with a narrower filter, or raise --max-fetch.",
                 )
             self.__dict__["_wanted"] = self._wanted + wanted
@@ -211,8 +211,9 @@ class Bucket(Store):
             ) from None
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+def _bytes(count: int) -> str:
+    """As --max-fetch takes it."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"
 
 
 def _is_here(path: Path) -> bool:

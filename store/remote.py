@@ -73,8 +73,8 @@ class Remote:
         if scheme not in SCHEMES:
             raise UsageError(
                 f"{url[:80]!r} is no bucket that qrec knows",
-                "Give s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix, "
-                "file:///folder, or a folder's path.",
+                "Give s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix or"
+                " file:///folder, which is a folder's whole path.",
             )
         try:
             from obstore.store import from_url

@@ -74,7 +74,7 @@ def target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[Bin
     """Where the export goes: a file that is there as a whole or not at all, or stdout."""
     _ = run.store  # a store that is missing leaves no file behind
     if output is None or output == "-":
-        if sys.stdout is None or (kind == "parquet" and sys.stdout.isatty()):
+        if sys.stdout is None or (kind in ("parquet", "html") and sys.stdout.isatty()):
             raise UsageError(f"{kind} is nothing for a terminal", "Name a file with --output.")
         try:
             yield sys.stdout.buffer

@@ -107,6 +107,15 @@ def test_what_cannot_be_written_is_told(
     assert Path("there.html").read_text() == "mine"
 
 
+def test_a_terminal_is_not_filled_with_a_page(
+    store: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    code, out, err = cli("report", "--store", str(store), "--now", NOW.isoformat())
+    assert (code, out) == (2, "")
+    assert "--output" in err
+
+
 def test_a_note_may_come_from_a_file_and_the_report_go_to_stdout(store: Path, cli: Cli) -> None:
     Path("note.txt").write_text("from a file\n")
     code, out, _ = cli("report", "--store", str(store), "--now", NOW.isoformat(), "--format", "md",
