@@ -39,11 +39,6 @@ class Values(Sequence[tuple[Any, ...]]):
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return (self[group] for group in range(len(self)))
 
-    def named(self, dimension: int, name: str) -> Mask:
-        """[groups]: which have this name in a dimension."""
-        named: Mask = np.array([label == name for label in self.labels[dimension]], dtype=bool)
-        return named[self.codes[dimension]]
-
     def __getitem__(self, group: Any) -> Any:
         return tuple(
             names[code[group]] for names, code in zip(self.labels, self.codes, strict=True)
@@ -392,17 +387,20 @@ def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
 
 def held_by(frame: Frame, c: Candidate, left: Mask) -> float:
     """The change in requests; of each endpoint as the end of the wire saw it that saw more."""
-    level = frame.level(ENDPOINT)
-    excess = np.where(left, c.excess, 0.0)
-    ends = [level.sum(np.where(side, excess, 0.0)) for side in (frame.incoming, ~frame.incoming)]
+    keys = c.held[left[c.held]]
+    level, excess, incoming = frame.level(ENDPOINT), c.excess[keys], frame.incoming[keys]
+    group = level.group[keys]
+    ends = [add_up(group[side], excess[side], level.size) for side in (incoming, ~incoming)]
     return abs(float(np.where(np.abs(ends[0]) > np.abs(ends[1]), *ends).sum()))
 
 
 def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> float:
     unit = frame.level(dims)
-    changed = unit.sum(np.where(left, c.excess, 0.0))
-    volume = unit.sum(np.where(left, c.volume, 0.0))
-    incoming = unit.values.named(0, "in")
+    keys = c.held[left[c.held]]
+    groups, group = np.unique(unit.group[keys], return_inverse=True)
+    changed = add_up(group, c.excess[keys], groups.size)
+    volume = add_up(group, c.volume[keys], groups.size)
+    incoming = frame.incoming[unit.first[groups]]
     even = 1.0
     most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
     for side in (incoming, ~incoming):
