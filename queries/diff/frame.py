@@ -113,6 +113,10 @@ class _Columns(dict[str, list[Any]]):
         return self.setdefault(name, [labels[code] for code in self._codes[name].tolist()])
 
 
+def _summed(name: str) -> cached_property[Floats]:
+    return cached_property(lambda frame: getattr(frame, name).sum(1))
+
+
 @dataclass
 class Frame:
     """All that the comparison works on.
@@ -162,35 +166,12 @@ class Frame:
         """Window seconds over baseline seconds: what baseline counts are multiplied by."""
         return float(self.seconds_w.sum() / self.seconds_b.sum())
 
-    @cached_property
-    def requests(self) -> Floats:
-        """[keys]: of the whole window."""
-        sums: Floats = self.window.sum(1)
-        return sums
-
-    @cached_property
-    def before(self) -> Floats:
-        """[keys]: of the whole baseline."""
-        sums: Floats = self.baseline.sum(1)
-        return sums
-
-    @cached_property
-    def due(self) -> Floats:
-        """[keys]: requests of the whole window at the rate of the baseline."""
-        sums: Floats = self.expected.sum(1)
-        return sums
-
-    @cached_property
-    def due_past(self) -> Floats:
-        """[keys]: the same at the rate of the past."""
-        sums: Floats = self.usual.sum(1)
-        return sums
-
-    @cached_property
-    def earlier(self) -> Floats:
-        """[keys]: of the whole past."""
-        sums: Floats = self.past.sum(1)
-        return sums
+    # [keys]: of the whole window, the baseline and the past; due at the rates of the latter two
+    requests = _summed("window")
+    before = _summed("baseline")
+    earlier = _summed("past")
+    due = _summed("expected")
+    due_past = _summed("usual")
 
     @cached_property
     def status(self) -> Ints:
