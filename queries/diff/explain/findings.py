@@ -126,7 +126,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
     if c.ratio is not None and low is not None and high is not None:
         low, high = min(low, c.ratio), max(high, c.ratio)
     slots = frame.axis.slots
-    named = Candidate(**{**c.__dict__, "key": key})
+    named = replace(c, key=key)
     return Finding(
         rank=place + 1,
         id=_identity(c.kind, key),

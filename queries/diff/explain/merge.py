@@ -90,8 +90,9 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         level = min(tier[id(c)] for c in open_)
         now = [c for c in open_ if tier[id(c)] == level]
         for c in now:
-            c.score = score(frame, c, still_same if c.kind in _HOW else left)
-            c.score *= 1.0 if c.alone is None else c.alone
+            if math.isnan(c.score):
+                c.score = score(frame, c, still_same if c.kind in _HOW else left)
+                c.score *= 1.0 if c.alone is None else c.alone
         best = _best(frame, now)
         found.append(best)
         reaches.append(reach(frame, best))
@@ -141,6 +142,10 @@ def _fold(
 ) -> list[Candidate]:
     still = []
     for c in rest:
+        if len(found) > 1 and not reaches[-1][c.held].any():
+            still.append(c)  # as it was before the latest of those found
+            continue
+        c.score = math.nan
         left = masks[c.kind in _HOW]
         size = np.abs(_net(frame, c.excess))
         total = float(size.sum())
