@@ -28,6 +28,7 @@ from queries.diff.explain.evidence import Rows
 from queries.diff.explain.findings import Scene, findings
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
+from queries.diff.groups import kept
 from queries.diff.stats import distinct
 from store.hours import from_us, to_us
 from store.layout import Store
@@ -105,6 +106,7 @@ class _Question:
     def answer(self) -> Changes:
         counts = self.rows.counts
         frame = frame_of(self.axis, counts, self.covered)
+        frame.kept = kept(self.reader, counts, self.axis, self.covered)
         seconds = [self.covered.best(self.axis, side, self.covered.seconds) for side in (0, 1)]
         notes = [*self.reader.notes, *self.notes, *self.covered.gaps]
         short = _short(self.axis.spans)
