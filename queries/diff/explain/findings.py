@@ -13,6 +13,7 @@ from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, 
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
+from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Rows, around, examples, minutes
@@ -167,7 +168,7 @@ def _one_end(frame: Frame, scope: Mask) -> Mask:
 def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     """The numbers of the final key, since the onset: what is shown is of one population."""
     frame, usual = scene.frame, c.against == "usual"
-    before = frame.earlier if usual else frame.before
+    before = before_of(frame, c.against, c.newer)
     cells = frame.cells
     lasting = np.flatnonzero((cells.slot >= when.first) & (cells.slot < when.last))
     requests = add_up(cells.key[lasting], cells.requests[lasting], frame.size)

@@ -14,6 +14,7 @@ import numpy as np
 
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
+from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
 from queries.diff.stats import Floats, Mask, ratio
@@ -122,7 +123,7 @@ def contrast(frame: Frame, c: Candidate) -> float:
     failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
     others = ~frame.incoming & ~c.scope
     run = frame.window[:, c.began : c.ended].sum(1)
-    before = frame.before
+    before = before_of(frame, c.against, c.newer)
     n_w, n_b = level.sum(run * others), level.sum(before * others)
     e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
     known = (n_w >= limits.SEVERAL) & (n_b >= limits.SEVERAL)
