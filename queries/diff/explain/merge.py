@@ -276,15 +276,23 @@ def narrow(frame: Frame, lead: Candidate, holds: float = limits.NEARLY_ALL) -> N
 
 
 def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
-    """The one service of several from which the calls come that changed."""
-    level = frame.level(("service",))
-    held = np.abs(level.sum(np.where(frame.incoming, 0.0, lead.excess)))
-    usual = level.sum(np.where(frame.incoming, 0.0, base))
+    """The one service of several from which the calls come that changed.
+
+    Calls that arrived and that no recorded service made are another one's.
+    """
+    level, out = frame.level(("service",)), ~frame.incoming
+    held, usual = (np.abs(level.sum(np.where(out, x, 0.0))) for x in (lead.excess, base))
     if held.sum() <= 0 or "side" in lead.key:
         return
     top = int(np.argmax(held))
-    if held[top] >= limits.NEARLY_ALL * held.sum() and usual[top] < limits.NEARLY_ALL * usual.sum():
+    every, usually = (
+        max(float(sent.sum()), abs(float(x[frame.incoming].sum())))
+        for sent, x in ((held, lead.excess), (usual, base))
+    )
+    if held[top] >= limits.NEARLY_ALL * every and usual[top] < limits.NEARLY_ALL * usually:
         lead.key["service"] = level.values[top][0]
+        lead.scope &= out & (level.group == top)
+        lead.part &= lead.scope
 
 
 _WORD = re.compile(r"[A-Za-z]{3,}|\{[a-z_]+\}")
