@@ -40,7 +40,7 @@ class Graph:
         if not callers:
             callers = self._named(np.where(~incoming & touched, busy, 0.0))
         if not callees:
-            callees = dict.fromkeys(self._named(np.where(incoming & touched, busy, 0.0)), 0.0)
+            callees = self._named(np.where(incoming & touched, busy, 0.0))
         return callers, callees
 
     def above(self, callers: set[str]) -> set[str]:
@@ -173,10 +173,23 @@ def _blame(
         edge = (caller, str(host)) if caller and host else None
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
-    out, seen = sum(callers.values()), sum(callees.values())
-    if caller and callee and out > 0 and seen < limits.THIRD * out and "instance" not in lead.key:
+    out, seen = _ends(frame, lead)
+    if caller and callee and seen < limits.THIRD * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
+
+
+def _ends(frame: Frame, lead: Candidate) -> tuple[float, float]:
+    """The change as callers saw it, and as callees did: of the lead, or of what is folded into it
+    at the same endpoints and is of its kind."""
+    level = frame.level(ENDPOINT)
+    mine = (level.sum(np.abs(lead.excess)) > 0)[level.group]
+    alike = [c for c in lead.folded if (c.kind, c.direction) == (lead.kind, lead.direction)]
+    out, seen = (
+        max(float(np.abs(c.excess[mine & side]).sum()) for c in [lead, *alike])
+        for side in (~frame.incoming, frame.incoming)
+    )
+    return out, seen
 
 
 def _largest(weights: dict[str, float]) -> str | None:

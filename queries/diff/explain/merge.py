@@ -28,7 +28,9 @@ _HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # no
 # Where two keys explain a change equally well, the one that is easier to say wins.
 _PLAIN: dict[tuple[str, ...], int] = {
     ("host",): 0,
+    ("side", "host"): 0,
     ENDPOINT: 0,
+    ("side", *ENDPOINT): 0,
     ("host", "method"): 1,
     ("side", "instance"): 1,
     ("side", "service"): 2,
@@ -282,7 +284,7 @@ def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
     """
     level, out = frame.level(("service",)), ~frame.incoming
     held, usual = (np.abs(level.sum(np.where(out, x, 0.0))) for x in (lead.excess, base))
-    if held.sum() <= 0 or "side" in lead.key:
+    if held.sum() <= 0:
         return
     top = int(np.argmax(held))
     every, usually = (
