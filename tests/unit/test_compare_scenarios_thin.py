@@ -99,3 +99,18 @@ def test_a_route_that_came_with_yesterdays_release_does_not_hide_the_next_one(
     ]
     document = record(*lines, from_=DAY, beside=300).diff()
     says(first(document), ("new",), {"route": "/v1/debug"}, "new")
+
+
+def test_calls_that_multiply_explain_those_below_them_and_who_waits_for_them(
+    record: Record,
+) -> None:
+    storm = step(20, 200, 2_000)
+    lines = [
+        calls("stock:80", "/stock", storm, "cart", "stock", from_=-240),
+        calls("base:80", "/rows", storm, "stock", "base", from_=-240),
+        traffic("shop.example", "/", 600, direction="ingress", container="cart", from_=-240,
+                ms=step(20, 40, 400)),
+    ]  # fmt: skip
+    document = record(*lines, from_=-240, beside=1_000).diff()
+    says(first(document), ("retries", "rate"), {"host": "stock:80"}, direction="up")
+    assert len(document["findings"]) == 1

@@ -95,12 +95,15 @@ def _deeper(
     above = leads[i]
     if set(above.key) == {"service"} and above.direction in ("new", "moved"):
         return _release(i, leads, around)
+    if _busier(above):
+        return _asked(i, leads, around)
     if not _symptom(above):
         return i
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        if j == i or not _bad(below) or not below.key:
+        storm = above.kind == "latency" and _busier(below) and (below.ratio or 0) >= limits.STORM
+        if j == i or not below.key or not (storm or _bad(below)):
             continue
         callers, callees = around[j]
         if below.affected < _MUCH * above.affected or serving & set(callees):
@@ -115,6 +118,24 @@ def _deeper(
         ):
             fit.append((1, -below.affected, j))
     return min(fit)[2] if fit else i
+
+
+def _busier(c: Candidate) -> bool:
+    return c.kind == "rate" and c.direction == "up" and bool(c.key)
+
+
+def _asked(
+    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
+) -> int:
+    """The calls of which a service makes more because it is asked more itself, about as much."""
+    callers = set(around[i][0])
+    fit = [
+        (-lead.affected, j)
+        for j, lead in enumerate(leads)
+        if j != i and _busier(lead) and callers & (set(around[j][1]) - set(around[i][1]))
+        and (lead.ratio or 0) >= limits.MOST * (leads[i].ratio or 0)
+    ]  # fmt: skip
+    return min(fit)[1] if fit else i
 
 
 def _release(
