@@ -139,13 +139,13 @@ def drawn_course(
     lines.append(charts.Line("failed", answer.total.failed, "failed"))
     return charts.series(
         name, "Requests and failures over time", lines, time_ticks(spanned, asked.tz), tags,
-        (at(window.from_ts), at(window.to_ts)), _slots(asked, spanned, step) if links else (),
+        (at(window.from_ts), at(window.to_ts)), slots(asked, "/", spanned, step) if links else (),
         answer.covered_s,
     )  # fmt: skip
 
 
-def _slots(asked: Asked, spanned: Window, step: timedelta) -> list[charts.Slot]:
-    """Links to the parts of the time, some buckets each."""
+def slots(asked: Asked, path: str, spanned: Window, step: timedelta) -> list[charts.Slot]:
+    """Links to the parts of the time, some buckets each. path: where they lead."""
     buckets = -(-spanned.length // step)
     each = step * -(-buckets // _SLOTS)
     found, at = [], spanned.from_ts
@@ -154,7 +154,7 @@ def _slots(asked: Asked, spanned: Window, step: timedelta) -> list[charts.Slot]:
         part = Window(at, end)
         found.append(charts.Slot(
             (at - spanned.from_ts) / spanned.length, (end - spanned.from_ts) / spanned.length,
-            href("/", {**asked.fixed(part), "where": asked.where}),
+            href(path, {**asked.fixed(part), "where": asked.where}),
             f"Only {words.stretch(at, end, asked.tz)}",
         ))  # fmt: skip
         at = end
