@@ -62,7 +62,7 @@ class Candidate:
         """The keys that have a part of its excess or its volume."""
         return np.flatnonzero((self.excess != 0) | (self.volume != 0))
 
-    @property
+    @cached_property
     def affected(self) -> float:
         return float(abs(self.excess.sum()))
 
