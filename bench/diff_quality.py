@@ -16,10 +16,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.quality.grid import PASTS, VOLUMES, WINDOWS, figures, report, seed_of_cells
+from bench.quality.grid import (
+    HELD_BACK,
+    PASTS,
+    VOLUMES,
+    WINDOWS,
+    figures,
+    report,
+    seed_of_cells,
+)
 from bench.quality.incidents import INCIDENTS
 from bench.quality.quiet import QUIET
-from bench.quality.third import THIRD
 
 _COLUMNS = (
     "window", "past", "volume", "planted", "visible", "top1", "top3", "pairs", "false_mean",
@@ -33,8 +40,12 @@ def _one(job: tuple[Any, ...]) -> list[dict[str, Any]]:
 
 def run(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every trial, seed by seed; stops when the time is up."""
-    kinds = arguments.kinds or [*INCIDENTS, *THIRD, *QUIET]
-    held_back, ablate = bool(arguments.held_back), arguments.ablate
+    kinds = arguments.kinds or [
+        *INCIDENTS,
+        *(name for some in HELD_BACK.values() for name in some),
+        *QUIET,
+    ]
+    held_back, ablate = arguments.held_back, arguments.ablate
     shape = (arguments.windows, arguments.pasts, arguments.plants, kinds, held_back, ablate)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs = [(seed, volume, *shape) for seed in seeds for volume in arguments.volumes]
@@ -87,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pasts", type=int, nargs="*", default=None, help="hours")
     parser.add_argument("--volumes", type=int, nargs="*", default=None, help="rows an hour")
     parser.add_argument("--kinds", nargs="*", help="only these incidents or quiet pairs")
-    parser.add_argument("--held-back", choices=["third"], help="incidents kept back, instead")
+    parser.add_argument("--held-back", choices=list(HELD_BACK), help="incidents kept back, instead")
     parser.add_argument("--ablate", action="store_true", help="and without each of the rules")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after so long")

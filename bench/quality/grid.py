@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.quality.ablation import documents
+from bench.quality.fourth import FOURTH
 from bench.quality.incidents import INCIDENTS, NEEDS_PAST
 from bench.quality.oracle import VISIBLE, z_score
 from bench.quality.quiet import QUIET, VS_YESTERDAY
@@ -41,6 +42,7 @@ PASTS = (0, 3, 24)  # hours before the baseline
 VOLUMES = (200, 2_000, 20_000, 200_000)  # rows an hour
 _SEQ = 10_000_000  # each hour's rows are numbered from a multiple of it on
 _SATURDAY = 5
+HELD_BACK = {"third": THIRD, "fourth": FOURTH}
 _ROLLED_UP = 10_000  # rows an hour
 
 
@@ -192,11 +194,11 @@ def stage_of(ground: Ground, cell: Cell, salt: int) -> Stage:
 
 def seed_of_cells(
     seed: int, volume: int, windows: Sequence[int], pasts: Sequence[int], plants: int,
-    kinds: Sequence[str], held_back: bool, ablate: bool,
+    kinds: Sequence[str], held_back: str | None, ablate: bool,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """All trials of a seed at a volume. Each cell gets `plants` of the kinds, so dealt that the
     seeds together have all of them, and the quiet pairs."""
-    incidents = THIRD if held_back else INCIDENTS
+    incidents = HELD_BACK[held_back] if held_back else INCIDENTS
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(seed, volume, Path(folder))
         weekend: Ground | None = None

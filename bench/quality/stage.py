@@ -144,7 +144,8 @@ class Stage:
         )
 
 
-Incident = Callable[[Stage], tuple[list[Fault], Truth]]
+Planted = tuple[list[Fault], Truth]
+Incident = Callable[[Stage], Planted]
 
 
 def failing(
@@ -197,6 +198,37 @@ def is_one_of(*routes: Route) -> Callable[[Route], bool]:
 
 def serves(service: str) -> Callable[[Route], bool]:
     return lambda route: route.service == service and not route.probe
+
+
+def only_if(
+    test: Callable[[Visit], bool], change: Callable[[Visit, Any, np.random.Generator], None]
+) -> Change:
+    """What `change` does to the requests of the fault's time, where the visit passes the test."""
+
+    def whole(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
+        if test(visit):
+            change(visit, mask, rng)
+
+    return whole
+
+
+def at_service(s: Stage, service: str, look: Look, *faults: Fault, **more: Any) -> Planted:
+    """A fault of a whole service or host, or of the one route that it has."""
+    routes = s.world.system.of(service)
+    names = s.around(routes[0]).union(*(s.around(r) for r in routes))
+    kinds, direction = more.get("kinds", FAILING), more.get("direction", "up")
+    keys = s.place(routes[0]) + tuple(k for r in routes for k in s.endpoint(r) if more.get("any"))
+    return list(faults), Truth(kinds, keys, direction, look, names, s.names_of(service))
+
+
+def at_route(s: Stage, route: Route, look: Look, *faults: Fault, **more: Any) -> Planted:
+    kinds, direction = more.get("kinds", FAILING), more.get("direction", "up")
+    blame = s.names_of(route.service) if more.get("blame", True) else frozenset()
+    return list(faults), Truth(kinds, s.endpoint(route), direction, look, s.around(route), blame)
+
+
+def outside(s: Stage) -> str:
+    return s.route(lambda r: not r.inside, 0.002).service
 
 
 # Is a finding the planted one?

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,50 +9,21 @@ import numpy as np
 from bench.quality.oracle import Look
 from bench.quality.stage import (
     FAILING,
-    Change,
     Incident,
     Key,
+    Planted,
     Stage,
     Truth,
+    at_route,
+    at_service,
     failing,
     is_one_of,
+    only_if,
+    outside,
     serves,
 )
 from bench.quality.system import PUBLIC, SERVICES, Route, container, pod_name
-from bench.quality.world import NONE, Fault, Visit
-
-Planted = tuple[list[Fault], Truth]
-
-
-def _hit(
-    test: Callable[[Visit], bool], change: Callable[[Visit, Any, np.random.Generator], None]
-) -> Change:
-    """What `change` does to the requests of the fault's time, where the visit passes the test."""
-
-    def whole(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
-        if test(visit):
-            change(visit, mask, rng)
-
-    return whole
-
-
-def _at_service(s: Stage, service: str, look: Look, *faults: Fault, **more: Any) -> Planted:
-    """A fault of a whole service or host, or of the one route that it has."""
-    routes = s.world.system.of(service)
-    names = s.around(routes[0]).union(*(s.around(r) for r in routes))
-    kinds, direction = more.get("kinds", FAILING), more.get("direction", "up")
-    keys = s.place(routes[0]) + tuple(k for r in routes for k in s.endpoint(r) if more.get("any"))
-    return list(faults), Truth(kinds, keys, direction, look, names, s.names_of(service))
-
-
-def _at_route(s: Stage, route: Route, look: Look, *faults: Fault, **more: Any) -> Planted:
-    kinds, direction = more.get("kinds", FAILING), more.get("direction", "up")
-    blame = s.names_of(route.service) if more.get("blame", True) else frozenset()
-    return list(faults), Truth(kinds, s.endpoint(route), direction, look, s.around(route), blame)
-
-
-def _outside(s: Stage) -> str:
-    return s.route(lambda r: not r.inside, 0.002).service
+from bench.quality.world import NONE, Visit
 
 
 def certificate_expired(s: Stage) -> Planted:
@@ -67,13 +37,13 @@ def certificate_expired(s: Stage) -> Planted:
 
     numbers = {r.number for r in routes}
     look = Look(lambda n: n["number"] in numbers and n["direction"] != "ingress", "failed")
-    fault = s.fault(_hit(lambda v: serves(service)(v.route), change))
-    return _at_service(s, service, look, fault, kinds=(*FAILING, "gone", "rate"), direction="any")
+    fault = s.fault(only_if(lambda v: serves(service)(v.route), change))
+    return at_service(s, service, look, fault, kinds=(*FAILING, "gone", "rate"), direction="any")
 
 
 def name_not_resolved(s: Stage) -> Planted:
     """No request is ever made; what would have made it fails."""
-    host = _outside(s)
+    host = outside(s)
     routes = s.world.system.of(host)
     called = {r.number for r in routes}
 
@@ -84,7 +54,7 @@ def name_not_resolved(s: Stage) -> Planted:
             visit.fail(mask & (rng.random(len(visit)) < 0.5), 500)
 
     look = Look(s.at(*routes), "count", "down")
-    return _at_service(
+    return at_service(
         s, host, look, s.fault(change), kinds=("gone", "rate", "edge", *FAILING), direction="any"
     )
 
@@ -100,8 +70,8 @@ def pool_exhausted(s: Stage) -> Planted:
         visit.fail(waits & (grown > 0.4) & (rng.random(len(visit)) < 0.6), 503)
 
     look = Look(s.at(*s.world.system.of(service)), "slow")
-    fault = s.fault(_hit(lambda v: serves(service)(v.route), change))
-    return _at_service(s, service, look, fault, kinds=(*FAILING, "latency"))
+    fault = s.fault(only_if(lambda v: serves(service)(v.route), change))
+    return at_service(s, service, look, fault, kinds=(*FAILING, "latency"))
 
 
 def configured_wrong(s: Stage) -> Planted:
@@ -124,14 +94,14 @@ def configured_wrong(s: Stage) -> Planted:
                 and (n["container_name"], n["pod_name"]) == (box, name), "failed")  # fmt: skip
     names = s.around(route).union(*(s.around(r) for r in s.world.system.of(route.service)))
     fault = s.fault(
-        _hit(lambda v: v.route.service == route.service and v.caller == service, change)
+        only_if(lambda v: v.route.service == route.service and v.caller == service, change)
     )
     return [fault], Truth(FAILING, s.pod(service, pod), "up", look, names)
 
 
 def limit_reached(s: Stage) -> Planted:
     """An outside host begins to answer 429, and each refusal is tried again twice."""
-    host = _outside(s)
+    host = outside(s)
 
     def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
         refused = mask & (rng.random(len(visit)) < 0.3)
@@ -139,7 +109,7 @@ def limit_reached(s: Stage) -> Planted:
         visit.again(np.where(refused, 3, 1))
 
     look = Look(s.at(*s.world.system.of(host)), "failed")
-    return _at_service(s, host, look, s.fault(_hit(lambda v: v.route.service == host, change)))
+    return at_service(s, host, look, s.fault(only_if(lambda v: v.route.service == host, change)))
 
 
 def flag_turned_on(s: Stage) -> Planted:
@@ -152,8 +122,10 @@ def flag_turned_on(s: Stage) -> Planted:
         visit.again(np.where(mask, 3, 1))
 
     look = Look(s.at(route), "count", "up")
-    fault = s.fault(_hit(lambda v: v.route.number == route.number and v.caller == caller, change))
-    return _at_route(s, route, look, fault, kinds=("rate", "retries", "edge"), blame=False)
+    fault = s.fault(
+        only_if(lambda v: v.route.number == route.number and v.caller == caller, change)
+    )
+    return at_route(s, route, look, fault, kinds=("rate", "retries", "edge"), blame=False)
 
 
 def cache_emptied(s: Stage) -> Planted:
@@ -166,8 +138,8 @@ def cache_emptied(s: Stage) -> Planted:
         visit.own[mask] = visit.own[mask] * 2 + 15.0
 
     look = Look(s.at(route), "slow")
-    fault = s.fault(_hit(lambda v: v.route.number == route.number, change))
-    faults, truth = _at_route(s, route, look, fault, kinds=("latency", "rate", "retries"))
+    fault = s.fault(only_if(lambda v: v.route.number == route.number, change))
+    faults, truth = at_route(s, route, look, fault, kinds=("latency", "rate", "retries"))
     keys = truth.keys + tuple(key for r in below for key in s.endpoint(r))
     names = truth.names.union(*(s.around(r) for r in below))
     return faults, Truth(truth.kinds, keys, "up", look, names)
@@ -181,14 +153,14 @@ def answers_empty(s: Stage) -> Planted:
         visit.size[mask & (rng.random(len(visit)) < 0.7)] = 2.0
 
     look = Look(s.at(route), "size", "down")
-    fault = s.fault(_hit(lambda v: v.route.number == route.number, change))
-    return _at_route(s, route, look, fault, kinds=("size",), direction="down", blame=False)
+    fault = s.fault(only_if(lambda v: v.route.number == route.number, change))
+    return at_route(s, route, look, fault, kinds=("size",), direction="down", blame=False)
 
 
 def schema_changed(s: Stage) -> Planted:
     route = s.route(lambda r: r.method in ("POST", "PUT"), 0.003)
     change = failing(is_one_of(route), float(s.rng.choice([0.25, 0.9])), 422)
-    return _at_route(s, route, Look(s.at(route), "failed"), s.fault(change))
+    return at_route(s, route, Look(s.at(route), "failed"), s.fault(change))
 
 
 def index_dropped(s: Stage) -> Planted:
@@ -198,8 +170,8 @@ def index_dropped(s: Stage) -> Planted:
     def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
         visit.own[mask & (rng.random(len(visit)) < 0.35)] += 800.0
 
-    fault = s.fault(_hit(lambda v: v.route.number == route.number, change))
-    return _at_route(s, route, Look(s.at(route), "slow"), fault, kinds=("latency",))
+    fault = s.fault(only_if(lambda v: v.route.number == route.number, change))
+    return at_route(s, route, Look(s.at(route), "slow"), fault, kinds=("latency",))
 
 
 def memory_leaks(s: Stage) -> Planted:
@@ -212,13 +184,13 @@ def memory_leaks(s: Stage) -> Planted:
         visit.own[mask] = (visit.own * (1 + 4 * grown) + 30 * grown)[mask]
 
     look = Look(s.at(*s.world.system.of(service)), "slow")
-    fault = s.fault(_hit(lambda v: serves(service)(v.route), change))
-    return _at_service(s, service, look, fault, kinds=("latency", "trend"))
+    fault = s.fault(only_if(lambda v: serves(service)(v.route), change))
+    return at_service(s, service, look, fault, kinds=("latency", "trend"))
 
 
 def failed_over(s: Stage) -> Planted:
     """Calls to an outside host go to another region, farther away."""
-    host = _outside(s)
+    host = outside(s)
     other = f"us-west-2.{host}"
     variant = s.world.variant(host=other)
 
@@ -230,7 +202,7 @@ def failed_over(s: Stage) -> Planted:
     look = Look(lambda n: n["number"] in numbers and n["host"] == other, "count", "new")
     names = s.around(s.world.system.of(host)[0]) | {other}
     keys: tuple[Key, ...] = ({"host": frozenset({host, other})},)
-    fault = s.fault(_hit(lambda v: v.route.service == host, change))
+    fault = s.fault(only_if(lambda v: v.route.service == host, change))
     return [fault], Truth(("moved", "new", "gone"), keys, "any", look, names)
 
 
@@ -242,8 +214,8 @@ def published_twice(s: Stage) -> Planted:
         visit.again(np.where(mask, 2, 1))
 
     look = Look(s.at(*s.world.system.of(route.service)), "count", "up")
-    fault = s.fault(_hit(lambda v: v.route.service == route.service, change))
-    return _at_service(
+    fault = s.fault(only_if(lambda v: v.route.service == route.service, change))
+    return at_service(
         s, route.service, look, fault, kinds=("rate", "retries", "edge"), any=True
     )  # fmt: skip
 
@@ -266,7 +238,7 @@ def token_expired(s: Stage) -> Planted:
     keys: tuple[Key, ...] = ({"container": s.names_of(caller)},)
     if len({r.service for r in mine}) == 1:
         keys += s.place(mine[0])
-    fault = s.fault(_hit(lambda v: v.caller == caller and v.route.number in numbers, change))
+    fault = s.fault(only_if(lambda v: v.caller == caller and v.route.number in numbers, change))
     return [fault], Truth(FAILING, keys, "up", look, names)
 
 
@@ -276,19 +248,19 @@ def disk_read_only(s: Stage) -> Planted:
     service = writes[int(s.rng.integers(len(writes)))].service
     routes = [r for r in s.world.system.of(service) if r.method != "GET"]
     fault = s.fault(failing(is_one_of(*routes), 0.95, 507))
-    return _at_service(s, service, Look(s.at(*routes), "failed"), fault, any=True)
+    return at_service(s, service, Look(s.at(*routes), "failed"), fault, any=True)
 
 
 def resolver_slow(s: Stage) -> Planted:
     """One in eight calls to an outside host waits five seconds for its name."""
-    host = _outside(s)
+    host = outside(s)
 
     def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
         visit.wire[mask & (rng.random(len(visit)) < 0.12)] += 5_000.0
 
     look = Look(s.at(*s.world.system.of(host)), "slow")
-    fault = s.fault(_hit(lambda v: v.route.service == host, change))
-    return _at_service(s, host, look, fault, kinds=("latency",), any=True)
+    fault = s.fault(only_if(lambda v: v.route.service == host, change))
+    return at_service(s, host, look, fault, kinds=("latency",), any=True)
 
 
 def shard_hot(s: Stage) -> Planted:
@@ -302,8 +274,8 @@ def shard_hot(s: Stage) -> Planted:
         visit.own[hit] = 3_000.0
 
     look = Look(s.at(route), "failed")
-    fault = s.fault(_hit(lambda v: v.route.number == route.number, change))
-    return _at_route(s, route, look, fault, kinds=(*FAILING, "latency"))
+    fault = s.fault(only_if(lambda v: v.route.number == route.number, change))
+    return at_route(s, route, look, fault, kinds=(*FAILING, "latency"))
 
 
 def out_of_rotation(s: Stage) -> Planted:
@@ -318,7 +290,7 @@ def out_of_rotation(s: Stage) -> Planted:
 
     look = Look(s.at_pod(service, pod), "count", "gone")
     names = s.around(s.world.system.of(service)[0])
-    fault = s.fault(_hit(lambda v: serves(service)(v.route), change))
+    fault = s.fault(only_if(lambda v: serves(service)(v.route), change))
     return [fault], Truth(("gone", "rate"), s.pod(service, pod), "gone", look, names)
 
 
@@ -332,7 +304,9 @@ def retried_all_the_way(s: Stage) -> Planted:
         visit.again(np.where(bad, 3, 1))
 
     look = Look(s.at(*s.world.system.of(service)), "failed")
-    return _at_service(s, service, look, s.fault(_hit(lambda v: serves(service)(v.route), change)))
+    return at_service(
+        s, service, look, s.fault(only_if(lambda v: serves(service)(v.route), change))
+    )
 
 
 def front_door_closed(s: Stage) -> Planted:
@@ -348,7 +322,7 @@ def front_door_closed(s: Stage) -> Planted:
     keys: tuple[Key, ...] = (
         {}, {"host": frozenset({PUBLIC})}, {"container": s.names_of("gateway")}
     )  # fmt: skip
-    fault = s.fault(_hit(lambda v: serves("gateway")(v.route), change))
+    fault = s.fault(only_if(lambda v: serves("gateway")(v.route), change))
     return [fault], Truth((*FAILING, "broad"), keys, "up", look)
 
 

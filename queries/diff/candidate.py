@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from queries.core.answer import Blame, Direction, Kind
-from queries.diff.stats import Floats, Mask
+from queries.diff.stats import Floats, Ints, Mask
 from store.values import dataclass
 
 ENDPOINT = ("host", "method", "route")
@@ -25,6 +29,7 @@ class Candidate:
         that run, and in what it is compared with: `against` the baseline, or the whole past.
     noise: variance of its requests over that of independent ones.
     hit: requests more or fewer as the end of the wire saw them that saw most.
+    score: how well it explains what is left, NaN until that is known.
     alone: the part that others at the same places do not share, once it is known.
     """
 
@@ -47,12 +52,17 @@ class Candidate:
     against: Against = "baseline"
     noise: float = 1.0
     hit: float = 0.0
-    score: float = 0.0
+    score: float = math.nan
     alone: float | None = None
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
 
-    @property
+    @cached_property
+    def held(self) -> Ints:
+        """The keys that have a part of its excess or its volume."""
+        return np.flatnonzero((self.excess != 0) | (self.volume != 0))
+
+    @cached_property
     def affected(self) -> float:
         return float(abs(self.excess.sum()))
 

@@ -9,18 +9,18 @@ import pytest
 
 from bench.diff_quality import by_kind, by_switch, table
 from bench.quality.ablation import SWITCHES
-from bench.quality.grid import Cell, Ground, planted, quiet, report, stage_of
+from bench.quality.grid import HELD_BACK, Cell, Ground, planted, quiet, report, stage_of
 from bench.quality.incidents import INCIDENTS
 from bench.quality.oracle import VISIBLE, Look, z_score
 from bench.quality.stage import Truth, matches
 from bench.quality.system import SERVICES
-from bench.quality.third import THIRD
 from bench.quality.world import MINUTE_US, World
 from queries.core.window import Window
 from queries.summary import summary
 from store.hours import from_us
 
 CELL = Cell(10, 0, 20_000)
+EVERY = INCIDENTS | HELD_BACK["third"] | HELD_BACK["fourth"]
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def test_a_planted_incident_is_scored(ground: Ground) -> None:
     assert "new_host" in table(by_kind([about | one, about | pair]))
 
 
-@pytest.mark.parametrize("name", sorted({**INCIDENTS, **THIRD}))
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_incident_changes_the_rows_where_the_oracle_looks(ground: Ground, name: str) -> None:
     stage = stage_of(ground, Cell(60, 3, 20_000), 7)
-    faults, truth = {**INCIDENTS, **THIRD}[name](stage)
+    faults, truth = EVERY[name](stage)
     begin = min(stage.begin, -60.0)
     calm, hurt = (ground.world.play(begin, 0, 5, some) for some in ([], faults))
     rows = []

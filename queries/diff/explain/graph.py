@@ -80,7 +80,7 @@ def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     for i, lead in enumerate(leads):
         if roots[i] != i:
             leads[roots[i]].folded += [lead, *lead.folded]
-        elif _bad(lead, down=True):
+        elif lead.kind == "size" or _bad(lead, down=True):
             lead.blame = _blame(frame, lead, *around[i])
     return [lead for i, lead in enumerate(leads) if roots[i] == i]
 
@@ -100,7 +100,7 @@ def _deeper(
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        if j == i or not _bad(below) or not below.key:
+        if j == i or not _explains(below, above):
             continue
         callers, callees = around[j]
         if below.affected < _MUCH * above.affected or serving & set(callees):
@@ -131,10 +131,19 @@ def _release(
     return min(fit)[1] if fit else i
 
 
+def _explains(below: Candidate, above: Candidate) -> bool:
+    """Whether it is of a kind that shows in callers as `above` does: a size is handed on."""
+    if "size" in (below.kind, above.kind):
+        alike = below.kind == above.kind and below.direction == above.direction
+    else:
+        alike = _bad(below)
+    return alike and bool(below.key)
+
+
 def _symptom(c: Candidate) -> bool:
     """Whether a change may be the company of another one further down."""
-    if not c.key or c.direction == "down":
-        return False
+    if not c.key or c.kind == "size" or c.direction == "down":
+        return bool(c.key) and c.kind == "size"
     failing = c.kind == "new" and not 0 < c.key.get("status", 200) < 400
     return _bad(c) or c.kind == "signature" or failing
 
