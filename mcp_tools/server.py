@@ -83,7 +83,7 @@ def _function(
     """A function of the question's arguments, with the signature that the server reads."""
 
     def ask(**values: Any) -> CallToolResult:
-        return result(question, context, values)
+        return result(question, context, values, structured=listed == "all")
 
     answer: Any = question.answer
     returned = CallToolResult if listed == "core" else Annotated[CallToolResult, model_of(answer)]

@@ -107,9 +107,9 @@ _TOLD: Final = ("window", "baseline", "notes", "version", "truncated", "next_cur
 def _lists(content: Mapping[str, Any], room: int) -> Iterator[str]:
     for name, value in content.items():
         if name != "notes" and isinstance(value, list):
-            yield f"{name}: {len(value) or 'none'}"
             rows = [flat(row) for row in value if isinstance(row, dict)]
             once = _once(rows)
+            yield f"{name}: {len(value) - len(rows) + len(once) or 'none'}"
             yield from table(once, room, _spelling() if name != "rows" else {})
             if len(once) < len(rows):
                 yield _BOTH_ENDS

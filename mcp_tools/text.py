@@ -25,7 +25,7 @@ from mcp_types import CallToolResult, TextContent
 from mcp_tools.tables import cut, head, outline
 from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible, visible_json
-from queries.core.format import short_id
+from queries.core.format import blame_text, short_id
 from queries.diff.limits import BYTES, SIZE
 from store.layout import Store
 from store.values import dataclass
@@ -55,11 +55,14 @@ class Context:
         return self.store() if callable(self.store) else Store.open(self.store)
 
 
-def result(question: Question, context: Context, values: Mapping[str, Any]) -> CallToolResult:
-    """The answer as text; with the format json as structured content, and its head as text.
+def result(
+    question: Question, context: Context, values: Mapping[str, Any], structured: bool = False
+) -> CallToolResult:
+    """The answer as text; with the format json as structured content beside it: some clients show
+    a model the one, some the other.
 
-    What is too long is asked for again with fewer rows: the answer's cursor then goes on after
-    those that are shown.
+    structured: whatever the format, for a tool that has promised a schema. What is too long is
+    asked for again with fewer rows: the answer's cursor then goes on after those that are shown.
     """
     asked, now = dict(values), context.now()
     as_json = asked.pop("format") == "json"
@@ -70,11 +73,13 @@ def result(question: Question, context: Context, values: Mapping[str, Any]) -> C
         if smaller is None:
             break
         asked |= smaller
-    if not as_json:
+    if not as_json and not structured:
         return CallToolResult(content=[TextContent(type="text", text=text)])
-    content = json.loads(text)
-    said = "\n".join(head(content)) or "See the structured content."
-    return CallToolResult(content=[TextContent(type="text", text=said)], structured_content=content)
+    whole = json.loads(text if as_json else _document(answer)[0])
+    said, size, most = _plain(question, answer, asked)
+    if size > most:  # a document may hold more
+        said = "\n".join(["The rows are in the structured content.", *head(whole)])
+    return CallToolResult(content=[TextContent(type="text", text=said)], structured_content=whole)
 
 
 def _smaller(
@@ -168,7 +173,7 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
         yield f"and {len(notes) - _NOTES} more notes"
     if not changes.findings:
         return
-    yield "rank severity id: what [affected requests, ratio, …] example"
+    yield "rank severity id: what, counted since it began [affected requests, ratio, …] example"
     for finding in changes.findings:
         yield _finding(finding, room)
     all_of_them = f"; limit={len(changes.findings) + changes.more} lists all"
@@ -220,8 +225,8 @@ def _finding(finding: Finding, room: int) -> str:
         facts.append(f"x{effect.ratio:.3g}{_range(effect.low, effect.high)}")
     if finding.confidence == "possible":
         facts.append("possible")
-    if blame is not None and blame.service:
-        facts.append(f"blame {cut(blame.service, room // 3)}: {blame.why}")
+    if blame is not None:
+        facts.append(f"blame {cut(blame_text(finding), room)}")
     if finding.evidence.signature:
         facts.append(f'error "{cut(finding.evidence.signature, room // 3)}"')
     if finding.also:

@@ -29,10 +29,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages import transaction
+from pages import transaction, views
 from pages.ask import Asked, MissingError, Site, offered
 from pages.render import page, static
-from pages.views import Page, view_of
+from pages.views import Page
 from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible_json
@@ -154,13 +154,16 @@ def application(
 
     def html(request: Request) -> Response:
         asked = _asked(site, request)
-        shown = view_of(asked.path.strip("/") or "diff")(asked)
+        shown = views.view_of(asked.path.strip("/") or "diff")(asked)
         return _page(site, asked.path, shown)
 
     def twin(request: Request) -> Response:
         asked = _asked(site, request)
         question, values = asked.question(asked.path[1:].removesuffix(".json"))
         return _json(document(asked.answer(question, values)))
+
+    def values(request: Request) -> Response:
+        return _json(views.values(_asked(site, request)))
 
     def single(request: Request) -> Response:
         asked = _asked(site, request)
@@ -175,7 +178,8 @@ def application(
 
     routes = [Route("/", answered(html)), Route("/live", live), Route("/static/{name}", file),
               Route("/favicon.ico", file)]  # fmt: skip
-    routes.append(Route("/transactions/{id}", answered(single)))
+    routes += [Route("/transactions/{id}", answered(single)),
+               Route("/values.json", answered(values))]  # fmt: skip
     for name in offered():
         routes += [Route(f"/{name}", answered(html)), Route(f"/{name}.json", answered(twin))]
     app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: unknown})

@@ -10,17 +10,25 @@ from markupsafe import Markup
 
 import filters
 from pages import charts, graph
-from pages.ask import Asked, href, parameter
-from pages.findings import cards, compared, drawn_course, quiet_text, time_ticks, whole
+from pages.ask import Asked, MissingError, href, parameter, values_of
+from pages.findings import (
+    cards,
+    drawn_course,
+    quiet_text,
+    slots,
+    time_ticks,
+)
 from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible
-from queries.core.question import Argument, Column, Question, parsed
+from queries.core.question import Argument, Column, Question, parsed, questions_of
+from queries.core.selection import selection
 from queries.core.window import Window
 from queries.dependencies import marked
-from queries.diff.explain.breakdown import filter_of
+from queries.diff.explain.breakdown import filter_of, quotable
 from queries.search import SEARCH
 from store.derived import failed
+from store.errors import did_you_mean
 from store.values import dataclass
 
 _KEYS: Final = {  # what a row may have -> the name that filters of a finding's key know it by
@@ -29,6 +37,8 @@ _KEYS: Final = {  # what a row may have -> the name that filters of a finding's 
     "signature": "signature", "error_signature": "signature",
 }  # fmt: skip
 _SHORT = 24  # characters of a cell that is not broken
+_LONG: Final = ("req.body", "res.body")  # nobody picks one from a list
+MOST_VALUES, _LONGEST = 50, 120  # values of a field to choose from; characters of one
 _TRACE: Final = timedelta(minutes=10)  # rows within it are drawn as a waterfall
 
 
@@ -157,6 +167,24 @@ def completions(where: str | None) -> list[tuple[str, str]]:
     ]
 
 
+def values(asked: Asked) -> list[str]:
+    """What a field has been in a window, as a filter writes it: the most frequent, MOST_VALUES.
+
+    Parameters: field, and those of a window. MissingError: there is no such field to complete.
+    """
+    given = dict(asked.given)
+    name = given.pop("field", "")
+    spec = filters.FIELDS.get(name)
+    if spec is None or spec.kind == "texts" or name in _LONG:
+        known = did_you_mean(name, filters.FIELDS, "`qrec search --help` names the fields.")
+        raise MissingError(f"no values are kept of a field {visible(name[:40])!r}", known)
+    _, arguments = values_of(questions_of("search"), given.items())
+    with selection(asked.store, asked.window(arguments)) as chosen:
+        seen = [str(value) for value in chosen.values(name)]
+    usable = [text for text in seen if quotable(text) and len(text) <= _LONGEST]
+    return [text if spec.kind == "int" else f'"{text}"' for text in usable[:MOST_VALUES]]
+
+
 def front(asked: Asked) -> Page:
     """What changed: the findings as cards, over the course of window and baseline."""
     question, values = asked.question("diff")
@@ -165,7 +193,7 @@ def front(asked: Asked) -> Page:
 
         return Page("finding.html", finding(asked, question, values, common))
     window, baseline = asked.windows(values)
-    changes, course = compared(asked, question, values, whole(window, baseline))
+    changes = asked.answer(question, values)
     fixed = asked.fixed(window, baseline)
     return Page("front.html", {
         **common(asked, question, changes, "What changed"),
@@ -175,7 +203,7 @@ def front(asked: Asked) -> Page:
         "against": words.against(baseline, window, asked.tz),
         "before": f"{words.counts_text(changes.baseline)}, "
                   f"{words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)}",
-        "course": drawn_course(asked, "course", window, changes, course),
+        "course": drawn_course(asked, "course", window, changes),
         "quiet": quiet_text(changes),
         "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
     })  # fmt: skip
@@ -232,7 +260,9 @@ def timeline(asked: Asked) -> Page:
         **_paging(asked, answer, values),
         "table": table(asked, question.columns, answer.series) if answer.series else None,
         "chart": charts.series("timeline", "Requests, failures and times over the window", lines,
-                               time_ticks(spanned, asked.tz), seen=answer.covered_s),
+                               time_ticks(spanned, asked.tz), seen=answer.covered_s,
+                               slots=slots(asked, asked.path, spanned,
+                                           timedelta(seconds=answer.every_s))),
         "empty": "",
         "document": document(answer),
     })  # fmt: skip

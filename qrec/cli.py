@@ -93,6 +93,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "web": "look at it in a browser",
         "serve": "stand in for Qtap",
         "ship": "hours to a bucket",
+        "compact": "many hosts' counts as one",
     }),
 }  # fmt: skip
 OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}

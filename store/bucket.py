@@ -122,18 +122,34 @@ class Bucket(Store):
             self._listed[folder] = sorted([*here, *(self.path / name for name in folders)])
         return self._listed[folder]
 
+    def look(self, folders: Iterable[Path]) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self.entries, set(folders) - self._listed.keys()))
+
     def has(self, path: Path) -> bool:
-        return path in self.entries(path.parent)
+        self.entries(path.parent)
+        return path in self._blobs
 
     def size(self, path: Path) -> int:
         return self._blobs[path].size
 
+    def version(self, path: Path) -> str:
+        return f"{path.name} {self.size(path)}"  # the tag of what changes is in its name
+
+    def add(self, path: Path, file: Path) -> bool:
+        """It is here as well then, as if it had been fetched."""
+        if not self._remote.put_new(path.relative_to(self.path).as_posix(), file):
+            return False
+        with self._cache():
+            make_folder(path.parent)
+            file.replace(path)
+        return True
+
     def fetch(self, paths: Iterable[Path]) -> None:
         """Have the files here. TooMuchError where they are more than a question may fetch."""
         paths = list(paths)
-        unlisted = {path.parent for path in paths} - self._listed.keys()
+        self.look(path.parent for path in paths)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self.entries, unlisted))
             missing = [path for path in paths if path in self._blobs and not _is_here(path)]
             wanted = sum(self._blobs[path].size for path in missing)
             if self._wanted + wanted > self._limits.fetch:
@@ -152,15 +168,17 @@ class Bucket(Store):
                 make_folder(folder)
             self._make_room(wanted)
             here = 0
-            for path in pool.map(self._one, paths):
-                here += self._blobs[path].size
+            for size in pool.map(self._one, paths):
+                here += size
                 self._limits.progress(here, wanted)
 
-    def _one(self, path: Path) -> Path:
-        if not self._remote.download(self._blobs[path].name, path):
+    def _one(self, path: Path) -> int:
+        blob = self._blobs[path]
+        if not self._remote.download(blob.name, path):
             left = [one for one in self._listed[path.parent] if one != path]
             self._listed[path.parent] = left  # deleted since it was listed
-        return path
+            del self._blobs[path]
+        return blob.size
 
     def _make_room(self, wanted: int) -> None:
         """Delete what was not asked for in the longest time, of this bucket and of others."""

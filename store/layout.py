@@ -4,7 +4,13 @@
 <store>/_live/<recorder>/transactions/2026-11-22T13/<first>-<last>.parquet  live segments
 <store>/_live/<recorder>/lock                                              who records there
 <store>/coverage, connections, database, rollups                           the same two places
+<store>/merged/hour=2026-11-22T13/<keys|minutes|durations|coverage>-<digest>.parquet
 <store>/_rejected/  marks.jsonl  store.json  redaction.key  calibration.json
+
+A merged file says of all recorders of an hour what theirs say one by one. Its digest is of the
+names and versions of the files that would be read without it: so it counts exactly while those are
+what is listed, and whoever merges the same files makes the same content under the same name.
+Nothing there is ever replaced, and any number may do it at once.
 
 The kernel drops an flock when its process dies, however it dies, so no lock is ever stale. The file
 says who holds it: `<pid>` of a recorder, `<pid> sealing` of who only seals what another one left.
@@ -15,23 +21,27 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import fcntl
+import hashlib
 import json
 import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from store import cover
 from store.errors import QrecError, UnavailableError, UsageError, unwritable
-from store.files import append_line, make_folder, write_text
+from store.files import append_line, make_folder, sync_folder, write_text
 from store.hours import is_hour
+from store.rollup import ROLLUPS
 from store.values import dataclass
 from store.version import FORMAT_VERSION
 
 LIVE = "_live"
 REJECTED = "_rejected"
+MERGED = "merged"
+_MERGING = "1"  # what is merged, and how; another one for whatever changes the content
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -129,6 +139,9 @@ class Store:
         """What stands in a folder of the store, sorted; nothing where it is not there."""
         return cover.list_folder(folder)
 
+    def look(self, folders: Iterable[Path]) -> None:
+        """Before folders are listed one by one: a bucket lists many at a time."""
+
     def fetch(self, paths: Iterable[Path]) -> None:
         """Before files are read: have them here."""
 
@@ -139,6 +152,24 @@ class Store:
     def size(self, path: Path) -> int:
         """The bytes of a file that was listed. OSError where it is gone."""
         return path.stat().st_size
+
+    def version(self, path: Path) -> str:
+        """A text that is another one once a file that was listed is another. OSError: gone."""
+        status = path.stat()
+        return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+
+    def add(self, path: Path, file: Path) -> bool:
+        """Put a whole file in its place, and it is gone from its own. False, and nothing is
+        changed, where there is one. UnavailableError when the disk refuses."""
+        try:
+            make_folder(path.parent)
+            os.link(file, path)
+            sync_folder(path.parent)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        return True
 
     def append(self, path: Path, entry: dict[str, object]) -> None:
         """Add to the marks or the pins. UnavailableError when the disk refuses."""
@@ -224,6 +255,38 @@ class Store:
             live = cover.segments_in(self.entries(folder)) if recorder in running else []
             for file in cover.maximal_cover([*sealed.get(recorder, ()), *live]):
                 yield recorder, file.path
+
+    def _merged(self, hour: str, part: str, files: Sequence[Path]) -> Path:
+        lines = sorted(map(self.version, files))
+        digest = hashlib.sha256("\n".join([_MERGING, *lines]).encode()).hexdigest()[:20]
+        return self.sealed_hour(MERGED, hour) / f"{part}-{digest}.parquet"
+
+    def rollup_places(self, hour: str, rows: Sequence[Path]) -> dict[str, Path]:
+        """Where the merged rollup of these files of transactions would be, by table.
+
+        Nowhere where there are no two, or one is still live. OSError where one is gone.
+        """
+        if len(rows) < 2 or any(path.parent.name == hour for path in rows):
+            return {}
+        return {t: self._merged(hour, t.removeprefix("rollups/"), rows) for t in ROLLUPS}
+
+    def coverage_place(self, hour: str, files: Sequence[Path]) -> Path | None:
+        """The same of files of coverage."""
+        return self._merged(hour, "coverage", files) if len(files) > 1 else None
+
+    def is_merged(self, places: Iterable[Path]) -> bool:
+        """Whether all of them are there, of one hour."""
+        places = set(places)
+        return bool(places) and places.issubset(self.entries(next(iter(places)).parent))
+
+    def merged_rollup(self, hour: str, rows: Sequence[Path]) -> dict[str, Path]:
+        """The merged rollup of exactly these files of transactions, by table; nothing where there
+        is none."""
+        try:
+            places = self.rollup_places(hour, rows)
+        except OSError:
+            return {}
+        return places if self.is_merged(places.values()) else {}
 
 
 SEALING = "sealing"

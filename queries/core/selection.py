@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 20
 _KNOWN: Final = {
     "database": "Such as container.name, process.binary, direction, duration_ms are known of them.",
-    "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
+    "connections": "Such as container.name, process.binary, direction, dst.domain are known, where "
+    "`qrec record --connections` kept any.",
 }
 _PREFIX: Final = "filter_"  # of the parameters of a filter
 _SHARED: Final = ("window", "notes", "truncated")
@@ -178,19 +179,26 @@ class Selection:
             return []
         import filters
 
-        self.select(None, "transactions", "everything")
         found = []
         for name, text in filters.equalities(self.where):
             if name not in _NAMES:
                 continue
-            spec = filters.FIELDS[name]
-            sql = spec.sql.format(**{column: column for column in spec.columns})
-            seen = [row["value"] for row in self.rows("values", value=sql)]
+            seen = self.values(name)
             if text not in seen:
                 hint = did_you_mean(text, seen) or f"Seen were: {', '.join(seen[:10]) or 'none'}."
                 said = f'{name} is never "{text[:60]}" in this window. {hint}'
                 found.append(Note("unknown_value", said))
         return found
+
+    def values(self, name: str) -> list[Any]:
+        """The values of a filter's field in the window, whatever the filter: the most frequent
+        first, 2,000 at most. KeyError: there is no such field."""
+        import filters
+
+        spec = filters.FIELDS[name]
+        self.select(None, "transactions", "everything")
+        sql = spec.sql.format(**{column: column for column in spec.columns})
+        return [row["value"] for row in self.rows("values", value=sql)]
 
     def result(
         self,

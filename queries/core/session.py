@@ -24,7 +24,7 @@ from queries.core.window import Window
 from store.errors import QrecError
 from store.files import is_readable
 from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
-from store.layout import LIVE, Store
+from store.layout import LIVE, MERGED, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,6 +109,13 @@ def watched(watch: Watch) -> Iterator[None]:
         yield
     finally:
         _CURRENT.reset(token)
+
+
+def still_wanted() -> None:
+    """For long work between queries. Raises StoppedError once nobody waits for the answer."""
+    watch = _CURRENT.get()
+    if watch is not None:
+        watch.check()
 
 
 def hours_of(spans: Iterable[Window]) -> list[str]:
@@ -234,7 +241,11 @@ class Reader:
 
     def _open_views(self) -> None:
         self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
-        for table in (*self.tables, "coverage"):
+        hours, tables = hours_of(self.spans), (*self.tables, "coverage")
+        self.store.look(
+            self.store.sealed_hour(table, hour) for table in (*tables, MERGED) for hour in hours
+        )
+        for table in tables:
             listed = self._listed(table)
             if self._views or table == "coverage":
                 self.store.fetch(listed)
@@ -260,7 +271,16 @@ class Reader:
             return [path for hour in hours for _, path in self.store.visible(table, hour)]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
-        return [path for hour in (*before, *hours) for path in self.store.coverage(hour)]
+        return [path for hour in (*before, *hours) for path in self._coverage(hour)]
+
+    def _coverage(self, hour: str) -> list[Path]:
+        """The one file of all recorders, where there is one and it can be read; else each one's."""
+        files = self.store.coverage(hour)
+        with contextlib.suppress(OSError):  # one is gone: a recorder replaces them as they grow
+            merged = self.store.coverage_place(hour, files)
+            if merged and merged not in self._bad and self.store.is_merged([merged]):
+                return [merged] if looks_whole(merged) is not False else files
+        return files
 
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
         return [path for path in paths if self._readable(path)]
@@ -310,6 +330,8 @@ class Reader:
     def _leave_out(self, path: Path) -> None:
         self._bad.add(path)
         place = path.relative_to(self.store.path)
+        if place.parts[0] == MERGED:
+            return  # what it was made of is read
         hour = _hour_of(path)
         if hour is not None and "transactions" in place.parts:
             owner = place.parts[1] if place.parts[0] == LIVE else path.stem.rpartition("-")[0]
@@ -336,6 +358,9 @@ class Reader:
             for path in listed:
                 if path not in whole and path.exists():
                     self._leave_out(path)
+            if any(path.parent.parent.name == MERGED for path in listed if path not in whole):
+                whole = self._whole(self._listed(table))
+                self.store.fetch(whole)
             if table != "coverage":
                 self._tell_deleted(table, gone, whole)
             if whole != paths:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from queries.core.answer import Blame, Direction, Kind
-from queries.diff.stats import Floats, Mask
+from queries.diff.stats import Floats, Ints, Mask
 from store.values import dataclass
 
 ENDPOINT = ("host", "method", "route")
@@ -26,6 +30,7 @@ class Candidate:
         the `newer` of its stretches, in which it had begun.
     noise: variance of its requests over that of independent ones.
     hit: requests more or fewer as the end of the wire saw them that saw most.
+    score: how well it explains what is left, NaN until that is known.
     alone: the part that others at the same places do not share, once it is known.
     """
 
@@ -49,12 +54,17 @@ class Candidate:
     newer: int = 0
     noise: float = 1.0
     hit: float = 0.0
-    score: float = 0.0
+    score: float = math.nan
     alone: float | None = None
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
 
-    @property
+    @cached_property
+    def held(self) -> Ints:
+        """The keys that have a part of its excess or its volume."""
+        return np.flatnonzero((self.excess != 0) | (self.volume != 0))
+
+    @cached_property
     def affected(self) -> float:
         return float(abs(self.excess.sum()))
 

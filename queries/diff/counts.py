@@ -138,19 +138,17 @@ class _Counting:
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
         store = self.reader.store
-        if rollups:
-            store.fetch(
-                rollup
-                for path in self.reader.files["transactions"]
-                for rollup in _rollup_of(self.reader, path).values()
-            )
+        rollup_of = _rollups(self.reader) if rollups else {}
+        taken = set()
         for path in self.reader.files["transactions"]:
             hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
-            rollup = _rollup(self.reader, path) if rollups else None
+            rollup = rollup_of.get(path)
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue
-            self.files.append((hour, rollup))
+            if rollup[KEYS] not in taken:
+                self.files.append((hour, rollup))
+                taken.add(rollup[KEYS])
             if self.axis.rows(hour, cut=True):
                 rows.setdefault((hour, True), []).append(path)
         for (hour, cut), paths in rows.items():
@@ -372,17 +370,28 @@ def _of_other_days(slots: Sequence[int]) -> list[int]:
     return [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
 
 
-def _rollup(reader: Reader, path: Path) -> dict[str, Path] | None:
-    """The rollup of a sealed file; None for a live segment or where it is not there in full."""
-    files = _rollup_of(reader, path)
-    return files if files and all(looks_whole(file) for file in files.values()) else None
-
-
-def _rollup_of(reader: Reader, path: Path) -> dict[str, Path]:
-    """Where the rollup of a sealed file would be; nowhere for a live segment."""
-    if not path.parent.name.startswith("hour="):
-        return {}
-    return {t: reader.store.path / t / path.parent.name / path.name for t in ROLLUPS}
+def _rollups(reader: Reader) -> dict[Path, Mapping[str, Path]]:
+    """The rollup of each sealed file: its own, or the merged one of its hour; only those that are
+    there in full."""
+    store = reader.store
+    sealed: dict[str, list[Path]] = {}
+    for path in reader.files["transactions"]:
+        if path.parent.name.startswith("hour="):
+            sealed.setdefault(path.parent.name.removeprefix("hour="), []).append(path)
+    places: dict[Path, dict[str, Path]] = {}
+    for hour, paths in sealed.items():
+        merged = store.merged_rollup(hour, paths)
+        if any(looks_whole(file) is False for file in merged.values()):
+            merged = {}
+        for path in paths:
+            own = {t: store.sealed_hour(t, hour) / path.name for t in ROLLUPS}
+            places[path] = merged or own
+    store.fetch({file for rollup in places.values() for file in rollup.values()})
+    whole = {
+        files: all(map(looks_whole, files))
+        for files in {tuple(rollup.values()) for rollup in places.values()}
+    }
+    return {path: rollup for path, rollup in places.items() if whole[tuple(rollup.values())]}
 
 
 def _parquet(paths: Iterable[Path]) -> str:

@@ -39,11 +39,6 @@ class Values(Sequence[tuple[Any, ...]]):
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return (self[group] for group in range(len(self)))
 
-    def named(self, dimension: int, name: str) -> Mask:
-        """[groups]: which have this name in a dimension."""
-        named: Mask = np.array([label == name for label in self.labels[dimension]], dtype=bool)
-        return named[self.codes[dimension]]
-
     def __getitem__(self, group: Any) -> Any:
         return tuple(
             names[code[group]] for names, code in zip(self.labels, self.codes, strict=True)
@@ -118,6 +113,10 @@ class _Columns(dict[str, list[Any]]):
         return self.setdefault(name, [labels[code] for code in self._codes[name].tolist()])
 
 
+def _summed(name: str) -> cached_property[Floats]:
+    return cached_property(lambda frame: getattr(frame, name).sum(1))
+
+
 @dataclass
 class Frame:
     """All that the comparison works on.
@@ -167,35 +166,12 @@ class Frame:
         """Window seconds over baseline seconds: what baseline counts are multiplied by."""
         return float(self.seconds_w.sum() / self.seconds_b.sum())
 
-    @cached_property
-    def requests(self) -> Floats:
-        """[keys]: of the whole window."""
-        sums: Floats = self.window.sum(1)
-        return sums
-
-    @cached_property
-    def before(self) -> Floats:
-        """[keys]: of the whole baseline."""
-        sums: Floats = self.baseline.sum(1)
-        return sums
-
-    @cached_property
-    def due(self) -> Floats:
-        """[keys]: requests of the whole window at the rate of the baseline."""
-        sums: Floats = self.expected.sum(1)
-        return sums
-
-    @cached_property
-    def due_past(self) -> Floats:
-        """[keys]: the same at the rate of the past."""
-        sums: Floats = self.usual.sum(1)
-        return sums
-
-    @cached_property
-    def earlier(self) -> Floats:
-        """[keys]: of the whole past."""
-        sums: Floats = self.past.sum(1)
-        return sums
+    # [keys]: of the whole window, the baseline and the past; due at the rates of the latter two
+    requests = _summed("window")
+    before = _summed("baseline")
+    earlier = _summed("past")
+    due = _summed("expected")
+    due_past = _summed("usual")
 
     @cached_property
     def status(self) -> Ints:
@@ -392,17 +368,20 @@ def evenness(frame: Frame, c: Candidate, left: Mask) -> tuple[float, float]:
 
 def held_by(frame: Frame, c: Candidate, left: Mask) -> float:
     """The change in requests; of each endpoint as the end of the wire saw it that saw more."""
-    level = frame.level(ENDPOINT)
-    excess = np.where(left, c.excess, 0.0)
-    ends = [level.sum(np.where(side, excess, 0.0)) for side in (frame.incoming, ~frame.incoming)]
+    keys = c.held[left[c.held]]
+    level, excess, incoming = frame.level(ENDPOINT), c.excess[keys], frame.incoming[keys]
+    group = level.group[keys]
+    ends = [add_up(group[side], excess[side], level.size) for side in (incoming, ~incoming)]
     return abs(float(np.where(np.abs(ends[0]) > np.abs(ends[1]), *ends).sum()))
 
 
 def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> float:
     unit = frame.level(dims)
-    changed = unit.sum(np.where(left, c.excess, 0.0))
-    volume = unit.sum(np.where(left, c.volume, 0.0))
-    incoming = unit.values.named(0, "in")
+    keys = c.held[left[c.held]]
+    groups, group = np.unique(unit.group[keys], return_inverse=True)
+    changed = add_up(group, c.excess[keys], groups.size)
+    volume = add_up(group, c.volume[keys], groups.size)
+    incoming = frame.incoming[unit.first[groups]]
     even = 1.0
     most = max(volume[incoming].sum(), volume[~incoming].sum(), 1e-9)
     for side in (incoming, ~incoming):

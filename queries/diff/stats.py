@@ -289,6 +289,11 @@ def distinct(values: Any) -> Any:
     return np.unique(values, return_counts=True)[0]
 
 
+def rows(mask: Mask) -> Any:
+    """What chooses those of a mask from an array; from one that is chosen whole, without a copy."""
+    return slice(None) if mask.all() else np.flatnonzero(mask)
+
+
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
--- A few ids of transactions (compare_named.sql): the slowest if $least_ms is given, else the first.
+-- A few ids of transactions (compare_named.sql), by $sort: first, last, slowest, smallest or largest.
 SELECT recorder || ':' || session || ':' || printf('%012d', seq) AS id
 FROM ({named})
 WHERE list_bool_or(
@@ -6,6 +6,10 @@ WHERE list_bool_or(
             list_zip($starts::TIMESTAMPTZ[], $ends::TIMESTAMPTZ[]), lambda s: ts >= s[1] AND ts < s[2]
         )
     )
-    AND ($least_ms::DOUBLE IS NULL OR duration_ms > $least_ms::DOUBLE)
-ORDER BY CASE WHEN $least_ms::DOUBLE IS NOT NULL THEN -duration_ms END, ts, id
+ORDER BY CASE $sort
+        WHEN 'last' THEN -epoch(ts)
+        WHEN 'slowest' THEN -duration_ms
+        WHEN 'smallest' THEN bytes_received
+        WHEN 'largest' THEN -bytes_received
+    END NULLS LAST, ts, id
 LIMIT $most

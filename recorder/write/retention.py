@@ -15,12 +15,12 @@ from pathlib import Path
 from recorder.write.ship import unshipped_hours
 from store.cover import list_folder
 from store.hours import hour_end
-from store.layout import Store
+from store.layout import MERGED, Store
 from store.marks import read_pins
 from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 
-_TABLES = ("coverage", OLD_ROLLUPS, *ROLLUPS, *RECORDED)
+_TABLES = ("coverage", MERGED, OLD_ROLLUPS, *ROLLUPS, *RECORDED)
 _STILL_WRITTEN = dt.timedelta(hours=2)  # an hour and the time until it is surely sealed
 _EVERY_S = 60.0  # to look at every file costs a large store half a second
 _AT_ONCE = 24  # hours that a recorder deletes in one go: a clock gone wrong must be noticed in time

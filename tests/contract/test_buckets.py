@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,71 +15,18 @@ import pytest
 
 from queries.core.question import every_question
 from recorder.write.retention import plan
-from recorder.write.rollup import rebuild, rebuilding, rollups
 from recorder.write.ship import LEDGER, Shipper, unshipped_hours
-from store.layout import Store
 from store.manifest import mark_unredacted
 from store.marks import add_mark
-from tests.buckets import CREDENTIALS, Way, s3_server
-from tests.contract.stored import NOW, build, call, minute, row, stretch
+from tests.buckets import Way
+from tests.contract.conftest import answered, stored
+from tests.contract.stored import NOW, minute
 from tests.kit import PATIENCE_S, Cli, wait_for
 
 pytestmark = pytest.mark.xdist_group("buckets")
 README = Path(__file__).parents[2] / "README.md"
 # What a question must be given to be asked at all.
 NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def way(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Way]:
-    way = Way(server)
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": way.address}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("QREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    yield way
-    way.close()
-
-
-@pytest.fixture
-def url(way: Way, tmp_path: Path) -> str:
-    return f"s3://acme/{tmp_path.name}"
-
-
-def stored(path: Path, recorder: str = "web") -> Store:
-    """Two sealed hours with rollups; in the second the charges fail."""
-    rows = []
-    for number in range(-60, 60):
-        rows += [row(minute(number + part / 12), recorder=recorder) for part in range(12)]
-        rows += [
-            row(minute(number + part / 6), recorder=recorder, method="POST", host="api.stripe.com",
-                route="/v1/charges", status=500 if number >= 0 and part % 2 else 200)
-            for part in range(6)
-        ]  # fmt: skip
-    stretches = [
-        stretch(NOW - timedelta(hours=2), minute(0), recorder=recorder),
-        stretch(minute(0), NOW, recorder=recorder),
-    ]
-    calls = [call(minute(number), recorder=recorder) for number in range(60)]
-    store = build(path, rows, stretches, database=calls)
-    for table in ("transactions", "database"):
-        for file in store.path.glob(f"{table}/*/*.parquet"):
-            file.rename(file.with_name(file.name.replace("web", recorder)))
-    with rebuilding(store, recorder) as keeper:
-        assert all(rebuild(keeper, one) for one in rollups(store))
-    return store
-
-
-def answered(cli: Cli, *words: str) -> str:
-    code, out, err = cli(*words, "--now", NOW.isoformat(), "--json")
-    assert code == 0, err
-    return out
 
 
 def test_every_question_gives_the_same_document(

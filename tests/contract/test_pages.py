@@ -175,7 +175,7 @@ def test_a_bug_is_told_without_its_insides(
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret words")
 
-    monkeypatch.setattr("pages.app.view_of", lambda name: broken)
+    monkeypatch.setattr("pages.views.view_of", lambda name: broken)
     answer = Browser(store, NOW).get("/hosts")
     assert answer.status_code == 500
     assert "secret words" not in answer.text
@@ -187,7 +187,7 @@ def test_what_takes_too_long_is_stopped(store: Path, monkeypatch: pytest.MonkeyP
         time.sleep(0.3)
         return any_question(asked)
 
-    monkeypatch.setattr("pages.app.view_of", lambda name: slow)
+    monkeypatch.setattr("pages.views.view_of", lambda name: slow)
     answer = Browser(store, NOW, deadline_s=0.1).get("/hosts")
     assert answer.status_code == 504
     assert "shorter window" in answer.text
@@ -205,7 +205,7 @@ def test_of_a_thousand_questions_at_once_some_are_refused_and_few_run(
         running.pop()
         return any_question(asked)
 
-    monkeypatch.setattr("pages.app.view_of", lambda name: slow)
+    monkeypatch.setattr("pages.views.view_of", lambda name: slow)
     browser = Browser(store, NOW)
 
     async def flood() -> list[httpx.Response]:
@@ -308,6 +308,21 @@ def test_a_part_of_the_chart_is_a_link_to_its_time(store: Path) -> None:
     slots = [link for link in links(tree) if link.startswith("/?from=")]
     assert len(slots) >= 20
     assert "2026-11-22T12" in slots[1]
+
+
+def test_a_filter_is_completed_with_the_values_of_the_time_it_asks_about(tmp_path: Path) -> None:
+    rows = [row(minute(30), host=f"h{n}.example", status=500 + n) for n in (1, 1, 2)]
+    rows += [row(minute(30), host='odd".example'), row(minute(5), host="early.example")]
+    browser = Browser(build(tmp_path / "store", rows).path, NOW)
+    times = "from=2026-11-22T13:20Z&to=2026-11-22T13:40Z"
+    hosts = browser.get(f"/values.json?field=req.host&{times}")
+    assert hosts.json() == ['"h1.example"', '"h2.example"']
+    statuses = browser.get(f"/values.json?field=res.status&{times}").json()
+    assert statuses[0] == "501"
+    for field in ("req.hst", "req.body", ""):
+        answer = browser.get(f"/values.json?field={field}&{times}")
+        assert answer.status_code == 404
+    assert "req.host" in browser.get(f"/values.json?field=req.hst&{times}").json()["error"]["hint"]
 
 
 def test_transactions_of_one_trace_are_a_waterfall(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp_types import TextContent, Tool
 
 from mcp_tools.server import build as build_server
+from mcp_tools.text import MOST_BYTES
 from qrec.__main__ import main
 from queries.core.question import question_names, questions_of, tools
 from store.marks import add_mark
@@ -117,7 +118,7 @@ async def _call(server: Any, asked: Sequence[tuple[str, dict[str, Any]]]) -> lis
             result = await client.call_tool(tool, arguments)
             assert not result.is_error, result.content
             assert isinstance(result.content[0], TextContent)
-            assert len(result.content[0].text) < 2000
+            assert len(result.content[0].text.encode()) <= MOST_BYTES
             found.append(result.structured_content)
     return found
 
@@ -153,6 +154,13 @@ def test_both_faces_give_the_same_document(
         assert next(iter(document)) == "version"
         assert set(document) == set(schema["properties"]) == set(schema["required"])
         assert {"window", "notes", "truncated"} <= set(document)
+
+
+@pytest.mark.parametrize(("tool", "asked"), ASKED, ids=str)
+def test_a_program_may_ask_for_text(store: Path, tool: str, asked: list[dict[str, Any]]) -> None:
+    """Its tools have promised documents, which come with it."""
+    [document] = by_mcp(store, [(tool, {**asked[0], "format": "text"})])
+    assert document == by_mcp(store, [(tool, asked[0])])[0]
 
 
 PAGED = [  # but those of single transactions, of which there are thousands

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -186,6 +187,37 @@ def test_a_part_of_the_chart_is_picked_by_pointer_and_by_key(chromium: Any, demo
         page.wait_for_url("**from=**")
         assert label is not None
         assert label.startswith("Only ")
+        assert said == []
+
+
+def test_a_span_of_the_chart_is_drawn_with_the_pointer(chromium: Any, demo: str) -> None:
+    with opened(chromium) as (page, said):
+        page.goto(demo)
+        ends = [page.locator(".slots a").nth(at) for at in (15, 10)]
+        hrefs = [parse_qs(urlsplit(one.get_attribute("href")).query) for one in ends]
+        boxes = [one.bounding_box() for one in ends]
+        middles = [(one["x"] + one["width"] / 2, one["y"] + 40) for one in boxes]
+        page.mouse.move(*middles[0])
+        page.mouse.down()
+        page.mouse.move(*middles[1], steps=5)
+        assert page.locator(".slots a.picked").count() == 6
+        with page.expect_navigation():
+            page.mouse.up()
+        times = parse_qs(urlsplit(page.url).query)
+        assert (times["from"], times["to"]) == (hrefs[1]["from"], hrefs[0]["to"])
+        assert said == []
+
+
+def test_a_filter_is_completed_with_what_was_recorded(chromium: Any, demo: str) -> None:
+    with opened(chromium) as (page, said):
+        page.goto(f"{demo}search")
+        box = page.locator("input[name=where]")
+        box.press_sequentially('res.status >= 500 and req.host == "')
+        option = page.locator("#completions option[value^='res.status >= 500 and req.host == ']")
+        option.first.wait_for(state="attached")
+        box.fill(option.first.get_attribute("value"))
+        page.locator("button", has_text="Ask").click()
+        assert page.locator("tbody tr").count() > 0
         assert said == []
 
 

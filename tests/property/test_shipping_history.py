@@ -1,19 +1,33 @@
-"""Whatever happens to a store, and however often shipping breaks off or forgets: a bucket never
-holds a row twice, and in the end it answers as the store does."""
+"""Whatever happens to a store, and however often shipping or compaction breaks off or forgets: a
+bucket never holds a row twice, what is merged counts exactly the rows that are there or is not
+believed, and in the end it answers as the store does."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from recorder.write.compact import compact
 from recorder.write.ship import LEDGER, Shipper
 from store.bucket import Bucket, Limits
+from store.errors import UnavailableError
 from store.hours import HOUR_US
 from tests.kit import NOON, rows_of
 from tests.property.test_store_history import StoreHistory
+
+
+def counted(what: str, paths: Sequence[Path]) -> int:
+    with duckdb.connect() as con:
+        relation = con.read_parquet([str(path) for path in paths], union_by_name=True)
+        return int(relation.aggregate(what).fetchall()[0][0])
 
 
 class ShippingHistory(StoreHistory):
@@ -30,22 +44,55 @@ class ShippingHistory(StoreHistory):
     def forget_what_was_shipped(self) -> None:
         (self.path / LEDGER).unlink(missing_ok=True)
 
+    @rule(made=st.integers(0, 8))
+    def compact(self, made: int) -> None:
+        """And break off when so many files were made."""
+        bucket, add, left = self.bucket(), Bucket.add, itertools.count(made, -1)
+        if bucket is None:
+            return
+
+        def put(bucket: Bucket, path: Path, file: Path) -> bool:
+            if not next(left):
+                raise UnavailableError("the network is gone", "Wait.")
+            return add(bucket, path, file)
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(UnavailableError):
+            patch.setattr(Bucket, "add", put)
+            list(compact(bucket, bucket.hours("transactions")))
+
     @invariant()
     def the_bucket_holds_no_row_twice_and_none_of_its_own(self) -> None:
-        if hasattr(self, "path"):
-            shipped = self.shipped()
+        if hasattr(self, "path") and (bucket := self.bucket()) is not None:
+            shipped = rows_of(bucket)
             assert len(shipped) == len(set(shipped))
             assert set(shipped) <= set(self.acknowledged)
+
+    @invariant()
+    def what_is_merged_counts_the_rows_that_are_there(self) -> None:
+        if hasattr(self, "path") and (bucket := self.bucket()) is not None:
+            self.merged_hours(bucket)
+
+    def merged_hours(self, bucket: Bucket) -> set[str]:
+        """The hours of which a merged rollup is believed; what it says is true."""
+        hours = set()
+        for hour in bucket.hours("transactions"):
+            rows = [path for _, path in bucket.visible("transactions", hour)]
+            merged = bucket.merged_rollup(hour, rows)
+            if merged:
+                bucket.fetch([*rows, *merged.values()])
+                sums = {counted("sum(requests)", [path]) for path in merged.values()}
+                assert sums == {counted("count(*)", rows)}
+                hours.add(hour)
+        return hours
 
     @property
     def url(self) -> str:
         return (self.path.parent / "bucket").as_uri()
 
-    def shipped(self) -> list[str]:
+    def bucket(self) -> Bucket | None:
         if not (self.path.parent / "bucket" / "store.json").exists():
-            return []
-        cache = Path(self.path.parent / "cache")
-        return rows_of(Bucket.at(self.url, Limits(cache, 1 << 40, 1 << 40)))
+            return None
+        return Bucket.at(self.url, Limits(self.path.parent / "cache", 1 << 40, 1 << 40))
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -53,7 +100,15 @@ class ShippingHistory(StoreHistory):
             shipper = Shipper(self.desk.store, self.url)
             for one in shipper.due():
                 shipper.ship(one)
-            assert self.shipped() == sorted(self.acknowledged)
+            bucket = self.bucket()
+            shipped = [] if bucket is None else rows_of(bucket)
+            assert shipped == sorted(self.acknowledged)
+            if bucket is not None:
+                hours = bucket.hours("transactions")
+                states = {one.hour: one.state for one in compact(bucket, hours)}
+                several = {hour for hour, state in states.items() if state != "single"}
+                assert self.merged_hours(bucket) == several
+                assert {states[hour] for hour in several} <= {"merged", "ready"}
         super().teardown()
 
 

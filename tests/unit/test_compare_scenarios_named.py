@@ -106,6 +106,48 @@ def test_examples_of_what_is_slow_are_slow_and_late(record: Record) -> None:
     assert all(when >= 19 and ms > 300 for when, ms in examples), examples
 
 
+def test_examples_of_what_is_empty_are_empty(record: Record) -> None:
+    """Also of the minute in which it began, of which the first answers are whole."""
+    whole = traffic(**CHARGE, per_hour=600, size=3_000, to=10.6)
+    recording = record(whole, traffic(**CHARGE, per_hour=600, size=2, from_=10.6))
+    finding = first(recording.diff())
+    assert finding["kind"] == "size"
+    sizes = recording.rows.size
+    shown = [sizes[int(one.rpartition(":")[2]) - 1] for one in finding["evidence"]["window"]]
+    assert len(shown) == 3
+    assert max(shown) < 100
+
+
+def test_an_answer_that_is_handed_on_smaller_is_one_finding(record: Record) -> None:
+    """The front of the shop passes on what the catalogue gives it, with some words around it."""
+    lines = [
+        batch
+        for size, from_, to in ((3_000, -60, 10), (2, 10, 60))
+        for batch in (
+            calls("catalogue:80", "/items/{id}", 600, "front", "catalogue", size=size,
+                  from_=from_, to=to),
+            traffic("shop.example", "/items/{id}", 600, container="front", direction="ingress",
+                    size=size + 400, from_=from_, to=to),
+        )
+    ]  # fmt: skip
+    document = record(*lines).diff()
+    finding = first(document)
+    says(finding, ("size",), {"host": "catalogue:80"}, direction="down", since=10)
+    assert finding["blame"]["service"] == "catalogue"
+    assert [one["key"]["host"] for one in finding["also"]] == ["shop.example"]
+    assert len(document["findings"]) == 1
+
+
+def test_what_stopped_is_shown_by_its_last_requests_and_who_sent_them(record: Record) -> None:
+    recording = record(traffic("rates.example", "/latest", 180, container="billing", to=20))
+    finding = first(recording.diff())
+    assert (finding["kind"], finding["evidence"]["window"]) == ("gone", [])
+    assert "billing" in finding["summary"]
+    minutes = [recording.row(one)[0] for one in finding["evidence"]["baseline"]]
+    assert len(minutes) == 3
+    assert min(minutes) > 17
+
+
 def test_other_names_of_the_same_requests_are_no_symptoms(record: Record) -> None:
     finding = first(record(charges(600, 0.005, 0.6, signature="card_declined")).diff())
     assert finding["also"] == []

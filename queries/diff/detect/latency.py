@@ -12,7 +12,7 @@ import numpy as np
 from queries.core.answer import Direction
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
-from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles, reached
+from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
 from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
     Floats,
@@ -67,29 +67,26 @@ def beyond(
     d: Durations, q: float, floor: float, wide: Floats, against: Against, up: bool
 ) -> Beyond:
     """up: slower than the quantile; else faster."""
-    upto, together = d.upto[against], d.upto_together[against]
-    total = upto[:, -1]
-    at, of_all = reached(upto, q), reached(together, q)
-    able, known = (x[:, -1] * min(q, 1 - q) >= limits.BEYOND for x in (upto, together))
+    before, together = d.before[against], d.together[against]
+    at, of_all = before.reached(q), together.reached(q)
+    able, known = (x.total * min(q, 1 - q) >= limits.BEYOND for x in (before, together))
     # an instance of few requests, or a new one, is held to its endpoint's quantile
     at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
     felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
-    row = np.arange(at.size)
     if up:
-        base = total - upto[row, at]
+        base = before.total - before.below(at)
         cut = np.minimum(np.maximum(at + step, felt), BUCKETS - 1)
     else:
-        base = np.where(at > 0, upto[row, np.maximum(at - 1, 0)], 0.0)
+        base = before.below(at - 1)
         cut = at - step
         able &= (MIDDLES[at] - MIDDLES[np.maximum(cut, 0)] >= limits.MS) & (cut >= 0)
-    n_w = d.frame.window.shape[1]
-    window = d.beyond(np.where(able, cut, BUCKETS if up else -1), up, window=True)[:, :n_w]
+    window = d.beyond(np.where(able, cut, BUCKETS if up else -1), up, 0)
     return Beyond(
         np.where(able, base, 0.0),
-        np.where(able, total, 0.0),
+        np.where(able, before.total, 0.0),
         window,
-        np.where(able[:, None], d.blocks[:, :n_w], 0.0),
+        np.where(able[:, None], d.blocks[0], 0.0),
         np.where(able, at, BUCKETS),
     )
 
@@ -101,9 +98,7 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
         mean = total / n
         spread = np.maximum(squares / n - mean * mean, 1.0)
         x, var = mean * BASE, spread * BASE**2 / n
-    read = n.sum(0) > 0
-    x, var = x[:, read], var[:, read]
-    before, now = (_moments(d.moments[name]) for name in ("baseline", "window"))
+    before, now = (_moments(sums) for sums in (d.before["baseline"].moments, d.now))
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
         band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
@@ -129,7 +124,7 @@ def slower(frame: Frame, d: Durations) -> list[Candidate]:
             sides: list[tuple[Against, Beyond]] = [
                 ("baseline", beyond(d, q, floor, before, "baseline", up))
             ]
-            if d.moments["usual"].any() and up:
+            if d.before["usual"].codes.size and up:
                 sides.append(("usual", beyond(d, q, floor, past, "usual", up)))
             noise = _noise(d, sides[0][1], up)
             for dims in LEVELS:
@@ -139,8 +134,7 @@ def slower(frame: Frame, d: Durations) -> list[Candidate]:
 
 def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
     """[units, blocks of the baseline]: requests beyond the quantile, and all."""
-    n_w = d.frame.window.shape[1]
-    return d.beyond(b.cut, up, window=False)[:, n_w:], d.blocks[:, n_w:]
+    return d.beyond(b.cut, up, 1), d.blocks[1]
 
 
 def _level(
@@ -208,7 +202,7 @@ def _mean_z(
     units = d.groups(part.dims)
     groups = Groups(level.group[part.first], level.size)
     weight = own * (_once(frame, d) if "side" not in level.dims else 1.0)
-    n_b, s_b, q_b = units.sums((d.moments[against] * weight).T).T
+    n_b, s_b, q_b = units.sums((d.before[against].moments * weight).T).T
     n, s, q = (runs.sums(units.sums(one * weight[:, None])) for one in d.powers)
     known = n_b >= _SOME
     n, s, q = (np.where(known[:, None], x, 0.0) for x in (n, s, q))
@@ -220,7 +214,7 @@ def _mean_z(
     variance = (spread + _SOME * _TYPICAL) / (df + _SOME)
     total = groups.sums(n)
     error = np.sqrt(variance * (total + groups.sums(ratio(n * n, n_b[:, None]))))
-    now = d.moments["window"][0]
+    now = d.now[0]
     band_of = ratio(units.sum(wide * now), units.sum(now))
     within = groups.sums(n * band_of[:, None]) / BASE
     t = np.maximum(away - within, 0) / np.maximum(error, 1e-9)

@@ -48,7 +48,7 @@ def filter_of(key: Key) -> str:
     for name, value in key.items():
         if name == "status":
             parts.append('outcome == "no_response"' if value is None else f"res.status == {value}")
-        elif isinstance(value, str) and value and _quotable(value):
+        elif isinstance(value, str) and value and quotable(value):
             if name == "container":
                 parts.append(f"container.name matches /{instances(value)}/")
             elif name in _FIELDS and not (name == "route" and "{*}" in value):
@@ -56,7 +56,8 @@ def filter_of(key: Key) -> str:
     return " and ".join(parts)
 
 
-def _quotable(text: str) -> bool:
+def quotable(text: str) -> bool:
+    """Whether a filter can hold the text between its quotes as it is."""
     return text.isprintable() and '"' not in text and "\\" not in text and len(text) <= 500
 
 

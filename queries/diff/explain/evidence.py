@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from queries.diff.frame import Frame
     from queries.diff.stats import Floats, Mask
 
+Order = Literal["first", "last", "slowest", "smallest", "largest"]
 _MOST = 3  # examples a side
 _NAMES = 20  # raw names of a finding's keys that are looked for
 
@@ -80,14 +81,11 @@ class Rows:
 
 
 def examples(
-    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], slower_than: float | None = None
+    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], order: Order = "first"
 ) -> tuple[str, ...]:
-    """Ids of transactions of those keys in the spans.
-
-    slower_than: only what took longer (ms), slowest first.
-    """
+    """Ids of transactions of those keys in the spans, by that order."""
     starts, ends = ([getattr(s, name) for s in spans] for name in _EDGES)
-    limits = {"starts": starts, "ends": ends, "least_ms": slower_than, "most": _MOST}
+    limits = {"starts": starts, "ends": ends, "sort": order, "most": _MOST}
     return tuple(row[0] for row in rows.ask("compare_examples", keys, weights, spans, **limits))
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
+from queries.core.session import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
 from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
-from queries.diff.explain.evidence import Rows, around, examples, minutes
+from queries.diff.explain.evidence import Order, Rows, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
@@ -92,6 +93,7 @@ def _holds(c: Candidate) -> bool:
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
+    still_wanted()
     top = failures(scene.frame, c)
     s = series(scene.frame, scene.durations, c)
     when = lasted(scene.frame, c, s)
@@ -127,7 +129,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
     if c.ratio is not None and low is not None and high is not None:
         low, high = min(low, c.ratio), max(high, c.ratio)
     slots = frame.axis.slots
-    named = Candidate(**{**c.__dict__, "key": key})
+    named = replace(c, key=key)
     return Finding(
         rank=place + 1,
         id=_identity(c.kind, key),
@@ -146,7 +148,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         also=_also(frame, c, key),
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
-            failing_share(frame, c),
+            failing_share(frame, c), _caller(frame, once) if c.direction == "gone" else None,
         ),
         minutes_window=tuple(lead.series.counted[: slots[0].size].tolist()),
         minutes_baseline=tuple(
@@ -256,19 +258,25 @@ def _evidence(scene: Scene, lead: _Lead) -> Evidence:
     """Of the window what shows the change; of the baseline what was as it should be."""
     c, frame = lead.c, scene.frame
     keys = c.part & (c.excess > 0) if c.direction not in ("gone", "down") else c.part
-    keys = keys if keys.any() else c.part
-    least = None
-    if c.kind == "latency":
-        keys = c.scope
-        least = ((c.window or 0.0) * (c.baseline or 0.0)) ** 0.5 if c.direction == "up" else None
+    keys = c.scope if c.kind == "latency" or not keys.any() else keys
     when = around(frame, lead.lasted.since, lead.lasted.until)
-    spans = list(frame.axis.spans[1:])
+    window, *spans = frame.axis.spans
     before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
+    gone = c.direction == "gone"
+    if gone and lead.lasted.since and lead.lasted.since > window.from_ts:
+        spans = [*spans, Window(window.from_ts, lead.lasted.since)]
     return Evidence(
-        examples(scene.rows, keys, frame.requests, [when], least),
-        examples(scene.rows, before, frame.before, spans),
+        examples(
+            scene.rows, keys, frame.requests, [when], _SHOWN.get((c.kind, c.direction), "first")
+        ),
+        examples(scene.rows, before, frame.before, spans, "last" if gone else "first"),
         _signature(frame, c),
     )
+
+
+_SHOWN: dict[tuple[str, str], Order] = {
+    ("latency", "up"): "slowest", ("size", "down"): "smallest", ("size", "up"): "largest",
+}  # fmt: skip
 
 
 def _signature(frame: Frame, lead: Candidate) -> str | None:
@@ -279,6 +287,15 @@ def _signature(frame: Frame, lead: Candidate) -> str | None:
         if held[i] > 0 and level.values[i][0]:
             return str(level.values[i][0])
     return None
+
+
+def _caller(frame: Frame, scope: Mask) -> str | None:
+    """The service that sent what went out, where it was one alone."""
+    level = frame.level(("service",))
+    held = level.sum(np.where(scope & ~frame.incoming, frame.before, 0.0))
+    most = int(np.argmax(held))
+    alone = 0 < held.sum() <= held[most] / limits.NEARLY_ALL
+    return (level.values[most][0] or None) if alone else None
 
 
 def failing_share(frame: Frame, c: Candidate) -> float:

@@ -80,7 +80,7 @@ def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     for i, lead in enumerate(leads):
         if roots[i] != i:
             leads[roots[i]].folded += [lead, *lead.folded]
-        elif _bad(lead, down=True):
+        elif lead.kind == "size" or _bad(lead, down=True):
             lead.blame = _blame(frame, lead, *around[i])
     return [lead for i, lead in enumerate(leads) if roots[i] == i]
 
@@ -102,8 +102,7 @@ def _deeper(
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        storm = above.kind == "latency" and _busier(below) and (below.ratio or 0) >= limits.STORM
-        if j == i or not below.key or not (storm or _bad(below)):
+        if j == i or not _explains(below, above):
             continue
         callers, callees = around[j]
         if below.affected < _MUCH * above.affected or serving & set(callees):
@@ -152,10 +151,21 @@ def _release(
     return min(fit)[1] if fit else i
 
 
+def _explains(below: Candidate, above: Candidate) -> bool:
+    """Whether it is of a kind that shows in callers as `above` does: a size is handed on, and who
+    makes many times as many calls waits for them."""
+    if "size" in (below.kind, above.kind):
+        alike = below.kind == above.kind and below.direction == above.direction
+    else:
+        storm = _busier(below) and (below.ratio or 0) >= limits.STORM
+        alike = _bad(below) or (storm and above.kind == "latency")
+    return alike and bool(below.key)
+
+
 def _symptom(c: Candidate) -> bool:
     """Whether a change may be the company of another one further down."""
-    if not c.key or c.direction == "down":
-        return False
+    if not c.key or c.kind == "size" or c.direction == "down":
+        return bool(c.key) and c.kind == "size"
     failing = c.kind == "new" and not 0 < c.key.get("status", 200) < 400
     return _bad(c) or c.kind == "signature" or failing
 

@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 
+from queries.core.session import still_wanted
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.detect.shares import before_of
@@ -90,11 +91,13 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
     reaches: list[Mask] = []
     open_ = sorted(candidates, key=lambda c: (tier[id(c)], *c.order()))
     while open_:
+        still_wanted()
         level = min(tier[id(c)] for c in open_)
         now = [c for c in open_ if tier[id(c)] == level]
         for c in now:
-            c.score = score(frame, c, still_same if c.kind in _HOW else left)
-            c.score *= 1.0 if c.alone is None else c.alone
+            if math.isnan(c.score):
+                c.score = score(frame, c, still_same if c.kind in _HOW else left)
+                c.score *= 1.0 if c.alone is None else c.alone
         best = _best(frame, now)
         found.append(best)
         reaches.append(reach(frame, best))
@@ -144,6 +147,10 @@ def _fold(
 ) -> list[Candidate]:
     still = []
     for c in rest:
+        if len(found) > 1 and not reaches[-1][c.held].any():
+            still.append(c)  # as it was before the latest of those found
+            continue
+        c.score = math.nan
         left = masks[c.kind in _HOW]
         size = np.abs(_net(frame, c.excess))
         total = float(size.sum())

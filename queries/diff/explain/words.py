@@ -24,9 +24,9 @@ def subject(key: dict[str, Any]) -> str:
 
 def summary(
     c: Candidate, failures: Sequence[tuple[int, str]], since: datetime | None,
-    until: datetime | None, window: Window, failing: float,
+    until: datetime | None, window: Window, failing: float, caller: str | None = None,
 ) -> str:  # fmt: skip
-    """failing: the failed share of the key's requests in the window."""
+    """failing: the failed share of the key's requests in the window; caller: of what is gone."""
     key = c.key
     who = subject(key)
     broken = c.direction == "new" and failing >= limits.MOST
@@ -38,6 +38,8 @@ def summary(
         parts.append(f"since {day}{since:%H:%M}")
     if since and until:
         parts.append(f"for {_length((until - since).total_seconds())}")
+    if caller and key.get("host") and caller not in (key.get("container"), who):
+        parts.append(f"only {caller} called it")
     of = key.get("instance") or key.get("container")
     if of and not who.startswith(str(of)) and c.kind != "edge":
         parts.append(f"only {of}")

@@ -1,0 +1,84 @@
+"""`qrec compact`: the counts of an hour's many recorders become those of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+from qrec.output import Column, emit, say, to_json, to_table
+from qrec.progress import Line
+from qrec.run import Run, StoreFlags, flag, switch
+from queries.core.format import number, plural, size
+from queries.core.window import parse_duration
+from recorder.write.compact import Compacted
+from recorder.write.compact import compact as compacted
+from store.errors import QrecError
+from store.hours import hour_end
+
+_SAID = {
+    "merged": "merged",
+    "ready": "was merged",
+    "single": "one recorder",
+    "waiting": "not all is there yet",
+    "failed": "cannot be read",
+}
+
+
+def compact(
+    last: Annotated[str, flag("DURATION", "The hours that ended so lately.")] = "2d",
+    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
+    *,
+    store: StoreFlags,
+) -> None:
+    """Merge the counts of many recorders, an hour at a time, so that `qrec diff` stays quick.
+
+    Answers are the same with and without. Any number may run, anywhere, as often as they like:
+    what is there already is left alone, and what came late is merged anew. Nothing is deleted.
+
+    \b
+    Examples:
+      qrec compact --store s3://acme-qrec/prod
+      qrec compact --store s3://acme-qrec/prod --last 30d
+      20 * * * *  qrec compact --store s3://acme-qrec/prod   # in a crontab: at 20 past
+    """
+    run, line = Run(store, defaults={"max_fetch": "1TB"}), Line()
+    begin = run.now - parse_duration(last)
+    hours = [h for h in run.store.hours("coverage") if begin < hour_end(h) <= run.now]
+    done: list[Compacted] = []
+    try:
+        for one in compacted(run.store, hours):
+            done.append(one)
+            line.show(f"hour {one.hour} {_SAID[one.state]}: {len(done)} of {len(hours)}")
+    finally:
+        line.clear()
+    if json:
+        emit(to_json({"version": 1, "hours": [asdict(one) for one in done]}))
+    else:
+        _show(run, done)
+    failed = [one for one in done if one.state == "failed"]
+    if failed:
+        raise QrecError(
+            f"{plural(len(failed), 'hour')} could not be merged; of {failed[0].hour}: "
+            f"{failed[0].reason}",
+            "Their answers come from the single files. `qrec doctor` looks at the store.",
+        )
+
+
+def _show(run: Run, done: Sequence[Compacted]) -> None:
+    columns = [
+        Column("hour (UTC)"),
+        Column("recorders", right=True),
+        Column("counts"),
+        Column("made", right=True),
+    ]
+    cells = [
+        [one.hour, number(one.recorders), _SAID[one.state], size(one.bytes) if one.files else "-"]
+        for one in done
+    ]
+    if cells:
+        emit(to_table(columns, cells, run.width, run.paint))
+    made = [one for one in done if one.state == "merged"]
+    ready = sum(one.state == "ready" for one in done)
+    say(f"merged {plural(len(made), 'hour')}, {size(sum(one.bytes for one in made))}; "
+        f"{ready} of {plural(len(done), 'hour')} had been merged before")  # fmt: skip

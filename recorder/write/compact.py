@@ -1,0 +1,177 @@
+"""Compaction: the rollups and the coverage of an hour's recorders become one file of each table.
+
+What is merged is a sum, so that answers are the same; only reading is quicker. Files go in the
+order of rollups, keys last, and none is replaced (store/layout.py): whatever breaks off, and
+whoever does the same meanwhile, the next one finds what is there and makes the rest.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import duckdb
+
+from store.errors import unwritable
+from store.files import replacing
+from store.layout import MERGED, Store
+from store.rollup import COLUMNS, KEYS, MINUTES, NAMES, ROLLUPS
+from store.values import dataclass
+
+State = Literal["merged", "ready", "single", "waiting", "failed"]
+_MEMORY: Final = "512MB"  # of DuckDB: what is more is spilled, and the process needs as much again
+_TOGETHER: Final = {
+    "requests": "sum(requests)::{kind}",
+    "bytes_sent": "sum(bytes_sent)::BIGINT",
+    "bytes_received": "sum(bytes_received)::BIGINT",
+    "active": "bit_or(active)",
+    "failed": "bool_or(failed)",
+    "seq": "min(seq)",
+}  # of the columns that are counted
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """An hour. recorders: that have rows of it; files and bytes: those made now.
+
+    merged: made now; ready: it was there; single: nothing to merge; waiting: a file is not sealed
+    yet, or its rollup is not there; failed: a file cannot be read (reason).
+    """
+
+    hour: str
+    state: State
+    recorders: int
+    files: int = 0
+    bytes: int = 0
+    reason: str | None = None
+
+
+def compact(store: Store, hours: Sequence[str]) -> Iterator[Compacted]:
+    """Merge what is not merged yet of the hours, in this order.
+
+    UnavailableError where the store cannot be reached or written to.
+    """
+    tables = ("transactions", "coverage", MERGED)
+    store.look(store.sealed_hour(table, hour) for hour in hours for table in tables)
+    for hour in hours:
+        try:
+            with tempfile.TemporaryDirectory(prefix="_merging-", dir=store.path) as scratch:
+                yield _Hour(store, hour, Path(scratch)).compacted()
+        except OSError as error:
+            raise unwritable(store.path, error) from None
+
+
+class _Hour:
+    """One hour; scratch: an empty folder in the store, or beside its cache."""
+
+    def __init__(self, store: Store, hour: str, scratch: Path) -> None:
+        self.store, self.hour, self.scratch = store, hour, scratch
+        self.made: list[int] = []
+
+    def compacted(self) -> Compacted:
+        visible = list(self.store.visible("transactions", self.hour))
+        recorders = len({recorder for recorder, _ in visible})
+        if any(path.parent.name == self.hour for _, path in visible):
+            return self._told("waiting", recorders)  # its coverage grows, too
+        try:
+            states = {self._rollup([path for _, path in visible]), self._coverage()}
+        except (OSError, duckdb.Error) as error:
+            return self._told("failed", recorders, str(error).splitlines()[0][:300])
+        order: tuple[State, ...] = ("waiting", "merged", "ready", "single")
+        return self._told(min(states, key=order.index), recorders)
+
+    def _told(self, state: State, recorders: int, reason: str | None = None) -> Compacted:
+        return Compacted(self.hour, state, recorders, len(self.made), sum(self.made), reason)
+
+    def _coverage(self) -> State:
+        files = self.store.coverage(self.hour)
+        place = self.store.coverage_place(self.hour, files)
+        if place is None:
+            return "single"
+        if self.store.is_merged([place]):
+            return "ready"
+        self.store.fetch(files)
+        with _duckdb(self.scratch) as con:
+            rows = _relation(files, "union_by_name = true")
+            self._write(con, f"FROM {rows} ORDER BY recorder, from_ts, to_ts", place)
+        return "merged"
+
+    def _rollup(self, rows: Sequence[Path]) -> State:
+        places = self.store.rollup_places(self.hour, rows)
+        if not places:
+            return "single" if len(rows) < 2 else "waiting"
+        if self.store.is_merged(places.values()):
+            return "ready"
+        singles = {t: [self.store.sealed_hour(t, self.hour) / p.name for p in rows] for t in places}
+        self.store.look(paths[0].parent for paths in singles.values())
+        for paths in singles.values():
+            if not set(self.store.entries(paths[0].parent)).issuperset(paths):
+                return "waiting"
+        self.store.fetch(path for paths in singles.values() for path in paths)
+        with _duckdb(self.scratch) as con:
+            _number(con, singles[KEYS])
+            for table in ROLLUPS:
+                self._write(con, _together(table, singles[table]), places[table])
+        return "merged"
+
+    def _write(self, con: duckdb.DuckDBPyConnection, text: str, place: Path) -> None:
+        file = self.scratch / place.name
+        with replacing(file) as temporary:
+            con.execute(f"COPY ({text}) TO {_quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)")
+        size = file.stat().st_size
+        if self.store.add(place, file):
+            self.made.append(size)
+
+
+def _number(con: duckdb.DuckDBPyConnection, keys: Sequence[Path]) -> None:
+    """The tables `merged`, of all keys under numbers in the order of their names, whoever numbers
+    them, and `numbers`: (file, old) -> key. A recorder's sessions are not told apart any more."""
+    source = f"SELECT file_index AS file, * REPLACE ('' AS session) FROM {_relation(keys)}"
+    sums = ", ".join(_sum(name, KEYS) for name in COLUMNS[KEYS] if name in _TOGETHER)
+    listed = ", ".join(NAMES)
+    con.execute(
+        f"CREATE TEMP TABLE merged AS SELECT (row_number() OVER (ORDER BY {listed}) - 1)::INTEGER"
+        f" AS key, * FROM (SELECT {listed}, {sums} FROM ({source}) GROUP BY {listed})"
+    )
+    con.execute(
+        "CREATE TEMP TABLE numbers AS SELECT file, single.key AS old, merged.key AS key"
+        f" FROM ({source}) AS single JOIN merged USING ({listed})"
+    )
+
+
+def _together(table: str, paths: Sequence[Path]) -> str:
+    """A SELECT of a merged table, in the order in which the single ones are."""
+    if table == KEYS:
+        return f"SELECT {', '.join(COLUMNS[KEYS])} FROM merged ORDER BY key"
+    own = [name for name in COLUMNS[table] if name not in _TOGETHER]
+    sums = ", ".join(_sum(name, table) for name in COLUMNS[table] if name in _TOGETHER)
+    order = ["minute // 15", *own] if table == MINUTES else own
+    return (
+        f"FROM (SELECT numbers.{', '.join(own)}, {sums}"
+        f" FROM (SELECT file_index AS file, * RENAME (key AS old) FROM {_relation(paths)})"
+        f" JOIN numbers USING (file, old) GROUP BY {', '.join(own)}) ORDER BY {', '.join(order)}"
+    )
+
+
+def _sum(name: str, table: str) -> str:
+    kind = "BIGINT" if table == KEYS else "INTEGER"
+    return f"{_TOGETHER[name].format(kind=kind)} AS {name}"
+
+
+def _relation(paths: Sequence[Path], *options: str) -> str:
+    listed = ", ".join([f"[{', '.join(map(_quoted, paths))}]", *options])
+    return f"read_parquet({listed}, hive_partitioning = false)"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(config={"threads": 2, "memory_limit": _MEMORY})
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"SET temp_directory = {_quoted(spill)}")
+    con.execute("SET preserve_insertion_order = false")
+    return con
