@@ -14,7 +14,7 @@ import numpy as np
 
 from queries.core.answer import BaselineSide, Changes, Compared, Course, Note, Side, Verdict
 from queries.core.selection import condition, remarks
-from queries.core.session import Reader, open_reader
+from queries.core.session import Reader, open_reader, still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
@@ -184,15 +184,19 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
     factor = rates.common(frame)
     changed = presence(frame, factor.baseline, lossy)
     for dims in shares.LEVELS:
+        still_wanted()
         changed += shares.failures(frame, dims)
     for dims in shares.STATUS_LEVELS:
+        still_wanted()
         changed += shares.statuses(frame, dims)
     busy = rates.total(frame)
     for dims in rates.LEVELS:
+        still_wanted()
         busy += rates.rates(frame, dims, factor)
     changed += [c for c in busy if not (lossy and c.direction == "down")]
     changed += latency.slower(frame, durations)
     for dims in sizes.LEVELS:
+        still_wanted()
         changed += sizes.sizes(frame, dims)
     return changed
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
+from queries.core.session import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
@@ -91,6 +92,7 @@ def _holds(c: Candidate) -> bool:
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
+    still_wanted()
     top = failures(scene.frame, c)
     s = series(scene.frame, scene.durations, c)
     when = lasted(scene.frame, c, s)

@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 
+from queries.core.session import still_wanted
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.explain import graph
@@ -87,6 +88,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
     reaches: list[Mask] = []
     open_ = sorted(candidates, key=lambda c: (tier[id(c)], *c.order()))
     while open_:
+        still_wanted()
         level = min(tier[id(c)] for c in open_)
         now = [c for c in open_ if tier[id(c)] == level]
         for c in now:
