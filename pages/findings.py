@@ -20,15 +20,13 @@ from queries.core.sides import Counted, Sides, sides_of
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import filter_of
 from queries.search import Line, lines_of
-from queries.timeline import Timeline, timeline
 from store.errors import UsageError
 from store.layout import Store
 from store.marks import read_marks
 from store.values import dataclass
 
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)  # minutes
-_TICKS, _BUCKETS, _SLOTS = 8, 150, 24
-_SECONDS: Final = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400, 604_800)
+_TICKS, _SLOTS = 8, 24
 _PARTS, _TEXTS = 12, 8  # lines of a finding's tables
 _BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
 
@@ -87,26 +85,6 @@ def quiet_text(changes: Changes) -> str:
     }.get(changes.verdict, quiet + f" Would have shown: {small}." * bool(small))
 
 
-def whole(window: Window, baseline: Baseline) -> Window:
-    """Window and baseline where they touch, else the window alone."""
-    if not words.adjacent(baseline, window):
-        return window
-    return Window(baseline.from_ts, window.to_ts)
-
-
-def compared(
-    asked: Asked, question: Question, values: Mapping[str, Any], span: Window
-) -> tuple[Changes, Timeline]:
-    """What changed, and how the span went, both at once."""
-    every = next((s for s in _SECONDS if span.seconds / s <= _BUCKETS), _SECONDS[-1])
-    where, _ = parsed(asked.where), asked.store  # mistakes are told before anything is asked
-    changes, course = together([
-        lambda: asked.answer(question, values),
-        lambda: timeline(asked.store, span, where, every=f"{every}s"),
-    ])  # fmt: skip
-    return changes, course
-
-
 def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """What the works give, two at a time, under the eyes of who watches this thread."""
     contexts = [copy_context() for _ in works]
@@ -115,12 +93,14 @@ def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def drawn_course(
-    asked: Asked, name: str, window: Window, changes: Changes, answer: Timeline,
-    links: bool = True,
-) -> Markup:  # fmt: skip
+    asked: Asked, name: str, window: Window, changes: Changes, links: bool = True
+) -> Markup:
     """Requests and failures over window and baseline, with onsets, marks and gaps."""
-    start, step = answer.starts[0], timedelta(seconds=answer.every_s)
-    spanned = Window(start, answer.starts[-1] + step)
+    course = changes.course
+    if course is None:  # it was refused before anything was counted
+        return Markup("")
+    start, step = course.start, timedelta(seconds=course.step_s)
+    spanned = Window(start, start + len(course.requests) * step)
 
     def at(moment: datetime) -> float:
         return min(max((moment - start) / spanned.length, 0.0), 1.0)
@@ -135,12 +115,12 @@ def drawn_course(
         for mark in read_marks(asked.store)
         if spanned.from_ts <= mark.ts <= spanned.to_ts
     ]
-    lines = [charts.Line("requests", answer.total.counts)]
-    lines.append(charts.Line("failed", answer.total.failed, "failed"))
+    lines = [charts.Line("requests", course.requests)]
+    lines.append(charts.Line("failed", course.failed, "failed"))
     return charts.series(
         name, "Requests and failures over time", lines, time_ticks(spanned, asked.tz), tags,
         (at(window.from_ts), at(window.to_ts)), slots(asked, "/", spanned, step) if links else (),
-        answer.covered_s,
+        course.covered_s,
     )  # fmt: skip
 
 

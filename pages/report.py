@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from pages.ask import Asked
-from pages.findings import Detail, cards, compared, details, drawn_course, quiet_text, whole
+from pages.findings import Detail, cards, details, drawn_course, quiet_text
 from pages.render import markdown, page, style
 from pages.views import who_calls_whom
 from queries.core import format as words
@@ -25,7 +25,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
     """What `asked` asks of the comparison, as a document; notes: what a person adds."""
     question, values = asked.question("diff")
     window, baseline = asked.windows(values)
-    changes, course = compared(asked, question, values, whole(window, baseline))
+    changes = asked.answer(question, values)
     fixed = asked.fixed(window, baseline)
     chosen = cards(changes, baseline, asked.tz, lambda one: "")
     found = details(asked.store, window, baseline, chosen, asked.tz, asked.where)
@@ -42,7 +42,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
         "notes": [words.note_text(note, asked.tz) for note in changes.notes],
         "added": list(notes),
         "details": found,
-        "course": drawn_course(asked, "course", window, changes, course, links=False),
+        "course": drawn_course(asked, "course", window, changes, links=False),
         "commands": _commands(asked, fixed, found),
         "written": f"{words.clock(asked.now, asked.tz)} {words.zone_name(window.to_ts)}",
         "version": __version__,

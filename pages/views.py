@@ -13,12 +13,10 @@ from pages import charts, graph
 from pages.ask import Asked, MissingError, href, parameter, values_of
 from pages.findings import (
     cards,
-    compared,
     drawn_course,
     quiet_text,
     slots,
     time_ticks,
-    whole,
 )
 from queries.core import format as words
 from queries.core.answer import document
@@ -195,7 +193,7 @@ def front(asked: Asked) -> Page:
 
         return Page("finding.html", finding(asked, question, values, common))
     window, baseline = asked.windows(values)
-    changes, course = compared(asked, question, values, whole(window, baseline))
+    changes = asked.answer(question, values)
     fixed = asked.fixed(window, baseline)
     return Page("front.html", {
         **common(asked, question, changes, "What changed"),
@@ -205,7 +203,7 @@ def front(asked: Asked) -> Page:
         "against": words.against(baseline, window, asked.tz),
         "before": f"{words.counts_text(changes.baseline)}, "
                   f"{words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)}",
-        "course": drawn_course(asked, "course", window, changes, course),
+        "course": drawn_course(asked, "course", window, changes),
         "quiet": quiet_text(changes),
         "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
     })  # fmt: skip

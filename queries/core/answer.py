@@ -232,8 +232,24 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How the window went, and the baseline where that ends as the window begins: buckets of
+    `step_s` seconds from `start` on, in the order of time.
+
+    requests, failed: None where nobody was recording; covered_s: the seconds that were.
+    """
+
+    start: datetime
+    step_s: float
+    requests: tuple[float | None, ...]
+    failed: tuple[float | None, ...]
+    covered_s: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Changes:
-    """The whole answer. `more`: findings that the limit cut off."""
+    """The whole answer. `more`: findings that the limit cut off; `course`: for drawing, it is not
+    in the document."""
 
     window: Side
     baseline: BaselineSide
@@ -247,6 +263,7 @@ class Changes:
     next_cursor: str | None = None
     more: int = 0
     version: int = VERSION
+    course: Course | None = field(default=None, metadata={"name": None})
 
 
 def document(answer: Any, room: int | None = None) -> dict[str, Any]:

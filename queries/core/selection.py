@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 20
 _KNOWN: Final = {
     "database": "Such as container.name, process.binary, direction, duration_ms are known of them.",
-    "connections": "Such as container.name, process.binary, direction, dst.domain are known.",
+    "connections": "Such as container.name, process.binary, direction, dst.domain are known, where "
+    "`qrec record --connections` kept any.",
 }
 _PREFIX: Final = "filter_"  # of the parameters of a filter
 _SHARED: Final = ("window", "notes", "truncated")

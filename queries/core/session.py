@@ -113,6 +113,13 @@ def watched(watch: Watch) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
+def still_wanted() -> None:
+    """For long work between queries. Raises StoppedError once nobody waits for the answer."""
+    watch = _CURRENT.get()
+    if watch is not None:
+        watch.check()
+
+
 def hours_of(spans: Iterable[Window]) -> list[str]:
     """The hour partitions that the spans touch, sorted, each once."""
     hours = set()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.answer import BaselineSide, Changes, Compared, Note, Side, Verdict
+from queries.core.answer import BaselineSide, Changes, Compared, Course, Note, Side, Verdict
 from queries.core.selection import condition, remarks
-from queries.core.session import Reader, open_reader
+from queries.core.session import Reader, open_reader, still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
@@ -29,7 +29,7 @@ from queries.diff.explain.findings import Scene, findings
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
 from queries.diff.groups import kept
-from queries.diff.stats import distinct
+from queries.diff.stats import add_up, distinct
 from store.hours import from_us, to_us
 from store.layout import Store
 
@@ -106,7 +106,6 @@ class _Question:
     def answer(self) -> Changes:
         counts = self.rows.counts
         frame = frame_of(self.axis, counts, self.covered)
-        frame.kept = kept(self.reader, counts, self.axis, self.covered)
         seconds = [self.covered.best(self.axis, side, self.covered.seconds) for side in (0, 1)]
         notes = [*self.reader.notes, *self.notes, *self.covered.gaps]
         short = _short(self.axis.spans)
@@ -117,6 +116,7 @@ class _Question:
             verdict: Verdict = "no_data" if not all(seen) else "not_comparable"
             notes += _blind(seen) or [_apart()]
             return self._changes(frame, verdict, notes, ())
+        frame.kept = kept(self.reader, counts, self.axis, self.covered)
         notes += _qualified(frame)
         notes += _failing_all_along(frame)
         durations = durations_of(frame, counts, self.covered)
@@ -147,7 +147,33 @@ class _Question:
             notes=tuple(notes),
             compared=_compared(frame),
             findings=tuple(rows),
+            course=self._course(frame),
         )
+
+    def _course(self, frame: Frame) -> Course:
+        """All requests, counted or not; slots that an edge cuts in two are one bucket."""
+        window, *others = self.axis.slots
+        before = [
+            s for s in others if s.step == window.step and s.span.to_ts == self.window.from_ts
+        ]
+        first = min(s.grid for s in (window, *before))
+        size = window.grid + window.size - first
+        cells, sums = self.rows.counts.traffic, np.zeros((3, size))
+        bad = np.where(frame.failed[cells.key], cells.requests, 0)
+        for s in (window, *before):
+            mine = (cells.slot >= s.first) & (cells.slot < s.first + s.size)
+            place = cells.slot[mine] + (s.grid - first - s.first)
+            sums[0] += add_up(place, cells.requests[mine], size)
+            sums[1] += add_up(place, bad[mine], size)
+            seen = self.covered.seen[:, s.first : s.first + s.size].max(0, initial=0.0)
+            sums[2, s.grid - first : s.grid - first + s.size] += seen
+        counted, failed, covered = sums.tolist()
+        start = from_us(first * window.step * 1_000_000)
+        shown = [
+            tuple(n if n or s else None for n, s in zip(one, covered, strict=True))
+            for one in (counted, failed)
+        ]
+        return Course(start, float(window.step), shown[0], shown[1], tuple(covered))
 
 
 def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidate]:
@@ -160,15 +186,19 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
     factor = rates.common(frame)
     changed = presence(frame, factor.baseline, lossy)
     for dims in shares.LEVELS:
+        still_wanted()
         changed += shares.failures(frame, dims)
     for dims in shares.STATUS_LEVELS:
+        still_wanted()
         changed += shares.statuses(frame, dims)
     busy = rates.total(frame)
     for dims in rates.LEVELS:
+        still_wanted()
         busy += rates.rates(frame, dims, factor)
     changed += [c for c in busy if not (lossy and c.direction == "down")]
     changed += latency.slower(frame, durations)
     for dims in sizes.LEVELS:
+        still_wanted()
         changed += sizes.sizes(frame, dims)
     return changed
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.diff.candidate import ENDPOINT
+from queries.diff.candidate import ENDPOINT, Against
 from queries.diff.frame import UNIT, Frame, Groups, Level, counting, recorders_of
-from queries.diff.stats import Floats, Ints, Mask, add_up, distinct, ratio
+from queries.diff.stats import Floats, Ints, Mask, add_up, distinct, ratio, rows
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -79,35 +81,89 @@ class Entries:
         place: Ints = np.searchsorted(self.codes, code)
         return place
 
-    def histogram(self, units: int, side: int) -> Floats:
-        """[units, buckets] of one side."""
-        histogram = np.zeros((units, BUCKETS))
-        for at in range(0, self.codes.size, _AT_ONCE):
-            codes = self.codes[at : at + _AT_ONCE]
-            codes = codes[self.side(codes) == side]
-            place = codes >> (self.slots + self.counts)
-            starts = np.flatnonzero(np.diff(place, prepend=-1))
-            if starts.size:
-                sums = np.add.reduceat(self.requests(codes), starts)
-                histogram[place[starts] >> _PLACE, place[starts] & 255] += sums
-        return histogram
+
+@dataclass(frozen=True)
+class Histogram:
+    """Requests by unit and bucket, of those buckets alone that a unit has: most have few.
+
+    codes: 256 * unit + bucket, sorted; upto [codes + 1]: requests of all codes before; first
+    [units + 1]: the place in them at which each unit begins.
+    """
+
+    codes: Ints
+    upto: Floats
+    first: Ints
+
+    @classmethod
+    def of(cls, units: int, code: Ints, count: Any) -> Histogram:
+        """From codes and their requests, in any order and some of them several times."""
+        if units << 8 <= 4 * code.size:  # quicker than to sort them
+            sums = add_up(code, count, units << 8)
+            code = np.flatnonzero(sums)
+            sums = sums[code]
+        else:
+            code, at = np.unique(code, return_inverse=True)
+            sums = add_up(at, count, code.size)
+        first = np.searchsorted(code, np.arange(units + 1) << 8)
+        return cls(code, np.concatenate([[0.0], np.cumsum(sums)]), first)
+
+    @classmethod
+    def added(cls, units: int, parts: Sequence[Histogram]) -> Histogram:
+        none = np.zeros(0, np.int64), np.zeros(0)
+        columns = zip(none, *((part.codes, part.requests) for part in parts), strict=True)
+        return cls.of(units, *map(np.concatenate, columns))
+
+    @cached_property
+    def requests(self) -> Floats:
+        """[codes]"""
+        return np.diff(self.upto)
+
+    @cached_property
+    def total(self) -> Floats:
+        """[units]: requests."""
+        return self.upto[self.first[1:]] - self.upto[self.first[:-1]]
+
+    @cached_property
+    def moments(self) -> Floats:
+        """[3, units]: number, sum and squares of the buckets."""
+        units, bucket, size = self.codes >> 8, self.codes & 255, self.total.size
+        return np.stack([add_up(units, self.requests * bucket**power, size) for power in range(3)])
+
+    def below(self, bucket: Ints) -> Floats:
+        """[units]: requests of a bucket of each, and of all buckets below it."""
+        end = np.searchsorted(self.codes, (np.arange(bucket.size) << 8) + bucket, "right")
+        requests: Floats = self.upto[end] - self.upto[self.first[:-1]]
+        return requests
+
+    def reached(self, q: float) -> Ints:
+        """[units]: the bucket with which a share of the requests is reached; 0 of none."""
+        due = self.upto[self.first[:-1]] + np.ceil(q * self.total - 1e-9)
+        at = np.searchsorted(self.upto, due) - 1
+        return np.where(self.total > 0, np.append(self.codes, 0)[at] & 255, 0)
+
+    def grouped(self, groups: Groups) -> Histogram:
+        """Of groups of the units."""
+        codes = (groups.group[self.codes >> 8] << 8) | (self.codes & 255)
+        return Histogram.of(groups.size, codes, self.requests)
+
+    def of_units(self, units: Ints) -> Floats:
+        """[buckets] of some of the units together."""
+        mine = _within(self.first[units], self.first[units + 1] - self.first[units])
+        return add_up(self.codes[mine] & 255, self.requests[mine], BUCKETS)
 
 
 @dataclass
 class Durations:
     """entries: of the spans, of the time that counts.
 
-    Of the "window", the "baseline" and of the past hours that were read, as "usual": moments
-    [3, units]: number, sum and squares of buckets, and of the latter two upto [units, buckets]:
-    requests of a bucket and of all below it. course [3, units, stretches]: the moments of each
-    stretch of the past.
+    before: by Against, requests of the "baseline" and, as "usual", of the past hours that were
+    read. course [3, units, stretches]: number, sum and squares of buckets of each of these.
     """
 
     frame: Frame
     level: Level
     entries: Entries
-    moments: dict[str, Floats]
-    upto: dict[str, Floats]
+    before: dict[Against, Histogram]
     course: Floats
     levels: dict[tuple[str, ...], Groups] = field(default_factory=dict)
 
@@ -124,47 +180,55 @@ class Durations:
         return self.groups(("side", *ENDPOINT))
 
     @cached_property
-    def upto_together(self) -> dict[str, Floats]:
-        """The same as `upto`, of the endpoints."""
-        return {name: self.endpoints.sums(upto) for name, upto in self.upto.items()}
+    def together(self) -> dict[Against, Histogram]:
+        """The same as `before`, of the endpoints."""
+        return {name: one.grouped(self.endpoints) for name, one in self.before.items()}
 
-    def _blocks(self, codes: Ints, powers: int = 1, window: bool = False) -> list[Floats]:
-        """[units, blocks]: the number of some of the requests, and the sums of their buckets to
-        each power below `powers`; a part of them at a time."""
-        axis, size, entries = self.frame.axis, self.level.size, self.entries
-        blocks = int(axis.starts[-1])
-        sums = [np.zeros(size * blocks) for _ in range(powers)]
+    def _blocks(self, codes: Ints, side: int, powers: int = 1) -> list[Floats]:
+        """[units, blocks of a side]: the number of some of its requests, and the sums of their
+        buckets to each power below `powers`; a part of them at a time, as they are in order."""
+        axis, entries = self.frame.axis, self.entries
+        begin = int(axis.starts[side])
+        blocks = int(axis.starts[-1 if side else 1]) - begin
+        sums = [np.zeros((blocks, self.level.size)) for _ in range(powers)]
         for at in range(0, codes.size, _AT_ONCE):
             part = codes[at : at + _AT_ONCE]
-            if window:
-                part = part[entries.side(part) == 0]
-            place = axis.block[entries.slot(part)] * size + entries.unit(part)
+            part = part[entries.side(part) == side]
+            if not part.size:
+                continue
+            unit = entries.unit(part)
+            units = slice(int(unit[0]), int(unit[-1]) + 1)
+            size = units.stop - units.start
+            place = (axis.block[entries.slot(part)] - begin) * size + (unit - units.start)
             values = entries.requests(part)
             for total in sums:
-                total += add_up(place, values, total.size)
+                total[:, units] += add_up(place, values, blocks * size).reshape(blocks, size)
                 values *= entries.bucket(part) if powers > 1 else 1
-        return [total.reshape(blocks, size).T for total in sums]
+        return [total.T for total in sums]
 
     @cached_property
-    def blocks(self) -> Floats:
-        """[units, blocks]: requests with a duration."""
-        return self._blocks(self.entries.codes)[0]
+    def blocks(self) -> tuple[Floats, Floats]:
+        """[units, blocks]: requests with a duration, of the window and of the baseline."""
+        return self.powers[0], self._blocks(self.entries.codes, 1)[0]
 
     @cached_property
     def powers(self) -> list[Floats]:
         """[units, blocks of the window]: number, sum and squares of the buckets."""
-        n_w = self.frame.window.shape[1]
-        return [one[:, :n_w] for one in self._blocks(self.entries.codes, 3, window=True)]
+        return self._blocks(self.entries.codes, 0, 3)
 
-    def beyond(self, cut: Ints, up: bool, window: bool) -> Floats:
+    @cached_property
+    def now(self) -> Floats:
+        """[3, units]: the same of the whole window."""
+        return np.stack([one.sum(1) for one in self.powers])
+
+    def beyond(self, cut: Ints, up: bool, side: int) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
-        units, side = np.arange(self.level.size), 0 if window else 1
-        place = self.entries.place
+        units, place = np.arange(self.level.size), self.entries.place
         if up:
             begin, end = place(units, side, cut + 1), place(units, side, 255)
         else:
             begin, end = place(units, side, 0), place(units, side, np.maximum(cut, 0))
-        return self._blocks(self.entries.codes[_within(begin, end - begin)])[0]
+        return self._blocks(self.entries.codes[_within(begin, end - begin)], side)[0]
 
     def of(self, scope: Mask) -> Course:
         """The entries of units whose first key is in the scope."""
@@ -174,10 +238,9 @@ class Durations:
         entries = self.entries
         return Course(entries.slot(codes), entries.bucket(codes), entries.requests(codes))
 
-    def compared(self, scope: Mask, against: str) -> Floats:
+    def compared(self, scope: Mask, against: Against) -> Floats:
         """[buckets] of what a scope is compared with."""
-        upto = self.upto[against][scope[self.level.first]].sum(0)
-        return np.diff(upto, prepend=0.0)
+        return self.before[against].of_units(np.flatnonzero(scope[self.level.first]))
 
 
 @dataclass(frozen=True)
@@ -209,24 +272,20 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     group = level.group.astype(np.int32)
     entries = Entries.room(size, axis.size)
     parts = [entries.codes]
-    past, course = np.zeros((size, BUCKETS)), np.zeros((3, size, len(axis.past)))
-    power = np.arange(BUCKETS, dtype=np.float64)[:, None] ** np.arange(3)
+    stretches: dict[int, list[Histogram]] = {}
 
     def add(cells: Cells) -> None:
         cells = cells.where(counting(known, covered.seconds, cells))
-        inside = cells.slot < axis.size
-        if inside.any():
-            mine = cells if inside.all() else cells.where(inside)
-            bucket = np.minimum(mine.value, LAST_BUCKET)
-            parts.append(entries.packed(
-                group[mine.key], mine.slot >= window, bucket, mine.slot, mine.requests
-            ))  # fmt: skip
-        for stretch in distinct(cells.slot[~inside]).tolist():
-            mine = cells.where(cells.slot == stretch)
-            place = group[mine.key] * BUCKETS + np.minimum(mine.value, LAST_BUCKET)
-            histogram = add_up(place, mine.requests, size * BUCKETS).reshape(size, BUCKETS)
-            np.add(past, histogram, out=past)
-            course[:, :, stretch - axis.size] += (histogram @ power).T
+        unit, bucket = group[cells.key], np.minimum(cells.value, LAST_BUCKET)
+        now, spans = cells.slot < window, rows(cells.slot < axis.size)
+        columns = (unit, ~now, bucket, cells.slot, cells.requests)
+        parts.append(entries.packed(*(column[spans] for column in columns)))
+        stretch = np.where(now, -1, np.maximum(cells.slot, axis.size - 1))  # the baseline as one
+        for one in distinct(stretch[~now]).tolist():
+            mine = rows(stretch == one)
+            codes = unit[mine].astype(np.int64) << 8 | bucket[mine]
+            made = Histogram.of(size, codes, cells.requests[mine])
+            stretches.setdefault(one, []).append(made)
 
     for cells in counts.spread():
         add(cells)
@@ -234,20 +293,14 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     codes = np.concatenate(parts)
     parts.clear()
     codes.sort()
+    baseline = stretches.pop(axis.size - 1, [])
+    past = [stretches[one] for one in sorted(stretches)]
+    course = [np.zeros((3, size)), *(sum(part.moments for part in parts) for parts in past)]
+    before: dict[Against, Histogram] = {
+        "baseline": Histogram.added(size, baseline), "usual": Histogram.added(size, [*chain(*past)])
+    }  # fmt: skip
     entries = replace(entries, codes=codes)
-    moments = {"window": (entries.histogram(size, 0) @ power).T}
-    upto = {"baseline": entries.histogram(size, 1), "usual": past}
-    for name, histogram in upto.items():
-        moments[name] = (histogram @ power).T
-        if moments[name].any():
-            np.cumsum(histogram, axis=1, out=histogram)
-    return Durations(frame, level, entries, moments, upto, course)
-
-
-def reached(upto: Floats, q: float) -> Ints:
-    """[units, buckets] -> [units]: the bucket with which a share of the requests is reached."""
-    bucket: Ints = (upto >= (q * upto[:, -1] - 1e-9)[:, None]).argmax(1)
-    return bucket
+    return Durations(frame, level, entries, before, np.stack(course, axis=2)[:, :, 1:])
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 
 from queries.core.session import Reader, hours_of, parquet, sql_text
@@ -45,7 +46,9 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
         lost = _requests(reader, counts, axis, theirs, away)
         every = {path: all_of[path][KEYS] if path in all_of else None for path in before}
         total = _requests(reader, counts, axis, every, None)
-    except TooMuchError:
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except (TooMuchError, duckdb.Error):
         return np.zeros(size)
     share = np.divide(lost, total, out=np.zeros(size), where=total > 0)
     left: Floats = 1 - share.clip(0, 1)

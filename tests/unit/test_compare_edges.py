@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 
+from queries.core.session import StoppedError, Watch, watched
 from queries.core.window import Window
 from queries.diff.axis import past_of
 from store.hours import from_us
@@ -40,6 +42,40 @@ def test_other_halves_of_an_hour_are_compared_by_the_time_that_was_seen() -> Non
     changes = answer(rows, [WINDOW, BEFORE], gaps)
     assert changes.verdict == "nothing_changed"
     assert "gap" in codes(changes)
+
+
+def test_the_course_has_every_request_and_the_gaps_across_edges_that_cut_minutes() -> None:
+    cut = timedelta(seconds=20)
+    spans = [Window(one.from_ts + cut, one.to_ts - cut) for one in (WINDOW, BEFORE)]
+    spans[1] = Window(spans[1].from_ts, spans[0].from_ts)
+    rng = np.random.default_rng(3)
+    rows = [row for side in (NOON - HOUR, NOON) for row in hour(rng, side, 3_000, False)]
+    changes = answer(rows, spans, {spans[0].from_ts: range(10, 15)})
+    course = changes.course
+    assert course is not None
+    assert (course.start, course.step_s, len(course.requests)) == (BEFORE.from_ts, 60, 120)
+    shown = [n for n in course.requests if n is not None]
+    assert sum(shown) >= changes.window.requests + changes.baseline.requests > 5_000
+    assert (course.covered_s[0], course.covered_s[1]) == (40, 60)
+    dark = [at for at, seconds in enumerate(course.covered_s) if not seconds]
+    assert dark == [71, 72, 73, 74]  # of 12:10:20 to 12:15:20 the minutes that are dark all through
+
+
+def test_nobody_has_to_wait_for_what_is_not_wanted_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where it counts in memory, between two queries."""
+    watch, looked = Watch(), []
+
+    def stopping(frame: Any, dims: Any) -> list[Any]:
+        looked.append(dims)
+        watch.stop()
+        return []
+
+    monkeypatch.setattr("queries.diff.detect.shares.failures", stopping)
+    with watched(watch), pytest.raises(StoppedError):
+        answer(hour(np.random.default_rng(1), NOON, 500, False), [WINDOW, BEFORE])
+    assert len(looked) == 1
 
 
 def test_no_traffic_at_all_is_nothing_changed_when_somebody_listened() -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
+from queries.core.session import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
+from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, around, examples, minutes
@@ -91,6 +93,7 @@ def _holds(c: Candidate) -> bool:
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
+    still_wanted()
     top = failures(scene.frame, c)
     s = series(scene.frame, scene.durations, c)
     when = lasted(scene.frame, c, s)
@@ -167,7 +170,7 @@ def _one_end(frame: Frame, scope: Mask) -> Mask:
 def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     """The numbers of the final key, since the onset: what is shown is of one population."""
     frame, usual = scene.frame, c.against == "usual"
-    before = frame.earlier if usual else frame.before
+    before = before_of(frame, c.against, c.newer)
     cells = frame.cells
     lasting = np.flatnonzero((cells.slot >= when.first) & (cells.slot < when.last))
     requests = add_up(cells.key[lasting], cells.requests[lasting], frame.size)
