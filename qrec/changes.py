@@ -59,7 +59,7 @@ class Report:
         lines = [*self.heading(), "", *self._entries(found), self.verdict()]
         answer = Answer(
             document(self.changes), "findings", _COLUMNS, cells, empty="", text="\n".join(lines),
-            announced=True,
+            announced=True, said=_INCOMPARABLE,
         )  # fmt: skip
         present(self.run, answer)
 

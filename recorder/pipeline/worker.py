@@ -12,6 +12,7 @@ all workers share, to know one another's rows.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import mmap
 import os
@@ -55,6 +56,9 @@ _NICE = 3  # reading goes first: what it misses nobody has, what waits here is o
 AT_ONCE = 300  # events that become columns together, while they are still in the cache
 _TELL_S = 1.0
 _AGAIN_S = 0.5  # between two tries to write to a disk that refuses
+# Rows make no circles, and what is remembered stays: looking for garbage as often as Python does
+# takes 3 % of the time, 6 % where headers do not repeat.
+_GC_THRESHOLD = 20_000
 _KILLED = "internal: a process died or hung over it"
 
 
@@ -388,6 +392,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     _Process().run()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.names import AUTH_SCHEME, NameBook, opaque
@@ -14,6 +15,7 @@ COOKIES = ("cookie", "set-cookie")
 _MOST_COOKIES = 256  # browsers send at most 180 to a host
 _LONG_COOKIE = 20
 _HTTP_ONLY_COOKIE = 12
+_REMEMBERED, _LONGEST_NAME = 20_000, 100
 # Cookies that count visitors for statistics; they open nothing.
 _COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|optimizely|mp_")
 _DIGIT = re.compile(rb"[0-9]")
@@ -41,18 +43,38 @@ def cookies(lower: str, header: bytes) -> tuple[list[bytes], bytes | None]:
     return (parts, None) if len(parts) <= _MOST_COOKIES else (parts[:-1], parts[-1])
 
 
-def cookie_hit(names: NameBook, part: bytes, start: int, http_only: bool) -> Hit | None:
-    """What to take out of a cookie, whose value begins at `start`, because of its name, or because
-    it is a session's."""
-    name, value = part[: max(0, start - 1)].strip(), part[start:].strip().strip(b'"')
-    rule = names.rule(name, "cookie", value) if names.look(name) else None
-    kind = rule.kind if rule else None
-    if kind is None and len(value) >= (_HTTP_ONLY_COOKIE if http_only else _LONG_COOKIE):
-        kind = "cookie" if _random_cookie(name, value, http_only) else None
-    if kind is None or (value[:1] == b"[" and PLACEHOLDER.fullmatch(value)):
-        return None
-    start = part.find(value, start)
-    return _hit(part, start, start + len(value), kind, name)
+class CookieNames:
+    """Tells secrets among cookies by their names and their randomness; remembers the names."""
+
+    def __init__(self, names: NameBook) -> None:
+        self._names = names
+        self._judged = lru_cache(_REMEMBERED)(self._judge)
+
+    def hit(self, part: bytes, http_only: bool) -> Hit | None:
+        """What to take out of a cookie, `name=value`, because of its name, or because it is a
+        session's."""
+        name, equals, value = part.partition(b"=")
+        if not equals:
+            name, value = b"", part
+        judge = self._judged if len(name) <= _LONGEST_NAME else self._judge
+        named, counts = judge(name)
+        random = len(value) >= (_HTTP_ONLY_COOKIE if http_only else _LONG_COOKIE)
+        if not named and (not random or (counts and not http_only)):
+            return None
+        name, value = name.strip(), value.strip().strip(b'"')
+        rule = self._names.rule(name, "cookie", value) if named else None
+        kind = rule.kind if rule else "cookie"
+        if rule is None and not _is_random(value, counts, http_only):
+            return None
+        if value[:1] == b"[" and PLACEHOLDER.fullmatch(value):
+            return None
+        start = part.find(value, part.find(b"=") + 1)
+        return _hit(part, start, start + len(value), kind, name)
+
+    def _judge(self, name: bytes) -> tuple[bool, bool]:
+        """Whether a name may be a secret's, and whether it is one that counts visitors."""
+        name = name.strip()
+        return self._names.look(name) is not None, _COUNTING.match(name) is not None
 
 
 def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
@@ -81,12 +103,10 @@ def _credentials(value: bytes) -> list[Hit]:
     return [_hit(value, scheme.end(), len(value), _SCHEMES.get(word, "authorization"))]
 
 
-def _random_cookie(name: bytes, value: bytes, http_only: bool) -> bool:
+def _is_random(value: bytes, counts: bool, http_only: bool) -> bool:
     """Session cookies have any name; what they share is a long random value."""
-    if http_only and _DIGIT.search(value):
+    if http_only and len(value) >= _HTTP_ONLY_COOKIE and _DIGIT.search(value):
         return True
-    if len(value) < _LONG_COOKIE or _STRUCTURED.search(value):
-        return False
-    if _COUNTING.match(name) or _HEX.match(value):
+    if counts or len(value) < _LONG_COOKIE or _STRUCTURED.search(value) or _HEX.match(value):
         return False
     return opaque(unquote_to_bytes(value) if b"%" in value else value)

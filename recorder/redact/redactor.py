@@ -172,7 +172,7 @@ class Redactor:
         rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
         self.policy = f"qrec-{rules}" if config.enabled else "off"
         self._replacer = Replacer(key, config)
-        self._first = self._replacer.scanner.patterns.first
+        self._first_in = self._replacer.scanner.patterns.first_in
         self._bodies = Bodies(body_limit)
         self._sides = {name: Side(name) for name in ("request", "response")}
         self._clean: set[Few] = set()
@@ -228,7 +228,7 @@ class Redactor:
             if type(value) is str and name != "statement" and not _is_id(value)
         }
         joined = _SEPARATOR.join(["", *texts.values()]).encode("utf-8", "surrogatepass")
-        if self._first.search(joined) or "error_message" in texts:
+        if self._first_in(joined, 0, len(joined))[0] >= 0 or "error_message" in texts:
             row |= {name: self.text(value) for name, value in texts.items()}
 
     def outline(self, text: str) -> str:
@@ -260,8 +260,8 @@ class Redactor:
             self._body(row, RESPONSE_BODY, tx.res_body)
         if row.bodies:
             joined = BETWEEN.join((joined, *row.bodies))
-        match = self._first.search(joined)
-        dirty = self._inspect(row, joined, match.start()) if match else ()
+        at = self._first_in(joined, 0, len(joined))[0]
+        dirty = self._inspect(row, joined, at) if at >= 0 else ()
         for index, side, item in row.missed:
             slot = row.slots[index]
             if index not in dirty and slot.misses < _MISSES:
@@ -316,7 +316,7 @@ class Redactor:
         special = name.lower() in (*COOKIES, ":path")
         special = special or self._replacer.scanner.names.look(raw) is not None
         slot = None if special else header_slot(side.name, name)
-        if self._first.search(raw) and (clean := self.text(name)) != name:
+        if self._first_in(raw, 0, len(raw))[0] >= 0 and (clean := self.text(name)) != name:
             side.renamed[name] = clean
         if len(side.slots) < REMEMBERED:
             side.slots[name] = slot
@@ -382,10 +382,9 @@ class Redactor:
             # Before `at` there is nothing; an escape in front of a candidate is met again.
             if self._look(row, index, part, max(0, at - end + len(part))):
                 dirty.add(index)
-            match = self._first.search(joined, end) if end < len(joined) else None
-            if match is None:
+            at = self._first_in(joined, end, len(joined))[0]
+            if at < 0:
                 break
-            at = match.start()
         if dirty and row.mirrored:
             tx = row.tx
             tx.req_headers[":path"] = f"{tx.path}?{tx.query}" if tx.query else tx.path or ""

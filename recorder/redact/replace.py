@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
-from recorder.redact.headers import COOKIES, cookie_hit, cookies, header_hits, is_whole
+from recorder.redact.headers import COOKIES, CookieNames, cookies, header_hits, is_whole
 from recorder.redact.looks import other_number
 from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
@@ -125,6 +125,7 @@ class Replacer:
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
+        self._cookie_names = CookieNames(self.scanner.names)
         self._fingerprint = Fingerprints(key)
         self._secrets = Memory()
         self._cookies = Memory()
@@ -169,11 +170,10 @@ class Replacer:
         indices: list[int] = []
         values: list[bytes] = []
         for index, part in enumerate(parts):
-            start = part.find(b"=") + 1
-            hit = cookie_hit(self.scanner.names, part, start, http_only)
+            hit = self._cookie_names.hit(part, http_only)
             if hit is None or (self._allowed and self._is_allowed(hit.secret)):
                 indices.append(index)
-                values.append(part[start:])
+                values.append(part[part.find(b"=") + 1 :])
                 continue
             mark = self._mark(hit, 0)
             parts[index] = part[: hit.start] + _placeholder(mark) + part[hit.end :]
@@ -203,14 +203,17 @@ class Replacer:
     def _with_candidates(self, texts: list[bytes]) -> Iterator[int]:
         """In which of the texts (indices) the scan finds something; one pass for all."""
         joined = BETWEEN.join([b"", *texts])
-        if self.scanner.is_quiet(joined):
-            return
+        patterns = self.scanner.patterns
+        if patterns.candidate_in(joined, 0, len(joined))[0] < 0:
+            escaped = [text for text in texts if b"%" in text or b"&" in text]
+            if not escaped or self.scanner.is_quiet(BETWEEN.join([b"", *escaped])):
+                return
         ends = list(accumulate(len(BETWEEN) + len(text) for text in texts))
-        search, at = self.scanner.patterns.first.search, 0
-        while at < len(joined) and (match := search(joined, at)):
-            which = bisect_right(ends, match.start())
+        at = patterns.first_in(joined, 0, len(joined))[0]
+        while at >= 0:
+            which = bisect_right(ends, at)
             yield which
-            at = ends[which]
+            at = patterns.first_in(joined, ends[which], len(joined))[0]
 
     def _without(
         self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None

@@ -24,6 +24,7 @@ from recorder.redact.text import (
     compiled,
     options,
     run_before,
+    where,
 )
 from recorder.redact.values import string_end
 from recorder.redact.views import (
@@ -150,8 +151,10 @@ class Patterns:
         self.custom = any(shape.custom for shape in rules.shapes)
         alternatives = _joined(parts)
         self.candidates = compiled(alternatives)
+        self.candidate_in = where(self.candidates)
         self.no_shape = compiled(_joined([part for part in parts if part[0] != SHAPE]))
         self.first = compiled(f"{alternatives}|{JSON_ESCAPES}|{PERCENT_ESCAPES}|{ENTITIES}")
+        self.first_in = where(self.first)
         self.at_edge = {
             category: compiled(text)
             for category, text, edge in parts
@@ -302,7 +305,7 @@ class Scanner:
     def is_quiet(self, buf: bytes) -> bool:
         """Whether a query or form holds no candidate at all, however it is read."""
         for _ in range(LEVELS + 1):
-            if self.patterns.candidates.search(buf):
+            if self.patterns.candidate_in(buf, 0, len(buf))[0] >= 0:
                 return False
             plain = without_escapes(buf)
             if plain is None or plain is buf:
@@ -365,11 +368,11 @@ class Scanner:
 
     def _scan(self, text: Text, pos: int = 0) -> None:
         buf, end = text.buf, len(text.buf)
-        search = self.patterns.candidates.search
+        candidate_in = self.patterns.candidate_in
         while pos < end:
             stretch = _STRETCH if text.left > _DENSE else _STRETCH // 4
-            match = search(buf, pos, pos + stretch)
-            if match is None:
+            start, stop = candidate_in(buf, pos, min(pos + stretch, end))
+            if start < 0:
                 pos += stretch - _OVERLAP
                 continue
             text.left -= 1
@@ -377,9 +380,8 @@ class Scanner:
                 text.cut = pos
             if text.cut >= 0:
                 return
-            start = match.start()
             # One byte back: many candidates begin with the byte before them.
-            pos = max(self._look(text, start, match.end()) - 1, start + 1)
+            pos = max(self._look(text, start, stop) - 1, start + 1)
         if self._skipped:
             text.hits = [hit for hit in text.hits if hit.kind not in self._skipped]
 

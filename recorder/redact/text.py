@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import re2
@@ -24,6 +24,21 @@ def options() -> Any:
 def compiled(pattern: str | bytes) -> Any:
     """An RE2 pattern over bytes. Raises re2.error."""
     return re2.compile(pattern if isinstance(pattern, bytes) else pattern.encode(), options())
+
+
+def where(pattern: Any) -> Callable[[bytes, int, int], tuple[int, int]]:
+    """A search for where a pattern is met first between two places, (-1, -1) if nowhere: straight
+    to RE2 where the binding lets us, since its own objects take two to four times as long."""
+
+    def searched(buf: bytes, pos: int, end: int) -> tuple[int, int]:
+        match = pattern.search(buf, pos, end)
+        return match.span() if match else (-1, -1)
+
+    inner = getattr(pattern, "_regexp", None)
+    if inner is None:
+        return searched
+    direct, unanchored = inner.Match, type(inner).Anchor.UNANCHORED
+    return lambda buf, pos, end: direct(unanchored, buf, pos, end)[0]
 
 
 FORM = 1  # the text is a query or a form: name=value&name=value

@@ -110,6 +110,17 @@ def test_no_findings_is_said_in_different_words(
     assert said in out
 
 
+def test_why_two_stretches_are_not_compared_is_said_once(
+    berlin: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = (Note("overlap", "window and baseline overlap"), *CHANGES.notes)
+    changes = replace(CHANGES, verdict="not_comparable", findings=(), notes=notes)
+    out, err = shown(berlin, changes, capsys)
+    assert out.endswith("not comparable: window and baseline overlap\n")
+    assert err.count("note: ") == len(CHANGES.notes)
+    assert "overlap" not in err
+
+
 def test_findings_that_are_cut_off_are_announced(
     berlin: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

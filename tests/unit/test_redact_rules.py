@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from recorder.redact import ExtraRule, RedactConfig, Redactor
 from recorder.redact.looks import IBAN_LENGTHS
 from recorder.redact.names import NameBook, opaque
 from recorder.redact.rules import Field, Shape, builtin, rules_for
-from recorder.redact.text import compiled
+from recorder.redact.text import compiled, where
 from store.errors import UsageError
 
 _RULES = builtin()
@@ -243,3 +244,13 @@ def test_settings_are_read_from_a_table() -> None:
 def test_settings_that_are_wrong_are_refused(table: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         RedactConfig.from_mapping(table)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["RE2 itself", "the binding's objects"])
+def test_where_a_pattern_is_met_first(wrapped: bool) -> None:
+    pattern = compiled("b+")
+    find = where(SimpleNamespace(search=pattern.search) if wrapped else pattern)
+    assert find(b"abbabb", 0, 6) == (1, 3)
+    assert find(b"abbabb", 3, 5) == (4, 5)
+    assert find(b"abbabb", 3, 4) == (-1, -1)
+    assert find(b"abbabb", 6, 6) == (-1, -1)
