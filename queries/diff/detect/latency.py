@@ -7,6 +7,9 @@ a group's units are added up and tested like shares. The past is a second baseli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import field
+
 import numpy as np
 
 from queries.core.answer import Direction
@@ -33,18 +36,22 @@ from store.values import dataclass
 _ENDPOINTS = ("side", *ENDPOINT)
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),
-    ("host",),
-    ENDPOINT,
+    ("side", "host"),
+    _ENDPOINTS,
     ("side", "service"),
     ("side", "instance"),
     ("side", "service", "host"),
-    _ENDPOINTS,
 )
 QUANTILES = (
     (0.5, "p50_ms", limits.P50),
     (0.95, "p95_ms", limits.P95),
     (0.99, "p99_ms", limits.P99),
 )
+# where the groups of some levels are summed from; of all others, from units
+_FINER: dict[tuple[str, ...], tuple[str, ...]] = {
+    (): _ENDPOINTS, ("host",): _ENDPOINTS, ENDPOINT: _ENDPOINTS,
+    ("side", "service"): ("side", "service", "host"),
+}  # fmt: skip
 _SOME = 3.0  # durations before there is a mean; and what the typical variance counts for
 _TYPICAL = (0.5 / BASE) ** 2  # variance of log durations, in buckets
 
@@ -115,46 +122,80 @@ def _moments(sums: Floats) -> tuple[Floats, Floats]:
         return mean * BASE, np.maximum(squares / n - mean * mean, 1.0) * BASE**2 / n
 
 
+@dataclass
+class Sums:
+    """Numbers of units, each [units, columns], summed over the groups of a level; of a coarser
+    level over those of a finer one, which are fewer than units."""
+
+    d: Durations
+    values: Sequence[Floats]
+    known: dict[tuple[tuple[str, ...], bool], list[Floats]] = field(default_factory=dict)
+
+    def at(self, dims: tuple[str, ...], once: bool) -> list[Floats]:
+        """[groups, columns] each. once: what both ends of the wire recorded weighs half at each."""
+        frame = self.d.frame
+        once = once and frame.once is not frame
+        if (dims, once) not in self.known:
+            values, groups = self.values, self.d.groups(dims)
+            if finer := _FINER.get(dims):
+                level = frame.level(dims)
+                groups = Groups(level.group[frame.level(finer).first], level.size)
+                values = self.at(finer, once)
+            elif once or not frame.own.all():
+                weight = frame.own[self.d.level.first] * (_once(self.d) if once else 1.0)
+                values = [x * weight[:, None] for x in values]
+            self.known[dims, once] = [groups.sums(x) for x in values]
+        return self.known[dims, once]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What the window is compared with; wide [units]: the band of the means; moments: theirs."""
+
+    against: Against
+    beyond: Beyond
+    wide: Floats
+    moments: Sums
+
+
 def slower(frame: Frame, d: Durations) -> list[Candidate]:
     """Groups of all levels that are slower at one of the quantiles, or faster at the median."""
-    before, past = drift(d)
-    wide: dict[Against, Floats] = {"baseline": before, "usual": past}
+    wide: dict[Against, Floats] = dict(zip(d.before, drift(d), strict=True))
+    moments = {name: Sums(d, [one.moments.T]) for name, one in d.before.items()}
+    whole, powers = Sums(d, [d.blocks[1]]), Sums(d, d.powers)
     changed: list[Candidate] = []
     for q, metric, floor in QUANTILES:
         for up in (True, False) if q == 0.5 else (True,):
-            sides: list[tuple[Against, Beyond]] = [
-                ("baseline", beyond(d, q, floor, before, "baseline", up))
+            sides = [
+                _Side(name, beyond(d, q, floor, wide[name], name, up), wide[name], moments[name])
+                for name, one in d.before.items()
+                if name == "baseline" or (one.codes.size and up)
             ]
-            if d.before["usual"].codes.size and up:
-                sides.append(("usual", beyond(d, q, floor, past, "usual", up)))
-            noise = _noise(d, sides[0][1], up)
+            each = [
+                x
+                for b in (side.beyond for side in sides)
+                for x in (b.base_n[:, None], b.base[:, None], b.window_n, b.window)
+            ]
+            sums = Sums(d, [d.beyond(sides[0].beyond.cut, up, 1), *each])
             for dims in LEVELS:
-                changed += _level(frame, d, dims, (q, metric, floor), sides, noise, up, wide)
+                changed += _level(d, dims, (q, metric, floor), sides, (whole, sums, powers), up)
     return changed
 
 
-def _noise(d: Durations, b: Beyond, up: bool) -> tuple[Floats, Floats]:
-    """[units, blocks of the baseline]: requests beyond the quantile, and all."""
-    return d.beyond(b.cut, up, 1), d.blocks[1]
-
-
 def _level(
-    frame: Frame, d: Durations, dims: tuple[str, ...], measure: tuple[float, str, float],
-    sides: list[tuple[Against, Beyond]], blocks: tuple[Floats, Floats], up: bool,
-    wide: dict[Against, Floats],
+    d: Durations, dims: tuple[str, ...], measure: tuple[float, str, float], sides: list[_Side],
+    numbers: tuple[Sums, Sums, Sums], up: bool,
 ) -> list[Candidate]:  # fmt: skip
-    level, metric = frame.level(dims), measure[1]
-    first = d.level.first
-    units = d.groups(dims)
-    weight = _once(frame, d) if "side" not in dims else np.ones(first.size)
-    own = frame.own[first] * weight
-    far, whole = (units.sums(x * own[:, None]) for x in blocks)
-    results = []
-    for against, b in sides:
-        n_b, f_b = units.sum(b.base_n * own), units.sum(b.base * own)
-        n_w, f_w = (units.sums(x * own[:, None]) for x in (b.window_n, b.window))
-        results.append((against, b, n_b, f_b, n_w, f_w))
-    enough = np.maximum(results[0][4].sum(1), results[-1][4].sum(1)) >= 4
+    """numbers: of the baseline's requests; of those beyond the quantile, and what each of the
+    sides has; and the window's powers."""
+    frame, metric = d.frame, measure[1]
+    level, once = frame.level(dims), "side" not in dims
+    [whole], [far, *each] = (sums.at(dims, once) for sums in numbers[:2])
+    results = [
+        (side, n_b[:, 0], f_b[:, 0], n_w, f_w)
+        for side, n_b, f_b, n_w, f_w in zip(sides, *(each[i::4] for i in range(4)), strict=True)
+    ]
+    enough = np.maximum(results[0][3].sum(1), results[-1][3].sum(1)) >= 4
     able = np.flatnonzero(enough & frame.named(level))
     if not able.size:
         return []
@@ -166,11 +207,11 @@ def _level(
         for part in spans_of(n_o.shape[1], frame.window.shape[1])
     ]
     best_of = []
-    for against, _, n_b, f_b, n_w, f_w in results:
+    for side, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
         z = _z(f_r, n_r, f_b[able], n_b[able], noise)
         if metric == "p50_ms" and up and dims:  # everything together has enough requests
-            means = _mean_z(frame, d, level, wide[against], runs, against)[able]
+            means = _mean_z(d, level, side, numbers[2], runs)[able]
             z = np.maximum(z, means / np.sqrt(noise)[:, None])
         best_of.append(best(z, runs, quiet))
     z, run = best_of[0]
@@ -181,32 +222,27 @@ def _level(
     bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(z >= bar - limits.NEAR).tolist():
-        against, b, *_ = results[int(usual[i])]
+        side = sides[int(usual[i])]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
-        c = _candidate(frame, d, level, int(able[i]), measure, where, b, against, up)
+        c = _candidate(d, level, int(able[i]), measure, where, side, up)
         if c is not None:
             c.z, c.bar, c.noise = float(z[i]), bar, float(noise[i])
             changed.append(c)
     return changed
 
 
-def _mean_z(
-    frame: Frame, d: Durations, level: Level, wide: Floats, runs: Runs, against: Against
-) -> Floats:
+def _mean_z(d: Durations, level: Level, side: _Side, powers: Sums, runs: Runs) -> Floats:
     """[groups, runs]: the mean log duration beyond its band, endpoint by endpoint, by Welch's t.
 
     It says more of few requests than how many of them are beyond a quantile.
     """
     also = tuple(dim for dim in ("service", "instance") if dim in level.dims)
-    part = frame.level((*_ENDPOINTS, *also))
-    own = frame.own[d.level.first]
-    units = d.groups(part.dims)
-    groups = Groups(level.group[part.first], level.size)
-    weight = own * (_once(frame, d) if "side" not in level.dims else 1.0)
-    n_b, s_b, q_b = units.sums((d.before[against].moments * weight).T).T
-    n, s, q = (runs.sums(units.sums(one * weight[:, None])) for one in d.powers)
-    known = n_b >= _SOME
-    n, s, q = (np.where(known[:, None], x, 0.0) for x in (n, s, q))
+    part, once = d.frame.level((*_ENDPOINTS, *also)), "side" not in level.dims
+    [before] = side.moments.at(part.dims, once)
+    known = np.flatnonzero(before[:, 0] >= _SOME)
+    n_b, s_b, q_b = before[known].T
+    n, s, q = (runs.sums(one[known]) for one in powers.at(part.dims, once))
+    groups = Groups(level.group[part.first[known]], level.size)
     mean_b = ratio(s_b, n_b)
     away = groups.sums(s - n * mean_b[:, None])
     squares = np.maximum(q - ratio(s * s, n), 0) + np.maximum(q_b - s_b * mean_b, 0)[:, None]
@@ -215,8 +251,8 @@ def _mean_z(
     variance = (spread + _SOME * _TYPICAL) / (df + _SOME)
     total = groups.sums(n)
     error = np.sqrt(variance * (total + groups.sums(ratio(n * n, n_b[:, None]))))
-    now = d.now[0]
-    band_of = ratio(units.sum(wide * now), units.sum(now))
+    units, now = d.groups(part.dims), d.now[0]
+    band_of = ratio(units.sum(side.wide * now), units.sum(now))[known]
     within = groups.sums(n * band_of[:, None]) / BASE
     t = np.maximum(away - within, 0) / np.maximum(error, 1e-9)
     df = df + _SOME
@@ -229,17 +265,19 @@ def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
     return z / np.sqrt(noise)[:, None]
 
 
-def _once(frame: Frame, d: Durations) -> Floats:
+def _once(d: Durations) -> Floats:
     """[units]: what a request weighs where both ends of the wire recorded it."""
+    frame = d.frame
     requests = frame.requests[d.level.first] + frame.before[d.level.first]
     once = frame.once.requests[d.level.first] + frame.once.before[d.level.first]
     return np.divide(once, requests, out=np.ones(once.size), where=requests > 0)
 
 
 def _candidate(
-    frame: Frame, d: Durations, level: Level, g: int, measure: tuple[float, str, float],
-    where: tuple[int, int], b: Beyond, against: Against, up: bool,
+    d: Durations, level: Level, g: int, measure: tuple[float, str, float],
+    where: tuple[int, int], side: _Side, up: bool,
 ) -> Candidate | None:  # fmt: skip
+    frame, b = d.frame, side.beyond
     q, metric, floor = measure
     began, ended = where
     scope = (level.group == g) & frame.own
@@ -254,7 +292,7 @@ def _candidate(
         return None
     slots = np.searchsorted(frame.axis.slots[0].block, [began, ended]).tolist()
     run = d.of(scope).between(*slots)
-    base = d.compared(scope, against)
+    base = d.compared(scope, side.against)
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
     folds = now / was if was else 1.0
@@ -278,5 +316,5 @@ def _candidate(
         high=high,
         began=began,
         ended=ended,
-        against=against,
+        against=side.against,
     )
