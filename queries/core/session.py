@@ -198,6 +198,13 @@ class Reader:
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
 
+    def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The columns of one statement's result, by name, as numpy has them."""
+        arrays: dict[str, Any] = self._result(
+            text, params, lambda statement, named: self.con.execute(statement, named).fetchnumpy()
+        )
+        return arrays
+
     def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
         """Run one statement that gives no rows."""
         self._result(text, params, self.con.execute)
