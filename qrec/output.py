@@ -238,7 +238,7 @@ class Answer:
     records: the rows for jsonl and csv where they are not the document's own.
     text: what to show instead of a table, for an answer that is more than one.
     shown: what truncation counts, where it is not the rows.
-    announced: whether the text says itself that there is more.
+    announced: whether the text says itself that there is more. said: codes of the notes it has.
     """
 
     document: dict[str, Any]
@@ -251,6 +251,7 @@ class Answer:
     text: str | None = None
     shown: int | None = None
     announced: bool = False
+    said: tuple[str, ...] = ()
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -279,8 +280,10 @@ def present(run: Printing, answer: Answer) -> None:
     if not answer.rows and answer.empty:
         say(f"qrec: {answer.empty}")
     document = answer.document
-    if answer.announced and run.format == "table":
-        document = {**document, "truncated": False}
+    if run.format == "table":
+        notes = [one for one in document.get("notes", ()) if one["code"] not in answer.said]
+        more = bool(document.get("truncated")) and not answer.announced
+        document = {**document, "notes": notes, "truncated": more}
     write_notes(run, document, len(answer.rows) if answer.shown is None else answer.shown)
 
 

@@ -91,7 +91,9 @@ class Stage:
     def hosts_of(self, route: Route) -> frozenset[str]:
         pods = range(self.world.system.pods.get(route.service, 1))
         if route.service == BY_ADDRESS:
-            return frozenset({address(route.service, p) for p in pods} | {route.service})
+            addresses = {address(route.service, p) for p in pods}
+            shown = {"{ip}:" + one.partition(":")[2] for one in addresses}  # as qrec calls them
+            return frozenset(addresses | shown | {route.service})
         return frozenset({route.host or route.service, route.service})
 
     def around(self, route: Route) -> frozenset[str]:

@@ -39,16 +39,18 @@ _TRIES: Final = 4  # of --once
 _ADDRESS: Final = "Write one such as http://127.0.0.1:9000/qrec."
 
 HELP = """
-Tell a program or a web hook of each finding of `qrec diff`, once, until Ctrl-C.
+Tell a program or a web hook of each finding of `qrec diff`, once, and again where it gets worse,
+until Ctrl-C.
 
 Compares the last three minutes (or --last) with the hour before them, or what the flags of
 `qrec diff` say.
 
-The message is a JSON document: event (new, gone, no_data), text, finding. A program gets it on
-stdin and has taken it when it ends with 0; a web hook gets it as a POST and has taken it when it
-answers 2xx (redirects and proxies are not followed). What is not taken is sent again, later and
-later up to every 5 minutes; what was told is not told again, also after a restart. Nothing is sent
-anywhere else. With --once the exit code is 0 when everything was taken, 1 when not.
+The message is a JSON document: event (new, worse, gone, no_data), text, finding. A program gets
+it on stdin and has taken it when it ends with 0; a web hook gets it as a POST and has taken it
+when it answers 2xx (redirects and proxies are not followed). What is not taken is sent again,
+later and later up to every 5 minutes; what was told is not told again, also after a restart.
+Nothing is sent anywhere else. With --once the exit code is 0 when everything was taken, 1 when
+not.
 
 \b
 Examples:
@@ -88,7 +90,7 @@ def respond(run: Run, question: Question, values: Mapping[str, Any]) -> int:
             say(f"note: {clock(at, run.tz)} no answer: {answer.message}")
             continue
         box.add([one for one in box.memory.look(document(answer), at)
-                 if _wanted(one, values["least"], values["gone"])])  # fmt: skip
+                 if wanted(one, values["least"], values["gone"])])  # fmt: skip
         if once:
             return 0 if box.empty_soon() else 1
         box.send_due()
@@ -105,11 +107,11 @@ def _windows(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "last": last, **before}
 
 
-def _wanted(news: News, least: str, gone: bool) -> bool:
+def wanted(news: News, least: str, gone: bool) -> bool:
     if news.finding is None:
         return True
     severe = SEVERITIES.index(news.finding["severity"]) >= SEVERITIES.index(least)
-    return severe and (news.event == "new" or (gone and news.event == "gone"))
+    return severe and news.event in ("new", "worse", *["gone"] * gone)
 
 
 @dataclass

@@ -26,7 +26,8 @@ class Candidate:
     volume [keys]: what the excess would be spread like, if the whole scope changed alike.
     z: how sure, beyond what quiet hours do; bar: how sure it has to be.
     began, ended: the run of window blocks in which it shows best. window, baseline: the measure in
-        that run, and in what it is compared with: `against` the baseline, or the whole past.
+        that run, and in what it is compared with: `against` the baseline, or the past without
+        the `newer` of its stretches, in which it had begun.
     noise: variance of its requests over that of independent ones.
     hit: requests more or fewer as the end of the wire saw them that saw most.
     score: how well it explains what is left, NaN until that is known.
@@ -50,6 +51,7 @@ class Candidate:
     began: int = 0
     ended: int = 0
     against: Against = "baseline"
+    newer: int = 0
     noise: float = 1.0
     hit: float = 0.0
     score: float = math.nan

@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 _PRIOR = 6  # blocks that the typical dispersion counts for, against a group's own
 _POOL = 4  # past changes that the typical drift counts for
 _CLIP = 1.5  # log: a past change that is larger was an incident, and says little about quiet
-_WORST = 8  # stretches of a past of which one may have had an incident
+WORST = 8  # stretches of a past of which one may have had an incident
 _LATE = 4  # of so many the newest
 _COARSE = 3  # blocks that are taken together to see dispersion that lasts longer than one
 
@@ -144,7 +144,7 @@ def clumps(
     variance = due * (1 - share[:, None])
     away = np.minimum(np.abs(f - due), np.maximum(np.expm1(_CLIP) * due, most))
     terms = np.sort(away**2 - (drift[:, None] * variance) ** 2, axis=1)
-    terms = terms[:, : n.shape[1] - n.shape[1] // _WORST].sum(1)
+    terms = terms[:, : n.shape[1] - n.shape[1] // WORST].sum(1)
     failures, seen = known
     own = (terms + failures * seen + _PRIOR * alike) / (variance.sum(1) + failures + _PRIOR)
     clipped: Floats = np.clip(own, 1.0, most)

@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,7 +28,7 @@ import httpx
 import msgspec
 from httpx_sse import EventSource, SSEError
 
-from recorder.source.blocks import EventStream
+from recorder.source.blocks import whole_events
 from store.errors import UsageError
 
 _READ = 1 << 18
@@ -107,6 +107,20 @@ class StreamTransport(httpx.BaseTransport):
             stream=body if answer.status == 200 else httpx.ByteStream(refusal),
             extensions={"socket": line},
         )
+
+
+class EventStream(httpx.SyncByteStream):
+    """A response's bytes in blocks of whole events."""
+
+    def __init__(self, stream: Any, chunks: Iterable[bytes] | None = None) -> None:
+        self._stream = stream
+        self._chunks = stream if chunks is None else chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return whole_events(self._chunks)
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class _Body(httpx.SyncByteStream):

@@ -202,6 +202,18 @@ def test_an_incident_of_the_hour_before_is_found_beside_the_usual(
     assert "usually" in finding["summary"]
 
 
+@pytest.mark.parametrize(("last", "since"), [("1h", -110), ("10m", -70)])
+def test_an_incident_that_fills_most_of_a_short_past_is_found_beside_what_is_older(
+    record: Record, last: str, since: int
+) -> None:
+    """A store of five hours; what is older than the incident is less than half of the past."""
+    line = charges(1_200, 0.01, 0.6, since=since, from_=-240)
+    finding = first(record(line, from_=-240).diff(last=last))
+    says(finding, key=CHARGE, direction="up", severity="high", since=since)
+    assert finding["effect"]["against"] == "usual"
+    assert finding["effect"]["baseline"] < 0.03
+
+
 def test_an_incident_that_fills_both_windows_of_a_young_store_is_noted(record: Record) -> None:
     document = record(charges(1_200, 0.9, 0.9)).diff()
     text = " ".join([n["text"] for n in document["notes"]] + [

@@ -181,6 +181,15 @@ def test_a_caller_that_fails_alone_is_at_fault_itself(record: Record) -> None:
     assert (finding["blame"] or {}).get("service") in (None, "api")
 
 
+def test_a_caller_is_named_where_the_others_are_not_recorded(record: Record) -> None:
+    """Two of three that call a service run on another machine; only `cart` gets failures."""
+    mine = calls("stock", "/items", 300, "cart", "stock", failing=step(10, 0.0, 0.5), status=400)
+    others = traffic("stock", "/items", 400, container="stock", direction="ingress", ok=200)
+    finding = first(record(mine, others).diff())
+    says(finding, key={"host": "stock", "container": "cart"}, direction="up", since=10)
+    assert finding["effect"]["window"] == pytest.approx(0.5, abs=0.06)  # of its own calls
+
+
 # Places: pods, services, hosts
 
 

@@ -65,6 +65,13 @@ def test_a_job_that_runs_every_second_hour(record: Record) -> None:
     quiet(record(job, from_=DAY, beside=600).diff())
 
 
+def test_a_share_that_was_low_for_an_hour_long_ago(record: Record) -> None:
+    """It fails at four in a hundred, but for one quiet hour among the oldest."""
+    share = lambda m: np.where((m >= -240) & (m < -180), 0.004, 0.04)  # noqa: E731
+    line = traffic(**CHARGE, per_hour=2_400, failing=share, from_=-240)
+    quiet(record(line, from_=-240).diff())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_worker_that_runs_at_random(record: Record, seed: int) -> None:
     """An import every two hours or so, whenever somebody asks for one."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from store.hours import to_us
 from tests.world.rows import Batch
 from tests.world.scenes import CHARGE, DAY, Record, first, says, step
-from tests.world.steady import calls, traffic
+from tests.world.steady import at, calls, traffic
 
 
 def people(rate: float, to: float = 60.0, from_: float = -240.0) -> list[Batch]:
@@ -71,3 +72,45 @@ def test_a_host_of_which_another_one_takes_over_a_few_requests(record: Record) -
     ]
     document = record(*lines, from_=DAY, beside=300).diff(last="3m")
     says(first(document), ("moved",), {"host": "eu.cdn.example"}, "moved")
+
+
+def test_a_host_that_was_silent_for_an_hour_yesterday_is_gone_today(record: Record) -> None:
+    """Once was an incident, and no habit."""
+    line = traffic("rates.example", "/v1/latest", 400, container="fx", from_=DAY, to=0)
+    silent = (line.ts >= to_us(at(-660))) & (line.ts < to_us(at(-595)))
+    document = record(line.where(~silent), from_=DAY, beside=300).diff()
+    says(first(document), ("gone",), {"host": "rates.example"}, "gone")
+
+
+def test_twenty_evenly_spread_requests_are_enough_for_a_host_to_be_missed(record: Record) -> None:
+    """How far its requests come in bursts is seen in how they came, not assumed."""
+    line = traffic("rates.example", "/v1/latest", 150, to=50, from_=-240)
+    document = record(line, from_=-240, beside=300).diff(last="10m")
+    says(first(document), ("gone",), {"host": "rates.example"}, "gone")
+
+
+def test_a_route_that_came_with_yesterdays_release_does_not_hide_the_next_one(
+    record: Record,
+) -> None:
+    place = {"host": "shop.example", "direction": "ingress"}
+    lines = [
+        traffic(route=route, per_hour=200, from_=from_, **place)  # type: ignore[arg-type]
+        for route, from_ in (("/v1/cart", DAY), ("/v1/gifts", -600), ("/v1/debug", 20))
+    ]
+    document = record(*lines, from_=DAY, beside=300).diff()
+    says(first(document), ("new",), {"route": "/v1/debug"}, "new")
+
+
+def test_calls_that_multiply_explain_those_below_them_and_who_waits_for_them(
+    record: Record,
+) -> None:
+    storm = step(20, 200, 2_000)
+    lines = [
+        calls("stock:80", "/stock", storm, "cart", "stock", from_=-240),
+        calls("base:80", "/rows", storm, "stock", "base", from_=-240),
+        traffic("shop.example", "/", 600, direction="ingress", container="cart", from_=-240,
+                ms=step(20, 40, 400)),
+    ]  # fmt: skip
+    document = record(*lines, from_=-240, beside=1_000).diff()
+    says(first(document), ("retries", "rate"), {"host": "stock:80"}, direction="up")
+    assert len(document["findings"]) == 1

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from qrec.commands.alert import Outbox
-from qrec.watch import Memory, News, every
+from qrec.commands.alert import Outbox, wanted
+from qrec.watch import Event, Memory, News, every
 from store.errors import UsageError
 from tests.contract.stored import build, minute, row
 from tests.kit import Cli
@@ -48,6 +48,17 @@ def test_a_finding_is_new_once_worse_when_it_grows_and_gone_after_two_looks() ->
     assert told(Memory(), *looks) == [
         ["new"], [], [], ["worse"], ["worse"], [], [], [], ["gone"], [],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "least", "gone", "sent"),
+    [("new", "low", False, True), ("worse", "low", False, True), ("worse", "high", False, False),
+     ("gone", "low", False, False), ("gone", "low", True, True), ("back", "low", True, False)],
+)  # fmt: skip
+def test_an_alert_is_of_what_is_new_or_worse_and_of_what_is_over_if_asked_for(
+    event: Event, least: str, gone: bool, sent: bool
+) -> None:
+    assert wanted(News(event, AT, finding(), "text"), least, gone) is sent
 
 
 def test_one_that_comes_back_is_not_new_before_it_is_forgotten() -> None:

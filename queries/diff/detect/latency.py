@@ -36,12 +36,11 @@ from store.values import dataclass
 _ENDPOINTS = ("side", *ENDPOINT)
 LEVELS: tuple[tuple[str, ...], ...] = (
     (),
-    ("host",),
-    ENDPOINT,
+    ("side", "host"),
+    _ENDPOINTS,
     ("side", "service"),
     ("side", "instance"),
     ("side", "service", "host"),
-    _ENDPOINTS,
 )
 QUANTILES = (
     (0.5, "p50_ms", limits.P50),

@@ -14,7 +14,7 @@ from queries.core.answer import Direction, Kind
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.frame import Frame, Level
-from queries.diff.stats import Floats, Ints, Mask, add_up, distinct
+from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, distinct, rate_dispersion
 from store.values import dataclass
 
 REPLICA = ("service", "instance")
@@ -53,8 +53,8 @@ class Births:
         """The chance that a name so busy comes up under the parent of group g in the window."""
         alike = (self.at >= 0) & (self.parent == self.parent[g]) & (self.busy >= requests / 4)
         times = int(distinct(self.at[alike]).size)
-        if alike.sum() < self.least or not self.of:
-            return 0.0
+        if alike.sum() < self.least or not self.of or (times == 1 and self.of >= WORST):
+            return 0.0  # that one came once was a release, and no habit
         return min(times / self.of, 1.0)
 
 
@@ -79,6 +79,16 @@ def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Bir
     of = course.shape[1] - 1 if least == 1 else 2
     young = (at >= 0) | (past.sum(1) == 0)
     return Births(parent, at, busy, of, least, young, (first > 0) & (least == 2))
+
+
+def _silences(past: Floats) -> Floats:
+    """[groups]: how often a name is silent. Once, and for an eighth of the past at most, it was an
+    incident, and no habit."""
+    silent = past == 0
+    begins = silent.copy()
+    begins[:, 1:] &= ~silent[:, :-1]
+    often: Floats = silent.mean(axis=1)
+    return np.where((begins.sum(axis=1) <= 1) & (often <= 1 / WORST), 0.0, often)
 
 
 def presence(frame: Frame, factor: float, lossy: bool) -> list[Candidate]:
@@ -122,6 +132,7 @@ class _Sides:
             level.sums(x, part) for x in (once.window, once.baseline, once.past)
         )
         self.n, self.before = self.window.sum(1), self.baseline.sum(1)
+        self.kept = level.kept(once.before * part, frame.kept)
         self.seconds = float(frame.seconds_w.sum())
         self.other = float(frame.seconds_b.sum())
         self.history = float(frame.seconds_p.sum())
@@ -180,17 +191,20 @@ class _Sides:
         if self.past.shape[1] >= 3:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.minimum(due, np.quantile(rates, 0.25, axis=1) * self.seconds)
+        due = due * self.kept
         blocks = self.baseline.shape[1]
         first = np.argmax(self.baseline > 0, axis=1)
         asleep = (blocks - first + 1 - (self.baseline > 0).sum(1)) / (blocks - first + 1)
         length = self.window.shape[1] * max(
             self.seconds / self.window.shape[1] / (self.other / blocks), 1.0
         )
-        p = np.maximum(np.exp(-np.minimum(due / limits.BURSTS, 700.0)), asleep**length)
+        noise = rate_dispersion(
+            self.baseline, self.frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS
+        )
+        p = np.maximum(np.exp(-np.minimum(due / noise, 700.0)), asleep**length)
         if self.past.shape[1]:
-            silent = (self.past == 0).mean(axis=1)
             # stretches of the past are hours: that a window of minutes is silent is more likely
-            p = np.maximum(p, silent)
+            p = np.maximum(p, _silences(self.past))
         able = (self.before >= limits.FEW) & (self.here == 0) & (due >= limits.FEW)
         if self.past.shape[1] < 2:  # what came in the course of the baseline may well go again
             able &= first <= blocks / 4
@@ -206,8 +220,9 @@ class _Sides:
         and none came in its place. Replaced ones are a roll-out or were moved, and no news.
         """
         mine = [g for g, v in enumerate(self.level.values) if v[0] == c.key["service"]]
-        stay = [g for g in mine if self.n[g] > 0 and self.before[g] > 0]
-        came = [g for g in mine if self.n[g] > 0 and self.before[g] == 0]
+        early = self.baseline[:, : max(self.baseline.shape[1] // 4, 1)].sum(1) + self.past.sum(1)
+        stay = [g for g in mine if self.n[g] > 0 and early[g] > 0]
+        came = [g for g in mine if self.n[g] > 0 and early[g] == 0]
         went = [g for g in mine if self.n[g] == 0 and self.before[g] > 0]
         return not came and len(stay) >= max(len(went), 1)
 

@@ -43,6 +43,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
     ("side", *ENDPOINT, "instance"),
 )
+_CUT = 0.3  # of z: what the choice of an older past costs
 STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
 
 
@@ -60,12 +61,13 @@ class Shares:
 
 @dataclass(frozen=True)
 class Tested:
-    """The most telling run of each group: signed z, the run, and what it is compared with."""
+    """The most telling run of each group: signed z, the run, and what it is compared with: the past
+    without the `newer` of its stretches, or (-1) the baseline."""
 
     runs: Runs
     z: Floats
     run: Ints
-    usual: Mask
+    newer: Ints
     noise: Floats
 
 
@@ -77,39 +79,66 @@ def counted(level: Level, frame: Frame, chosen: Mask) -> tuple[Floats, Floats, F
 
 
 def scan(shares: Shares, seconds: Floats) -> Tested:
-    """Every run of window blocks against the baseline, and against all of the past.
+    """Every run of window blocks against the baseline, against all of the past, and against what
+    of it is older than half or three quarters: an incident may have gone on for hours.
 
     seconds [blocks of the baseline]: covered.
     """
     (n, nb, np_), (f, fb, fp) = shares.n, shares.f
     runs = runs_of(n.shape[1])
-    n_r, f_r = runs.sums(n), runs.sums(f)
-    noise = dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED)
-    known = np_ > 0
+    sums = runs.sums(n), runs.sums(f)
+    noise = alike = dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED)
     x, var = logit(fp, np_)
-    x, var = np.where(known, x, np.nan), np.where(known, var * noise[:, None], np.nan)
+    x, var = np.where(np_ > 0, x, np.nan), np.where(np_ > 0, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
     wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
-    drift = _band(x - middle(x)[:, None], var)
-    if np_.shape[1]:  # where failures are few, requests that come together fail together
-        together = rate_dispersion(nb, seconds, limits.BURSTS, 2 * limits.MOST_CLUSTERED) / 2
-        own = fb1 * (1 - ratio(fb1, nb1)), noise
-        alike = np.maximum(together, 1.0)
-        noise = np.maximum(noise, clumps(np_, fp, drift / 2, alike, own, limits.CLUMP))
-    before = _against(n_r, f_r, nb1, fb1, noise, wide)
+    stretches = np_.shape[1]
+    if stretches:
+        noise = _clumped(shares, 0, _band(x - middle(x)[:, None], var), alike, seconds)
+    before = _against(*sums, nb1, fb1, noise, wide)
     quiet = [
         _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, wide)
         for part in spans_of(nb.shape[1], n.shape[1])
     ]
     z, run = best(before, runs, quiet)
-    usual = np.zeros(len(z), dtype=bool)
-    if np_.shape[1]:
-        nu, fu = np_.sum(1), fp.sum(1)
-        past = _against(n_r, f_r, nu, fu, noise, drift)
-        z_u, run_u = best(past, runs, quiet)
-        usual = np.abs(z_u) > np.abs(z)
-        z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
-    return Tested(runs, z, run, usual, noise)
+    newer = np.full(len(z), -1)
+    for cut in sorted({0, stretches // 2, 3 * stretches // 4}) if stretches else ():
+        nu, fu = np_[:, cut:].sum(1), fp[:, cut:].sum(1)
+        peers = _peers(n, f, nu, fu, alike) if cut else None
+        drift = _band(x[:, cut:] - middle(x[:, cut:])[:, None], var[:, cut:], peers)
+        own = _clumped(shares, cut, drift, alike, seconds)
+        z_u, run_u = best(_against(*sums, nu, fu, own, drift), runs, quiet)
+        if cut:
+            z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - _CUT, 0) * _lasting(shares, cut)
+        better = np.abs(z_u) > np.abs(z)
+        z, run = np.where(better, z_u, z), np.where(better, run_u, run)
+        newer, noise = np.where(better, cut, newer), np.where(better, own, noise)
+    return Tested(runs, z, run, newer, noise)
+
+
+def _clumped(shares: Shares, cut: int, drift: Floats, alike: Floats, seconds: Floats) -> Floats:
+    """The dispersion that the past shows: where failures are few, requests that come together fail
+    together."""
+    (_, nb, np_), (_, fb, fp) = shares.n, shares.f
+    together = rate_dispersion(nb, seconds, limits.BURSTS, 2 * limits.MOST_CLUSTERED) / 2
+    failures = fb.sum(1)
+    own = failures * (1 - ratio(failures, nb.sum(1))), alike
+    few = np.maximum(together, 1.0)
+    seen = clumps(np_[:, cut:], fp[:, cut:], drift / 2, few, own, limits.CLUMP)
+    largest: Floats = np.maximum(alike, seen)
+    return largest
+
+
+def _lasting(shares: Shares, cut: int) -> Mask:
+    """Whether the window is so far from what is older than the cut that no day drifts as far, and
+    the baseline, with the stretches of the past up to the one before the cut, is more like it."""
+    (n, nb, np_), (f, fb, fp) = shares.n, shares.f
+    now, old = ratio(f.sum(1), n.sum(1)), ratio(fp[:, cut:].sum(1), np_[:, cut:].sum(1))
+    some = nb.sum(1) + np_[:, : cut - 1].sum(1)
+    since = ratio(fb.sum(1) + fp[:, : cut - 1].sum(1), some)
+    alike = (some > 0) & (np.abs(since - now) <= np.abs(since - old))
+    lasting: Mask = alike & (np.abs(now - old) >= limits.POINTS)
+    return lasting
 
 
 def _adjacent(x: Floats, var: Floats) -> tuple[Floats, Floats]:
@@ -181,16 +210,18 @@ def candidate(
     began, ended = int(found.runs.starts[run]), int(found.runs.ends[run])
     n_r = float(shares.n[0][i, began:ended].sum())
     f_r = float(shares.f[0][i, began:ended].sum())
-    against: Against = "usual" if found.usual[i] else "baseline"
-    side = 2 if against == "usual" else 1
-    n_b, f_b = float(shares.n[side][i].sum()), float(shares.f[side][i].sum())
+    newer = int(found.newer[i])
+    against: Against = "baseline" if newer < 0 else "usual"
+    n_b, f_b = (
+        float(x[1][i].sum() if newer < 0 else x[2][i, newer:].sum()) for x in (shares.n, shares.f)
+    )
     now, base = f_r / n_r, f_b / n_b
     direction: Direction = "up" if now >= base else "down"
     if direction == "down" and abs(float(found.z[i])) < limits.RECOVERED:
         return None
     if not limits.worth(now, base, n_r, direction):
         return None
-    excess, volume, own = spread(frame, scope, part, began, ended, against)
+    excess, volume, own = spread(frame, scope, part, began, ended, before_of(frame, against, newer))
     if abs(own) < limits.MOST * abs(now - base):
         return None  # other endpoints are asked for, and those are as they were
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
@@ -213,20 +244,26 @@ def candidate(
         began=began,
         ended=ended,
         against=against,
+        newer=max(newer, 0),
         noise=float(found.noise[i]),
     )
 
 
+def before_of(frame: Frame, against: Against, newer: int) -> Floats:
+    """[keys]: requests of the baseline, or of the past without the newest stretches."""
+    past: Floats = frame.past[:, max(newer, 0) :].sum(1)
+    return frame.before if against == "baseline" else past
+
+
 def spread(
-    frame: Frame, scope: Mask, part: Mask, began: int, ended: int, against: Against
+    frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before: Floats
 ) -> tuple[Floats, Floats, float]:
     """(excess, volume [keys]; share): requests of the part beyond what the scope's endpoints
     usually have, and what part of all requests of the run they are.
 
     Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
-    that was not there before has the share of all.
+    that was not there before has the share of all. before [keys]: requests of what it is beside.
     """
-    before = frame.earlier if against == "usual" else frame.before
     level = frame.level(("side", *ENDPOINT))
     n_b, f_b = (level.sum(np.where(mask, before, 0.0)) for mask in (scope, part))
     common = float(f_b.sum()) / max(float(n_b.sum()), 1e-9)

@@ -14,6 +14,7 @@ from queries.core.session import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
+from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, around, examples, minutes
@@ -169,7 +170,7 @@ def _one_end(frame: Frame, scope: Mask) -> Mask:
 def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     """The numbers of the final key, since the onset: what is shown is of one population."""
     frame, usual = scene.frame, c.against == "usual"
-    before = frame.earlier if usual else frame.before
+    before = before_of(frame, c.against, c.newer)
     cells = frame.cells
     lasting = np.flatnonzero((cells.slot >= when.first) & (cells.slot < when.last))
     requests = add_up(cells.key[lasting], cells.requests[lasting], frame.size)

@@ -40,7 +40,7 @@ class Graph:
         if not callers:
             callers = self._named(np.where(~incoming & touched, busy, 0.0))
         if not callees:
-            callees = dict.fromkeys(self._named(np.where(incoming & touched, busy, 0.0)), 0.0)
+            callees = self._named(np.where(incoming & touched, busy, 0.0))
         return callers, callees
 
     def above(self, callers: set[str]) -> set[str]:
@@ -95,6 +95,8 @@ def _deeper(
     above = leads[i]
     if set(above.key) == {"service"} and above.direction in ("new", "moved"):
         return _release(i, leads, around)
+    if _busier(above):
+        return _asked(i, leads, around)
     if not _symptom(above):
         return i
     serving = set(around[i][1])
@@ -117,6 +119,24 @@ def _deeper(
     return min(fit)[2] if fit else i
 
 
+def _busier(c: Candidate) -> bool:
+    return c.kind == "rate" and c.direction == "up" and bool(c.key)
+
+
+def _asked(
+    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
+) -> int:
+    """The calls of which a service makes more because it is asked more itself, about as much."""
+    callers = set(around[i][0])
+    fit = [
+        (-lead.affected, j)
+        for j, lead in enumerate(leads)
+        if j != i and _busier(lead) and callers & (set(around[j][1]) - set(around[i][1]))
+        and (lead.ratio or 0) >= limits.MOST * (leads[i].ratio or 0)
+    ]  # fmt: skip
+    return min(fit)[1] if fit else i
+
+
 def _release(
     i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
 ) -> int:
@@ -132,11 +152,13 @@ def _release(
 
 
 def _explains(below: Candidate, above: Candidate) -> bool:
-    """Whether it is of a kind that shows in callers as `above` does: a size is handed on."""
+    """Whether it is of a kind that shows in callers as `above` does: a size is handed on, and who
+    makes many times as many calls waits for them."""
     if "size" in (below.kind, above.kind):
         alike = below.kind == above.kind and below.direction == above.direction
     else:
-        alike = _bad(below)
+        storm = _busier(below) and (below.ratio or 0) >= limits.STORM
+        alike = _bad(below) or (storm and above.kind == "latency")
     return alike and bool(below.key)
 
 
@@ -182,10 +204,23 @@ def _blame(
         edge = (caller, str(host)) if caller and host else None
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
-    out, seen = sum(callers.values()), sum(callees.values())
-    if caller and callee and out > 0 and seen < limits.THIRD * out and "instance" not in lead.key:
+    out, seen = _ends(frame, lead)
+    if caller and callee and seen < limits.THIRD * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
+
+
+def _ends(frame: Frame, lead: Candidate) -> tuple[float, float]:
+    """The change as callers saw it, and as callees did: of the lead, or of what is folded into it
+    at the same endpoints and is of its kind."""
+    level = frame.level(ENDPOINT)
+    mine = (level.sum(np.abs(lead.excess)) > 0)[level.group]
+    alike = [c for c in lead.folded if (c.kind, c.direction) == (lead.kind, lead.direction)]
+    out, seen = (
+        max(float(np.abs(c.excess[mine & side]).sum()) for c in [lead, *alike])
+        for side in (~frame.incoming, frame.incoming)
+    )
+    return out, seen
 
 
 def _largest(weights: dict[str, float]) -> str | None:

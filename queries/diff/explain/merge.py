@@ -15,6 +15,7 @@ import numpy as np
 from queries.core.session import still_wanted
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
+from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
 from queries.diff.stats import Floats, Mask, ratio
@@ -28,7 +29,9 @@ _HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # no
 # Where two keys explain a change equally well, the one that is easier to say wins.
 _PLAIN: dict[tuple[str, ...], int] = {
     ("host",): 0,
+    ("side", "host"): 0,
     ENDPOINT: 0,
+    ("side", *ENDPOINT): 0,
     ("host", "method"): 1,
     ("side", "instance"): 1,
     ("side", "service"): 2,
@@ -125,7 +128,7 @@ def contrast(frame: Frame, c: Candidate) -> float:
     failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
     others = ~frame.incoming & ~c.scope
     run = frame.window[:, c.began : c.ended].sum(1)
-    before = frame.before
+    before = before_of(frame, c.against, c.newer)
     n_w, n_b = level.sum(run * others), level.sum(before * others)
     e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
     known = (n_w >= limits.SEVERAL) & (n_b >= limits.SEVERAL)
@@ -282,15 +285,23 @@ def narrow(frame: Frame, lead: Candidate, holds: float = limits.NEARLY_ALL) -> N
 
 
 def _caller(frame: Frame, lead: Candidate, base: Floats) -> None:
-    """The one service of several from which the calls come that changed."""
-    level = frame.level(("service",))
-    held = np.abs(level.sum(np.where(frame.incoming, 0.0, lead.excess)))
-    usual = level.sum(np.where(frame.incoming, 0.0, base))
-    if held.sum() <= 0 or "side" in lead.key:
+    """The one service of several from which the calls come that changed.
+
+    Calls that arrived and that no recorded service made are another one's.
+    """
+    level, out = frame.level(("service",)), ~frame.incoming
+    held, usual = (np.abs(level.sum(np.where(out, x, 0.0))) for x in (lead.excess, base))
+    if held.sum() <= 0:
         return
     top = int(np.argmax(held))
-    if held[top] >= limits.NEARLY_ALL * held.sum() and usual[top] < limits.NEARLY_ALL * usual.sum():
+    every, usually = (
+        max(float(sent.sum()), abs(float(x[frame.incoming].sum())))
+        for sent, x in ((held, lead.excess), (usual, base))
+    )
+    if held[top] >= limits.NEARLY_ALL * every and usual[top] < limits.NEARLY_ALL * usually:
         lead.key["service"] = level.values[top][0]
+        lead.scope &= out & (level.group == top)
+        lead.part &= lead.scope
 
 
 _WORD = re.compile(r"[A-Za-z]{3,}|\{[a-z_]+\}")

@@ -82,7 +82,7 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
         return Lasted(0, size, since, None)
     rest = np.setdiff1d(np.arange(axis.size), order, assume_unique=True)
     if c.against == "usual":
-        rest = np.arange(axis.size, len(edges))
+        rest = np.arange(axis.size + c.newer, len(edges))
     outside = float(s.counted[rest].sum()), float(s.of[rest].sum())
     found = segment(s.counted[order], s.of[order], outside, c)
     if found is None:
@@ -91,7 +91,7 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
     before = order.size - size
     since = from_us(int(edges[order[begin], 0]))
     if c.against == "usual" and begin == 0:
-        since = _long_ago(frame, s, since)
+        since = _long_ago(frame, s, since, c.newer)
     over = end < order.size and order.size - end >= max(2, _OVER * size)
     until = from_us(int(edges[order[end - 1], 1])) if over else None
     first = max(begin - before, 0)
@@ -101,11 +101,12 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
     return Lasted(first, last, since, until)
 
 
-def _long_ago(frame: Frame, s: Series, since: datetime) -> datetime:
+def _long_ago(frame: Frame, s: Series, since: datetime, newer: int) -> datetime:
     """Back over the stretches of the past, newest first, that are like the window."""
     axis, size = frame.axis, frame.axis.slots[0].size
     now = float(s.counted[:size].sum()) / max(float(s.of[:size].sum()), 1e-9)
-    usual = float(s.counted[axis.size :].sum()) / max(float(s.of[axis.size :].sum()), 1e-9)
+    old = slice(axis.size + newer, None)
+    usual = float(s.counted[old].sum()) / max(float(s.of[old].sum()), 1e-9)
     for slot in range(axis.size, len(axis.edges)):
         level = float(ratio(s.counted[slot], s.of[slot]))
         if s.of[slot] <= 0 or abs(level - now) > abs(level - usual):
