@@ -200,12 +200,9 @@ class Reader:
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
 
-    def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> Any:
         """The columns of one statement's result, by name, as numpy has them."""
-        arrays: dict[str, Any] = self._result(
-            text, params, lambda statement, named: self.con.execute(statement, named).fetchnumpy()
-        )
-        return arrays
+        return self._result(text, params, lambda *of: self.con.execute(*of).fetchnumpy())
 
     def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
         """Run one statement that gives no rows."""
