@@ -178,8 +178,7 @@ class _Counting:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
         condition = f"{within} AND ({self.where})" if self.where else within
         table = f"counted_{len(self.raw)}"
-        source = f"(FROM {parquet(paths)} WHERE {condition})"
-        named = rollup_sql("named", source)
+        named = rollup_sql("named", f"(FROM {parquet(paths)} WHERE {condition})")
         text = sql_text("compare_coded", names=", ".join(_NAMES), slot=slot, named=named)
         texts = ", ".join(f"any_value({name}) AS {name}" for name in _NAMES)
         try:
@@ -190,9 +189,8 @@ class _Counting:
                 f" FROM ({text}) GROUP BY names",
                 self.params,
             )
-            rows = self.reader.arrays(
-                f"SELECT names, slot, bucket, received FROM ({text})", self.params
-            )
+            columns = f"SELECT names, slot, bucket, received FROM ({text})"
+            rows = self.reader.arrays(columns, self.params)
         except duckdb.Error:
             left = [path for path in paths if path in self.reader.files["transactions"]]
             if len(left) == len(paths):
