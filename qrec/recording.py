@@ -20,6 +20,7 @@ from queries.core.window import parse_duration
 from recorder.options import RecordOptions
 from recorder.redact.config import BODY_LIMIT, RedactConfig
 from store.errors import UsageError
+from store.layout import check_recorder
 
 UNREDACTED = (
     "nothing is redacted: passwords, tokens and personal data go to the disk as they are, and "
@@ -90,6 +91,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         store=settings.path("store"),
         url=settings.text("url"),
         recorder="" if recorder.origin == "default" else str(recorder.value),
+        group=check_recorder(group) if (group := settings.text("group")) else None,
         filter=settings.text("filter") or None,
         push=settings.text("push"),
         flush_interval=seconds(settings.text("flush_interval")),

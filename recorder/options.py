@@ -26,6 +26,7 @@ class RecordOptions:
     store: Path
     url: str = DEFAULT_URL
     recorder: str = ""
+    group: str | None = None  # of recorders that are one population
     filter: str | None = None
     push: str = "safe"  # safe | all | none
     connections: bool = False

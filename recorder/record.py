@@ -107,7 +107,7 @@ class Recording:
         self.name = name
         session = new_session()
         topics = ("http", "connection") if options.connections else ("http",)
-        self.ledger = Ledger(store, name, session, expression, pushed, topics)
+        self.ledger = Ledger(store, name, session, expression, pushed, topics, options.group)
         key = redaction_key(store, options)
         policy = checked(options)
         self.numbers = Numbers(store, name)
