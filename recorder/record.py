@@ -34,7 +34,7 @@ from recorder.options import (
 from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up, mono_us
 from recorder.pipeline.worker import checked
 from recorder.pipeline.workers import Handout, Message, Workers
-from recorder.source.subscription import Subscription, check_url
+from recorder.source.request import Subscription, check_url
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention

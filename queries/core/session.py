@@ -200,6 +200,10 @@ class Reader:
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
 
+    def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The columns of one statement's result, by name, as numpy has them."""
+        return self._result(text, params, lambda *of: self.con.execute(*of).fetchnumpy())
+
     def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
         """Run one statement that gives no rows."""
         self._result(text, params, self.con.execute)

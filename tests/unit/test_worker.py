@@ -243,7 +243,7 @@ def test_of_many_rows_the_oldest_are_forgotten() -> None:
     [
         ("recorder.pipeline.worker", {"httpx", "duckdb"}),
         ("recorder.pipeline.reader", {"duckdb", "re2"}),
-        ("recorder.record", {"duckdb"}),
+        ("recorder.record", {"httpx", "duckdb"}),
     ],
 )
 def test_a_process_of_a_recorder_loads_nothing_that_others_need(
