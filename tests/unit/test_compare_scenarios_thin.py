@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from store.hours import to_us
-from tests.world.rows import Batch
+from tests.world.rows import Batch, cover
 from tests.world.scenes import CHARGE, DAY, Record, first, says, step
 from tests.world.steady import at, calls, traffic
 
@@ -80,6 +80,18 @@ def test_a_host_that_was_silent_for_an_hour_yesterday_is_gone_today(record: Reco
     silent = (line.ts >= to_us(at(-660))) & (line.ts < to_us(at(-595)))
     document = record(line.where(~silent), from_=DAY, beside=300).diff()
     says(first(document), ("gone",), {"host": "rates.example"}, "gone")
+
+
+def test_hours_in_which_events_were_lost_do_not_say_what_is_usual(record: Record) -> None:
+    """Nothing came of two past hours in which the recorder lagged: that is no habit."""
+    line = traffic("rates.example", "/v1/latest", 400, container="fx", from_=DAY, to=0)
+    lagging = [(-720, -655), (-480, -415)]
+    for begin, end in lagging:
+        line = line.where((line.ts < to_us(at(begin))) | (line.ts >= to_us(at(end))))
+    recording = record(line, from_=DAY, beside=300)
+    late = [(to_us(at(begin)), to_us(at(end))) for begin, end in lagging]
+    cover(recording.store, "web-2", late, "lagging", max_lag_ms=6_000)
+    says(first(recording.diff()), ("gone",), {"host": "rates.example"}, "gone")
 
 
 def test_twenty_evenly_spread_requests_are_enough_for_a_host_to_be_missed(record: Record) -> None:
