@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -126,3 +127,20 @@ def test_calls_that_multiply_explain_those_below_them_and_who_waits_for_them(
     document = record(*lines, from_=-240, beside=1_000).diff()
     says(first(document), ("retries", "rate"), {"host": "stock:80"}, direction="up")
     assert len(document["findings"]) == 1
+
+
+def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record: Record) -> None:
+    """That it is new is no news; what fails of all that is posted to the host is one route."""
+    place: dict[str, Any] = {"host": "shop.example", "direction": "ingress"}
+    lines = [
+        traffic(route=f"/story-{'abcdefghijklmnopqrstuvwx'[n]}", per_hour=60, from_=-60 * n,
+                to=120 - 60 * n, **place)
+        for n in range(24)
+    ]  # fmt: skip
+    lines += [
+        traffic(route="/graphql", per_hour=60, from_=DAY, method="POST", **place),
+        traffic(route="/v2/pay", per_hour=60, from_=50, method="POST", failing=1.0, **place),
+    ]
+    finding = first(record(*lines, from_=DAY, beside=300).diff(last="10m"))
+    says(finding, key={"route": "/v2/pay"}, since=50)
+    assert "100 % (not there before)" in finding["summary"]
