@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypedDict
 
 from qrec.output import say
@@ -84,6 +85,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
     """The settings that decide what is written and how, for any way in."""
     settings = run.settings
     recorder = settings.get("recorder")
+    group, key = settings.text("group"), settings.text("redaction_key")
     redact = redact_config(settings, run.extra)
     if not redact.enabled:
         say(f"warning: {UNREDACTED}")
@@ -91,7 +93,8 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         store=settings.path("store"),
         url=settings.text("url"),
         recorder="" if recorder.origin == "default" else str(recorder.value),
-        group=check_recorder(group) if (group := settings.text("group")) else None,
+        shared_key=Path(key).expanduser() if key else None,
+        group=check_recorder(group) if group else None,
         filter=settings.text("filter") or None,
         push=settings.text("push"),
         flush_interval=seconds(settings.text("flush_interval")),

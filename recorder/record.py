@@ -143,7 +143,7 @@ class Recording:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
 
             try:
-                self._metrics = Metrics(options.metrics, name)
+                self._metrics = Metrics(options.metrics, name, store)
             except UnavailableError as error:  # a taken port; recording matters more
                 reporter.note(error.message)
 

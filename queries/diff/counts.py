@@ -180,16 +180,15 @@ class _Counting:
         table = f"counted_{len(self.raw)}"
         named = rollup_sql("named", f"(FROM {parquet(paths)} WHERE {condition})")
         text = sql_text("compare_coded", names=", ".join(_NAMES), slot=slot, named=named)
-        texts = ", ".join(f"any_value({name}) AS {name}" for name in _NAMES)
         try:
             # by the hash of the names: to group ten texts takes twice as long
             self.reader.run(
                 f"CREATE OR REPLACE TEMP TABLE {table} AS"
-                f" SELECT (row_number() OVER (ORDER BY names) - 1)::INTEGER AS key, names, {texts}"
-                f" FROM ({text}) GROUP BY names",
+                " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
+                f" names, any_value(struct_pack({_LISTED})) AS texts FROM ({text}) GROUP BY names)",
                 self.params,
             )
-            columns = f"SELECT names, slot, bucket, received FROM ({text})"
+            columns = f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
             rows = self.reader.arrays(columns, self.params)
         except duckdb.Error:
             left = [path for path in paths if path in self.reader.files["transactions"]]
@@ -198,8 +197,6 @@ class _Counting:
             if left:
                 self._count(left, slot, within)
             return
-        known = self._fetch(f"SELECT names FROM {table} ORDER BY key")["names"]
-        rows["key"] = np.searchsorted(known, rows.pop("names")).astype(np.int32)
         rows["requests"] = np.broadcast_to(np.int32(1), rows["key"].shape)
         self.raw.append((table, rows))
 
