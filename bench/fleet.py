@@ -4,18 +4,22 @@ Makes a store of many recorders, each with its own rows (the same hosts, other c
 last two hours and links to those before, ships it, and asks what changed: of the folder, of the
 bucket with an empty cache, and of the bucket again. Each question is a process of its own.
 
+--compacted: the bucket is compacted first, and asked of the folder that it was before.
+--latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
 --url: the bucket; by default a folder beside the stores. With AWS_ENDPOINT_URL it may be any S3.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,7 @@ from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from store.rollup import ROLLUPS
+from tests.buckets import CREDENTIALS, Way, s3_server
 
 _FRESH = 2
 _LAST = 1_000_000_000
@@ -93,9 +98,9 @@ def ship(store: Store, url: str) -> dict[str, Any]:
     }
 
 
-def ask(place: str, cache: Path) -> dict[str, Any]:
-    """`qrec diff` of a store, as it is typed: time, processor time and memory."""
-    words = ["diff", "--store", place, "--now", from_us(END).isoformat(), "--json"]
+def run(place: str, cache: Path, *words: str) -> tuple[dict[str, Any], Any]:
+    """A command of a store, as it is typed: (time, processor time, memory; its document)."""
+    words = (*words, "--store", place, "--now", from_us(END).isoformat(), "--json")
     environ = {**os.environ, "QREC_CACHE": str(cache), "QREC_MAX_FETCH": "100GB"}
     begin = time.perf_counter()
     process = subprocess.Popen(
@@ -109,8 +114,31 @@ def ask(place: str, cache: Path) -> dict[str, Any]:
         "s": round(time.perf_counter() - begin, 2),
         "cpu_s": round(used.ru_utime + used.ru_stime, 2),
         "peak_mb": used.ru_maxrss // 1024,
-        "document": {key: document[key] for key in ("verdict", "findings", "window")},
-    }
+    }, document
+
+
+def compact(place: str, cache: Path) -> dict[str, Any]:
+    """Of all hours, and of one as their mean."""
+    figures, document = run(place, cache, "compact", "--last", "90d")
+    hours = [one for one in document["hours"] if one["state"] == "merged"]
+    size = sum(one["bytes"] for one in hours)
+    figures |= {"hours": len(hours), "mb_an_hour": round(size / 1e6 / max(len(hours), 1), 2)}
+    figures |= {f"{key}_an_hour": round(figures[key] / max(len(hours), 1), 2)
+                for key in ("s", "cpu_s")}  # fmt: skip
+    return figures
+
+
+@contextlib.contextmanager
+def bucket(folder: Path, latency_ms: float | None) -> Iterator[tuple[str, Way | None]]:
+    """(URL of an empty bucket, the way to it)."""
+    if latency_ms is None:
+        yield (folder / "bucket").as_uri(), None
+        return
+    with s3_server() as address:
+        way = Way(address)
+        os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": way.address})
+        yield "s3://acme/fleet", way
+        way.close()
 
 
 def one(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -118,19 +146,30 @@ def one(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=options.dir) as name:
         folder = Path(name)
         store = make_fleet(folder / "fleet", recorders, options.requests, options.hours)
-        url = options.url or (folder / "bucket").as_uri()
-        if options.url:
-            url = f"{url}/{recorders}"
-        figures = {"recorders": recorders, "hours": options.hours, **ship(store, url)}
-        answers = {
-            "folder": ask(str(store.path), folder / "cache"),
-            "first": ask(url, folder / "cache"),
-            "second": ask(url, folder / "cache"),
-        }
-    documents = [answer.pop("document") for answer in answers.values()]
-    same = all(document == documents[0] for document in documents)
-    flat = {f"{way}_{key}": value for way, one in answers.items() for key, value in one.items()}
-    return {**figures, **flat, "same": same}
+        with bucket(folder, options.latency) as (url, way):
+            url = f"{options.url}/{recorders}" if options.url else url
+            figures = {"recorders": recorders, "hours": options.hours, **ship(store, url)}
+            answers = {"folder": run(str(store.path), folder / "cache", "diff")}
+            if way is not None:
+                way.delay_s = options.latency / 1000
+            if options.compacted:
+                figures |= prefixed("compact", compact(url, folder / "compactor"))
+            for turn in ("first", "second"):
+                before = len(way.seen) if way else 0
+                answers[turn] = run(url, folder / "cache", "diff")
+                if way is not None:
+                    answers[turn][0]["requests"] = len(way.seen) - before
+    documents = [
+        {key: document[key] for key in ("verdict", "findings", "window")}
+        for _, document in answers.values()
+    ]
+    for turn, (used, _) in answers.items():
+        figures |= prefixed(turn, used)
+    return {**figures, "same": all(document == documents[0] for document in documents)}
+
+
+def prefixed(name: str, figures: dict[str, Any]) -> dict[str, Any]:
+    return {f"{name}_{key}": value for key, value in figures.items()}
 
 
 def main() -> None:
@@ -138,6 +177,8 @@ def main() -> None:
     parser.add_argument("--recorders", default="1,8,50")
     parser.add_argument("--requests", type=int, default=24_000, help="an hour and recorder")
     parser.add_argument("--hours", type=int, default=26)
+    parser.add_argument("--compacted", action="store_true")
+    parser.add_argument("--latency", type=float, metavar="MS")
     parser.add_argument("--url", help="a bucket, empty below this prefix")
     parser.add_argument("--dir", help="where stores are made")
     parser.add_argument("--json", action="store_true")

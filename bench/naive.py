@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from httpx_sse import connect_sse
 
 from recorder.decode import wire
-from recorder.source.subscription import PATH, Subscription
+from recorder.source.request import PATH, Subscription
 
 _ROWS = 10_000
 _HEADERS = pa.map_(pa.string(), pa.string())

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from queries.core.answer import to_document
 from queries.core.escape import visible
 from queries.core.format import short_id
-from queries.diff.explain.breakdown import filter_of
 
 if TYPE_CHECKING:
     from queries.core.question import Question
@@ -39,10 +38,6 @@ def _shape(question: Question, content: dict[str, Any], answer: Any) -> None:
         for one in content["transactions"]:
             one.pop("host")  # it is in the url
             one["secrets"] = one.pop("findings") or None
-    elif kind == "Changes":
-        for one, finding in zip(content["findings"], answer.findings, strict=True):
-            one["where"] = filter_of(finding.key) or None
-            content["also"] = one.pop("also")
     elif kind == "Errors":
         for one in content["errors"]:
             body = one.pop("example")
@@ -65,6 +60,8 @@ def _shape(question: Question, content: dict[str, Any], answer: Any) -> None:
             one["counts"] = " ".join("-" if n is None else str(n) for n in one["counts"])
             failed = " ".join("-" if n is None else str(n) for n in one.pop("failed"))
             one["failed"] = failed if one["errors"] else None
+        if len(content["series"]) == 1 and not content["truncated"]:
+            content["series"][0].pop("counts"), content["series"][0].pop("failed")
         content["series"] = content.pop("series")  # after the buckets that they count in
     elif kind == "Schemas":
         from queries.schema import fields

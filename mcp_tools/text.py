@@ -15,7 +15,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +25,8 @@ from mcp_types import CallToolResult, TextContent
 from mcp_tools.tables import cut, head, outline
 from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible, visible_json
-from queries.core.format import blame_text, short_id
+from queries.core.format import affected_text, blame_text, details, short_id
+from queries.diff.explain.breakdown import filter_of
 from queries.diff.limits import BYTES, SIZE
 from store.layout import Store
 from store.values import dataclass
@@ -121,8 +122,8 @@ def _shortened(room: int) -> dict[str, Any]:
 
 def _plain(question: Question, answer: Any, asked: Mapping[str, Any]) -> tuple[str, int, int]:
     """The answer as text, with its bytes and how many it may have."""
-    if question.answer.__name__ == "Changes" and not asked.get("explain"):
-        texts = iter([brief(answer)])
+    if question.answer.__name__ == "Changes":
+        texts = iter([explained(answer) if asked.get("explain") else brief(answer)])
     elif question.answer.__name__ == "Shown":
         texts = iter([labelled(answer)])
     else:
@@ -135,6 +136,11 @@ def _plain(question: Question, answer: Any, asked: Mapping[str, Any]) -> tuple[s
 
 
 _NUMBER_BYTES = 8
+_WHY: Final = {
+    "itself": "it saw the change itself, and nothing recorded that it calls changed before it",
+    "downstream": "only its callers are recorded, not what happens inside it",
+    "network": "its callers saw the change and it did not: look between the two",
+}
 TOKENS, BYTES_A_TOKEN = 1500, 3
 _ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text
 _NOTES = 6
@@ -188,6 +194,29 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
         yield "Nothing else moved beyond chance" + (f" (shown is: {small})." if small else ".")
 
 
+def explained(changes: Changes) -> str:
+    """The one finding of an answer, with what the list leaves out."""
+    [finding] = changes.findings
+    blame = finding.blame
+    lines = [
+        f"{finding.rank} {finding.severity}: {visible(finding.summary)}",
+        f"window {_side(changes.window)}",
+        f"baseline ({changes.baseline.kind}) {_side(changes.baseline)}",
+        *(f"{name}: {text}" for name, text in details(finding, (), UTC) if name != "where"),
+        *([f"why {blame.why}: {_WHY[blame.why]}"] if blame is not None else []),
+    ]
+    for name, values in (
+        ("baseline", finding.minutes_baseline),
+        ("window", finding.minutes_window),
+    ):
+        if any(values):
+            drawn = " ".join(f"{value:.3g}" for value in values)
+            lines.append(f"course of the {name}, {finding.slot_s:.0f} s each: {drawn}")
+    if only := filter_of(finding.key):
+        lines.append(f"where: {only}")
+    return "\n".join([*lines, *(f"note {one.code}: {visible(one.text)}" for one in changes.notes)])
+
+
 def _quiet(changes: Changes) -> str:
     """That nothing changed, and how much that says: a smaller change may be there all the same."""
     if not changes.window.requests + changes.baseline.requests:
@@ -198,8 +227,8 @@ def _quiet(changes: Changes) -> str:
     small = would_have_shown(changes.sensitivity)
     shown = f"It would have shown: {small}." if small else "How small a change shows is not known."
     return (
-        f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window or a"
-        " `where` on what is suspected says more. Not compared: fields of bodies (compare_schemas),"
+        f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window and"
+        " more history show smaller ones. Not compared: fields of bodies (compare_schemas),"
         f" answers whose size moved by less than {BYTES:.0f} bytes or x{exp(SIZE):g}."
     )
 
@@ -220,9 +249,9 @@ def _side(side: Side) -> str:
 
 def _finding(finding: Finding, room: int) -> str:
     effect, blame = finding.effect, finding.blame
-    facts = [f"{effect.affected} affected"]
-    if effect.ratio is not None:
-        facts.append(f"x{effect.ratio:.3g}{_range(effect.low, effect.high)}")
+    facts = affected_text(finding)
+    if effect.ratio is not None and facts:
+        facts[-1] += _range(effect.low, effect.high)
     if finding.confidence == "possible":
         facts.append("possible")
     if blame is not None:

@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages import transaction, views
 from pages.ask import Asked, MissingError, Site, offered
-from pages.render import page, static
+from pages.render import page, prepare, static
 from pages.views import Page
 from queries.core import format as words
 from queries.core.answer import document
@@ -382,6 +382,8 @@ def listener(host: str, port: int) -> socket.socket:
 def serve(site: Site, at: socket.socket, token: str | None, ready: Callable[[], None]) -> None:
     """Serve on that socket until SIGINT or SIGTERM; ready: called once requests are answered."""
     import uvicorn
+
+    prepare()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -18,7 +18,7 @@ from queries.core.answer import Changes, Finding, would_have_shown
 from queries.core.question import Question, parsed
 from queries.core.sides import Counted, Sides, sides_of
 from queries.core.window import Baseline, Window
-from queries.diff.explain.breakdown import filter_of
+from queries.diff.explain.breakdown import within
 from queries.search import Line, lines_of
 from store.errors import UsageError
 from store.layout import Store
@@ -191,24 +191,14 @@ def detail(
     lines: the transactions of its evidence that are still there.
     """
     one = card.finding
-    texts = [text for text in (only, filter_of(one.key)) if text]
-    where = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
-    expression = parsed(where)
-    both = sides_of(store, window, baseline.spans, expression)
-    facts = {
-        "kind": f"{one.kind}, {one.direction}, {one.confidence}",
-        "where": words.key_text(one.key),
-        "effect": words.effect_text(one.effect),
-        "since": words.clock(one.since, tz),
-        "until": words.clock(one.until, tz),
-        "blame": words.blame_text(one),
-        "error": one.evidence.signature or "-",
-        "id": one.id,
-    }
+    where = within(only, one.key)
+    both = sides_of(store, window, baseline.spans, parsed(where))
+    facts = words.facts(one, tz)
+    numbers = facts.pop("window"), facts.pop("baseline")
     return Detail(
         card=card,
-        facts=[(name, text) for name, text in facts.items() if text != "-"],
-        numbers=(words.numbers_text(one.window), words.numbers_text(one.baseline)),
+        facts=list(facts.items()),
+        numbers=numbers,
         course=_finding_course(one, window, tz),
         durations=_durations(one, both),
         statuses=_beside(both.status),

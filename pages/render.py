@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from pages.ask import href, offered
 from queries.core import format as words
 from queries.core.escape import visible, visible_lines
+from queries.core.question import every_question
 
 _REDACTED: Final = re.compile(r"\[redacted:([a-z0-9_-]{1,40}):?([0-9A-Za-z]{0,32})\]")
 _MARKUP: Final = re.compile(r"[\\`*_{}\[\]#|~]")
@@ -44,6 +45,13 @@ def _environment() -> Environment:
 
 def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) else value
+
+
+def prepare() -> None:
+    """Read the templates and load the questions, so that the first page need not wait for it."""
+    list(every_question())
+    for name in _environment().list_templates(["html"]):
+        _environment().get_template(name)
 
 
 def page(template: str, **context: Any) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from qrec.run import Run
     from queries.core.answer import Changes, Finding
-    from queries.diff.explain.breakdown import Part
 
 
 _STYLES = {"high": "red", "medium": "yellow", "low": None}
@@ -178,7 +177,7 @@ class Explanation:
 
     report: Report
     finding: Finding
-    parts: list[Part]
+    parts: Sequence[str]
     where: str = ""
 
     def show(self) -> None:
@@ -194,34 +193,18 @@ class Explanation:
 
     def _details(self) -> Iterator[str]:
         finding = self.finding
-        facts = {
-            "id": finding.id,
-            "kind": f"{finding.kind}, {finding.direction}, {finding.confidence}",
-            "where": words.key_text(finding.key),
-            "effect": words.effect_text(finding.effect),
-            "window": words.numbers_text(finding.window),
-            "baseline": words.numbers_text(finding.baseline),
-            "since": words.clock(finding.since, self.report.run.tz),
-            "until": words.clock(finding.until, self.report.run.tz),
-            "blame": words.blame_text(finding),
-            "error": visible(finding.evidence.signature or "-"),
-            f"a {_SLOTS.get(finding.slot_s, 'slot')}": self._course(),
-        }
-        yield from (f"    {name:<9} {text}" for name, text in facts.items() if text != "-")
-        for part in self.parts:
-            yield f"    {'in':<9} {_part(part)}"
-        for symptom in finding.also:
-            yield f"    {'also':<9} {words.symptom_text(symptom)}"
-        for side in ("window", "baseline"):
-            for one in getattr(finding.evidence, side):
-                yield f"    {'evidence':<9} {visible(one)} ({side})"
+        for name, text in words.details(finding, self.parts, self.report.run.tz):
+            yield f"    {name:<9} {text}"
+        if course := self._course():
+            slot = f"a {_SLOTS.get(finding.slot_s, 'slot')}"
+            yield f"    {slot:<9} {course}"
 
     def _course(self) -> str:
         """The finding's measure slot by slot, baseline | window, on one scale."""
         before, after = self.finding.minutes_baseline, self.finding.minutes_window
         top = max([*before, *after], default=0.0)
         if top <= 0:
-            return "-"
+            return ""
         blocks = unicode_output()
         drawn = " | ".join(bars(values, top, _BARS, blocks) for values in (before, after))
         return f"{drawn} (peak {words.number(top)})"
@@ -238,11 +221,3 @@ class Explanation:
         if self.finding.window.errors:
             yield f"qrec errors{where}{when}{store}"
         yield f"qrec timeline --by container{where}{when}{store}"
-
-
-def _part(part: Part) -> str:
-    verb = "serves it" if part.serves else "calls it"
-    return (
-        f"{visible(part.name)} {verb}: {words.plural(part.requests, 'request')} "
-        f"(was {part.before:,}), {part.errors:,} failed (was {part.errors_before:,})"
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypedDict
 
 from qrec.output import say
@@ -20,6 +21,7 @@ from queries.core.window import parse_duration
 from recorder.options import RecordOptions
 from recorder.redact.config import BODY_LIMIT, RedactConfig
 from store.errors import UsageError
+from store.layout import check_recorder
 
 UNREDACTED = (
     "nothing is redacted: passwords, tokens and personal data go to the disk as they are, and "
@@ -83,6 +85,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
     """The settings that decide what is written and how, for any way in."""
     settings = run.settings
     recorder = settings.get("recorder")
+    group, key = settings.text("group"), settings.text("redaction_key")
     redact = redact_config(settings, run.extra)
     if not redact.enabled:
         say(f"warning: {UNREDACTED}")
@@ -90,6 +93,8 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         store=settings.path("store"),
         url=settings.text("url"),
         recorder="" if recorder.origin == "default" else str(recorder.value),
+        shared_key=Path(key).expanduser() if key else None,
+        group=check_recorder(group) if group else None,
         filter=settings.text("filter") or None,
         push=settings.text("push"),
         flush_interval=seconds(settings.text("flush_interval")),

@@ -61,6 +61,7 @@ class RecordFlags:
 
     filter: str | None = None
     recorder: str | None = None
+    group: str | None = None
     store_bodies: str | None = None
     body_limit: str | None = None
     no_redact: bool = False
@@ -96,6 +97,7 @@ FLAGS: Final[Mapping[Any, tuple[Argument, ...]]] = {
             "Record only what matches, as in 'res.status >= 400'. Default: everything.", "FILTER",
         ),
         Argument("recorder", "This recorder's name in the store.", "NAME"),
+        Argument("group", "Hosts of one group are compared as one: prod-eu.", "NAME"),
         Argument(
             "store_bodies",
             "Bodies to keep, redacted: all, errors (of failed requests) or none.", "WHICH",

@@ -71,6 +71,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("limit", "count", 20, "rows that an answer shows"),
     Setting("url", "text", "http://localhost:10001", "where Qtap's DevTools listen"),
     Setting("recorder", "text", default_recorder, "the name of this recorder in the store"),
+    Setting("group", "text", "", "recorders that are one population, as in prod-eu; empty: alone"),
+    Setting("redaction_key", "text", "", "a file with a key that hosts share; empty: the store's"),
     Setting("filter", "text", "", "which transactions are recorded; empty: all"),
     Setting("push", "text", "safe", "how much of it Qtap evaluates", ("safe", "all", "none")),
     Setting("flush_interval", "text", "1s", "how long events gather before they are on disk"),

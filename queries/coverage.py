@@ -40,6 +40,7 @@ class RecorderRow:
     filters: tuple[str, ...]
     gaps: tuple[Gap, ...]
     stretches: tuple[Stretch, ...]
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def _row(recorder: Seen, limit: int) -> RecorderRow:
         filters=tuple(sorted({s.filter for s in stretches if s.filter})),
         gaps=tuple(recorder.gaps[-limit:]),
         stretches=stretches[-limit:],
+        group=recorder.group,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -118,7 +118,7 @@ def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[
         recorders = [one.recorder for one in wanted.values()]
         numbers = [one.seq for one in wanted.values()]
         reader.table("picked", {"recorder": ("VARCHAR", recorders), "seq": ("BIGINT", numbers)})
-        lines = {(row["recorder"], row["seq"]): line_of(row) for row in chosen.rows("search_lines")}
+        lines = {(row["recorder"], row["seq"]): line_of(row) for row in _picked(chosen)}
     keys = {text: (one.recorder, one.seq) for text, one in wanted.items()}
     return {text: lines[key] for text, key in keys.items() if key in lines}
 
@@ -131,7 +131,15 @@ def _lines(chosen: Selection, picked: list[Picked]) -> list[dict[str, Any]]:
         "picked", {name: (kind, [one[name] for one in picked]) for name, kind in columns}
     )
     times = [one["ts"] for one in picked]
-    return chosen.rows("search_lines", {"from_ts": min(times), "to_ts": max(times)})
+    return _picked(chosen, {"from_ts": min(times), "to_ts": max(times)})
+
+
+def _picked(chosen: Selection, span: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The lines of the transactions in the table `picked`, newest first."""
+    return chosen.rows(
+        "lines", span, rows="transactions SEMI JOIN picked USING (recorder, seq)",
+        where="ts >= $from_ts AND ts <= $to_ts", order="ts DESC, recorder DESC, seq DESC",
+    )  # fmt: skip
 
 
 def line_of(row: dict[str, Any]) -> Line:

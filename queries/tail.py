@@ -89,7 +89,8 @@ class Follower:
         return new
 
     def _rows(self, segment: Segment) -> list[dict[str, Any]]:
-        text = sql_text("tail", files=parquet([segment.path]), where=self._where)
+        rows = parquet([segment.path])
+        text = sql_text("lines", rows=rows, where=self._where, order="ts, seq")
         result = self._con.execute(text, self._params)
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -32,6 +32,7 @@ By = Literal[
     "process",
     "place",
     "signature",
+    "recorder",
 ]
 _SQL: dict[By | None, str] = {
     None: "NULL::VARCHAR",

@@ -8,10 +8,13 @@ each.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import selectors
 import socket
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -23,18 +26,22 @@ from prometheus_client import (
 )
 
 from recorder.options import Status
+from recorder.write.ship import Waiting, waiting
 from store.errors import UnavailableError, UsageError
+from store.layout import Store
 
 _CLIENTS = 8  # at once; one more, and the oldest is hung up on
 _PATIENCE_S = 2.0  # for a request to come, and for its answer to go
 _REQUEST_BYTES = 8 << 10
+_LOOK_S = 60.0
+_NOTHING = Waiting("", 0, 0, None)
 STATES = ("receiving", "lagging", "disconnected", "disk_full", "stopped", "waiting")
 
 
 class Metrics:
     """The figures of one recording, served until its process ends."""
 
-    def __init__(self, address: str, recorder: str) -> None:
+    def __init__(self, address: str, recorder: str, store: Store) -> None:
         host, port = parse_address(address)
         registry = CollectorRegistry()
         label = {"recorder": recorder}
@@ -64,6 +71,14 @@ class Metrics:
             "qrec_flush_seconds", "Time of a flush", list(label), registry=registry
         ).labels(recorder)
         self._recorder = recorder
+        self._store, self._queue, self._looked = store, _NOTHING, -_LOOK_S
+        for name, text, value in (
+            ("ship_waiting_hours", "Hours that wait to be shipped", lambda q: q.hours),
+            ("ship_waiting_bytes", "Bytes that wait to be shipped", lambda q: q.size),
+            ("ship_last_success_timestamp_seconds", "When a file was last shipped; 0: never",
+             lambda q: q.last or 0),
+        ):  # fmt: skip
+            gauge(name, text).labels(recorder).set_function(partial(self._queued, value))
         self._last: dict[str, int] = dict.fromkeys(self._counters, 0)
         try:
             server = _Server(host, port, registry)
@@ -72,6 +87,14 @@ class Metrics:
                 f"cannot serve metrics at {address}: {error.strerror}", "Name another port."
             ) from None
         threading.Thread(target=server.run, name="metrics", daemon=True).start()
+
+    def _queued(self, value: Callable[[Waiting], float]) -> float:
+        """What waits to be shipped, looked at when somebody asks, and once a minute at most."""
+        if time.monotonic() - self._looked >= _LOOK_S:
+            self._looked = time.monotonic()
+            with contextlib.suppress(OSError):  # else what was there before
+                self._queue = waiting(self._store, dt.datetime.now(dt.UTC)) or _NOTHING
+        return value(self._queue)
 
     def update(self, status: Status) -> None:
         """Take over what a status tells; counters go by the difference to the one before."""

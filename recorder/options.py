@@ -26,6 +26,8 @@ class RecordOptions:
     store: Path
     url: str = DEFAULT_URL
     recorder: str = ""
+    group: str | None = None  # of recorders that are one population
+    shared_key: Path | None = None  # a file with the redaction key of a fleet
     filter: str | None = None
     push: str = "safe"  # safe | all | none
     connections: bool = False
@@ -120,7 +122,7 @@ def redaction_key(store: Store, options: RecordOptions) -> bytes:
     """
     if not options.redact.enabled:
         mark_unredacted(store, options.name())
-    return load_key(store.key_file)
+    return load_key(store.key_file, options.shared_key)
 
 
 def plan_filter(options: RecordOptions) -> tuple[str | None, str | None, list[str]]:

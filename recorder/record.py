@@ -32,9 +32,9 @@ from recorder.options import (
     redaction_key,
 )
 from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up, mono_us
-from recorder.pipeline.worker import Worker
+from recorder.pipeline.worker import checked
 from recorder.pipeline.workers import Handout, Message, Workers
-from recorder.source.subscription import Subscription, check_url
+from recorder.source.request import Subscription, check_url
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
@@ -107,9 +107,9 @@ class Recording:
         self.name = name
         session = new_session()
         topics = ("http", "connection") if options.connections else ("http",)
-        self.ledger = Ledger(store, name, session, expression, pushed, topics)
+        self.ledger = Ledger(store, name, session, expression, pushed, topics, options.group)
         key = redaction_key(store, options)
-        policy = Worker(key, options).cleaner.policy  # made here as well: mistakes are told at once
+        policy = checked(options)
         self.numbers = Numbers(store, name)
         self.numbers.use(self.numbers.last)
         most = options.workers or os.cpu_count() or 1
@@ -143,7 +143,7 @@ class Recording:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
 
             try:
-                self._metrics = Metrics(options.metrics, name)
+                self._metrics = Metrics(options.metrics, name, store)
             except UnavailableError as error:  # a taken port; recording matters more
                 reporter.note(error.message)
 

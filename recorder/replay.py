@@ -168,7 +168,7 @@ class _Run:
         self.source = source
         self.journal = store.live(name) / "replayed.jsonl"
         self.session = new_session()
-        self.ledger = Ledger(store, name, self.session, options.filter, None)
+        self.ledger = Ledger(store, name, self.session, options.filter, None, group=options.group)
         self.worker = Worker(redaction_key(store, options), options)
         self.numbers = Numbers(store, name)
         self.writer = Writer(store, Who(name, self.session), self.worker.cleaner.policy)

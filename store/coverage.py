@@ -55,6 +55,7 @@ class Stretch:
     max_lag_ms: int = 0
     dropped_estimate: int | None = None
     dropped_basis: str | None = None
+    group_name: str | None = None
 
 
 _IN_MICROSECONDS: Final = pa.schema(

@@ -27,7 +27,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from store import cover
@@ -256,34 +256,43 @@ class Store:
             for file in cover.maximal_cover([*sealed.get(recorder, ()), *live]):
                 yield recorder, file.path
 
-    def _merged(self, hour: str, part: str, files: Sequence[Path]) -> Path:
-        lines = sorted(map(self.version, files))
-        digest = hashlib.sha256("\n".join([_MERGING, *lines]).encode()).hexdigest()[:20]
+    def _merged(self, hour: str, part: str, lines: Iterable[str]) -> Path:
+        text = "\n".join([_MERGING, *sorted(lines)])
+        digest = hashlib.sha256(text.encode()).hexdigest()[:20]
         return self.sealed_hour(MERGED, hour) / f"{part}-{digest}.parquet"
 
-    def rollup_places(self, hour: str, rows: Sequence[Path]) -> dict[str, Path]:
+    def rollup_places(
+        self, hour: str, rows: Sequence[Path], groups: Mapping[str, str]
+    ) -> dict[str, Path]:
         """Where the merged rollup of these files of transactions would be, by table.
 
-        Nowhere where there are no two, or one is still live. OSError where one is gone.
+        groups: the group of each recorder that is in one. Nowhere where there are no two files, or
+        one is still live. OSError where one is gone.
         """
-        if len(rows) < 2 or any(path.parent.name == hour for path in rows):
+        files = cover.sealed_in(rows)
+        if len(rows) < 2 or len(files) < len(rows):
             return {}
-        return {t: self._merged(hour, t.removeprefix("rollups/"), rows) for t in ROLLUPS}
+        lines = [f"{self.version(f.path)} {groups.get(f.recorder, '')}" for f in files]
+        return {t: self._merged(hour, t.removeprefix("rollups/"), lines) for t in ROLLUPS}
 
     def coverage_place(self, hour: str, files: Sequence[Path]) -> Path | None:
         """The same of files of coverage."""
-        return self._merged(hour, "coverage", files) if len(files) > 1 else None
+        if len(files) < 2:
+            return None
+        return self._merged(hour, "coverage", map(self.version, files))
 
     def is_merged(self, places: Iterable[Path]) -> bool:
         """Whether all of them are there, of one hour."""
         places = set(places)
         return bool(places) and places.issubset(self.entries(next(iter(places)).parent))
 
-    def merged_rollup(self, hour: str, rows: Sequence[Path]) -> dict[str, Path]:
-        """The merged rollup of exactly these files of transactions, by table; nothing where there
-        is none."""
+    def merged_rollup(
+        self, hour: str, rows: Sequence[Path], groups: Mapping[str, str]
+    ) -> dict[str, Path]:
+        """The merged rollup of exactly these files of transactions and groups, by table; nothing
+        where there is none."""
         try:
-            places = self.rollup_places(hour, rows)
+            places = self.rollup_places(hour, rows, groups)
         except OSError:
             return {}
         return places if self.is_merged(places.values()) else {}

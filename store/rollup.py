@@ -3,8 +3,10 @@
 Three tables of plain columns, joined by `key`, a number that means something only inside one hour
 and file: `rollups/keys` (a row a key: its names, and sums of the hour), `rollups/minutes` and
 `rollups/durations`. A key may come more than once: such rows add up. A rollup counts once its keys
-are there; they are written last and deleted first. What stands in `rollups/hour=…` itself is of a
-qrec that kept lists; it is not read any more.
+are there; they are written last and deleted first. In merged
+ones (store/layout.py) `recorder` is the group of recorders, or the one that has none, and sessions
+are not told apart. What stands in `rollups/hour=…` itself is of a qrec that kept lists; it is not
+read any more.
 """
 
 from __future__ import annotations
@@ -39,6 +41,12 @@ SOURCES: Final = (
     "status", "grpc_status", "container_name", "pod_name", "process_exe", "error_signature",
     "bytes_sent", "bytes_received",
 )  # fmt: skip
+
+
+def populations_sql(coverage: str) -> str:
+    """A SELECT of recorders in a group (recorder, hour, population) from a relation of coverage."""
+    text = (files("store") / "sql" / "populations.sql").read_text(encoding="utf-8")
+    return text.replace("{coverage}", coverage)
 
 
 @cache

@@ -83,6 +83,7 @@ COVERAGE: Final = pa.schema(
         ("max_lag_ms", pa.int64()),
         ("dropped_estimate", pa.int64()),  # what Qtap seems to have dropped; null: not known
         ("dropped_basis", pa.string()),  # how good a guess that is: firm | weak
+        ("group_name", pa.string()),  # of recorders that are one population; null: by itself
     ]
 )
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,11 +50,15 @@ def s3_server() -> Iterator[str]:
 
 
 class Way:
-    """A proxy before an S3: counts what passes, and does to it what `fault` says."""
+    """A proxy before an S3: counts what passes, and does to it what `fault` says.
+
+    delay_s: how long each request is held back.
+    """
 
     def __init__(self, to: str) -> None:
         self.seen: list[tuple[str, str]] = []
         self.fault: Fault = lambda method, path: None
+        self.delay_s = 0.0
         host = to.removeprefix("http://")
         way = self
 
@@ -62,6 +67,7 @@ class Way:
 
             def _pass(self) -> None:
                 way.seen.append((self.command, self.path))
+                time.sleep(way.delay_s)
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 fault = way.fault(self.command, self.path)
                 if fault == "cut":

@@ -15,7 +15,7 @@ from queries.core.escape import visible
 from queries.core.format import clock
 from queries.core.question import BASELINE, WINDOW, Argument, Question
 from queries.core.window import Baseline, Window, parse_moment
-from queries.diff.explain.breakdown import by_container, filter_of
+from queries.diff.explain.breakdown import by_container, part_text, within
 from store.errors import QrecError, UsageError
 from store.layout import Store
 
@@ -145,10 +145,9 @@ def _explained(report: Report, store: Store, window: Window, only: str | None) -
     import filters  # 50 ms that a comparison without a filter need not wait for
 
     [finding] = report.changes.findings
-    texts = [text for text in (only, filter_of(finding.key)) if text]
-    text = " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
+    text = within(only, finding.key)
     where = filters.parse(text) if text else None
-    parts = by_container(store, window, report.baseline, where)
+    parts = [part_text(one) for one in by_container(store, window, report.baseline, where)]
     Explanation(report, finding, parts, text).show()
 
 

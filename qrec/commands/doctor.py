@@ -105,6 +105,7 @@ def _of_store(store: Store) -> Iterator[Check]:
         "leftovers": contents.leftovers,
         "files": contents.files,
         "rollups": contents.rolled_up,
+        "shipping": contents.shipping,
         "redaction": contents.redaction,
     }
     for name, check in checks.items():

@@ -18,7 +18,7 @@ from qrec.progress import Line
 from qrec.recording import seconds
 from qrec.run import Run, StoreFlags, flag
 from queries.core.format import plural, size
-from recorder.write.ship import Shipper
+from recorder.write.ship import Shipper, shrink
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
 
@@ -83,6 +83,7 @@ def _round(shipper: Shipper, line: Line, stop: threading.Event, *, tell_nothing:
             line.show(f"shipped {number} of {plural(len(due), 'file')}, {size(here)}")
     finally:
         line.clear()
+    shrink(shipper.store)
     if due:
         hours = plural(len({one.hour for one in due}), "hour")
         line.note(f"shipped {plural(len(due), 'file')} of {hours}, {size(wanted)}, "

@@ -21,6 +21,7 @@ from qrec.doctor import Check
 from queries.core.format import plural, size, span
 from recorder.write.retention import Hour, store_hours
 from recorder.write.rollup import rollups
+from recorder.write.ship import waiting
 from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.hours import hour_key
@@ -29,6 +30,7 @@ from store.manifest import unredacted
 from store.schema import RECORDED
 
 _NAMED = 5
+_BEHIND = 2  # hours that wait to be shipped: of more, something keeps them
 _RATE_HOURS = 6  # the newest whole hours, of which the present rate is told
 _LITTLE = 256 << 20  # bytes; segments and the sorting of an hour want some room
 _URGENT, _SOON = timedelta(hours=6), timedelta(days=3)
@@ -319,6 +321,26 @@ def rolled_up(store: Store) -> Iterator[Check]:
         f"qrec rollup --rebuild --missing --store {quote(str(store.path))}",
         {"hours": [{"hour": one.hour, "recorder": one.recorder, "state": one.state}
                    for one in bad[:100]], "count": len(bad)},
+    )  # fmt: skip
+
+
+def shipping(store: Store) -> Iterator[Check]:
+    """Whether finished hours reach the bucket that they are shipped to, of a store that ships."""
+    now = datetime.now(UTC)
+    queue = waiting(store, now)
+    if queue is None:
+        return
+    details = {"to": queue.to, "hours": queue.hours, "bytes": queue.size}
+    since = "" if queue.last is None else f", the last {span(now.timestamp() - queue.last)} ago"
+    if queue.hours <= _BEHIND:
+        text = f"{plural(queue.hours, 'hour')} on the way to {queue.to}{since}"
+        yield Check("shipping", "ok", text, facts=details)
+        return
+    yield Check(
+        "shipping", "warning",
+        f"{plural(queue.hours, 'finished hour')} ({size(queue.size)}) are not in {queue.to} yet"
+        + since,
+        f"Try it by hand: qrec ship {quote(queue.to)} --store {quote(str(store.path))}", details,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Times are in the user's zone; JSON has them in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
@@ -185,7 +185,8 @@ def program(path: str | None) -> str:
 def short_id(text: str) -> str:
     """`shop:8676`: the number is a recorder's own over all its sessions, so that it is enough."""
     recorder, _, rest = text.partition(":")
-    return f"{recorder}:{rest.rpartition(':')[2]}"
+    number = rest.rpartition(":")[2]
+    return f"{recorder}:{number.lstrip('0') or number}"
 
 
 _PLAIN: Mapping[str, Callable[[Any], str]] = {
@@ -301,6 +302,36 @@ def blame_text(finding: Finding) -> str:
         return "-"
     edge = f", {' -> '.join(blame.edge)}" if blame.edge else ""
     return visible(f"{blame.service or 'no one service'} ({blame.why}{edge})")
+
+
+def facts(finding: Finding, tz: tzinfo) -> dict[str, str]:
+    """What is to be said of a finding beside its summary, by name.
+
+    The effect is counted from its begin on, the window and the baseline are as a whole.
+    """
+    known = {
+        "id": finding.id,
+        "kind": f"{finding.kind}, {finding.direction}, {finding.confidence}",
+        "where": key_text(finding.key),
+        "effect": effect_text(finding.effect) + ", since it began" * (finding.since is not None),
+        "window": numbers_text(finding.window),
+        "baseline": numbers_text(finding.baseline),
+        "since": clock(finding.since, tz),
+        "until": clock(finding.until, tz),
+        "blame": blame_text(finding),
+        "error": visible(finding.evidence.signature or "-"),
+    }
+    return {name: text for name, text in known.items() if text != "-"}
+
+
+def details(finding: Finding, parts: Sequence[str], tz: tzinfo) -> Iterator[tuple[str, str]]:
+    """Its facts, then what of it was in which container (parts), its symptoms and examples."""
+    yield from facts(finding, tz).items()
+    yield from (("in", text) for text in parts)
+    yield from (("also", symptom_text(one)) for one in finding.also)
+    for side in ("window", "baseline"):
+        for one in getattr(finding.evidence, side):
+            yield "evidence", visible(f"{short_id(one)} ({side})")
 
 
 _AROUND = 30  # slots before and after the onset that a finding's small chart shows

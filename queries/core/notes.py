@@ -6,7 +6,7 @@ before now are not counted as one while the recorder is alive: it writes its cov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -57,19 +57,16 @@ class Seen:
     recorder: str
     window: Window
     stretches: tuple[Stretch, ...]
+    group: str | None = None  # of recorders that are one population
+
+    @property
+    def population(self) -> str:
+        return self.group or self.recorder
 
     @property
     def islands(self) -> list[tuple[datetime, datetime]]:
         """When it received: stretches that touch or overlap are one."""
-        found: list[tuple[datetime, datetime]] = []
-        for stretch in sorted(self.stretches, key=lambda s: (s.from_ts, s.to_ts)):
-            if stretch.state not in SEEING:
-                continue
-            if found and stretch.from_ts <= found[-1][1]:
-                found[-1] = (found[-1][0], max(found[-1][1], stretch.to_ts))
-            else:
-                found.append((stretch.from_ts, stretch.to_ts))
-        return found
+        return _together(s for s in self.stretches if s.state in SEEING)
 
     @property
     def covered_s(self) -> float:
@@ -77,6 +74,13 @@ class Seen:
 
     @property
     def gaps(self) -> list[Gap]:
+        """One of a group may come and go: only what it says itself that it missed is a gap."""
+        if self.group:
+            deaf = (
+                s for s in self.stretches
+                if s.state not in SEEING and (s.state != "stopped" or s.reason_code == "killed")
+            )  # fmt: skip
+            return [self._gap(start, end) for start, end in _together(deaf) if end > start]
         found, at = [], self.window.from_ts
         for start, end in self.islands:
             if start > at:
@@ -103,13 +107,29 @@ class Seen:
         return Gap(from_ts, to_ts, stretch.reason or stretch.state.replace("_", " "))
 
 
+def _together(stretches: Iterable[Stretch]) -> list[tuple[datetime, datetime]]:
+    """Their times; those that touch or overlap are one."""
+    times: list[tuple[datetime, datetime]] = []
+    for stretch in sorted(stretches, key=lambda s: (s.from_ts, s.to_ts)):
+        if times and stretch.from_ts <= times[-1][1]:
+            times[-1] = (times[-1][0], max(times[-1][1], stretch.to_ts))
+        else:
+            times.append((stretch.from_ts, stretch.to_ts))
+    return times
+
+
 def seen(reader: Reader, window: Window) -> list[Seen]:
     """Every recorder with coverage in the window. The reader's spans have to include it."""
     rows = reader.rows("stretches", {"from_ts": window.from_ts, "to_ts": window.to_ts})
     by_recorder: dict[str, list[Stretch]] = {}
+    groups: dict[str, str | None] = {}
     for row in rows:
-        by_recorder.setdefault(row.pop("recorder"), []).append(_stretch(row))
-    return [Seen(name, window, tuple(by_recorder[name])) for name in sorted(by_recorder)]
+        name = row.pop("recorder")
+        groups[name] = row.pop("group_name")
+        by_recorder.setdefault(name, []).append(_stretch(row))
+    return [
+        Seen(name, window, tuple(by_recorder[name]), groups[name]) for name in sorted(by_recorder)
+    ]
 
 
 def _stretch(row: dict[str, Any]) -> Stretch:
@@ -130,8 +150,18 @@ def newest(store: Store) -> datetime | None:
 
 
 def covered_s(recorders: Sequence[Seen]) -> float:
-    """Seconds that the best covered recorder received."""
-    return max((recorder.covered_s for recorder in recorders), default=0.0)
+    """Seconds that the best covered recorder, or any of the best covered group, received."""
+    by_population: dict[str, list[Seen]] = {}
+    for recorder in recorders:
+        by_population.setdefault(recorder.population, []).append(recorder)
+    return max(map(_covered_s, by_population.values()), default=0.0)
+
+
+def _covered_s(members: Sequence[Seen]) -> float:
+    if len(members) == 1:
+        return members[0].covered_s
+    seeing = _together(s for one in members for s in one.stretches if s.state in SEEING)
+    return sum((end - start).total_seconds() for start, end in seeing)
 
 
 def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Note]:
@@ -139,8 +169,10 @@ def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Not
     found = [*reader.notes]
     if covered_s(recorders) <= 0:
         found.append(_nothing(reader, window))
+    for group in sorted({recorder.group for recorder in recorders if recorder.group}):
+        found += _group_notes(group, [one for one in recorders if one.group == group])
     for recorder in recorders:
-        found += _gap_notes(recorder) if recorder.covered_s > 0 else []
+        found += _gap_notes(recorder) if recorder.covered_s > 0 and not recorder.group else []
         found += losses(recorder)
         found += [clock_note(recorder.recorder, s.from_ts) for s in recorder.stretches
                   if s.reason_code == "clock_stepped" or s.reason == _STEPPED]  # fmt: skip
@@ -165,6 +197,31 @@ def _nothing(reader: Reader, window: Window) -> Note:
     return Note("no_data", text, window.from_ts, window.to_ts)
 
 
+def _group_notes(group: str, members: Sequence[Seen]) -> list[Note]:
+    """Who of a group was deaf, and for how long."""
+    missed = {
+        one.recorder: sum((gap.to_ts - gap.from_ts).total_seconds() for gap in one.gaps)
+        for one in members
+    }
+    deaf = sorted((n for n in missed if missed[n] >= _LEAST.total_seconds()),
+                  key=lambda name: (-missed[name], name))  # fmt: skip
+    if not deaf:
+        return []
+    window = members[0].window
+    text = f"{len(deaf)} of {len(members)} recorders of group {group} were deaf for a while: "
+    return [Note("gap", text + deaf_names(deaf, missed), window.from_ts, window.to_ts)]
+
+
+def deaf_names(deaf: Sequence[str], missed: Mapping[str, float]) -> str:
+    """The first of those recorders, with the time that each of them missed."""
+    names = [f"{name} ({lasted(missed[name])})" for name in deaf[:_TOLD]]
+    return ", ".join([*names, f"{len(deaf) - _TOLD} more"] if len(deaf) > _TOLD else names)
+
+
+def lasted(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def _gap_notes(recorder: Seen) -> list[Note]:
     gaps = [gap for gap in recorder.gaps if gap.to_ts - gap.from_ts >= _LEAST]
     gaps.sort(key=lambda gap: (gap.from_ts - gap.to_ts, gap.from_ts))
@@ -181,8 +238,7 @@ def _gap_notes(recorder: Seen) -> list[Note]:
 
 
 def _length(gap: Gap) -> str:
-    seconds = (gap.to_ts - gap.from_ts).total_seconds()
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return lasted((gap.to_ts - gap.from_ts).total_seconds())
 
 
 def losses(recorder: Seen) -> list[Note]:

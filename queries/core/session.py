@@ -25,6 +25,7 @@ from store.errors import QrecError
 from store.files import is_readable
 from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
 from store.layout import LIVE, MERGED, Store
+from store.rollup import populations_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +48,7 @@ _LATER_COVERAGE: Final = {
     "dropped": "BIGINT",
     "dropped_basis": "VARCHAR",
     "dropped_estimate": "BIGINT",
+    "group_name": "VARCHAR",
     "max_lag_ms": "BIGINT",
     "reason_code": "VARCHAR",
 }
@@ -198,6 +200,10 @@ class Reader:
         rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
         return rows
 
+    def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The columns of one statement's result, by name, as numpy has them."""
+        return self._result(text, params, lambda *of: self.con.execute(*of).fetchnumpy())
+
     def run(self, text: str, params: Mapping[str, Any] | None = None) -> None:
         """Run one statement that gives no rows."""
         self._result(text, params, self.con.execute)
@@ -281,6 +287,13 @@ class Reader:
             if merged and merged not in self._bad and self.store.is_merged([merged]):
                 return [merged] if looks_whole(merged) is not False else files
         return files
+
+    def groups(self) -> dict[str, dict[str, str]]:
+        """The group of each recorder that is in one, by hour."""
+        groups: dict[str, dict[str, str]] = {}
+        for recorder, hour, group in self.con.execute(populations_sql("coverage")).fetchall():
+            groups.setdefault(hour_key(hour * HOUR_US), {})[recorder] = group
+        return groups
 
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
         return [path for path in paths if self._readable(path)]

@@ -153,18 +153,38 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Covered:
-    """seconds [recorders, slots and past]: what each recorder saw of them, where it counts.
+class Members:
+    """names: (population, recorder) of each. expected, seeing [members, slots and past]: seconds
+    of which something is known, and of those in which it was receiving; together [populations,
+    slots and past]: seconds in which any member of each was expected."""
 
-    A recorder counts that saw a part of both sides; of a window of hours, those blocks of the day
-    that it saw on both sides. seen: the same, whether it counts or not. gaps: one note for each
-    stretch that a recorder missed, of those known from either side.
+    names: list[tuple[str, str]]
+    expected: Floats
+    seeing: Floats
+    together: Floats
+
+    def of(self, population: str) -> list[int]:
+        return [i for i, (name, _) in enumerate(self.names) if name == population]
+
+    def is_group(self, population: str) -> bool:
+        return any(name == population != recorder for name, recorder in self.names)
+
+
+@dataclass(frozen=True)
+class Covered:
+    """seconds [populations, slots and past]: what each population saw of them, where it counts.
+
+    A population is a group of recorders (store/schema.py), or one without a group. One counts that
+    saw a part of both sides; of a window of hours, those blocks of the day that it saw on both
+    sides. seen: the same, whether it counts or not. gaps: one note for each stretch that was
+    missed, of those known from either side.
     """
 
     recorders: list[str]
     seen: Floats
     seconds: Floats
     gaps: tuple[Note, ...]
+    members: Members
 
     def best(self, axis: Axis, side: int, seconds: Floats | None = None) -> float:
         """Seconds of the window (0) or of the baseline (1) that the best covered recorder saw."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -22,6 +21,7 @@ from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
 from queries.diff.axis import past_of
 from queries.diff.compare import LEAST_PAST, compared
+from queries.diff.stats import median
 from store.files import write_text
 from store.hours import from_us
 from store.values import dataclass
@@ -128,7 +128,7 @@ def _summary(counts: Sequence[int]) -> Calibration | None:
     if len(counts) < LEAST:
         return None
     at = -(-95 * len(counts) // 100) - 1  # the least that 95 % of the pairs do not exceed
-    return Calibration(len(counts), float(statistics.median(counts)), float(sorted(counts)[at]))
+    return Calibration(len(counts), median(counts), float(sorted(counts)[at]))
 
 
 def _notes(left_out: int, count: int) -> Iterator[Note]:

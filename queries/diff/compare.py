@@ -28,6 +28,7 @@ from queries.diff.explain.evidence import Rows
 from queries.diff.explain.findings import Scene, findings
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
+from queries.diff.groups import kept
 from queries.diff.stats import add_up, distinct
 from store.hours import from_us, to_us
 from store.layout import Store
@@ -115,6 +116,7 @@ class _Question:
             verdict: Verdict = "no_data" if not all(seen) else "not_comparable"
             notes += _blind(seen) or [_apart()]
             return self._changes(frame, verdict, notes, ())
+        frame.kept = kept(self.reader, counts, self.axis, self.covered)
         notes += _qualified(frame)
         notes += _failing_all_along(frame)
         durations = durations_of(frame, counts, self.covered)

@@ -19,7 +19,7 @@ from queries.diff.axis import LEAST_PAST
 from queries.diff.keys import Keys, keys_of
 from queries.diff.stats import add_up, distinct
 from store.cover import segments_in
-from store.hours import HOUR_US, hour_start, to_us
+from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS, rollup_sql
 from store.values import dataclass
 
@@ -71,12 +71,14 @@ class Cells:
 @dataclass(frozen=True)
 class Counts:
     """traffic: value is bytes received; the slots are those of spans and of the past.
-    names [numbers]: the columns as they were recorded; keys.of says of which key each is.
+    names [numbers]: the columns as they were recorded; keys.of says of which key each is; hashes
+    [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
     them to hold them all. Of the past it has some hours only. Raises BrokenRollup."""
 
     keys: Keys
     names: Mapping[str, Any]
+    hashes: Any
     recorders: list[str]
     traffic: Cells
     spread: Callable[[], Iterator[Cells]]
@@ -129,16 +131,19 @@ class _Counting:
         self.where, self.params = where, params
         self.files: list[tuple[int, Mapping[str, Path]]] = []
         self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
+        self.raw_hours: list[int] = []
         self._recorders: list[str] = []
+        self._groups = reader.groups()
         # of the rows of keys: where those of each file begin, recorder and number of each, and
         # the first row of each number
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
+        self._hashes = none
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
         store = self.reader.store
-        rollup_of = _rollups(self.reader) if rollups else {}
+        rollup_of = rollups_of(self.reader, self._groups) if rollups else {}
         taken = set()
         for path in self.reader.files["transactions"]:
             hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
@@ -156,6 +161,7 @@ class _Counting:
             if told is not None:
                 store.fetch(paths)
                 self._count(paths, *told)
+                self.raw_hours += [hour] * (len(self.raw) - len(self.raw_hours))
         sums = self._read_keys()
         names = self._names()
         parts = [
@@ -166,21 +172,24 @@ class _Counting:
         keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
         self._number = keys.of.astype(np.int32)[self._number]
         traffic = replace(traffic, key=keys.of.astype(np.int32)[traffic.key])
-        return Counts(keys, names, self._recorders, traffic, self._spread)
+        return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread)
 
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
         condition = f"{within} AND ({self.where})" if self.where else within
         table = f"counted_{len(self.raw)}"
-        source = f"(FROM {parquet(paths)} WHERE {condition})"
-        named = rollup_sql("named", source)
+        named = rollup_sql("named", f"(FROM {parquet(paths)} WHERE {condition})")
         text = sql_text("compare_coded", names=", ".join(_NAMES), slot=slot, named=named)
         try:
+            # by the hash of the names: to group ten texts takes twice as long
             self.reader.run(
                 f"CREATE OR REPLACE TEMP TABLE {table} AS"
-                f" SELECT (row_number() OVER () - 1)::INTEGER AS key, * FROM ({text})",
+                " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
+                f" names, any_value(struct_pack({_LISTED})) AS texts FROM ({text}) GROUP BY names)",
                 self.params,
             )
+            columns = f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
+            rows = self.reader.arrays(columns, self.params)
         except duckdb.Error:
             left = [path for path in paths if path in self.reader.files["transactions"]]
             if len(left) == len(paths):
@@ -188,13 +197,8 @@ class _Counting:
             if left:
                 self._count(left, slot, within)
             return
-        columns = self.con.execute(
-            "SELECT key, (code // 256)::SMALLINT AS slot, (code % 256)::UTINYINT AS bucket,"
-            " count(*)::INTEGER AS requests, sum(received)::BIGINT AS received"
-            f" FROM (SELECT key, unnest(codes) AS code, unnest(received) AS received FROM {table})"
-            " GROUP BY ALL"
-        ).fetchnumpy()
-        self.raw.append((table, columns))
+        rows["requests"] = np.broadcast_to(np.int32(1), rows["key"].shape)
+        self.raw.append((table, rows))
 
     def _read_keys(self) -> dict[str, Any]:
         """The rows of keys of all files, one behind the other: requests and bytes of their hours.
@@ -207,7 +211,7 @@ class _Counting:
             for i, (table, _) in enumerate(self.raw)
         ]
         if self.files:
-            relations.append(_keys(paths[KEYS] for _, paths in self.files))
+            relations.append(keys_relation(paths[KEYS] for _, paths in self.files))
         if not relations:
             nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in _NAMES)
             sums = "0 AS file, 0 AS key, 0 AS requests, 0 AS bytes_received"
@@ -215,18 +219,34 @@ class _Counting:
         keys = " UNION ALL BY NAME ".join(relations)
         known = self._execute(f"SELECT DISTINCT recorder FROM ({keys}) ORDER BY 1").fetchall()
         self._recorders = [name for (name,) in known]
-        cases = [f"WHEN {_quoted(name)} THEN {i}" for i, name in enumerate(self._recorders)]
-        place = f"CASE recorder {' '.join(cases)} END" if cases else "0"
-        columns = self._fetch(sql_text("compare_rows", keys=keys, place=place))
+        text = sql_text("compare_rows", keys=keys, place=place_of(self._recorders))
+        columns = self._fetch(text)
         sizes = np.bincount(columns["file"], minlength=len(self.files) + len(self.raw))
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
         order = self._starts[columns.pop("file")] + columns.pop("key")
         if (order != np.arange(order.size)).any():
             order = np.argsort(order)
             columns = {name: column[order] for name, column in columns.items()}
-        self._recorder = columns.pop("place")
-        self._firsts, self._number = _numbered(columns.pop("names"))
+        self._recorder = self._populations(columns.pop("place"))
+        hashes = columns.pop("names")
+        self._firsts, self._number = _numbered(hashes)
+        self._hashes = hashes[self._firsts]
         return columns
+
+    def _populations(self, recorder: Any) -> Any:
+        """The same with groups in the place of recorders that are in one."""
+        if not self._groups:
+            return recorder
+        groups = {group for of in self._groups.values() for group in of.values()}
+        names = sorted({*self._recorders, *groups})
+        hours = [*(hour for hour, _ in self.files), *self.raw_hours]
+        for file, hour in enumerate(hours):
+            group = self._groups.get(hour_key(hour * HOUR_US), {})
+            of = [names.index(group.get(name, name)) for name in self._recorders]
+            rows = slice(self._starts[file], self._starts[file + 1])
+            recorder[rows] = np.array(of, dtype=recorder.dtype)[recorder[rows]]
+        self._recorders = names
+        return recorder
 
     def _names(self) -> dict[str, Any]:
         """[numbers]: each of the columns of names, read from those files that are the first to
@@ -241,7 +261,7 @@ class _Counting:
         ]
         sealed = [self.files[i][1][KEYS] for i in files if i < len(self.files)]
         if sealed:
-            relations.insert(0, _keys(sealed))
+            relations.insert(0, keys_relation(sealed))
         if not relations:
             return {name: np.zeros(0, dtype=object) for name in (*_NAMES, "side")}
         self.con.register("firsts", {
@@ -370,9 +390,11 @@ def _of_other_days(slots: Sequence[int]) -> list[int]:
     return [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
 
 
-def _rollups(reader: Reader) -> dict[Path, Mapping[str, Path]]:
+def rollups_of(
+    reader: Reader, groups: Mapping[str, Mapping[str, str]]
+) -> dict[Path, Mapping[str, Path]]:
     """The rollup of each sealed file: its own, or the merged one of its hour; only those that are
-    there in full."""
+    there in full. groups: as Reader.groups."""
     store = reader.store
     sealed: dict[str, list[Path]] = {}
     for path in reader.files["transactions"]:
@@ -380,7 +402,7 @@ def _rollups(reader: Reader) -> dict[Path, Mapping[str, Path]]:
             sealed.setdefault(path.parent.name.removeprefix("hour="), []).append(path)
     places: dict[Path, dict[str, Path]] = {}
     for hour, paths in sealed.items():
-        merged = store.merged_rollup(hour, paths)
+        merged = store.merged_rollup(hour, paths, groups.get(hour, {}))
         if any(looks_whole(file) is False for file in merged.values()):
             merged = {}
         for path in paths:
@@ -400,7 +422,20 @@ def _parquet(paths: Iterable[Path]) -> str:
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def _keys(paths: Iterable[Path]) -> str:
+def rows_relation(rows: str) -> str:
+    """The same of a relation of transactions, a row a request."""
+    sums = "0 AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
+    return f"SELECT {sums}, {_LISTED} FROM ({rollup_sql('named', rows)})"
+
+
+def place_of(recorders: Sequence[str]) -> str:
+    """The number of a row's recorder among these; the one after them for any other."""
+    cases = [f"WHEN {_quoted(name)} THEN {i}" for i, name in enumerate(recorders)]
+    return f"CASE recorder {' '.join(cases)} ELSE {len(cases)} END" if cases else "0"
+
+
+def keys_relation(paths: Iterable[Path]) -> str:
+    """The rows of keys of all files, one behind the other."""
     return (
         f"SELECT file_index::INTEGER AS file, key, requests, bytes_received, {_LISTED}"
         f" FROM {_parquet(paths)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,46 +15,53 @@ from queries.core.answer import Note
 from queries.core.session import Reader, sql_text
 from queries.core.window import Baseline, Window
 from queries.diff import limits
-from queries.diff.axis import Axis, Covered
+from queries.diff.axis import Axis, Covered, Members, Slots
 from store.hours import HOUR_US, from_us, to_us
 
 if TYPE_CHECKING:
     from queries.diff.stats import Floats, Mask
 
 _GAP_S = 6.0  # shorter gaps are not worth a note
+_SEEING = "state IN ('receiving', 'lagging')"
+# A host that was shut down in good order is not missed: its recorder said that it stopped.
+_EXPECTED = "state <> 'stopped' OR reason_code = 'killed'"
 _POSITIONS = timedelta(hours=3)  # windows in which it matters at what time of day was seen
 
 
 def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
     """The same without hours of which a file could not be read: missing rows are no silence."""
-    seen = covered.seen.copy()
+    members = covered.members
+    seeing = members.seeing.copy()
     hours = axis.edges[:, 0] // HOUR_US
     for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
-        if name in covered.recorders:
-            seen[covered.recorders.index(name), hours == to_us(hour) // HOUR_US] = 0.0
-    return replace(covered, seen=seen, seconds=_comparable(axis, seen))
+        for i, (_, recorder) in enumerate(members.names):
+            if recorder == name:
+                seeing[i, hours == to_us(hour) // HOUR_US] = 0.0
+    if (seeing == members.seeing).all():
+        return covered
+    members = replace(members, seeing=seeing)
+    seen = _seen(covered.recorders, members)
+    return replace(covered, seen=seen, seconds=_comparable(axis, seen), members=members)
 
 
 def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
-    """What the recorders saw of the axis' slots; the axis without the past that hardly any saw, or
+    """What was seen of the axis' slots; the axis without the past of which hardly any was seen, or
     of which events are missing, if there is enough of it without."""
-    rows = reader.con.execute(sql_text("islands")).fetchall()
-    islands: dict[str, list[tuple[int, int]]] = {}
-    for name, from_ts, to_ts in rows:
-        islands.setdefault(name, []).append((to_us(from_ts), to_us(to_ts)))
-    names = sorted(islands)
+    seeing, expected = (_islands(reader, states) for states in (_SEEING, _EXPECTED))
+    names = sorted(expected)
+    populations = sorted({population for population, _ in names})
     edges = axis.edges
-    seen = np.zeros((len(names), len(edges)))
-    for row, name in zip(seen, names, strict=True):
-        row[:] = _seconds(sorted(islands[name]), edges)
-    gaps = [
-        note
-        for i, name in enumerate(names)
-        if seen[i, : axis.size].any()
-        for slots in axis.slots
-        for note in _gaps(name, slots.span, sorted(islands[name]))
-    ]
+    members = Members(
+        names,
+        np.array([_seconds(expected[name], edges) for name in names]).reshape(-1, len(edges)),
+        np.array([_seconds(seeing.get(name, ()), edges) for name in names]).reshape(-1, len(edges)),
+        np.array([
+            _seconds(_union([expected[n] for n in names if n[0] == population]), edges)
+            for population in populations
+        ]).reshape(-1, len(edges)),
+    )  # fmt: skip
     lengths = (edges[:, 1] - edges[:, 0]) / 1e6
+    seen = _seen(populations, members)
     enough = seen.max(axis=0, initial=0.0) >= limits.MOST * lengths
     whole = enough & ~lossy(reader, edges)
     if whole[axis.size :].sum() >= limits.KNOWN:
@@ -61,7 +69,80 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     enough[: axis.size] = True
     past = [p for p, ok in zip(axis.past, enough[axis.size :].tolist(), strict=True) if ok]
     axis, seen = Axis(axis.spans, tuple(past)), seen[:, enough]
-    return axis, Covered(names, seen, _comparable(axis, seen), tuple(gaps))
+    parts = (members.expected, members.seeing, members.together)
+    members = Members(names, *(part[:, enough] for part in parts))
+    gaps = [
+        note
+        for i, population in enumerate(populations)
+        for slots in axis.slots
+        for note in (
+            _deaf(population, members, slots, seen[i])
+            if members.is_group(population)
+            else _gaps(population, slots.span, seeing[population, population])
+            if seen[i, : axis.size].any()
+            else ()
+        )
+    ]
+    return axis, Covered(populations, seen, _comparable(axis, seen), tuple(gaps), members)
+
+
+def _islands(reader: Reader, states: str) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """When each (population, recorder) was in one of the states."""
+    islands: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    rows = reader.con.execute(sql_text("islands", states=states)).fetchall()
+    for population, recorder, from_ts, to_ts in rows:
+        islands.setdefault((population, recorder), []).append((to_us(from_ts), to_us(to_ts)))
+    return islands
+
+
+def _union(islands: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
+    """The times that lie in any of them."""
+    together: list[tuple[int, int]] = []
+    for begin, end in sorted(itertools.chain.from_iterable(islands)):
+        if together and begin <= together[-1][1]:
+            together[-1] = together[-1][0], max(together[-1][1], end)
+        else:
+            together.append((begin, end))
+    return together
+
+
+def _seen(populations: Sequence[str], members: Members) -> Floats:
+    """[populations, slots and past]: seconds seen. Of a slot in which several are expected nothing
+    counts where too many of them were deaf: what one of them sees, others may not."""
+    seen = np.zeros((len(populations), members.seeing.shape[1]))
+    for row, population, together in zip(seen, populations, members.together, strict=True):
+        mine = members.of(population)
+        expected, seeing = members.expected[mine], members.seeing[mine]
+        if not members.is_group(population):
+            row[:] = seeing.sum(0)
+            continue
+        share = seeing.sum(0) / np.maximum(expected.sum(0), 1e-9)
+        alone = (expected > 0).sum(0) <= 1
+        row[:] = np.where(alone | (share >= limits.RECEIVING), together * share, 0.0)
+    return seen
+
+
+def _deaf(population: str, members: Members, slots: Slots, seen: Floats) -> Iterator[Note]:
+    """Who of a group did not see what of a span, and how much of it is left out for that."""
+    place = slice(slots.first, slots.first + slots.size)
+    mine = members.of(population)
+    here = [i for i in mine if members.expected[i, place].any()]
+    lost = members.expected[:, place] - members.seeing[:, place]
+    missed = {members.names[i][1]: float(lost[i].sum()) for i in here}
+    deaf = sorted((n for n in missed if missed[n] >= _GAP_S), key=lambda n: (-missed[n], n))
+    if not deaf:
+        return
+    begin, end = slots.span.from_ts, slots.span.to_ts
+    text = (
+        f"{len(deaf)} of {len(here)} recorders of group {population} missed a part of "
+        f"{begin:%H:%M} to {end:%H:%M}: {notes.deaf_names(deaf, missed)}"
+    )
+    expected = members.expected[mine, place].sum(0) > 0
+    out = (slots.edges[1:] - slots.edges[:-1])[expected & (seen[place] <= 0)].sum() / 1e6
+    if out:
+        least = round(100 * limits.RECEIVING)
+        text += f"; {notes.lasted(out)} are left out, with less than {least} % of it received"
+    yield Note("gap", text, begin, end)
 
 
 def _seconds(islands: Sequence[tuple[int, int]], edges: Any) -> Floats:
@@ -108,10 +189,9 @@ def _gaps(recorder: str, span: Window, islands: Sequence[tuple[int, int]]) -> It
 
 def _note(recorder: str, begin: datetime, end: datetime) -> Note:
     clock = "%H:%M" if begin.second == end.second == 0 else "%H:%M:%S"
-    length = (end - begin).total_seconds()
-    lasted = f"{length / 60:.0f} min" if length >= 90 else f"{length:.0f} s"
+    length = notes.lasted((end - begin).total_seconds())
     text = (
-        f"recorder {recorder} did not see {begin:{clock}} to {end:{clock}} ({lasted}); "
+        f"recorder {recorder} did not see {begin:{clock}} to {end:{clock}} ({length}); "
         "rates are of the time that it saw"
     )
     return Note("gap", text, begin, end)

@@ -56,6 +56,14 @@ class Groups:
         """[things] -> [groups]"""
         return add_up(self.group, values, self.size)
 
+    def kept(self, values: Floats, shares: Floats) -> Floats:
+        """[groups]: the share that is left of values of which each has a share that is left."""
+        if (shares == 1).all():
+            return np.ones(self.size)
+        total = self.sum(values)
+        left: Floats = np.ones(self.size)
+        return np.divide(self.sum(values * shares), total, out=left, where=total > 0)
+
     @cached_property
     def _order(self) -> tuple[Ints | None, Ints, Ints]:
         """The things by their groups, where they are not in that order anyway; their groups, and
@@ -130,6 +138,8 @@ class Frame:
     recorder-seconds.
     anyhow_w, anyhow_b [keys]: requests of all time, compared or not, to refute "new" and "gone".
     cells: what of the traffic counts; the slot tells when.
+    kept [keys]: the share of the baseline that recorders saw which see the window (groups.py): the
+    rest may have gone with its recorders, and proves no fall.
     """
 
     axis: Axis
@@ -150,6 +160,7 @@ class Frame:
     anyhow_w: Floats
     anyhow_b: Floats
     cells: Cells
+    kept: Floats
     levels: dict[tuple[str, ...], Level] = field(default_factory=dict)
 
     @property
@@ -322,6 +333,7 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         anyhow_w=anyhow[0],
         anyhow_b=anyhow[1],
         cells=cells,
+        kept=np.ones(size),
     )
 
 

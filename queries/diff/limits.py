@@ -51,6 +51,8 @@ RARELY: Final = 0.2  # of past stretches without a name: it comes and goes
 OFTEN: Final = 0.3  # of past stretches with a name so busy that is new: one more is no news
 ASKED: Final = 15.0  # points of the good answers: which one comes depends on what is asked
 
+RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time does not count
+
 # Which part of a change makes it whose.
 MOST: Final = 0.5  # the larger part
 NEARLY_ALL: Final = 0.9

@@ -168,7 +168,7 @@ def _shrunk(
         known = (df >= 3) & (due.sum(1) >= 10)
         common = typical
         if known.sum() >= 5:
-            common = float(np.median(chi[known] / df[known]))
+            common = median(chi[known] / df[known])
         own = (_PRIOR * np.clip(common, 1, most) + chi) / (_PRIOR + df)
         largest = np.maximum(largest, own)
     clipped: Floats = np.clip(largest, 1.0, most)
@@ -206,7 +206,7 @@ def band(effects: Floats, variances: Floats, floor: float, peers: Floats | None 
 def _centred(peers: Floats) -> tuple[Floats, Floats]:
     """(changes about their median, variances) of [groups, 2]."""
     known = peers[np.isfinite(peers).all(1)]
-    return (known[:, 0] - np.median(known[:, 0]) if known.size else known[:, 0]), known[:, 1]
+    return (known[:, 0] - median(known[:, 0]) if known.size else known[:, 0]), known[:, 1]
 
 
 def _spread(effects: Floats, variances: Floats) -> float:
@@ -214,8 +214,8 @@ def _spread(effects: Floats, variances: Floats) -> float:
     clear = variances < 0.25
     if clear.sum() < 5:
         return 0.0
-    typical = float(np.median(np.abs(effects[clear]))) / 0.6745
-    return max(typical**2 - float(np.median(variances[clear])), 0.0)
+    typical = median(np.abs(effects[clear])) / 0.6745
+    return max(typical**2 - median(variances[clear]), 0.0)
 
 
 @dataclass(frozen=True)
@@ -315,6 +315,12 @@ def middle(values: Floats) -> Floats:
     known = np.isfinite(values).sum(1)
     median: Floats = np.sort(values, axis=1)[np.arange(len(values)), np.maximum(known - 1, 0) // 2]
     return median
+
+
+def median(values: Any) -> float:
+    """That of np.median, which imports all of numpy.ma first."""
+    ordered = np.sort(values)
+    return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:

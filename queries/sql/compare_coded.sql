@@ -1,10 +1,9 @@
--- Transactions of an hour, under the names of keys (store/sql/rollup_named.sql), with an entry a
--- request in the lists of each key, as store/sql/rollup_requests.sql has them; a code is 256 * slot
--- + bucket of duration.
+-- Transactions of an hour, under the names of keys (store/sql/rollup_named.sql), with a hash of those.
 SELECT
+    hash({names}) AS names,
     {names},
-    list((256 * slot + bucket)::UINTEGER) AS codes,
-    list(received) AS received
-FROM (SELECT *, {slot} AS slot FROM ({named}))
+    slot,
+    bucket::UTINYINT AS bucket,
+    received
+FROM (SELECT *, ({slot})::SMALLINT AS slot FROM ({named}))
 WHERE slot IS NOT NULL
-GROUP BY ALL

@@ -6,6 +6,8 @@ WHERE list_bool_or(
             list_zip($starts::TIMESTAMPTZ[], $ends::TIMESTAMPTZ[]), lambda s: ts >= s[1] AND ts < s[2]
         )
     )
+    -- row groups outside of all of them are not read
+    AND ts >= list_min($starts::TIMESTAMPTZ[]) AND ts < list_max($ends::TIMESTAMPTZ[])
 ORDER BY CASE $sort
         WHEN 'last' THEN -epoch(ts)
         WHEN 'slowest' THEN -duration_ms

@@ -1,6 +1,7 @@
 -- Coverage of a window, clipped to it, in order of time.
 SELECT
     recorder,
+    group_name,
     greatest(from_ts, $from_ts::TIMESTAMPTZ) AS from_ts,
     least(to_ts, $to_ts::TIMESTAMPTZ) AS to_ts,
     state,

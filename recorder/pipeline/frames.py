@@ -19,6 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from recorder.source.blocks import count_events
+from recorder.source.request import Subscription
 from recorder.write.intake import Part
 
 QUEUE_BYTES = 128 << 20  # what may wait in the reading process
@@ -33,6 +34,15 @@ _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
 # Imported and made at the start: in the middle of a burst that would be a gap of its own.
 _CODEC = pa.Codec("zstd", compression_level=1)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """To the reader, as the first line: what to read, and how to hand it on."""
+
+    subscription: Subscription
+    first: int = 1  # the number of the first event
+    gather_s: float = 0.9  # how long a block gathers when there is little
+    queue_bytes: int = QUEUE_BYTES
 
 
 class Piece(msgspec.Struct, array_like=True, gc=False):

@@ -26,7 +26,6 @@ import httpx
 import msgspec
 
 from recorder.pipeline.frames import (
-    QUEUE_BYTES,
     Again,
     Alive,
     Block,
@@ -36,6 +35,7 @@ from recorder.pipeline.frames import (
     Gaps,
     Handed,
     Hire,
+    Options,
     Queue,
     Settled,
     Up,
@@ -43,15 +43,8 @@ from recorder.pipeline.frames import (
     receive_command,
     send,
 )
-from recorder.source.subscription import (
-    LinkError,
-    Subscription,
-    Waits,
-    client,
-    hang_up,
-    is_near,
-    open_stream,
-)
+from recorder.source.request import is_near
+from recorder.source.subscription import LinkError, Waits, client, hang_up, open_stream
 
 _IN_HAND = (
     2  # blocks of a worker that are not settled: one that it works at, one that it finds next
@@ -64,13 +57,6 @@ _GREETING = b"event: system.connected\n"
 _BACKOFF_S, _BACKOFF_MAX_S = 0.25, 15.0
 _NEAR_MAX_S = 1.0  # for a source on this host that is not there: it costs nobody to look
 _LIVED_S = 30.0  # a connection that was open for less does not set the pause back
-
-
-class Options(msgspec.Struct, frozen=True):
-    subscription: Subscription
-    first: int = 1  # the number of the first event
-    gather_s: float = 0.9  # how long a block gathers when there is little
-    queue_bytes: int = QUEUE_BYTES
 
 
 class _Worker:

@@ -35,7 +35,7 @@ from recorder.normalize.statements import normalise
 from recorder.options import RecordOptions, decode_settings
 from recorder.pipeline import frames
 from recorder.pipeline.frames import At, Block, Done, Refused
-from recorder.redact.redactor import Redactor
+from recorder.redact.redactor import Redactor, policy_of
 from recorder.source.blocks import events_in
 from recorder.write.intake import (
     REPEATS_BYTES,
@@ -60,6 +60,15 @@ _AGAIN_S = 0.5  # between two tries to write to a disk that refuses
 # takes 3 % of the time, 6 % where headers do not repeat.
 _GC_THRESHOLD = 20_000
 _KILLED = "internal: a process died or hung over it"
+
+
+def checked(options: RecordOptions) -> str:
+    """The id of the redaction that workers will do, from a process that does none. UsageError for
+    what a Worker would not be made of."""
+    Router(options.routes)
+    if options.filter:
+        _Filter(options.filter)
+    return policy_of(options.redact)
 
 
 class Worker:

@@ -39,6 +39,7 @@ from recorder.pipeline.frames import (
     Gaps,
     Handed,
     Hire,
+    Options,
     Receiver,
     Refused,
     Settled,
@@ -47,8 +48,7 @@ from recorder.pipeline.frames import (
     Waiting,
     mono_us,
 )
-from recorder.pipeline.reader import Options
-from recorder.source.subscription import Subscription
+from recorder.source.request import Subscription
 from recorder.write.intake import REPEATS_BYTES
 from store.errors import QrecError
 

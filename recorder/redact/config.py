@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -75,14 +76,27 @@ class RedactConfig:
         return config
 
 
-def load_key(path: Path) -> bytes:
-    """The store's key for fingerprints: 32 random bytes, made (0600) when there is none yet.
+def load_key(path: Path, shared: Path | None = None) -> bytes:
+    """The store's key for fingerprints: 32 bytes, made (0600) when there is none yet.
 
-    Raises UnavailableError when the file cannot be made or read, or holds no key.
+    shared: a file with the key of a fleet, which the store then has as well; else it is random.
+    Raises UnavailableError when a file cannot be made or read, or holds no key, and where the
+    store has another one already.
     """
+    if shared is not None:
+        key = load_shared(shared)
+        if not path.exists():
+            _create(path, key)
+        if load_key(path) != key:
+            raise UnavailableError(
+                f"{path} is another key than {shared}",
+                "Begin a new store (--store), or remove the old key: fingerprints of before then "
+                "no longer compare.",
+            )
+        return key
     try:
         if not path.exists():
-            _create(path)
+            _create(path, secrets.token_bytes(_KEY_BYTES))
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
         key = path.read_bytes()
@@ -99,12 +113,31 @@ def load_key(path: Path) -> bytes:
     return key
 
 
-def _create(path: Path) -> None:
+def load_shared(path: Path) -> bytes:
+    """The key in a file, of 32 bytes or as 64 hexadecimal digits."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the shared redaction key {path} cannot be read: {error.strerror}",
+            "Check the path and its permissions.",
+        ) from error
+    with contextlib.suppress(ValueError):  # bytes that are no text are the key itself
+        text = bytes.fromhex(text.decode()) if len(text) > _KEY_BYTES else text
+    if len(text) != _KEY_BYTES:
+        raise UnavailableError(
+            f"{path} is no redaction key",
+            "It is 32 random bytes, or 64 hexadecimal digits: `openssl rand -hex 32`.",
+        )
+    return text
+
+
+def _create(path: Path, key: bytes) -> None:
     """Write a new key in one step: of several recorders that start at once, one wins."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = create(temporary)
     try:
-        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
+        os.write(descriptor, key)
         os.fsync(descriptor)
         try:
             path.hardlink_to(temporary)

@@ -21,8 +21,8 @@ from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.headers import COOKIES
 from recorder.redact.looks import other_number
 from recorder.redact.places import json_places, near_places
-from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer
-from recorder.redact.rules import TABLE
+from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer, allowed_values
+from recorder.redact.rules import TABLE, rules_for
 from recorder.redact.scan import redis_hits
 from recorder.redact.text import FORM, NO_CARD, PACKED
 
@@ -157,11 +157,20 @@ _LONG_KEY = 16
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 
 
+def policy_of(config: RedactConfig) -> str:
+    """A short id of the rules and settings, for the files that are written under them. UsageError
+    for those that a Redactor cannot be made of; what it compiles takes 9 MB."""
+    rules_for(config)
+    allowed_values(config)
+    rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
+    return f"qrec-{rules}" if config.enabled else "off"
+
+
 class Redactor:
     """Redacts transactions, in place. For one thread at a time: it remembers what it has seen.
 
     Bodies are inspected and kept up to `body_limit` bytes.
-    `policy` is a short id of the rules and settings, for the files that are written under them.
+    `policy` is that of `config`.
     `failures` counts rows that had to be emptied because redaction itself failed.
     """
 
@@ -169,8 +178,7 @@ class Redactor:
         self.config = config
         self.body_limit = body_limit
         self.failures = 0
-        rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
-        self.policy = f"qrec-{rules}" if config.enabled else "off"
+        self.policy = policy_of(config)
         self._replacer = Replacer(key, config)
         self._first_in = self._replacer.scanner.patterns.first_in
         self._bodies = Bodies(body_limit)

@@ -120,6 +120,17 @@ class Cookie(NamedTuple):
     marks: list[Mark]
 
 
+def allowed_values(config: RedactConfig) -> list[Any]:
+    """The patterns of values that are left alone. UsageError for one that RE2 does not take."""
+    try:
+        return [compiled(pattern) for pattern in config.allow_values]
+    except Exception as error:  # re2.error is no subclass of anything narrower
+        raise UsageError(
+            f"a pattern of redact.allow_values is wrong: {error}",
+            "Patterns are RE2: no look-around, no back-references.",
+        ) from error
+
+
 class Replacer:
     """Replaces secrets in texts by placeholders."""
 
@@ -131,13 +142,7 @@ class Replacer:
         self._cookies = Memory()
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
-        try:
-            self._allowed = [compiled(pattern) for pattern in config.allow_values]
-        except Exception as error:  # re2.error is no subclass of anything narrower
-            raise UsageError(
-                f"a pattern of redact.allow_values is wrong: {error}",
-                "Patterns are RE2: no look-around, no back-references.",
-            ) from error
+        self._allowed = allowed_values(config)
 
     def replace(
         self, buf: bytes, flags: int = 0, by_name: list[Hit] | None = None, first: int = 0

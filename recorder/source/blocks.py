@@ -9,10 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-import httpx
-from httpx_sse import EventSource
 
 from recorder.decode.events import OVERSIZED
 
@@ -87,20 +83,6 @@ def _first_end(edge: bytes, chunk: bytes) -> int:
     return max(0, min(found, default=0) - len(edge))
 
 
-class EventStream(httpx.SyncByteStream):
-    """A response's bytes in blocks of whole events."""
-
-    def __init__(self, stream: Any, chunks: Iterable[bytes] | None = None) -> None:
-        self._stream = stream
-        self._chunks = stream if chunks is None else chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return whole_events(self._chunks)
-
-    def close(self) -> None:
-        self._stream.close()
-
-
 def events_in(block: bytes) -> Iterator[tuple[str, str]]:
     """(name, data) of each event of a block. From the first on that is not written as Qtap writes
     them, httpx-sse reads them."""
@@ -109,6 +91,9 @@ def events_in(block: bytes) -> Iterator[tuple[str, str]]:
         name, data, at = event
         yield name, data
     if at < len(block):
+        import httpx  # a worker that has never met such an event does without them: 8 MB
+        from httpx_sse import EventSource
+
         headers = {"content-type": "text/event-stream"}
         response = httpx.Response(200, headers=headers, stream=httpx.ByteStream(block[at:]))
         for sse in EventSource(response).iter_sse():

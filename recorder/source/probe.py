@@ -17,14 +17,8 @@ import msgspec
 
 import filters
 from recorder.decode.events import CONNECTED, decode
-from recorder.source.subscription import (
-    LinkError,
-    Subscription,
-    client,
-    events,
-    hang_up,
-    open_stream,
-)
+from recorder.source.request import Subscription
+from recorder.source.subscription import LinkError, client, events, hang_up, open_stream
 
 TRANSACTION = "request.http_transaction"
 _AFTERMATH_S = 1.0  # how long the slower subscriptions may take to bring what the first one has

@@ -16,8 +16,7 @@ from typing import BinaryIO, cast
 import httpx
 
 from recorder.decode.events import decode
-from recorder.source.blocks import EventStream
-from recorder.source.subscription import events
+from recorder.source.subscription import EventStream, events
 from store.errors import UnavailableError
 
 _CHUNK = 1 << 20

@@ -1,4 +1,4 @@
-"""One subscription to a Qtap DevTools stream: what is asked for, and reading what comes.
+"""One subscription to a Qtap DevTools stream: asking for it, and reading what comes.
 
 Reading is httpx-sse's work; ours is what the wire needs beyond it: a bound on the length of an
 event, time limits that suit a stream without keep-alives, and words for what went wrong.
@@ -20,15 +20,14 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
-import msgspec
 from httpx_sse import EventSource, SSEError
 
-from recorder.source.blocks import EventStream
+from recorder.source.blocks import whole_events
+from recorder.source.request import HEADERS_S, PATH, Subscription, check_url
 from store.errors import UsageError
 
 _READ = 1 << 18
@@ -109,6 +108,20 @@ class StreamTransport(httpx.BaseTransport):
         )
 
 
+class EventStream(httpx.SyncByteStream):
+    """A response's bytes in blocks of whole events."""
+
+    def __init__(self, stream: Any, chunks: Iterable[bytes] | None = None) -> None:
+        self._stream = stream
+        self._chunks = stream if chunks is None else chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return whole_events(self._chunks)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 class _Body(httpx.SyncByteStream):
     def __init__(
         self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
@@ -173,34 +186,7 @@ def _size(line: bytes) -> int:
     return int(digits, 16)
 
 
-PATH = "/devtools/api/events"
 CONNECT_S = 5.0
-HEADERS_S = 15.0
-_SCHEMES = ("http", "https")
-
-
-class Subscription(msgspec.Struct, frozen=True):
-    """What to ask for. `filter` is the pushed part, or None for everything."""
-
-    url: str
-    filter: str | None = None
-    connections: bool = False
-    artifacts: bool = False  # they tell more of gRPC calls, where a Qtap sends them
-    once: bool = False  # read one stream to its end, and no other after it
-    headers_s: float = HEADERS_S  # how long the answer's head may take
-    probe_after_s: float = 10.0  # how long a silence lasts before the source is asked if it lives
-
-    def body(self) -> dict[str, Any]:
-        """One body that both dialects of Qtap understand; each ignores the other's keys."""
-        topics = {"http": self.filter or "*"}
-        old = ["request"]
-        if self.artifacts:  # they have no field that a filter could match there
-            topics["artifact"] = "*"
-            old.append("artifact")
-        if self.connections:
-            topics["connection"] = "*"
-            old.append("connection")
-        return {"topics": topics, "filter_topics": old, "skip_process_snapshot": True}
 
 
 class LinkError(Exception):
@@ -210,32 +196,6 @@ class LinkError(Exception):
         super().__init__(text)
         self.kind = kind
         self.text = text
-
-
-def check_url(text: str) -> None:
-    """UsageError for an address at which nothing can ever answer."""
-    hint = "Write it as http://HOST:PORT."
-    try:
-        url = httpx.URL(text)
-        url.host.encode("idna")
-        if url.port is not None and not 0 < url.port < 1 << 16:
-            raise httpx.InvalidURL(f"there is no port {url.port}")
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise UsageError(f"{text[:200]!r} is no address: {error}", hint) from None
-    if url.scheme not in _SCHEMES:
-        near = get_close_matches(url.scheme, _SCHEMES, 1)
-        rest = text.partition("://")[2]
-        if near and rest:
-            hint = f"Did you mean {near[0]}://{rest}?"
-        raise UsageError(f"{text[:200]!r} is no address of the web", hint)
-    if not url.host:
-        raise UsageError(f"{text[:200]!r} names no host", hint)
-
-
-def is_near(url: str) -> bool:
-    """Whether an address is one of this host's own."""
-    host = httpx.URL(url).host
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def client(headers_s: float = HEADERS_S) -> httpx.Client:
@@ -267,6 +227,8 @@ def open_stream(
             read = waits.between(response.stream) if waits else None
             response.stream = EventStream(response.stream, read)
             yield response
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise LinkError("refused", f"no address: {error}") from None
     except httpx.ConnectError as error:
         raise LinkError("refused", f"cannot connect: {error}") from None
     except httpx.TimeoutException:

@@ -8,7 +8,7 @@ whoever does the same meanwhile, the next one finds what is there and makes the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,8 +16,9 @@ import duckdb
 
 from store.errors import unwritable
 from store.files import replacing
+from store.hours import HOUR_US, hour_start, to_us
 from store.layout import MERGED, Store
-from store.rollup import COLUMNS, KEYS, MINUTES, NAMES, ROLLUPS
+from store.rollup import COLUMNS, KEYS, MINUTES, NAMES, ROLLUPS, populations_sql
 from store.values import dataclass
 
 State = Literal["merged", "ready", "single", "waiting", "failed"]
@@ -69,6 +70,7 @@ class _Hour:
     def __init__(self, store: Store, hour: str, scratch: Path) -> None:
         self.store, self.hour, self.scratch = store, hour, scratch
         self.made: list[int] = []
+        self.groups: dict[str, str] = {}  # of recorders that are in one
 
     def compacted(self) -> Compacted:
         visible = list(self.store.visible("transactions", self.hour))
@@ -76,7 +78,8 @@ class _Hour:
         if any(path.parent.name == self.hour for _, path in visible):
             return self._told("waiting", recorders)  # its coverage grows, too
         try:
-            states = {self._rollup([path for _, path in visible]), self._coverage()}
+            coverage = self._coverage()
+            states = {coverage, self._rollup([path for _, path in visible])}
         except (OSError, duckdb.Error) as error:
             return self._told("failed", recorders, str(error).splitlines()[0][:300])
         order: tuple[State, ...] = ("waiting", "merged", "ready", "single")
@@ -88,18 +91,27 @@ class _Hour:
     def _coverage(self) -> State:
         files = self.store.coverage(self.hour)
         place = self.store.coverage_place(self.hour, files)
-        if place is None:
-            return "single"
-        if self.store.is_merged([place]):
-            return "ready"
-        self.store.fetch(files)
+        if place is None or not self.store.is_merged([place]):
+            self.store.fetch(files)
+            with _duckdb(self.scratch) as con:
+                rows = _coverage(files)
+                self._groups(con, rows)
+                if place is None:
+                    return "single"
+                self._write(con, f"FROM {rows} ORDER BY recorder, from_ts, to_ts", place)
+            return "merged"
+        self.store.fetch([place])
         with _duckdb(self.scratch) as con:
-            rows = _relation(files, "union_by_name = true")
-            self._write(con, f"FROM {rows} ORDER BY recorder, from_ts, to_ts", place)
-        return "merged"
+            self._groups(con, _coverage([place]))
+        return "ready"
+
+    def _groups(self, con: duckdb.DuckDBPyConnection, coverage: str) -> None:
+        rows = con.execute(populations_sql(coverage)).fetchall()
+        hour = to_us(hour_start(self.hour)) // HOUR_US
+        self.groups = {recorder: group for recorder, at, group in rows if at == hour}
 
     def _rollup(self, rows: Sequence[Path]) -> State:
-        places = self.store.rollup_places(self.hour, rows)
+        places = self.store.rollup_places(self.hour, rows, self.groups)
         if not places:
             return "single" if len(rows) < 2 else "waiting"
         if self.store.is_merged(places.values()):
@@ -111,7 +123,7 @@ class _Hour:
                 return "waiting"
         self.store.fetch(path for paths in singles.values() for path in paths)
         with _duckdb(self.scratch) as con:
-            _number(con, singles[KEYS])
+            _number(con, singles[KEYS], self.groups)
             for table in ROLLUPS:
                 self._write(con, _together(table, singles[table]), places[table])
         return "merged"
@@ -125,19 +137,28 @@ class _Hour:
             self.made.append(size)
 
 
-def _number(con: duckdb.DuckDBPyConnection, keys: Sequence[Path]) -> None:
+def _number(
+    con: duckdb.DuckDBPyConnection, keys: Sequence[Path], groups: Mapping[str, str]
+) -> None:
     """The tables `merged`, of all keys under numbers in the order of their names, whoever numbers
-    them, and `numbers`: (file, old) -> key. A recorder's sessions are not told apart any more."""
-    source = f"SELECT file_index AS file, * REPLACE ('' AS session) FROM {_relation(keys)}"
+    them, and `numbers`: (file, old) -> key. Recorders of a group, and sessions, are one there."""
+    pairs = {"recorders": list(groups), "populations": list(groups.values())}
+    con.execute("CREATE TEMP TABLE groups (recorder VARCHAR, population VARCHAR)")
+    con.execute("INSERT INTO groups SELECT unnest($recorders), unnest($populations)", pairs)
+    con.execute(
+        "CREATE TEMP VIEW single AS SELECT file_index AS file, * REPLACE ('' AS session,"
+        f" coalesce(population, recorder) AS recorder) FROM {_relation(keys)}"
+        " LEFT JOIN groups USING (recorder)"
+    )
     sums = ", ".join(_sum(name, KEYS) for name in COLUMNS[KEYS] if name in _TOGETHER)
     listed = ", ".join(NAMES)
     con.execute(
         f"CREATE TEMP TABLE merged AS SELECT (row_number() OVER (ORDER BY {listed}) - 1)::INTEGER"
-        f" AS key, * FROM (SELECT {listed}, {sums} FROM ({source}) GROUP BY {listed})"
+        f" AS key, * FROM (SELECT {listed}, {sums} FROM single GROUP BY {listed})"
     )
     con.execute(
         "CREATE TEMP TABLE numbers AS SELECT file, single.key AS old, merged.key AS key"
-        f" FROM ({source}) AS single JOIN merged USING ({listed})"
+        f" FROM single JOIN merged USING ({listed})"
     )
 
 
@@ -158,6 +179,12 @@ def _together(table: str, paths: Sequence[Path]) -> str:
 def _sum(name: str, table: str) -> str:
     kind = "BIGINT" if table == KEYS else "INTEGER"
     return f"{_TOGETHER[name].format(kind=kind)} AS {name}"
+
+
+def _coverage(files: Sequence[Path]) -> str:
+    """A relation over files of coverage of any version."""
+    late = "SELECT NULL::VARCHAR AS group_name WHERE false"
+    return f"(FROM {_relation(files, 'union_by_name = true')} UNION ALL BY NAME {late})"
 
 
 def _relation(paths: Sequence[Path], *options: str) -> str:

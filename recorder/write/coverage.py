@@ -106,6 +106,7 @@ class Ledger:
         filter_: str | None = None,
         pushed: str | None = None,
         topics: Sequence[str] = ("http",),
+        group: str | None = None,
     ) -> None:
         self._store = store
         self._recorder = recorder
@@ -113,6 +114,7 @@ class Ledger:
         self._filter = filter_
         self._pushed = pushed
         self._topics = list(topics)
+        self._group = group
         self._hours: dict[str, list[Stretch]] = {}
         self._dirty: set[str] = set()
         self._lost: deque[tuple[str, str]] = deque()
@@ -278,8 +280,9 @@ class Ledger:
         if previous.state == "stopped":
             reason, code = "not running", NOT_RUNNING
         stretch = Stretch(
-            self._recorder, self._session, previous.to_ts, ts, "stopped", reason, code
-        )
+            self._recorder, self._session, previous.to_ts, ts, "stopped", reason, code,
+            group_name=self._group,
+        )  # fmt: skip
         self._keep(stretch)
         self.gaps += 1
 
@@ -310,7 +313,7 @@ class Ledger:
             code = state
         self.open = Stretch(
             self._recorder, self._session, ts, ts, state, reason, code,
-            self._filter, self._pushed, self._topics,
+            self._filter, self._pushed, self._topics, group_name=self._group,
         )  # fmt: skip
         self._keep(self.open)
 

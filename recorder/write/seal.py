@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 
 from recorder.write.coverage import Ledger
 from recorder.write.retention import Retention
-from recorder.write.rollup import write_rollup
 from recorder.write.segments import (
     GRACE_S,
     clear,
@@ -242,6 +241,8 @@ class Housekeeper:
         replaced.
         """
         with self._spill() as spill:
+            from recorder.write.rollup import write_rollup  # DuckDB, for which 13 MB can wait
+
             write_rollup(self.store, hour, rows, name, self.footer, spill)
 
     @contextlib.contextmanager

@@ -69,9 +69,9 @@ def write_segment(
 def _write(
     path: Path, table: pa.Table, footer: dict[bytes, bytes], still_ours: Callable[[], None]
 ) -> Path:
-    packed = "snappy" if table.num_rows < _FEW_ROWS else "zstd"
+    few = table.num_rows < _FEW_ROWS
     with replacing(path) as temporary:
-        with parquet_writer(temporary, table.schema, footer, packed) as writer:
+        with parquet_writer(temporary, table.schema, footer, few=few) as writer:
             writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
         still_ours()
     return path
@@ -91,21 +91,23 @@ def parquet_writer(
     path: Path,
     schema: pa.Schema,
     footer: dict[bytes, bytes],
-    compression: str = "zstd",
     *,
     is_sorted: bool = False,
+    few: bool = False,
 ) -> Iterator[pq.ParquetWriter]:
     """A writer of a file that any engine reads: without Arrow's own schema in the footer, which
     would call text a dictionary. `footer` is what the file says about itself.
 
     is_sorted: rows that are alike stand together, so that bodies are worth a dictionary as well.
-    Nobody prunes by the smallest body or header, so there are no statistics of those.
+    few: it will be replaced soon, and is cheap to read as a whole: it may be larger. Nobody prunes
+    by the smallest body or header, so there are no statistics of those; of few rows, by time alone.
     """
     compared = [
         field.name
         for field in schema
         if not (pa.types.is_nested(field.type) or pa.types.is_binary(field.type))
     ]
+    compression, compared = ("snappy", ["ts"]) if few else ("zstd", compared)
     with pq.ParquetWriter(
         path, schema, compression=compression, store_schema=False, write_statistics=compared,
         use_dictionary=is_sorted or _repeated(schema),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from store.version import FORMAT_VERSION
 
 LEDGER: Final = "_shipped.jsonl"
 _PROBE: Final = "_probe"  # an object that is written once, and tried again by everybody
+_MANY: Final = 1000  # lines of the ledger: fewer are not worth a new file
 _SETTLED: Final = dt.timedelta(minutes=6)  # after an hour; what comes later is sealed in again
 
 
@@ -59,6 +61,44 @@ def due(store: Store, url: str, now: dt.datetime) -> list[Due]:
             if shipped.get(name) != (about.st_size, changed_ns):
                 found.append(Due(hour, name, path, about.st_size, changed_ns))
     return found
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The queue of a store that ships: to where, what waits, and when something last went (Unix
+    seconds; None: not known, since an earlier qrec did not write it down)."""
+
+    to: str
+    hours: int
+    size: int
+    last: float | None
+
+
+def waiting(store: Store, now: dt.datetime) -> Waiting | None:
+    """The queue to the bucket that was shipped to last; None where a store ships nowhere."""
+    last = next(reversed(list(read_entries(_ledger(store)))), None)
+    if last is None:
+        return None
+    files = due(store, str(last.get("to")), now)
+    size = sum(one.size for one in files)
+    at = last.get("at")
+    return Waiting(str(last.get("to")), len({one.hour for one in files}), size,
+                   float(at) if isinstance(at, int | float) else None)  # fmt: skip
+
+
+def shrink(store: Store) -> None:
+    """Drop from the ledger what is not in the store any more, once that is most of it.
+
+    A line that a shipper appends meanwhile may be lost: it then finds the object there, and writes
+    it down again.
+    """
+    entries = list(read_entries(_ledger(store)))
+    left = [one for one in entries if (store.path / str(one.get("name"))).exists()]
+    newest = {(one.get("to"), one.get("name")): one for one in left}
+    if len(entries) > _MANY and len(newest) < len(entries) / 2:
+        last = entries[-1]  # says which bucket was shipped to last, and when
+        kept = [*(one for one in newest.values() if one != last), last]
+        write_text(_ledger(store), "".join(json.dumps(one) + "\n" for one in kept))
 
 
 def unshipped_hours(store: Store, now: dt.datetime) -> set[str]:
@@ -110,7 +150,7 @@ class Shipper:
                     f"{one.name} in {self.remote.url} is another file: two recorders of one name",
                     "Give each recorder its own name (--recorder), or ship to another prefix.",
                 )
-        about = {"name": one.name, "size": one.size, "changed": one.changed_ns}
+        about = {"name": one.name, "size": one.size, "changed": one.changed_ns, "at": time.time()}
         append_line(_ledger(self.store), json.dumps({"to": self.remote.url, **about}))
 
     def _prepare(self) -> None:

@@ -76,7 +76,7 @@ def test_examples_are_of_after_the_onset_and_show_the_effect(store: Path) -> Non
         assert finding is not None, told
         assert "blame stock" in finding[2]
         _, full = await ask("what_changed", explain=finding[1])
-        ids = re.findall(r"web:s1:\d+", full.partition("evidence.window: ")[2].splitlines()[0])
+        ids = re.findall(r"^evidence: (web:\d+) \(window\)$", full, re.MULTILINE)
         assert ids
         for id in ids:
             _, one = await ask("get_transaction", id=id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_ten_findings_fit_into_1500_tokens(text: str) -> None:
 
 def test_plain_findings_are_told_in_full() -> None:
     told = brief(replace(changes(3), notes=()))
-    assert "only checkout-service-worker-3 [12412 affected, x171 (98 to 260), possible" in told
+    assert "only checkout-service-worker-3 [12,412 affected, x171 (98 to 260), possible" in told
     assert "Nothing else moved beyond chance." in told
 
 
@@ -163,7 +164,8 @@ def test_what_is_sent_for_a_real_store(store: Path) -> None:
     full, one = called(store, explain=last["id"])
     assert one["findings"] == [last]
     assert last["id"] in full
-    assert f"window.p95_ms: {last['window']['p95_ms']:.3g}" in full
+    assert f"window: {last['window']['requests']} requests" in full
+    assert re.search(r"^course of the window, 60 s each: (\S+ ){59}\S+$", full, re.MULTILINE)
     assert len(full.encode()) <= TOKENS * BYTES_A_TOKEN
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from qrec.doctor import store as doctor_store
 from queries.core.question import every_question
+from recorder.metrics import Metrics
+from recorder.write import ship
 from recorder.write.retention import plan
-from recorder.write.ship import LEDGER, Shipper, unshipped_hours
+from recorder.write.ship import LEDGER, Shipper, unshipped_hours, waiting
 from store.manifest import mark_unredacted
 from store.marks import add_mark
 from tests.buckets import Way
@@ -258,6 +265,32 @@ def test_marks_and_pins_are_shared_and_what_a_bucket_cannot_do_is_said(
         assert "bucket" in err
 
 
+def test_hosts_that_share_a_key_give_a_secret_the_same_fingerprint(
+    cli: Cli, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fingerprints(name: str) -> list[str]:
+        place = str(tmp_path / name)
+        code, _, err = cli("replay", "checkout-incident", "--store", place)
+        assert code == 0, err
+        now = (NOW + timedelta(hours=9)).isoformat()
+        out = cli("sensitive", "--last", "7d", "--now", now, "--json", "--store", place)[1]
+        return re.findall(r'"hints": \[(.*?)\]', out, re.DOTALL)
+
+    key = tmp_path / "fleet.key"
+    key.write_text("0f" * 32 + "\n")
+    own = fingerprints("a")
+    assert own
+    assert own != fingerprints("b")
+    monkeypatch.setenv("QREC_REDACTION_KEY", str(key))
+    assert fingerprints("c") == fingerprints("d")
+    assert (tmp_path / "c" / "redaction.key").read_bytes() == bytes([15]) * 32
+    for content, error in (("0e" * 32, "another key"), ("short", "is no redaction key")):
+        key.write_text(content)
+        code, _, err = cli("replay", "checkout-incident", "--store", str(tmp_path / "c"))
+        assert code == 3
+        assert error in err
+
+
 def test_a_store_without_redaction_marks_the_bucket_first(
     cli: Cli, isolated: Path, tmp_path: Path
 ) -> None:
@@ -280,6 +313,57 @@ def test_hours_that_are_not_shipped_are_kept_but_for_their_size(tmp_path: Path) 
     assert [hour.hour for hour in planned.delete] == ["2026-11-22T12"]
     assert planned.waiting == ("2026-11-22T13",)
     assert len(plan(store, now, max_size=1).delete) == 2
+
+
+def test_what_waits_to_be_shipped_is_told(
+    cli: Cli, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `doctor`, and in the metrics of a recording."""
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    assert waiting(store, datetime.now(UTC)) is None, "it ships nowhere"
+    assert "shipping" not in looked_at(cli, str(store.path))
+    shipper = Shipper(store, url)
+    for one in [one for one in shipper.due() if "T12" in one.name]:
+        shipper.ship(one)
+    queue = waiting(store, datetime.now(UTC))
+    assert queue is not None
+    assert (queue.to, queue.hours) == (url, 1)
+    assert queue.size == sum(one.size for one in shipper.due())
+    assert queue.last == pytest.approx(time.time(), abs=60)
+    check = looked_at(cli, str(store.path))["shipping"]
+    assert check["status"] == "ok"
+    assert check["facts"]["hours"] == 1
+    monkeypatch.setattr(doctor_store, "_BEHIND", 0)
+    check = looked_at(cli, str(store.path))["shipping"]
+    assert check["status"] == "warning"
+    assert f"qrec ship {url}" in check["remedy"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    Metrics(f"127.0.0.1:{port}", "web", store)
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        text = client.get(f"http://127.0.0.1:{port}/metrics").text
+    assert 'qrec_ship_waiting_hours{recorder="web"} 1.0' in text
+    assert f'qrec_ship_waiting_bytes{{recorder="web"}} {float(queue.size)}' in text
+
+
+def test_the_ledger_forgets_what_the_store_no_longer_has(
+    cli: Cli, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ship, "_MANY", 4)
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    ledger = store.path / LEDGER
+    before = ledger.read_text().splitlines()
+    assert len(before) == 11
+    for folder in store.path.glob("*/hour=2026-11-22T12"):
+        shutil.rmtree(folder)
+    for folder in store.path.glob("rollups/*/hour=*"):
+        shutil.rmtree(folder)
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    after = ledger.read_text().splitlines()
+    assert len(after) == 3
+    assert after[-1] == before[-1], "which bucket it was, and when"
+    assert not Shipper(store, url).due()
 
 
 def test_a_bucket_that_was_left_keeps_no_hour_from_going(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from recorder.options import Status
 from recorder.pipeline import workers
-from recorder.source.subscription import Subscription
+from recorder.source.request import Subscription
 from recorder.write import seal
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError

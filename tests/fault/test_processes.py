@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from recorder.pipeline import workers
-from recorder.pipeline.reader import Options, Reader
-from recorder.source.subscription import Subscription, check_url
+from recorder.pipeline.frames import Options
+from recorder.pipeline.reader import Reader
+from recorder.source.request import Subscription, check_url
 from store.coverage import read_stretches
 from store.errors import QrecError, UnavailableError, UsageError
 from tests.fault.processes import child, disturbed, has_rows, recording, wait_until
@@ -242,7 +243,9 @@ def test_a_thread_that_fails_ends_its_process(work: str) -> None:
     program = (
         "import os, socket, sys\n"
         "from recorder.pipeline import frames\n"
-        "from recorder.pipeline.reader import Options, Reader, Subscription\n"
+        "from recorder.pipeline.frames import Options\n"
+        "from recorder.pipeline.reader import Reader\n"
+        "from recorder.source.request import Subscription\n"
         "class Failing(Reader):\n"
         f"    def {work}(self, *_): raise RuntimeError('new')\n"
         "ours, its = socket.socketpair()\n"
@@ -267,6 +270,7 @@ def test_a_thread_that_fails_ends_its_process(work: str) -> None:
         (f"http://{'a' * 64}.example", "http://HOST:PORT"),
         ("http://", "http://HOST:PORT"),
         ("http://a:99999", "http://HOST:PORT"),
+        ("http://a\n:1", "http://HOST:PORT"),
     ],
 )
 def test_an_address_at_which_nothing_can_answer_is_a_usage_error(
@@ -276,6 +280,14 @@ def test_an_address_at_which_nothing_can_answer_is_a_usage_error(
         run(url, tmp_path / "s", lambda s: False)
     assert hint in caught.value.hint
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("url", ["http://999.1.1.1:1", "http://xn--zz--:1"])
+def test_an_address_that_only_the_reader_finds_wrong_ends_a_recording_as_well(
+    url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnavailableError, match="no address"):
+        run(url, tmp_path / "s", lambda s: False)
 
 
 def test_good_addresses_pass() -> None:

@@ -23,9 +23,11 @@ import pytest
 from recorder.decode.events import OVERSIZED
 from recorder.options import Status
 from recorder.pipeline import frames
-from recorder.pipeline.reader import Options, Reader, _answers
+from recorder.pipeline.frames import Options
+from recorder.pipeline.reader import Reader, _answers
 from recorder.source.blocks import EVENT_LIMIT, whole_events
-from recorder.source.subscription import PATH, Subscription, hang_up
+from recorder.source.request import PATH, Subscription
+from recorder.source.subscription import hang_up
 from store.coverage import read_stretches
 from store.errors import UnavailableError, UsageError
 from store.layout import Store

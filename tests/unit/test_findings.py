@@ -26,7 +26,7 @@ from queries.core.answer import (
     Symptom,
 )
 from queries.core.window import Baseline, Window
-from queries.diff.explain.breakdown import Part, filter_of
+from queries.diff.explain.breakdown import Part, filter_of, part_text
 from store.layout import Store
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -138,13 +138,13 @@ def test_seven_days_are_one_line(berlin: Run, capsys: pytest.CaptureFixture[str]
 
 
 def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = [Part("payment-service", False, 1204, 1190, 412, 2)]
+    parts = [part_text(Part("payment-service", False, 1204, 1190, 412, 2))]
     where = filter_of(FINDING.key)
     Explanation(Report(berlin, CHANGES, BASELINE), FINDING, parts, where).show()
     out = capsys.readouterr().out
     for line in (
         "where     host api.stripe.com, method POST, route /v1/charges\\x1b[2J",
-        "effect    error_share 34 %, was 0.2 %: x170 (x98 to x260)",
+        "effect    error_share 34 %, was 0.2 %: x170 (x98 to x260), since it began",
         "window    1,204 requests (0.334/s), 412 failed, p50 120 ms, p95 900 ms, p99 2.1 s",
         "since     2026-11-22 14:41:00",
         "blame     payment-service (downstream, payment-service -> api.stripe.com)",
@@ -153,7 +153,7 @@ def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) ->
         "in        payment-service calls it: 1,204 requests (was 1,190), 412 failed (was 2)",
         "also      new: status none",
         "also      rate up: everything",
-        "evidence  web:s1:7 (window)",
+        "evidence  web:7 (window)",
         "note: recorder web did not see 2026-11-22 13:10 to 13:20 CET in full",
         "qrec show web:7 --store",
         """qrec errors --where 'req.host == "api.stripe.com" and req.method == "POST"' --from""",

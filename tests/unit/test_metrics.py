@@ -14,13 +14,14 @@ import pytest
 from recorder.metrics import _CLIENTS, Metrics
 from recorder.options import Status
 from store.errors import UnavailableError
+from store.layout import Store
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
+def port(tmp_path_factory: pytest.TempPathFactory) -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number: int = free.getsockname()[1]
-    metrics = Metrics(f"127.0.0.1:{number}", "web")
+    metrics = Metrics(f"127.0.0.1:{number}", "web", Store(tmp_path_factory.mktemp("store")))
     metrics.update(Status("receiving", events=7, written=7, per_s=1.0, lag_ms=20, gaps=0))
     return number
 
@@ -73,6 +74,6 @@ def test_a_request_without_end_is_hung_up_on(port: int) -> None:
         assert client.recv(1) == b""
 
 
-def test_a_port_that_is_taken_is_an_error_of_ours(port: int) -> None:
+def test_a_port_that_is_taken_is_an_error_of_ours(port: int, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="cannot serve metrics"):
-        Metrics(f"127.0.0.1:{port}", "web")
+        Metrics(f"127.0.0.1:{port}", "web", Store(tmp_path))

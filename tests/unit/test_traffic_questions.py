@@ -206,7 +206,7 @@ def test_buckets_lie_on_the_clock_and_fit_the_window(store: Store) -> None:
 
 def test_a_filter_and_a_dimension_may_name_the_same_column(store: Store) -> None:
     where = filters.parse('req.host == "api.stripe.com" AND route == "/v1/charges"')
-    for by in ("host", "route", "endpoint", "process", "place", "method", "signature"):
+    for by in ("host", "route", "endpoint", "process", "place", "method", "signature", "recorder"):
         assert timeline(store, HOUR, where, by=by).window.requests == 5
 
 

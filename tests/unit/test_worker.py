@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,10 @@ import pytest
 
 from recorder.decode.events import decode
 from recorder.options import RecordOptions
-from recorder.pipeline.worker import Worker
+from recorder.pipeline.worker import Worker, checked
+from recorder.redact import ExtraRule, RedactConfig
 from recorder.write.intake import REPEATS_BYTES, Repeats, Rows
+from store.errors import UsageError
 from tests.kit import NOON, Event, stamp, transaction
 
 
@@ -230,3 +236,35 @@ def test_of_many_rows_the_oldest_are_forgotten() -> None:
         assert not repeats.has("transactions", f"id{number}", NOON)
     assert repeats.has("transactions", "id9990", NOON)
     assert not repeats.has("transactions", "id0", NOON)
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("recorder.pipeline.worker", {"httpx", "duckdb"}),
+        ("recorder.pipeline.reader", {"duckdb", "re2"}),
+        ("recorder.record", {"httpx", "duckdb"}),
+    ],
+)
+def test_a_process_of_a_recorder_loads_nothing_that_others_need(
+    module: str, without: set[str]
+) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not without & set(ran.stdout.split())
+
+
+def test_what_a_worker_is_made_of_is_checked_without_making_one() -> None:
+    options = RecordOptions(store=Path(), filter="res.status >= 400")
+    assert checked(options) == Worker(b"k" * 32, options).cleaner.policy
+    assert checked(replace(options, redact=RedactConfig(enabled=False))) == "off"
+    for wrong in (
+        replace(options, filter="res.status >="),
+        replace(options, routes=("users",)),
+        replace(options, redact=RedactConfig(allow_values=("(",))),
+        replace(options, redact=RedactConfig(rules=(ExtraRule("badge", "("),))),
+    ):
+        with pytest.raises(UsageError) as made_of:
+            Worker(b"k" * 32, wrong)
+        with pytest.raises(UsageError, match=re.escape(str(made_of.value))):
+            checked(wrong)

@@ -200,6 +200,12 @@ def _level(
     if not able.size:
         return []
     noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)
+    bar = limits.bar(able.size)
+    # what has fewer beyond the quantile is no candidate, also where the two ends weigh half each
+    some = np.maximum(results[0][4].sum(1), results[-1][4].sum(1))[able] >= limits.FEW / 2
+    able, noise = able[some], noise[some]
+    if not able.size:
+        return []
     runs = runs_of(frame.window.shape[1])
     n_o, f_o = whole[able], far[able]
     quiet = [
@@ -219,7 +225,6 @@ def _level(
     if len(best_of) > 1:
         usual = best_of[1][0] > z
         z, run = np.where(usual, best_of[1][0], z), np.where(usual, best_of[1][1], run)
-    bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(z >= bar - limits.NEAR).tolist():
         side = sides[int(usual[i])]

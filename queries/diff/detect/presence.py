@@ -132,6 +132,7 @@ class _Sides:
             level.sums(x, part) for x in (once.window, once.baseline, once.past)
         )
         self.n, self.before = self.window.sum(1), self.baseline.sum(1)
+        self.kept = level.kept(once.before * part, frame.kept)
         self.seconds = float(frame.seconds_w.sum())
         self.other = float(frame.seconds_b.sum())
         self.history = float(frame.seconds_p.sum())
@@ -190,6 +191,7 @@ class _Sides:
         if self.past.shape[1] >= 3:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.minimum(due, np.quantile(rates, 0.25, axis=1) * self.seconds)
+        due = due * self.kept
         blocks = self.baseline.shape[1]
         first = np.argmax(self.baseline > 0, axis=1)
         asleep = (blocks - first + 1 - (self.baseline > 0).sum(1)) / (blocks - first + 1)
@@ -218,8 +220,9 @@ class _Sides:
         and none came in its place. Replaced ones are a roll-out or were moved, and no news.
         """
         mine = [g for g, v in enumerate(self.level.values) if v[0] == c.key["service"]]
-        stay = [g for g in mine if self.n[g] > 0 and self.before[g] > 0]
-        came = [g for g in mine if self.n[g] > 0 and self.before[g] == 0]
+        early = self.baseline[:, : max(self.baseline.shape[1] // 4, 1)].sum(1) + self.past.sum(1)
+        stay = [g for g in mine if self.n[g] > 0 and early[g] > 0]
+        came = [g for g in mine if self.n[g] > 0 and early[g] == 0]
         went = [g for g in mine if self.n[g] == 0 and self.before[g] > 0]
         return not came and len(stay) >= max(len(went), 1)
 

@@ -111,6 +111,7 @@ def _changed(
     )
     expected, usual_due = (level.sums(x, own) for x in (counts.expected, counts.usual))
     due = expected.sum(1)
+    kept = level.kept(counts.due * own, frame.kept)
     able = np.flatnonzero(
         frame.named(level)
         & (np.maximum(window.sum(1), due) >= limits.MORE)
@@ -141,6 +142,10 @@ def _changed(
             for net in (1.0, factor.of(side.against))  # its own rate has to have changed as well
         ]
         z = _smaller(*signed) / np.sqrt(noise)[:, None]
+        left = kept[able][:, None]
+        if (left < 1).any():  # a fall has to show beside what was sure to be seen, too
+            sure = _signed(n, steady, side.n[:, None], rho * left, wide[:, None])
+            z = np.where(z < 0, np.maximum(z, np.minimum(sure, 0) / np.sqrt(noise)[:, None]), z)
         results.append((*best(z, runs, _own(frame, runs, baseline[able], noise, wide)), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)

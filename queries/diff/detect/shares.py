@@ -12,7 +12,7 @@ import numpy as np
 from queries.core.answer import Direction, Kind
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate, whole_or_run
-from queries.diff.frame import Frame, Level
+from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
     Floats,
     Ints,
@@ -264,22 +264,26 @@ def spread(
     Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
     that was not there before has the share of all. before [keys]: requests of what it is beside.
     """
-    level = frame.level(("side", *ENDPOINT))
-    n_b, f_b = (level.sum(np.where(mask, before, 0.0)) for mask in (scope, part))
+    level, keys = frame.level(("side", *ENDPOINT)), np.flatnonzero(scope)
+    of_scope, mine, before = Groups(level.group[keys], level.size), part[keys], before[keys]
+    group = of_scope.group
+    n_b, f_b = of_scope.sum(before), of_scope.sum(np.where(mine, before, 0.0))
     common = float(f_b.sum()) / max(float(n_b.sum()), 1e-9)
-    share = np.where(n_b > 0, ratio(f_b, n_b), common)[level.group]
+    share = np.where(n_b > 0, ratio(f_b, n_b), common)[group]
     results = []
-    for requests in (frame.requests, frame.window[:, began:ended].sum(1)):
-        volume, failing = np.where(scope, requests, 0.0), np.where(part, requests, 0.0)
-        due = share * level.sum(volume)[level.group]
+    for requests in (frame.requests[keys], frame.window[keys, began:ended].sum(1)):
+        failing = np.where(mine, requests, 0.0)
+        due = share * of_scope.sum(requests)[group]
         # which of an endpoint's failures were due, their statuses say before, else their numbers
-        weights = np.where(part & (f_b[level.group] > 0), before, failing)
-        of_key = ratio(weights, level.sum(weights)[level.group])
-        results.append((failing - due * of_key, volume))
+        weights = np.where(mine & (f_b[group] > 0), before, failing)
+        of_key = ratio(weights, of_scope.sum(weights)[group])
+        results.append((failing - due * of_key, requests))
     (whole, everything), (run, volume) = results
     chosen = whole_or_run(whole, run)
     share_of_run = float(run.sum()) / max(float(volume.sum()), 1e-9)
-    return chosen, everything if chosen is whole else volume, share_of_run
+    both = np.zeros((2, frame.size))
+    both[:, keys] = chosen, everything if chosen is whole else volume
+    return both[0], both[1], share_of_run
 
 
 def _lately(c: Candidate, shares: Shares, i: int) -> bool:

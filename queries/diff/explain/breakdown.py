@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from queries.core.escape import visible
+from queries.core.format import plural
 from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
 from queries.diff.keys import instances
@@ -59,6 +61,21 @@ def filter_of(key: Key) -> str:
 def quotable(text: str) -> bool:
     """Whether a filter can hold the text between its quotes as it is."""
     return text.isprintable() and '"' not in text and "\\" not in text and len(text) <= 500
+
+
+def within(only: str | None, key: Key) -> str:
+    """The filter of a finding's transactions under the filter of the question; may be empty."""
+    texts = [text for text in (only, filter_of(key)) if text]
+    return " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
+
+
+def part_text(part: Part) -> str:
+    """`payment-service calls it: 1,204 requests (was 1,190), 412 failed (was 2)`."""
+    verb = "serves it" if part.serves else "calls it"
+    return visible(
+        f"{part.name} {verb}: {plural(part.requests, 'request')} (was {part.before:,}), "
+        f"{part.errors:,} failed (was {part.errors_before:,})"
+    )
 
 
 def by_container(

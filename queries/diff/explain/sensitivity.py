@@ -11,7 +11,7 @@ import numpy as np
 from queries.core.answer import Sensitivity
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT
-from queries.diff.stats import Floats, dispersion, odds_z, rate_dispersion, rate_z
+from queries.diff.stats import Floats, dispersion, median, odds_z, rate_dispersion, rate_z
 
 if TYPE_CHECKING:
     from queries.diff.frame import Frame
@@ -32,12 +32,12 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
     due = float(level.sum(frame.once.due * own)[typical])
     bar = limits.bar(level.size)
     failed = level.sums(frame.once.baseline, own & frame.failed)
-    clustered = float(np.median(dispersion(
+    clustered = median(dispersion(
         nb[judged], failed[judged], limits.CLUSTER, limits.MOST_CLUSTERED
-    )))  # fmt: skip
-    bursts = float(np.median(rate_dispersion(
+    ))  # fmt: skip
+    bursts = median(rate_dispersion(
         nb[judged], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS
-    )))  # fmt: skip
+    ))  # fmt: skip
 
     def fails(share: float) -> bool:
         z = odds_z(*_arrays(share * now, now, 0.0, before), limits.ODDS)

@@ -1,4 +1,4 @@
--- The lines of some transactions, newest first; picked: (recorder, seq).
+-- The lines of some transactions, as search and tail show them.
 SELECT
     recorder,
     session,
@@ -20,7 +20,6 @@ SELECT
     req_body_bytes,
     res_body_bytes,
     len(findings) AS findings
-FROM transactions
-SEMI JOIN picked USING (recorder, seq)
-WHERE ts >= $from_ts AND ts <= $to_ts
-ORDER BY ts DESC, recorder DESC, seq DESC
+FROM {rows}
+WHERE {where}
+ORDER BY {order}

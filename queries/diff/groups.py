@@ -1,0 +1,112 @@
+"""Who of a group used to see a place. Hosts come and go, and their recorders with them: what is not
+seen any more may have gone with who saw it, so that it is no proof that it is less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+
+from queries.core.session import Reader, hours_of, parquet, sql_text
+from queries.diff.counts import Counts, keys_relation, place_of, rollups_of, rows_relation
+from queries.diff.stats import Floats, add_up
+from store.errors import TooMuchError
+from store.layout import LIVE
+from store.rollup import KEYS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from queries.diff.axis import Axis, Covered
+
+_AWAY = 0.1  # of the window: who missed less is there
+
+
+def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats:
+    """[keys]: the share of the baseline's requests that was seen by recorders which see the window.
+
+    Of hours, not of the baseline's minutes; 0 where it cannot be known.
+    """
+    away = _away(axis, covered)
+    size = counts.keys.size
+    if not away:
+        return np.ones(size)
+    hours = {f"hour={hour}" for hour in hours_of(axis.spans[1:])}
+    files = {path: path.parent.name for path in reader.files["transactions"]}
+    before = [path for path, hour in files.items() if {hour, f"hour={hour}"} & hours]
+    all_of = rollups_of(reader, reader.groups())
+    own = {path: reader.store.path / KEYS / path.parent.name / path.name for path in before
+           if _owner(reader, path) in away}  # fmt: skip
+    try:
+        reader.store.fetch(own.values())
+        theirs = {path: file if file.exists() else None for path, file in own.items()}
+        lost = _requests(reader, counts, axis, theirs, away)
+        every = {path: all_of[path][KEYS] if path in all_of else None for path in before}
+        total = _requests(reader, counts, axis, every, None)
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except (TooMuchError, duckdb.Error):
+        return np.zeros(size)
+    share = np.divide(lost, total, out=np.zeros(size), where=total > 0)
+    left: Floats = 1 - share.clip(0, 1)
+    return left
+
+
+def _away(axis: Axis, covered: Covered) -> dict[str, float]:
+    """The share of the window that each recorder did not see, of those that saw the baseline."""
+    members, window = covered.members, axis.slots[0].size
+    away: dict[str, float] = {}
+    for row, population in enumerate(covered.recorders):
+        if not members.is_group(population):
+            continue
+        counts = covered.seconds[row, :window] > 0
+        length = members.together[row, :window][counts].sum()
+        for i in members.of(population):
+            share = 1 - members.seeing[i, :window][counts].sum() / max(length, 1e-9)
+            if members.seeing[i, window : axis.size].any() and share > _AWAY:
+                away[members.names[i][1]] = float(share)
+    return away
+
+
+def _owner(reader: Reader, path: Path) -> str:
+    place = path.relative_to(reader.store.path).parts
+    return place[1] if place[0] == LIVE else path.stem.rpartition("-")[0]
+
+
+def _requests(
+    reader: Reader, counts: Counts, axis: Axis, files: Mapping[Path, Path | None],
+    weights: Mapping[str, float] | None,
+) -> Floats:  # fmt: skip
+    """[keys]: requests of the baseline's hours. files: of rows, each with its keys of a rollup.
+
+    weights: what those that each recorder saw count; of others none. Without: all count.
+    """
+    relations = []
+    sealed = {keys for keys in files.values() if keys}
+    if sealed:
+        relations.append(keys_relation(sorted(sealed)))
+    rows = [path for path, keys in files.items() if not keys]
+    if rows:
+        reader.store.fetch(rows)
+        spans = " OR ".join(
+            f"ts >= '{s.from_ts.isoformat()}' AND ts < '{s.to_ts.isoformat()}'"
+            for s in axis.spans[1:]
+        )
+        relations.append(rows_relation(f"(FROM {parquet(rows)} WHERE {spans})"))
+    if not relations or not counts.hashes.size:
+        return np.zeros(counts.keys.size)
+    place = place_of(list(weights or {}))
+    text = sql_text("compare_rows", keys=" UNION ALL BY NAME ".join(relations), place=place)
+    columns: dict[str, Any] = reader.con.execute(
+        f"SELECT names, place, sum(requests)::BIGINT AS requests FROM ({text}) GROUP BY ALL"
+    ).fetchnumpy()
+    weight = np.array([1.0] if weights is None else [*weights.values(), 0.0])
+    order = np.argsort(counts.hashes)
+    after = np.searchsorted(counts.hashes, columns["names"], sorter=order)
+    at = order[after.clip(max=order.size - 1)]
+    same = counts.hashes[at] == columns["names"]
+    requests = columns["requests"] * weight[columns["place"]] * same
+    return add_up(counts.keys.of[at], requests, counts.keys.size)

@@ -1,0 +1,260 @@
+"""Recorders of a group are one population: nodes come and go, pods move, some are deaf."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from queries.core.answer import Changes, to_document
+from queries.core.window import Baseline, Window
+from queries.coverage import coverage
+from queries.diff.what_changed import what_changed
+from queries.hosts import HOSTS
+from recorder.write.compact import compact
+from recorder.write.rollup import write_rollup
+from store.cover import sealed_name
+from store.files import make_folder
+from store.hours import hour_key, to_us
+from store.layout import Store
+from store.schema import COVERAGE, TRANSACTIONS
+from tests.contract.stored import NOW, minute, row, stretch
+from tests.kit import Cli
+
+GROUP = "prod-eu"
+LONG = NOW - timedelta(hours=4)
+WINDOW = Window(minute(0), NOW)
+BASELINE = Baseline("previous", (Window(minute(-60), minute(0)),))
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def calls(
+    host: str, begin: datetime = LONG, end: datetime = NOW, every_s: int = 20, **columns: Any
+) -> list[dict[str, Any]]:
+    """One request every so many seconds."""
+    step, plain = timedelta(seconds=every_s), {"host": host, "route": "/v1/things"}
+    count = int((end - begin) / step)
+    return [row(begin + (number + 0.5) * step, **{**plain, **columns}) for number in range(count)]
+
+
+def seen(
+    recorder: str, begin: datetime = LONG, end: datetime = NOW, group: str | None = GROUP,
+    **columns: Any,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Coverage from the one to the other, in pieces that each lie in one hour."""
+    cuts = [begin]
+    while cuts[-1] < end:
+        hour = cuts[-1].replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        cuts.append(min(hour, end))
+    return [
+        stretch(a, b, recorder=recorder, group_name=group, **columns)
+        for a, b in itertools.pairwise(cuts)
+    ]
+
+
+def stored(path: Path, rows: Rows, stretches: Iterable[Sequence[dict[str, Any]]]) -> Store:
+    """A store of sealed hours with rollups; rows: of each recorder."""
+    store = Store.create(path)
+    for recorder, own in rows.items():
+        for hour in sorted({hour_key(to_us(item["ts"])) for item in own}):
+            mine = [i for i in own if hour_key(to_us(i["ts"])) == hour]
+            numbered = [
+                {**item, "recorder": recorder, "session": "s1", "seq": seq}
+                for seq, item in enumerate(sorted(mine, key=lambda item: item["ts"]), 1)
+            ]
+            place = make_folder(store.sealed_hour("transactions", hour))
+            file = place / sealed_name(recorder, len(numbered))
+            pq.write_table(pa.Table.from_pylist(numbered, schema=TRANSACTIONS), file)
+            write_rollup(store, hour, file, file.name, {}, make_folder(path / "spill"))
+    covered = [one for part in stretches for one in part]
+    for recorder in {one["recorder"] for one in covered}:
+        mine = [one for one in covered if one["recorder"] == recorder]
+        for hour in {hour_key(to_us(one["from_ts"])) for one in mine}:
+            part = [one for one in mine if hour_key(to_us(one["from_ts"])) == hour]
+            file = make_folder(store.sealed_hour("coverage", hour)) / f"{recorder}.parquet"
+            pq.write_table(pa.Table.from_pylist(part, schema=COVERAGE), file)
+    return store
+
+
+def asked(store: Store) -> Changes:
+    """The answer, which compaction does not change."""
+    before = what_changed(store, WINDOW, BASELINE)
+    hours = store.hours("transactions")
+    assert {one.state for one in compact(store, hours)} <= {"merged", "single"}
+    after = what_changed(store, WINDOW, BASELINE)
+    assert to_document(after) == to_document(before)
+    return after
+
+
+def told(changes: Changes) -> list[tuple[str, object]]:
+    return [(f.kind, f.key.get("host")) for f in changes.findings]
+
+
+def test_nodes_that_come_and_go_are_one_population(tmp_path: Path) -> None:
+    """All nodes of the baseline were replaced by others: nothing changed."""
+    old, new = ["a1", "a2", "a3"], ["b1", "b2", "b3"]
+    rows = {name: calls("api.example.com", LONG, minute(0)) for name in old}
+    rows |= {name: calls("api.example.com", minute(0), NOW) for name in new}
+    stretches = [seen(name, LONG, minute(0)) for name in old]
+    stretches += [seen(name, minute(0), NOW) for name in new]
+    changes = asked(stored(tmp_path / "store", rows, stretches))
+    assert changes.verdict == "nothing_changed"
+    assert (changes.window.covered_s, changes.baseline.covered_s) == (3600, 3600)
+    assert changes.window.requests == changes.baseline.requests == 540
+    alone = [[{**one, "group_name": None} for one in part] for part in stretches]
+    apart = what_changed(stored(tmp_path / "apart", rows, alone), WINDOW, BASELINE)
+    assert apart.verdict == "not_comparable", "without a group nobody saw both sides"
+
+
+def test_a_node_that_comes_in_the_middle_brings_no_gap(tmp_path: Path) -> None:
+    rows = {"a1": calls("api.example.com"), "a2": calls("api.example.com", end=minute(20)),
+            "b1": calls("api.example.com", begin=minute(20))}  # fmt: skip
+    stretches = [seen("a1"), seen("a2", end=minute(20)), seen("b1", begin=minute(20))]
+    changes = asked(stored(tmp_path / "store", rows, stretches))
+    assert changes.verdict == "nothing_changed"
+    assert "gap" not in {note.code for note in changes.notes}
+
+
+def test_a_pod_that_moves_to_another_node_is_no_news(tmp_path: Path) -> None:
+    pod: dict[str, Any] = {"container_name": "payment", "pod_name": "payment-7d9f8b6c5d-x2k4q"}
+    moved: dict[str, Any] = {"container_name": "payment", "pod_name": "payment-7d9f8b6c5d-9wzqr"}
+    rows = {
+        "a1": calls("api.stripe.com", end=minute(-10), **pod) + calls("api.example.com"),
+        "a2": calls("api.stripe.com", begin=minute(-10), **moved) + calls("api.example.com"),
+    }
+    changes = asked(stored(tmp_path / "store", rows, [seen("a1"), seen("a2")]))
+    assert [f.summary for f in changes.findings] == []
+
+
+def test_one_of_forty_that_is_deaf_is_named_and_costs_nothing(tmp_path: Path) -> None:
+    names = [f"node-{n:02d}" for n in range(40)]
+    rows = {name: calls("api.example.com", every_s=60) for name in names}
+    rows["node-07"] = calls("api.example.com", end=minute(0), every_s=60)
+    stretches = [seen(name) for name in names if name != "node-07"]
+    stretches += [seen("node-07", end=minute(0)),
+                  seen("node-07", minute(0), NOW, state="disconnected", reason="cut")]  # fmt: skip
+    changes = asked(stored(tmp_path / "store", rows, stretches))
+    assert changes.verdict == "nothing_changed"
+    assert changes.window.covered_s == pytest.approx(3600 * 39 / 40)
+    [note] = [note for note in changes.notes if note.code == "gap"]
+    assert "1 of 40 recorders of group prod-eu" in note.text
+    assert "node-07 (60 min)" in note.text
+    assert "left out" not in note.text
+
+
+def test_time_in_which_too_many_were_deaf_is_left_out(tmp_path: Path) -> None:
+    """Ten of forty for twenty minutes: what is left of the window is compared."""
+    names = [f"node-{n:02d}" for n in range(40)]
+    deaf = names[:10]
+    rows = {name: calls("api.example.com", every_s=60) for name in names}
+    for name in deaf:
+        rows[name] = calls("api.example.com", end=minute(20), every_s=60)
+        rows[name] += calls("api.example.com", begin=minute(40), every_s=60)
+    stretches = [seen(name) for name in names[10:]]
+    for name in deaf:
+        stretches += [seen(name, end=minute(20)), seen(name, minute(40), NOW)]
+        stretches += [seen(name, minute(20), minute(40), state="disconnected", reason="cut")]
+    changes = asked(stored(tmp_path / "store", rows, stretches))
+    assert changes.verdict == "nothing_changed"
+    assert changes.window.covered_s == 2400
+    [note] = [note for note in changes.notes if note.code == "gap"]
+    assert "10 of 40 recorders" in note.text
+    assert "20 min are left out" in note.text
+    assert "5 more" in note.text
+
+
+def gone(tmp_path: Path, *, left: Sequence[str]) -> Changes:
+    """A place that all of four recorders saw stops; of those only some are there in the window."""
+    names = ["a1", "a2", "a3", "a4"]
+    rows = {name: calls("api.old.com", end=minute(0)) for name in names}
+    for name in left:
+        rows[name] += calls("api.example.com")
+    rows["b1"] = calls("api.example.com", begin=minute(0))
+    stretches = [seen(name, end=NOW if name in left else minute(0)) for name in names]
+    return asked(stored(tmp_path / "store", rows, [*stretches, seen("b1", begin=minute(0))]))
+
+
+def test_what_those_do_not_see_who_used_to_see_it_is_gone(tmp_path: Path) -> None:
+    assert ("gone", "api.old.com") in told(gone(tmp_path, left=["a1", "a2"]))
+
+
+def test_what_left_with_all_who_saw_it_is_not_called_gone(tmp_path: Path) -> None:
+    changes = gone(tmp_path, left=[])
+    assert changes.verdict in ("changed", "nothing_changed")
+    assert ("gone", "api.old.com") not in told(changes)
+
+
+def test_a_rate_does_not_fall_with_those_who_saw_it(tmp_path: Path) -> None:
+    """Half of the nodes are shut down, and what they did is not taken over: that is no finding."""
+    names = [f"a{n}" for n in range(8)]
+    rows = {name: calls("api.example.com", every_s=10) + calls(f"db-{n % 2}.internal", every_s=20)
+            for n, name in enumerate(names)}  # fmt: skip
+    for name in names[::2]:
+        rows[name] = [one for one in rows[name] if one["ts"] < minute(0)]
+    stretches = [seen(name, end=minute(0) if n % 2 == 0 else NOW) for n, name in enumerate(names)]
+    changes = asked(stored(tmp_path / "store", rows, stretches))
+    assert told(changes) == []
+    for name in names[1::2]:  # and where those who stayed see less, it is
+        rows[name] = [one for one in rows[name]
+                      if one["host"] != "db-1.internal" or one["ts"] < minute(0)]  # fmt: skip
+    changes = asked(stored(tmp_path / "quiet", rows, stretches))
+    assert told(changes) == [("gone", "db-1.internal")]
+
+
+def test_a_call_seen_at_both_ends_by_two_recorders_counts_once(tmp_path: Path) -> None:
+    """The caller's node and the callee's; it fails, and the callee is to blame."""
+    ends: dict[str, dict[str, Any]] = {
+        "a1": {"direction": "egress-internal", "container_name": "checkout"},
+        "a2": {"direction": "ingress", "container_name": "payment"},
+    }
+    rows = {
+        name: calls("payment.prod", LONG, minute(0), every_s=10, **end)
+        + calls("payment.prod", minute(0), NOW, every_s=10, status=500, **end)
+        + calls(f"other-{name}.prod", **end)
+        for name, end in ends.items()
+    }
+    changes = asked(stored(tmp_path / "store", rows, [seen("a1"), seen("a2")]))
+    [finding] = [f for f in changes.findings if f.direction == "up"]
+    assert finding.effect.affected == 360
+    assert finding.blame is not None
+    assert finding.blame.service == "payment"
+
+
+def test_a_group_and_recorders_without_one_stand_beside_each_other(tmp_path: Path) -> None:
+    rows = {name: calls("api.example.com") for name in ("a1", "a2", "lone")}
+    stretches = [seen("a1", end=minute(0)), seen("a2"), seen("lone", group=None)]
+    rows["a1"] = calls("api.example.com", end=minute(0))
+    changes = asked(stored(tmp_path / "store", rows, stretches))
+    assert changes.verdict == "nothing_changed"
+    assert changes.window.requests == 360
+
+
+def test_other_questions_know_the_group(tmp_path: Path) -> None:
+    rows = {"a1": calls("api.example.com", end=minute(30)),
+            "a2": calls("api.example.com", begin=minute(30))}  # fmt: skip
+    stretches = [seen("a1", end=minute(30)), seen("a2", begin=minute(30), end=minute(50)),
+                 seen("a2", minute(50), NOW, state="disconnected", reason="cut")]  # fmt: skip
+    store = stored(tmp_path / "store", rows, stretches)
+    answer = coverage(store, WINDOW)
+    assert answer.window.covered_s == 3000
+    assert {row.recorder: row.group for row in answer.recorders} == {"a1": GROUP, "a2": GROUP}
+    hosts = to_document(HOSTS.function(store, WINDOW))
+    [note] = [note for note in hosts["notes"] if note["code"] == "gap"]
+    assert note["text"] == "1 of 2 recorders of group prod-eu were deaf for a while: a2 (10 min)"
+
+
+def test_record_writes_its_group(cli: Cli, isolated: Path) -> None:
+    code, _, err = cli("replay", "quiet", "--group", GROUP)
+    assert code == 0, err
+    document = json.loads(cli("coverage", "--last", "400d", "--json")[1])
+    assert [row["group"] for row in document["recorders"]] == [GROUP]
+    code, _, err = cli("replay", "quiet", "--group", "no/name")
+    assert code == 2
+    assert "group" in err or "name" in err
