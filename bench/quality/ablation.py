@@ -57,7 +57,7 @@ def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
     return [] if kind == "back" else _pick(sides, able, p, kind, direction)  # type: ignore[arg-type]
 
 
-def _no_mean(frame: Any, durations: Any, level: Any, wide: Any, runs: Runs, against: Any) -> Any:
+def _no_mean(durations: Any, level: Any, side: Any, powers: Any, runs: Runs) -> Any:
     return np.zeros((level.size, runs.starts.size))
 
 

@@ -72,10 +72,9 @@ def key_expired(s: Stage) -> tuple[list[Fault], Truth]:
 def one_pod_fails(s: Stage) -> tuple[list[Fault], Truth]:
     service = s.service(lambda name: SERVICES[name][0] > 2 and s.served(name))
     pod = int(s.rng.integers(s.world.system.pods[service]))
-    route = s.world.system.of(service)[0]
     change = failing(serves(service), 0.6, 500, lambda visit: visit.pod == pod)
     look = Look(s.at_pod(service, pod), "failed")
-    names = s.around(route) | {r.path for r in s.world.system.of(service)}
+    names = frozenset().union(*(s.around(r) for r in s.world.system.of(service)))
     return [s.fault(change)], Truth(
         FAILING, s.pod(service, pod), "up", look, names, s.names_of(service)
     )  # fmt: skip
@@ -107,7 +106,7 @@ def service_fails(s: Stage) -> tuple[list[Fault], Truth]:
         s.fault(failing(serves(service), share, 500)),
         s.fault(slower(serves(service), 2.0)),
     ]
-    names = s.around(routes[0]) | {r.path for r in routes}
+    names = frozenset().union(*(s.around(r) for r in routes))
     look = Look(s.at(*routes), "failed")
     return faults, Truth(FAILING, s.place(routes[0]), "up", look, names, s.names_of(service))
 
@@ -117,7 +116,7 @@ def bad_release(s: Stage) -> tuple[list[Fault], Truth]:
     service = s.service(lambda name: s.served(name))
     routes = s.world.system.of(service)
     faults = [s.fault(failing(serves(service), 0.12, 500)), s.fault(new_pods([service]))]
-    names = s.around(routes[0]) | {r.path for r in routes}
+    names = frozenset().union(*(s.around(r) for r in routes))
     look = Look(s.at(*routes), "failed")
     return faults, Truth(FAILING, s.place(routes[0]), "up", look, names, s.names_of(service))
 
@@ -192,7 +191,7 @@ def starved(s: Stage) -> tuple[list[Fault], Truth]:
     """A service gets too little processor: its own work takes longer, and its callers wait."""
     service = s.service()
     routes = s.world.system.of(service)
-    names = s.around(routes[0]) | {r.path for r in routes}
+    names = frozenset().union(*(s.around(r) for r in routes))
     look = Look(s.at(*routes), "slow")
     truth = Truth(("latency",), s.place(routes[0]), "up", look, names, s.names_of(service))
     return [s.fault(slower(serves(service), 4.0, 10.0))], truth
@@ -207,7 +206,7 @@ def slow_wire(s: Stage) -> tuple[list[Fault], Truth]:
         if visit.route.service == service and visit.caller:
             visit.wire[mask] += 150.0
 
-    names = s.around(routes[0]).union(*(s.around(r) for r in routes))
+    names = frozenset().union(*(s.around(r) for r in routes))
     numbers = {r.number for r in routes}
     look = Look(lambda n: n["number"] in numbers and n["direction"] != "ingress", "slow")
     keys = s.place(routes[0]) + s.endpoint(routes[0]) * (len(routes) == 1)
@@ -220,7 +219,7 @@ def one_pod_slow(s: Stage) -> tuple[list[Fault], Truth]:
     pod = int(s.rng.integers(s.world.system.pods[service]))
     routes = s.world.system.of(service)
     change = slower(serves(service), 6.0, 20.0, lambda visit: visit.pod == pod)
-    names = s.around(routes[0]) | {r.path for r in routes}
+    names = frozenset().union(*(s.around(r) for r in routes))
     look = Look(s.at_pod(service, pod), "slow")
     return [s.fault(change)], Truth(
         ("latency",), s.pod(service, pod), "up", look, names, s.names_of(service)

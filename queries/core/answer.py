@@ -178,11 +178,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Symptom:
-    """Another change with the same cause: which kind, where, and which way it went."""
+    """Another change with the same cause: which kind, where, which way it went, and how far."""
 
     kind: Kind
     direction: Direction
     key: Key
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)

@@ -289,9 +289,10 @@ def key_text(key: Key) -> str:
 
 
 def symptom_text(symptom: Symptom) -> str:
-    """`errors up: host shop.example.com`."""
+    """`errors up: host shop.example.com; error_share 12 %, was 0.5 %: x24`."""
     change = " ".join(dict.fromkeys((symptom.kind, symptom.direction)))
-    return f"{change}: {key_text(symptom.key)}"
+    effect = f"; {effect_text(symptom.effect)}" if symptom.effect else ""
+    return f"{change}: {key_text(symptom.key)}{effect}"
 
 
 def blame_text(finding: Finding) -> str:

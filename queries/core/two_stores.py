@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from queries.core.answer import Changes, Finding, Note
-from queries.core.notes import SEEING, seen
+from queries.core.notes import SEEING, Seen, seen
 from queries.core.session import CONFIG, hours_of, open_reader
 from queries.core.window import Window
 from store.errors import UsageError
@@ -100,9 +100,8 @@ def joined(store: Store, other: Store, window: Window, baseline: Window) -> Iter
     shift = _shift(window, baseline)
     with tempfile.TemporaryDirectory(prefix="qrec-") as folder:
         made = Store.create(Path(folder) / "store")
-        target = _Target(made, timedelta(0), ())
-        target.take(store, window)
-        _Target(made, shift, names).take(other, baseline)
+        _Target(made, timedelta(0), (), None).take(store, window)
+        _Target(made, shift, names, _group(store, other, window, baseline)).take(other, baseline)
         moved = Window(baseline.from_ts + shift, baseline.to_ts + shift)
         yield Joined(made, window, moved, shift, names)
 
@@ -111,13 +110,24 @@ def _names(
     store: Store, other: Store, window: Window, baseline: Window
 ) -> tuple[str, str] | tuple[()]:
     """(the window's recorder, the baseline's), where each side has one, of different names."""
-    ours, theirs = _recorders(store, window), _recorders(other, baseline)
-    return (*ours, *theirs) if len(ours) == len(theirs) == 1 and ours != theirs else ()  # type: ignore[return-value]
+    ours, theirs = (
+        sorted({one.recorder for one in _seeing(*side)})
+        for side in ((store, window), (other, baseline))
+    )
+    return (ours[0], theirs[0]) if len(ours) == len(theirs) == 1 and ours != theirs else ()
 
 
-def _recorders(store: Store, span: Window) -> list[str]:
+def _group(store: Store, other: Store, window: Window, baseline: Window) -> str | None:
+    """The window's group or recorder as the baseline's group, where each side has one of them."""
+    ours, theirs = (
+        {one.population for one in _seeing(*side)} for side in ((store, window), (other, baseline))
+    )
+    return ours.pop() if len(ours) == len(theirs) == 1 else None
+
+
+def _seeing(store: Store, span: Window) -> list[Seen]:
     with open_reader(store, [span], tables=()) as reader:
-        return [one.recorder for one in seen(reader, span) if one.covered_s > 0]
+        return [one for one in seen(reader, span) if one.covered_s > 0]
 
 
 def _shift(window: Window, baseline: Window) -> timedelta:
@@ -136,6 +146,7 @@ class _Target:
     made: Store
     shift: timedelta
     names: tuple[str, str] | tuple[()]
+    group: str | None  # under which the coverage is to go
 
     def take(self, source: Store, span: Window) -> None:
         """The rows of the hours that `span` touches, and what was seen of it."""
@@ -188,6 +199,8 @@ class _Target:
     def _take_coverage(self, source: Store, span: Window) -> None:
         """The stretches, cut at the ends of the span: what else the stores hold is not there."""
         name = f"'{self.names[0]}' AS recorder, " if self.names else ""
+        if self.group:  # a text out of a file
+            name += "'" + self.group.replace("'", "''") + "' AS group_name, "
         with open_reader(source, [span], tables=()) as reader:
             reader.run(
                 f"CREATE TEMP TABLE cut AS SELECT * REPLACE ({name}"

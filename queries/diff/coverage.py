@@ -19,7 +19,7 @@ from queries.diff.axis import Axis, Covered, Members, Slots
 from store.hours import HOUR_US, from_us, to_us
 
 if TYPE_CHECKING:
-    from queries.diff.stats import Floats
+    from queries.diff.stats import Floats, Mask
 
 _GAP_S = 6.0  # shorter gaps are not worth a note
 _SEEING = "state IN ('receiving', 'lagging')"
@@ -45,7 +45,8 @@ def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
 
 
 def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
-    """What was seen of the axis' slots; the axis without the past of which hardly any was seen."""
+    """What was seen of the axis' slots; the axis without the past of which hardly any was seen, or
+    of which events are missing, if there is enough of it without."""
     seeing, expected = (_islands(reader, states) for states in (_SEEING, _EXPECTED))
     names = sorted(expected)
     populations = sorted({population for population, _ in names})
@@ -62,6 +63,9 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     lengths = (edges[:, 1] - edges[:, 0]) / 1e6
     seen = _seen(populations, members)
     enough = seen.max(axis=0, initial=0.0) >= limits.MOST * lengths
+    whole = enough & ~lossy(reader, edges)
+    if whole[axis.size :].sum() >= limits.KNOWN:
+        enough = whole
     enough[: axis.size] = True
     past = [p for p, ok in zip(axis.past, enough[axis.size :].tolist(), strict=True) if ok]
     axis, seen = Axis(axis.spans, tuple(past)), seen[:, enough]
@@ -193,13 +197,18 @@ def _note(recorder: str, begin: datetime, end: datetime) -> Note:
     return Note("gap", text, begin, end)
 
 
+def lossy(reader: Reader, edges: Any) -> Mask:
+    """[stretches]: whether events are known, or must be feared, to be missing from what counts as
+    covered. edges [stretches, 2]: in microseconds since the epoch."""
+    missing = np.zeros(len(edges), dtype=bool)
+    for row in reader.rows("lossy"):
+        missing |= (edges[:, 0] < to_us(row["to_ts"])) & (edges[:, 1] > to_us(row["from_ts"]))
+    return missing
+
+
 def is_lossy(reader: Reader, spans: Sequence[Window]) -> bool:
-    """Whether events are known, or must be feared, to be missing from what counts as covered."""
-    for span in spans:
-        [row] = reader.rows("lossy", {"from_ts": span.from_ts, "to_ts": span.to_ts})
-        if row["lossy"]:
-            return True
-    return False
+    edges = np.array([[to_us(span.from_ts), to_us(span.to_ts)] for span in spans])
+    return bool(lossy(reader, edges).any())
 
 
 def losses(reader: Reader, sides: Sequence[Window]) -> list[Note]:

@@ -1,6 +1,4 @@
--- Whether events are known, or must be feared, to be missing from what counts as covered.
-SELECT
-    coalesce(sum(dropped), 0) > 0
-    OR coalesce(bool_or(state = 'lagging' AND to_ts - from_ts > INTERVAL 5 SECOND), false) AS lossy
+-- Stretches that count as covered and of which events are known, or must be feared, to be missing.
+SELECT from_ts, to_ts
 FROM coverage
-WHERE to_ts > $from_ts AND from_ts < $to_ts
+WHERE dropped > 0 OR (state = 'lagging' AND to_ts - from_ts > INTERVAL 5 SECOND)

@@ -135,6 +135,8 @@ def test_an_answer_that_is_handed_on_smaller_is_one_finding(record: Record) -> N
     says(finding, ("size",), {"host": "catalogue:80"}, direction="down", since=10)
     assert finding["blame"]["service"] == "catalogue"
     assert [one["key"]["host"] for one in finding["also"]] == ["shop.example"]
+    effect = finding["also"][0]["effect"]
+    assert effect["baseline"] > 2 * effect["window"]
     assert len(document["findings"]) == 1
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from store.hours import to_us
-from tests.world.rows import Batch
+from tests.world.rows import Batch, cover
 from tests.world.scenes import CHARGE, DAY, Record, first, says, step
 from tests.world.steady import at, calls, traffic
 
@@ -82,6 +83,18 @@ def test_a_host_that_was_silent_for_an_hour_yesterday_is_gone_today(record: Reco
     says(first(document), ("gone",), {"host": "rates.example"}, "gone")
 
 
+def test_hours_in_which_events_were_lost_do_not_say_what_is_usual(record: Record) -> None:
+    """Nothing came of two past hours in which the recorder lagged: that is no habit."""
+    line = traffic("rates.example", "/v1/latest", 400, container="fx", from_=DAY, to=0)
+    lagging = [(-720, -655), (-480, -415)]
+    for begin, end in lagging:
+        line = line.where((line.ts < to_us(at(begin))) | (line.ts >= to_us(at(end))))
+    recording = record(line, from_=DAY, beside=300)
+    late = [(to_us(at(begin)), to_us(at(end))) for begin, end in lagging]
+    cover(recording.store, "web-2", late, "lagging", max_lag_ms=6_000)
+    says(first(recording.diff()), ("gone",), {"host": "rates.example"}, "gone")
+
+
 def test_twenty_evenly_spread_requests_are_enough_for_a_host_to_be_missed(record: Record) -> None:
     """How far its requests come in bursts is seen in how they came, not assumed."""
     line = traffic("rates.example", "/v1/latest", 150, to=50, from_=-240)
@@ -114,3 +127,20 @@ def test_calls_that_multiply_explain_those_below_them_and_who_waits_for_them(
     document = record(*lines, from_=-240, beside=1_000).diff()
     says(first(document), ("retries", "rate"), {"host": "stock:80"}, direction="up")
     assert len(document["findings"]) == 1
+
+
+def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record: Record) -> None:
+    """That it is new is no news; what fails of all that is posted to the host is one route."""
+    place: dict[str, Any] = {"host": "shop.example", "direction": "ingress"}
+    lines = [
+        traffic(route=f"/story-{'abcdefghijklmnopqrstuvwx'[n]}", per_hour=60, from_=-60 * n,
+                to=120 - 60 * n, **place)
+        for n in range(24)
+    ]  # fmt: skip
+    lines += [
+        traffic(route="/graphql", per_hour=60, from_=DAY, method="POST", **place),
+        traffic(route="/v2/pay", per_hour=60, from_=50, method="POST", failing=1.0, **place),
+    ]
+    finding = first(record(*lines, from_=DAY, beside=300).diff(last="10m"))
+    says(finding, key={"route": "/v2/pay"}, since=50)
+    assert "100 % (not there before)" in finding["summary"]

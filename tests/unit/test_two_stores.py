@@ -65,6 +65,20 @@ def test_the_window_of_one_and_the_baseline_of_the_other(
     assert owners <= {recorder}
 
 
+@pytest.mark.parametrize("groups", [("prod", "staging"), ("prod", None), (None, "staging")])
+def test_groups_are_compared_whatever_their_names(
+    tmp_path: Path, groups: tuple[str | None, str | None]
+) -> None:
+    """One of each, of hosts that are others."""
+    ours, theirs = groups
+    store = recording(tmp_path / "a", NOW, bad=2, recorder="a1", group_name=ours)
+    other = recording(tmp_path / "b", NOW - HOUR, recorder="b1", group_name=theirs)
+    with joined(store, other, recorded(store), recorded(other)) as both:
+        changes = both.in_place(what_changed(both.store, both.window, _explicit(both.baseline)))
+    assert (changes.window.requests, changes.baseline.requests) == (3000, 3000)
+    assert changes.findings[0].key["route"] == "/v1/charges"
+
+
 def test_a_gap_of_the_other_is_told_at_its_own_time_and_no_onset_lies_in_it(tmp_path: Path) -> None:
     store, other = recording(tmp_path / "a", NOW, bad=2), tmp_path / "b"
     begin, deaf = NOW - HOUR, timedelta(minutes=10, seconds=5)

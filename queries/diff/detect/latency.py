@@ -49,7 +49,7 @@ QUANTILES = (
 )
 # where the groups of some levels are summed from; of all others, from units
 _FINER: dict[tuple[str, ...], tuple[str, ...]] = {
-    (): _ENDPOINTS, ("host",): _ENDPOINTS, ENDPOINT: _ENDPOINTS,
+    (): _ENDPOINTS, ("side", "host"): _ENDPOINTS,
     ("side", "service"): ("side", "service", "host"),
 }  # fmt: skip
 _SOME = 3.0  # durations before there is a mean; and what the typical variance counts for

@@ -13,7 +13,7 @@ from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, 
 from queries.core.session import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
-from queries.diff.candidate import Candidate
+from queries.diff.candidate import Candidate, one_end
 from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
@@ -221,7 +221,9 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
         name = (c.kind, c.direction, repr(short))
         if name not in seen and not _same_requests(lead, c):
             seen.add(name)
-            symptoms.append(Symptom(c.kind, c.direction, short))
+            hit = round(abs(one_end(c.excess, frame.incoming)))
+            effect = Effect(c.metric, c.window, c.baseline, c.ratio, None, None, hit, c.against)
+            symptoms.append(Symptom(c.kind, c.direction, short, effect))
     return tuple(symptoms[:_MOST_ALSO])
 
 

@@ -261,10 +261,11 @@ def narrow(frame: Frame, lead: Candidate, holds: float = limits.NEARLY_ALL) -> N
     total = float(np.abs(lead.excess).sum())
     if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
         return
-    base = np.where(lead.scope, frame.before + frame.requests, 0.0)
+    before = before_of(frame, lead.against, lead.newer)
+    base = np.where(lead.scope, before + frame.requests, 0.0)
     for dims in (("host",), ("method", "route"), ("service",), ("status",)):
         known = set(lead.key) | ({"service"} if "instance" in lead.key else set())
-        if set(dims) & known or (dims == ("status",) and lead.kind not in _KINDS):
+        if dims[-1] in known or (dims == ("status",) and lead.kind not in _KINDS):
             continue
         if dims == ("service",) and not frame.incoming[lead.scope].all():
             _caller(frame, lead, base)

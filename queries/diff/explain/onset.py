@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from queries.diff.detect.shares import before_of
 from queries.diff.durations import BASE
 from queries.diff.stats import Floats, Ints, add_up, ratio, xlogy
 from store.hours import from_us
@@ -67,7 +68,8 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
     axis = frame.axis
     size = axis.slots[0].size
     edges = axis.edges
-    if c.direction in ("new", "moved"):
+    fresh = not before_of(frame, c.against, c.newer)[c.scope].any()
+    if c.direction in ("new", "moved") or fresh:
         active = np.flatnonzero(s.counted[:size])
         first = int(active[0]) if active.size else 0
         return Lasted(first, size, from_us(int(edges[first, 0])), None)

@@ -93,7 +93,8 @@ def _change(c: Candidate) -> str:
         said = {"errors": "failing", "no_response": "without a response"}
         said["statuses"] = f"answering {_status(c)}"
         word = said[c.kind] if c.direction == "up" or c.kind != "errors" else "failing less"
-        return f"{word}: {percent(c.window)} ({was} {percent(c.baseline)})"
+        before = "not there before" if c.baseline is None else f"{was} {percent(c.baseline)}"
+        return f"{word}: {percent(c.window)} ({before})"
     if c.kind == "latency":
         word = "slower" if c.direction == "up" else "faster"
         usual = "usually " if c.against == "usual" else ""
