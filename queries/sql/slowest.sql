@@ -11,5 +11,5 @@ SELECT
     who AS container
 FROM matching
 WHERE duration_ms IS NOT NULL
-ORDER BY duration_ms DESC, ts DESC, seq
+ORDER BY duration_ms DESC, ts DESC, recorder, seq
 LIMIT $rows
