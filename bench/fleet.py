@@ -1,8 +1,9 @@
 """What a fleet in one bucket costs: `python -m bench.fleet --json`.
 
-Makes a store of many recorders, each with its own rows (the same hosts, other containers) in the
-last two hours and links to those before, ships it, and asks what changed: of the folder, of the
-bucket with an empty cache, and of the bucket again. Each question is a process of its own.
+Makes a store of many recorders of one group, each with rows of its own (and containers, without
+--alike) in the last two hours and links to those before, ships it, and asks what changed: of the
+folder, of the bucket with an empty cache, and of the bucket again. Each question is a process of
+its own.
 
 --compacted: the bucket is compacted first, and asked of the folder that it was before.
 --latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
@@ -40,13 +41,21 @@ _FRESH = 2
 _LAST = 1_000_000_000
 
 
-def make_fleet(path: Path, recorders: int, requests: int, hours: int) -> Store:
-    """A store of several recorders, as if all had written to one."""
-    template = make_store(path.with_name("template"), requests, _FRESH)
+def make_fleet(
+    path: Path, recorders: int, requests: int, hours: int, distinct: int = 0,
+    group: str = "fleet", alike: bool = False,
+) -> Store:  # fmt: skip
+    """A store of several recorders, as if all had written to one.
+
+    distinct: how many of them have rows of their own (0: all), the others have links to theirs.
+    alike: containers have the same names on all hosts; else each has its own.
+    """
+    parts = distinct or recorders
+    template = make_store(path.with_name("template"), requests * parts, _FRESH)
     store = Store.create(path)
     for number in range(recorders):
         name = f"node-{number:03d}"
-        ledger = Ledger(store, name, "s")
+        ledger = Ledger(store, name, "s", group=group or None)
         ledger.connected(END - hours * HOUR_US, 0)
         ledger.alive(hours * HOUR_US)
         ledger.flush()
@@ -54,8 +63,13 @@ def make_fleet(path: Path, recorders: int, requests: int, hours: int) -> Store:
         for back in range(hours):
             key = _hour(back)
             target = _file(store, "transactions", back, name)
+            if distinct and number >= distinct:
+                for table in ("transactions", *ROLLUPS):
+                    source = _file(store, table, back, f"node-{number % distinct:03d}")
+                    os.link(source, _file(store, table, back, name))
+                continue
             if back < _FRESH:
-                _write(template, target, back, number)
+                _write(template, target, back, number, parts, "" if alike else f"-{number}")
                 keeper.roll_up(key, target, target.name)
                 continue
             for table in ("transactions", *ROLLUPS):
@@ -71,15 +85,15 @@ def _file(store: Store, table: str, back: int, recorder: str) -> Path:
     return make_folder(store.sealed_hour(table, _hour(back))) / sealed_name(recorder, _LAST)
 
 
-def _write(template: Store, target: Path, back: int, number: int) -> None:
-    """The template's rows under another recorder's name, in containers of that host."""
+def _write(template: Store, target: Path, back: int, number: int, parts: int, tail: str) -> None:
+    """A recorder's part of the template's rows under its name; tail: of its containers' names."""
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(
             f"COPY (SELECT * REPLACE ('{target.name.rpartition('-')[0]}' AS recorder,"
-            f" container_name || '-{number}' AS container_name)"
+            f" container_name || '{tail}' AS container_name)"
             f" FROM read_parquet('{template.path}/transactions/hour={_hour(back)}/*.parquet')"
-            f" WHERE hash(seq, {number}) % 10 < 9)"  # no two hosts have the same counts
+            f" WHERE hash(seq) % {parts} = {number})"
             f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
         )
 
@@ -145,11 +159,16 @@ def one(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
     """A fleet of so many."""
     with tempfile.TemporaryDirectory(dir=options.dir) as name:
         folder = Path(name)
-        store = make_fleet(folder / "fleet", recorders, options.requests, options.hours)
+        store = make_fleet(
+            folder / "fleet", recorders, options.requests, options.hours,
+            options.distinct, options.group, options.alike,
+        )  # fmt: skip
         with bucket(folder, options.latency) as (url, way):
             url = f"{options.url}/{recorders}" if options.url else url
             figures = {"recorders": recorders, "hours": options.hours, **ship(store, url)}
-            answers = {"folder": run(str(store.path), folder / "cache", "diff")}
+            answers = {}
+            if not options.no_folder:
+                answers["folder"] = run(str(store.path), folder / "cache", "diff")
             if way is not None:
                 way.delay_s = options.latency / 1000
             if options.compacted:
@@ -177,6 +196,10 @@ def main() -> None:
     parser.add_argument("--recorders", default="1,8,50")
     parser.add_argument("--requests", type=int, default=24_000, help="an hour and recorder")
     parser.add_argument("--hours", type=int, default=26)
+    parser.add_argument("--distinct", type=int, default=0, help="with rows of their own; 0: all")
+    parser.add_argument("--alike", action="store_true", help="containers' names on all hosts")
+    parser.add_argument("--group", default="fleet", help="of all; empty: each by itself")
+    parser.add_argument("--no-folder", action="store_true", help="ask the bucket alone")
     parser.add_argument("--compacted", action="store_true")
     parser.add_argument("--latency", type=float, metavar="MS")
     parser.add_argument("--url", help="a bucket, empty below this prefix")

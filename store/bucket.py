@@ -140,6 +140,7 @@ class Bucket(Store):
         """It is here as well then, as if it had been fetched."""
         if not self._remote.put_new(path.relative_to(self.path).as_posix(), file):
             return False
+        self._listed.pop(path.parent, None)
         with self._cache():
             make_folder(path.parent)
             file.replace(path)

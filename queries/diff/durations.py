@@ -99,7 +99,7 @@ class Histogram:
         """From codes and their requests, in any order and some of them several times."""
         if units << 8 <= 4 * code.size:  # quicker than to sort them
             sums = add_up(code, count, units << 8)
-            code = np.flatnonzero(sums)
+            code = np.flatnonzero(sums > 0)  # twice as fast as of the numbers themselves
             sums = sums[code]
         else:
             code, at = np.unique(code, return_inverse=True)
@@ -109,6 +109,8 @@ class Histogram:
 
     @classmethod
     def added(cls, units: int, parts: Sequence[Histogram]) -> Histogram:
+        if len(parts) == 1:
+            return parts[0]
         none = np.zeros(0, np.int64), np.zeros(0)
         columns = zip(none, *((part.codes, part.requests) for part in parts), strict=True)
         return cls.of(units, *map(np.concatenate, columns))

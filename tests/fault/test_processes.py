@@ -67,7 +67,9 @@ def test_what_comes_again_is_stored_once_whichever_worker_meets_it(
         run(qtap.url, tmp_path / "s", lambda s: "end" in visible_ids(tmp_path / "s"), workers=3)
     assert visible_ids(tmp_path / "s") == sorted([*names, "end"])
     coverage = read_stretches(*(tmp_path / "s" / "coverage").glob("*/r.parquet"))
-    assert sum(row.duplicates for row in coverage) == 36
+    # "end" may be on the disk before a block that another worker has: on a busy machine the end
+    # does not wait for that one, and its events are counted as dropped.
+    assert sum(row.duplicates + row.dropped for row in coverage) == 36
 
 
 @pytest.mark.parametrize("harm", ["time.sleep(600)", "os._exit(9)"])

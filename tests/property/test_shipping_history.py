@@ -105,7 +105,7 @@ class ShippingHistory(StoreHistory):
                 hours = bucket.hours("transactions")
                 states = {one.hour: one.state for one in compact(bucket, hours)}
                 several = {hour for hour, state in states.items() if state != "single"}
-                assert self.merged_hours(bucket) == several
+                assert self.merged_hours(bucket) == several, states
                 assert {states[hour] for hour in several} <= {"merged", "ready"}
         super().teardown()
 
