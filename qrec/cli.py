@@ -88,6 +88,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "service": "record for good",
         "alert": "be told of findings",
         "doctor": "check source and store",
+        "coverage": "what was seen, what not",
         "info": "settings, paths, store",
         "mcp": "answer an assistant",
         "web": "look at it in a browser",

@@ -90,6 +90,8 @@ class _Hour:
 
     def _coverage(self) -> State:
         files = self.store.coverage(self.hour)
+        if not files:  # nobody told what was seen
+            return "single"
         place = self.store.coverage_place(self.hour, files)
         if place is None or not self.store.is_merged([place]):
             self.store.fetch(files)

@@ -229,3 +229,10 @@ def test_one_recorder_is_left_as_it_is(cli: Cli, isolated: Path, tmp_path: Path)
     assert "one recorder" in out
     assert out.count("2026-11-22T") == 1
     assert "merged 0 hours" in err
+
+
+def test_rows_that_nobody_told_the_coverage_of_are_no_failure(tmp_path: Path) -> None:
+    """A recorder that crashed before it wrote any leaves them."""
+    store = stored(tmp_path / "s", "web-1")
+    shutil.rmtree(store.path / "coverage")
+    assert {one.state for one in compact(store, store.hours("transactions"))} == {"single"}
