@@ -136,11 +136,6 @@ def _plain(question: Question, answer: Any, asked: Mapping[str, Any]) -> tuple[s
 
 
 _NUMBER_BYTES = 8
-_WHY: Final = {
-    "itself": "it saw the change itself, and nothing recorded that it calls changed before it",
-    "downstream": "only its callers are recorded, not what happens inside it",
-    "network": "its callers saw the change and it did not: look between the two",
-}
 TOKENS, BYTES_A_TOKEN = 1500, 3
 _ROOMS = (260, 180, 120, 80, 50)  # characters of one recorded or longer text
 _NOTES = 6
@@ -197,13 +192,11 @@ def _lines(changes: Changes, room: int) -> Iterator[str]:
 def explained(changes: Changes) -> str:
     """The one finding of an answer, with what the list leaves out."""
     [finding] = changes.findings
-    blame = finding.blame
     lines = [
         f"{finding.rank} {finding.severity}: {visible(finding.summary)}",
         f"window {_side(changes.window)}",
         f"baseline ({changes.baseline.kind}) {_side(changes.baseline)}",
         *(f"{name}: {text}" for name, text in details(finding, (), UTC) if name != "where"),
-        *([f"why {blame.why}: {_WHY[blame.why]}"] if blame is not None else []),
     ]
     for name, values in (
         ("baseline", finding.minutes_baseline),

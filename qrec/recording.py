@@ -94,7 +94,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         url=settings.text("url"),
         recorder="" if recorder.origin == "default" else str(recorder.value),
         shared_key=Path(key).expanduser() if key else None,
-        group=check_recorder(group) if group else None,
+        group=check_recorder(group, "group") if group else None,
         filter=settings.text("filter") or None,
         push=settings.text("push"),
         flush_interval=seconds(settings.text("flush_interval")),

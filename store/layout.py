@@ -45,11 +45,11 @@ _MERGING = "1"  # what is merged, and how; another one for whatever changes the 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def check_recorder(name: str) -> str:
-    """A recorder's name becomes part of file names: letters, digits, dot, dash, underscore."""
+def check_recorder(name: str, what: str = "recorder") -> str:
+    """A name that becomes part of file names: letters, digits, dot, dash, underscore."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot name a recorder",
+            f"{name!r} cannot name a {what}",
             "Use 1 to 64 letters, digits, '.', '-' or '_', beginning with a letter or digit.",
         )
     return name
@@ -157,6 +157,11 @@ class Store:
         """A text that is another one once a file that was listed is another. OSError: gone."""
         status = path.stat()
         return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+
+    def recorder_of(self, path: Path) -> str:
+        """Whose rows a file of transactions has."""
+        place = path.relative_to(self.path).parts
+        return place[1] if place[0] == LIVE else path.stem.rpartition("-")[0]
 
     def add(self, path: Path, file: Path) -> bool:
         """Put a whole file in its place, and it is gone from its own. False, and nothing is

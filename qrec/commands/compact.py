@@ -19,7 +19,7 @@ from store.hours import hour_end
 _SAID = {
     "merged": "merged",
     "ready": "was merged",
-    "single": "one recorder",
+    "single": "nothing to merge",
     "waiting": "not all is there yet",
     "failed": "cannot be read",
 }

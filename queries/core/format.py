@@ -304,6 +304,13 @@ def blame_text(finding: Finding) -> str:
     return visible(f"{blame.service or 'no one service'} ({blame.why}{edge})")
 
 
+_WHY: Final = {
+    "itself": "it saw the change itself, and nothing recorded that it calls changed before it",
+    "downstream": "only its callers are recorded, not what happens inside it",
+    "network": "its callers saw the change and it did not: look between the two",
+}
+
+
 def facts(finding: Finding, tz: tzinfo) -> dict[str, str]:
     """What is to be said of a finding beside its summary, by name.
 
@@ -319,6 +326,7 @@ def facts(finding: Finding, tz: tzinfo) -> dict[str, str]:
         "since": clock(finding.since, tz),
         "until": clock(finding.until, tz),
         "blame": blame_text(finding),
+        "why": _WHY[finding.blame.why] if finding.blame else "-",
         "error": visible(finding.evidence.signature or "-"),
     }
     return {name: text for name, text in known.items() if text != "-"}

@@ -24,7 +24,7 @@ from queries.core.window import Window
 from store.errors import QrecError
 from store.files import is_readable
 from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
-from store.layout import LIVE, MERGED, Store
+from store.layout import MERGED, Store
 from store.rollup import populations_sql
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ class Reader:
             return  # what it was made of is read
         hour = _hour_of(path)
         if hour is not None and "transactions" in place.parts:
-            owner = place.parts[1] if place.parts[0] == LIVE else path.stem.rpartition("-")[0]
+            owner = self.store.recorder_of(path)
             self.con.execute("INSERT INTO unreadable VALUES (?, ?)", [owner, hour])
         self.notes.append(
             Note(

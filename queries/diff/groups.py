@@ -14,7 +14,6 @@ from queries.core.session import Reader, hours_of, parquet, sql_text
 from queries.diff.counts import Counts, keys_relation, place_of, rollups_of, rows_relation
 from queries.diff.stats import Floats, add_up
 from store.errors import TooMuchError
-from store.layout import LIVE
 from store.rollup import KEYS
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
     before = [path for path, hour in files.items() if {hour, f"hour={hour}"} & hours]
     all_of = rollups_of(reader, reader.groups())
     own = {path: reader.store.path / KEYS / path.parent.name / path.name for path in before
-           if _owner(reader, path) in away}  # fmt: skip
+           if reader.store.recorder_of(path) in away}  # fmt: skip
     try:
         reader.store.fetch(own.values())
         theirs = {path: file if file.exists() else None for path, file in own.items()}
@@ -69,11 +68,6 @@ def _away(axis: Axis, covered: Covered) -> dict[str, float]:
             if members.seeing[i, window : axis.size].any() and share > _AWAY:
                 away[members.names[i][1]] = float(share)
     return away
-
-
-def _owner(reader: Reader, path: Path) -> str:
-    place = path.relative_to(reader.store.path).parts
-    return place[1] if place[0] == LIVE else path.stem.rpartition("-")[0]
 
 
 def _requests(
