@@ -36,6 +36,7 @@ from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key, to_us
 from store.layout import Store
 from store.rollup import ROLLUPS
+from store.schema import TRANSACTIONS
 
 END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))
 _MINUTE_US = 60_000_000
@@ -93,11 +94,12 @@ def _rows(folder: Path, requests: int, start: str, seed: int) -> Iterator[Any]:
     """A connection in which the table `rows` has an hour's requests."""
     text = (files("bench") / "query_rows.sql").read_text(encoding="utf-8")
     with duckdb.connect() as con:
+        con.register("recorded", TRANSACTIONS.empty_table())  # the columns it leaves out
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"SET temp_directory = '{folder.parent}/spill'")
         con.execute(f"SELECT setseed({(seed % 100) / 100})")
         text = text.replace("{requests}", str(requests)).replace("{start}", start)
-        con.execute(f"CREATE TEMP TABLE rows AS {text}")
+        con.execute(f"CREATE TEMP TABLE rows AS FROM recorded UNION ALL BY NAME ({text})")
         yield con
 
 
