@@ -2,17 +2,14 @@
 
 The views `transactions`, `connections` and `database` hold the rows of every hour that a span
 touches; the table `coverage` says what was seen. Files that cannot be read are left out, named
-in `notes`, and never make a question fail. Whoever waits for an answer can watch the connections
-behind it, and stop them.
+in `notes`, and never make a question fail.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from queries.core.answer import Note
+from queries.core.watch import CURRENT
 from queries.core.window import Window
 from store.errors import QrecError
 from store.files import is_readable
@@ -52,72 +50,6 @@ _LATER_COVERAGE: Final = {
     "max_lag_ms": "BIGINT",
     "reason_code": "VARCHAR",
 }
-
-
-class StoppedError(QrecError):
-    """The one who asked does not want the answer any more."""
-
-
-class Watch:
-    """The open connections of one question. `stop` and `percent` may be called by any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections: list[Any] = []
-        self._stopped = False
-
-    def begin(self, con: Any) -> None:
-        """Take a connection under watch."""
-        con.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
-        with self._lock:
-            self._connections.append(con)
-
-    def end(self, con: Any) -> None:
-        """It is about to be closed."""
-        with self._lock:
-            self._connections = [one for one in self._connections if one is not con]
-
-    def check(self) -> None:
-        """Before each query. Raises StoppedError once nobody waits any more."""
-        if self._stopped:
-            raise StoppedError("the question was withdrawn", "Ask again.")
-
-    def stop(self) -> bool:
-        """Interrupt what runs, and let nothing more begin. True once no connection is left.
-
-        DuckDB forgets an interruption that comes just before a query begins: call it again.
-        """
-        with self._lock:
-            self._stopped = True
-            for con in self._connections:
-                con.interrupt()
-            return not self._connections
-
-    def percent(self) -> float | None:
-        """How far the running query is; None while that is not known."""
-        with self._lock:
-            known = [con.query_progress() for con in self._connections]
-        return max((part for part in known if part >= 0), default=None)
-
-
-_CURRENT: ContextVar[Watch | None] = ContextVar("watch", default=None)
-
-
-@contextlib.contextmanager
-def watched(watch: Watch) -> Iterator[None]:
-    """Readers opened here, and in threads that copy this context, are under `watch`."""
-    token = _CURRENT.set(watch)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
-
-
-def still_wanted() -> None:
-    """For long work between queries. Raises StoppedError once nobody waits for the answer."""
-    watch = _CURRENT.get()
-    if watch is not None:
-        watch.check()
 
 
 def hours_of(spans: Iterable[Window]) -> list[str]:
@@ -162,7 +94,7 @@ class Reader:
         self._bad: set[Path] = set()
         self.con = duckdb.connect(config=CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
-        self._watch = _CURRENT.get()
+        self._watch = CURRENT.get()
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
@@ -402,7 +334,7 @@ def open_reader(
 
     views: whether the tables are views; if not, their files are listed and none is opened.
     """
-    watch = _CURRENT.get()
+    watch = CURRENT.get()
     try:
         with contextlib.closing(Reader(store, spans, tables, views)) as reader:
             yield reader

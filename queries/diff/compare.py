@@ -14,7 +14,8 @@ import numpy as np
 
 from queries.core.answer import BaselineSide, Changes, Compared, Course, Note, Side, Verdict
 from queries.core.selection import condition, remarks
-from queries.core.session import Reader, open_reader, still_wanted
+from queries.core.session import Reader, open_reader
+from queries.core.watch import still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
