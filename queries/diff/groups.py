@@ -11,7 +11,8 @@ import duckdb
 import numpy as np
 
 from queries.core.session import Reader, hours_of, parquet, sql_text
-from queries.diff.counts import Counts, keys_relation, place_of, rollups_of, rows_relation
+from queries.diff.counts import Counts
+from queries.diff.rollups import keys_relation, place_of, rollups_of, rows_relation
 from queries.diff.stats import Floats, add_up
 from store.errors import TooMuchError
 from store.rollup import KEYS
