@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import duckdb
 
@@ -37,6 +38,7 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.CatalogException,
 )
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
+T = TypeVar("T")
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -76,6 +78,20 @@ def parquet(paths: Iterable[Path]) -> str:
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
+class Pushdown(Protocol):
+    """Reads the recorded tables elsewhere (queries/core/pushdown.py)."""
+
+    def declare(self, table: str, paths: list[Path]) -> None: ...
+    def select(self, table: str, condition: str, params: Mapping[str, Any]) -> str: ...
+    def picked(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None: ...
+    def bring(self, text: str, params: Mapping[str, Any]) -> None: ...
+    def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]: ...
+    def rollups(
+        self, paths: Sequence[Path], condition: str | None, params: Mapping[str, Any]
+    ) -> dict[Path, Mapping[str, Path]]: ...
+    def close(self) -> None: ...
+
+
 class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
@@ -85,6 +101,7 @@ class Reader:
         spans: Sequence[Window],
         tables: Sequence[str],
         views: bool = True,
+        pushdown: Callable[..., Pushdown] | None = None,
     ) -> None:
         self.store = store
         self._views = views
@@ -98,7 +115,10 @@ class Reader:
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
+        self._pushdown: Pushdown | None = None
         try:
+            if pushdown is not None:
+                self._pushdown = pushdown(store, self.con, self._drop)
             self._open_views()
         except BaseException:
             self.close()
@@ -151,18 +171,52 @@ class Reader:
             empty = ", ".join(f"NULL::{kind} AS {name}" for name, (kind, _) in columns.items())
             text, params = f"SELECT {empty} WHERE false", {}
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", params)
+        if self._pushdown is not None:
+            self._pushdown.picked(name, columns)
+
+    def selected(self, table: str, condition: str, params: Mapping[str, Any]) -> str:
+        """A relation of the rows of a table under a condition with parameters, for a view."""
+        if self._pushdown is not None:
+            return self._pushdown.select(table, condition, params)
+        for variable, value in params.items():
+            self.con.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+        # A view takes no parameters; variables are constants to it, and prune files as those do.
+        text = re.sub(rf"\$({'|'.join(params)})\b", r"getvariable('\1')", condition)
+        return f"(SELECT * FROM {table} WHERE {text})"
+
+    def rolled_up(
+        self, paths: Callable[[], Sequence[Path]], condition: str | None, params: Mapping[str, Any]
+    ) -> dict[Path, Mapping[str, Path]]:
+        """The rollups that an engine makes of files of transactions; nothing without one."""
+        pushdown = self._pushdown
+        if pushdown is None:
+            return {}
+        return self._mending(lambda: pushdown.rollups(paths(), condition, params))
+
+    def each(self, table: str, select: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement about {files} of a table: of all, or of some at a time."""
+        pushdown, paths = self._pushdown, self.files[table]
+        if pushdown is not None:
+            return self._mending(lambda: list(pushdown.each(table, select)))
+        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        return (
+            self.con.execute(select.replace("{files}", f"[{listed}]")).fetchall() if paths else []
+        )
 
     def _result(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
-        """Run one statement; where files are gone or unreadable, again over those that count."""
+        return self._mending(lambda: self._run(text, params, fetch))
+
+    def _mending(self, work: Callable[[], T]) -> T:
+        """Do it; where files are gone or unreadable, again over those that count."""
         for _ in range(_TRIES):
             try:
-                return self._run(text, params, fetch)
+                return work()
             except _NOT_THE_FILES:
                 raise
             except duckdb.Error:
                 if not self._mend_views():
                     raise
-        return self._run(text, params, fetch)
+        return work()
 
     def _run(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
         if self._watch is not None:
@@ -170,12 +224,16 @@ class Reader:
         # DuckDB refuses parameters that a statement does not name: hand over those it does.
         [statement] = self.con.extract_statements(text)
         named = {name: (params or {})[name] for name in statement.named_parameters}
+        if self._pushdown is not None:
+            self._pushdown.bring(text, named)
         return fetch(statement, named)
 
     def close(self) -> None:
         if self._watch is not None:
             self._watch.end(self.con)
         self.con.close()
+        if self._pushdown is not None:
+            self._pushdown.close()
 
     def _open_views(self) -> None:
         self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
@@ -185,7 +243,7 @@ class Reader:
         )
         for table in tables:
             listed = self._listed(table)
-            if self._views or table == "coverage":
+            if table == "coverage" or (self._views and self._pushdown is None):
                 self.store.fetch(listed)
             self.files[table] = self._whole(listed)
             self._view(table)
@@ -233,6 +291,9 @@ class Reader:
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
         if not self._views and table != "coverage":
+            return
+        if self._pushdown is not None and table != "coverage":
+            self._pushdown.declare(table, self.files[table])
             return
         try:
             self._view_over(table, self.files[table])
@@ -290,6 +351,12 @@ class Reader:
             )
         )
 
+    def _drop(self, path: Path) -> None:
+        """Leave a file out of all that is read from now on."""
+        self._leave_out(path)
+        for paths in self.files.values():
+            paths[:] = [one for one in paths if one != path]
+
     def _mend_views(self, only: str | None = None) -> bool:
         """List anew what was merged, sealed or deleted meanwhile, and read every file whole to find
         those that fail. True when the views have changed."""
@@ -328,15 +395,17 @@ def open_reader(
     spans: Sequence[Window],
     tables: Sequence[str] = ("transactions",),
     views: bool = True,
+    pushdown: Callable[..., Pushdown] | None = None,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
     Raises StoppedError when it was stopped under way.
 
     views: whether the tables are views; if not, their files are listed and none is opened.
+    pushdown: makes what has an engine read them; without it they are read here.
     """
     watch = CURRENT.get()
     try:
-        with contextlib.closing(Reader(store, spans, tables, views)) as reader:
+        with contextlib.closing(Reader(store, spans, tables, views, pushdown)) as reader:
             yield reader
     except duckdb.InterruptException:
         if watch is not None:  # our word for it, where it was the watch that did it

@@ -87,7 +87,7 @@ def affordable(
     have no rollup, only the newest minutes are left."""
     rows: dict[int, int] = {}
     for segment in segments_in(reader.files["transactions"]):
-        hour = to_us(hour_start(segment.path.parent.name.removeprefix("hour="))) // HOUR_US
+        hour = _hour(segment.path)
         rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
     newest = to_us(spans[0].to_ts)
     cut = []
@@ -128,6 +128,7 @@ class _Counting:
         self.files: list[tuple[int, Mapping[str, Path]]] = []
         self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
         self.raw_hours: list[int] = []
+        self._made: set[int] = set()  # of the files: made of rows for this question
         self._recorders: list[str] = []
         self._groups = reader.groups()
         # of the rows of keys: where those of each file begin, recorder and number of each, and
@@ -140,14 +141,23 @@ class _Counting:
         rows: dict[tuple[int, bool], list[Path]] = {}
         store = self.reader.store
         rollup_of = rollups_of(self.reader, self._groups) if rollups else {}
+        made = {}
+        if store.engine:
+            made = self.reader.rolled_up(
+                lambda: [path for path in self.reader.files["transactions"]
+                         if path not in rollup_of and self.axis.rows(_hour(path))],
+                self.where, self.params,
+            )  # fmt: skip
+        rollup_of |= made
         taken = set()
         for path in self.reader.files["transactions"]:
-            hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+            hour = _hour(path)
             rollup = rollup_of.get(path)
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue
             if rollup[KEYS] not in taken:
+                self._made |= {len(self.files)} if path in made else set()
                 self.files.append((hour, rollup))
                 taken.add(rollup[KEYS])
             if self.axis.rows(hour, cut=True):
@@ -304,7 +314,8 @@ class _Counting:
         chosen = _of_other_days(sorted({slot for slot, _ in past}))
         read = 0
         for slot, file in past:
-            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
+            enough = slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH)
+            if enough or file in self._made:
                 cells = self._hour(file, slot)
                 read += cells.key.size
                 yield cells
@@ -359,6 +370,11 @@ class _Counting:
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error
+
+
+def _hour(path: Path) -> int:
+    """The number of the hour whose rows a file has."""
+    return to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
 
 
 def _joined(parts: Sequence[Cells]) -> Cells:
