@@ -21,7 +21,7 @@ from queries.core.answer import Note
 from queries.core.watch import CURRENT
 from queries.core.window import Window
 from store.errors import QrecError
-from store.files import is_readable
+from store.files import is_readable, looks_whole
 from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
 from store.layout import MERGED, Store
 from store.rollup import populations_sql
@@ -29,7 +29,6 @@ from store.rollup import populations_sql
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MAGIC: Final = b"PAR1"
 _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.InterruptException,
     duckdb.OutOfMemoryException,
@@ -415,19 +414,6 @@ def open_reader(
         raise QrecError(
             "the question needs more memory than there is", "Ask for a shorter window."
         ) from error
-
-
-def looks_whole(path: Path) -> bool | None:
-    """Whether both ends of a file are Parquet's; None when it is not there (any more)."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            file.seek(-4, 2)
-            return start == _MAGIC and file.read(4) == _MAGIC
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return False
 
 
 def _hour_of(path: Path) -> dt.datetime | None:

@@ -140,7 +140,8 @@ class _Counting:
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
         store = self.reader.store
-        rollup_of = rollups_of(self.reader, self._groups) if rollups else {}
+        files = self.reader.files["transactions"]
+        rollup_of = rollups_of(store, files, self._groups) if rollups else {}
         made = {}
         if store.engine:
             made = self.reader.rolled_up(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from queries.core.session import looks_whole
+from store.files import looks_whole
 from store.rollup import ROLLUPS, rollup_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from queries.core.session import Reader
+    from store.layout import Store
 
 NAMES = (
     "recorder", "direction", "host", "method", "route", "status", "grpc_status", "container",
@@ -21,13 +21,12 @@ LISTED = ", ".join(NAMES)
 
 
 def rollups_of(
-    reader: Reader, groups: Mapping[str, Mapping[str, str]]
+    store: Store, files: Sequence[Path], groups: Mapping[str, Mapping[str, str]]
 ) -> dict[Path, Mapping[str, Path]]:
-    """The rollup of each sealed file: its own, or the merged one of its hour; only those that are
-    there in full. groups: as Reader.groups."""
-    store = reader.store
+    """The rollup of each sealed file of transactions: its own, or the merged one of its hour; only
+    those that are there in full. groups: as Reader.groups."""
     sealed: dict[str, list[Path]] = {}
-    for path in reader.files["transactions"]:
+    for path in files:
         if path.parent.name.startswith("hour="):
             sealed.setdefault(path.parent.name.removeprefix("hour="), []).append(path)
     places: dict[Path, dict[str, Path]] = {}
