@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
+from recorder import native
 from recorder.options import (
     RecordOptions,
     Reporter,
@@ -68,7 +69,7 @@ def record(
     check_url(options.url)
     reporter = Unfailing(reporter)
     expression, pushed, remarks = plan_filter(options)
-    for remark in remarks:
+    for remark in [*remarks, *native.remarks()]:
         reporter.note(remark)
     with contextlib.suppress(OSError, ValueError):  # of descriptors, as many as we may have
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
