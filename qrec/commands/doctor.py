@@ -19,6 +19,7 @@ from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.format import plural
 from queries.core.window import parse_duration
+from recorder.native import IN_USE, NOT_BUILT, load
 from store.errors import UsageError
 from store.layout import Store
 from store.remote import is_url
@@ -125,8 +126,6 @@ def _settings(run: Run) -> Iterator[Check]:
 
 
 def _compiled() -> Iterator[Check]:
-    from recorder.native import IN_USE, NOT_BUILT, load
-
     note = load()[1]
     facts = {"in_use": note == IN_USE}
     remedy = "python -m recorder.native.build"

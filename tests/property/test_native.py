@@ -59,7 +59,9 @@ class Pair:
         self.twin = Worker(b"k" * 32, asked)
         self.own = Worker(b"k" * 32, asked, Native(file))
         self.in_columns = 0
-        self.own._columnar.clean = self._clean(self.own._columnar.clean)  # type: ignore[method-assign]
+        if self.own._native:
+            columnar = self.own._columnar
+            columnar.clean = self._clean(columnar.clean)  # type: ignore[method-assign]
 
     def _clean(self, clean: Any) -> Any:
         def counted(*words: Any) -> Any:
