@@ -74,14 +74,15 @@ class Counts:
     names [numbers]: the columns as they were recorded; keys.of says of which key each is; hashes
     [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
-    them to hold them all. Of the past it has some hours only. Raises BrokenRollup."""
+    them to hold them all. Of the past it has some hours only. It is told [keys] what stands in the
+    place of each key. Raises BrokenRollup."""
 
     keys: Keys
     names: Mapping[str, Any]
     hashes: Any
     recorders: list[str]
     traffic: Cells
-    spread: Callable[[], Iterator[Cells]]
+    spread: Callable[[Any], Iterator[Cells]]
 
 
 def affordable(
@@ -134,11 +135,11 @@ class _Counting:
         self.raw_hours: list[int] = []
         self._recorders: list[str] = []
         self._groups = reader.groups()
-        # of the rows of keys: where those of each file begin, recorder and number of each, and
+        # of the rows of keys: where those of each file begin, recorder, number and key of each, and
         # the first row of each number
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
-        self._hashes = none
+        self._key, self._hashes = none, none
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
@@ -170,8 +171,9 @@ class _Counting:
         size = self._firsts.size
         traffic = _joined(parts)
         keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
-        self._number = keys.of.astype(np.int32)[self._number]
-        traffic = replace(traffic, key=keys.of.astype(np.int32)[traffic.key])
+        of = keys.of.astype(np.int32)
+        self._key = of[self._number]
+        traffic = replace(traffic, key=of[traffic.key])
         return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread)
 
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
@@ -290,11 +292,12 @@ class _Counting:
             return
         yield from self._minutes(file, hour, paths[MINUTES], "bytes_received")
 
-    def _spread(self) -> Iterator[Cells]:
+    def _spread(self, of: Any) -> Iterator[Cells]:
         """Durations, file by file; those of whole past hours from some of these."""
+        self._number = of[self._key]
         for file, (hour, paths) in enumerate(self.files):
             if self.axis.whole(hour) is None:
-                yield from self._minutes(file, hour, paths[DURATIONS], "bucket::UTINYINT")
+                yield from self._minutes(file, hour, paths[DURATIONS], "bucket")
         for i, (_, columns) in enumerate(self.raw):
             known = columns["bucket"] != _NONE
             part = {name: columns[name][known] for name in ("key", "requests")}
@@ -317,7 +320,7 @@ class _Counting:
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""
         columns = self._fetch(
-            "SELECT key, requests, bucket::UTINYINT AS value"
+            "SELECT key, requests, bucket AS value"
             f" FROM {_parquet([self.files[file][1][DURATIONS]])}"
         )
         return self._cells(file, columns, slot, columns["value"])
@@ -335,7 +338,7 @@ class _Counting:
         for slots in tables:
             slot = slots.astype(np.int16)[columns["minute"]]
             part = columns
-            if slot.min(initial=0) < 0:
+            if slots[told[0] : told[-1] + 1].min() < 0:
                 inside = np.flatnonzero(slot >= 0)
                 part, slot = {n: c[inside] for n, c in columns.items()}, slot[inside]
             yield self._cells(file, part, slot, part["value"])
