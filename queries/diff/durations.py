@@ -25,6 +25,7 @@ MIDDLES = 1.1 ** (np.arange(BUCKETS) - 0.5)  # milliseconds
 BASE = np.log(1.1)
 _BITS = 63  # of an entry
 _AT_ONCE = 500_000  # entries: as many as the caches of a processor have room for
+_PACKED = 50_000  # the same of what is packed
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,29 @@ class Entries:
         return replace(self, codes=codes)
 
     def packed(self, unit: Any, bucket: Any, slot: Any, requests: Any) -> Ints:
+        columns, size = (unit, bucket, slot, requests), unit.size
+        most = (1 << self.counts) - 1
+        if requests.max(initial=0) > most:  # more than fits: several entries
+            times = requests // most
+            more = [*(np.repeat(column, times) for column in columns[:3]), np.int64(most)]
+            rest = self.packed(*columns[:3], requests % most)
+            return np.concatenate([rest, self._codes(*more)])
+        codes = np.empty(size, dtype=np.int64)
+        for at in range(0, size, _PACKED):  # memory that is new costs more than what is done to it
+            part = slice(at, at + _PACKED)
+            codes[part] = self._codes(*(column[part] for column in columns))
+        return codes
+
+    def _codes(self, unit: Any, bucket: Any, slot: Any, requests: Any) -> Ints:
         low = bucket.astype(np.int64)
         np.minimum(low, LAST_BUCKET, out=low)
         low <<= self.slots
         low |= slot - slot.dtype.type(self.begin)
         low <<= self.counts
+        low |= requests
         codes: Ints = unit.astype(np.int64)
         codes <<= 8 + self.slots + self.counts
         codes |= low
-        most = (1 << self.counts) - 1
-        if requests.max(initial=0) > most:  # more than fits: several entries
-            times = requests // most
-            rest, requests = np.repeat(codes, times) | most, requests % most
-            return np.concatenate([codes | requests, rest])
-        codes |= requests
         return codes
 
     def unit(self, codes: Ints) -> Ints:
