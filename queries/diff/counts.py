@@ -16,7 +16,7 @@ import numpy as np
 
 from queries.core.session import looks_whole, parquet, sql_text
 from queries.diff.axis import LEAST_PAST
-from queries.diff.keys import Keys, keys_of
+from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.stats import add_up, distinct
 from store.cover import segments_in
 from store.hours import HOUR_US, hour_key, hour_start, to_us
@@ -71,14 +71,14 @@ class Cells:
 @dataclass(frozen=True)
 class Counts:
     """traffic: value is bytes received; the slots are those of spans and of the past.
-    names [numbers]: the columns as they were recorded; keys.of says of which key each is; hashes
+    names: of the numbers, as they were recorded; keys.of says of which key each is; hashes
     [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
     them to hold them all. Of the past it has some hours only. It is told [keys] what stands in the
     place of each key. Raises BrokenRollup."""
 
     keys: Keys
-    names: Mapping[str, Any]
+    names: Names
     hashes: Any
     recorders: list[str]
     traffic: Cells
@@ -250,9 +250,9 @@ class _Counting:
         self._recorders = names
         return recorder
 
-    def _names(self) -> dict[str, Any]:
-        """[numbers]: each of the columns of names, read from those files that are the first to
-        have them."""
+    def _names(self) -> Names:
+        """Those of each number, read from the files that are the first to have them: a hash of each
+        part of them, and the text of each different part once."""
         file = np.searchsorted(self._starts, self._firsts, "right") - 1
         files = distinct(file).tolist()
         relations = [
@@ -265,16 +265,28 @@ class _Counting:
         if sealed:
             relations.insert(0, keys_relation(sealed))
         if not relations:
-            return {name: np.zeros(0, dtype=object) for name in (*_NAMES, "side")}
+            none: Any = np.zeros(0, dtype=np.int64)
+            return Names({name: [] for name in DIMS}, dict.fromkeys(DIMS, none))
         self.con.register("firsts", {
             "file": np.searchsorted(files, file).astype(np.int32),
             "key": (self._firsts - self._starts[file]).astype(np.int32),
             "number": np.arange(file.size, dtype=np.int32),
         })  # fmt: skip
-        keys = " UNION ALL BY NAME ".join(relations)
-        columns = self._fetch(sql_text("compare_names", keys=keys))
-        order = np.argsort(columns.pop("number"))
-        return {name: column[order] for name, column in columns.items()}
+        text = sql_text("compare_names", keys=" UNION ALL BY NAME ".join(relations))
+        self._execute(f"CREATE OR REPLACE TEMP TABLE named AS {text}")
+        hashes = self._fetch(f"SELECT number, {', '.join(PARTS)} FROM named")
+        order = np.argsort(hashes.pop("number"))
+        parts = [(PARTS[part], *_numbered(column[order])) for part, column in hashes.items()]
+        chosen = np.concatenate([firsts for _, firsts, _ in parts])
+        self.con.register("chosen", {"number": chosen, "place": np.arange(chosen.size)})
+        columns = self._fetch("FROM named JOIN chosen USING (number) ORDER BY place")
+        ends = np.cumsum([firsts.size for _, firsts, _ in parts])
+        values = {
+            name: columns[name][end - firsts.size : end].tolist()
+            for (of, firsts, _), end in zip(parts, ends, strict=True)
+            for name in of
+        }
+        return Names(values, {name: place for of, _, place in parts for name in of})
 
     def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
         """Requests and bytes of one file, under numbers in the place of keys."""
