@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
-from queries.core.session import still_wanted
+from queries.core.watch import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate, one_end

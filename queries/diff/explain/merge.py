@@ -12,7 +12,7 @@ import re
 
 import numpy as np
 
-from queries.core.session import still_wanted
+from queries.core.watch import still_wanted
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.detect.shares import before_of
