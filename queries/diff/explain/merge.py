@@ -391,9 +391,8 @@ def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:
 
 
 def _paths(frame: Frame, c: Candidate) -> set[object]:
-    columns = frame.columns
     keys = np.flatnonzero(c.scope & (np.abs(c.excess) > 0)).tolist()
-    return {(columns["method"][k], columns["route"][k]) for k in keys}
+    return {(frame.value("method", k), frame.value("route", k)) for k in keys}
 
 
 def _common(a: set[object], b: set[object]) -> float:  # type: ignore[type-arg,unused-ignore]
