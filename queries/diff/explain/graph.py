@@ -158,7 +158,7 @@ def _explains(below: Candidate, above: Candidate) -> bool:
         alike = below.kind == above.kind and below.direction == above.direction
     else:
         storm = _busier(below) and (below.ratio or 0) >= limits.STORM
-        alike = _bad(below) or (storm and above.kind == "latency")
+        alike = _bad(below) or _failing(below) or (storm and above.kind == "latency")
     return alike and bool(below.key)
 
 
@@ -166,8 +166,12 @@ def _symptom(c: Candidate) -> bool:
     """Whether a change may be the company of another one further down."""
     if not c.key or c.kind == "size" or c.direction == "down":
         return bool(c.key) and c.kind == "size"
-    failing = c.kind == "new" and not 0 < c.key.get("status", 200) < 400
-    return _bad(c) or c.kind == "signature" or failing
+    return _bad(c) or _failing(c)
+
+
+def _failing(c: Candidate) -> bool:
+    """A failure that was not there before, told by its status or its text."""
+    return c.kind == "signature" or (c.kind == "new" and not 0 < c.key.get("status", 200) < 400)
 
 
 def _bad(c: Candidate, down: bool = False) -> bool:
