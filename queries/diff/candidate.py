@@ -75,10 +75,6 @@ class Candidate:
             return None
         return self.window / self.baseline
 
-    @property
-    def sure(self) -> bool:
-        return self.z >= self.bar
-
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
         return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)

@@ -184,13 +184,11 @@ def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidat
     if frame.size == 0:
         return []
     factor = rates.common(frame)
-    changed = presence(frame, factor.baseline, lossy)
+    changed = presence(frame, (factor.baseline, factor.usual), lossy)
     for dims in shares.LEVELS:
         still_wanted()
         changed += shares.failures(frame, dims)
-    for dims in shares.STATUS_LEVELS:
-        still_wanted()
-        changed += shares.statuses(frame, dims)
+    changed += shares.statuses(frame)
     busy = rates.total(frame)
     for dims in rates.LEVELS:
         still_wanted()

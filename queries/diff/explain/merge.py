@@ -39,11 +39,6 @@ _PLAIN: dict[tuple[str, ...], int] = {
 }
 
 
-# no_response says more than errors of the same size, and one status among them less; calls that
-# multiply are the cause of the failures among them if there are more than five times as many
-_WEIGHT = {"no_response": 1.05, "statuses": 0.85, "rate": 0.2}
-
-
 def score(frame: Frame, c: Candidate, left: Mask) -> float:
     held, even = evenness(frame, c, left)
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
@@ -51,16 +46,7 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
         held *= 0.1
     if c.kind == "rate" and c.key.get("side") == "in":
         plain *= 0.9  # it is the caller who calls more
-    if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
-        plain *= 0.9  # those who serve the calls see as much, and which of them fails
-    return held * even * plain * _WEIGHT.get(c.kind, 1.0)
-
-
-def _served_here(frame: Frame, c: Candidate) -> bool:
-    """Whether the other end of the calls is recorded as well."""
-    level = frame.level(ENDPOINT)
-    called = level.sum(np.where(c.scope, frame.requests, 0.0))
-    return float(frame.served[called > 0].sum()) >= 0.5 * float(called.sum())
+    return held * even * plain
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
@@ -167,11 +153,12 @@ def _net(frame: Frame, excess: Floats) -> Floats:
     return frame.level(("side", *ENDPOINT)).sum(excess)
 
 
-_PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "instance"})
+_PLACES = (
+    {"service", "host"}, set(ENDPOINT), {"service", "process"}, {"service", "instance"},
+)  # fmt: skip
 _KINDS = ("errors", "no_response")
 _LATER = {
     "signature": 4,
-    "edge": 3,
     "new": 4,
     "gone": 4,
     "latency": 5,
@@ -182,8 +169,7 @@ _LATER = {
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
-    sure = [(c, c.affected) for c in candidates if c.sure]
-    candidates = [c for c in candidates if c.sure or _inherits(c, sure)]
+    candidates = [c for c in candidates if not _of_a_place(frame, c, candidates)]
     found = leads(frame, candidates, {id(c): _tier(c) for c in candidates})
     found = pair_moved(frame, found)
     found = graph.settle(frame, found)
@@ -197,15 +183,32 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     return found
 
 
-def _inherits(near: Candidate, sure: list[tuple[Candidate, float]]) -> bool:
-    """A near miss may be the place of a wider key's change: most of it is then its own."""
-    mine = near.affected
-    return any(
-        (c.kind, c.direction) == (near.kind, near.direction)
-        and mine >= limits.MOST * affected
-        and bool((c.scope | ~near.scope).all())
-        for c, affected in sure
-    )
+def _of_a_place(frame: Frame, c: Candidate, candidates: list[Candidate]) -> bool:
+    """Whether what everything shows is one place's change: all but this place, the likeliest one,
+    and who calls it, is as it was.
+
+    Of few requests each endpoint may seem to have its part; of all the others together that can
+    be told.
+    """
+    alike = [o for o in candidates if o.key and (o.kind, o.direction) == (c.kind, c.direction)]
+    if c.key or c.kind not in _HOW or not alike:
+        return False
+    level, calls = frame.level(ENDPOINT), graph.Graph(frame)
+    ends = {id(o): tuple(map(set, calls.around(o))) for o in alike}
+    deeper = alike
+    while deeper:  # the surest one, and the surest of those that it calls
+        place = max(deeper, key=lambda o: (o.z, *o.order()))
+        callers, callees = ends[id(place)]
+        alike = [o for o in alike if not ends[id(o)][1] & callees]
+        deeper = [o for o in alike if ends[id(o)][0] & callees]
+    near = calls.above(callers) | callees
+    services = np.array([name in near for name in frame.labels["service"]], dtype=bool)
+    inside = services[frame.codes["service"]] & frame.incoming | (place.scope & (place.excess != 0))
+    away = (level.sum(inside * (frame.requests + frame.before)) == 0)[level.group]
+    due = abs(float(c.excess.sum())) * float(c.volume[away].sum() / max(c.volume.sum(), 1e-9))
+    rest = abs(float(c.excess[away].sum()))
+    clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
+    return due >= limits.FEW and rest < limits.MOST * due and clear
 
 
 def _everything(frame: Frame, lead: Candidate) -> None:
@@ -220,7 +223,7 @@ def _everything(frame: Frame, lead: Candidate) -> None:
 
 
 def _tier(c: Candidate) -> int:
-    """Whole hosts and containers that come and go explain most; then failures; then the rest."""
+    """Hosts, containers and calls that come and go explain most; then failures; then the rest."""
     if c.direction in ("new", "gone") and set(c.key) == {"host"}:
         return 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
@@ -324,35 +327,47 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
             taken.add(place)
             _join(old, fresh[place])
             leads = [c for c in leads if c is not old]
-    _predecessors(frame, leads)
+    _others(frame, leads)
     return leads
 
 
-def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
-    """Make new hosts and endpoints `moved` where a like one fell silent as they began.
+def _others(frame: Frame, leads: list[Candidate]) -> None:
+    """Make new hosts and endpoints `moved` where a like one fell silent as they began, and gone
+    ones where a like one began as they fell silent.
 
-    Alone it would be too little to be called gone; that another one came in its place is the rest.
+    Alone it would be too little to be called gone, or new: that the other one goes with it is the
+    rest.
     """
-    for new in leads:
-        if new.direction != "new" or new.kind == "back" or set(new.key) not in _MOVE:
+    for lead in leads:
+        if lead.direction not in ("new", "gone") or set(lead.key) not in _MOVE:
             continue
-        level = frame.level(tuple(new.key))
+        level = frame.level(tuple(lead.key))
         requests = level.sums(frame.once.window)
         expected = level.sums(np.maximum(frame.once.expected, frame.once.usual))
-        # since the new one began, or since the old one was silent, if that is earlier
-        silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
-        begin = np.minimum(np.where(requests.any(1), silent, 0), new.began)
-        since = np.arange(requests.shape[1]) >= begin[:, None]
-        due, left = (expected * since).sum(1), (requests * since).sum(1)
-        fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
-        olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
+        if lead.direction == "gone":
+            before = level.sum(frame.once.before + frame.once.earlier + frame.anyhow_b)
+            came = np.flatnonzero((requests.sum(1) >= limits.FEW) & (before == 0)).tolist()
+            pairs = [(lead, _risen(frame, level, g, lead)) for g in came]
+            pairs = [(old, new) for old, new in pairs if all(new.key != c.key for c in leads)]
+        else:
+            # since the new one began, or since the old one was silent, if that is earlier
+            silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
+            begin = np.minimum(np.where(requests.any(1), silent, 0), lead.began)
+            since = np.arange(requests.shape[1]) >= begin[:, None]
+            due, left = (expected * since).sum(1), (requests * since).sum(1)
+            fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
+            olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
+            pairs = [(old, lead) for old in olds]
         fits = [
-            (-_likeness(frame, old, new), *old.order(), i)
-            for i, old in enumerate(olds)
+            (-_likeness(frame, old, new), *old.order(), *new.order(), i)
+            for i, (old, new) in enumerate(pairs)
             if _same_size(old, new)
         ]
         if fits and -min(fits)[0] >= limits.MOST:
-            _join(olds[min(fits)[-1]], new)
+            old, new = pairs[min(fits)[-1]]
+            _join(old, new)
+            if old is lead:
+                leads[leads.index(old)] = new
 
 
 _MOVE = ({"host"}, set(ENDPOINT))
@@ -369,6 +384,18 @@ def _fallen(frame: Frame, level: Level, g: int, requests: float) -> Candidate:
     )  # fmt: skip
 
 
+def _risen(frame: Frame, level: Level, g: int, old: Candidate) -> Candidate:
+    scope = level.group == g
+    excess = np.where(scope, frame.once.requests, 0.0)
+    blocks = np.flatnonzero(frame.window[scope].any(0))
+    return Candidate(
+        kind="new", direction="new", scope=scope, part=scope, excess=excess, volume=excess,
+        key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests",
+        window=float(excess.sum()), baseline=0.0, z=old.z, bar=old.bar, began=int(blocks[0]),
+        ended=frame.window.shape[1],
+    )  # fmt: skip
+
+
 def _same_size(old: Candidate, new: Candidate) -> bool:
     """Within `SAME`, and what so few requests may differ by."""
     chance = math.sqrt(1 / max(old.affected, 1.0) + 1 / max(new.affected, 1.0))
@@ -378,7 +405,9 @@ def _same_size(old: Candidate, new: Candidate) -> bool:
 
 def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:
     """Part of the paths (or, of one path, of the words) that both have in common."""
-    if set(old.key) in ({"host"}, {"service"}):
+    if set(old.key) in ({"host"}, {"service"}, {"service", "host"}):
+        if len(old.key) > 1 and old.key["service"] != new.key["service"]:
+            return 0.0
         return _common(_paths(frame, old), _paths(frame, new))
     if set(old.key) == {"service", "process"}:
         return 1.0 if old.key["service"] == new.key["service"] else 0.0
