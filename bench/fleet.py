@@ -1,12 +1,15 @@
 """What a fleet in one bucket costs: `python -m bench.fleet --json`.
 
 Makes a store of many recorders of one group, each with rows of its own (and containers, without
---alike) in the last two hours and links to those before, ships it, and asks what changed: of the
+--alike) in the last two hours (with --engine: in all) and links to those before, ships it, and asks
+what changed: of the
 folder, of the bucket with an empty cache, and of the bucket again. Each question is a process of
 its own.
 
 --compacted: the bucket is compacted first, and asked of the folder that it was before.
 --latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
+--engine: asks the folder instead, with a filter, so that rows are counted: in this machine, and by
+Sail's workers in a process of its own, twice.
 --url: the bucket; by default a folder beside the stores. With AWS_ENDPOINT_URL it may be any S3.
 """
 
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 
 from bench.query import END, make_store
 from recorder.write.coverage import Ledger
@@ -43,12 +47,13 @@ _LAST = 1_000_000_000
 
 def make_fleet(
     path: Path, recorders: int, requests: int, hours: int, distinct: int = 0,
-    group: str = "fleet", alike: bool = False,
+    group: str = "fleet", alike: bool = False, fresh: int = _FRESH,
 ) -> Store:  # fmt: skip
     """A store of several recorders, as if all had written to one.
 
     distinct: how many of them have rows of their own (0: all), the others have links to theirs.
-    alike: containers have the same names on all hosts; else each has its own.
+    alike: containers have the same names on all hosts; else each has its own. fresh: hours with
+    rows of their own.
     """
     parts = distinct or recorders
     template = make_store(path.with_name("template"), requests * parts, _FRESH)
@@ -68,12 +73,12 @@ def make_fleet(
                     source = _file(store, table, back, f"node-{number % distinct:03d}")
                     os.link(source, _file(store, table, back, name))
                 continue
-            if back < _FRESH:
+            if back < fresh:
                 _write(template, target, back, number, parts, "" if alike else f"-{number}")
                 keeper.roll_up(key, target, target.name)
                 continue
             for table in ("transactions", *ROLLUPS):
-                os.link(_file(store, table, back % _FRESH, name), _file(store, table, back, name))
+                os.link(_file(store, table, back % fresh, name), _file(store, table, back, name))
     return store
 
 
@@ -87,12 +92,14 @@ def _file(store: Store, table: str, back: int, recorder: str) -> Path:
 
 def _write(template: Store, target: Path, back: int, number: int, parts: int, tail: str) -> None:
     """A recorder's part of the template's rows under its name; tail: of its containers' names."""
+    source = back % _FRESH
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(
             f"COPY (SELECT * REPLACE ('{target.name.rpartition('-')[0]}' AS recorder,"
-            f" container_name || '{tail}' AS container_name)"
-            f" FROM read_parquet('{template.path}/transactions/hour={_hour(back)}/*.parquet')"
+            f" container_name || '{tail}' AS container_name,"
+            f" ts - INTERVAL {back - source} HOUR AS ts)"
+            f" FROM read_parquet('{template.path}/transactions/hour={_hour(source)}/*.parquet')"
             f" WHERE hash(seq) % {parts} = {number})"
             f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
         )
@@ -140,6 +147,43 @@ def compact(place: str, cache: Path) -> dict[str, Any]:
     figures |= {f"{key}_an_hour": round(figures[key] / max(len(hours), 1), 2)
                 for key in ("s", "cpu_s")}  # fmt: skip
     return figures
+
+
+@contextlib.contextmanager
+def sail() -> Iterator[tuple[str, psutil.Process]]:
+    """(address of Sail as a server of Spark Connect, its process)."""
+    code = (
+        "from pysail.spark import SparkConnectServer as S; s = S('127.0.0.1', 0)\n"
+        "s.start(background=True); print(s.listening_address[1], flush=True); input()"
+    )
+    command = [sys.executable, "-c", code]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL, **pipes) as process:
+        assert process.stdout is not None
+        yield f"sc://127.0.0.1:{process.stdout.readline().strip()}", psutil.Process(process.pid)
+        process.kill()
+
+
+def on_engine(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A comparison of filtered rows here and on an engine; cpu_s: of both processes together."""
+    words = ("diff", "--where", "res.status >= 100", "--limit", "20")
+    with tempfile.TemporaryDirectory(dir=options.dir) as name, sail() as (url, server):
+        cache = Path(name) / "cache"
+        store = make_fleet(
+            Path(name) / "fleet", recorders, options.requests, options.hours,
+            options.distinct, options.group, options.alike, options.hours,
+        )  # fmt: skip
+        figures: dict[str, Any] = {"recorders": recorders, "hours": options.hours}
+        documents = []
+        for turn in ("here", "engine_first", "engine_second"):
+            more = () if turn == "here" else ("--engine", url)
+            before = sum(server.cpu_times()[:2])
+            used, document = run(str(store.path), cache, *words, *more)
+            used["cpu_s"] = round(used["cpu_s"] + sum(server.cpu_times()[:2]) - before, 2)
+            figures |= prefixed(turn, used)
+            documents.append(document)
+        figures["engine_mb"] = server.memory_info().rss >> 20
+    return {**figures, "same": all(document == documents[0] for document in documents)}
 
 
 @contextlib.contextmanager
@@ -201,6 +245,7 @@ def main() -> None:
     parser.add_argument("--group", default="fleet", help="of all; empty: each by itself")
     parser.add_argument("--no-folder", action="store_true", help="ask the bucket alone")
     parser.add_argument("--compacted", action="store_true")
+    parser.add_argument("--engine", action="store_true", help="Sail against one process")
     parser.add_argument("--latency", type=float, metavar="MS")
     parser.add_argument("--url", help="a bucket, empty below this prefix")
     parser.add_argument("--dir", help="where stores are made")
@@ -208,7 +253,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for count in options.recorders.split(","):
-        rows.append(one(int(count), options))
+        rows.append((on_engine if options.engine else one)(int(count), options))
         if not options.json:
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     if options.json:

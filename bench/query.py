@@ -42,11 +42,12 @@ END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))
 _MINUTE_US = 60_000_000
 _FRESH = 2  # hours that are drawn; older ones are links
 _SEGMENTS = 180  # of a live hour
+_FAULTS = ("status = 503", "duration_ms = duration_ms * 6", "bytes_received = 12")  # in turn
 
 
-def make_store(path: Path, requests: int, hours: int, live: bool = False) -> Store:
+def make_store(path: Path, requests: int, hours: int, live: bool = False, faults: int = 0) -> Store:
     """Hours with rollups and coverage, of `requests` each, up to END; `live`: the last in segments,
-    not sealed."""
+    not sealed. `faults`: so many endpoints fail, are slow or answer little in the last hour."""
     store = Store.create(path)
     keeper = Housekeeper(store, "bench", "none")
     ledger = Ledger(store, "bench", "s")
@@ -60,7 +61,7 @@ def make_store(path: Path, requests: int, hours: int, live: bool = False) -> Sto
             _write_live(store, hour, requests, start)
         elif number < _FRESH + live:
             target = _sealed(store, "transactions", number)
-            _write_rows(target, requests, start, number)
+            _write_rows(target, requests, start, number, 0 if number else faults)
             keeper.roll_up(hour, target, target.name)
         else:
             for table in ("transactions", *ROLLUPS):
@@ -84,8 +85,12 @@ def _write_live(store: Store, hour: str, requests: int, start: str) -> None:
             _copy(con, f"FROM rows WHERE {part} ORDER BY ts", folder / segment_name(first, last))
 
 
-def _write_rows(target: Path, requests: int, start: str, seed: int) -> None:
+def _write_rows(target: Path, requests: int, start: str, seed: int, faults: int = 0) -> None:
     with _rows(target.parent, requests, start, seed) as con:
+        for number in range(faults):
+            fault = _FAULTS[number % len(_FAULTS)]
+            place = f"host = 'host-{number}.example.com' AND route = '/v1/things-{number}/{{id}}'"
+            con.execute(f"UPDATE rows SET {fault} WHERE {place} AND random() < 0.6")
         _copy(con, "FROM rows ORDER BY host, route, ts", target)
 
 

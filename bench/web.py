@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="a store with something to show")
     parser.add_argument("--now", default="2026-11-22T14:00Z")
     parser.add_argument("--requests", type=int, help="make a store of so many an hour instead")
+    parser.add_argument("--faults", type=int, default=0, help="endpoints that fail in that store")
     parser.add_argument("--picture", type=Path, help="write the README's picture there, and end")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -134,7 +135,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store: Path = asked.store or Path(folder) / "store"
         if asked.requests:
-            make_store(store, asked.requests, 3)
+            make_store(store, asked.requests, 3, faults=asked.faults)
         elif asked.store is None:
             subprocess.run([*_QREC, "replay", "checkout-incident", "--store", str(store)],
                            check=True, capture_output=True)  # fmt: skip

@@ -17,7 +17,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import Field, ValidationError
 
 from queries.core.question import tools
-from queries.core.session import Watch, watched
+from queries.core.watch import Watch, watched
 from store.errors import QrecError, did_you_mean
 
 FIRST_WORD_S = 1.0  # most answers are there by then

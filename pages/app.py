@@ -36,7 +36,7 @@ from pages.views import Page
 from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible_json
-from queries.core.session import StoppedError, Watch, watched
+from queries.core.watch import StoppedError, Watch, watched
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError, did_you_mean
 from store.values import dataclass
 

@@ -41,6 +41,7 @@ class StoreFlags:
 
     store: str | None = None
     max_fetch: str | None = None
+    engine: str | None = None
     timezone: str | None = None
     now: str | None = None
     color: str | None = None
@@ -79,6 +80,7 @@ class HouseFlags:
 STORE: Final = (
     Argument("store", "The folder of the recordings, or a bucket: s3://bucket/prefix.", "DIR"),
     Argument("max_fetch", "Fetch no more of a bucket than this: 5GB.", "SIZE"),
+    Argument("engine", "Read and count on this Spark: sc://host:15002.", "URL"),
     Argument("timezone", "Read and show times in this zone: UTC, Asia/Tokyo.", "ZONE"),
     Argument("now", "Answer as if it were this time; for old recordings.", "TIME"),
     Argument("color", "Colours: auto, always, never.", "WHEN"),
@@ -150,6 +152,7 @@ class Run:
             overrides={
                 "store": flags.store,
                 "max_fetch": flags.max_fetch,
+                "engine": flags.engine,
                 "timezone": flags.timezone,
                 "color": flags.color,
                 "limit": self.rows.limit,

@@ -66,6 +66,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cache", "path", default_cache, "where files of a bucket are kept to be read again"),
     Setting("cache_size", "text", "20GB", "how much of them is kept"),
     Setting("max_fetch", "text", "5GB", "how much of a bucket one question may fetch"),
+    Setting("engine", "text", "", "where rows are read and counted: sc://host:15002; empty: here"),
     Setting("timezone", "text", "local", "how times are shown and read: an IANA name, UTC, local"),
     Setting("color", "text", "auto", "colours on a terminal", ("auto", "always", "never")),
     Setting("limit", "count", 20, "rows that an answer shows"),
@@ -166,15 +167,16 @@ class Settings:
 
     def store(self) -> Store:
         """The store that is named, a folder or a bucket. UnavailableError where it is none."""
-        place = self.text("store")
+        place, engine = self.text("store"), self.text("engine")
         if not is_url(place):
-            return Store.open(self.path("store"))
+            return Store.open(self.path("store"), engine)
         from qrec.progress import FetchProgress
         from store.bucket import Bucket, Limits
 
         sizes = (self.get("cache_size"), self.get("max_fetch"))
         kept, fetched = (_read(parse_size, str(v.value), v.origin) for v in sizes)
-        return Bucket.at(place, Limits(self.path("cache"), kept, fetched, FetchProgress()))
+        limits = Limits(self.path("cache"), kept, fetched, FetchProgress())
+        return Bucket.at(place, limits, engine)
 
     def count(self, name: str) -> int:
         return int(self.get(name).value)
@@ -185,6 +187,7 @@ class Settings:
     def unknown_variables(self) -> list[str]:
         """QREC_… variables that mean nothing to qrec; `qrec info` mentions them."""
         known = {env_name(setting.name) for setting in SETTINGS} | {"QREC_DEBUG", "QREC_NOW"}
+        known.add("QREC_NATIVE")  # off: the recorder does without its compiled part
         return sorted(name for name in self._environ if name.startswith("QREC_")
                       and name not in known)  # fmt: skip
 

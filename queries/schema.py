@@ -204,7 +204,8 @@ def _shapes(chosen: Selection, wanted: Iterable[Endpoint]) -> dict[Endpoint, dic
     names = ("method", "host", "route")
     chosen.reader.table("wanted", {name: ("VARCHAR", columns[at]) for at, name in enumerate(names)})
     found: dict[Endpoint, dict[Side_, Shape]] = {}
-    for row in chosen.rows("schema_bodies", {"sample": _SAMPLE}):
+    chosen.pick(chosen.rows("schema_sample", {"sample": _SAMPLE}))
+    for row in chosen.rows("schema_bodies"):
         parts = found.setdefault(_key(row), {})
         answer = ("response", "none" if row["status"] is None else f"{row['status'] // 100}xx")
         for part, body in ((("request", ""), row["req_body"]), (answer, row["res_body"])):

@@ -126,10 +126,7 @@ def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[
 def _lines(chosen: Selection, picked: list[Picked]) -> list[dict[str, Any]]:
     if not picked:
         return []
-    columns = (("recorder", "VARCHAR"), ("seq", "BIGINT"))
-    chosen.reader.table(
-        "picked", {name: (kind, [one[name] for one in picked]) for name, kind in columns}
-    )
+    chosen.pick(picked)
     times = [one["ts"] for one in picked]
     return _picked(chosen, {"from_ts": min(times), "to_ts": max(times)})
 

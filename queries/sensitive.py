@@ -113,15 +113,12 @@ def sensitive(
 
 def _unredacted(reader: Reader) -> list[Note]:
     """Where redaction was switched off nothing was looked for: that is not the same as clean."""
-    files = reader.files["transactions"]
-    if not files:
-        return []
-    listed = [str(path) for path in files]
-    [(off,)] = reader.con.execute(
-        "SELECT count(*) FROM parquet_kv_metadata($files)"
+    told = reader.each(
+        "transactions",
+        "SELECT count(*) FROM parquet_kv_metadata({files})"
         " WHERE decode(key) = 'qrec.redaction' AND decode(value) = 'off'",
-        {"files": listed},
-    ).fetchall()
+    )
+    off, files = sum(row[0] for row in told), reader.files["transactions"]
     if not off:
         return []
     text = "were written with redaction switched off: nothing was looked for in them"

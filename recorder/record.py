@@ -2,7 +2,7 @@
 
 The reading process (recorder.pipeline.reader) drains the socket and hands blocks of events to
 workers that decode, redact and write them; this one watches over both, keeps coverage, and carries
-no rows; a thread of it merges and seals. What nobody has time for waits in the reading process.
+no rows; a thread of it merges and has hours sealed. What nobody has time for waits in the reader.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
+from recorder import native
 from recorder.options import (
     RecordOptions,
     Reporter,
@@ -39,6 +40,7 @@ from recorder.write.coverage import Ledger
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper, keep_house
+from recorder.write.seal_process import Sealer
 from recorder.write.writer import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
@@ -48,8 +50,7 @@ from store.manifest import mend
 if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
-_TICK_S = 0.5
-_GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
+_TICK_S, _GATHERED = 0.5, 0.9  # of a flush interval, in the reading process; then the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
 # After the order to stop: what does not reach the disk for so long is counted as dropped.
@@ -68,7 +69,7 @@ def record(
     check_url(options.url)
     reporter = Unfailing(reporter)
     expression, pushed, remarks = plan_filter(options)
-    for remark in remarks:
+    for remark in [*remarks, *native.remarks()]:
         reporter.note(remark)
     with contextlib.suppress(OSError, ValueError):  # of descriptors, as many as we may have
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -112,20 +113,19 @@ class Recording:
         policy = checked(options)
         self.numbers = Numbers(store, name)
         self.numbers.use(self.numbers.last)
-        most = options.workers or os.cpu_count() or 1
         settings = encode_settings(key, options, session)
+        most = options.workers or os.cpu_count() or 1
         self.workers = Workers(settings, most, self.numbers.last + 1)
+        self.sealer = Sealer()
         self.keeper = Housekeeper(
             store, name, policy, ledger=self.ledger, note=reporter.note,
-            settled=lambda: self.workers.settled,
+            settled=lambda: self.workers.settled, seal=self.sealer.seal,
         )  # fmt: skip
         self.keeper.tidy()
         self.pushed = pushed
         self.previous = last_stretch(store, name)
-        self.session = session
-        self.policy = policy
-        self.stopping = ""
-        self.source = ""
+        self.session, self.policy = session, policy
+        self.stopping = self.source = ""
         self.rows = Counter[str]()  # written, by table
         self.written_bytes = 0
         self.ever_up = False
@@ -163,6 +163,7 @@ class Recording:
                 self._loop(started, stop)
             finally:
                 done.set()
+                self.sealer.end()
                 self._end()
                 keeping.join(timeout=_END_S)  # what it is about may be cut short at any point
         return Summary(

@@ -49,9 +49,9 @@ class Limits:
 class Bucket(Store):
     """One question's look at a bucket: what was listed once is not listed again."""
 
-    def __init__(self, remote: Remote, limits: Limits) -> None:
+    def __init__(self, remote: Remote, limits: Limits, engine: str = "") -> None:
         digest = hashlib.sha256(remote.url.encode()).hexdigest()[:12]
-        super().__init__(limits.folder / f"{remote.url.rpartition('/')[2]}-{digest}")
+        super().__init__(limits.folder / f"{remote.url.rpartition('/')[2]}-{digest}", engine)
         state: dict[str, Any] = {
             "_remote": remote,
             "_limits": limits,
@@ -68,9 +68,9 @@ class Bucket(Store):
     _wanted: int  # bytes that were fetched for this question
 
     @classmethod
-    def at(cls, url: str, limits: Limits) -> Bucket:
+    def at(cls, url: str, limits: Limits, engine: str = "") -> Bucket:
         """The store at a URL. UnavailableError where it is none, or cannot be reached."""
-        bucket = cls(Remote(url), limits)
+        bucket = cls(Remote(url), limits, engine)
         blobs, folders = bucket._remote.list()
         text = bucket._remote.get(MANIFEST) if any(b.name == MANIFEST for b in blobs) else None
         if text is None:

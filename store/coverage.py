@@ -58,11 +58,6 @@ class Stretch:
     group_name: str | None = None
 
 
-_IN_MICROSECONDS: Final = pa.schema(
-    [pa.field(f.name, pa.int64() if f.name.endswith("_ts") else f.type) for f in COVERAGE]
-)
-
-
 def coverage_file(store: Store, hour: str, recorder: str) -> Path:
     """Coverage needs no segments: it is small, and its file is replaced as it grows."""
     return store.sealed_hour("coverage", hour) / f"{recorder}.parquet"
@@ -70,17 +65,22 @@ def coverage_file(store: Store, hour: str, recorder: str) -> Path:
 
 def read_stretches(path: Path) -> list[Stretch]:
     """The stretches of a file of any version; OSError and pa.ArrowInvalid as they come."""
-    rows = pq.read_table(path, partitioning=None)
-    names = [name for name in COVERAGE.names if name in rows.column_names]
-    columns = [rows[name].cast(_IN_MICROSECONDS.field(name).type) for name in names]
-    return [Stretch(**row) for row in pa.table(columns, names=names).to_pylist()]
+    # ParquetFile and views, not read_table and casts: those load 5 MB of Arrow that the recorder's
+    # first process has no other use for, and pandas (27 MB) where that happens to be installed.
+    with pq.ParquetFile(path) as file:
+        rows = file.read([name for name in COVERAGE.names if name in file.schema_arrow.names])
+    columns = [
+        column.combine_chunks().view(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for column in rows.columns
+    ]
+    return [Stretch(**row) for row in pa.table(columns, names=rows.column_names).to_pylist()]
 
 
 def write_stretches(path: Path, stretches: Iterable[Stretch]) -> None:
     """Replace a file of coverage; OSError when the disk refuses."""
     make_folder(path.parent)
     rows = [dataclasses.asdict(stretch) for stretch in stretches]
-    table = pa.Table.from_pylist(rows, schema=_IN_MICROSECONDS).cast(COVERAGE)
+    table = pa.Table.from_pylist(rows, schema=COVERAGE)
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 

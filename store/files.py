@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPORARY_SUFFIX = ".tmp"
+_MAGIC = b"PAR1"
 
 
 def make_folder(path: Path) -> Path:
@@ -80,6 +81,19 @@ def is_readable(path: Path) -> bool:
     except (OSError, pa.ArrowException):
         return False
     return True
+
+
+def looks_whole(path: Path) -> bool | None:
+    """Whether both ends of a file are Parquet's; None when it is not there (any more)."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            file.seek(-4, 2)
+            return start == _MAGIC and file.read(4) == _MAGIC
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return False
 
 
 def write_text(path: Path, text: str) -> None:

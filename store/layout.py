@@ -57,14 +57,18 @@ def check_recorder(name: str, what: str = "recorder") -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """A store's place on disk. Opening checks the format version and nothing else."""
+    """A store's place on disk. Opening checks the format version and nothing else.
+
+    engine: where questions have their rows read and counted (sc://host:port); empty: here.
+    """
 
     path: Path
+    engine: str = ""
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: Path, engine: str = "") -> Store:
         """The store at `path`. UnavailableError when it is missing or of a newer format."""
-        store = cls(path)
+        store = cls(path, engine)
         try:
             text = store.manifest.read_text(encoding="utf-8")
         except FileNotFoundError:

@@ -8,7 +8,6 @@ failed. A question's SQL says FROM matching and only what is its own.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -117,20 +116,17 @@ class Selection:
         con = self.reader.con
         text, params = condition(where, con, table)
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
-        only = {} if container is None else {"container": container}
-        for variable, value in {**params, **span, **only}.items():
-            con.execute(f"SET VARIABLE {variable} = $value", {"value": value})
-        # A view takes no parameters; variables are constants to it, and prune files as those do.
-        text = re.sub(rf"\$({_PREFIX}[0-9]+)", r"getvariable('\1')", text)
-        rows = (
-            f"(SELECT * FROM {table} WHERE ts >= getvariable('from_ts')"
-            f" AND ts < getvariable('to_ts') AND {text})"
+        rows = self.reader.selected(
+            table, f"ts >= $from_ts AND ts < $to_ts AND {text}", {**params, **span}
         )
         columns = "*"
         if table != "transactions":
             rows = f"(SELECT *, NULL::SMALLINT AS status, NULL::VARCHAR AS grpc_status FROM {rows})"
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
-        whose = " WHERE who = getvariable('container')" if only else ""
+        whose = ""
+        if container is not None:
+            con.execute("SET VARIABLE container = $value", {"value": container})
+            whose = " WHERE who = getvariable('container')"
         self._view(name, f"SELECT {columns} FROM ({derived_sql().format(rows=rows)}){whose}")
 
     def _view(self, name: str, text: str) -> None:
@@ -143,6 +139,12 @@ class Selection:
         """The rows of queries/sql/<query>.sql as dicts; the window's ends are parameters."""
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
         return self.reader.rows(query, {**span, **(params or {})}, **places)
+
+    def pick(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Make the table `picked` of single transactions, whose whole rows are to be read then."""
+        columns = {"ts": "TIMESTAMPTZ", "recorder": "VARCHAR", "seq": "BIGINT"}
+        values = {name: (kind, [row[name] for row in rows]) for name, kind in columns.items()}
+        self.reader.table("picked", values)
 
     def collapse_routes(self) -> None:
         """Give routes with a level of too many values one name, in the view `matching`."""
@@ -216,6 +218,15 @@ class Selection:
         return Result(side, qualified, rows[:limit], len(rows) > limit)
 
 
+def pushdown_of(store: Store) -> Callable[..., Any] | None:
+    """What has the store's engine read its rows, for open_reader; None where it has none."""
+    if not store.engine:
+        return None
+    from queries.core.pushdown import Pushdown
+
+    return Pushdown
+
+
 @contextlib.contextmanager
 def selection(
     store: Store,
@@ -228,7 +239,7 @@ def selection(
 
     container: only what this container (or executable, where there is no container) did.
     """
-    with open_reader(store, [window], tables) as reader:
+    with open_reader(store, [window], tables, pushdown=pushdown_of(store)) as reader:
         filtered = where if tables[0] == "transactions" else None
         chosen = Selection(reader, window, remarks(where), where=filtered)
         chosen.select(where, tables[0], container=container)
@@ -246,7 +257,7 @@ def both_sides(
     spans = [window, *baseline]
     whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
     limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    with open_reader(store, spans) as reader:
+    with open_reader(store, spans, pushdown=pushdown_of(store)) as reader:
         chosen = Selection(reader, whole)
         chosen.select(where, "transactions")
         return chosen.rows(query, {**limits, **params})

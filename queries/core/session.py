@@ -2,27 +2,26 @@
 
 The views `transactions`, `connections` and `database` hold the rows of every hour that a span
 touches; the table `coverage` says what was seen. Files that cannot be read are left out, named
-in `notes`, and never make a question fail. Whoever waits for an answer can watch the connections
-behind it, and stop them.
+in `notes`, and never make a question fail.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import duckdb
 
 from queries.core.answer import Note
+from queries.core.watch import CURRENT
 from queries.core.window import Window
 from store.errors import QrecError
-from store.files import is_readable
+from store.files import is_readable, looks_whole
 from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
 from store.layout import MERGED, Store
 from store.rollup import populations_sql
@@ -30,7 +29,6 @@ from store.rollup import populations_sql
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MAGIC: Final = b"PAR1"
 _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.InterruptException,
     duckdb.OutOfMemoryException,
@@ -39,6 +37,7 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.CatalogException,
 )
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
+T = TypeVar("T")
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -52,72 +51,6 @@ _LATER_COVERAGE: Final = {
     "max_lag_ms": "BIGINT",
     "reason_code": "VARCHAR",
 }
-
-
-class StoppedError(QrecError):
-    """The one who asked does not want the answer any more."""
-
-
-class Watch:
-    """The open connections of one question. `stop` and `percent` may be called by any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections: list[Any] = []
-        self._stopped = False
-
-    def begin(self, con: Any) -> None:
-        """Take a connection under watch."""
-        con.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
-        with self._lock:
-            self._connections.append(con)
-
-    def end(self, con: Any) -> None:
-        """It is about to be closed."""
-        with self._lock:
-            self._connections = [one for one in self._connections if one is not con]
-
-    def check(self) -> None:
-        """Before each query. Raises StoppedError once nobody waits any more."""
-        if self._stopped:
-            raise StoppedError("the question was withdrawn", "Ask again.")
-
-    def stop(self) -> bool:
-        """Interrupt what runs, and let nothing more begin. True once no connection is left.
-
-        DuckDB forgets an interruption that comes just before a query begins: call it again.
-        """
-        with self._lock:
-            self._stopped = True
-            for con in self._connections:
-                con.interrupt()
-            return not self._connections
-
-    def percent(self) -> float | None:
-        """How far the running query is; None while that is not known."""
-        with self._lock:
-            known = [con.query_progress() for con in self._connections]
-        return max((part for part in known if part >= 0), default=None)
-
-
-_CURRENT: ContextVar[Watch | None] = ContextVar("watch", default=None)
-
-
-@contextlib.contextmanager
-def watched(watch: Watch) -> Iterator[None]:
-    """Readers opened here, and in threads that copy this context, are under `watch`."""
-    token = _CURRENT.set(watch)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
-
-
-def still_wanted() -> None:
-    """For long work between queries. Raises StoppedError once nobody waits for the answer."""
-    watch = _CURRENT.get()
-    if watch is not None:
-        watch.check()
 
 
 def hours_of(spans: Iterable[Window]) -> list[str]:
@@ -144,6 +77,20 @@ def parquet(paths: Iterable[Path]) -> str:
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
+class Pushdown(Protocol):
+    """Reads the recorded tables elsewhere (queries/core/pushdown.py)."""
+
+    def declare(self, table: str, paths: list[Path]) -> None: ...
+    def select(self, table: str, condition: str, params: Mapping[str, Any]) -> str: ...
+    def picked(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None: ...
+    def bring(self, text: str, params: Mapping[str, Any]) -> None: ...
+    def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]: ...
+    def rollups(
+        self, paths: Sequence[Path], condition: str | None, params: Mapping[str, Any]
+    ) -> dict[Path, Mapping[str, Path]]: ...
+    def close(self) -> None: ...
+
+
 class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
@@ -153,6 +100,7 @@ class Reader:
         spans: Sequence[Window],
         tables: Sequence[str],
         views: bool = True,
+        pushdown: Callable[..., Pushdown] | None = None,
     ) -> None:
         self.store = store
         self._views = views
@@ -162,11 +110,14 @@ class Reader:
         self._bad: set[Path] = set()
         self.con = duckdb.connect(config=CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
-        self._watch = _CURRENT.get()
+        self._watch = CURRENT.get()
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
+        self._pushdown: Pushdown | None = None
         try:
+            if pushdown is not None:
+                self._pushdown = pushdown(store, self.con, self._drop)
             self._open_views()
         except BaseException:
             self.close()
@@ -219,18 +170,52 @@ class Reader:
             empty = ", ".join(f"NULL::{kind} AS {name}" for name, (kind, _) in columns.items())
             text, params = f"SELECT {empty} WHERE false", {}
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", params)
+        if self._pushdown is not None:
+            self._pushdown.picked(name, columns)
+
+    def selected(self, table: str, condition: str, params: Mapping[str, Any]) -> str:
+        """A relation of the rows of a table under a condition with parameters, for a view."""
+        if self._pushdown is not None:
+            return self._pushdown.select(table, condition, params)
+        for variable, value in params.items():
+            self.con.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+        # A view takes no parameters; variables are constants to it, and prune files as those do.
+        text = re.sub(rf"\$({'|'.join(params)})\b", r"getvariable('\1')", condition)
+        return f"(SELECT * FROM {table} WHERE {text})"
+
+    def rolled_up(
+        self, paths: Callable[[], Sequence[Path]], condition: str | None, params: Mapping[str, Any]
+    ) -> dict[Path, Mapping[str, Path]]:
+        """The rollups that an engine makes of files of transactions; nothing without one."""
+        pushdown = self._pushdown
+        if pushdown is None:
+            return {}
+        return self._mending(lambda: pushdown.rollups(paths(), condition, params))
+
+    def each(self, table: str, select: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement about {files} of a table: of all, or of some at a time."""
+        pushdown, paths = self._pushdown, self.files[table]
+        if pushdown is not None:
+            return self._mending(lambda: list(pushdown.each(table, select)))
+        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        return (
+            self.con.execute(select.replace("{files}", f"[{listed}]")).fetchall() if paths else []
+        )
 
     def _result(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
-        """Run one statement; where files are gone or unreadable, again over those that count."""
+        return self._mending(lambda: self._run(text, params, fetch))
+
+    def _mending(self, work: Callable[[], T]) -> T:
+        """Do it; where files are gone or unreadable, again over those that count."""
         for _ in range(_TRIES):
             try:
-                return self._run(text, params, fetch)
+                return work()
             except _NOT_THE_FILES:
                 raise
             except duckdb.Error:
                 if not self._mend_views():
                     raise
-        return self._run(text, params, fetch)
+        return work()
 
     def _run(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
         if self._watch is not None:
@@ -238,12 +223,16 @@ class Reader:
         # DuckDB refuses parameters that a statement does not name: hand over those it does.
         [statement] = self.con.extract_statements(text)
         named = {name: (params or {})[name] for name in statement.named_parameters}
+        if self._pushdown is not None:
+            self._pushdown.bring(text, named)
         return fetch(statement, named)
 
     def close(self) -> None:
         if self._watch is not None:
             self._watch.end(self.con)
         self.con.close()
+        if self._pushdown is not None:
+            self._pushdown.close()
 
     def _open_views(self) -> None:
         self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
@@ -253,7 +242,7 @@ class Reader:
         )
         for table in tables:
             listed = self._listed(table)
-            if self._views or table == "coverage":
+            if table == "coverage" or (self._views and self._pushdown is None):
                 self.store.fetch(listed)
             self.files[table] = self._whole(listed)
             self._view(table)
@@ -301,6 +290,9 @@ class Reader:
     def _view(self, table: str) -> None:
         """Make the view over the table's files, without those whose footer does not parse."""
         if not self._views and table != "coverage":
+            return
+        if self._pushdown is not None and table != "coverage":
+            self._pushdown.declare(table, self.files[table])
             return
         try:
             self._view_over(table, self.files[table])
@@ -358,6 +350,12 @@ class Reader:
             )
         )
 
+    def _drop(self, path: Path) -> None:
+        """Leave a file out of all that is read from now on."""
+        self._leave_out(path)
+        for paths in self.files.values():
+            paths[:] = [one for one in paths if one != path]
+
     def _mend_views(self, only: str | None = None) -> bool:
         """List anew what was merged, sealed or deleted meanwhile, and read every file whole to find
         those that fail. True when the views have changed."""
@@ -396,15 +394,17 @@ def open_reader(
     spans: Sequence[Window],
     tables: Sequence[str] = ("transactions",),
     views: bool = True,
+    pushdown: Callable[..., Pushdown] | None = None,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
     Raises StoppedError when it was stopped under way.
 
     views: whether the tables are views; if not, their files are listed and none is opened.
+    pushdown: makes what has an engine read them; without it they are read here.
     """
-    watch = _CURRENT.get()
+    watch = CURRENT.get()
     try:
-        with contextlib.closing(Reader(store, spans, tables, views)) as reader:
+        with contextlib.closing(Reader(store, spans, tables, views, pushdown)) as reader:
             yield reader
     except duckdb.InterruptException:
         if watch is not None:  # our word for it, where it was the watch that did it
@@ -414,19 +414,6 @@ def open_reader(
         raise QrecError(
             "the question needs more memory than there is", "Ask for a shorter window."
         ) from error
-
-
-def looks_whole(path: Path) -> bool | None:
-    """Whether both ends of a file are Parquet's; None when it is not there (any more)."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            file.seek(-4, 2)
-            return start == _MAGIC and file.read(4) == _MAGIC
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return False
 
 
 def _hour_of(path: Path) -> dt.datetime | None:

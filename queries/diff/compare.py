@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queries.core.answer import BaselineSide, Changes, Compared, Course, Note, Side, Verdict
-from queries.core.selection import condition, remarks
-from queries.core.session import Reader, open_reader, still_wanted
+from queries.core.selection import condition, pushdown_of, remarks
+from queries.core.session import Reader, open_reader
+from queries.core.watch import still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
 from queries.diff.axis import Axis, Covered, past_of
@@ -55,7 +56,8 @@ def compared(
         return _empty(window, baseline, "not_comparable", [_overlap()])
     past = past_of(spans)
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
-    with open_reader(store, [*spans, *earlier], views=False) as reader:
+    pushdown = pushdown_of(store)
+    with open_reader(store, [*spans, *earlier], views=False, pushdown=pushdown) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
         axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))

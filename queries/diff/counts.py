@@ -7,20 +7,21 @@ span's edge cuts in two, anything under a filter) is counted from rows, and give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 
-from queries.core.session import looks_whole, parquet, sql_text
+from queries.core.session import parquet, sql_text
 from queries.diff.axis import LEAST_PAST
-from queries.diff.keys import Keys, keys_of
+from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
+from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, distinct
 from store.cover import segments_in
 from store.hours import HOUR_US, hour_key, hour_start, to_us
-from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS, rollup_sql
+from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
     from queries.core.window import Window
     from queries.diff.axis import Axis
 
-_NAMES = (
-    "recorder", "direction", "host", "method", "route", "status", "grpc_status", "container",
-    "pod", "process", "signature",
-)  # fmt: skip
-_LISTED = ", ".join(_NAMES)
 _NONE = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
@@ -71,17 +67,18 @@ class Cells:
 @dataclass(frozen=True)
 class Counts:
     """traffic: value is bytes received; the slots are those of spans and of the past.
-    names [numbers]: the columns as they were recorded; keys.of says of which key each is; hashes
+    names: of the numbers, as they were recorded; keys.of says of which key each is; hashes
     [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
-    them to hold them all. Of the past it has some hours only. Raises BrokenRollup."""
+    them to hold them all. Of the past it has some hours only. It is told [keys] what stands in the
+    place of each key. Raises BrokenRollup."""
 
     keys: Keys
-    names: Mapping[str, Any]
+    names: Names
     hashes: Any
     recorders: list[str]
     traffic: Cells
-    spread: Callable[[], Iterator[Cells]]
+    spread: Callable[[Any], Iterator[Cells]]
 
 
 def affordable(
@@ -91,7 +88,7 @@ def affordable(
     have no rollup, only the newest minutes are left."""
     rows: dict[int, int] = {}
     for segment in segments_in(reader.files["transactions"]):
-        hour = to_us(hour_start(segment.path.parent.name.removeprefix("hour="))) // HOUR_US
+        hour = _hour(segment.path)
         rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
     newest = to_us(spans[0].to_ts)
     cut = []
@@ -132,26 +129,37 @@ class _Counting:
         self.files: list[tuple[int, Mapping[str, Path]]] = []
         self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
         self.raw_hours: list[int] = []
+        self._made: set[int] = set()  # of the files: made of rows for this question
         self._recorders: list[str] = []
         self._groups = reader.groups()
-        # of the rows of keys: where those of each file begin, recorder and number of each, and
+        # of the rows of keys: where those of each file begin, recorder, number and key of each, and
         # the first row of each number
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
-        self._hashes = none
+        self._key, self._hashes = none, none
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
         store = self.reader.store
-        rollup_of = rollups_of(self.reader, self._groups) if rollups else {}
+        files = self.reader.files["transactions"]
+        rollup_of = rollups_of(store, files, self._groups) if rollups else {}
+        made = {}
+        if store.engine:
+            made = self.reader.rolled_up(
+                lambda: [path for path in self.reader.files["transactions"]
+                         if path not in rollup_of and self.axis.rows(_hour(path))],
+                self.where, self.params,
+            )  # fmt: skip
+        rollup_of |= made
         taken = set()
         for path in self.reader.files["transactions"]:
-            hour = to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+            hour = _hour(path)
             rollup = rollup_of.get(path)
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue
             if rollup[KEYS] not in taken:
+                self._made |= {len(self.files)} if path in made else set()
                 self.files.append((hour, rollup))
                 taken.add(rollup[KEYS])
             if self.axis.rows(hour, cut=True):
@@ -170,8 +178,9 @@ class _Counting:
         size = self._firsts.size
         traffic = _joined(parts)
         keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
-        self._number = keys.of.astype(np.int32)[self._number]
-        traffic = replace(traffic, key=keys.of.astype(np.int32)[traffic.key])
+        of = keys.of.astype(np.int32)
+        self._key = of[self._number]
+        traffic = replace(traffic, key=of[traffic.key])
         return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread)
 
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
@@ -179,13 +188,13 @@ class _Counting:
         condition = f"{within} AND ({self.where})" if self.where else within
         table = f"counted_{len(self.raw)}"
         named = rollup_sql("named", f"(FROM {parquet(paths)} WHERE {condition})")
-        text = sql_text("compare_coded", names=", ".join(_NAMES), slot=slot, named=named)
+        text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
         try:
             # by the hash of the names: to group ten texts takes twice as long
             self.reader.run(
                 f"CREATE OR REPLACE TEMP TABLE {table} AS"
                 " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
-                f" names, any_value(struct_pack({_LISTED})) AS texts FROM ({text}) GROUP BY names)",
+                f" names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)",
                 self.params,
             )
             columns = f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
@@ -207,13 +216,13 @@ class _Counting:
         """
         relations = [
             f"SELECT {len(self.files) + i} AS file, key, 0 AS requests, 0 AS bytes_received,"
-            f" {_LISTED} FROM {table}"
+            f" {LISTED} FROM {table}"
             for i, (table, _) in enumerate(self.raw)
         ]
         if self.files:
             relations.append(keys_relation(paths[KEYS] for _, paths in self.files))
         if not relations:
-            nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in _NAMES)
+            nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in NAMES)
             sums = "0 AS file, 0 AS key, 0 AS requests, 0 AS bytes_received"
             relations.append(f"SELECT {sums}, {nulls} WHERE false")
         keys = " UNION ALL BY NAME ".join(relations)
@@ -248,13 +257,13 @@ class _Counting:
         self._recorders = names
         return recorder
 
-    def _names(self) -> dict[str, Any]:
-        """[numbers]: each of the columns of names, read from those files that are the first to
-        have them."""
+    def _names(self) -> Names:
+        """Those of each number, read from the files that are the first to have them: a hash of each
+        part of them, and the text of each different part once."""
         file = np.searchsorted(self._starts, self._firsts, "right") - 1
         files = distinct(file).tolist()
         relations = [
-            f"SELECT {files.index(i)} AS file, key, {_LISTED}"
+            f"SELECT {files.index(i)} AS file, key, {LISTED}"
             f" FROM {self.raw[i - len(self.files)][0]}"
             for i in files
             if i >= len(self.files)
@@ -263,16 +272,28 @@ class _Counting:
         if sealed:
             relations.insert(0, keys_relation(sealed))
         if not relations:
-            return {name: np.zeros(0, dtype=object) for name in (*_NAMES, "side")}
+            none: Any = np.zeros(0, dtype=np.int64)
+            return Names({name: [] for name in DIMS}, dict.fromkeys(DIMS, none))
         self.con.register("firsts", {
             "file": np.searchsorted(files, file).astype(np.int32),
             "key": (self._firsts - self._starts[file]).astype(np.int32),
             "number": np.arange(file.size, dtype=np.int32),
         })  # fmt: skip
-        keys = " UNION ALL BY NAME ".join(relations)
-        columns = self._fetch(sql_text("compare_names", keys=keys))
-        order = np.argsort(columns.pop("number"))
-        return {name: column[order] for name, column in columns.items()}
+        text = sql_text("compare_names", keys=" UNION ALL BY NAME ".join(relations))
+        self._execute(f"CREATE OR REPLACE TEMP TABLE named AS {text}")
+        hashes = self._fetch(f"SELECT number, {', '.join(PARTS)} FROM named")
+        order = np.argsort(hashes.pop("number"))
+        parts = [(PARTS[part], *_numbered(column[order])) for part, column in hashes.items()]
+        chosen = np.concatenate([firsts for _, firsts, _ in parts])
+        self.con.register("chosen", {"number": chosen, "place": np.arange(chosen.size)})
+        columns = self._fetch("FROM named JOIN chosen USING (number) ORDER BY place")
+        ends = np.cumsum([firsts.size for _, firsts, _ in parts])
+        values = {
+            name: columns[name][end - firsts.size : end].tolist()
+            for (of, firsts, _), end in zip(parts, ends, strict=True)
+            for name in of
+        }
+        return Names(values, {name: place for of, _, place in parts for name in of})
 
     def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
         """Requests and bytes of one file, under numbers in the place of keys."""
@@ -290,11 +311,12 @@ class _Counting:
             return
         yield from self._minutes(file, hour, paths[MINUTES], "bytes_received")
 
-    def _spread(self) -> Iterator[Cells]:
+    def _spread(self, of: Any) -> Iterator[Cells]:
         """Durations, file by file; those of whole past hours from some of these."""
+        self._number = of[self._key]
         for file, (hour, paths) in enumerate(self.files):
             if self.axis.whole(hour) is None:
-                yield from self._minutes(file, hour, paths[DURATIONS], "bucket::UTINYINT")
+                yield from self._minutes(file, hour, paths[DURATIONS], "bucket")
         for i, (_, columns) in enumerate(self.raw):
             known = columns["bucket"] != _NONE
             part = {name: columns[name][known] for name in ("key", "requests")}
@@ -308,7 +330,8 @@ class _Counting:
         chosen = _of_other_days(sorted({slot for slot, _ in past}))
         read = 0
         for slot, file in past:
-            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
+            enough = slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH)
+            if enough or file in self._made:
                 cells = self._hour(file, slot)
                 read += cells.key.size
                 yield cells
@@ -317,8 +340,8 @@ class _Counting:
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""
         columns = self._fetch(
-            "SELECT key, requests, bucket::UTINYINT AS value"
-            f" FROM {_parquet([self.files[file][1][DURATIONS]])}"
+            "SELECT key, requests, bucket AS value"
+            f" FROM {whole_parquet([self.files[file][1][DURATIONS]])}"
         )
         return self._cells(file, columns, slot, columns["value"])
 
@@ -329,13 +352,13 @@ class _Counting:
         if not told.size:
             return
         columns = self._fetch(
-            f"SELECT key, minute, requests, {value} AS value FROM {_parquet([path])}"
+            f"SELECT key, minute, requests, {value} AS value FROM {whole_parquet([path])}"
             f" WHERE minute BETWEEN {told[0]} AND {told[-1]}"
         )
         for slots in tables:
             slot = slots.astype(np.int16)[columns["minute"]]
             part = columns
-            if slot.min(initial=0) < 0:
+            if slots[told[0] : told[-1] + 1].min() < 0:
                 inside = np.flatnonzero(slot >= 0)
                 part, slot = {n: c[inside] for n, c in columns.items()}, slot[inside]
             yield self._cells(file, part, slot, part["value"])
@@ -365,6 +388,11 @@ class _Counting:
             raise BrokenRollup(str(error)) from error
 
 
+def _hour(path: Path) -> int:
+    """The number of the hour whose rows a file has."""
+    return to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+
+
 def _joined(parts: Sequence[Cells]) -> Cells:
     kinds = {"key": np.int32, "recorder": np.int16, "slot": np.int16, "requests": np.int32}
     return Cells(*(
@@ -388,59 +416,3 @@ def _of_other_days(slots: Sequence[int]) -> list[int]:
     """Past hours, newest first by number, that durations are read of: near ones and far ones."""
     half = _SPREAD_HOURS // 2
     return [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
-
-
-def rollups_of(
-    reader: Reader, groups: Mapping[str, Mapping[str, str]]
-) -> dict[Path, Mapping[str, Path]]:
-    """The rollup of each sealed file: its own, or the merged one of its hour; only those that are
-    there in full. groups: as Reader.groups."""
-    store = reader.store
-    sealed: dict[str, list[Path]] = {}
-    for path in reader.files["transactions"]:
-        if path.parent.name.startswith("hour="):
-            sealed.setdefault(path.parent.name.removeprefix("hour="), []).append(path)
-    places: dict[Path, dict[str, Path]] = {}
-    for hour, paths in sealed.items():
-        merged = store.merged_rollup(hour, paths, groups.get(hour, {}))
-        if any(looks_whole(file) is False for file in merged.values()):
-            merged = {}
-        for path in paths:
-            own = {t: store.sealed_hour(t, hour) / path.name for t in ROLLUPS}
-            places[path] = merged or own
-    store.fetch({file for rollup in places.values() for file in rollup.values()})
-    whole = {
-        files: all(map(looks_whole, files))
-        for files in {tuple(rollup.values()) for rollup in places.values()}
-    }
-    return {path: rollup for path, rollup in places.items() if whole[tuple(rollup.values())]}
-
-
-def _parquet(paths: Iterable[Path]) -> str:
-    """A relation over files that all have to have the same columns: an old rollup is none."""
-    listed = ", ".join(_quoted(str(path)) for path in paths)
-    return f"read_parquet([{listed}], hive_partitioning = false)"
-
-
-def rows_relation(rows: str) -> str:
-    """The same of a relation of transactions, a row a request."""
-    sums = "0 AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
-    return f"SELECT {sums}, {_LISTED} FROM ({rollup_sql('named', rows)})"
-
-
-def place_of(recorders: Sequence[str]) -> str:
-    """The number of a row's recorder among these; the one after them for any other."""
-    cases = [f"WHEN {_quoted(name)} THEN {i}" for i, name in enumerate(recorders)]
-    return f"CASE recorder {' '.join(cases)} ELSE {len(cases)} END" if cases else "0"
-
-
-def keys_relation(paths: Iterable[Path]) -> str:
-    """The rows of keys of all files, one behind the other."""
-    return (
-        f"SELECT file_index::INTEGER AS file, key, requests, bytes_received, {_LISTED}"
-        f" FROM {_parquet(paths)}"
-    )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

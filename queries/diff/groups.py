@@ -12,7 +12,8 @@ import numpy as np
 
 from queries.core.session import Reader, hours_of, parquet, sql_text
 from queries.diff import limits
-from queries.diff.counts import Counts, keys_relation, place_of, rollups_of, rows_relation
+from queries.diff.counts import Counts
+from queries.diff.rollups import keys_relation, place_of, rollups_of, rows_relation
 from queries.diff.stats import Floats, add_up
 from store.errors import TooMuchError
 from store.rollup import KEYS
@@ -35,7 +36,7 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
     hours = {f"hour={hour}" for hour in hours_of(axis.spans[1:])}
     files = {path: path.parent.name for path in reader.files["transactions"]}
     before = [path for path, hour in files.items() if {hour, f"hour={hour}"} & hours]
-    all_of = rollups_of(reader, reader.groups())
+    all_of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
     own = {path: reader.store.path / KEYS / path.parent.name / path.name for path in before
            if reader.store.recorder_of(path) in away}  # fmt: skip
     try:

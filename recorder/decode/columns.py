@@ -55,7 +55,7 @@ def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
 
 def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
     """The rows of a batch by the hour that they belong to; mostly there is one."""
-    hours = batch.column("ts").cast(pa.int64()).to_numpy() // HOUR_US
+    hours = batch.column("ts").view(pa.int64()).to_numpy() // HOUR_US
     found = sorted(set(hours.tolist()))
     if len(found) == 1:
         return {hour_key(found[0] * HOUR_US): batch}
@@ -71,7 +71,9 @@ class Who:
 
     def column(self, name: str, seqs: Any) -> pa.Array:
         if name == "seq":
-            return pa.array(seqs, pa.int64())
+            # not pa.array, which loads numpy's masked arrays to ask whether it is one
+            numbers = np.ascontiguousarray(seqs, np.int64)
+            return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
         value = self.recorder if name == "recorder" else self.session
         zeros = pa.repeat(pa.scalar(0, pa.int32()), len(seqs))
         return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
@@ -82,20 +84,19 @@ def _sort_key(tx: Transaction) -> tuple[str, str, int]:
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return _strings(values).dictionary_encode()
-    if pa.types.is_string(kind):
-        return _strings(values)
+    if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
+        return _strings(values, kind)
     if pa.types.is_timestamp(kind):
-        return pa.array(values, pa.int64()).cast(kind)
+        return pa.array(values, pa.int64()).view(kind)  # a cast loads 5 MB of Arrow
     return pa.array(values, kind)
 
 
-def _strings(values: Sequence[Any]) -> pa.Array:
+def _strings(values: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
+    kind = kind or pa.string()
     try:
-        return pa.array(values, pa.string())
+        return pa.array(values, kind)
     except UnicodeEncodeError:  # a lone surrogate out of a \ud800 escape: not text on any disk
-        return pa.array([_clean(value) for value in values], pa.string())
+        return pa.array([_clean(value) for value in values], kind)
 
 
 def _clean(value: str | None) -> str | None:

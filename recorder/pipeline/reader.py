@@ -22,6 +22,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, BinaryIO
 
+if __name__ == "__main__":  # httpx makes its command line where click is there: 5 MB for nothing
+    sys.modules["click"] = None  # type: ignore[assignment]
+
 import httpx
 import msgspec
 

@@ -63,7 +63,8 @@ class Housekeeper:
     to be unreadable is written into its coverage. at_once: seal each hour that has ended, however
     fresh its rows; a seal that comes too early is made again with what comes late. settled: the
     number up to which nothing is written any more: what is beyond is neither merged nor sealed,
-    since it would count as swallowed where it is written late.
+    since it would count as swallowed where it is written late. seal: how an hour of a table is
+    sealed when it is due, if not here and now (recorder.write.seal_process).
     """
 
     def __init__(
@@ -77,15 +78,18 @@ class Housekeeper:
         note: Callable[[str], None] = lambda text: None,
         at_once: bool = False,
         settled: Callable[[], float] = lambda: math.inf,
+        seal: Callable[[Housekeeper, str, str], object] = lambda keeper, *what: keeper.seal(*what),
     ) -> None:
         self.store = store
         self.recorder = recorder
+        self.policy = policy
         self.footer = metadata(recorder, policy)
         self.grace_s = grace_s
         self._ledger = ledger
-        self._note = note
+        self.note = note
         self._at_once = at_once
-        self._settled = settled
+        self.settled = settled
+        self._seal = seal
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, when to try again
         self._others: dict[str, Housekeeper] = {}
 
@@ -94,12 +98,12 @@ class Housekeeper:
         shutil.rmtree(self._spill_folder(), ignore_errors=True)
         left = list(self.store.live(self.recorder).glob(f"*/*/.*{TEMPORARY_SUFFIX}"))
         for table in RECORDED:
-            left += self._temporary(table)
+            left += self.temporaries(table)
         left += self.store.path.glob(
             f"coverage/hour=*/.{self.recorder}.parquet.*{TEMPORARY_SUFFIX}"
         )
         for table in ROLLUPS:  # somebody may be making them
-            rollups = self._temporary(table)
+            rollups = self.temporaries(table)
             left += [path for path in rollups if time.time() - _written(path) > _ABANDONED_S]
         for path in left:
             path.unlink(missing_ok=True)
@@ -107,7 +111,7 @@ class Housekeeper:
             for hour in self.store.hours(table):
                 self._clear(table, hour, sealed_only=True)
 
-    def _temporary(self, table: str) -> list[Path]:
+    def temporaries(self, table: str) -> list[Path]:
         """What is half written of our sealed files."""
         return [
             path
@@ -151,7 +155,7 @@ class Housekeeper:
                     policy = _policy(self.store, name)
                     keeper = Housekeeper(
                         self.store, name, policy, self.grace_s,
-                        note=self._note, at_once=self._at_once,
+                        note=self.note, at_once=self._at_once, seal=self._seal,
                     )  # fmt: skip
                     keeper.tidy()
                     self._others[name] = keeper
@@ -163,7 +167,7 @@ class Housekeeper:
         files = self._files(table, hour)
         sealed = False
         if self._due(hour, maximal_cover(files), now_us, everything):
-            sealed = bool(self.seal(table, hour))
+            sealed = bool(self._seal(self, table, hour))
         elif run := merge_candidates(files):
             merge(table, run, self.footer)
         self._clear(table, hour)
@@ -174,7 +178,7 @@ class Housekeeper:
         self._failures[table, hour] = failures, time.monotonic() + pause
         if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th … time
             why = (isinstance(error, OSError) and error.strerror) or error
-            self._note(f"hour {hour} of {table} is left for now and tried again: {why}")
+            self.note(f"hour {hour} of {table} is left for now and tried again: {why}")
 
     def _set_aside(self, table: str, hour: str, error: Exception) -> bool:
         """Rename the segments of an hour that cannot be read, so that the rest can go on.
@@ -189,7 +193,7 @@ class Housekeeper:
             aside = path.with_suffix(UNREADABLE_SUFFIX)
             path.replace(aside)
             place = aside.relative_to(self.store.path)
-            self._note(f"a file of hour {hour} cannot be read; it is now {place}")
+            self.note(f"a file of hour {hour} cannot be read; it is now {place}")
         if bad and table == "transactions":
             ledger = self._ledger or Ledger(self.store, self.recorder, "")
             ledger.lose(hour, "a file of this hour cannot be read")
@@ -232,7 +236,7 @@ class Housekeeper:
             self.roll_up(hour, path, path.name)
         except Exception as error:
             why = " ".join(str(error).split())[:120]
-            self._note(f"hour {hour} has no rollup (`qrec rollup --rebuild` makes it): {why}")
+            self.note(f"hour {hour} has no rollup (`qrec rollup --rebuild` makes it): {why}")
 
     def roll_up(self, hour: str, rows: Path, name: str) -> None:
         """Write the rollup of a sealed file.
@@ -279,7 +283,7 @@ class Housekeeper:
 
     def _files(self, table: str, hour: str) -> list[Segment]:
         """The files of an hour, sealed and settled; the sealed are listed first (Store.visible)."""
-        settled = self._settled()
+        settled = self.settled()
         sealed = self._sealed(table, hour)
         live = live_segments(self.store, self.recorder, table, hour)
         return [*sealed, *(segment for segment in live if segment.last <= settled)]

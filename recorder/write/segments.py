@@ -178,6 +178,8 @@ def _in_groups(table: str, paths: Sequence[Path]) -> Iterator[pa.Table]:
 
 def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Rows of any version of ours in the columns of `schema`; what they lack is null."""
+    if rows.schema.equals(schema):
+        return rows
     columns = [
         rows.column(field.name).cast(field.type)
         if field.name in rows.column_names

@@ -16,7 +16,8 @@ from mcp import Client
 from mcp_tools import errors
 from mcp_tools import server as mcp_server
 from mcp_tools.server import build as build_server
-from queries.core.session import Reader, StoppedError, Watch, open_reader, watched
+from queries.core.session import Reader, open_reader
+from queries.core.watch import StoppedError, Watch, watched
 from queries.core.window import Window
 from queries.hosts import HOSTS, Hosts
 from store.layout import Store

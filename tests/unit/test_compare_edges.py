@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from queries.core.session import StoppedError, Watch, watched
+from queries.core.watch import StoppedError, Watch, watched
 from queries.core.window import Window
 from queries.diff.axis import past_of
 from store.hours import from_us

@@ -73,7 +73,7 @@ class Rows:
         chosen = np.flatnonzero(keys[counts.keys.of])
         order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
         busiest = chosen[order[:_NAMES]].tolist()
-        rows = [[counts.names[name][i] for name in _COLUMNS] for i in busiest]
+        rows = [[counts.names.of(i)[name] for name in _COLUMNS] for i in busiest]
         return {
             "hosts": sorted({str(row[0]) for row in rows}),
             "names": ["\x1f".join(map(str, row)) for row in rows],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, Severity, Symptom
-from queries.core.session import still_wanted
+from queries.core.watch import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate, one_end
@@ -56,8 +56,8 @@ def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
             named.setdefault(_NAMES.get(name, name), value)
     if "instance" in named:
         first = int(np.flatnonzero(c.scope)[0])
-        pod = frame.columns["pod"][first]
-        named["container"] = frame.columns["container"][first] if pod else named.pop("instance")
+        pod = frame.value("pod", first)
+        named["container"] = frame.value("container", first) if pod else named.pop("instance")
     if named.get("status") == 0:
         named["status"] = None
     return {name: named[name] for name in _ORDER if name in named}

@@ -12,7 +12,7 @@ import re
 
 import numpy as np
 
-from queries.core.session import still_wanted
+from queries.core.watch import still_wanted
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.detect.shares import before_of
@@ -420,9 +420,8 @@ def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:
 
 
 def _paths(frame: Frame, c: Candidate) -> set[object]:
-    columns = frame.columns
     keys = np.flatnonzero(c.scope & (np.abs(c.excess) > 0)).tolist()
-    return {(columns["method"][k], columns["route"][k]) for k in keys}
+    return {(frame.value("method", k), frame.value("route", k)) for k in keys}
 
 
 def _common(a: set[object], b: set[object]) -> float:  # type: ignore[type-arg,unused-ignore]

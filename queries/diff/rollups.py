@@ -1,0 +1,75 @@
+"""The rollups of a reader's files, and relations over their keys, one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from store.files import looks_whole
+from store.rollup import ROLLUPS, rollup_sql
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from store.layout import Store
+
+NAMES = (
+    "recorder", "direction", "host", "method", "route", "status", "grpc_status", "container",
+    "pod", "process", "signature",
+)  # fmt: skip
+LISTED = ", ".join(NAMES)
+
+
+def rollups_of(
+    store: Store, files: Sequence[Path], groups: Mapping[str, Mapping[str, str]]
+) -> dict[Path, Mapping[str, Path]]:
+    """The rollup of each sealed file of transactions: its own, or the merged one of its hour; only
+    those that are there in full. groups: as Reader.groups."""
+    sealed: dict[str, list[Path]] = {}
+    for path in files:
+        if path.parent.name.startswith("hour="):
+            sealed.setdefault(path.parent.name.removeprefix("hour="), []).append(path)
+    places: dict[Path, dict[str, Path]] = {}
+    for hour, paths in sealed.items():
+        merged = store.merged_rollup(hour, paths, groups.get(hour, {}))
+        if any(looks_whole(file) is False for file in merged.values()):
+            merged = {}
+        for path in paths:
+            own = {t: store.sealed_hour(t, hour) / path.name for t in ROLLUPS}
+            places[path] = merged or own
+    store.fetch({file for rollup in places.values() for file in rollup.values()})
+    whole = {
+        files: all(map(looks_whole, files))
+        for files in {tuple(rollup.values()) for rollup in places.values()}
+    }
+    return {path: rollup for path, rollup in places.items() if whole[tuple(rollup.values())]}
+
+
+def whole_parquet(paths: Iterable[Path]) -> str:
+    """A relation over files that all have to have the same columns: an old rollup is none."""
+    listed = ", ".join(_quoted(str(path)) for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
+
+
+def rows_relation(rows: str) -> str:
+    """The same of a relation of transactions, a row a request."""
+    sums = "0 AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
+    return f"SELECT {sums}, {LISTED} FROM ({rollup_sql('named', rows)})"
+
+
+def place_of(recorders: Sequence[str]) -> str:
+    """The number of a row's recorder among these; the one after them for any other."""
+    cases = [f"WHEN {_quoted(name)} THEN {i}" for i, name in enumerate(recorders)]
+    return f"CASE recorder {' '.join(cases)} ELSE {len(cases)} END" if cases else "0"
+
+
+def keys_relation(paths: Iterable[Path]) -> str:
+    """The rows of keys of all files, one behind the other."""
+    return (
+        f"SELECT file_index::INTEGER AS file, key, requests, bytes_received, {LISTED}"
+        f" FROM {whole_parquet(paths)}"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,191 @@
+"""Questions on an engine give the document that they give here, and what is wrong there is said."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from queries.core import engine
+from queries.core.question import every_question
+from store.layout import Store
+from tests.contract.conftest import answered, stored
+from tests.contract.stored import NOW, build, minute, row
+from tests.kit import Cli
+
+pytestmark = pytest.mark.xdist_group("engines")
+NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
+
+
+@pytest.fixture(scope="module")
+def sail() -> Iterator[str]:
+    """A Spark Connect in this process."""
+    spark = pytest.importorskip("pysail.spark", reason="pip install pysail 'qrec[spark]'")
+    server = spark.SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    address = server.listening_address
+    yield "sc://{}:{}".format(*address)
+    engine._session("sc://{}:{}".format(*address), address).stop()
+    engine._session.cache_clear()
+    server.stop()
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Store:
+    """Two recorders of two hours; a part of one hour of one is live."""
+    store = stored(tmp_path / "local")
+    other = stored(tmp_path / "other", recorder="web-2")
+    for table in ("transactions", "coverage", "database", "rollups"):
+        shutil.copytree(other.path / table, store.path / table, dirs_exist_ok=True)
+    late = build(tmp_path / "late", [row(minute(30 + n), recorder="web-3") for n in range(9)])
+    [file] = late.path.glob("transactions/*/*.parquet")
+    folder = store.live_hour("web-3", "transactions", "2026-11-22T13")
+    folder.mkdir(parents=True)
+    file.rename(folder / "000000000001-000000000009.parquet")
+    return store
+
+
+def test_every_question_gives_the_same_document(
+    cli: Cli, sail: str, two: Store, isolated: Path
+) -> None:
+    """Of a folder that the workers see, and of one with a live hour."""
+    asked = [[question.name, *NEEDED.get(question.name, [])] for question in every_question()]
+    asked += [
+        ["errors", "--by", "container"],
+        ["search", 'req.host == "api.stripe.com" and res.status >= 500', "--limit", "7"],
+        ["search", 'req.path matches /^\\/v1\\/(things|charges)/', "--sort", "oldest"],
+        ["search", 'zone(req.host) == "stripe.com"', "--limit", "3"],
+        ["hosts", "--where", 'req.host == "nowhere.example"'],
+        ["timeline", "--by", "endpoint"],
+        ["diff", "--where", "res.status >= 400"],
+        ["diff", "--where", 'req.host == "api.stripe.com"', "--last", "50m"],
+        ["diff", "--last", "5m"],
+    ]  # fmt: skip
+    for words in asked:
+        if words[0] == "tail":
+            continue
+        expected = answered(cli, *words, "--store", str(two.path))
+        assert answered(cli, *words, "--store", str(two.path), "--engine", sail) == expected, words
+
+
+def test_a_bucket_is_read_by_the_workers(
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here are only what was found, rollups and coverage: less than the rows would be."""
+    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    monkeypatch.setenv("QREC_CACHE", str(tmp_path / "cache"))
+    for words in (
+        ["hosts"], ["errors"], ["schema"], ["sensitive"], ["dependencies"],
+        ["search", "res.status >= 500"],
+    ):  # fmt: skip
+        expected = answered(cli, *words, "--store", str(store.path))
+        assert answered(cli, *words, "--store", url, "--engine", sail) == expected, words
+    assert not list((tmp_path / "cache").rglob("transactions/*/*.parquet"))
+    words = ["diff", "--where", 'req.method == "POST"']
+    expected = answered(cli, *words, "--store", str(store.path))
+    assert answered(cli, *words, "--store", url, "--engine", sail) == expected
+
+
+def test_an_export_is_the_same(cli: Cli, sail: str, two: Store, isolated: Path) -> None:
+    words = ("export", "res.status >= 500", "--format", "jsonl", "-o", "-", "--store",
+             str(two.path), "--now", NOW.isoformat())  # fmt: skip
+    code, out, _ = cli(*words)
+    assert (code, len(out.splitlines())) == (0, 360)
+    assert cli(*words, "--engine", sail)[:2] == (0, out)
+
+
+def test_a_broken_file_is_left_out_with_a_note(
+    cli: Cli, sail: str, two: Store, isolated: Path, tmp_path: Path
+) -> None:
+    [file] = [p for p in two.path.glob("transactions/*T13/*.parquet") if "web-2" in p.name]
+    content = bytearray(file.read_bytes())
+    content[8 : len(content) // 2] = bytes(len(content) // 2 - 8)
+    file.write_bytes(content)
+    for words in (["hosts"], ["diff", "--where", "res.status > 0"]):
+        expected = answered(cli, *words, "--store", str(two.path))
+        assert "unreadable_file" in expected
+        assert answered(cli, *words, "--store", str(two.path), "--engine", sail) == expected
+    url = (tmp_path / "shared").as_uri()
+    assert cli("ship", url, "--store", str(two.path))[0] == 0
+    assert "unreadable_file" in answered(cli, "hosts", "--store", url, "--engine", sail)
+
+
+def refused(cli: Cli, store: Store, url: str) -> str:
+    """What is said, in two lines, where an engine cannot be used."""
+    words = ("hosts", "--store", str(store.path), "--now", NOW.isoformat(), "--engine", url)
+    code, out, err = cli(*words)
+    assert (code, out) == (3, "")
+    assert len(err.strip().splitlines()) == 2
+    return err
+
+
+def test_an_engine_that_does_not_answer(cli: Cli, isolated: Path, tmp_path: Path) -> None:
+    store = stored(tmp_path / "local")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        said = refused(cli, store, f"sc://127.0.0.1:{free.getsockname()[1]}")
+    assert "no engine answers" in said
+    code, _, err = cli("hosts", "--store", str(store.path), "--engine", "http://somewhere")
+    assert code == 2
+    assert "sc://host:15002" in err
+
+
+def test_something_else_that_answers(cli: Cli, isolated: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        url = f"sc://127.0.0.1:{server.getsockname()[1]}"
+        assert "failed" in refused(cli, stored(tmp_path / "local"), url)
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_worker_with_another_qrec(
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = engine._done
+    monkeypatch.setattr(engine, "_done", lambda job, of: done(replace(job, version="0.0"), of))
+    assert "the workers" in refused(cli, stored(tmp_path / "local"), sail)
+
+
+def test_a_store_that_the_workers_do_not_see(
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_fetched", lambda job, file, to: None)
+    said = refused(cli, stored(tmp_path / "local"), sail)
+    assert "do not see" in said
+    assert "qrec ship" in said
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (ModuleNotFoundError("No module named 'queries'"), "pip install 'qrec=="),
+        (ModuleNotFoundError("No module named 'obstore'"), "qrec[bucket]"),
+        (RuntimeError("[PYTHON_VERSION_MISMATCH] 3.9 and 3.11"), "another Python"),
+        (RuntimeError("disk on fire"), "disk on fire"),
+    ],
+)
+def test_a_worker_that_cannot_do_it(
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    raised: Exception, said: str,
+) -> None:  # fmt: skip
+    """What a worker raises comes back as the engine tells it."""
+
+    def fails(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(engine, "_done", fails)
+    assert said in refused(cli, stored(tmp_path / "local"), sail)
