@@ -45,11 +45,7 @@ def _whole(blocks: int, over: bool = True) -> Runs:
     return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
 
 
-_spread, _pick = shares.spread, presence._Sides._pick
-
-
-def _any_mix(*arguments: Any) -> Any:
-    return (*_spread(*arguments)[:2], np.inf)
+_pick = presence._Sides._pick
 
 
 def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
@@ -82,9 +78,8 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "back again": ((presence._Sides, "_pick", _not_back),),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "worth a line": _everywhere(limits, worth=_becomes(True)),
-    "another mix is no failure": _everywhere(shares, spread=_any_mix),
     "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
-    "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),
+    "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
     "plain keys": _everywhere(merge, _PLAIN={}),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
     "retries": _everywhere(merge, _retries=_becomes(None)),

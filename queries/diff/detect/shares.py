@@ -228,9 +228,7 @@ def candidate(
         return None
     if not limits.worth(now, base, n_r, direction):
         return None
-    excess, volume, own = spread(frame, scope, part, began, ended, before_of(frame, against, newer))
-    if abs(own) < limits.MOST * abs(now - base):
-        return None  # other endpoints are asked for, and those are as they were
+    excess, volume = spread(frame, scope, part, began, ended, before_of(frame, against, newer))
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
     return Candidate(
@@ -262,11 +260,8 @@ def before_of(frame: Frame, against: Against, newer: int) -> Floats:
     return frame.before if against == "baseline" else past
 
 
-def spread(
-    frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before: Floats
-) -> tuple[Floats, Floats, float]:
-    """(excess, volume [keys]; share): requests of the part beyond what the scope's endpoints
-    usually have, and what part of all requests of the run they are.
+def spread(frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before: Floats) -> Floats:
+    """(excess, volume) [keys]: requests of the part beyond what the scope's endpoints usually have.
 
     Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
     that was not there before has the share of all. before [keys]: requests of what it is beside.
@@ -287,10 +282,9 @@ def spread(
         results.append((failing - due * of_key, requests))
     (whole, everything), (run, volume) = results
     chosen = whole_or_run(whole, run)
-    share_of_run = float(run.sum()) / max(float(volume.sum()), 1e-9)
     both = np.zeros((2, frame.size))
     both[:, keys] = chosen, everything if chosen is whole else volume
-    return both[0], both[1], share_of_run
+    return both
 
 
 def _lately(c: Candidate, shares: Shares, i: int) -> bool:

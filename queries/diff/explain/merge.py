@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Literal
 
 import numpy as np
 
@@ -18,12 +19,11 @@ from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
-from queries.diff.stats import Floats, Mask, ratio
+from queries.diff.stats import Floats, Mask
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
 
-_SHARES = ("errors", "no_response")
 _HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # not how many
 
 # Where two keys explain a change equally well, the one that is easier to say wins.
@@ -83,8 +83,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         for c in now:
             if math.isnan(c.score):
                 c.score = score(frame, c, still_same if c.kind in _HOW else left)
-                c.score *= 1.0 if c.alone is None else c.alone
-        best = _best(frame, now)
+        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
         found.append(best)
         reaches.append(reach(frame, best))
         left &= ~reaches[-1]
@@ -93,35 +92,6 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         rest = [c for c in open_ if c is not best]
         open_ = _fold(frame, rest, found, reaches, (left, still_same))
     return found
-
-
-def _best(frame: Frame, now: list[Candidate]) -> Candidate:
-    """The highest score; that others fail alike at the same places is looked at only then."""
-    while True:
-        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
-        if best.alone is not None or best.key.get("side") != "out" or best.kind not in _SHARES:
-            return best
-        best.alone = contrast(frame, best)
-        best.score *= best.alone
-
-
-def contrast(frame: Frame, c: Candidate) -> float:
-    """The part of a caller's failures that other callers of the same endpoints do not have.
-
-    Where they fail alike, the endpoints are the cause and not this caller of them.
-    """
-    level = frame.level(ENDPOINT)
-    failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
-    others = ~frame.incoming & ~c.scope
-    run = frame.window[:, c.began : c.ended].sum(1)
-    before = before_of(frame, c.against, c.newer)
-    n_w, n_b = level.sum(run * others), level.sum(before * others)
-    e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
-    known = (n_w >= limits.SEVERAL) & (n_b >= limits.SEVERAL)
-    worse = np.where(known, np.maximum(ratio(e_w, n_w) - ratio(e_b, n_b), 0), 0.0)
-    own = np.maximum(level.sum(np.where(c.scope, c.excess, 0.0)), 0)
-    due = worse * level.sum(np.where(c.scope, c.volume, 0.0))
-    return 1 - float(np.minimum(own, due).sum() / max(float(own.sum()), 1e-9))
 
 
 def _fold(
@@ -184,12 +154,8 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _of_a_place(frame: Frame, c: Candidate, candidates: list[Candidate]) -> bool:
-    """Whether what everything shows is one place's change: all but this place, the likeliest one,
-    and who calls it, is as it was.
-
-    Of few requests each endpoint may seem to have its part; of all the others together that can
-    be told.
-    """
+    """Whether what everything shows is one place's change: all but the likeliest one, and who
+    calls it, is as it was. Of few requests each endpoint may seem to have its part; not all."""
     alike = [o for o in candidates if o.key and (o.kind, o.direction) == (c.kind, c.direction)]
     if c.key or c.kind not in _HOW or not alike:
         return False
@@ -333,11 +299,7 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
 
 def _others(frame: Frame, leads: list[Candidate]) -> None:
     """Make new hosts and endpoints `moved` where a like one fell silent as they began, and gone
-    ones where a like one began as they fell silent.
-
-    Alone it would be too little to be called gone, or new: that the other one goes with it is the
-    rest.
-    """
+    ones where a like one began: alone it would be too little to be called gone, or new."""
     for lead in leads:
         if lead.direction not in ("new", "gone") or set(lead.key) not in _MOVE:
             continue
@@ -347,8 +309,8 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
         if lead.direction == "gone":
             before = level.sum(frame.once.before + frame.once.earlier + frame.anyhow_b)
             came = np.flatnonzero((requests.sum(1) >= limits.FEW) & (before == 0)).tolist()
-            pairs = [(lead, _risen(frame, level, g, lead)) for g in came]
-            pairs = [(old, new) for old, new in pairs if all(new.key != c.key for c in leads)]
+            news = [_one(frame, level, g, "new", float(requests[g].sum())) for g in came]
+            pairs = [(lead, new) for new in news if all(new.key != c.key for c in leads)]
         else:
             # since the new one began, or since the old one was silent, if that is earlier
             silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
@@ -356,7 +318,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
             since = np.arange(requests.shape[1]) >= begin[:, None]
             due, left = (expected * since).sum(1), (requests * since).sum(1)
             fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
-            olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
+            olds = [_one(frame, level, g, "gone", float(due[g] - left[g])) for g in fell.tolist()]
             pairs = [(old, lead) for old in olds]
         fits = [
             (-_likeness(frame, old, new), *old.order(), *new.order(), i)
@@ -367,32 +329,26 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
             old, new = pairs[min(fits)[-1]]
             _join(old, new)
             if old is lead:
+                new.z, new.bar = old.z, old.bar
                 leads[leads.index(old)] = new
 
 
 _MOVE = ({"host"}, set(ENDPOINT))
 
 
-def _fallen(frame: Frame, level: Level, g: int, requests: float) -> Candidate:
+def _one(
+    frame: Frame, level: Level, g: int, direction: Literal["new", "gone"], requests: float
+) -> Candidate:
+    """A name that came or went with that many requests, though nobody would say so of it alone."""
     scope = level.group == g
-    excess = np.where(scope, -frame.once.before, 0.0)
-    excess *= requests / max(float(-excess.sum()), 1e-9)
+    counts = np.where(scope, frame.once.requests if direction == "new" else frame.once.before, 0.0)
+    volume = counts * (requests / max(float(counts.sum()), 1e-9))
+    now, was = (requests, 0.0) if direction == "new" else (0.0, requests)
     return Candidate(
-        kind="gone", direction="gone", scope=scope, part=scope, excess=excess, volume=-excess,
-        key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests", window=0.0,
-        baseline=requests,
-    )  # fmt: skip
-
-
-def _risen(frame: Frame, level: Level, g: int, old: Candidate) -> Candidate:
-    scope = level.group == g
-    excess = np.where(scope, frame.once.requests, 0.0)
-    blocks = np.flatnonzero(frame.window[scope].any(0))
-    return Candidate(
-        kind="new", direction="new", scope=scope, part=scope, excess=excess, volume=excess,
+        kind=direction, direction=direction, scope=scope, part=scope, volume=volume,
+        excess=volume if direction == "new" else -volume, window=now, baseline=was,
         key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests",
-        window=float(excess.sum()), baseline=0.0, z=old.z, bar=old.bar, began=int(blocks[0]),
-        ended=frame.window.shape[1],
+        began=int(frame.window[scope].any(0).argmax()), ended=frame.window.shape[1],
     )  # fmt: skip
 
 
