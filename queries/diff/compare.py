@@ -48,11 +48,13 @@ LEAST_PAST = limits.KNOWN
 
 
 def compared(
-    store: Store, window: Window, baseline: Baseline, where: Expr | None, limit: int
-) -> Changes:
+    store: Store, window: Window, baseline: Baseline, where: Expr | None, limit: int,
+    running: bool = True,
+) -> Changes:  # fmt: skip
     """Compare `window` with `baseline`; earlier stretches tell how much quiet ones differ.
 
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept.
+    running: also of hours that are not over, where counts alone will do.
     Raises UsageError for a bad filter; gaps, unreadable files, differing filters and comparisons
     that make no sense are notes and verdicts.
     """
@@ -62,9 +64,13 @@ def compared(
     past = past_of(spans)
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
     pushdown = pushdown_of(store)
-    with open_reader(store, [*spans, *earlier], views=False, pushdown=pushdown) as reader:
+    with open_reader(
+        store, [*spans, *earlier], views=False, pushdown=pushdown, running=running
+    ) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
+        if text and reader.early.keys:
+            return compared(store, window, baseline, where, limit, running=False)
         axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))
         notes += [*remarks(where), *coverage.losses(reader, spans)]
         young = _longest_pair(covered, axis, baseline)
@@ -82,8 +88,10 @@ def compared(
 
         try:
             return answer(rollups=True)
-        except BrokenRollup:  # the rows that it was made of may still be there
-            return answer(rollups=False)
+        except BrokenRollup:
+            if reader.early.keys:
+                return compared(store, window, baseline, where, limit, running=False)
+            return answer(rollups=False)  # the rows that it was made of may still be there
 
 
 def _condition(
