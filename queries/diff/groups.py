@@ -37,7 +37,7 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
     files = {path: path.parent.name for path in reader.files["transactions"]}
     before = [path for path, hour in files.items() if {hour, f"hour={hour}"} & hours]
     all_of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
-    own = {path: reader.store.path / KEYS / path.parent.name / path.name for path in before
+    own = {path: reader.store.rollup(path)[KEYS] for path in before
            if reader.store.recorder_of(path) in away}  # fmt: skip
     try:
         reader.store.fetch(own.values())
