@@ -19,7 +19,7 @@ from queries.diff.axis import LEAST_PAST
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, distinct
-from store.cover import segments_in
+from store.cover import is_early, segments_in
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
@@ -155,6 +155,8 @@ class _Counting:
         for path in self.reader.files["transactions"]:
             hour = _hour(path)
             rollup = rollup_of.get(path)
+            if rollup is None and is_early(path):
+                raise BrokenRollup(str(path))
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue
@@ -162,7 +164,7 @@ class _Counting:
                 self._made |= {len(self.files)} if path in made else set()
                 self.files.append((hour, rollup))
                 taken.add(rollup[KEYS])
-            if self.axis.rows(hour, cut=True):
+            if self.axis.rows(hour, cut=True) and not is_early(path):
                 rows.setdefault((hour, True), []).append(path)
         for (hour, cut), paths in rows.items():
             told = self.axis.rows(hour, cut)
