@@ -12,7 +12,7 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Against
 from queries.diff.frame import UNIT, Frame, Groups, Level, counting, recorders_of
-from queries.diff.stats import Floats, Ints, Mask, add_up, ratio
+from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -351,9 +351,3 @@ def quantiles(histogram: Floats, q: float) -> Floats:
         step = np.where(inside > 0, (target[..., 0] - below) / inside, 0.5)
     value = MIDDLES[at] * 1.1 ** (np.clip(step, 0, 1) - 0.5)
     return np.where(total[..., 0] > 0, value, np.nan)
-
-
-def means(histogram: Floats) -> Floats:
-    """[..., buckets] -> [...]: the mean in milliseconds; 0 if empty."""
-    total = histogram.sum(-1)
-    return ratio((histogram * MIDDLES).sum(-1), total)
