@@ -138,14 +138,7 @@ _PLACES = (
     {"service", "host"}, set(ENDPOINT), {"service", "process"}, {"service", "instance"},
 )  # fmt: skip
 _KINDS = ("errors", "no_response")
-_LATER = {
-    "signature": 4,
-    "new": 4,
-    "gone": 4,
-    "latency": 5,
-    "rate": 6,
-    "size": 7,
-}
+_LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
