@@ -178,8 +178,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Shown:
-    """On how many recorders a finding shows, of how many that saw its requests (of what is new: that
-    saw any); names: those that show it most."""
+    """On how many recorders a finding shows, of how many that saw its requests (of what is new:
+    that saw any); names: those that show it most."""
 
     affected: int
     of: int
