@@ -1,4 +1,4 @@
--- The names of each number of the table firsts: those of one of its rows in the relation {keys}; with a
+-- The names of each number of the table firsts: those of one of its rows in a relation of keys; with a
 -- hash of each part of them.
 SELECT
     number,

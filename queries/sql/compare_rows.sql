@@ -1,4 +1,4 @@
--- The rows of the relation {keys}, which say something of a key in a file, with a hash of the key's
+-- The rows of a relation of keys, which say something of a key in a file, with a hash of the key's
 -- names that is the same in all files, and the number of the recorder.
 SELECT
     file,

@@ -12,9 +12,9 @@ import duckdb
 import numpy as np
 
 from queries.core.answer import Shown
-from queries.core.session import hours_of, sql_text
+from queries.core.session import hours_of, parquet, sql_text
 from queries.diff.groups import named
-from queries.diff.rollups import keys_relation, place_of
+from queries.diff.rollups import keys_relation, place_of, rows_relation
 from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.errors import TooMuchError
 from store.rollup import KEYS
@@ -46,18 +46,24 @@ class Counted:
 
 
 def counted(rows: Rows, window: Window) -> Counted | None:
-    """None where there is one recorder alone, under a filter, or not all of it is in rollups."""
+    """None where there is one recorder alone, under a filter, or a file cannot be read."""
     store, hours = rows.reader.store, set(hours_of([window]))
     files = [path for path in rows.reader.files["transactions"]
              if path.parent.name.removeprefix("hour=") in hours]  # fmt: skip
     recorders = sorted({store.recorder_of(path) for path in files})
-    live = any(not path.parent.name.startswith("hour=") for path in files)
-    if len(recorders) < 2 or live or rows.condition or len(files) > _MOST:
+    if len(recorders) < 2 or rows.condition or len(files) > _MOST:
         return None
-    keys = [store.rollup(path)[KEYS] for path in files]
-    text = sql_text("compare_rows", keys=keys_relation(keys), place=place_of(recorders))
+    keys = {path: store.rollup(path)[KEYS] for path in files}
     try:
-        store.fetch(keys)
+        store.fetch(keys.values())
+        sealed = [file for file in keys.values() if file.exists()]
+        without = [path for path, file in keys.items() if not file.exists()]
+        store.fetch(without)
+        relations = [keys_relation(sealed)] if sealed else []
+        relations += [rows_relation(f"(FROM {parquet(without)})")] if without else []
+        text = sql_text(
+            "compare_rows", keys=" UNION ALL BY NAME ".join(relations), place=place_of(recorders)
+        )
         columns: dict[str, Any] = rows.reader.con.execute(
             f"SELECT names, place, sum(requests)::DOUBLE AS requests FROM ({text}) GROUP BY ALL"
         ).fetchnumpy()
