@@ -220,13 +220,11 @@ def candidates(frame: Frame, slower: Callable[[], list[Candidate]], lossy: bool)
     if frame.size == 0:
         return []
     factor = rates.common(frame)
-    changed = presence(frame, factor.baseline, lossy)
+    changed = presence(frame, (factor.baseline, factor.usual), lossy)
     for dims in shares.LEVELS:
         still_wanted()
         changed += shares.failures(frame, dims)
-    for dims in shares.STATUS_LEVELS:
-        still_wanted()
-        changed += shares.statuses(frame, dims)
+    changed += shares.statuses(frame)
     busy = rates.total(frame)
     for dims in rates.LEVELS:
         still_wanted()

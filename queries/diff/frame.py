@@ -189,11 +189,6 @@ class Frame:
         return sides[self.codes["side"]]
 
     @cached_property
-    def served(self) -> Floats:
-        """[endpoints]: requests of the window that were seen where they are served."""
-        return self.level(ENDPOINT).sum(np.where(self.incoming, self.requests, 0.0))
-
-    @cached_property
     def front(self) -> Mask:
         """Incoming keys that no recorded caller makes: what comes from outside. All keys, where
         next to nothing does."""

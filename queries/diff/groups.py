@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 
 from queries.core.session import Reader, hours_of, parquet, sql_text
+from queries.diff import limits
 from queries.diff.counts import Counts
 from queries.diff.rollups import keys_relation, place_of, rollups_of, rows_relation
 from queries.diff.stats import Floats, add_up
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.diff.axis import Axis, Covered
-
-_AWAY = 0.1  # of the window: who missed less is there
 
 
 def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats:
@@ -66,7 +65,7 @@ def _away(axis: Axis, covered: Covered) -> dict[str, float]:
         length = members.together[row, :window][counts].sum()
         for i in members.of(population):
             share = 1 - members.seeing[i, :window][counts].sum() / max(length, 1e-9)
-            if members.seeing[i, window : axis.size].any() and share > _AWAY:
+            if members.seeing[i, window : axis.size].any() and share > 1 - limits.NEARLY_ALL:
                 away[members.names[i][1]] = float(share)
     return away
 

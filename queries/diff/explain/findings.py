@@ -31,7 +31,6 @@ _ORDER = (
 )  # fmt: skip
 _NAMES = {"service": "container"}
 _MOST_ALSO = 12
-_LEAST = 1.2  # times as much, or as little
 _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
@@ -77,19 +76,8 @@ class _Lead:
 
 def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
     """The leads as findings, ranked: the first `limit` of them, and how many there are."""
-    made = [lead for c in leads if _holds((lead := _lead(scene, c)).c)]
-    made.sort(key=_rank)
+    made = sorted((_lead(scene, c) for c in leads), key=_rank)
     return [_finding(scene, place, lead) for place, lead in enumerate(made[:limit])], len(made)
-
-
-def _holds(c: Candidate) -> bool:
-    """Whether the numbers of the final key still show the change: else it is another key's."""
-    if c.direction not in ("up", "down") or c.window is None or c.baseline is None:
-        return True
-    now, was = (c.window, c.baseline) if c.direction == "up" else (c.baseline, c.window)
-    if c.metric.endswith("_share"):
-        return limits.worth(c.window, c.baseline, c.affected / max(now - was, 1e-9), c.direction)
-    return now >= _LEAST * was
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
@@ -216,7 +204,7 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
     """Symptoms in their order, each once, without the finding itself and its other names."""
     seen = {(lead.kind, lead.direction, repr(key))}
     symptoms: list[Symptom] = []
-    for c in sorted((c for c in lead.folded if c.sure), key=Candidate.order):
+    for c in sorted(lead.folded, key=Candidate.order):
         short = public_key(frame, c)
         name = (c.kind, c.direction, repr(short))
         if name not in seen and not _same_requests(lead, c):
@@ -356,11 +344,12 @@ _FAILING = frozenset({"errors", "no_response", "statuses", "signature", "broad"}
 
 
 def _rank(lead: _Lead) -> tuple[Any, ...]:
-    """Severity; what goes on before what is over; certain, failing; then the largest."""
+    """Severity, where what is over counts for less than what goes on and is one less severe;
+    certain, failing; then the largest."""
     c = lead.c
     sure = confidence(c) == "strong"
-    over = lead.lasted.until is not None
-    return (CLASSES[lead.severity], over, not sure, c.kind not in _FAILING, *c.order())
+    place = CLASSES[lead.severity] + 1.5 * (lead.lasted.until is not None)
+    return (place, not sure, c.kind not in _FAILING, *c.order())
 
 
 def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:
