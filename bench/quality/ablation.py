@@ -81,6 +81,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
     "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
     "plain keys": _everywhere(merge, _PLAIN={}),
+    "served here": _everywhere(merge, _served_here=_becomes(False)),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
     "retries": _everywhere(merge, _retries=_becomes(None)),
     "moved, of two findings": _everywhere(merge, _likeness=_becomes(0.0)),

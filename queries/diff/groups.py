@@ -98,9 +98,14 @@ def _requests(
         f"SELECT names, place, sum(requests)::BIGINT AS requests FROM ({text}) GROUP BY ALL"
     ).fetchnumpy()
     weight = np.array([1.0] if weights is None else [*weights.values(), 0.0])
-    order = np.argsort(counts.hashes)
-    after = np.searchsorted(counts.hashes, columns["names"], sorter=order)
-    at = order[after.clip(max=order.size - 1)]
-    same = counts.hashes[at] == columns["names"]
+    key, same = named(counts, columns["names"])
     requests = columns["requests"] * weight[columns["place"]] * same
-    return add_up(counts.keys.of[at], requests, counts.keys.size)
+    return add_up(key, requests, counts.keys.size)
+
+
+def named(counts: Counts, hashes: Any) -> tuple[Any, Any]:
+    """(the key of each hash of names, whether it is of one at all)."""
+    order = np.argsort(counts.hashes)
+    after = np.searchsorted(counts.hashes, hashes, sorter=order)
+    at = order[after.clip(max=order.size - 1)]
+    return counts.keys.of[at], counts.hashes[at] == hashes

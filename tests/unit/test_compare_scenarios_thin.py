@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from queries.diff.detect.shares import _sightings
 from store.hours import to_us
 from tests.world.rows import Batch, cover
 from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, first, says, slugs, step
@@ -179,3 +181,25 @@ def test_one_slow_service_of_a_few_requests_is_not_everything(record: Record) ->
     ]  # fmt: skip
     document = record(*lines, from_=HOURS_9, beside=300).diff(last="10m")
     says(first(document), ("latency",), {"host": "stock:80"}, "up")
+
+
+def test_nothing_is_back_after_an_hour_without_much_of_anything(record: Record) -> None:
+    def night(minutes: Any) -> Any:
+        return np.where((minutes >= -60) & (minutes < 0), 20, 320)
+
+    lines = [
+        traffic(f"{name}.example", "/v1/items", night, from_=HOURS_9)
+        for name in ("cart", "stock", "mail", "pay", "user", "auth")
+    ]
+    notify = [
+        traffic("notify.example", "/v1/send", 40, from_=from_, to=to)
+        for from_, to in ((HOURS_9, -60), (0, 60))
+    ]
+    found = record(*lines, *notify, from_=HOURS_9, beside=0).diff()["findings"]
+    assert "back" not in {f["kind"] for f in found}
+
+
+def test_failures_of_one_moment_count_a_third() -> None:
+    """One client that tries again makes three of one."""
+    failures = np.array([[3.0, 0.0, 0.0], [1.0, 1.0, 1.0], [7.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert _sightings(failures).tolist() == pytest.approx([5 / 3, 3, 3, 0])

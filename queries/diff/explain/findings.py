@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
+from queries.diff.explain.recorders import Counted, counted, shown
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
@@ -43,6 +45,10 @@ class Scene:
     durations: Durations
     seconds_w: float
     seconds_b: float
+
+    @cached_property
+    def by_recorder(self) -> Counted | None:
+        return counted(self.rows, self.frame.axis.spans[0])
 
 
 def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
@@ -118,6 +124,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         low, high = min(low, c.ratio), max(high, c.ratio)
     slots = frame.axis.slots
     named = replace(c, key=key)
+    recorders = shown(scene.by_recorder, c, once)
     return Finding(
         rank=place + 1,
         id=_identity(c.kind, key),
@@ -137,7 +144,9 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
             failing_share(frame, c), _caller(frame, once) if c.direction == "gone" else None,
+            recorders,
         ),
+        recorders=recorders,
         minutes_window=tuple(lead.series.counted[: slots[0].size].tolist()),
         minutes_baseline=tuple(
             lead.series.counted[slots[1].first : slots[1].first + slots[1].size].tolist()

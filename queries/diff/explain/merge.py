@@ -46,7 +46,18 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
         held *= 0.1
     if c.kind == "rate" and c.key.get("side") == "in":
         plain *= 0.9  # it is the caller who calls more
+    if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
+        plain *= 0.9  # those who serve the calls see as much, and which of them fails
     return held * even * plain
+
+
+def _served_here(frame: Frame, c: Candidate) -> bool:
+    """Whether the other end of the calls is recorded as well."""
+    called, served = (
+        frame.level(ENDPOINT).sum(np.where(mask, frame.requests, 0.0))
+        for mask in (c.scope, frame.incoming)
+    )
+    return float(served[called > 0].sum()) >= 0.5 * float(called.sum())
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
@@ -127,14 +138,7 @@ _PLACES = (
     {"service", "host"}, set(ENDPOINT), {"service", "process"}, {"service", "instance"},
 )  # fmt: skip
 _KINDS = ("errors", "no_response")
-_LATER = {
-    "signature": 4,
-    "new": 4,
-    "gone": 4,
-    "latency": 5,
-    "rate": 6,
-    "size": 7,
-}
+_LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
