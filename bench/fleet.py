@@ -8,6 +8,7 @@ its own.
 
 --compacted: the bucket is compacted first, and asked of the folder that it was before.
 --latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
+--in-folder: compacts the folder itself, and asks it alone.
 --engine: asks the folder instead, with a filter, so that rows are counted: in this machine, and by
 Sail's workers in a process of its own, twice.
 --url: the bucket; by default a folder beside the stores. With AWS_ENDPOINT_URL it may be any S3.
@@ -19,6 +20,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,14 +32,14 @@ from typing import Any
 import duckdb
 import psutil
 
-from bench.query import END, make_store
+from bench.query import END, write_rows
 from recorder.write.coverage import Ledger
 from recorder.write.seal import Housekeeper
 from recorder.write.ship import Shipper
 from store.cover import sealed_name
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key
-from store.layout import Store
+from store.layout import MERGED, Store
 from store.rollup import ROLLUPS
 from tests.buckets import CREDENTIALS, Way, s3_server
 
@@ -56,8 +58,9 @@ def make_fleet(
     rows of their own.
     """
     parts = distinct or recorders
-    template = make_store(path.with_name("template"), requests * parts, _FRESH)
     store = Store.create(path)
+    for back in range(fresh):
+        _draw(store, back, requests, parts, alike)
     for number in range(recorders):
         name = f"node-{number:03d}"
         ledger = Ledger(store, name, "s", group=group or None)
@@ -74,7 +77,6 @@ def make_fleet(
                     os.link(source, _file(store, table, back, name))
                 continue
             if back < fresh:
-                _write(template, target, back, number, parts, "" if alike else f"-{number}")
                 keeper.roll_up(key, target, target.name)
                 continue
             for table in ("transactions", *ROLLUPS):
@@ -90,19 +92,26 @@ def _file(store: Store, table: str, back: int, recorder: str) -> Path:
     return make_folder(store.sealed_hour(table, _hour(back))) / sealed_name(recorder, _LAST)
 
 
-def _write(template: Store, target: Path, back: int, number: int, parts: int, tail: str) -> None:
-    """A recorder's part of the template's rows under its name; tail: of its containers' names."""
-    source = back % _FRESH
-    with duckdb.connect() as con:
+def _draw(store: Store, back: int, requests: int, parts: int, alike: bool) -> None:
+    """The rows of an hour, each of which goes to one of so many recorders."""
+    folder = make_folder(store.path.with_name(f"drawn-{back}"))
+    start = from_us(END - (back + 1) * HOUR_US).isoformat()
+    write_rows(folder / "all.parquet", requests * parts, start, back)
+    container = "container_name" if alike else "container_name || '-' || number"
+    with duckdb.connect(config={"threads": 1}) as con:
         con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"SET partitioned_write_max_open_files = {parts}")
         con.execute(
-            f"COPY (SELECT * REPLACE ('{target.name.rpartition('-')[0]}' AS recorder,"
-            f" container_name || '{tail}' AS container_name,"
-            f" ts - INTERVAL {back - source} HOUR AS ts)"
-            f" FROM read_parquet('{template.path}/transactions/hour={_hour(source)}/*.parquet')"
-            f" WHERE hash(seq) % {parts} = {number})"
-            f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT * REPLACE (printf('node-%03d', number) AS recorder,"
+            f" {container} AS container_name)"
+            f" FROM (SELECT *, (hash(seq) % {parts})::INTEGER AS number"
+            f" FROM '{folder}/all.parquet'))"
+            f" TO '{folder}/parts' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (number))"
         )
+    for number in range(parts):
+        [file] = (folder / "parts" / f"number={number}").iterdir()
+        file.rename(_file(store, "transactions", back, f"node-{number:03d}"))
+    shutil.rmtree(folder)
 
 
 def ship(store: Store, url: str) -> dict[str, Any]:
@@ -138,15 +147,40 @@ def run(place: str, cache: Path, *words: str) -> tuple[dict[str, Any], Any]:
     }, document
 
 
-def compact(place: str, cache: Path) -> dict[str, Any]:
-    """Of all hours, and of one as their mean."""
-    figures, document = run(place, cache, "compact", "--last", "90d")
+def compact(place: str, cache: Path, last: str = "90d") -> dict[str, Any]:
+    """Of the last hours, and of one as their mean."""
+    figures, document = run(place, cache, "compact", "--last", last)
     hours = [one for one in document["hours"] if one["state"] == "merged"]
     size = sum(one["bytes"] for one in hours)
     figures |= {"hours": len(hours), "mb_an_hour": round(size / 1e6 / max(len(hours), 1), 2)}
     figures |= {f"{key}_an_hour": round(figures[key] / max(len(hours), 1), 2)
                 for key in ("s", "cpu_s")}  # fmt: skip
     return figures
+
+
+def in_folder(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A folder that all have written to, compacted: of the hours that are links the merged rollups
+    are links as well. Then what changed, twice."""
+    with tempfile.TemporaryDirectory(dir=options.dir) as name:
+        cache = Path(name) / "cache"
+        store = make_fleet(
+            Path(name) / "fleet", recorders, options.requests, options.hours,
+            options.distinct, options.group, options.alike,
+        )  # fmt: skip
+        place = str(store.path)
+        figures: dict[str, Any] = {"recorders": recorders, "hours": options.hours}
+        figures |= prefixed("compact", compact(place, cache, f"{_FRESH}h"))
+        for back in range(_FRESH, options.hours):
+            folder = make_folder(store.sealed_hour(MERGED, _hour(back)))
+            for merged in store.sealed_hour(MERGED, _hour(back % _FRESH)).iterdir():
+                if not merged.name.startswith("coverage"):
+                    os.link(merged, folder / merged.name)
+        figures["links_s"] = compact(place, cache, "90d")["s"]
+        for turn in ("first", "second"):
+            used, document = run(place, cache, "diff")
+            figures |= prefixed(turn, used)
+        figures |= {key: document[key] for key in ("verdict", "window", "compared")}
+        return {**figures, "findings": len(document["findings"])}
 
 
 @contextlib.contextmanager
@@ -245,6 +279,7 @@ def main() -> None:
     parser.add_argument("--group", default="fleet", help="of all; empty: each by itself")
     parser.add_argument("--no-folder", action="store_true", help="ask the bucket alone")
     parser.add_argument("--compacted", action="store_true")
+    parser.add_argument("--in-folder", action="store_true", help="no bucket, but compacted")
     parser.add_argument("--engine", action="store_true", help="Sail against one process")
     parser.add_argument("--latency", type=float, metavar="MS")
     parser.add_argument("--url", help="a bucket, empty below this prefix")
@@ -253,7 +288,8 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for count in options.recorders.split(","):
-        rows.append((on_engine if options.engine else one)(int(count), options))
+        measure = on_engine if options.engine else in_folder if options.in_folder else one
+        rows.append(measure(int(count), options))
         if not options.json:
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     if options.json:

@@ -61,7 +61,7 @@ def make_store(path: Path, requests: int, hours: int, live: bool = False, faults
             _write_live(store, hour, requests, start)
         elif number < _FRESH + live:
             target = _sealed(store, "transactions", number)
-            _write_rows(target, requests, start, number, 0 if number else faults)
+            write_rows(target, requests, start, number, 0 if number else faults)
             keeper.roll_up(hour, target, target.name)
         else:
             for table in ("transactions", *ROLLUPS):
@@ -85,7 +85,7 @@ def _write_live(store: Store, hour: str, requests: int, start: str) -> None:
             _copy(con, f"FROM rows WHERE {part} ORDER BY ts", folder / segment_name(first, last))
 
 
-def _write_rows(target: Path, requests: int, start: str, seed: int, faults: int = 0) -> None:
+def write_rows(target: Path, requests: int, start: str, seed: int, faults: int = 0) -> None:
     with _rows(target.parent, requests, start, seed) as con:
         for number in range(faults):
             fault = _FAULTS[number % len(_FAULTS)]

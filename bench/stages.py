@@ -12,6 +12,7 @@ import argparse
 import itertools
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -26,6 +27,7 @@ from bench import naive
 from bench.source import Producer, make_pool
 from recorder.decode.columns import Who, transactions_batch
 from recorder.decode.events import decode
+from recorder.native import load
 from recorder.normalize.error_text import error_signature
 from recorder.options import RecordOptions
 from recorder.pipeline.worker import AT_ONCE, Worker
@@ -47,6 +49,9 @@ class Stages:
         self.costs: dict[str, list[float]] = defaultdict(list)
         self._apart = Worker(b"k" * 32, options)
         self._whole = Worker(b"k" * 32, options)
+        native, note = load()
+        print(f"the compiled part {note}", file=sys.stderr)
+        self._compiled = Worker(b"k" * 32, options, native) if native else None
         self._writer = Writer(Store(options.store), Who("bench", "s"), "policy")
         self._naive = folder / "naive.parquet"
         self._spent: dict[str, float] = {}
@@ -63,11 +68,10 @@ class Stages:
         self._spent = {}
         self._one_by_one(data)
         with self._timed("worker"):
-            parts: list[Part] = []
-            events = events_in(data)
-            while some := list(itertools.islice(events, AT_ONCE)):
-                parts += self._whole.process(some)
-            self._write(parts)
+            self._write(self._whole.process_block(data))
+        if self._compiled is not None:
+            with self._timed("compiled"):
+                self._write(self._compiled.process_block(data))
         with self._timed("naive"):
             response = httpx.Response(200, headers=_SSE, stream=httpx.ByteStream(data))
             rows = [naive.row(sse.data) for sse in EventSource(response).iter_sse()]
@@ -114,7 +118,9 @@ def measure(blocks: int, sessions: int) -> dict[str, float]:
             stages.block(b"".join(producer.event(first + n, now) for n in range(_EVENTS)))
     costs = {name: spent[blocks // 4 :] for name, spent in stages.costs.items()}  # once warm
     figures = {name: statistics.median(spent) for name, spent in costs.items()}
-    for name in ("worker", "floor"):
+    for name in ("worker", "compiled", "floor"):
+        if name not in costs:
+            continue
         pairs = zip(costs[name], costs["naive"], strict=True)
         figures[f"{name}_to_naive"] = statistics.median(own / plain for own, plain in pairs)
     return figures

@@ -187,6 +187,7 @@ class Settings:
     def unknown_variables(self) -> list[str]:
         """QREC_… variables that mean nothing to qrec; `qrec info` mentions them."""
         known = {env_name(setting.name) for setting in SETTINGS} | {"QREC_DEBUG", "QREC_NOW"}
+        known.add("QREC_NATIVE")  # off: the recorder does without its compiled part
         return sorted(name for name in self._environ if name.startswith("QREC_")
                       and name not in known)  # fmt: skip
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
+from recorder import native
 from recorder.options import (
     RecordOptions,
     Reporter,
@@ -49,8 +50,7 @@ from store.manifest import mend
 if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
-_TICK_S = 0.5
-_GATHERED = 0.9  # of a flush interval, in the reading process; the rest is for the worker
+_TICK_S, _GATHERED = 0.5, 0.9  # of a flush interval, in the reading process; then the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
 # After the order to stop: what does not reach the disk for so long is counted as dropped.
@@ -69,7 +69,7 @@ def record(
     check_url(options.url)
     reporter = Unfailing(reporter)
     expression, pushed, remarks = plan_filter(options)
-    for remark in remarks:
+    for remark in [*remarks, *native.remarks()]:
         reporter.note(remark)
     with contextlib.suppress(OSError, ValueError):  # of descriptors, as many as we may have
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

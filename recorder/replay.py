@@ -121,9 +121,13 @@ class _Stream:
         for event in read_events(self.path, on_bytes):
             batch.append(event)
             if len(batch) >= _BATCH:
-                run.take(run.worker.process(batch, run.events), len(batch), 0)
+                self._take(run, batch)
                 batch = []
-        run.take(run.worker.process(batch, run.events), len(batch), 0)
+        self._take(run, batch)
+
+    def _take(self, run: _Run, batch: list[tuple[str, str]]) -> None:
+        places = range(run.events, run.events + len(batch))
+        run.take(run.worker.process(batch, places), len(batch), 0)
 
 
 @dataclass(frozen=True)

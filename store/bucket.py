@@ -18,10 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from store.cover import EARLY, Early, sealed_in
 from store.errors import TooMuchError, UnavailableError
 from store.files import TEMPORARY_SUFFIX, make_folder, write_text
 from store.layout import Store
 from store.remote import Blob, Remote
+from store.rollup import KEYS
 from store.values import dataclass
 
 MANIFEST: Final = "store.json"
@@ -30,6 +32,8 @@ PINS: Final = "pins"
 UNREDACTED: Final = "unredacted"
 RECORDERS: Final = "recorders"
 _AT_ONCE: Final = 64  # requests under way: a bucket answers slowly, and many at a time
+_COVERAGE: Final = f"{EARLY}/coverage"
+_STALE_S: Final = 900  # a recorder that is further behind the others than this is not waited for
 _IN_USE_S: Final = 600.0  # what was fetched or asked for so lately is not tidied away
 
 
@@ -135,6 +139,29 @@ class Bucket(Store):
 
     def version(self, path: Path) -> str:
         return f"{path.name} {self.size(path)}"  # the tag of what changes is in its name
+
+    def early(self, hours: Sequence[str]) -> Early:
+        last = next(reversed(self.hours("coverage")), "")
+        hours = [hour for hour in hours if hour >= last]
+        self.look(self.sealed_hour(table, hour) for hour in hours
+                  for table in ("transactions", "coverage", _COVERAGE))  # fmt: skip
+        told: dict[str, int] = {}
+        coverage, keys = [], []
+        for hour in hours:
+            whole = {
+                f.recorder for f in sealed_in(self.entries(self.sealed_hour("transactions", hour)))
+            }
+            whole |= {path.name.rsplit(".", 2)[0] for path in self.coverage(hour)}
+            made = sorted(sealed_in(self.entries(self.sealed_hour(_COVERAGE, hour))))
+            for recorder, file in {file.recorder: file for file in made}.items():
+                told[recorder] = max(told.get(recorder, 0), file.first)
+                if recorder not in whole:
+                    coverage.append(file.path)
+                    folder = self.sealed_hour(f"{EARLY}/{KEYS}", hour)
+                    keys += [folder / file.path.name] if file.last else []
+        newest = max(told.values(), default=0)
+        until = min((time for time in told.values() if time > newest - _STALE_S), default=0)
+        return Early(tuple(coverage), tuple(keys), until // 60 * 60)
 
     def add(self, path: Path, file: Path) -> bool:
         """It is here as well then, as if it had been fetched."""

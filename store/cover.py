@@ -5,6 +5,12 @@ file `<recorder>-<first>_<last>.parquet`, or, of an hour that is in one file and
 version wrote it, `<recorder>-<last>.parquet`: all rows up to that one. So one listing of names is
 enough to know what counts: ranges are nested or apart, a wider file swallows those in it, and what
 comes late lies beyond.
+
+Of an hour that is not over a bucket has what its recorders make anew every few minutes, a rollup
+and coverage: `early/<table>/hour=…/<recorder>-<time>_<last>.parquet`. time: the second up to which
+that coverage tells, and the newest counts; last: the number of the last row in it, 0 where there
+was none. It counts until the hour's own files are there. Its rows stay on their host, so that only
+what counts can use it, and nobody merges it.
 """
 
 from __future__ import annotations
@@ -12,10 +18,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from store.values import dataclass
 
+EARLY: Final = "early"
 _SEGMENT = re.compile(r"(\d{12,19})-(\d{12,19})\.parquet")
 _SEALED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-(?:(\d{12,19})_)?(\d{12,19})\.parquet")
 
@@ -36,6 +43,16 @@ class Sealed(Segment):
     recorder: str
 
 
+@dataclass(frozen=True)
+class Early:
+    """What counts of hours that are not over. keys: of rollups, in the place of rows; until: the
+    second up to which all have told, at a whole minute: nothing after it is compared."""
+
+    coverage: tuple[Path, ...] = ()
+    keys: tuple[Path, ...] = ()
+    until: int = 0
+
+
 S = TypeVar("S", bound=Segment)
 
 
@@ -45,6 +62,11 @@ def segment_name(first: int, last: int) -> str:
 
 def sealed_name(recorder: str, last: int, first: int = 0) -> str:
     return f"{recorder}-{f'{first:012d}_' if first else ''}{last:012d}.parquet"
+
+
+def is_early(rows: Path) -> bool:
+    """Whether what is listed for rows are keys of an hour that is not over."""
+    return rows.parts[-5:-4] == (EARLY,)
 
 
 def list_folder(folder: Path) -> list[Path]:

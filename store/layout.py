@@ -220,6 +220,15 @@ class Store:
     def sealed_hour(self, table: str, hour: str) -> Path:
         return self.path / table / f"hour={hour}"
 
+    def rollup(self, rows: Path) -> dict[str, Path]:
+        """The rollup of a sealed file of transactions, or of keys that stand for rows, by table."""
+        early = f"{cover.EARLY}/" if cover.is_early(rows) else ""
+        return {t: self.path / f"{early}{t}" / rows.parent.name / rows.name for t in ROLLUPS}
+
+    def early(self, hours: Sequence[str]) -> cover.Early:
+        """What there is of hours that are not over, where their rows are elsewhere."""
+        return cover.Early()
+
     def live_recorders(self) -> list[str]:
         """Recorders that have (or had) a live part, by name."""
         return [p.name for p in self.entries(self.path / LIVE) if p.is_dir()]

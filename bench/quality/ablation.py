@@ -18,7 +18,6 @@ import numpy as np
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff import compare, coverage, limits
-from queries.diff.candidate import ENDPOINT
 from queries.diff.detect import latency, presence, rates, shares
 from queries.diff.durations import durations_of
 from queries.diff.explain import findings, graph, merge
@@ -46,11 +45,7 @@ def _whole(blocks: int, over: bool = True) -> Runs:
     return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
 
 
-_spread, _pick = shares.spread, presence._Sides._pick
-
-
-def _any_mix(*arguments: Any) -> Any:
-    return (*_spread(*arguments)[:2], np.inf)
+_pick = presence._Sides._pick
 
 
 def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
@@ -81,22 +76,17 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
     "back again": ((presence._Sides, "_pick", _not_back),),
-    "failing statuses": _everywhere(shares, STATUS_LEVELS=(ENDPOINT,)),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "worth a line": _everywhere(limits, worth=_becomes(True)),
-    "another mix is no failure": _everywhere(shares, spread=_any_mix),
-    "near misses": _everywhere(merge, _inherits=_becomes(False)),
     "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
-    "other callers fare well": _everywhere(merge, contrast=_becomes(1.0)),
+    "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
     "plain keys": _everywhere(merge, _PLAIN={}),
-    "weights of kinds": _everywhere(merge, _WEIGHT={}),
     "served here": _everywhere(merge, _served_here=_becomes(False)),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
     "retries": _everywhere(merge, _retries=_becomes(None)),
     "moved, of two findings": _everywhere(merge, _likeness=_becomes(0.0)),
-    "moved, of one": _everywhere(merge, _predecessors=_becomes(None)),
+    "moved, of one": _everywhere(merge, _others=_becomes(None)),
     "folded along calls": _everywhere(graph, _deeper=lambda i, *rest: i),
-    "last look": _everywhere(findings, _holds=_becomes(True)),
 }
 
 

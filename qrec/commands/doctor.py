@@ -19,6 +19,7 @@ from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.format import plural
 from queries.core.window import parse_duration
+from recorder.native import IN_USE, NOT_BUILT, load
 from store.errors import UsageError
 from store.layout import Store
 from store.remote import is_url
@@ -77,6 +78,7 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
     yield from failed
     if greeting is not None:
         yield from guarded("source", lambda: source(url, greeting))
+    yield from guarded("compiled", _compiled)
     yield from guarded("filter", lambda: filter_check(text, push, url, greeting))
     if probe_s is not None and greeting is not None:
         yield from guarded("probe", lambda: probed(url, greeting, text, push, probe_s))
@@ -121,6 +123,18 @@ def _settings(run: Run) -> Iterator[Check]:
         yield Check("settings", "warning", text, "A misspelt variable does nothing: `qrec info`.")
     else:
         yield Check("settings", "ok", f"read from {', '.join(files) or 'no file; the defaults'}")
+
+
+def _compiled() -> Iterator[Check]:
+    note = load()[1]
+    facts = {"in_use": note == IN_USE}
+    remedy = "python -m recorder.native.build"
+    if note.startswith("is not used"):
+        yield Check("compiled", "warning", f"the recorder's compiled part {note}", remedy, facts)
+        return
+    text = "the recorder's compiled part " + note
+    text += f": {remedy}" if note == NOT_BUILT else ""
+    yield Check("compiled", "ok", text, facts=facts)
 
 
 def _worst(checks: list[Check]) -> str:

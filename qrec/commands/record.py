@@ -47,7 +47,7 @@ def record(
         flag("ADDRESS", "Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT."),
     ] = None,
     ship: Annotated[
-        str | None, flag("URL", "Copy finished hours to a bucket meanwhile, as `qrec ship` does.")
+        str | None, flag("URL", "Copy what is recorded to a bucket meanwhile, as `qrec ship` does.")
     ] = None,
     *,
     what: RecordFlags,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
@@ -24,6 +26,7 @@ from store.layout import Store
 
 _LONGEST_S: Final = 300.0  # between two tries while the bucket cannot be reached
 _END_S: Final = 5.0
+_EARLY_S: Final = 300.0  # between generations of the running hour
 _USAGE: Final = 2  # exit code: another try would fail as well
 
 
@@ -39,8 +42,10 @@ def ship(
 ) -> None:
     """Copy the finished hours of the store to a bucket, each file once; for many hosts.
 
-    Whoever may read the bucket asks it as any store: `qrec diff --store s3://bucket/prefix`. The
-    key of redaction stays here. `qrec record --ship URL` does the same beside a recording.
+    With --every also counts and coverage of the running hour, every five minutes: `qrec diff` sees
+    it so far. Whoever may read the bucket asks it as any store: `qrec diff --store
+    s3://bucket/prefix`. The key of redaction stays here. `qrec record --ship URL` does the same
+    beside a recording.
 
     \b
     Examples:
@@ -55,10 +60,13 @@ def ship(
     shipper = Shipper(Store.open(run.settings.path("store")), url)
     line = Line(stamped=pause is not None)
     stop = _stopped() if pause is not None else threading.Event()
-    failures = 0
+    failures, early_at = 0, time.monotonic()
     while True:
         try:
             _round(shipper, line, stop, tell_nothing=pause is None)
+            if pause is not None and time.monotonic() >= early_at:
+                early_at = time.monotonic() + _EARLY_S
+                shipper.ship_early(dt.datetime.now(dt.UTC))
             failures = 0
         except UnavailableError as error:
             if pause is None:

@@ -177,6 +177,16 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """On how many recorders a finding shows, of how many that saw its requests (of what is new:
+    that saw any); names: those that show it most."""
+
+    affected: int
+    of: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Symptom:
     """Another change with the same cause: which kind, where, which way it went, and how far."""
 
@@ -190,7 +200,8 @@ class Symptom:
 class Finding:
     """One change with one cause.
 
-    since, until: when it began, and when it was over. `minutes_window` and `minutes_baseline` carry
+    since, until: when it began, and when it was over. recorders: where several recorded, and it can
+    be told. `minutes_window` and `minutes_baseline` carry
     the finding's own measure for drawing, each of `slot_s` seconds; they are not in the document.
     """
 
@@ -210,6 +221,7 @@ class Finding:
     evidence: Evidence
     also: tuple[Symptom, ...]
     summary: str
+    recorders: Shown | None = None
     minutes_window: tuple[float, ...] = field(default=(), metadata={"name": None})
     minutes_baseline: tuple[float, ...] = field(default=(), metadata={"name": None})
     slot_s: float = field(default=60.0, metadata={"name": None})

@@ -328,8 +328,17 @@ def facts(finding: Finding, tz: tzinfo) -> dict[str, str]:
         "blame": blame_text(finding),
         "why": _WHY[finding.blame.why] if finding.blame else "-",
         "error": visible(finding.evidence.signature or "-"),
+        "recorders": _recorders(finding),
     }
     return {name: text for name, text in known.items() if text != "-"}
+
+
+def _recorders(finding: Finding) -> str:
+    """3 of 120: web-1, web-7, web-9."""
+    if finding.recorders is None:
+        return "-"
+    names = ", ".join(finding.recorders.names)
+    return f"{finding.recorders.affected} of {finding.recorders.of}: {names}"
 
 
 def details(finding: Finding, parts: Sequence[str], tz: tzinfo) -> Iterator[tuple[str, str]]:

@@ -20,9 +20,10 @@ import duckdb
 from queries.core.answer import Note
 from queries.core.watch import CURRENT
 from queries.core.window import Window
+from store.cover import Early
 from store.errors import QrecError
 from store.files import is_readable, looks_whole
-from store.hours import HOUR_US, hour_end, hour_key, hour_start, to_us
+from store.hours import HOUR_US, from_us, hour_end, hour_key, hour_start, to_us
 from store.layout import MERGED, Store
 from store.rollup import populations_sql
 
@@ -101,6 +102,7 @@ class Reader:
         tables: Sequence[str],
         views: bool = True,
         pushdown: Callable[..., Pushdown] | None = None,
+        running: bool = False,
     ) -> None:
         self.store = store
         self._views = views
@@ -114,6 +116,7 @@ class Reader:
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
+        self.early = store.early(hours_of(spans)) if running else Early()
         self._pushdown: Pushdown | None = None
         try:
             if pushdown is not None:
@@ -254,16 +257,19 @@ class Reader:
             return
         hours = self.store.hours("coverage")
         end = hour_end(hours[-1]) if hours else None
+        if self.early.until:
+            end = from_us(self.early.until * 1_000_000)
         last = max(span.to_ts for span in self.spans)
         if end is not None and last > end:
-            text = f"nothing after {hour_key(to_us(end))}:00 was shipped yet; it is on its hosts"
+            text = f"nothing after {end:%Y-%m-%dT%H:%M} was shipped yet; it is on its hosts"
             self.notes.append(Note("not_shipped", text, end, last))
 
     def _listed(self, table: str) -> list[Path]:
         """The files that make up the hours of the spans now."""
         hours = hours_of(self.spans)
         if table != "coverage":
-            return [path for hour in hours for _, path in self.store.visible(table, hour)]
+            rows = [path for hour in hours for _, path in self.store.visible(table, hour)]
+            return [*rows, *(self.early.keys if table == "transactions" else ())]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
         return [path for hour in (*before, *hours) for path in self._coverage(hour)]
@@ -308,10 +314,22 @@ class Reader:
             self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
             return
         # few rows, which several queries ask for: each would open the files anew
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}")
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
         described = self.con.execute("FROM coverage LIMIT 0").description or ()
         for name in sorted(_LATER_COVERAGE.keys() - {column[0] for column in described}):
             self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
+
+    def _early(self) -> str:
+        """More rows of coverage, of hours that are not over, as far as all have told."""
+        self.store.fetch(self.early.coverage)
+        paths = self._whole(self.early.coverage)
+        if not paths:
+            return ""
+        until = f"to_timestamp({self.early.until})"
+        return (
+            f" UNION ALL BY NAME SELECT * REPLACE (least(to_ts, {until}) AS to_ts)"
+            f" FROM {parquet(paths)} WHERE from_ts < {until}"
+        )
 
     def _empty(self, table: str) -> str:
         """A relation with the table's columns and no rows."""
@@ -395,16 +413,18 @@ def open_reader(
     tables: Sequence[str] = ("transactions",),
     views: bool = True,
     pushdown: Callable[..., Pushdown] | None = None,
+    running: bool = False,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
     Raises StoppedError when it was stopped under way.
 
     views: whether the tables are views; if not, their files are listed and none is opened.
-    pushdown: makes what has an engine read them; without it they are read here.
+    pushdown: makes what has an engine read them; without it they are read here. running: also
+    what a bucket has of hours that are not over (store/cover.py): coverage, and keys for rows.
     """
     watch = CURRENT.get()
     try:
-        with contextlib.closing(Reader(store, spans, tables, views, pushdown)) as reader:
+        with contextlib.closing(Reader(store, spans, tables, views, pushdown, running)) as reader:
             yield reader
     except duckdb.InterruptException:
         if watch is not None:  # our word for it, where it was the watch that did it

@@ -31,7 +31,6 @@ class Candidate:
     noise: variance of its requests over that of independent ones.
     hit: requests more or fewer as the end of the wire saw them that saw most.
     score: how well it explains what is left, NaN until that is known.
-    alone: the part that others at the same places do not share, once it is known.
     """
 
     kind: Kind
@@ -55,7 +54,6 @@ class Candidate:
     noise: float = 1.0
     hit: float = 0.0
     score: float = math.nan
-    alone: float | None = None
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
 
@@ -74,10 +72,6 @@ class Candidate:
         if not self.window or not self.baseline:
             return None
         return self.window / self.baseline
-
-    @property
-    def sure(self) -> bool:
-        return self.z >= self.bar
 
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""

@@ -5,10 +5,13 @@ How it decides, and what it cannot see, is written in docs/method.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -37,17 +40,21 @@ from store.layout import Store
 if TYPE_CHECKING:
     from filters.nodes import Expr
 
+T = TypeVar("T")
 _FEW = 200  # requests
+_BUSY = 200_000  # cells
 _LEAST_S = 60  # of a window
 LEAST_PAST = limits.KNOWN
 
 
 def compared(
-    store: Store, window: Window, baseline: Baseline, where: Expr | None, limit: int
-) -> Changes:
+    store: Store, window: Window, baseline: Baseline, where: Expr | None, limit: int,
+    running: bool = True,
+) -> Changes:  # fmt: skip
     """Compare `window` with `baseline`; earlier stretches tell how much quiet ones differ.
 
     where: a parsed filter; only transactions that pass it are compared. limit: findings kept.
+    running: also of hours that are not over, where counts alone will do.
     Raises UsageError for a bad filter; gaps, unreadable files, differing filters and comparisons
     that make no sense are notes and verdicts.
     """
@@ -57,9 +64,13 @@ def compared(
     past = past_of(spans)
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
     pushdown = pushdown_of(store)
-    with open_reader(store, [*spans, *earlier], views=False, pushdown=pushdown) as reader:
+    with open_reader(
+        store, [*spans, *earlier], views=False, pushdown=pushdown, running=running
+    ) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
+        if text and reader.early.keys:
+            return compared(store, window, baseline, where, limit, running=False)
         axis, covered = coverage.covered(reader, Axis(spans, affordable(reader, spans, past)))
         notes += [*remarks(where), *coverage.losses(reader, spans)]
         young = _longest_pair(covered, axis, baseline)
@@ -77,8 +88,10 @@ def compared(
 
         try:
             return answer(rollups=True)
-        except BrokenRollup:  # the rows that it was made of may still be there
-            return answer(rollups=False)
+        except BrokenRollup:
+            if reader.early.keys:
+                return compared(store, window, baseline, where, limit, running=False)
+            return answer(rollups=False)  # the rows that it was made of may still be there
 
 
 def _condition(
@@ -121,11 +134,18 @@ class _Question:
         frame.kept = kept(self.reader, counts, self.axis, self.covered)
         notes += _qualified(frame)
         notes += _failing_all_along(frame)
-        durations = durations_of(frame, counts, self.covered)
         lossy = coverage.is_lossy(self.reader, self.axis.spans)
         if lossy:
             notes.append(_lossy())
-        leads = merge.merge(frame, candidates(frame, durations, lossy))
+
+        def latencies() -> tuple[Durations, list[Candidate]]:
+            durations = durations_of(frame, counts, self.covered)
+            return durations, latency.slower(frame, durations)
+
+        with _meanwhile(latencies, counts.traffic.key.size > _BUSY) as slower:
+            changed = candidates(frame, lambda: slower()[1], lossy)
+            durations = slower()[0]
+        leads = merge.merge(frame, changed)
         scene = Scene(self.rows, frame, durations, seconds[0], seconds[1])
         rows, total = findings(scene, leads, self.limit)
         changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
@@ -178,27 +198,39 @@ class _Question:
         return Course(start, float(window.step), shown[0], shown[1], tuple(covered))
 
 
-def candidates(frame: Frame, durations: Durations, lossy: bool) -> list[Candidate]:
+@contextmanager
+def _meanwhile(work: Callable[[], T], much: bool) -> Iterator[Callable[[], T]]:
+    """What gives the result of `work`: where it is much, a thread is at it meanwhile, so that a
+    second core is used. Only `work` may use the reader."""
+    if not much:
+        yield cache(work)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms: not in a small comparison
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(copy_context().run, work).result
+
+
+def candidates(frame: Frame, slower: Callable[[], list[Candidate]], lossy: bool) -> list[Candidate]:
     """Every change beyond its band, and near misses, not merged yet.
 
-    lossy: events are missing of time that counts as seen, so that nothing is called gone or fallen.
+    slower: gives those of latency. lossy: events are missing of time that counts as seen, so that
+    nothing is called gone or fallen.
     """
     if frame.size == 0:
         return []
     factor = rates.common(frame)
-    changed = presence(frame, factor.baseline, lossy)
+    changed = presence(frame, (factor.baseline, factor.usual), lossy)
     for dims in shares.LEVELS:
         still_wanted()
         changed += shares.failures(frame, dims)
-    for dims in shares.STATUS_LEVELS:
-        still_wanted()
-        changed += shares.statuses(frame, dims)
+    changed += shares.statuses(frame)
     busy = rates.total(frame)
     for dims in rates.LEVELS:
         still_wanted()
         busy += rates.rates(frame, dims, factor)
     changed += [c for c in busy if not (lossy and c.direction == "down")]
-    changed += latency.slower(frame, durations)
+    changed += slower()
     for dims in sizes.LEVELS:
         still_wanted()
         changed += sizes.sizes(frame, dims)

@@ -16,10 +16,10 @@ import numpy as np
 
 from queries.core.session import parquet, sql_text
 from queries.diff.axis import LEAST_PAST
-from queries.diff.keys import Keys, keys_of
+from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, distinct
-from store.cover import segments_in
+from store.cover import is_early, segments_in
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
@@ -67,17 +67,18 @@ class Cells:
 @dataclass(frozen=True)
 class Counts:
     """traffic: value is bytes received; the slots are those of spans and of the past.
-    names [numbers]: the columns as they were recorded; keys.of says of which key each is; hashes
+    names: of the numbers, as they were recorded; keys.of says of which key each is; hashes
     [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
-    them to hold them all. Of the past it has some hours only. Raises BrokenRollup."""
+    them to hold them all. Of the past it has some hours only. It is told [keys] what stands in the
+    place of each key. Raises BrokenRollup."""
 
     keys: Keys
-    names: Mapping[str, Any]
+    names: Names
     hashes: Any
     recorders: list[str]
     traffic: Cells
-    spread: Callable[[], Iterator[Cells]]
+    spread: Callable[[Any], Iterator[Cells]]
 
 
 def affordable(
@@ -131,11 +132,11 @@ class _Counting:
         self._made: set[int] = set()  # of the files: made of rows for this question
         self._recorders: list[str] = []
         self._groups = reader.groups()
-        # of the rows of keys: where those of each file begin, recorder and number of each, and
+        # of the rows of keys: where those of each file begin, recorder, number and key of each, and
         # the first row of each number
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
-        self._hashes = none
+        self._key, self._hashes = none, none
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
@@ -154,6 +155,8 @@ class _Counting:
         for path in self.reader.files["transactions"]:
             hour = _hour(path)
             rollup = rollup_of.get(path)
+            if rollup is None and is_early(path):
+                raise BrokenRollup(str(path))
             if rollup is None:
                 rows.setdefault((hour, False), []).append(path)
                 continue
@@ -161,7 +164,7 @@ class _Counting:
                 self._made |= {len(self.files)} if path in made else set()
                 self.files.append((hour, rollup))
                 taken.add(rollup[KEYS])
-            if self.axis.rows(hour, cut=True):
+            if self.axis.rows(hour, cut=True) and not is_early(path):
                 rows.setdefault((hour, True), []).append(path)
         for (hour, cut), paths in rows.items():
             told = self.axis.rows(hour, cut)
@@ -177,8 +180,9 @@ class _Counting:
         size = self._firsts.size
         traffic = _joined(parts)
         keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
-        self._number = keys.of.astype(np.int32)[self._number]
-        traffic = replace(traffic, key=keys.of.astype(np.int32)[traffic.key])
+        of = keys.of.astype(np.int32)
+        self._key = of[self._number]
+        traffic = replace(traffic, key=of[traffic.key])
         return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread)
 
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
@@ -255,9 +259,9 @@ class _Counting:
         self._recorders = names
         return recorder
 
-    def _names(self) -> dict[str, Any]:
-        """[numbers]: each of the columns of names, read from those files that are the first to
-        have them."""
+    def _names(self) -> Names:
+        """Those of each number, read from the files that are the first to have them: a hash of each
+        part of them, and the text of each different part once."""
         file = np.searchsorted(self._starts, self._firsts, "right") - 1
         files = distinct(file).tolist()
         relations = [
@@ -270,16 +274,28 @@ class _Counting:
         if sealed:
             relations.insert(0, keys_relation(sealed))
         if not relations:
-            return {name: np.zeros(0, dtype=object) for name in (*NAMES, "side")}
+            none: Any = np.zeros(0, dtype=np.int64)
+            return Names({name: [] for name in DIMS}, dict.fromkeys(DIMS, none))
         self.con.register("firsts", {
             "file": np.searchsorted(files, file).astype(np.int32),
             "key": (self._firsts - self._starts[file]).astype(np.int32),
             "number": np.arange(file.size, dtype=np.int32),
         })  # fmt: skip
-        keys = " UNION ALL BY NAME ".join(relations)
-        columns = self._fetch(sql_text("compare_names", keys=keys))
-        order = np.argsort(columns.pop("number"))
-        return {name: column[order] for name, column in columns.items()}
+        text = sql_text("compare_names", keys=" UNION ALL BY NAME ".join(relations))
+        self._execute(f"CREATE OR REPLACE TEMP TABLE named AS {text}")
+        hashes = self._fetch(f"SELECT number, {', '.join(PARTS)} FROM named")
+        order = np.argsort(hashes.pop("number"))
+        parts = [(PARTS[part], *_numbered(column[order])) for part, column in hashes.items()]
+        chosen = np.concatenate([firsts for _, firsts, _ in parts])
+        self.con.register("chosen", {"number": chosen, "place": np.arange(chosen.size)})
+        columns = self._fetch("FROM named JOIN chosen USING (number) ORDER BY place")
+        ends = np.cumsum([firsts.size for _, firsts, _ in parts])
+        values = {
+            name: columns[name][end - firsts.size : end].tolist()
+            for (of, firsts, _), end in zip(parts, ends, strict=True)
+            for name in of
+        }
+        return Names(values, {name: place for of, _, place in parts for name in of})
 
     def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
         """Requests and bytes of one file, under numbers in the place of keys."""
@@ -297,11 +313,12 @@ class _Counting:
             return
         yield from self._minutes(file, hour, paths[MINUTES], "bytes_received")
 
-    def _spread(self) -> Iterator[Cells]:
+    def _spread(self, of: Any) -> Iterator[Cells]:
         """Durations, file by file; those of whole past hours from some of these."""
+        self._number = of[self._key]
         for file, (hour, paths) in enumerate(self.files):
             if self.axis.whole(hour) is None:
-                yield from self._minutes(file, hour, paths[DURATIONS], "bucket::UTINYINT")
+                yield from self._minutes(file, hour, paths[DURATIONS], "bucket")
         for i, (_, columns) in enumerate(self.raw):
             known = columns["bucket"] != _NONE
             part = {name: columns[name][known] for name in ("key", "requests")}
@@ -325,7 +342,7 @@ class _Counting:
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""
         columns = self._fetch(
-            "SELECT key, requests, bucket::UTINYINT AS value"
+            "SELECT key, requests, bucket AS value"
             f" FROM {whole_parquet([self.files[file][1][DURATIONS]])}"
         )
         return self._cells(file, columns, slot, columns["value"])
@@ -343,7 +360,7 @@ class _Counting:
         for slots in tables:
             slot = slots.astype(np.int16)[columns["minute"]]
             part = columns
-            if slot.min(initial=0) < 0:
+            if slots[told[0] : told[-1] + 1].min() < 0:
                 inside = np.flatnonzero(slot >= 0)
                 part, slot = {n: c[inside] for n, c in columns.items()}, slot[inside]
             yield self._cells(file, part, slot, part["value"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Against
 from queries.diff.frame import UNIT, Frame, Groups, Level, counting, recorders_of
-from queries.diff.stats import Floats, Ints, Mask, add_up, distinct, ratio, rows
+from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -23,51 +23,70 @@ LAST_BUCKET = 160  # 70 minutes
 BUCKETS = LAST_BUCKET + 1
 MIDDLES = 1.1 ** (np.arange(BUCKETS) - 0.5)  # milliseconds
 BASE = np.log(1.1)
-_BITS, _PLACE = 63, 9  # of an entry, and those of side and bucket
+_BITS = 63  # of an entry
 _AT_ONCE = 500_000  # entries: as many as the caches of a processor have room for
+_PACKED = 50_000  # the same of what is packed
 
 
 @dataclass(frozen=True)
 class Entries:
-    """Requests by unit, side, bucket and slot, each entry one number, in the order of these.
+    """Requests of one side by unit, bucket and slot, each entry one number, in the order of these.
 
     There are millions of them: numbers are sorted several times as fast as they are put in order
-    by an index, and what is beyond a bucket of a unit stands in one piece. slots: the bits of a
-    slot; counts: those of the requests, below them.
+    by an index, and what is beyond a bucket of a unit stands in one piece. begin: the first slot of
+    the side; slots: the bits of a slot counted from there; counts: those of the requests, below
+    them.
     """
 
     codes: Ints
+    begin: int
     slots: int
     counts: int
 
     @classmethod
-    def room(cls, units: int, slots: int) -> Entries:
-        """None yet, with the bits that so many units and slots leave."""
-        bits = slots.bit_length()
-        return cls(np.zeros(0, np.int64), bits, _BITS - units.bit_length() - _PLACE - bits)
+    def room(cls, units: int, begin: int, end: int) -> Entries:
+        """None yet, with the bits that so many units and the slots from begin to end leave."""
+        bits = (end - begin).bit_length()
+        return cls(np.zeros(0, np.int64), begin, bits, _BITS - units.bit_length() - 8 - bits)
 
-    def packed(self, unit: Any, side: Any, bucket: Any, slot: Any, requests: Any) -> Ints:
-        codes: Ints = unit.astype(np.int64)
-        for bits, values in ((1, side), (8, bucket), (self.slots, slot)):
-            codes <<= bits
-            codes |= values
-        codes <<= self.counts
+    def holding(self, parts: list[Ints]) -> Entries:
+        """With all of these codes, which are in no order and are not kept otherwise."""
+        codes = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        parts.clear()
+        codes.sort()
+        return replace(self, codes=codes)
+
+    def packed(self, unit: Any, bucket: Any, slot: Any, requests: Any) -> Ints:
+        columns, size = (unit, bucket, slot, requests), unit.size
         most = (1 << self.counts) - 1
         if requests.max(initial=0) > most:  # more than fits: several entries
             times = requests // most
-            rest, requests = np.repeat(codes, times) | most, requests % most
-            return np.concatenate([codes | requests, rest])
-        codes |= requests
+            more = [*(np.repeat(column, times) for column in columns[:3]), np.int64(most)]
+            rest = self.packed(*columns[:3], requests % most)
+            return np.concatenate([rest, self._codes(*more)])
+        codes = np.empty(size, dtype=np.int64)
+        for at in range(0, size, _PACKED):  # memory that is new costs more than what is done to it
+            part = slice(at, at + _PACKED)
+            codes[part] = self._codes(*(column[part] for column in columns))
+        return codes
+
+    def _codes(self, unit: Any, bucket: Any, slot: Any, requests: Any) -> Ints:
+        low = bucket.astype(np.int64)
+        np.minimum(low, LAST_BUCKET, out=low)
+        low <<= self.slots
+        low |= slot - slot.dtype.type(self.begin)
+        low <<= self.counts
+        low |= requests
+        codes: Ints = unit.astype(np.int64)
+        codes <<= 8 + self.slots + self.counts
+        codes |= low
         return codes
 
     def unit(self, codes: Ints) -> Ints:
-        return codes >> (self.counts + self.slots + _PLACE)
-
-    def side(self, codes: Ints) -> Ints:
-        return (codes >> (self.counts + self.slots + 8)) & 1
+        return codes >> (self.counts + self.slots + 8)
 
     def slot(self, codes: Ints) -> Ints:
-        return (codes >> self.counts) & ((1 << self.slots) - 1)
+        return ((codes >> self.counts) & ((1 << self.slots) - 1)) + self.begin
 
     def bucket(self, codes: Ints) -> Ints:
         return (codes >> (self.counts + self.slots)) & 255
@@ -75,11 +94,22 @@ class Entries:
     def requests(self, codes: Ints) -> Ints:
         return codes & ((1 << self.counts) - 1)
 
-    def place(self, unit: Ints, side: int, bucket: Any) -> Ints:
-        """Where the entries of a unit's side from that bucket on begin."""
-        code = ((unit << 1 | side) << 8 | bucket) << (self.slots + self.counts)
+    def place(self, unit: Ints, bucket: Any) -> Ints:
+        """Where the entries of a unit from that bucket on begin."""
+        code = (unit << 8 | bucket) << (self.slots + self.counts)
         place: Ints = np.searchsorted(self.codes, code)
         return place
+
+    def of(self, units: Ints) -> Ints:
+        """The codes of some of the units."""
+        begin = self.place(units, 0)
+        return self.codes[_within(begin, self.place(units + 1, 0) - begin)]
+
+    def histogram(self, units: int) -> Histogram:
+        codes = self.codes >> (self.slots + self.counts)
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        upto = np.concatenate([[0], np.cumsum(self.requests(self.codes))])
+        return Histogram.sorted(units, codes[starts], np.append(upto[starts], upto[-1]))
 
 
 @dataclass(frozen=True)
@@ -104,8 +134,12 @@ class Histogram:
         else:
             code, at = np.unique(code, return_inverse=True)
             sums = add_up(at, count, code.size)
-        first = np.searchsorted(code, np.arange(units + 1) << 8)
-        return cls(code, np.concatenate([[0.0], np.cumsum(sums)]), first)
+        return cls.sorted(units, code, np.concatenate([[0.0], np.cumsum(sums)]))
+
+    @classmethod
+    def sorted(cls, units: int, codes: Ints, upto: Any) -> Histogram:
+        first = np.searchsorted(codes, np.arange(units + 1) << 8)
+        return cls(codes, upto.astype(np.float64, copy=False), first)
 
     @classmethod
     def added(cls, units: int, parts: Sequence[Histogram]) -> Histogram:
@@ -156,7 +190,7 @@ class Histogram:
 
 @dataclass
 class Durations:
-    """entries: of the spans, of the time that counts.
+    """entries: of the window and of the baseline, of the time that counts.
 
     before: by Against, requests of the "baseline" and, as "usual", of the past hours that were
     read. course [3, units, stretches]: number, sum and squares of buckets of each of these.
@@ -164,7 +198,7 @@ class Durations:
 
     frame: Frame
     level: Level
-    entries: Entries
+    entries: tuple[Entries, Entries]
     before: dict[Against, Histogram]
     course: Floats
     levels: dict[tuple[str, ...], Groups] = field(default_factory=dict)
@@ -189,19 +223,16 @@ class Durations:
     def _blocks(self, codes: Ints, side: int, powers: int = 1) -> list[Floats]:
         """[units, blocks of a side]: the number of some of its requests, and the sums of their
         buckets to each power below `powers`; a part of them at a time, as they are in order."""
-        axis, entries = self.frame.axis, self.entries
+        axis, entries = self.frame.axis, self.entries[side]
         begin = int(axis.starts[side])
         blocks = int(axis.starts[-1 if side else 1]) - begin
         sums = [np.zeros((blocks, self.level.size)) for _ in range(powers)]
         for at in range(0, codes.size, _AT_ONCE):
             part = codes[at : at + _AT_ONCE]
-            part = part[entries.side(part) == side]
-            if not part.size:
-                continue
             unit = entries.unit(part)
             units = slice(int(unit[0]), int(unit[-1]) + 1)
             size = units.stop - units.start
-            place = (axis.block[entries.slot(part)] - begin) * size + (unit - units.start)
+            place = ((axis.block - begin) * size - units.start)[entries.slot(part)] + unit
             values = entries.requests(part)
             for total in sums:
                 total[:, units] += add_up(place, values, blocks * size).reshape(blocks, size)
@@ -211,12 +242,12 @@ class Durations:
     @cached_property
     def blocks(self) -> tuple[Floats, Floats]:
         """[units, blocks]: requests with a duration, of the window and of the baseline."""
-        return self.powers[0], self._blocks(self.entries.codes, 1)[0]
+        return self.powers[0], self._blocks(self.entries[1].codes, 1)[0]
 
     @cached_property
     def powers(self) -> list[Floats]:
         """[units, blocks of the window]: number, sum and squares of the buckets."""
-        return self._blocks(self.entries.codes, 0, 3)
+        return self._blocks(self.entries[0].codes, 0, 3)
 
     @cached_property
     def now(self) -> Floats:
@@ -225,20 +256,21 @@ class Durations:
 
     def beyond(self, cut: Ints, up: bool, side: int) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
-        units, place = np.arange(self.level.size), self.entries.place
+        units, entries = np.arange(self.level.size), self.entries[side]
         if up:
-            begin, end = place(units, side, cut + 1), place(units, side, 255)
+            begin, end = entries.place(units, cut + 1), entries.place(units, 255)
         else:
-            begin, end = place(units, side, 0), place(units, side, np.maximum(cut, 0))
-        return self._blocks(self.entries.codes[_within(begin, end - begin)], side)[0]
+            begin, end = entries.place(units, 0), entries.place(units, np.maximum(cut, 0))
+        return self._blocks(entries.codes[_within(begin, end - begin)], side)[0]
 
     def of(self, scope: Mask) -> Course:
         """The entries of units whose first key is in the scope."""
         units = np.flatnonzero(scope[self.level.first])
-        begin, end = self.entries.place(units, 0, 0), self.entries.place(units + 1, 0, 0)
-        codes = self.entries.codes[_within(begin, end - begin)]
-        entries = self.entries
-        return Course(entries.slot(codes), entries.bucket(codes), entries.requests(codes))
+        chosen = [(side, side.of(units)) for side in self.entries]
+        return Course(*(
+            np.concatenate([getattr(side, name)(codes) for side, codes in chosen])
+            for name in ("slot", "bucket", "requests")
+        ))  # fmt: skip
 
     def compared(self, scope: Mask, against: Against) -> Floats:
         """[buckets] of what a scope is compared with."""
@@ -270,39 +302,40 @@ def _within(begin: Ints, counts: Ints) -> Ints:
 def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     """Raises BrokenRollup."""
     axis, level = frame.axis, frame.level(UNIT)
-    known, size, window = recorders_of(counts, covered), level.size, axis.slots[0].size
-    group = level.group.astype(np.int32)
-    entries = Entries.room(size, axis.size)
-    parts = [entries.codes]
+    known, size = recorders_of(counts, covered), level.size
+    # where the window begins, the baseline, and each stretch of the past
+    edges = np.array([0, axis.slots[0].size, *range(axis.size, axis.size + len(axis.past) + 1)])
+    rooms = [Entries.room(size, *edge) for edge in pairwise(edges.tolist())]
+    parts: list[list[Ints]] = [[rooms[0].codes], [rooms[1].codes]]
     stretches: dict[int, list[Histogram]] = {}
 
     def add(cells: Cells) -> None:
         cells = cells.where(counting(known, covered.seconds, cells))
-        unit, bucket = group[cells.key], np.minimum(cells.value, LAST_BUCKET)
-        now, spans = cells.slot < window, rows(cells.slot < axis.size)
-        columns = (unit, ~now, bucket, cells.slot, cells.requests)
-        parts.append(entries.packed(*(column[spans] for column in columns)))
-        stretch = np.where(now, -1, np.maximum(cells.slot, axis.size - 1))  # the baseline as one
-        for one in distinct(stretch[~now]).tolist():
-            mine = rows(stretch == one)
-            codes = unit[mine].astype(np.int64) << 8 | bucket[mine]
-            made = Histogram.of(size, codes, cells.requests[mine])
-            stretches.setdefault(one, []).append(made)
+        if not cells.slot.size:
+            return
+        ends = cells.slot.min(), cells.slot.max()
+        first, last = (np.searchsorted(edges, ends, "right") - 1).tolist()
+        for one in range(first, last + 1):
+            part = cells
+            if first < last:
+                part = cells.where((cells.slot >= edges[one]) & (cells.slot < edges[one + 1]))
+            codes = rooms[one].packed(part.key, part.value, part.slot, part.requests)
+            if one < len(parts):
+                parts[one].append(codes)
+            else:
+                made = rooms[one].holding([codes]).histogram(size)
+                stretches.setdefault(one, []).append(made)
 
-    for cells in counts.spread():
+    for cells in counts.spread(level.group.astype(np.int32)):
         add(cells)
         del cells  # before the next file is read
-    codes = np.concatenate(parts)
-    parts.clear()
-    codes.sort()
-    baseline = stretches.pop(axis.size - 1, [])
+    window, baseline = (room.holding(part) for room, part in zip(rooms, parts, strict=False))
     past = [stretches[one] for one in sorted(stretches)]
     course = [np.zeros((3, size)), *(sum(part.moments for part in parts) for parts in past)]
     before: dict[Against, Histogram] = {
-        "baseline": Histogram.added(size, baseline), "usual": Histogram.added(size, [*chain(*past)])
+        "baseline": baseline.histogram(size), "usual": Histogram.added(size, [*chain(*past)])
     }  # fmt: skip
-    entries = replace(entries, codes=codes)
-    return Durations(frame, level, entries, before, np.stack(course, axis=2)[:, :, 1:])
+    return Durations(frame, level, (window, baseline), before, np.stack(course, axis=2)[:, :, 1:])
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:
@@ -318,9 +351,3 @@ def quantiles(histogram: Floats, q: float) -> Floats:
         step = np.where(inside > 0, (target[..., 0] - below) / inside, 0.5)
     value = MIDDLES[at] * 1.1 ** (np.clip(step, 0, 1) - 0.5)
     return np.where(total[..., 0] > 0, value, np.nan)
-
-
-def means(histogram: Floats) -> Floats:
-    """[..., buckets] -> [...]: the mean in milliseconds; 0 if empty."""
-    total = histogram.sum(-1)
-    return ratio((histogram * MIDDLES).sum(-1), total)

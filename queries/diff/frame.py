@@ -109,18 +109,6 @@ class Level(Groups):
     values: Values
 
 
-class _Columns(dict[str, list[Any]]):
-    """The values of each key, dimension by dimension, made when they are asked for."""
-
-    def __init__(self, labels: Mapping[str, list[Any]], codes: dict[str, Ints]) -> None:
-        super().__init__()
-        self._labels, self._codes = labels, codes
-
-    def __missing__(self, name: str) -> list[Any]:
-        labels = self._labels[name]
-        return self.setdefault(name, [labels[code] for code in self._codes[name].tolist()])
-
-
 def _summed(name: str) -> cached_property[Floats]:
     return cached_property(lambda frame: getattr(frame, name).sum(1))
 
@@ -167,10 +155,8 @@ class Frame:
     def size(self) -> int:
         return int(self.codes["host"].size)
 
-    @cached_property
-    def columns(self) -> dict[str, list[Any]]:
-        """The values of each key, by dimension."""
-        return _Columns(self.labels, self.codes)
+    def value(self, dim: str, key: int) -> Any:
+        return self.labels[dim][self.codes[dim][key]]
 
     @property
     def scale(self) -> float:
@@ -206,11 +192,6 @@ class Frame:
         """Keys seen by the callee; all others were seen by the caller."""
         sides = np.array([side == "in" for side in self.labels["side"]], dtype=bool)
         return sides[self.codes["side"]]
-
-    @cached_property
-    def served(self) -> Floats:
-        """[endpoints]: requests of the window that were seen where they are served."""
-        return self.level(ENDPOINT).sum(np.where(self.incoming, self.requests, 0.0))
 
     @cached_property
     def front(self) -> Mask:

@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 
 from queries.core.session import Reader, hours_of, parquet, sql_text
+from queries.diff import limits
 from queries.diff.counts import Counts
 from queries.diff.rollups import keys_relation, place_of, rollups_of, rows_relation
 from queries.diff.stats import Floats, add_up
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.diff.axis import Axis, Covered
-
-_AWAY = 0.1  # of the window: who missed less is there
 
 
 def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats:
@@ -38,7 +37,7 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
     files = {path: path.parent.name for path in reader.files["transactions"]}
     before = [path for path, hour in files.items() if {hour, f"hour={hour}"} & hours]
     all_of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
-    own = {path: reader.store.path / KEYS / path.parent.name / path.name for path in before
+    own = {path: reader.store.rollup(path)[KEYS] for path in before
            if reader.store.recorder_of(path) in away}  # fmt: skip
     try:
         reader.store.fetch(own.values())
@@ -66,7 +65,7 @@ def _away(axis: Axis, covered: Covered) -> dict[str, float]:
         length = members.together[row, :window][counts].sum()
         for i in members.of(population):
             share = 1 - members.seeing[i, :window][counts].sum() / max(length, 1e-9)
-            if members.seeing[i, window : axis.size].any() and share > _AWAY:
+            if members.seeing[i, window : axis.size].any() and share > 1 - limits.NEARLY_ALL:
                 away[members.names[i][1]] = float(share)
     return away
 
@@ -99,9 +98,14 @@ def _requests(
         f"SELECT names, place, sum(requests)::BIGINT AS requests FROM ({text}) GROUP BY ALL"
     ).fetchnumpy()
     weight = np.array([1.0] if weights is None else [*weights.values(), 0.0])
-    order = np.argsort(counts.hashes)
-    after = np.searchsorted(counts.hashes, columns["names"], sorter=order)
-    at = order[after.clip(max=order.size - 1)]
-    same = counts.hashes[at] == columns["names"]
+    key, same = named(counts, columns["names"])
     requests = columns["requests"] * weight[columns["place"]] * same
-    return add_up(counts.keys.of[at], requests, counts.keys.size)
+    return add_up(key, requests, counts.keys.size)
+
+
+def named(counts: Counts, hashes: Any) -> tuple[Any, Any]:
+    """(the key of each hash of names, whether it is of one at all)."""
+    order = np.argsort(counts.hashes)
+    after = np.searchsorted(counts.hashes, hashes, sorter=order)
+    at = order[after.clip(max=order.size - 1)]
+    return counts.keys.of[at], counts.hashes[at] == hashes

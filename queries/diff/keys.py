@@ -20,10 +20,12 @@ from queries.core.collapse import collapse
 from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.values import dataclass
 
-DIMS = (
-    "side", "host", "method", "route", "status", "grpc_status", "container", "pod", "process",
-    "signature",
-)  # fmt: skip
+PARTS = {  # of names: there are few different ones of each
+    "endpoint": ("side", "host", "method", "route"),
+    "outcome": ("status", "grpc_status"),
+    "instance": ("container", "pod", "process", "signature"),
+}
+DIMS = tuple(name for part in PARTS.values() for name in part)
 SCANNED = "{scanned}"  # the route of what a scanner tries
 _ROOM = 1 << 62  # combined codes stay below
 _REFUSED = (400, 403, 404, 405)
@@ -55,23 +57,36 @@ class Keys:
         return int(self.codes["host"].size)
 
 
-def keys_of(names: Mapping[str, Any], requests: Floats) -> Keys:
-    """The keys of those names ([numbers], each combination once).
+@dataclass(frozen=True)
+class Names:
+    """values: of each column, for each different combination of its part; place [numbers]: the one
+    that each number has."""
+
+    values: Mapping[str, list[Any]]
+    place: Mapping[str, Ints]
+
+    def of(self, number: int) -> dict[str, Any]:
+        return {name: self.values[name][place[number]] for name, place in self.place.items()}
+
+
+def keys_of(names: Names, requests: Floats) -> Keys:
+    """The keys of those names (each combination once).
 
     requests [numbers]: over everything that was counted; they say which routes are values.
     """
     labels, codes = {}, {}
-    for name in DIMS:
-        labels[name], codes[name] = _coded(names[name].tolist())
-    shown = [_shown(host) for host in labels["host"]]
-    labels["host"], place = _coded(shown)
-    codes["host"] = place[codes["host"]]
-    _route(labels, codes, requests)
-    pods = zip(codes["container"].tolist(), codes["pod"].tolist(), strict=True)
-    pairs = [(labels["container"][c], labels["pod"][p]) for c, p in pods]
+    containers, pods = names.values["container"], names.values["pod"]
     # a platform that names pods gives the container its service's name; else the name has to tell
-    labels["service"], codes["service"] = _coded([c if p else service_of(c) for c, p in pairs])
-    labels["instance"], codes["instance"] = _coded([p or c for c, p in pairs])
+    values = {
+        **names.values,
+        "host": [_shown(host) for host in names.values["host"]],
+        "service": [c if p else service_of(c) for c, p in zip(containers, pods, strict=True)],
+        "instance": [p or c for c, p in zip(containers, pods, strict=True)],
+    }
+    for name, column in values.items():
+        labels[name], code = _coded(column)
+        codes[name] = code[names.place[name if name in names.place else "container"]]
+    _route(labels, codes, requests)
     return _numbered(labels, codes)
 
 

@@ -8,7 +8,8 @@ from typing import Final
 # How sure: a signed root of a likelihood ratio beyond the band, per sqrt of its dispersion.
 Z: Final = 3.5
 Z_STRONG: Final = 5.0  # could not plausibly be chance even with far more comparisons
-NEAR: Final = 1.0  # a key that misses by so much may still be the place of what a wider key shows
+
+CUT: Final = 0.3  # z that the choice of an older past costs
 
 # The least band: what quiet stretches may always differ by, on logs.
 ODDS: Final = math.log(2.0)  # of failing, or of one status among the good ones
@@ -28,8 +29,7 @@ POINTS: Final = 0.25  # or so much of all requests more
 TRACE: Final = 0.005  # failures of less than that are worth a line only if they are ...
 MANY: Final = 100
 RECOVERED: Final = 5.5  # how sure that something fails less: good news can wait
-FEW: Final = 3  # requests of a name: less is an anecdote
-FAILED: Final = 5  # failures: one client that tries again makes three
+FEW: Final = 3  # requests of a name, failures: less is an anecdote
 MORE: Final = 10  # requests more or fewer before a rate is worth a line
 MS: Final = 5.0
 BYTES: Final = 64.0
@@ -72,6 +72,6 @@ def worth(now: float, base: float, requests: float, direction: str) -> bool:
     more, less = (now, base) if direction == "up" else (base, now)
     extra = (more - less) * requests
     large = more >= TWICE * less or 1 - less >= TWICE * (1 - more) or more - less >= POINTS
-    return large and extra >= FAILED * (1 - less) and (
+    return large and extra >= FEW * (1 - less) and (
         more - less >= TRACE or extra >= MANY
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from store.files import looks_whole
-from store.rollup import ROLLUPS, rollup_sql
+from store.rollup import rollup_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,7 @@ def rollups_of(
         if any(looks_whole(file) is False for file in merged.values()):
             merged = {}
         for path in paths:
-            own = {t: store.sealed_hour(t, hour) / path.name for t in ROLLUPS}
-            places[path] = merged or own
+            places[path] = merged or store.rollup(path)
     store.fetch({file for rollup in places.values() for file in rollup.values()})
     whole = {
         files: all(map(looks_whole, files))

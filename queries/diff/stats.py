@@ -30,10 +30,11 @@ _COARSE = 3  # blocks that are taken together to see dispersion that lasts longe
 def odds_z(fw: Floats, nw: Floats, fb: Floats, nb: Floats, band: Floats | float) -> Floats:
     """How far the share fw of nw lies from fb of nb, beyond odds of e^band: a signed root of the
     likelihood ratio, 0 within the band or where a side is empty."""
-    fw, nw, fb, nb, band = np.broadcast_arrays(fw, nw, fb, nb, band)
     with np.errstate(divide="ignore", invalid="ignore"):
-        effect = _logit(fw, nw) - _logit(fb, nb)
-        sign = np.sign(effect)
+        signs = np.sign(_logit(fw, nw) - _logit(fb, nb))
+        beyond = (signs * (_raw(fw, nw) - _raw(fb, nb)) > band) & (nw > 0) & (nb > 0)
+        columns = np.broadcast_arrays(fw, nw, fb, nb, band, signs)
+        fw, nw, fb, nb, band, sign = (column[beyond] for column in columns)  # mostly few
         psi = np.exp(sign * band)
         total = fw + fb
         # the odds of the baseline under which the ratio of the odds is just psi
@@ -48,10 +49,9 @@ def odds_z(fw: Floats, nw: Floats, fb: Floats, nb: Floats, band: Floats | float)
             _loglik(fw, nw, ratio(fw, nw)) + _loglik(fb, nb, ratio(fb, nb))
             - _loglik(fw, nw, p) - _loglik(fb, nb, q)
         )  # fmt: skip
-        beyond = sign * (_raw(fw, nw) - _raw(fb, nb)) > band
-    z = sign * np.sqrt(2 * np.maximum(np.nan_to_num(gain), 0))
-    found: Floats = np.where(beyond & (nw > 0) & (nb > 0), z, 0.0)
-    return found
+    z = np.zeros(beyond.shape)
+    z[beyond] = sign * np.sqrt(2 * np.maximum(np.nan_to_num(gain), 0))
+    return z
 
 
 def _raw(f: Floats, n: Floats) -> Floats:

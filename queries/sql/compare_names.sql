@@ -1,6 +1,10 @@
--- The names of each number of the table firsts: those of one of its rows in the relation {keys}.
+-- The names of each number of the table firsts: those of one of its rows in the relation {keys}; with a
+-- hash of each part of them.
 SELECT
     number,
+    hash(direction = 'ingress', host, method, route) AS endpoint,
+    hash(status, grpc_status) AS outcome,
+    hash(container, pod, process, signature) AS instance,
     CASE direction WHEN 'ingress' THEN 'in' ELSE 'out' END AS side,
     host,
     method,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
-from recorder.normalize.tokens import name_segment
+from recorder.normalize.tokens import MAX_SEGMENT, name_segment
 from store.errors import UsageError
 
 MAX_ROUTE: Final = 512  # characters
@@ -96,6 +96,8 @@ class Router:
     def _segment(self, segment: str) -> str:
         if segment.isalpha() and segment.islower() and len(segment) < 8:
             return segment  # most parts of most paths
+        if segment.isdigit() and segment.isascii() and len(segment) <= MAX_SEGMENT:
+            return "{id}"  # and most of the others, of which none comes twice
         found = self._segments.get(segment)
         if found is None:
             found = name_segment(segment)

@@ -24,11 +24,13 @@ from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from recorder.decode.columns import Who, transactions_batch
 from recorder.decode.events import CONNECTED, Decoded, decode
 from recorder.decode.row import Transaction
+from recorder.native import Batch, Native, load
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
@@ -54,6 +56,8 @@ from store.schema import DATABASE as DATABASE_ROWS
 
 _NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
 AT_ONCE = 300  # events that become columns together, while they are still in the cache
+_BATCH, _BATCH_BYTES = 4096, 8 << 20  # of events in the compiled part
+_SMALL = 128 << 10  # bytes of a block for which columns cost more than they save
 _TELL_S = 1.0
 _AGAIN_S = 0.5  # between two tries to write to a disk that refuses
 # Rows make no circles, and what is remembered stays: looking for garbage as often as Python does
@@ -76,10 +80,11 @@ class Worker:
 
     `shedding`: bodies are dropped (there is more to do than time); `shift_us` moves all times;
     `watch` hears of each event before it is looked at; events at the places `skip` are rejected.
-    Raises UsageError for a filter, rule or route template that is none.
+    `native`: the compiled part, for blocks (a filter wants each event by itself). Raises UsageError
+    for a filter, rule or route template that is none.
     """
 
-    def __init__(self, key: bytes, options: RecordOptions) -> None:
+    def __init__(self, key: bytes, options: RecordOptions, native: Native | None = None) -> None:
         self.options = options
         self.cleaner = Redactor(key, options.redact, options.body_limit)
         self.router = Router(options.routes)
@@ -94,24 +99,62 @@ class Worker:
         self._rows: list[Transaction] = []
         self._places: list[int] = []  # of the rows
         self._open = Rows()
+        self._native = native if self.filter is None and options.redact.enabled else None
+        if self._native:
+            from recorder.pipeline.columnar import Columnar  # 5 MB for who has the compiled part
 
-    def process(self, events: Sequence[tuple[str, str]], first: int = 0) -> list[Part]:
+            self._columnar = Columnar(self.cleaner, self.router, options)
+
+    def process_block(self, data: bytes, one_by_one: bool = False) -> list[Part]:
+        """The events of a block; in columns, as far as the compiled part takes them."""
+        parts: list[Part] = []
+        at = place = 0
+        in_columns = len(data) > _SMALL and b"\r" not in data and not one_by_one
+        while self._native and in_columns and at < len(data):
+            batch = self._native.read(data, at, _BATCH, _BATCH_BYTES, self.cleaner.bodies.most)
+            if batch is None:
+                break
+            parts += self._batch_parts(batch, data, place)
+            at, place, in_columns = batch.at, place + batch.events, not batch.stopped
+        events = events_in(data, at)
+        while some := list(itertools.islice(events, 1 if one_by_one else AT_ONCE)):
+            parts += self.process(some, range(place, place + len(some)))
+            place += len(some)
+        return parts
+
+    def _batch_parts(self, batch: Batch, data: bytes, first: int) -> list[Part]:
+        """The rows of a batch, and what came of the events that were left, by themselves."""
+        parts: list[Part] = []
+        self.watch(first)
+        left = np.ones(batch.rows, bool)
+        with contextlib.suppress(Exception):  # an event at a time, somebody hears what is wrong
+            clean = self._columnar.clean(batch, first, self.shift_us, self.shedding)
+            parts.append(clean.part_without(self.repeats))
+            left = clean.left
+        events = batch.events_left(data, np.flatnonzero(left))
+        for start in range(0, len(events), AT_ONCE):
+            places, *some = zip(*events[start : start + AT_ONCE], strict=True)
+            parts += self.process(list(zip(*some, strict=True)), [first + p for p in places])
+        return parts
+
+    def process(
+        self, events: Sequence[tuple[str, str]], places: Sequence[int] | None = None
+    ) -> list[Part]:
         """The events in order: each beginning of a stream, and what came between two of them.
-        `first`: the place of the first of them in its block.
+        `places`: of the events in their block.
 
         All are decoded before any is looked at: what one step needs stays in the processor's cache.
         An event that nobody foresaw is rejected like one that cannot be read: the next version of
         the source must not be able to end a recording.
         """
         parts: list[Part] = []
+        places = range(len(events)) if places is None else places
         self._begin()
-        self.watch(first)
+        self.watch(places[0] if places else 0)
         decoded = [
-            self._decoded(place, name, data) for place, (name, data) in enumerate(events, first)
+            self._decoded(place, *event) for place, event in zip(places, events, strict=True)
         ]
-        for self._place, ((name, data), event) in enumerate(
-            zip(events, decoded, strict=True), first
-        ):
+        for self._place, (name, data), event in zip(places, events, decoded, strict=True):
             self.watch(self._place)
             if event is None:
                 self._set_aside(name, data)
@@ -327,7 +370,7 @@ class _Process:
     def __init__(self) -> None:
         self.source, self.out = sys.stdin.buffer, sys.stdout.buffer
         key, options, session = decode_settings(self.source.readline())
-        self.worker = Worker(key, options)
+        self.worker = Worker(key, options, load()[0])
         if len(sys.argv) > 1:
             self.worker.repeats = Repeats(mmap.mmap(int(sys.argv[1]), REPEATS_BYTES))
         who, policy = Who(options.name(), session), self.worker.cleaner.policy
@@ -345,22 +388,13 @@ class _Process:
             self.worker.skip = frozenset(block.skip or ())
             self.worker.repeats.block = block.first
             self.worker.shedding = shedding(block.queued, self.worker.shedding)
-            parts = self._parts(block)
+            parts = self.worker.process_block(block.data(), block.skip is not None)
             began = time.monotonic()
             rows, size = self._write(parts, block)
             spent = time.monotonic() - began
             self._tell(Done(block.first, without_rows(parts), dict(rows), size, spent))
             with contextlib.suppress(OSError):  # housekeeping merges them
                 self.writer.gather()
-
-    def _parts(self, block: Block) -> list[Part]:
-        parts: list[Part] = []
-        events, place = events_in(block.data()), 0
-        at_once = AT_ONCE if block.skip is None else 1  # one of the block was fatal
-        while some := list(itertools.islice(events, at_once)):
-            parts += self.worker.process(some, place)
-            place += len(some)
-        return parts
 
     def _watch(self, place: int) -> None:
         """Tell now and then that this goes on; of every event, where one of the block was fatal."""

@@ -144,7 +144,7 @@ class Bodies:
     """Makes bodies readable, up to `limit` bytes and a margin for what straddles the limit."""
 
     def __init__(self, limit: int) -> None:
-        self._most = limit + _MARGIN
+        self.most = limit + _MARGIN
 
     def read(
         self, body: bytes | None, headers: Mapping[str, str], content_type: str | None = None
@@ -157,15 +157,15 @@ class Bodies:
         if not body:
             return body
         encoding = headers.get("Content-Encoding") or headers.get("content-encoding")
-        if encoding is None and body[0] not in _TELLING and len(body) <= self._most:
+        if encoding is None and body[0] not in _TELLING and len(body) <= self.most:
             return body
         try:
-            plain = decoded(body, encoding, self._most)
+            plain = decoded(body, encoding, self.most)
         except Undecodable:
             return None
         if plain[:2] in _UTF16 and not _is_media(content_type):
-            plain = _utf8(plain[: self._most])
-        return plain if len(plain) <= self._most else plain[: self._most]
+            plain = _utf8(plain[: self.most])
+        return plain if len(plain) <= self.most else plain[: self.most]
 
     @staticmethod
     def flags(body: bytes, content_type: str | None) -> int:

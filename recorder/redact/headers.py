@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.names import AUTH_SCHEME, NameBook, opaque
@@ -48,7 +47,7 @@ class CookieNames:
 
     def __init__(self, names: NameBook) -> None:
         self._names = names
-        self._judged = lru_cache(_REMEMBERED)(self._judge)
+        self._known: dict[bytes, tuple[bool, bool]] = {}
 
     def hit(self, part: bytes, http_only: bool) -> Hit | None:
         """What to take out of a cookie, `name=value`, because of its name, or because it is a
@@ -56,8 +55,8 @@ class CookieNames:
         name, equals, value = part.partition(b"=")
         if not equals:
             name, value = b"", part
-        judge = self._judged if len(name) <= _LONGEST_NAME else self._judge
-        named, counts = judge(name)
+        verdict = self._known.get(name)
+        named, counts = self._judge(name) if verdict is None else verdict
         random = len(value) >= (_HTTP_ONLY_COOKIE if http_only else _LONG_COOKIE)
         if not named and (not random or (counts and not http_only)):
             return None
@@ -73,8 +72,13 @@ class CookieNames:
 
     def _judge(self, name: bytes) -> tuple[bool, bool]:
         """Whether a name may be a secret's, and whether it is one that counts visitors."""
-        name = name.strip()
-        return self._names.look(name) is not None, _COUNTING.match(name) is not None
+        bare = name.strip()
+        verdict = self._names.look(bare) is not None, _COUNTING.match(bare) is not None
+        if len(name) <= _LONGEST_NAME:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[name] = verdict
+        return verdict
 
 
 def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:

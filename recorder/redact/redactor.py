@@ -24,12 +24,12 @@ from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer, allowed_values
 from recorder.redact.rules import TABLE, rules_for
 from recorder.redact.scan import redis_hits
-from recorder.redact.text import FORM, NO_CARD, PACKED
+from recorder.redact.text import FORM, NO_CARD, PACKED, as_text
 
 HEADER, COLUMN, BODY = range(3)
 
-_is_trace = re.compile(r"[0-9a-f]{16,32}\Z").match  # an id as tracers write it
-_is_id = re.compile(r"[0-9a-v]{20}\Z|[0-9a-fA-F-]{1,36}\Z").match  # xids, UUIDs, numbers
+is_trace = re.compile(r"[0-9a-f]{16,32}\Z").match  # an id as tracers write it
+is_id = re.compile(r"[0-9a-v]{20}\Z|[0-9a-fA-F-]{1,36}\Z").match  # xids, UUIDs, numbers
 # Headers that hold an address, whose query is read as a query.
 _ADDRESSES = frozenset(
     ("referer", "location", "content-location", "origin", ":path", "link", "x-original-url",
@@ -179,10 +179,10 @@ class Redactor:
         self.body_limit = body_limit
         self.failures = 0
         self.policy = policy_of(config)
-        self._replacer = Replacer(key, config)
-        self._first_in = self._replacer.scanner.patterns.first_in
-        self._bodies = Bodies(body_limit)
-        self._sides = {name: Side(name) for name in ("request", "response")}
+        self.replacer = Replacer(key, config)
+        self.first_in = self.replacer.scanner.patterns.first_in
+        self.bodies = Bodies(body_limit)
+        self.sides = {name: Side(name) for name in ("request", "response")}
         self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
@@ -194,7 +194,7 @@ class Redactor:
             if self.config.enabled:
                 self._redact(tx)
             else:
-                limit, read = self.body_limit, self._bodies.read
+                limit, read = self.body_limit, self.bodies.read
                 body = read(tx.req_body, tx.req_headers, tx.req_content_type) or b""
                 tx.req_body = body[:limit] or None
                 body = read(tx.res_body, tx.res_headers, tx.res_content_type) or b""
@@ -221,7 +221,7 @@ class Redactor:
             return text
         try:
             raw = text.encode("utf-8", "surrogatepass")
-            clean, marks = self._replacer.replace(raw, 0, redis_hits(raw))
+            clean, marks = self.replacer.replace(raw, 0, redis_hits(raw))
             return clean.decode("utf-8", "replace") if marks else text
         except Exception:
             self.failures += 1
@@ -233,10 +233,10 @@ class Redactor:
         texts = {
             name: value
             for name, value in row.items()
-            if type(value) is str and name != "statement" and not _is_id(value)
+            if type(value) is str and name != "statement" and not is_id(value)
         }
         joined = _SEPARATOR.join(["", *texts.values()]).encode("utf-8", "surrogatepass")
-        if self._first_in(joined, 0, len(joined))[0] >= 0 or "error_message" in texts:
+        if self.first_in(joined, 0, len(joined))[0] >= 0 or "error_message" in texts:
             row |= {name: self.text(value) for name, value in texts.items()}
 
     def outline(self, text: str) -> str:
@@ -255,9 +255,9 @@ class Redactor:
 
     def _redact(self, tx: Transaction) -> None:
         row = Row(tx)
-        self._headers(tx.req_headers, self._sides["request"], row)
+        self._headers(tx.req_headers, self.sides["request"], row)
         if tx.res_headers:
-            self._headers(tx.res_headers, self._sides["response"], row)
+            self._headers(tx.res_headers, self.sides["response"], row)
         seldom = few(tx)
         new = seldom not in self._clean
         self._columns(tx, seldom if new else (), row)
@@ -268,7 +268,7 @@ class Redactor:
             self._body(row, RESPONSE_BODY, tx.res_body)
         if row.bodies:
             joined = BETWEEN.join((joined, *row.bodies))
-        at = self._first_in(joined, 0, len(joined))[0]
+        at = self.first_in(joined, 0, len(joined))[0]
         dirty = self._inspect(row, joined, at) if at >= 0 else ()
         for index, side, item in row.missed:
             slot = row.slots[index]
@@ -279,7 +279,7 @@ class Redactor:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
             self._clean.add(seldom)
-        for side in self._sides.values():
+        for side in self.sides.values():
             if side.renamed:
                 headers = _headers_of(tx, side.name)
                 for name in side.renamed.keys() & headers:
@@ -293,7 +293,7 @@ class Redactor:
         known_slots, texts, slots = side.slots, row.texts, row.slots
         changed: list[tuple[str, str]] = []
         for name, value in headers.items():
-            slot = known_slots[name] if name in known_slots else self._slot(side, name)
+            slot = known_slots[name] if name in known_slots else self.slot(side, name)
             if slot is not None and len(value) < _LONG:
                 if len(value) >= _SHORTEST:
                     slots.append(slot)
@@ -310,7 +310,7 @@ class Redactor:
                     row.missed.append((len(slots), side, item))
                     row.add(slot, value)
                     continue
-                cleaned = self._named(side.name, name, value)
+                cleaned = self.by_name(side.name, name, value)
                 side.remember(item, cleaned)
                 if cleaned is CLEAN:
                     continue
@@ -319,23 +319,23 @@ class Redactor:
         if changed:
             headers.update(changed)
 
-    def _slot(self, side: Side, name: str) -> Slot | None:
+    def slot(self, side: Side, name: str) -> Slot | None:
+        """The slot of a header; None for one that its name may make a secret."""
         raw = name.encode("utf-8", "surrogatepass")
-        special = name.lower() in (*COOKIES, ":path")
-        special = special or self._replacer.scanner.names.look(raw) is not None
+        look = self.replacer.scanner.names.look
+        special = name.lower() in (*COOKIES, ":path") or look(raw) is not None
         slot = None if special else header_slot(side.name, name)
-        if self._first_in(raw, 0, len(raw))[0] >= 0 and (clean := self.text(name)) != name:
+        if self.first_in(raw, 0, len(raw))[0] >= 0 and (clean := self.text(name)) != name:
             side.renamed[name] = clean
         if len(side.slots) < REMEMBERED:
             side.slots[name] = slot
         return slot
 
-    def _named(self, side: str, name: str, value: str) -> Cleaned:
-        """A header that its name may make a secret."""
-        raw = value.encode("utf-8", "surrogatepass")
-        clean, marks = self._replacer.header(name, raw)
-        place = f"{side}.header.{name.lower()}"
-        return Cleaned(_text(clean), secrets(marks, place)) if marks else CLEAN
+    def by_name(self, side: str, name: str, value: str) -> Cleaned:
+        """A header that its name may make a secret (it has no slot): cleaned."""
+        clean, marks = self.replacer.header(name, value.encode("utf-8", "surrogatepass"))
+        own = secrets(marks, f"{side}.header.{name.lower()}")
+        return Cleaned(as_text(clean), own) if marks else CLEAN
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -348,10 +348,10 @@ class Redactor:
             row.mirrored = target == (f"{path}?{query}" if query else path)
             if not row.mirrored:
                 row.add(header_slot("request", ":path"), target)
-        if tx.trace_id and not _is_trace(tx.trace_id):
+        if tx.trace_id and not is_trace(tx.trace_id):
             row.add(TRACE, tx.trace_id)
         for slot, value in zip(IDS, (tx.connection_id, tx.request_id), strict=True):
-            if value and not _is_id(value):
+            if value and not is_id(value):
                 row.add(slot, value)
         for slot, value in zip(FEW, seldom, strict=False):
             if value:
@@ -362,14 +362,14 @@ class Redactor:
         tx, outward = row.tx, slots is REQUEST_BODY
         headers = tx.req_headers if outward else tx.res_headers
         content_type = tx.req_content_type if outward else tx.res_content_type
-        readable = self._bodies.read(body, headers, content_type)
+        readable = self.bodies.read(body, headers, content_type)
         if readable is None:
-            readable, mark = self._replacer.unseen("undecodable", body)
+            readable, mark = self.replacer.unseen("undecodable", body)
             row.secrets += secrets([mark], slots[0].place)
-        flags = self._bodies.flags(readable, content_type)
+        flags = self.bodies.flags(readable, content_type)
         slot = slots[flags]
         if flags & PACKED:  # the first scan takes a length before a key for a part of it
-            readable, marks = self._replacer.replace(readable, flags)
+            readable, marks = self.replacer.replace(readable, flags)
             row.secrets += secrets(marks, slot.place)
         else:
             row.slots.append(slot)
@@ -390,7 +390,7 @@ class Redactor:
             # Before `at` there is nothing; an escape in front of a candidate is met again.
             if self._look(row, index, part, max(0, at - end + len(part))):
                 dirty.add(index)
-            at = self._first_in(joined, end, len(joined))[0]
+            at = self.first_in(joined, end, len(joined))[0]
             if at < 0:
                 break
         if dirty and row.mirrored:
@@ -402,43 +402,42 @@ class Redactor:
         """Clean one text, in which there is nothing before `first`; whether it had to be."""
         slot = row.slots[index]
         if slot.what == HEADER:
-            return self._header(row, slot, row.texts[index + 1], part, first)
-        clean, marks = self._replacer.replace(part, slot.flags, first=first)
+            if (cleaned := self.header(slot, row.texts[index + 1], part, first)) is CLEAN:
+                return False
+            _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
+            row.secrets += cleaned.secrets
+            return True
+        clean, marks = self.replacer.replace(part, slot.flags, first=first)
         if not marks:
             return False
         if slot.what == BODY:
             setattr(row.tx, slot.name, clean[: self.body_limit])
-            row.secrets += _in_body(clean, marks, slot.place)
+            row.secrets += in_body(clean, marks, slot.place)
             return True
-        setattr(row.tx, slot.name, _text(clean))
+        setattr(row.tx, slot.name, as_text(clean))
         if slot.name == "authority":  # the host is the same in small letters
-            row.tx.host = host_of(_text(clean), row.tx.scheme)
+            row.tx.host = host_of(as_text(clean), row.tx.scheme)
         row.secrets += secrets(marks, slot.place)
         return True
 
-    def _header(self, row: Row, slot: Slot, value: str, part: bytes, first: int) -> bool:
-        side = self._sides[slot.side]
-        cleaned = side.memory.recall((slot.name, value))
-        if cleaned is None:
-            clean, marks = self._replacer.replace(part, slot.flags, first=first)
-            cleaned = Cleaned(_text(clean), secrets(marks, slot.place)) if marks else CLEAN
-            side.remember((slot.name, value), cleaned)
-        if cleaned is CLEAN:
-            return False
-        _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
-        row.secrets += cleaned.secrets
-        return True
+    def header(self, slot: Slot, value: str, part: bytes, first: int) -> Cleaned:
+        """A header, cleaned; there is nothing before `first`. `part`: its value in bytes."""
+        side, item = self.sides[slot.side], (slot.name, value)
+        known: Cleaned | None = side.memory.recall(item)
+        if known is not None:
+            return known
+        clean, marks = self.replacer.replace(part, slot.flags, first=first)
+        cleaned = Cleaned(as_text(clean), secrets(marks, slot.place)) if marks else CLEAN
+        side.remember(item, cleaned)
+        return cleaned
 
 
 def _headers_of(tx: Transaction, side: str) -> dict[str, str]:
     return tx.req_headers if side == "request" else tx.res_headers
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
-
-
-def _in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Secret]:
+def in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Secret]:
+    """The secrets that marks in a body stand for, each where it stands in the JSON."""
     near = near_places(clean, [mark.at for mark in marks], prefix)
     if near is not None:
         pairs = zip(marks, near, strict=True)

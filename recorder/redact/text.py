@@ -178,6 +178,10 @@ def unbase64(text: bytes) -> bytes:
         return b""
 
 
+def as_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
 def printable(text: bytes) -> bool:
     """Whether text holds no control characters but tabs and line ends."""
     return _PRINTABLE.match(text) is not None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import binascii
 import html
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from recorder.redact.text import UNSURE, Hit, Lexer, compiled
+from recorder.redact.text import UNSURE, Hit, Lexer, compiled, where
 
 # Escapes that hide what the scan looks for. Those that encoders write as a rule and that the
 # scan's own patterns allow for (\/ \n \u003c \u0026 %20 %2F) are not among them.
@@ -27,9 +28,9 @@ _DIFFERENT = 32  # up to so many kinds of escapes are replaced one kind after th
 _FILL = 1  # the byte that is dropped
 _DROPPED = bytes((_FILL,))
 
-_JSON = compiled(JSON_ESCAPES)
-_PERCENT = compiled(PERCENT_ESCAPES)
-_ENTITY = compiled(ENTITIES)
+_json_at, _percent_at, _entity_at = map(
+    where, map(compiled, (JSON_ESCAPES, PERCENT_ESCAPES, ENTITIES))
+)
 _JSON_ESCAPE = re.compile(rb"(\\{1,5})u00([2-7][0-9A-Fa-f])")
 _NUMBER_ENTITY = re.compile(rb"&#(?:0{0,5}([0-9]{2,3})|[xX]0{0,4}([2-7][0-9A-Fa-f]));")
 # The entities that encoders write.
@@ -55,6 +56,10 @@ _CODES = {  # whatever the case of the digits
     for high in {f"{code:02x}"[0], f"{code:02X}"[0]}
     for low in {f"{code:02x}"[1], f"{code:02X}"[1]}
 }
+
+
+def _has(pattern_at: Callable[[bytes, int, int], tuple[int, int]], text: bytes) -> bool:
+    return pattern_at(text, 0, len(text))[0] >= 0
 
 
 class TooManyEscapes(Exception):
@@ -88,18 +93,18 @@ def json_view(text: bytes) -> View | None:
 
     An escaped quote stays escaped (as \\"), so that strings end where they ended.
     """
-    if b"\\" not in text or _JSON.search(text) is None:
+    if b"\\" not in text or not _has(_json_at, text):
         return None
     if text.count(b"\\u00") > _FEW:
         if b"\\\\u00" not in text:  # the usual escape, one deep, has a quicker way
             text = text.replace(b"\\u0022", b'\\"' + 4 * _DROPPED)
-        return View(_json_arrays(text) if _JSON.search(text) else text)
+        return View(_json_arrays(text) if _has(_json_at, text) else text)
     return View(_padded(text))
 
 
 def percent_view(text: bytes) -> View | None:
     """`text` with percent encoding undone, + for blanks too; None: nothing in it is encoded."""
-    if b"%" not in text or _PERCENT.search(text) is None:
+    if b"%" not in text or not _has(_percent_at, text):
         return None
     text = text.replace(b"+", b" ")
     if text.count(b"%") > _MANY:
@@ -117,7 +122,7 @@ def entity_view(text: bytes) -> View | None:
 
     Raises TooManyEscapes.
     """
-    if b"&" not in text or _ENTITY.search(text) is None:
+    if b"&" not in text or not _has(_entity_at, text):
         return None
     while common := _COMMON_ENTITY.search(text):  # once for each of them that occurs
         text = text.replace(common.group(), _ENTITIES[common.group()])
@@ -228,9 +233,9 @@ def without_escapes(form: bytes) -> bytes | None:
     What quoted-printable writes as =41 is %41 here: so one call of C does it. It reads %% and a %
     at the end of a line in its own way.
     """
-    if b"%" not in form or _PERCENT.search(form) is None:
-        return form if b"&" not in form or _ENTITY.search(form) is None else None
-    if b"%%" in form or b"%\n" in form or b"%\r" in form or _ENTITY.search(form):
+    if b"%" not in form or not _has(_percent_at, form):
+        return form if b"&" not in form or not _has(_entity_at, form) else None
+    if b"%%" in form or b"%\n" in form or b"%\r" in form or _has(_entity_at, form):
         return None
     return binascii.a2b_qp(form.replace(b"=", b"=3D").replace(b"%", b"=").replace(b"+", b" "))
 

@@ -83,10 +83,10 @@ def _first_end(edge: bytes, chunk: bytes) -> int:
     return max(0, min(found, default=0) - len(edge))
 
 
-def events_in(block: bytes) -> Iterator[tuple[str, str]]:
-    """(name, data) of each event of a block. From the first on that is not written as Qtap writes
-    them, httpx-sse reads them."""
-    is_plain, at = b"\r" not in block, 0
+def events_in(block: bytes, at: int = 0) -> Iterator[tuple[str, str]]:
+    """(name, data) of each event of a block, of those from the byte `at` on. From the first that is
+    not written as Qtap writes them, httpx-sse reads them."""
+    is_plain = b"\r" not in block
     while is_plain and (event := _plain_event(block, at)):
         name, data, at = event
         yield name, data

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from recorder.write.coverage import Ledger
@@ -134,6 +135,8 @@ class Repeats:
         self._calls = itertools.count(1)
         memory = memoryview(bytearray(REPEATS_BYTES) if memory is None else memory).cast("Q")
         self._keys, self._numbers = memory[: len(memory) // 2], memory[len(memory) // 2 :]
+        self._key_array = np.frombuffer(self._keys, np.uint64)
+        self._number_array = np.frombuffer(self._numbers, np.uint64)
         self._buckets = len(self._keys) // _WAYS
 
     def has(self, table: str, request_id: str | None, ts: int | None, place: int = 0) -> bool:
@@ -142,7 +145,7 @@ class Repeats:
             return False
         if request_id in self.known:
             return True
-        number = self.block + place if self.block else next(self._calls)
+        number = self._number(place)
         key = hash((table, request_id, ts or 0)) & _KEY or 1
         start = key % self._buckets * _WAYS
         numbers = self._numbers[start : start + _WAYS].tolist()
@@ -154,3 +157,27 @@ class Repeats:
         self._numbers[oldest] = number
         self._keys[oldest] = key
         return False
+
+    def _number(self, place: int) -> int:
+        return self.block + place if self.block else next(self._calls)
+
+    def among(self, table: str, rows: Sequence[tuple[str | None, int, int]]) -> list[int]:
+        """The places of those of the rows (id, time, place) that came before: `has`, for many."""
+        keys = np.fromiter(
+            (hash((table, request_id, ts)) & _KEY or 1 for request_id, ts, _ in rows), np.uint64
+        )
+        starts = keys % np.uint64(self._buckets) * np.uint64(_WAYS)
+        cells = starts[:, None].astype(np.int64) + np.arange(_WAYS)
+        met = (self._key_array[cells] == keys[:, None]).any(axis=1)
+        _, bucket, sharing = np.unique(starts, return_inverse=True, return_counts=True)
+        alone = ~met & (sharing[bucket] == 1)
+        if self.known:
+            alone[:] = False
+        alone &= np.array([bool(request_id) for request_id, _, _ in rows], bool)
+        oldest = cells[np.arange(len(rows)), self._number_array[cells].argmin(axis=1)][alone]
+        places = np.array([place for _, _, place in rows], np.uint64)[alone]
+        # As in `has`: first the numbers.
+        self._number_array[oldest] = [self._number(int(place)) for place in places]
+        self._key_array[oldest] = keys[alone]
+        others = (rows[index] for index in np.flatnonzero(~alone).tolist())
+        return [row[2] for row in others if self.has(table, *row)]

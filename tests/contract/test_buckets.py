@@ -22,9 +22,14 @@ from queries.core.question import every_question
 from recorder.metrics import Metrics
 from recorder.write import ship
 from recorder.write.retention import plan
+from recorder.write.rollup import rebuild, rebuilding, rollups
 from recorder.write.ship import LEDGER, Shipper, unshipped_hours, waiting
+from store.bucket import Bucket, Limits
+from store.cover import sealed_name
+from store.layout import Store
 from store.manifest import mark_unredacted
 from store.marks import add_mark
+from store.rollup import ROLLUPS
 from tests.buckets import Way
 from tests.contract.conftest import answered, stored
 from tests.contract.stored import NOW, minute
@@ -71,6 +76,78 @@ def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Pat
         _, out, _ = cli(question, "--store", url, "--now", later, "--json")
         notes = {note["code"]: note for note in json.loads(out)["notes"]}
         assert notes["not_shipped"]["from"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+def running(store: Store) -> Path:
+    """Make the store's last hour one that is not over; its rows."""
+    hour = "2026-11-22T13"
+    [sealed] = store.sealed_hour("transactions", hour).iterdir()
+    live = store.live_hour("web", "transactions", hour) / "000000000001-000000099999.parquet"
+    live.parent.mkdir(parents=True)
+    shutil.copy(sealed, live)
+    sealed.unlink()
+    for table in ROLLUPS:
+        (store.sealed_hour(table, hour) / sealed.name).unlink()
+    return live
+
+
+def without_examples(document: str) -> Any:
+    """A comparison's document without what needs rows."""
+    plain = json.loads(document)
+    for finding in plain["findings"]:
+        del finding["evidence"]
+    return plain["verdict"], plain["window"], plain["findings"]
+
+
+def test_a_comparison_sees_the_running_hour(cli: Cli, way: Way, url: str, tmp_path: Path) -> None:
+    """By an early generation of its counts; other questions, and a filter, do not see it, and say
+    so. Once the hour is sealed nothing of it counts any more."""
+    store = stored(tmp_path / "local")
+    whole = answered(cli, "diff", "--store", str(store.path))
+    live = running(store)
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    assert Shipper(store, url).ship_early(NOW - timedelta(minutes=2)) == 1
+    assert without_examples(answered(cli, "diff", "--store", url)) == without_examples(whole)
+    hosts = json.loads(answered(cli, "hosts", "--store", url))
+    assert hosts["window"]["requests"] == hosts["window"]["covered_s"] == 0
+    assert "not_shipped" in {note["code"] for note in hosts["notes"]}
+    words = ("diff", "--where", 'req.host == "api.stripe.com"', "--store", url)
+    assert json.loads(answered(cli, *words))["verdict"] == "no_data"
+    later = (NOW + timedelta(minutes=4)).isoformat()
+    _, out, _ = cli("diff", "--store", url, "--now", later, "--json")
+    notes = {note["code"]: note for note in json.loads(out)["notes"]}
+    assert notes["not_shipped"]["from"] == NOW.isoformat().replace("+00:00", "Z")
+
+    sealed = store.sealed_hour("transactions", "2026-11-22T13") / sealed_name("web", 99_999)
+    live.replace(sealed)
+    shutil.rmtree(store.path / "_live")
+    with rebuilding(store, "web") as keeper:
+        assert all(rebuild(keeper, one) for one in rollups(store, ["2026-11-22T13"]))
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    assert answered(cli, "diff", "--store", url) == whole
+
+
+def test_who_is_behind_bounds_what_is_compared(tmp_path: Path) -> None:
+    """Of two recorders the slower one: what the other one saw alone would look like less."""
+    url = (tmp_path / "shared").as_uri()
+    store = stored(tmp_path / "local")
+    running(store)
+    shipper = Shipper(store, url)
+    for one in shipper.due():
+        shipper.ship(one)
+    shipper.ship_early(NOW)
+    bucket = Bucket.at(url, Limits(tmp_path / "cache", 1 << 40, 1 << 40))
+    hours = ["2026-11-22T12", "2026-11-22T13"]
+    first = bucket.early(hours)
+    assert first.until == NOW.timestamp()
+    [path] = first.coverage
+    for behind, until in ((130, NOW.timestamp() - 180), (1000, NOW.timestamp())):
+        name = sealed_name("web-2", 7, int(NOW.timestamp()) - behind)
+        place = tmp_path / "shared" / path.relative_to(bucket.path).with_name(name)
+        shutil.copy(tmp_path / "shared" / path.relative_to(bucket.path), place)
+        bucket = Bucket.at(url, Limits(tmp_path / "cache", 1 << 40, 1 << 40))
+        assert bucket.early(hours).until == until
+        place.unlink()
 
 
 def test_what_was_fetched_once_is_not_fetched_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,8 +30,11 @@ def sail() -> Iterator[str]:
     server = spark.SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     address = server.listening_address
-    yield "sc://{}:{}".format(*address)
-    engine._session("sc://{}:{}".format(*address), address).stop()
+    with pytest.MonkeyPatch.context() as patch:
+        # pyspark takes a main module without a file, as xdist has it, for its own doctests
+        patch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
+        yield "sc://{}:{}".format(*address)
+        engine._session("sc://{}:{}".format(*address), address).stop()
     engine._session.cache_clear()
     server.stop()
 

@@ -314,7 +314,7 @@ def test_a_view_leads_back_to_the_raw_bytes(pieces: list[str]) -> None:
 @settings(max_examples=400)
 @given(st.lists(_form_pieces, max_size=12).map("".join))
 def test_a_quiet_form_holds_nothing_however_it_is_read(form: str) -> None:
-    scanner = _REDACTOR._replacer.scanner
+    scanner = _REDACTOR.replacer.scanner
     if scanner.is_quiet(form.encode()):
         assert scanner.hits(form.encode(), FORM) == ([], -1)
 

@@ -5,6 +5,7 @@ believed, and in the end it answers as the store does."""
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis.stateful import rule
 from recorder.write.compact import compact
 from recorder.write.ship import LEDGER, Shipper
 from store.bucket import Bucket, Limits
+from store.cover import sealed_in
 from store.errors import UnavailableError
 from store.hours import HOUR_US
 from tests.kit import NOON, rows_of
@@ -39,6 +41,13 @@ class ShippingHistory(StoreHistory):
         shipper = Shipper(self.desk.store, self.url)
         for one in shipper.due()[:amount]:
             shipper.ship(one)
+        self.the_bucket_is_true()
+
+    @rule()
+    def ship_what_runs(self) -> None:
+        """An early generation of each hour that is not sealed."""
+        shipper = Shipper(self.desk.store, self.url)
+        shipper.ship_early(dt.datetime.fromtimestamp(NOON / 1e6, dt.UTC))
         self.the_bucket_is_true()
 
     @rule()
@@ -69,6 +78,24 @@ class ShippingHistory(StoreHistory):
             assert len(shipped) == len(set(shipped))
             assert set(shipped) <= set(self.acknowledged)
             self.merged_hours(bucket)
+            self.early_is_true(bucket)
+
+    def early_is_true(self, bucket: Bucket) -> None:
+        """Early keys count the rows up to the number in their name, of hours without rows there."""
+        early = bucket.early(bucket.hours("coverage") + self.desk.store.hours("coverage"))
+        for keys in early.keys:
+            [file] = sealed_in([keys])
+            hour = keys.parent.name.removeprefix("hour=")
+            assert file.recorder not in {
+                recorder for recorder, _ in bucket.visible("transactions", hour)
+            }
+            bucket.fetch([keys])
+            rows = [path for recorder, path in self.desk.store.visible("transactions", hour)
+                    if recorder == file.recorder]  # fmt: skip
+            with duckdb.connect() as con:
+                there = con.read_parquet([str(path) for path in rows], union_by_name=True)
+                expected = there.filter(f"seq <= {file.last}").aggregate("count(*)").fetchall()
+            assert counted("sum(requests)", [keys]) == expected[0][0]
 
     def merged_hours(self, bucket: Bucket) -> set[str]:
         """The hours of which a merged rollup is believed; what it says is true."""
@@ -101,6 +128,7 @@ class ShippingHistory(StoreHistory):
             bucket = self.bucket()
             shipped = [] if bucket is None else rows_of(bucket)
             assert shipped == sorted(self.acknowledged)
+            assert bucket is None or not bucket.early(bucket.hours("coverage")).keys
             if bucket is not None:
                 hours = bucket.hours("transactions")
                 states = {one.hour: one.state for one in compact(bucket, hours)}

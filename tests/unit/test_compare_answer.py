@@ -63,7 +63,7 @@ def test_keys_and_order_follow_the_contract() -> None:
     assert list(document["notes"][0]) == ["code", "text", "from", "to"]
     assert list(document["findings"][0]) == [
         "rank", "id", "kind", "direction", "severity", "confidence", "key", "blame", "effect",
-        "window", "baseline", "since", "until", "evidence", "also", "summary",
+        "window", "baseline", "since", "until", "evidence", "also", "summary", "recorders",
     ]  # fmt: skip
     assert list(document["findings"][0]["effect"]) == [
         "metric", "window", "baseline", "ratio", "low", "high", "affected", "against",

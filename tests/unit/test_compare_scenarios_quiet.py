@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 from tests.world.rows import Batch, joined
-from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, charges, first, quiet, says, step
+from tests.world.scenes import (
+    CHARGE,
+    DAY,
+    HOURS_9,
+    Record,
+    charges,
+    first,
+    quiet,
+    says,
+    slugs,
+    step,
+)
 from tests.world.steady import traffic
 
 # Nothing happens
@@ -84,18 +95,6 @@ def test_a_worker_that_runs_at_random(record: Record, seed: int) -> None:
 
     job = traffic("imports.example", "/rows", rate, container="worker", from_=DAY)
     quiet(record(job, from_=DAY, beside=600).diff())
-
-
-def slugs(from_: float) -> list[Batch]:
-    """Six new articles an hour, each read for an hour and a half."""
-    titles = ("school-reform-vote", "harbour-bridge-opens", "late-frost-in-may")
-    return [
-        traffic(
-            "news.example", f"/2026/11/{titles[n % 3]}-{chr(107 + n // 5)}{chr(97 + n % 5)}",
-            200, direction="ingress", from_=from_ + 10 * n, to=from_ + 10 * n + 90,
-        )
-        for n in range(-9, int((60 - from_) // 10))
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("past", [-60.0, -420.0])

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from queries.diff.detect.shares import _sightings
 from store.hours import to_us
 from tests.world.rows import Batch, cover
-from tests.world.scenes import CHARGE, DAY, Record, first, says, step
+from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, first, says, slugs, step
 from tests.world.steady import at, calls, traffic
 
 
@@ -144,3 +146,60 @@ def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record
     finding = first(record(*lines, from_=DAY, beside=300).diff(last="10m"))
     says(finding, key={"route": "/v2/pay"}, since=50)
     assert "100 % (not there before)" in finding["summary"]
+
+
+def test_what_goes_on_comes_before_a_worse_one_that_is_over(record: Record) -> None:
+    """Somebody on call asks what is wrong now."""
+    for_a_while = lambda minutes: np.where((minutes >= 5) & (minutes < 15), 1.0, 0.0)  # noqa: E731
+    over = traffic(**CHARGE, per_hour=900, failing=for_a_while, status=503, container="pay")
+    slow = traffic("stock.example", "/items", 900, ms=step(30, 40, 90), container="web")
+    found = record(over, slow).diff()["findings"]
+    assert [(f["key"]["host"], f["severity"]) for f in found] == [
+        ("stock.example", "medium"), ("pay.example", "high"),
+    ]  # fmt: skip
+    assert [bool(f["until"]) for f in found] == [False, True]
+
+
+def test_a_route_that_is_renamed_where_names_come_all_the_time(record: Record) -> None:
+    """A new article is no news, and a label may be one: but for the old one that went."""
+    lines = [
+        *slugs(HOURS_9),
+        traffic("news.example", "/v1/labels", 200, method="POST", from_=HOURS_9, to=0),
+        traffic("news.example", "/v2/labels", 200, method="POST", from_=0),
+    ]
+    document = record(*lines, from_=HOURS_9).diff()
+    says(first(document), ("moved",), {"route": "/v2/labels"}, "moved")
+
+
+def test_one_slow_service_of_a_few_requests_is_not_everything(record: Record) -> None:
+    """Each place seems to have its part of so few; all of them but this one are as they were."""
+    ms = step(50, 14, 90)
+    lines = [
+        calls("stock:80", "/stock", 300, "front", "stock", from_=HOURS_9, ms=ms, spread=0.5),
+        traffic("shop.example", "/cart", 300, direction="ingress", container="front",
+                from_=HOURS_9, ms=ms, spread=0.5),
+    ]  # fmt: skip
+    document = record(*lines, from_=HOURS_9, beside=300).diff(last="10m")
+    says(first(document), ("latency",), {"host": "stock:80"}, "up")
+
+
+def test_nothing_is_back_after_an_hour_without_much_of_anything(record: Record) -> None:
+    def night(minutes: Any) -> Any:
+        return np.where((minutes >= -60) & (minutes < 0), 20, 320)
+
+    lines = [
+        traffic(f"{name}.example", "/v1/items", night, from_=HOURS_9)
+        for name in ("cart", "stock", "mail", "pay", "user", "auth")
+    ]
+    notify = [
+        traffic("notify.example", "/v1/send", 40, from_=from_, to=to)
+        for from_, to in ((HOURS_9, -60), (0, 60))
+    ]
+    found = record(*lines, *notify, from_=HOURS_9, beside=0).diff()["findings"]
+    assert "back" not in {f["kind"] for f in found}
+
+
+def test_failures_of_one_moment_count_a_third() -> None:
+    """One client that tries again makes three of one."""
+    failures = np.array([[3.0, 0.0, 0.0], [1.0, 1.0, 1.0], [7.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert _sightings(failures).tolist() == pytest.approx([5 / 3, 3, 3, 0])

@@ -92,12 +92,26 @@ def test_all_is_well(doctor: Doctor, store: Store) -> None:
         code, document = doctor()
     assert code == 0, document
     assert {check["check"] for check in document["checks"]} >= {
-        "settings", "source", "clock", "filter", "store", "writable", "space", "permissions",
-        "recorders", "leftovers", "files", "rollups", "redaction",
+        "settings", "source", "clock", "compiled", "filter", "store", "writable", "space",
+        "permissions", "recorders", "leftovers", "files", "rollups", "redaction",
     }  # fmt: skip
     wrong = [check for check in document["checks"] if check["status"] != "ok"]
     assert wrong == []
     assert document["verdict"] == "ok"
+
+
+def test_a_compiled_part_that_cannot_be_used_is_a_warning(
+    doctor: Doctor, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "native.so"
+    monkeypatch.setattr("recorder.native.load.__defaults__", (broken,))
+    assert found(doctor()[1], "compiled")["text"].startswith(
+        "the recorder's compiled part is not built"
+    )
+    broken.write_bytes(b"no library")
+    check = found(doctor()[1], "compiled")
+    assert (check["status"], check["facts"]) == ("warning", {"in_use": False})
+    assert check["remedy"] == "python -m recorder.native.build"
 
 
 def test_it_changes_nothing(doctor: Doctor, store: Store) -> None:

@@ -258,3 +258,53 @@ def test_record_writes_its_group(cli: Cli, isolated: Path) -> None:
     code, _, err = cli("replay", "quiet", "--group", "no/name")
     assert code == 2
     assert "group" in err or "name" in err
+
+
+def failing(names: Sequence[str], of: int, *, group: str | None = GROUP) -> Any:
+    """The findings, as documents, where a third of these recorders' calls fail, of so many."""
+
+    def made(path: Path) -> Any:
+        rows: Rows = {}
+        every = [f"node-{n:02d}" for n in range(of)]
+        for name in every:
+            good = calls("api.stripe.com", every_s=60)
+            late = [one for one in good if one["ts"] >= minute(20)] if name in names else []
+            for one in late[::3]:
+                one["status"] = 503
+            rows[name] = good
+        stretches = [seen(name, group=group) for name in every]
+        return to_document(asked(stored(path, rows, stretches)))["findings"]
+
+    return made
+
+
+@pytest.mark.parametrize("group", [GROUP, None])
+def test_a_finding_says_on_how_many_recorders_it_shows(tmp_path: Path, group: str | None) -> None:
+    """Of recorders of a group, or each by itself; merged or not (asked)."""
+    few = ["node-02", "node-05", "node-11"]
+    [finding] = failing(few, 12, group=group)(tmp_path / "few")
+    assert finding["kind"] == "errors"
+    assert finding["recorders"] == {"affected": 3, "of": 12, "names": few}
+    assert "only on 3 of 12 recorders" in finding["summary"]
+
+
+def test_a_finding_of_all_recorders_says_so(tmp_path: Path) -> None:
+    every = [f"node-{n:02d}" for n in range(12)]
+    [finding] = failing(every, 12)(tmp_path / "every")
+    assert finding["recorders"] == {"affected": 12, "of": 12, "names": every[:10]}
+    assert "on 12 of 12 recorders" in finding["summary"]
+    assert "only on" not in finding["summary"]
+
+
+def test_what_is_new_says_on_how_many_recorders_it_is(tmp_path: Path) -> None:
+    rows = {f"a{n}": calls("api.example.com") for n in range(6)}
+    rows["a4"] += calls("new.example.com", begin=minute(10))
+    changes = asked(stored(tmp_path / "store", rows, [seen(name) for name in rows]))
+    shown = {f.key["host"]: f.recorders for f in changes.findings if f.kind == "new"}
+    assert to_document(shown["new.example.com"]) == {"affected": 1, "of": 6, "names": ["a4"]}
+
+
+def test_one_recorder_alone_needs_no_mention(tmp_path: Path) -> None:
+    [finding] = failing(["node-00"], 1)(tmp_path / "one")
+    assert finding["recorders"] is None
+    assert "recorder" not in finding["summary"]

@@ -222,14 +222,14 @@ def test_headers_in_use_stay_remembered_and_the_rest_is_forgotten_by_bytes(
     redactor: Redactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: Counter[str] = Counter()
-    header = redactor._replacer.header
+    header = redactor.replacer.header
 
     def counted(name: str, value: bytes) -> object:
         looked_at[name] += 1
         return header(name, value)
 
-    monkeypatch.setattr(redactor._replacer, "header", counted)
-    memory = redactor._sides["request"].memory
+    monkeypatch.setattr(redactor.replacer, "header", counted)
+    memory = redactor.sides["request"].memory
     memory.most = 100_000
     for number in range(1_000):
         tx = _request(redactor, X_Api_Key="the same key", Authorization=f"Bearer {number:0500}")
@@ -243,13 +243,13 @@ def test_a_cookie_seen_before_is_no_work_beside_a_new_one(
     redactor: Redactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scanned: list[bytes] = []
-    hits = redactor._replacer.scanner.hits
+    hits = redactor.replacer.scanner.hits
 
     def counted(value: bytes, flags: int = 0, first: int = 0) -> object:
         scanned.append(value)
         return hits(value, flags, first)
 
-    monkeypatch.setattr(redactor._replacer.scanner, "hits", counted)
+    monkeypatch.setattr(redactor.replacer.scanner, "hits", counted)
     for number in range(9):
         tx = _request(redactor, Cookie=f"a=user@mail.example; b=2; sid=s{number}; theme=dark")
         assert tx.req_headers["Cookie"].startswith("a=[redacted:email:")

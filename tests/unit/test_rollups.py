@@ -6,7 +6,6 @@ import base64
 import datetime as dt
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,16 +126,16 @@ def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Stor
 
 
 def test_more_requests_than_an_entry_holds_are_several_entries() -> None:
-    room = Entries.room(1 << 20, 1 << 20)
+    room = Entries.room(1 << 20, 50, 1 << 20)
     most = (1 << room.counts) - 1
-    columns = [np.array(x) for x in ([3, 5], [0, 1], [7, 9], [100, 200], [2 * most + 5, 4])]
-    entries = replace(room, codes=np.sort(room.packed(*columns)))
+    columns = [np.array(x) for x in ([5, 3], [9, 7], [200, 100], [4, 2 * most + 5])]
+    entries = room.holding([room.packed(*columns)])
     assert [entries.unit(entries.codes).tolist(), entries.slot(entries.codes).tolist()] == [
         [3, 3, 3, 5], [100, 100, 100, 200],
     ]  # fmt: skip
-    assert entries.side(entries.codes).tolist() == [0, 0, 0, 1]
     assert entries.bucket(entries.codes).tolist() == [7, 7, 7, 9]
     assert sorted(entries.requests(entries.codes).tolist()) == [4, 5, most, most]
+    assert entries.histogram(6).total.tolist() == [0, 0, 0, 2 * most + 5, 0, 4]
 
 
 def test_slots_blocks_and_past_hours_hold_what_the_rows_hold(store: Store) -> None:
@@ -151,7 +150,7 @@ def test_slots_blocks_and_past_hours_hold_what_the_rows_hold(store: Store) -> No
             counts = counts_of(reader, axis, rollups=rollups_too)
             sums.append([
                 np.sum([np.bincount(c.slot, c.requests, axis.size + 1) for c in cells], 0).tolist()
-                for cells in ([counts.traffic], counts.spread())
+                for cells in ([counts.traffic], counts.spread(np.arange(counts.keys.size)))
             ])  # fmt: skip
         assert sums[0] == sums[1]
         rows = reader.con.execute(f"SELECT count(*) FROM {parquet(reader.files['transactions'])}")

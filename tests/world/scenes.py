@@ -39,6 +39,18 @@ def shop(per_hour: float, from_: float = -60.0, to: float = 60.0) -> list[Batch]
     ]  # fmt: skip
 
 
+def slugs(from_: float) -> list[Batch]:
+    """Six new articles an hour, each read for an hour and a half."""
+    titles = ("school-reform-vote", "harbour-bridge-opens", "late-frost-in-may")
+    return [
+        traffic(
+            "news.example", f"/2026/11/{titles[n % 3]}-{chr(107 + n // 5)}{chr(97 + n % 5)}",
+            200, direction="ingress", from_=from_ + 10 * n, to=from_ + 10 * n + 90,
+        )
+        for n in range(-9, int((60 - from_) // 10))
+    ]  # fmt: skip
+
+
 def probe(from_: float = -60.0) -> Batch:
     return traffic("status.internal", "/ping", 60, direction="ingress", from_=from_)
 

@@ -226,7 +226,7 @@ def _level(
         usual = best_of[1][0] > z
         z, run = np.where(usual, best_of[1][0], z), np.where(usual, best_of[1][1], run)
     changed = []
-    for i in np.flatnonzero(z >= bar - limits.NEAR).tolist():
+    for i in np.flatnonzero(z >= bar).tolist():
         side = sides[int(usual[i])]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(d, level, int(able[i]), measure, where, side, up)

@@ -91,14 +91,15 @@ def _silences(past: Floats) -> Floats:
     return np.where((begins.sum(axis=1) <= 1) & (often <= 1 / WORST), 0.0, often)
 
 
-def presence(frame: Frame, factor: float, lossy: bool) -> list[Candidate]:
-    """factor: by how much the typical rate changed; lossy: requests may be missing unseen."""
+def presence(frame: Frame, factors: tuple[float, float], lossy: bool) -> list[Candidate]:
+    """factors: by how much the typical rate changed, against the baseline and the past; lossy:
+    requests may be missing unseen."""
     changed: list[Candidate] = []
     for kind, dims in LEVELS:
         named = frame.own & _named(frame, dims)
         if not named.any():
             continue
-        sides = _Sides(frame, frame.level(dims), named, factor)
+        sides = _Sides(frame, frame.level(dims), named, factors)
         if dims != REPLICA:
             changed += sides.new(kind)
         if lossy or kind == "signature" or "status" in dims or "grpc_status" in dims:
@@ -124,9 +125,12 @@ def _named(frame: Frame, dims: tuple[str, ...]) -> Mask:
 class _Sides:
     """One level's sightings on both sides and in the past."""
 
-    def __init__(self, frame: Frame, level: Level, part: Mask, factor: float) -> None:
+    def __init__(
+        self, frame: Frame, level: Level, part: Mask, factors: tuple[float, float]
+    ) -> None:
         self.frame, self.level, self.part = frame, level, part
-        self.factor = min(max(factor, 0.5), 2.0)
+        self.factor = min(max(factors[0], 0.5), 2.0)
+        self.busy = min(factors[1] / factors[0], 1.0)  # how much less than usual the baseline had
         once = frame.counted(level.dims)
         self.window, self.baseline, self.past = (
             level.sums(x, part) for x in (once.window, once.baseline, once.past)
@@ -167,7 +171,7 @@ class _Sides:
         changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
-            due = np.quantile(rates, 0.25, axis=1) * self.other
+            due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
             often = 1 - (self.past > 0).mean(axis=1)
             p = np.maximum(np.exp(-np.minimum(due / limits.BURSTS, 700.0)), often)
             steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.RARELY)

@@ -16,6 +16,7 @@ from queries.diff.candidate import ENDPOINT, Against, Candidate, whole_or_run
 from queries.diff.detect.presence import Births, births_of
 from queries.diff.frame import Frame, Level
 from queries.diff.stats import (
+    WORST,
     Floats,
     Mask,
     Runs,
@@ -136,6 +137,10 @@ def _changed(
         change = np.log(ratio(window.sum(1) + 0.5, of_side + 0.5))
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
+        if not dims and side.effects.shape[1]:  # a day has hours of all sorts
+            apart = np.nan_to_num(np.abs(side.effects))
+            farthest = np.quantile(apart, 1 - 1 / WORST, axis=1)
+            wide = np.maximum(wide, farthest + floor * (side.against == "usual"))
         rho = ratio(runs.sums(side.due), side.n[:, None])
         signed = [
             _signed(n, steady, side.n[:, None], rho * net, wide[:, None])

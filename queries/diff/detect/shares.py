@@ -43,8 +43,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
     ("side", *ENDPOINT, "instance"),
 )
-_CUT = 0.3  # of z: what the choice of an older past costs
-STATUS_LEVELS: tuple[tuple[str, ...], ...] = (("host",), ENDPOINT)
 
 
 @dataclass(frozen=True)
@@ -78,16 +76,17 @@ def counted(level: Level, frame: Frame, chosen: Mask) -> tuple[Floats, Floats, F
     return sums[0], sums[1], sums[2]
 
 
-def scan(shares: Shares, seconds: Floats) -> Tested:
+def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested:
     """Every run of window blocks against the baseline, against all of the past, and against what
     of it is older than half or three quarters: an incident may have gone on for hours.
 
-    seconds [blocks of the baseline]: covered.
+    seconds [blocks of the baseline]: covered; least [groups]: the dispersion is not below.
     """
     (n, nb, np_), (f, fb, fp) = shares.n, shares.f
     runs = runs_of(n.shape[1])
     sums = runs.sums(n), runs.sums(f)
-    noise = alike = dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED)
+    alike = np.maximum(dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED), least)
+    noise = alike
     x, var = logit(fp, np_)
     x, var = np.where(np_ > 0, x, np.nan), np.where(np_ > 0, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
@@ -109,7 +108,7 @@ def scan(shares: Shares, seconds: Floats) -> Tested:
         own = _clumped(shares, cut, drift, alike, seconds)
         z_u, run_u = best(_against(*sums, nu, fu, own, drift), runs, quiet)
         if cut:
-            z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - _CUT, 0) * _lasting(shares, cut)
+            z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - limits.CUT, 0) * _lasting(shares, cut)
         better = np.abs(z_u) > np.abs(z)
         z, run = np.where(better, z_u, z), np.where(better, run_u, run)
         newer, noise = np.where(better, cut, newer), np.where(better, own, noise)
@@ -169,7 +168,7 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     n, f = counted(level, frame, frame.own), counted(level, frame, frame.own & frame.failed)
     able = np.flatnonzero(
         frame.named(level)
-        & (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FAILED)
+        & (np.maximum(_sightings(f[0]), _sightings(f[1])) >= limits.FEW)
         & (n[1].sum(1) + n[2].sum(1) > 0)
         & (n[0].sum(1) > 0)
     )
@@ -180,9 +179,17 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     bar = limits.bar(able.size)
     return [
         candidate
-        for i in np.flatnonzero(np.abs(found.z) >= bar - limits.NEAR).tolist()
+        for i in np.flatnonzero(np.abs(found.z) >= bar).tolist()
         if (candidate := _failing(frame, level, int(able[i]), i, shares, found, bar))
     ]
+
+
+def _sightings(f: Floats) -> Floats:
+    """[groups]: blocks with some; further ones of a block count a third: one client that tries
+    again makes three."""
+    blocks = (f > 0).sum(1)
+    sightings: Floats = blocks + np.maximum(f.sum(1) - blocks, 0) / limits.BURSTS
+    return sightings
 
 
 def _failing(
@@ -221,9 +228,7 @@ def candidate(
         return None
     if not limits.worth(now, base, n_r, direction):
         return None
-    excess, volume, own = spread(frame, scope, part, began, ended, before_of(frame, against, newer))
-    if abs(own) < limits.MOST * abs(now - base):
-        return None  # other endpoints are asked for, and those are as they were
+    excess, volume = spread(frame, scope, part, began, ended, before_of(frame, against, newer))
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
     return Candidate(
@@ -255,11 +260,8 @@ def before_of(frame: Frame, against: Against, newer: int) -> Floats:
     return frame.before if against == "baseline" else past
 
 
-def spread(
-    frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before: Floats
-) -> tuple[Floats, Floats, float]:
-    """(excess, volume [keys]; share): requests of the part beyond what the scope's endpoints
-    usually have, and what part of all requests of the run they are.
+def spread(frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before: Floats) -> Floats:
+    """(excess, volume) [keys]: requests of the part beyond what the scope's endpoints usually have.
 
     Endpoint by endpoint, so that a shift of the mix between good and bad ones is no change; one
     that was not there before has the share of all. before [keys]: requests of what it is beside.
@@ -280,10 +282,9 @@ def spread(
         results.append((failing - due * of_key, requests))
     (whole, everything), (run, volume) = results
     chosen = whole_or_run(whole, run)
-    share_of_run = float(run.sum()) / max(float(volume.sum()), 1e-9)
     both = np.zeros((2, frame.size))
     both[:, keys] = chosen, everything if chosen is whole else volume
-    return both[0], both[1], share_of_run
+    return both
 
 
 def _lately(c: Candidate, shares: Shares, i: int) -> bool:
@@ -293,12 +294,12 @@ def _lately(c: Candidate, shares: Shares, i: int) -> bool:
     return n == 0 or f / n <= (usual + now) / 2
 
 
-def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
-    """Statuses that are answered more often: of endpoints any, of hosts those of failures.
+def statuses(frame: Frame) -> list[Candidate]:
+    """Statuses that endpoints answer more often.
 
     A good one counts among the good answers: that fewer fail is another piece of news.
     """
-    level, child = frame.level(dims), frame.level((*dims, "status"))
+    level, child = frame.level(ENDPOINT), frame.level((*ENDPOINT, "status"))
     above = np.zeros(child.size, dtype=np.int64)
     above[child.group] = level.group
     status = np.array([value[-1] for value in child.values], dtype=np.int64)
@@ -311,16 +312,18 @@ def statuses(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         )
     )
     able = np.flatnonzero(
-        (f[0].sum(1) >= limits.FAILED)
+        (_sightings(f[0]) >= limits.FEW)
         & (n[1].sum(1) + n[2].sum(1) > 0)
         & (status > 0)
         & frame.named(level)[above]
-        & (~fine | (dims == ENDPOINT))
     )
     if not able.size:
         return []
     shares = Shares(n, f).of(able)  # type: ignore[arg-type]
-    found = scan(shares, frame.seconds_b)
+    # a status of failures is as clustered as the failures of which it is one
+    every, bad = (counted(level, frame, m)[1] for m in (frame.own, frame.own & frame.failed))
+    clustered = dispersion(every, bad, limits.CLUSTER, limits.MOST_CLUSTERED)[above]
+    found = scan(shares, frame.seconds_b, np.where(fine, 1.0, clustered)[able])
     bar = limits.bar(able.size)
     changed = []
     for i in np.flatnonzero(found.z >= bar).tolist():

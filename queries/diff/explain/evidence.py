@@ -11,6 +11,7 @@ import numpy as np
 
 from queries.core.session import parquet, sql_text
 from queries.diff.stats import add_up
+from store.cover import is_early
 from store.errors import TooMuchError
 from store.hours import hour_key, to_us
 from store.values import dataclass
@@ -48,6 +49,7 @@ class Rows:
             path
             for path in self.reader.files["transactions"]
             if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
+            and not is_early(path)
         ]
         if not keys.any() or not paths:
             return []
@@ -73,7 +75,7 @@ class Rows:
         chosen = np.flatnonzero(keys[counts.keys.of])
         order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
         busiest = chosen[order[:_NAMES]].tolist()
-        rows = [[counts.names[name][i] for name in _COLUMNS] for i in busiest]
+        rows = [[counts.names.of(i)[name] for name in _COLUMNS] for i in busiest]
         return {
             "hosts": sorted({str(row[0]) for row in rows}),
             "names": ["\x1f".join(map(str, row)) for row in rows],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
+from queries.diff.explain.recorders import Counted, counted, shown
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
@@ -31,7 +33,6 @@ _ORDER = (
 )  # fmt: skip
 _NAMES = {"service": "container"}
 _MOST_ALSO = 12
-_LEAST = 1.2  # times as much, or as little
 _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
@@ -45,6 +46,10 @@ class Scene:
     seconds_w: float
     seconds_b: float
 
+    @cached_property
+    def by_recorder(self) -> Counted | None:
+        return counted(self.rows, self.frame.axis.spans[0])
+
 
 def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
     """The key under the column names of `transactions`, in their order; no response is null.
@@ -57,8 +62,8 @@ def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
             named.setdefault(_NAMES.get(name, name), value)
     if "instance" in named:
         first = int(np.flatnonzero(c.scope)[0])
-        pod = frame.columns["pod"][first]
-        named["container"] = frame.columns["container"][first] if pod else named.pop("instance")
+        pod = frame.value("pod", first)
+        named["container"] = frame.value("container", first) if pod else named.pop("instance")
     if named.get("status") == 0:
         named["status"] = None
     return {name: named[name] for name in _ORDER if name in named}
@@ -77,19 +82,8 @@ class _Lead:
 
 def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
     """The leads as findings, ranked: the first `limit` of them, and how many there are."""
-    made = [lead for c in leads if _holds((lead := _lead(scene, c)).c)]
-    made.sort(key=_rank)
+    made = sorted((_lead(scene, c) for c in leads), key=_rank)
     return [_finding(scene, place, lead) for place, lead in enumerate(made[:limit])], len(made)
-
-
-def _holds(c: Candidate) -> bool:
-    """Whether the numbers of the final key still show the change: else it is another key's."""
-    if c.direction not in ("up", "down") or c.window is None or c.baseline is None:
-        return True
-    now, was = (c.window, c.baseline) if c.direction == "up" else (c.baseline, c.window)
-    if c.metric.endswith("_share"):
-        return limits.worth(c.window, c.baseline, c.affected / max(now - was, 1e-9), c.direction)
-    return now >= _LEAST * was
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
@@ -130,6 +124,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         low, high = min(low, c.ratio), max(high, c.ratio)
     slots = frame.axis.slots
     named = replace(c, key=key)
+    recorders = shown(scene.by_recorder, c, once)
     return Finding(
         rank=place + 1,
         id=_identity(c.kind, key),
@@ -149,7 +144,9 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
             failing_share(frame, c), _caller(frame, once) if c.direction == "gone" else None,
+            recorders,
         ),
+        recorders=recorders,
         minutes_window=tuple(lead.series.counted[: slots[0].size].tolist()),
         minutes_baseline=tuple(
             lead.series.counted[slots[1].first : slots[1].first + slots[1].size].tolist()
@@ -216,7 +213,7 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
     """Symptoms in their order, each once, without the finding itself and its other names."""
     seen = {(lead.kind, lead.direction, repr(key))}
     symptoms: list[Symptom] = []
-    for c in sorted((c for c in lead.folded if c.sure), key=Candidate.order):
+    for c in sorted(lead.folded, key=Candidate.order):
         short = public_key(frame, c)
         name = (c.kind, c.direction, repr(short))
         if name not in seen and not _same_requests(lead, c):
@@ -356,11 +353,12 @@ _FAILING = frozenset({"errors", "no_response", "statuses", "signature", "broad"}
 
 
 def _rank(lead: _Lead) -> tuple[Any, ...]:
-    """Severity; what goes on before what is over; certain, failing; then the largest."""
+    """Severity, where what is over counts for less than what goes on and is one less severe;
+    certain, failing; then the largest."""
     c = lead.c
     sure = confidence(c) == "strong"
-    over = lead.lasted.until is not None
-    return (CLASSES[lead.severity], over, not sure, c.kind not in _FAILING, *c.order())
+    place = CLASSES[lead.severity] + 1.5 * (lead.lasted.until is not None)
+    return (place, not sure, c.kind not in _FAILING, *c.order())
 
 
 def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:

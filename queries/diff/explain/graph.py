@@ -11,8 +11,9 @@ import numpy as np
 from queries.core.answer import Blame
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.detect.shares import before_of
 from queries.diff.frame import Frame
-from queries.diff.stats import Floats
+from queries.diff.stats import Floats, ratio
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _FAR = 3  # calls from a cause to the symptoms furthest up
@@ -158,7 +159,7 @@ def _explains(below: Candidate, above: Candidate) -> bool:
         alike = below.kind == above.kind and below.direction == above.direction
     else:
         storm = _busier(below) and (below.ratio or 0) >= limits.STORM
-        alike = _bad(below) or (storm and above.kind == "latency")
+        alike = _bad(below) or _failing(below) or (storm and above.kind == "latency")
     return alike and bool(below.key)
 
 
@@ -166,8 +167,12 @@ def _symptom(c: Candidate) -> bool:
     """Whether a change may be the company of another one further down."""
     if not c.key or c.kind == "size" or c.direction == "down":
         return bool(c.key) and c.kind == "size"
-    failing = c.kind == "new" and not 0 < c.key.get("status", 200) < 400
-    return _bad(c) or c.kind == "signature" or failing
+    return _bad(c) or _failing(c)
+
+
+def _failing(c: Candidate) -> bool:
+    """A failure that was not there before, told by its status or its text."""
+    return c.kind == "signature" or (c.kind == "new" and not 0 < c.key.get("status", 200) < 400)
 
 
 def _bad(c: Candidate, down: bool = False) -> bool:
@@ -197,7 +202,8 @@ def _blame(
     frame: Frame, lead: Candidate, callers: dict[str, float], callees: dict[str, float]
 ) -> Blame | None:
     caller = _largest(callers)
-    if lead.key.get("side") == "out" and lead.alone is not None and lead.alone >= limits.MOST:
+    mine = lead.key.get("side") == "out" and lead.kind in ("errors", "no_response")
+    if mine and _contrast(frame, lead) >= limits.MOST:
         return Blame(caller, None, "itself")  # others call the same places, and fare well
     if not callees:
         host = lead.key.get("host") or _largest_host(frame, lead)
@@ -208,6 +214,25 @@ def _blame(
     if caller and callee and seen < limits.THIRD * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
+
+
+def _contrast(frame: Frame, c: Candidate) -> float:
+    """The part of a caller's failures that other callers of the same endpoints do not have.
+
+    Where they fail alike, the endpoints are the cause and not this caller of them.
+    """
+    level = frame.level(ENDPOINT)
+    failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
+    others = ~frame.incoming & ~c.scope
+    run = frame.window[:, c.began : c.ended].sum(1)
+    before = before_of(frame, c.against, c.newer)
+    n_w, n_b = level.sum(run * others), level.sum(before * others)
+    e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
+    known = (n_w >= limits.SEVERAL) & (n_b >= limits.SEVERAL)
+    worse = np.where(known, np.maximum(ratio(e_w, n_w) - ratio(e_b, n_b), 0), 0.0)
+    own = np.maximum(level.sum(np.where(c.scope, c.excess, 0.0)), 0)
+    due = worse * level.sum(np.where(c.scope, c.volume, 0.0))
+    return 1 - float(np.minimum(own, due).sum() / max(float(own.sum()), 1e-9))
 
 
 def _ends(frame: Frame, lead: Candidate) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Literal
 
 import numpy as np
 
@@ -18,12 +19,11 @@ from queries.diff.candidate import ENDPOINT, Candidate, one_end
 from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
-from queries.diff.stats import Floats, Mask, ratio
+from queries.diff.stats import Floats, Mask
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
 _CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
 
-_SHARES = ("errors", "no_response")
 _HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # not how many
 
 # Where two keys explain a change equally well, the one that is easier to say wins.
@@ -39,11 +39,6 @@ _PLAIN: dict[tuple[str, ...], int] = {
 }
 
 
-# no_response says more than errors of the same size, and one status among them less; calls that
-# multiply are the cause of the failures among them if there are more than five times as many
-_WEIGHT = {"no_response": 1.05, "statuses": 0.85, "rate": 0.2}
-
-
 def score(frame: Frame, c: Candidate, left: Mask) -> float:
     held, even = evenness(frame, c, left)
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
@@ -53,14 +48,16 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
         plain *= 0.9  # it is the caller who calls more
     if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
         plain *= 0.9  # those who serve the calls see as much, and which of them fails
-    return held * even * plain * _WEIGHT.get(c.kind, 1.0)
+    return held * even * plain
 
 
 def _served_here(frame: Frame, c: Candidate) -> bool:
     """Whether the other end of the calls is recorded as well."""
-    level = frame.level(ENDPOINT)
-    called = level.sum(np.where(c.scope, frame.requests, 0.0))
-    return float(frame.served[called > 0].sum()) >= 0.5 * float(called.sum())
+    called, served = (
+        frame.level(ENDPOINT).sum(np.where(mask, frame.requests, 0.0))
+        for mask in (c.scope, frame.incoming)
+    )
+    return float(served[called > 0].sum()) >= 0.5 * float(called.sum())
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
@@ -97,8 +94,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         for c in now:
             if math.isnan(c.score):
                 c.score = score(frame, c, still_same if c.kind in _HOW else left)
-                c.score *= 1.0 if c.alone is None else c.alone
-        best = _best(frame, now)
+        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
         found.append(best)
         reaches.append(reach(frame, best))
         left &= ~reaches[-1]
@@ -107,35 +103,6 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         rest = [c for c in open_ if c is not best]
         open_ = _fold(frame, rest, found, reaches, (left, still_same))
     return found
-
-
-def _best(frame: Frame, now: list[Candidate]) -> Candidate:
-    """The highest score; that others fail alike at the same places is looked at only then."""
-    while True:
-        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
-        if best.alone is not None or best.key.get("side") != "out" or best.kind not in _SHARES:
-            return best
-        best.alone = contrast(frame, best)
-        best.score *= best.alone
-
-
-def contrast(frame: Frame, c: Candidate) -> float:
-    """The part of a caller's failures that other callers of the same endpoints do not have.
-
-    Where they fail alike, the endpoints are the cause and not this caller of them.
-    """
-    level = frame.level(ENDPOINT)
-    failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
-    others = ~frame.incoming & ~c.scope
-    run = frame.window[:, c.began : c.ended].sum(1)
-    before = before_of(frame, c.against, c.newer)
-    n_w, n_b = level.sum(run * others), level.sum(before * others)
-    e_w, e_b = level.sum(run * (others & failing)), level.sum(before * (others & failing))
-    known = (n_w >= limits.SEVERAL) & (n_b >= limits.SEVERAL)
-    worse = np.where(known, np.maximum(ratio(e_w, n_w) - ratio(e_b, n_b), 0), 0.0)
-    own = np.maximum(level.sum(np.where(c.scope, c.excess, 0.0)), 0)
-    due = worse * level.sum(np.where(c.scope, c.volume, 0.0))
-    return 1 - float(np.minimum(own, due).sum() / max(float(own.sum()), 1e-9))
 
 
 def _fold(
@@ -167,23 +134,16 @@ def _net(frame: Frame, excess: Floats) -> Floats:
     return frame.level(("side", *ENDPOINT)).sum(excess)
 
 
-_PLACES = (set(ENDPOINT), {"service", "process"}, {"service", "instance"})
+_PLACES = (
+    {"service", "host"}, set(ENDPOINT), {"service", "process"}, {"service", "instance"},
+)  # fmt: skip
 _KINDS = ("errors", "no_response")
-_LATER = {
-    "signature": 4,
-    "edge": 3,
-    "new": 4,
-    "gone": 4,
-    "latency": 5,
-    "rate": 6,
-    "size": 7,
-}
+_LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
-    sure = [(c, c.affected) for c in candidates if c.sure]
-    candidates = [c for c in candidates if c.sure or _inherits(c, sure)]
+    candidates = [c for c in candidates if not _of_a_place(frame, c, candidates)]
     found = leads(frame, candidates, {id(c): _tier(c) for c in candidates})
     found = pair_moved(frame, found)
     found = graph.settle(frame, found)
@@ -197,15 +157,28 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     return found
 
 
-def _inherits(near: Candidate, sure: list[tuple[Candidate, float]]) -> bool:
-    """A near miss may be the place of a wider key's change: most of it is then its own."""
-    mine = near.affected
-    return any(
-        (c.kind, c.direction) == (near.kind, near.direction)
-        and mine >= limits.MOST * affected
-        and bool((c.scope | ~near.scope).all())
-        for c, affected in sure
-    )
+def _of_a_place(frame: Frame, c: Candidate, candidates: list[Candidate]) -> bool:
+    """Whether what everything shows is one place's change: all but the likeliest one, and who
+    calls it, is as it was. Of few requests each endpoint may seem to have its part; not all."""
+    alike = [o for o in candidates if o.key and (o.kind, o.direction) == (c.kind, c.direction)]
+    if c.key or c.kind not in _HOW or not alike:
+        return False
+    level, calls = frame.level(ENDPOINT), graph.Graph(frame)
+    ends = {id(o): tuple(map(set, calls.around(o))) for o in alike}
+    deeper = alike
+    while deeper:  # the surest one, and the surest of those that it calls
+        place = max(deeper, key=lambda o: (o.z, *o.order()))
+        callers, callees = ends[id(place)]
+        alike = [o for o in alike if not ends[id(o)][1] & callees]
+        deeper = [o for o in alike if ends[id(o)][0] & callees]
+    near = calls.above(callers) | callees
+    services = np.array([name in near for name in frame.labels["service"]], dtype=bool)
+    inside = services[frame.codes["service"]] & frame.incoming | (place.scope & (place.excess != 0))
+    away = (level.sum(inside * (frame.requests + frame.before)) == 0)[level.group]
+    due = abs(float(c.excess.sum())) * float(c.volume[away].sum() / max(c.volume.sum(), 1e-9))
+    rest = abs(float(c.excess[away].sum()))
+    clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
+    return due >= limits.FEW and rest < limits.MOST * due and clear
 
 
 def _everything(frame: Frame, lead: Candidate) -> None:
@@ -220,7 +193,7 @@ def _everything(frame: Frame, lead: Candidate) -> None:
 
 
 def _tier(c: Candidate) -> int:
-    """Whole hosts and containers that come and go explain most; then failures; then the rest."""
+    """Hosts, containers and calls that come and go explain most; then failures; then the rest."""
     if c.direction in ("new", "gone") and set(c.key) == {"host"}:
         return 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
@@ -324,48 +297,62 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
             taken.add(place)
             _join(old, fresh[place])
             leads = [c for c in leads if c is not old]
-    _predecessors(frame, leads)
+    _others(frame, leads)
     return leads
 
 
-def _predecessors(frame: Frame, leads: list[Candidate]) -> None:
-    """Make new hosts and endpoints `moved` where a like one fell silent as they began.
-
-    Alone it would be too little to be called gone; that another one came in its place is the rest.
-    """
-    for new in leads:
-        if new.direction != "new" or new.kind == "back" or set(new.key) not in _MOVE:
+def _others(frame: Frame, leads: list[Candidate]) -> None:
+    """Make new hosts and endpoints `moved` where a like one fell silent as they began, and gone
+    ones where a like one began: alone it would be too little to be called gone, or new."""
+    for lead in leads:
+        if lead.direction not in ("new", "gone") or set(lead.key) not in _MOVE:
             continue
-        level = frame.level(tuple(new.key))
+        level = frame.level(tuple(lead.key))
         requests = level.sums(frame.once.window)
         expected = level.sums(np.maximum(frame.once.expected, frame.once.usual))
-        # since the new one began, or since the old one was silent, if that is earlier
-        silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
-        begin = np.minimum(np.where(requests.any(1), silent, 0), new.began)
-        since = np.arange(requests.shape[1]) >= begin[:, None]
-        due, left = (expected * since).sum(1), (requests * since).sum(1)
-        fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
-        olds = [_fallen(frame, level, g, float(due[g] - left[g])) for g in fell.tolist()]
+        if lead.direction == "gone":
+            before = level.sum(frame.once.before + frame.once.earlier + frame.anyhow_b)
+            came = np.flatnonzero((requests.sum(1) >= limits.FEW) & (before == 0)).tolist()
+            news = [_one(frame, level, g, "new", float(requests[g].sum())) for g in came]
+            pairs = [(lead, new) for new in news if all(new.key != c.key for c in leads)]
+        else:
+            # since the new one began, or since the old one was silent, if that is earlier
+            silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
+            begin = np.minimum(np.where(requests.any(1), silent, 0), lead.began)
+            since = np.arange(requests.shape[1]) >= begin[:, None]
+            due, left = (expected * since).sum(1), (requests * since).sum(1)
+            fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
+            olds = [_one(frame, level, g, "gone", float(due[g] - left[g])) for g in fell.tolist()]
+            pairs = [(old, lead) for old in olds]
         fits = [
-            (-_likeness(frame, old, new), *old.order(), i)
-            for i, old in enumerate(olds)
+            (-_likeness(frame, old, new), *old.order(), *new.order(), i)
+            for i, (old, new) in enumerate(pairs)
             if _same_size(old, new)
         ]
         if fits and -min(fits)[0] >= limits.MOST:
-            _join(olds[min(fits)[-1]], new)
+            old, new = pairs[min(fits)[-1]]
+            _join(old, new)
+            if old is lead:
+                new.z, new.bar = old.z, old.bar
+                leads[leads.index(old)] = new
 
 
 _MOVE = ({"host"}, set(ENDPOINT))
 
 
-def _fallen(frame: Frame, level: Level, g: int, requests: float) -> Candidate:
+def _one(
+    frame: Frame, level: Level, g: int, direction: Literal["new", "gone"], requests: float
+) -> Candidate:
+    """A name that came or went with that many requests, though nobody would say so of it alone."""
     scope = level.group == g
-    excess = np.where(scope, -frame.once.before, 0.0)
-    excess *= requests / max(float(-excess.sum()), 1e-9)
+    counts = np.where(scope, frame.once.requests if direction == "new" else frame.once.before, 0.0)
+    volume = counts * (requests / max(float(counts.sum()), 1e-9))
+    now, was = (requests, 0.0) if direction == "new" else (0.0, requests)
     return Candidate(
-        kind="gone", direction="gone", scope=scope, part=scope, excess=excess, volume=-excess,
-        key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests", window=0.0,
-        baseline=requests,
+        kind=direction, direction=direction, scope=scope, part=scope, volume=volume,
+        excess=volume if direction == "new" else -volume, window=now, baseline=was,
+        key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests",
+        began=int(frame.window[scope].any(0).argmax()), ended=frame.window.shape[1],
     )  # fmt: skip
 
 
@@ -378,7 +365,9 @@ def _same_size(old: Candidate, new: Candidate) -> bool:
 
 def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:
     """Part of the paths (or, of one path, of the words) that both have in common."""
-    if set(old.key) in ({"host"}, {"service"}):
+    if set(old.key) in ({"host"}, {"service"}, {"service", "host"}):
+        if len(old.key) > 1 and old.key["service"] != new.key["service"]:
+            return 0.0
         return _common(_paths(frame, old), _paths(frame, new))
     if set(old.key) == {"service", "process"}:
         return 1.0 if old.key["service"] == new.key["service"] else 0.0
@@ -391,9 +380,8 @@ def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:
 
 
 def _paths(frame: Frame, c: Candidate) -> set[object]:
-    columns = frame.columns
     keys = np.flatnonzero(c.scope & (np.abs(c.excess) > 0)).tolist()
-    return {(columns["method"][k], columns["route"][k]) for k in keys}
+    return {(frame.value("method", k), frame.value("route", k)) for k in keys}
 
 
 def _common(a: set[object], b: set[object]) -> float:  # type: ignore[type-arg,unused-ignore]

@@ -41,7 +41,7 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
 
     def fails(share: float) -> bool:
         z = odds_z(*_arrays(share * now, now, 0.0, before), limits.ODDS)
-        return float(z) / math.sqrt(clustered) >= bar and share * now >= limits.FAILED
+        return float(z) / math.sqrt(clustered) >= bar and share * now >= limits.FEW
 
     def slow(ratio: float) -> bool:
         """With durations as wide as they often are: half of them within x2 of the median."""

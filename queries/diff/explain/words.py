@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from queries.core.answer import Shown
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
@@ -25,6 +26,7 @@ def subject(key: dict[str, Any]) -> str:
 def summary(
     c: Candidate, failures: Sequence[tuple[int, str]], since: datetime | None,
     until: datetime | None, window: Window, failing: float, caller: str | None = None,
+    recorders: Shown | None = None,
 ) -> str:  # fmt: skip
     """failing: the failed share of the key's requests in the window; caller: of what is gone."""
     key = c.key
@@ -43,6 +45,9 @@ def summary(
     of = key.get("instance") or key.get("container")
     if of and not who.startswith(str(of)) and c.kind != "edge":
         parts.append(f"only {of}")
+    if recorders is not None and recorders.of > 1:
+        few = "only " if 2 * recorders.affected <= recorders.of else ""
+        parts.append(f"{few}on {recorders.affected} of {recorders.of} recorders")
     return ", ".join(part for part in parts if part)
 
 

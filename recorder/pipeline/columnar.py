@@ -1,0 +1,274 @@
+"""From a batch of the compiled part to rows: what worker.py does for a row, for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recorder.decode.columns import REFINED
+from recorder.decode.row import Secret
+from recorder.native import BODIES, FEW, TEXTS, Batch
+from recorder.normalize.error_text import error_signature
+from recorder.normalize.routes import Router
+from recorder.options import RecordOptions
+from recorder.redact.columns import Cleared, ColumnRedactor
+from recorder.redact.redactor import Redactor
+from recorder.write.intake import Repeats, Rows
+from store.derived import failed
+from store.schema import TRANSACTIONS
+
+_REQUEST, _CONNECTION = 2, 1  # kinds of numbers: recorder.write.loss
+
+
+class Clean(NamedTuple):
+    """A part with rows of a batch, clean and in order (as transactions_batch has them), before
+    repeats are known; `keys`: (request id, time, place) of each, as they came. `left`: the mask of
+    the batch's rows that are to be done row by row."""
+
+    part: Rows
+    keys: list[tuple[str | None, int, int]]
+    left: Any
+
+    def part_without(self, repeats: Repeats) -> Rows:
+        """The part without the rows that came before."""
+        rows = self.part.transactions
+        again = repeats.among("transactions", self.keys)
+        if again and rows is not None:
+            self.part.counts["duplicates"] = len(again)
+            fresh = np.isin(rows.column("order").to_numpy(), again, invert=True)
+            self.part.transactions = rows.filter(pa.array(fresh))
+        return self.part
+
+
+class Columnar:
+    """Makes rows of batches. Any exception means: nothing is done yet, go row by row."""
+
+    def __init__(self, cleaner: Redactor, router: Router, options: RecordOptions) -> None:
+        self._redactor = ColumnRedactor(cleaner)
+        self._router = router
+        self._kept_bodies = options.store_bodies
+
+    def clean(self, batch: Batch, first: int, shift_us: int, shedding: bool) -> Clean:
+        """`first`: the place of the batch's first event in its block. Nothing is remembered of the
+        rows here, so that they can be done again where this fails."""
+        cleared = self._redactor.clear(batch, not shedding)
+        rows = np.flatnonzero(~cleared.left)
+        made = _Made(batch, cleared, rows, self._routes(batch, rows))
+        ts = batch.values["ts"] + shift_us
+        made.sort(ts)
+        signatures = self._signatures(batch, cleared, shedding)
+        columns: dict[str, pa.Array] = {
+            "ts": pa.array(ts[made.rows]).cast(REFINED.field("ts").type),
+            "route": made.route(),
+            "grpc_status": pa.nulls(len(rows), pa.string()),
+            "error_signature": made.sparse(signatures, pa.string()).dictionary_encode(),
+            "req_headers": made.headers(0),
+            "res_headers": made.headers(1),
+            "findings": made.findings(),
+            "order": pa.array((batch.values["place"][made.rows] + first).astype(np.int32)),
+        }
+        for side, name in enumerate(BODIES):
+            columns[name] = self._bodies(made, side, name, shedding)
+        for field in REFINED:
+            if field.name not in columns:
+                columns[field.name] = made.plain(field.name).cast(field.type)
+        arrays = [columns[name] for name in REFINED.names]
+        counts = {"events": len(rows)} | ({"bodies_shed": len(rows)} if shedding else {})
+        part = Rows(
+            (batch.values["broadcast"][rows] + shift_us).tolist(),
+            counts,
+            pa.RecordBatch.from_arrays(arrays, schema=REFINED),
+            numbers=_numbers(batch, ~cleared.left),
+        )
+        ids = batch.texts["request_id"].take(pa.array(rows)).to_pylist()
+        places = (batch.values["place"][rows] + first).tolist()
+        return Clean(part, list(zip(ids, ts[rows].tolist(), places, strict=True)), cleared.left)
+
+    def _routes(self, batch: Batch, rows: Any) -> list[str]:
+        taken = pa.array(rows)
+        paths = batch.texts["path"].take(taken).to_pylist()
+        hosts = batch.column("host").take(taken).to_pylist()
+        return list(map(self._router.route, paths, hosts))
+
+    def _signatures(self, batch: Batch, cleared: Cleared, shedding: bool) -> dict[int, str]:
+        """By row, of those that failed."""
+        status = batch.values["status"]
+        rows = np.flatnonzero((status >= 400) & ~cleared.left)
+        taken, changed = pa.array(rows), cleared.bodies[1]
+        bodies = batch.texts["res_body"].take(taken).to_pylist()
+        types = batch.column("res_content_type").take(taken).to_pylist()
+        signatures: dict[int, str] = {}
+        for row, body, content_type in zip(rows.tolist(), bodies, types, strict=True):
+            body = None if shedding else changed[row][0] if row in changed else body
+            if signature := error_signature(int(status[row]), content_type, body):
+                signatures[row] = signature
+        return signatures
+
+    def _bodies(self, made: _Made, side: int, name: str, shedding: bool) -> pa.Array:
+        batch, changed = made.batch, made.cleared.bodies[side]
+        if shedding or self._kept_bodies == "none":
+            return pa.nulls(len(made.rows), pa.binary())
+        bodies = batch.texts[name]
+        if changed:
+            mask = np.zeros(batch.rows, bool)
+            mask[list(changed)] = True
+            values = [changed[row][0] for row in sorted(changed)]
+            bodies = pc.replace_with_mask(bodies, pa.array(mask), pa.array(values, pa.binary()))
+        bodies = bodies.take(made.taken)
+        if self._kept_bodies == "errors":
+            status = batch.ints["status"].take(made.taken).to_pylist()
+            kept = pa.array([failed(one, None) for one in status], pa.bool_())
+            bodies = pc.if_else(kept, bodies, pa.scalar(None, pa.binary()))
+        return bodies
+
+
+class _Made:
+    """The columns of some rows of a batch, in the order of `rows`."""
+
+    def __init__(self, batch: Batch, cleared: Cleared, rows: Any, routes: Sequence[str]) -> None:
+        self.batch, self.cleared, self.rows = batch, cleared, rows
+        self.taken = pa.array(rows)
+        self._routes = pa.array(routes, pa.string()).dictionary_encode()
+
+    def sort(self, ts: Any) -> None:
+        """By host, route and time; what is alike stays in the order in which it came."""
+        numbers, hosts = self.batch.few["host"]
+        host = _ranks(hosts)[numbers.fill_null(-1).to_numpy()[self.rows]]
+        route = _ranks(self._routes.dictionary)[self._routes.indices.to_numpy()]
+        order = np.lexsort([ts[self.rows], route, host])
+        self.rows = self.rows[order]
+        self.taken = pa.array(self.rows)
+        self._routes = self._routes.take(pa.array(order))
+
+    def route(self) -> pa.Array:
+        return self._routes
+
+    def plain(self, name: str) -> pa.Array:
+        """A column as it came."""
+        if name in FEW:
+            return _compact(*self.batch.few[name], self.taken)
+        return (self.batch.texts if name in TEXTS else self.batch.ints)[name].take(self.taken)
+
+    def sparse(self, values: dict[int, str], kind: pa.DataType) -> pa.Array:
+        return pa.array([values.get(row) for row in self.rows.tolist()], kind)
+
+    def headers(self, side: int) -> pa.Array:
+        batch, pairs = self.batch, self.cleared.pairs
+        offsets, numbers = batch.sides[side].offsets, batch.sides[side].pairs
+        lengths = np.diff(offsets)[self.rows]
+        ends = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
+        entries = np.arange(ends[-1]) + np.repeat(offsets[self.rows] - ends[:-1], lengths)
+        numbers = numbers[entries]
+        places = np.arange(len(batch.tags))  # of the values: those that change stand behind
+        places[list(pairs)] = len(batch.tags) + np.arange(len(pairs))
+        changed = pa.array([cleaned.value for cleaned in pairs.values()], pa.string())
+        values = pa.concat_arrays([batch.pair_values, changed])
+        return pa.MapArray.from_arrays(
+            pa.array(ends),
+            batch.names.take(pa.array(batch.tags[numbers] >> 1)),
+            values.take(pa.array(places[numbers])),
+        )
+
+    def findings(self) -> pa.Array:
+        """What was taken out of each row, in the order in which redactor.py comes upon it: headers
+        by their names, headers and then bodies by the scan; the same secret once."""
+        secrets: dict[Secret, int] = {}
+        pieces = [np.zeros((0, 3), np.int64)]  # row, order, secret
+        for side in range(2):
+            pieces += self._in_headers(side, secrets)
+        for side, changed in enumerate(self.cleared.bodies):
+            marks = [
+                (row, 4 + side, secrets.setdefault(secret, len(secrets)))
+                for row, (_, found) in changed.items()
+                for secret in found
+            ]
+            pieces.append(np.array(marks, np.int64).reshape(-1, 3))
+        every = np.concatenate(pieces)
+        places = np.full(self.batch.rows, -1)
+        places[self.rows] = np.arange(len(self.rows))
+        every = every[places[every[:, 0]] >= 0]
+        place = places[every[:, 0]]
+        order = np.lexsort([every[:, 1], place])  # stable
+        place, numbers = place[order], every[order, 2]
+        first = np.sort(np.unique(place * (len(secrets) + 1) + numbers, return_index=True)[1])
+        place, numbers = place[first], numbers[first]
+        counts = np.bincount(place, minlength=len(self.rows))
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]).astype(np.int32)
+        kind = TRANSACTIONS.field("findings").type
+        taken = pa.array(numbers)
+        columns = [pa.array(part, pa.string()).take(taken) for part in _three(secrets)]
+        struct = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(pa.array(ends), struct)
+
+    def _in_headers(self, side: int, secrets: dict[Secret, int]) -> list[Any]:
+        """(row, order, secret) of the headers of a side."""
+        batch, cleared = self.batch, self.cleared
+        changed = np.zeros(len(batch.tags), bool)
+        changed[list(cleared.pairs)] = True
+        offsets, pairs = batch.sides[side].offsets, batch.sides[side].pairs
+        entries = np.flatnonzero(changed[pairs])
+        if not len(entries):
+            return []
+        own = np.unique(pairs[entries])
+        numbers = [
+            [secrets.setdefault(one, len(secrets)) for one in cleared.pairs[pair].secrets]
+            for pair in own.tolist()
+        ]
+        counts = np.array([len(some) for some in numbers])
+        starts = np.cumsum(counts) - counts
+        flat = np.fromiter(chain.from_iterable(numbers), np.int64)
+        orders = np.array([2 * (pair in cleared.scanned) + side for pair in own.tolist()])
+        at = np.searchsorted(own, pairs[entries])
+        amount = counts[at]
+        rows = np.searchsorted(offsets, entries, "right") - 1
+        inside = np.arange(amount.sum()) - np.repeat(np.cumsum(amount) - amount, amount)
+        return [
+            np.column_stack(
+                [
+                    np.repeat(rows, amount),
+                    np.repeat(orders[at], amount),
+                    flat[np.repeat(starts[at], amount) + inside],
+                ]
+            )
+        ]
+
+
+def _three(secrets: dict[Secret, int]) -> list[list[str]]:
+    return [[secret[part] for secret in secrets] for part in range(3)]
+
+
+def _ranks(texts: pa.Array) -> Any:
+    """The place of each text in order, from 1 on; 0, at the end, for none."""
+    values = texts.to_pylist()
+    ranks = np.zeros(len(values) + 1, np.int64)
+    ranks[sorted(range(len(values)), key=values.__getitem__)] = np.arange(1, len(values) + 1)
+    return ranks
+
+
+def _compact(numbers: pa.Array, texts: pa.Array, rows: pa.Array) -> pa.Array:
+    """A dictionary with the values of `rows` alone: what is left out may hold a secret."""
+    numbers = numbers.take(rows)
+    used = np.unique(numbers.drop_null().to_numpy())
+    if len(used) < len(texts):
+        places = np.zeros(len(texts), np.int32)
+        places[used] = np.arange(len(used))
+        numbers, texts = pa.array(places).take(numbers), texts.take(pa.array(used))
+    return pa.DictionaryArray.from_arrays(numbers, texts)
+
+
+def _numbers(batch: Batch, kept: Any) -> dict[int, list[int]]:
+    """What recorder.write.loss.Numbers makes of the ids of the rows."""
+    codes: dict[int, list[int]] = {}
+    for name, kind in (("request", _REQUEST), ("connection", _CONNECTION)):
+        came = batch.ints[f"{name}_process"].is_valid().to_numpy(zero_copy_only=False) & kept
+        process = batch.values[f"{name}_process"][came].tolist()
+        number = (batch.values[f"{name}_number"][came] << 2 | kind).tolist()
+        pairs = zip(process, number, strict=True)
+        for one, code in dict.fromkeys(pairs) if kind == _CONNECTION else pairs:
+            codes.setdefault(one, []).append(code)
+    return codes

@@ -1,0 +1,497 @@
+"""The compiled part and its twin make the same of every block: the same rows, rejections, counts.
+
+Built once into a temporary folder, where there is a Rust compiler.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import gzip
+import json
+import os
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from recorder import native
+from recorder.native import FILE, NOT_BUILT, Native, Unusable, load, remarks
+from recorder.native.build import build
+from recorder.options import RecordOptions
+from recorder.pipeline import worker as worker_module
+from recorder.pipeline.worker import Worker
+from recorder.redact import ExtraRule, RedactConfig
+from recorder.source.blocks import whole_events
+from recorder.write.intake import Connected, Part, Repeats
+from tests.kit import NOON, frame, stamp, transaction
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built once for all processes of the tests."""
+    if shutil.which("cargo") is None:
+        pytest.skip("there is no cargo to build the compiled part with")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "native.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = folder / FILE.name
+        return file if file.exists() else build(folder)
+
+
+class Pair:
+    """A worker with the compiled part, and one without."""
+
+    def __init__(self, file: Path, **options: Any) -> None:
+        asked = RecordOptions(store=Path(), connections=True, **options)
+        self.twin = Worker(b"k" * 32, asked)
+        self.own = Worker(b"k" * 32, asked, Native(file))
+        self.in_columns = 0
+        if self.own._native:
+            columnar = self.own._columnar
+            columnar.clean = self._clean(columnar.clean)  # type: ignore[method-assign]
+
+    def _clean(self, clean: Any) -> Any:
+        def counted(*words: Any) -> Any:
+            try:
+                made = clean(*words)
+            except Exception as error:  # the worker would go on without a word
+                raise AssertionError(f"columns failed: {error!r}") from error
+            self.in_columns += made.part.counts["events"]
+            return made
+
+        return counted
+
+    def agree(self, block: bytes, repeats: type[Repeats] = Repeats) -> dict[str, Any]:
+        """Both make the same of a block, which is of a stream of its own."""
+        self.twin.repeats, self.own.repeats = repeats(), repeats()
+        plain, own = (summary(one.process_block(block)) for one in (self.twin, self.own))
+        assert own == plain
+        return plain
+
+
+class NoRepeats(Repeats):
+    """Of different events with one id and one time, one becomes a row: not always the same one."""
+
+    def has(self, *words: Any) -> bool:
+        return False
+
+
+def summary(parts: list[Part]) -> dict[str, Any]:
+    """All that a block came to. Rows are in the order of their events; parts go by stream."""
+    rows: list[Any] = []
+    counts = Counter[str]()
+    times: list[int] = []
+    numbers: set[tuple[int, int]] = set()
+    others: list[Any] = []
+    for part in parts:
+        if isinstance(part, Connected):
+            others.append((len(rows), part.ts, part.data))
+            continue
+        if part.transactions is not None:
+            part.transactions.validate(full=True)
+            rows += part.transactions.to_pylist()
+        counts.update(part.counts)
+        times += part.times
+        others += [*part.connections, *part.database]
+        others += [(one.event, one.reason, one.size, one.sample) for one in part.rejected]
+        numbers |= {(key, code) for key, codes in part.numbers.items() for code in codes}
+    return {
+        "rows": sorted(rows, key=lambda row: row["order"]),
+        "counts": {name: count for name, count in counts.items() if count},
+        "times": sorted(times),
+        "numbers": numbers,
+        "others": sorted(map(repr, others)),
+    }
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_SMALL", 0)
+
+
+@pytest.fixture(scope="module")
+def pair(library: Path) -> Pair:
+    return Pair(library)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("checkout-incident", {}),
+        ("leaks", {}),
+        ("hostile", {}),
+        ("checkout-incident", {"store_bodies": "errors", "routes": ("/v1/{anything}/**",)}),
+    ],
+)
+def test_recorded_streams_are_the_same(library: Path, name: str, options: dict[str, Any]) -> None:
+    both = Pair(library, **options)
+    rows = [len(both.agree(block)["rows"]) for block in recorded(name)[:3]]
+    both.agree(2 * recorded(name)[0])  # all of it comes again
+    if name == "checkout-incident":
+        assert both.in_columns > 0.9 * sum(rows)
+
+
+def recorded(name: str, size: int = 1 << 20) -> list[bytes]:
+    """A recorded stream in blocks."""
+    with gzip.open(FIXTURES / f"{name}.sse.gz") as file:
+        return list(whole_events(iter(lambda: file.read(size), b"")))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"store_bodies": "none"},
+        {"body_limit": 64},
+        {"filter": "res.status >= 400"},
+        {"redact": RedactConfig(enabled=False)},
+        {"redact": RedactConfig(rules=(ExtraRule("house", "svc-[0-9]"),))},
+        {"redact": RedactConfig(allow_values=("^token-0000017.*",))},
+    ],
+)
+def test_every_option_means_the_same(library: Path, options: dict[str, Any]) -> None:
+    from bench.source import Producer, make_pool
+
+    producer = Producer(make_pool(60))
+    block = b"".join(producer.event(n, NOON / 1e6) for n in range(90))
+    both = Pair(library, **options)
+    both.agree(block)
+    both.twin.shedding = both.own.shedding = True
+    both.twin.shift_us = both.own.shift_us = -7_000_000
+    both.agree(block.replace(b"x", b"y"))
+
+
+def event(
+    inner: str, *, ts: str = stamp(NOON), extra: str = "", packed: str | None = None
+) -> bytes:
+    """A transaction of this JSON, `extra` in its outer part."""
+    if packed is None:
+        packed = base64.b64encode(inner.encode("utf-8", "surrogatepass")).decode()
+    data = f'{{"data":{{"data":{{"requestId":"a"{extra},"data":"{packed}"}}}},"ts":"{ts}"}}'
+    return b"event: request.http_transaction\ndata: " + data.encode() + b"\n\n"
+
+
+SECRETS = [
+    "AKIAIOSFODNN7EXAMPLE", "anna@example.com", "4242424242424242", "Bearer abcdefgh12345678",
+    "sid=41c26f6b98de8e73; theme=light", "password=hunter2aa",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.c2ln",
+]  # fmt: skip
+TEXT = st.text(max_size=12) | st.sampled_from(
+    [*SECRETS, "", "a b", "é" * 5, "\u2028", "\x7f", "application/json", "text/html", "gzip",
+     "application/grpc+proto", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "x" * 300]
+)  # fmt: skip
+BODY = (
+    st.binary(max_size=30) | TEXT.map(str.encode) | st.sampled_from(
+        [b"\x1f\x8b\x08", b"(\xb5/\xfd", b"\xff\xfea\0", b'{"email": "anna@example.com"}',
+         b"\0\1\2 packed", b"a=1&password=hunter2aa", b"\x89PNG\r\n",
+         gzip.compress(b"anna@example.com" * 9)]
+    )
+).map(lambda raw: base64.b64encode(raw).decode())  # fmt: skip
+NUMBER = st.sampled_from(
+    [0, 1, 200, 404, 422, 503, 999, 2**31, 2**53] * 5 + [-1, 1000, 2**63, 10**25, 1.5]
+)
+TIME = st.sampled_from(
+    [stamp(NOON)] * 40 + [
+        "2026-11-22T12:00:00.123456789Z", "2026-11-22T12:00:00.9999999Z",
+        "2026-11-22T14:00:00.1+02:00", "2026-11-22T12:00:00", "2026-11-22 12:00:00Z",
+        "1969-01-01T00:00:00Z", "2026-11-30T12:00:00Z", "2026-02-30T12:00:00Z",
+        "2150-01-01T00:00:00Z", "now", "",
+    ]
+)  # fmt: skip
+NAMES = st.sampled_from(
+    ["Cookie", "cookie", "Authorization", "X-Api-Key", "Content-Type", "Traceparent", "traceparent",
+     "X-B3-Traceid", "Content-Encoding", "content-encoding", ":path", ":authority", "Referer",
+     "Set-Cookie", "Grpc-Status", "grpc-status", "X-Session", "AKIAIOSFODNN7EXAMPLE"]
+) | st.text(max_size=6)  # fmt: skip
+MAYBE = st.none() | TEXT
+HEADERS = st.none() | st.dictionaries(NAMES, TEXT, max_size=6)
+AUTHORITIES = ["a.example", "u:p@B.example:443", "a.example:80", "é.example", ""]
+PATHS = ["/v1/a/17", "/v1/a?token=abc", "/a#b?c", "?x", "", "/users/anna@example.com"]
+ANYTHING = st.recursive(
+    NUMBER | TEXT | st.booleans() | st.none(),
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(TEXT, one, max_size=3),
+    max_leaves=6,
+)
+
+
+def fields(needed: Any = None, **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(needed or {}, optional=optional)
+
+
+REQUEST = fields(
+    {"method": st.sampled_from(["GET", "POST"]), "authority": st.sampled_from(AUTHORITIES)},
+    path=st.sampled_from(PATHS), scheme=st.sampled_from(["https", "http", None]),
+    protocol=MAYBE | st.just("grpc"), user_agent=MAYBE, content_type=MAYBE, headers=HEADERS,
+    request_id=st.sampled_from([None, "", "own", "9m4e2mr0ui3e8a215n4g"]),
+    body=st.none() | BODY, url=TEXT | st.just("https://c.example/d?e=f"),
+)  # fmt: skip
+RESPONSE = fields(
+    status=st.none() | NUMBER, content_type=MAYBE, headers=HEADERS, body=st.none() | BODY
+)
+METADATA = fields(
+    process_id=MAYBE | NUMBER, process_exe=MAYBE, container_name=MAYBE, container_image=MAYBE,
+    pod_name=MAYBE, pod_namespace=MAYBE, bytes_sent=st.none() | NUMBER, bytes_received=NUMBER,
+    connection_id=MAYBE | st.just("9m4e2mr0ui3e8a215n40"), endpoint_id=MAYBE,
+    tags=st.lists(TEXT, max_size=2), qrec=st.none() | st.just({"findings": [["email", "x", "y"]]}),
+)  # fmt: skip
+INNER = fields(
+    {"request": REQUEST},
+    response=st.none() | RESPONSE, metadata=st.none() | METADATA, transaction_time=st.none() | TIME,
+    duration_ms=st.none() | NUMBER, direction=MAYBE, unknown=ANYTHING,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(INNER, TIME, st.booleans()), min_size=1, max_size=5))
+@settings(max_examples=300)
+def test_any_transaction_is_the_same(pair: Pair, some: list[tuple[Any, str, bool]]) -> None:
+    texts = [json.dumps(inner, ensure_ascii=escaped) for inner, _, escaped in some]
+    block = b"".join(event(text, ts=ts) for text, (_, ts, _) in zip(texts, some, strict=True))
+    pair.agree(block, NoRepeats)
+
+
+DEEP = '{"request":{"method":"GET","path":"/a","authority":"b","x":' + "[" * 500 + "]" * 500 + "}}"
+ODD = [
+    event('\ufeff{"request":{"path":"/a","authority":"b"}}'),
+    event('{"request":{"path":"/a","authority":"b"}} x'),
+    event('{"request":{"path":"/a","authority":"b","path":"/c"}}'),
+    event('{"request":{"path":"/a","authority":"b","headers":{"A":"1","A":"2"}}}'),
+    event('{"request":{"path":"/a","authority":"b"},"request":{"path":"/c","authority":"d"}}'),
+    event('{"request":{"path":"/\\ud800","authority":"b"}}'),
+    event('{"request":{"path":"/\\ud83d\\ude00","authority":"b"}}'),
+    event('{"request":{"path":"/\ud800","authority":"b"}}'),
+    event('{"re\\u0071uest":{"path":"/a","authority":"b"}}'),
+    event('{"request":{"path":"/a\\u0000","authority":"b"}}'),
+    event('{"request":{"path":"/a","authority":"b","x":1e999}}'),
+    event('{"request":{"path":"/a","authority":"b","x":01}}'),
+    event('{"request":{"path":"/a","authority":"b","x":-}}'),
+    event('{"request":{"path":"/a","authority":"b","x":"\\q"}}'),
+    event('{"request":{"path":"/a","authority":"b","x":tru}}'),
+    event('{"request":{"path":"/a","authority":"b"},"duration_ms":12345678901234567890}'),
+    event('{"request":{"path":"/a","authority":"b"},"response":{"status":"200"}}'),
+    event('{"request":{"path":"/a","authority":"b","body":"QQ"}}'),
+    event('{"request":{"path":"/a","authority":"b","body":"QR=="}}'),
+    event('{"request":{"path":"/a","authority":"b","body":"Q\\u0055I="}}'),
+    event('{"request":{"path":"/a","authority":"b","body":"QU-_"}}'),
+    event('{"request":[]}'),
+    event("[]"),
+    event(""),
+    event(DEEP),
+    event("", packed="===="),
+    event("", packed="eyJ yZXF1ZXN0Ijp7fX0="),
+    event('{"request":{"path":"/a","authority":"b"}}', extra=',"requestId":"c"'),
+    event('{"request":{"path":"/a","authority":"b"}}', extra=',"type":5'),
+    b"event: request.http_transaction\ndata: {\n\n",
+    b"event: request.http_transaction\ndata: \xff\xfe\n\n",
+    b"event: error\ndata: plain text\n\n",
+    b"event: system.connected\ndata: {\"ts\":\"2026-11-22T12:00:00Z\"}\n\n",
+    b"event: qrec.oversized\n\n",
+    b"retry: 5\n\n",
+    b": comment\n\n",
+    b"data: only\n\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_what_is_odd_is_the_same(pair: Pair, number: int) -> None:
+    good = frame(transaction("good", path=f"/v1/{number}"))
+    pair.agree(good + ODD[number] + good.replace(b"/1", b"/2") + ODD[number])
+
+
+EXAMPLES = [frame(transaction("a")), frame(transaction("b", status=500)), *ODD]
+
+
+@given(
+    st.lists(st.sampled_from(EXAMPLES) | st.binary(max_size=40), max_size=6),
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=4),
+)
+@settings(max_examples=300)
+@example([b"event: a\ndata: b\n"], [])
+def test_any_bytes_are_the_same(
+    pair: Pair, pieces: list[bytes], changes: list[tuple[int, int]]
+) -> None:
+    block = bytearray(b"".join(pieces))
+    for at, byte in changes:
+        if at < len(block):
+            block[at] = byte
+    pair.agree(bytes(block), NoRepeats)
+
+
+@pytest.mark.long
+def test_a_minute_of_broken_streams_is_the_same(library: Path) -> None:
+    """Streams with some bytes changed, moved or gone."""
+    rng = random.Random()
+    both = Pair(library)
+    names = ("checkout-incident", "leaks", "hostile")
+    blocks = [block for name in names for block in recorded(name, 30_000)]
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        block = bytearray(rng.choice(blocks))
+        for _ in range(rng.randrange(1, 12)):
+            at = rng.randrange(len(block))
+            piece = bytes(
+                rng.choice(b'{}[]":,\\\n\r0-9nA=+/\0\xff') for _ in range(rng.randrange(3))
+            )
+            block[at : at + rng.randrange(3)] = piece
+        both.agree(bytes(block), NoRepeats)
+
+
+def test_a_secret_stays_in_no_dictionary(library: Path) -> None:
+    """Rows that are left to the other path leave nothing behind in what the columns write."""
+    from recorder.decode.columns import Who, numbered
+
+    worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(library))
+    events = [
+        transaction(f"r{n}", user_agent="AKIAIOSFODNN7EXAMPLE" if n == 3 else f"agent {n}",
+                    headers={"X-Api-Key": f"Zq8#{n}-s3cretvalue"})
+        for n in range(9)
+    ]  # fmt: skip
+    parts = worker.process_block(b"".join(map(frame, events)))
+    assert len(parts) == 2
+    for part in parts:
+        assert not isinstance(part, Connected)
+        table = numbered("transactions", [part.transactions], 1, Who("r", "s"))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        written = sink.getvalue().to_pybytes()
+        assert b"AKIAIOSFODNN7" not in written
+        assert b"s3cretvalue" not in written
+        assert b"agent" in written or table.num_rows == 1
+
+
+def test_memory_goes_with_the_last_column(library: Path) -> None:
+    block = frame(transaction("a")) * 50
+    freed: list[int] = []
+    batch = Native(library).read(block, 0, 100, 1 << 20, 1 << 16)
+    assert batch is not None
+    memory = batch._memory
+    free = memory._free
+
+    def freeing(handle: int) -> None:
+        freed.append(handle)
+        free(handle)
+
+    memory._free = freeing
+    paths = batch.texts["path"]
+    del memory, batch
+    assert not freed
+    assert paths.to_pylist() == ["/v1/things/1"] * 50
+    del paths
+    assert len(freed) == 1
+
+
+@pytest.mark.parametrize("limits", [(1, 1 << 20), (100, 1), (7, 3000)])
+def test_a_batch_is_bounded(library: Path, limits: tuple[int, int]) -> None:
+    block = b"".join(frame(transaction(f"r{n}")) for n in range(20))
+    at = events = 0
+    while at < len(block):
+        batch = Native(library).read(block, at, *limits, 1 << 16)
+        assert batch is not None
+        assert 0 < batch.events <= limits[0]
+        at, events = batch.at, events + batch.events
+    assert events == 20
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3)), max_size=12), st.data())
+def test_repeats_of_many_rows_are_those_of_each(
+    rows: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    """Also where few places are left to remember them in."""
+    memory = bytearray(256)
+    one, many = Repeats(memory), Repeats(bytearray(memory))
+    for block in (1, 100):
+        one.block = many.block = block
+        keyed = [(data.draw(st.sampled_from([request_id, ""])), ts, n)
+                 for n, (request_id, ts) in enumerate(rows)]  # fmt: skip
+        again = many.among("t", keyed)
+        assert sorted(again) == [key[2] for key in keyed if one.has("t", *key)]
+
+
+@pytest.fixture
+def plain_block() -> bytes:
+    return b"".join(frame(transaction(f"r{n}")) for n in range(5))
+
+
+def ids(parts: list[Part]) -> list[str]:
+    return [row["request_id"] for row in summary(parts)["rows"]]
+
+
+def test_without_the_compiled_part_there_is_its_twin(tmp_path: Path, plain_block: bytes) -> None:
+    part, note = load(tmp_path / FILE.name)
+    assert (part, note) == (None, NOT_BUILT)
+    assert remarks(tmp_path / FILE.name) == []
+    assert ids(Worker(b"k" * 32, RecordOptions(store=Path()), part).process_block(plain_block)) == [
+        f"r{n}" for n in range(5)
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"no library", b"\x7fELF" + bytes(100)])
+def test_a_broken_file_is_not_used(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / FILE.name
+    file.write_bytes(content)
+    part, note = load(file)
+    assert part is None
+    assert note.startswith(f"is not used: {FILE.name} cannot be loaded: ")
+
+
+def test_another_version_is_not_used(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert remarks(library) == ["the compiled part is used"]
+    monkeypatch.setattr(native, "ABI", native.ABI + 1)
+    part, note = load(library)
+    assert part is None
+    assert "another version" in note
+
+
+def test_it_can_be_turned_off(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QREC_NATIVE", "off")
+    assert load(library) == (None, "is off (QREC_NATIVE)")
+
+
+@pytest.mark.parametrize("failure", ["read", "texts", "python"])
+def test_a_failure_in_it_costs_no_event(
+    library: Path, plain_block: bytes, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    part = Native(library)
+    worker = Worker(b"k" * 32, RecordOptions(store=Path()), part)
+    if failure == "read":  # a panic there comes as nothing
+        monkeypatch.setattr(part, "read", lambda *words: None)
+    elif failure == "texts":
+        monkeypatch.setattr(native.Batch, "scan", lambda *words: 1 / 0)
+    else:
+        monkeypatch.setattr(worker.repeats, "among", lambda *words: 1 / 0)
+    assert ids(worker.process_block(plain_block)) == [f"r{n}" for n in range(5)]
+
+
+def test_a_build_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unusable, match="there is no cargo"):
+        build(tmp_path)
+    if fails := shutil.which("false", path=os.defpath):
+        (tmp_path / "cargo").symlink_to(fails)
+        with pytest.raises(Unusable):
+            build(tmp_path)
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    yield from path.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_compiled_part_needs_no_other(library: Path) -> None:
+    """Rust's standard library alone, and nothing unsafe but at the edge."""
+    folder = FILE.parent
+    assert "[dependencies]" not in list(lines_of(folder / "Cargo.toml"))
+    edge = [path.name for path in sorted((folder / "src").glob("*.rs"))
+            if any("unsafe" in line and "deny" not in line for line in lines_of(path))]  # fmt: skip
+    assert edge == ["lib.rs"]
