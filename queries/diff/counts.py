@@ -18,7 +18,7 @@ from queries.core.session import parquet, sql_text
 from queries.diff.axis import LEAST_PAST
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
-from queries.diff.stats import add_up, distinct
+from queries.diff.stats import add_up, changes, distinct
 from store.cover import is_early, segments_in
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
@@ -331,7 +331,7 @@ class _Counting:
         ]
         chosen = _of_other_days(sorted({slot for slot, _ in past}))
         read = 0
-        for slot, file in past:
+        for slot, file in sorted(past):
             enough = slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH)
             if enough or file in self._made:
                 cells = self._hour(file, slot)
@@ -406,11 +406,10 @@ def _joined(parts: Sequence[Cells]) -> Cells:
 def _numbered(hashes: Any) -> tuple[Any, Any]:
     """(the first row of each different hash; [rows]: the number of its hash)."""
     order = np.argsort(hashes)
-    fresh = np.ones(hashes.size, dtype=bool)
-    np.not_equal(hashes[order[1:]], hashes[order[:-1]], out=fresh[1:])
+    starts = changes(hashes[order])
     number = np.empty(hashes.size, dtype=np.int32)
-    number[order] = np.cumsum(fresh) - 1
-    firsts = np.minimum.reduceat(order, np.flatnonzero(fresh)) if hashes.size else order
+    number[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=hashes.size))
+    firsts = np.minimum.reduceat(order, starts) if hashes.size else order
     return firsts, number
 
 

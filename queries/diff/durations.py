@@ -12,7 +12,7 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Against
 from queries.diff.frame import UNIT, Frame, Groups, Level, counting, recorders_of
-from queries.diff.stats import Floats, Ints, Mask, add_up
+from queries.diff.stats import Floats, Ints, Mask, add_up, changes
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Entries:
 
     def histogram(self, units: int) -> Histogram:
         codes = self.codes >> (self.slots + self.counts)
-        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        starts = changes(codes)
         upto = np.concatenate([[0], np.cumsum(self.requests(self.codes))])
         return Histogram.sorted(units, codes[starts], np.append(upto[starts], upto[-1]))
 

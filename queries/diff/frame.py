@@ -15,7 +15,7 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.keys import SCANNED, first_of_each
-from queries.diff.stats import Floats, Ints, Mask, add_up
+from queries.diff.stats import Floats, Ints, Mask, add_up, changes
 from store.derived import failed
 from store.values import dataclass
 
@@ -72,7 +72,7 @@ class Groups:
         if (group[1:] < group[:-1]).any():
             order = np.argsort(group, kind="stable")
             group = group[order]
-        return order, group, _changes(group)
+        return order, group, changes(group)
 
     def sums(self, values: Floats, chosen: Mask | None = None) -> Floats:
         """[things, columns] -> [groups, columns], of the chosen things.
@@ -84,7 +84,7 @@ class Groups:
             kept = chosen if order is None else chosen[order]
             order = np.flatnonzero(kept) if order is None else order[kept]
             group = group[kept]
-            starts = _changes(group)
+            starts = changes(group)
         sums = np.zeros((values.shape[1], self.size))
         if group.size and values.flags.c_contiguous:
             rows = values if order is None else values[order]
@@ -93,11 +93,6 @@ class Groups:
             rows = values.T if order is None else np.take(values.T, order, axis=1)
             sums[:, group[starts]] = np.add.reduceat(rows, starts, axis=1)
         return sums.T
-
-
-def _changes(values: Ints) -> Ints:
-    """Where another value begins, the first included."""
-    return np.flatnonzero(np.diff(values, prepend=-1))
 
 
 @dataclass(frozen=True)

@@ -289,9 +289,11 @@ def distinct(values: Any) -> Any:
     return np.unique(values, return_counts=True)[0]
 
 
-def rows(mask: Mask) -> Any:
-    """What chooses those of a mask from an array; from one that is chosen whole, without a copy."""
-    return slice(None) if mask.all() else np.flatnonzero(mask)
+def changes(values: Any) -> Any:
+    """Where another value begins, the first included."""
+    fresh = np.ones(values.size, dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=fresh[1:])
+    return np.flatnonzero(fresh)
 
 
 def xlogy(x: Floats, y: Floats) -> Floats:

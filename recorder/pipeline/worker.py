@@ -104,6 +104,7 @@ class Worker:
             from recorder.pipeline.columnar import Columnar  # 5 MB for who has the compiled part
 
             self._columnar = Columnar(self.cleaner, self.router, options)
+            self._columnar_failures = 0
 
     def process_block(self, data: bytes, one_by_one: bool = False) -> list[Part]:
         """The events of a block; in columns, as far as the compiled part takes them."""
@@ -127,10 +128,14 @@ class Worker:
         parts: list[Part] = []
         self.watch(first)
         left = np.ones(batch.rows, bool)
-        with contextlib.suppress(Exception):  # an event at a time, somebody hears what is wrong
+        try:
             clean = self._columnar.clean(batch, first, self.shift_us, self.shedding)
             parts.append(clean.part_without(self.repeats))
             left = clean.left
+        except Exception as error:  # then event by event, each with its own reason
+            self._columnar_failures += 1
+            if self._columnar_failures == 1:
+                print(f"the compiled part is no help: {_internal(error)}", file=sys.stderr)
         events = batch.events_left(data, np.flatnonzero(left))
         for start in range(0, len(events), AT_ONCE):
             places, *some = zip(*events[start : start + AT_ONCE], strict=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -15,6 +16,8 @@ from recorder.redact import RedactConfig, Redactor
 _REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())
 _S = "Qz7kT2vX9mB4nL8w"
 _AWS = "AKIAQ7PLM2NRSTUVWX4Y"
+_HEX = "3f9a1c7e5b2d8046"
+_ID = "3f9a1c7e-5b2d-4046-9a1c-7e5b2d80463f"
 
 
 def _tx(**fields: object) -> Transaction:
@@ -101,3 +104,69 @@ def test_the_name_of_a_header_may_be_a_secret() -> None:
 @pytest.mark.parametrize("number", ["30569309025904", "6759649826438453", "5019717010103742"])
 def test_cards_of_fewer_people_are_cards(number: str) -> None:
     assert number not in _REDACTOR.text(f"card {number}")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        # formats that an outside corpus has and the table had not, or only in part
+        f"AIK_SECRET_{_S * 4}", f"AIK_CI_{_S}{_S[:8]}", "ajkey_01k7m3q9w2x5z8b4n6c1v0t3rs",
+        f"b10ck5.{_S * 2}.{_S * 2}{_S[:4]}", f"bpk-{_HEX * 2}", f"cal_live_{_S * 2}", f"cal_{_HEX * 2}",
+        f"cnvca{_S * 3}a-_", f"sk_car_{_S}{_S[:4]}", f"api_{_S}{_S[:6]}.{_S}{_S[:6]}",
+        f"CCDB1_{_S}{_S[:6]}_{_S * 2}{_S[:8]}", f"ak_{_S}x_-1", f"ck_{_S}x_-1",
+        f"configcat-sdk-1/{_S}{_S[:6]}/{_S}{_S[:6]}", f"pk_prod_{_S}{_S[:8]}", f"dk_test_{_S}{_S[:8]}",
+        f"sk_staging_{_S}{_S[:8]}", f"sk_production_{_S * 2}", f"dose{_S}.{_S[:15]}",
+        f"mfa.{_S * 2}", f"django-insecure-{_S}!@#^&*(-_=+)$%{_S[:15]}{_S[:5]}", f"e2b_{_HEX * 2}{_HEX[:8]}",
+        f"st.{_HEX}.{_HEX * 2}.{_HEX * 2}", f"px-dep-{_ID}", f"px-api-{_ID}", f"sk-pyx-{_S * 4}",
+        f"tp-pyx-2{_S * 3}", f"unkey_{_S}{_S[:8]}", f"vcp_{_S * 3}{_S[:8]}", f"vck_{_S * 3}{_S[:8]}",
+        f"pa-{_S * 2}{_S[:11]}", f"al-{_S * 2}{_S[:11]}",
+        f"pdct.1.1.20261129T050000Z.{_HEX}.{_HEX * 2}{_HEX[:8]}", f"zpka_{_HEX * 2}_{_HEX[:8]}",
+        f"EAAC{_S * 3}", f"b.{_S}{_S[:10]}", f"r.{_S}{_S[:8]}", f"s.{_S}{_S[:10]}",
+        f"tk.eyJ{_S * 2}.{_S}{_S[:6]}", f"sgp_{_HEX * 4}", f"xapp-093716482055-{_S}/+{_S[:6]}",
+        f"{_S * 3}JQQJ77BAC{_S}AZDO1{_S[:4]}", f"v1.0-{_HEX * 4}-{_HEX * 8}-{_HEX * 4}",
+        f"mlsn.{_S * 3}", f"nrt_{_S}_{_S * 2}", "1PRK" + "-Q7X4" * 13, f"pha_{_S * 2}{_S[:11]}",
+        f"phr_{_S * 2}{_S[:11]}", f"live_{_S}_{_S}-{_S[:7]}", f"t1.{_S * 2}.{_S * 5}{_S[:6]}",
+        f"key_live_{_S * 2}", f"ddo_{_S * 2}{_S[:4]}", f"s.{_S}{_S}-a_b.{_S * 2}", f"eyJtaXJv{_S}_{_S}-{_S[:7]}",
+        f"AYNgAS{_S}+/{_S}=", f"AKLT{_S * 2}{_S[:14]}", "AVNS_Qz7kT2vX9", f"$1${_S[:8]}${_S}./{_S[:4]}", f"$2b$12${_S * 3}./{_S[:3]}",
+        f"$5$rounds=9000${_S}${_S * 2}{_S[:11]}", f"$6${_S[:8]}${_S * 5}./{_S[:4]}",
+        f"$8${_S[:14]}${_S * 2}{_S[:11]}", f"$y$j9T${_S}${_S * 2}{_S[:11]}",
+        f"$argon2id$v=19$m=65536,t=3,p=4${_S}${_S * 2}",
+    ],
+)  # fmt: skip
+def test_a_format_of_an_outside_corpus_goes_from_every_place(secret: str) -> None:
+    escaped = quote(secret, safe="")
+    for tx in (
+        _text(json.dumps({"value": secret}).replace("/", "\\/"), "application/json"),
+        _text(f"somebody sent {secret} to the list"),
+        _text(f"a=1&note={quote_plus(secret)}&z=2", "application/x-www-form-urlencoded"),
+        _tx(query=f"a=1&value={escaped}&b=2"),
+        _tx(path=f"/v1/{escaped}/items"),
+        _tx(req_headers={"X-Note": secret, "Cookie": f"note={escaped}"}),
+    ):
+        _REDACTOR.redact(tx)
+        assert tx.findings
+        for piece in (_S[:7], _S[-7:], _HEX[:7], _HEX[-7:], secret[-7:], escaped[-7:]):
+            assert piece not in repr(tx)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key_press_event", "api_reference.html", "ck_editor_toolbar_config", "ak_bars_kazan_2026_roster",
+        "sk_car_insurance_quotes_", "doseResponseCurveForPatientGroupTwo12", "mfa.enabled", "$5$ per month",
+        "pa-index-of-the-whole-thing-that-has-many-words-in-it", "s.addComponentsFromRegistry()",
+        "vcr_cassette_of_the_login_test_number_twelve_and_of_all_the_rest", "cost is $1$2$3", "A3-poster-2026",
+        "cal_week_view", "sk_staging_area", "configcat-sdk-1/readme", "unkey_binding", "px-dep-of-the-day",
+    ],
+)  # fmt: skip
+def test_what_begins_like_one_of_them_stays(text: str) -> None:
+    for tx in (_text(f"see {text} here"), _tx(query=f"value={quote(text)}")):
+        _REDACTOR.redact(tx)
+        assert tx.findings == []
+
+
+@pytest.mark.parametrize("name", ["Jenkins-Crumb", "sonar.login", "CONFIGCAT_SDK_KEY"])
+def test_a_name_of_an_outside_corpus_tells(name: str) -> None:
+    tx = _text(json.dumps({name: _S}), "application/json")
+    _REDACTOR.redact(tx)
+    assert _S not in repr(tx)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import queries.diff.compare
 import queries.diff.counts
 import recorder.write.rollup
 import recorder.write.seal
@@ -179,6 +180,17 @@ def test_a_rollup_that_lacks_a_column_is_left_alone_and_rows_are_counted(store: 
 def test_a_rollup_that_is_not_there_in_full_does_not_count(store: Store, table: str) -> None:
     expected = asked(store, 7)
     rollups(store, table)[0].unlink()
+    assert asked(store, 7) == expected
+
+
+def test_durations_in_a_thread_of_their_own_answer_the_same_and_break_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = asked(store, 7)
+    monkeypatch.setattr(queries.diff.compare, "_BUSY", 0)
+    assert asked(store, 7) == expected
+    for path in rollups(store, DURATIONS):
+        pq.write_table(pq.read_table(path).drop_columns(["bucket"]), path)
     assert asked(store, 7) == expected
 
 
