@@ -2,6 +2,7 @@
 SELECT *
 FROM {rows}
 WHERE coalesce(host, '') IN (SELECT unnest($hosts::VARCHAR[]))
+    AND coalesce(route, '') IN (SELECT unnest($routes::VARCHAR[])) -- so that few rows get to what follows
     AND concat_ws(
         chr(31), coalesce(host, ''), coalesce(method, ''), coalesce(route, ''),
         coalesce(status, 0), coalesce(grpc_status, ''), coalesce(container_name, ''),

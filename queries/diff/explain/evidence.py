@@ -78,6 +78,7 @@ class Rows:
         rows = [[counts.names.of(i)[name] for name in _COLUMNS] for i in busiest]
         return {
             "hosts": sorted({str(row[0]) for row in rows}),
+            "routes": sorted({str(row[_COLUMNS.index("route")]) for row in rows}),
             "names": ["\x1f".join(map(str, row)) for row in rows],
         }
 
