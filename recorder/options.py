@@ -8,13 +8,16 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 import msgspec
 
+from recorder.decode.row import Transaction
 from recorder.redact.config import BODY_LIMIT, RedactConfig, load_key
 from store.layout import Store
 from store.manifest import mark_unredacted
+from store.schema import DATABASE
 
 DEFAULT_URL = "http://localhost:10001"
 
@@ -156,3 +159,27 @@ def decode_settings(line: bytes) -> tuple[bytes, RecordOptions, str]:
     return msgspec.json.decode(
         line, type=tuple[bytes, RecordOptions, str], dec_hook=lambda kind, value: kind(value)
     )
+
+
+class RowFilter:
+    """The whole filter, in our own meaning. FilterError for a text that is none."""
+
+    def __init__(self, text: str) -> None:
+        import filters  # most recordings have no filter
+
+        self._passes = filters.decision(filters.parse(text), "qrec")
+        self._fields = filters.row_fields
+        self._call_fields = {
+            name: spec.read
+            for name, spec in filters.FIELDS.items()
+            if "record" in spec.uses and set(spec.columns) <= set(DATABASE.names)
+        }
+
+    def accepts(self, tx: Transaction) -> bool | None:
+        return self._passes(self._fields(tx))
+
+    def accepts_call(self, row: dict[str, Any]) -> bool | None:
+        """A database call is filtered by the fields that it has; it has no req and no res."""
+        call = SimpleNamespace(**row)
+        values = {name: read(call) for name, read in self._call_fields.items()}
+        return self._passes({name: value for name, value in values.items() if value is not None})

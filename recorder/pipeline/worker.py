@@ -21,7 +21,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ from recorder.native import Batch, Native, load
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
-from recorder.options import RecordOptions, decode_settings
+from recorder.options import RecordOptions, RowFilter, decode_settings
 from recorder.pipeline import frames
 from recorder.pipeline.frames import At, Block, Done, Refused
 from recorder.redact.redactor import Redactor, policy_of
@@ -52,12 +51,12 @@ from recorder.write.loss import Numbers
 from recorder.write.writer import Writer, Written
 from store.derived import failed
 from store.layout import Store
-from store.schema import DATABASE as DATABASE_ROWS
 
 _NICE = 3  # reading goes first: what it misses nobody has, what waits here is only late
 AT_ONCE = 300  # events that become columns together, while they are still in the cache
 _BATCH, _BATCH_BYTES = 4096, 8 << 20  # of events in the compiled part
 _SMALL = 128 << 10  # bytes of a block for which columns cost more than they save
+_BEGINS = b"event: " + CONNECTED.encode() + b"\n"
 _TELL_S = 1.0
 _AGAIN_S = 0.5  # between two tries to write to a disk that refuses
 # Rows make no circles, and what is remembered stays: looking for garbage as often as Python does
@@ -71,7 +70,7 @@ def checked(options: RecordOptions) -> str:
     what a Worker would not be made of."""
     Router(options.routes)
     if options.filter:
-        _Filter(options.filter)
+        RowFilter(options.filter)
     return policy_of(options.redact)
 
 
@@ -88,7 +87,7 @@ class Worker:
         self.options = options
         self.cleaner = Redactor(key, options.redact, options.body_limit)
         self.router = Router(options.routes)
-        self.filter = _Filter(options.filter) if options.filter else None
+        self.filter = RowFilter(options.filter) if options.filter else None
         self.shedding = False
         self.shift_us = 0
         self.watch: Callable[[int], None] = lambda place: None
@@ -99,18 +98,22 @@ class Worker:
         self._rows: list[Transaction] = []
         self._places: list[int] = []  # of the rows
         self._open = Rows()
+        self._timed: list[tuple[int, int]] = []  # the block's events: place, time
+        self._columns_failed = False
         self._native = native if self.filter is None and options.redact.enabled else None
         if self._native:
             from recorder.pipeline.columnar import Columnar  # 5 MB for who has the compiled part
 
             self._columnar = Columnar(self.cleaner, self.router, options)
-            self._columnar_failures = 0
 
     def process_block(self, data: bytes, one_by_one: bool = False) -> list[Part]:
         """The events of a block; in columns, as far as the compiled part takes them."""
         parts: list[Part] = []
         at = place = 0
-        in_columns = len(data) > _SMALL and b"\r" not in data and not one_by_one
+        self._timed = []
+        # A stream's beginning comes between what was before it and what is after.
+        begins = data.startswith(_BEGINS) or b"\n" + _BEGINS in data
+        in_columns = len(data) > _SMALL and b"\r" not in data and not (begins or one_by_one)
         while self._native and in_columns and at < len(data):
             batch = self._native.read(data, at, _BATCH, _BATCH_BYTES, self.cleaner.bodies.most)
             if batch is None:
@@ -128,18 +131,24 @@ class Worker:
         parts: list[Part] = []
         self.watch(first)
         left = np.ones(batch.rows, bool)
+        begun = len(self._timed)
         try:
             clean = self._columnar.clean(batch, first, self.shift_us, self.shedding)
             parts.append(clean.part_without(self.repeats))
             left = clean.left
+            self._timed += zip((place for _, _, place in clean.keys), clean.part.times, strict=True)
         except Exception as error:  # then event by event, each with its own reason
-            self._columnar_failures += 1
-            if self._columnar_failures == 1:
+            if not self._columns_failed:
                 print(f"the compiled part is no help: {_internal(error)}", file=sys.stderr)
+            self._columns_failed = True
         events = batch.events_left(data, np.flatnonzero(left))
         for start in range(0, len(events), AT_ONCE):
             places, *some = zip(*events[start : start + AT_ONCE], strict=True)
             parts += self.process(list(zip(*some, strict=True)), [first + p for p in places])
+        times = [ts for _, ts in sorted(self._timed[begun:])]  # coverage follows the source's clock
+        for part in parts:
+            assert isinstance(part, Rows)
+            part.times, times = times, []
         return parts
 
     def process(
@@ -190,6 +199,7 @@ class Worker:
             self._begin()
         elif ts is not None:
             self._open.times.append(ts)
+            self._timed.append((self._place, ts))
         if table == "transactions":
             self._numbers.add(row.request_id, row.connection_id)
             self._transaction(row)
@@ -336,30 +346,6 @@ def _internal(error: Exception) -> str:
         at = at.tb_next
     place = f" in {at.tb_frame.f_code.co_name}" if at else ""
     return f"internal: {type(error).__name__}{place}"
-
-
-class _Filter:
-    """The whole filter, in our own meaning. FilterError for a text that is none."""
-
-    def __init__(self, text: str) -> None:
-        import filters  # most recordings have no filter
-
-        self._passes = filters.decision(filters.parse(text), "qrec")
-        self._fields = filters.row_fields
-        self._call_fields = {
-            name: spec.read
-            for name, spec in filters.FIELDS.items()
-            if "record" in spec.uses and set(spec.columns) <= set(DATABASE_ROWS.names)
-        }
-
-    def accepts(self, tx: Transaction) -> bool | None:
-        return self._passes(self._fields(tx))
-
-    def accepts_call(self, row: dict[str, Any]) -> bool | None:
-        """A database call is filtered by the fields that it has; it has no req and no res."""
-        call = SimpleNamespace(**row)
-        values = {name: read(call) for name, read in self._call_fields.items()}
-        return self._passes({name: value for name, value in values.items() if value is not None})
 
 
 def shedding(queued: int, now: bool) -> bool:

@@ -114,7 +114,7 @@ def summary(parts: list[Part]) -> dict[str, Any]:
     return {
         "rows": sorted(rows, key=lambda row: row["order"]),
         "counts": {name: count for name, count in counts.items() if count},
-        "times": sorted(times),
+        "times": times,  # in the stream's order: coverage tells by them when a clock stepped
         "numbers": numbers,
         "others": sorted(map(repr, others)),
     }
@@ -144,7 +144,7 @@ def test_recorded_streams_are_the_same(library: Path, name: str, options: dict[s
     rows = [len(both.agree(block)["rows"]) for block in recorded(name)[:3]]
     both.agree(2 * recorded(name)[0])  # all of it comes again
     if name == "checkout-incident":
-        assert both.in_columns > 0.9 * sum(rows)
+        assert both.in_columns > 0.9 * sum(rows[1:])  # the first begins a stream
 
 
 def recorded(name: str, size: int = 1 << 20) -> list[bytes]:
