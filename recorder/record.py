@@ -332,10 +332,8 @@ class Recording:
 
     def _report(self) -> None:
         now, written = time.monotonic(), self.rows.total()
-        then, before = self._last_status
-        self._last_status = (now, written)
-        total = self.ledger.totals
-        clock = self.ledger.clock
+        (then, before), self._last_status = self._last_status, (now, written)
+        total, clock = self.ledger.totals, self.ledger.clock
         status = Status(
             state=self.ledger.state() if self.ever_up else "waiting",
             events=total["events"],
@@ -362,6 +360,8 @@ class Recording:
     def _end(self) -> None:
         """The last word of coverage: that the recorder stopped of its own will."""
         lost = self.workers.close()
+        for block in self.workers.rest():
+            self._settled(block)
         recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
         if self._drained and self.ledger.connection and recent:
             # Silent for less than it takes to ask: nothing speaks against the link. After a

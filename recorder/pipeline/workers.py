@@ -244,6 +244,10 @@ class Workers:
             self._memory = None
         return lost + sum(one.events for one in self._handouts.values() if one.open)
 
+    def rest(self) -> list[Handout]:
+        """After the end: the blocks that are settled behind one that never was."""
+        return [one for one in self._order if isinstance(one, Handout) and not one.open]
+
     def _wait(self, timeout: float) -> None:
         poll = select.poll()  # select takes no descriptor beyond 1,023
         processes: list[_Process] = [*self._workers.values(), *self._left]

@@ -301,3 +301,13 @@ def test_a_file_in_the_place_of_a_store_is_called_one(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("")
     with pytest.raises(UnavailableError, match="is a file; a store is a folder"):
         run("http://127.0.0.1:9", tmp_path / "s", lambda s: False)
+
+
+def test_what_is_on_the_disk_behind_a_block_that_never_came_is_counted() -> None:
+    ended = workers.Workers(b"{}", 1, 1)
+    stuck, after = workers.Handout(1, 5, 0, 0), workers.Handout(6, 3, 0, 0)
+    after.lost = True  # settled, as one that is on the disk is
+    ended._handouts |= {1: stuck, 6: after}
+    ended._order.extend([stuck, after])
+    assert ended.close() == 5
+    assert ended.rest() == [after]
