@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from filters.sql import ZONE_FUNCTION, Sql
+from queries.core.session import file_list
 from store.errors import QrecError, UnavailableError, UsageError
 from store.files import is_readable
 from store.layout import Store
@@ -162,7 +163,7 @@ class Engine:
             for pattern, why, hint in _ADVICE:
                 if re.search(pattern, text, re.DOTALL):
                     raise UnavailableError(f"{self.name} cannot be used: {why}", hint) from error
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            lines = [line.strip() for line in text.splitlines() if line.strip(" ^~")]
             raise UnavailableError(
                 f"{self.name} failed: {(lines or [type(error).__name__])[-1][:300]}",
                 "Look into its log; without --engine the question is answered here.",
@@ -248,7 +249,7 @@ def _fetched(job: Job, file: str, to: Path) -> Path | None:
 
 
 def _selected(job: Job, paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    listed = "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
+    listed = file_list(paths)
     results = {}
     with duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")

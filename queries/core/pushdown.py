@@ -19,6 +19,7 @@ from typing import Any, Final
 import duckdb
 
 from queries.core.engine import Engine, Job
+from queries.core.session import parquet
 from store.hours import hour_key, to_us
 from store.layout import Store
 from store.rollup import ROLLUPS, rollup_sql
@@ -134,7 +135,7 @@ class Pushdown:
             name if name in wanted else f"NULL::{kind} AS {name}" for name, kind in kinds.items()
         )
         part.columns = wanted
-        part.relation = f"SELECT {listed} FROM {_parquet(files)}" if files else ""
+        part.relation = f"SELECT {listed} FROM {parquet(files)}" if files else ""
 
     def _find_single(self, part: _Part, columns: set[str], text: str) -> None:
         """Rows of the table itself: of those that were picked before, or of whole files."""
@@ -142,7 +143,7 @@ class Pushdown:
         paths = self._paths[part.table]
         if not names:
             self._store.fetch(paths)
-            part.relation = f"FROM {_parquet(paths)}" if paths else ""
+            part.relation = f"FROM {parquet(paths)}" if paths else ""
             return
         values = {column: list(self._picked[names[0]][column][1]) for column in _PICKED}
         hours = {hour_key(to_us(ts)) for ts in values["ts"]}
@@ -174,7 +175,7 @@ class Pushdown:
         """The rows of a statement about {files} of a table."""
         results = self._run(Job({"rows": select}), self._groups(self._paths[table]))
         for files in results:
-            yield from self._con.execute(f"FROM {_parquet(files.values())}").fetchall()
+            yield from self._con.execute(f"FROM {parquet(files.values())}").fetchall()
 
     def _run(self, job: Job, groups: Sequence[list[Path]]) -> list[dict[str, Path]]:
         """The results of each group; nothing of one all of whose files cannot be read."""
@@ -206,11 +207,6 @@ class Pushdown:
 
 def _hour(path: Path) -> str:
     return path.parent.name.removeprefix("hour=")
-
-
-def _parquet(paths: Any) -> str:
-    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 def _nodes(nodes: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -72,10 +72,14 @@ def sql_text(name: str, **places: str) -> str:
     return text
 
 
+def file_list(paths: Iterable[Path]) -> str:
+    """The files as DuckDB lists them."""
+    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
+
+
 def parquet(paths: Iterable[Path]) -> str:
     """A relation over the files, with all the columns that any of them has."""
-    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    return f"read_parquet({file_list(paths)}, union_by_name = true, hive_partitioning = false)"
 
 
 class Pushdown(Protocol):
@@ -200,10 +204,8 @@ class Reader:
         pushdown, paths = self._pushdown, self.files[table]
         if pushdown is not None:
             return self._mending(lambda: list(pushdown.each(table, select)))
-        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        return (
-            self.con.execute(select.replace("{files}", f"[{listed}]")).fetchall() if paths else []
-        )
+        text = select.replace("{files}", file_list(paths))
+        return self.con.execute(text).fetchall() if paths else []
 
     def _result(self, text: str, params: Mapping[str, Any] | None, fetch: Any) -> Any:
         return self._mending(lambda: self._run(text, params, fetch))
