@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.standin import running
+from store.coverage import read_stretches
 from tests.e2e.shell import ROOT, background, qrec
 from tests.kit import PATIENCE_S, visible_ids, wait_for
 from tests.world.incidents import GRPC_INCIDENT
@@ -111,11 +111,10 @@ def test_a_hostile_stream_is_survived_and_counted(tmp_path: Path) -> None:
 def test_sigkill_costs_at_most_the_flush_interval_and_counts_nothing_twice(tmp_path: Path) -> None:
     store = tmp_path / "store"
     with running([fixture("checkout-incident")], speed=120.0, hold=True) as qtap:
-        for _ in range(3):
+        for number in range(3):
             with background("record", qtap.url, "--store", store, home=tmp_path) as recorder:
                 before = _count(store)
-                _wait_for_more(store, before)
-                time.sleep(0.3)
+                _wait_for_run(store, number, before)
                 recorder.send_signal(signal.SIGKILL)
                 recorder.wait()
             seen = visible_ids(store)
@@ -157,5 +156,13 @@ def _count(store: Path) -> int:
     return len(visible_ids(store)) if (store / "store.json").exists() else 0
 
 
-def _wait_for_more(store: Path, before: int) -> None:
-    wait_for(lambda: _count(store) > before)
+def _wait_for_run(store: Path, earlier: int, rows: int) -> None:
+    """Until a run beside `earlier` ones receives. More rows alone do not say so: a worker of the
+    recorder that was killed may still have written some."""
+    wait_for(lambda: len(_sessions(store)) > earlier and _count(store) > rows)
+
+
+def _sessions(store: Path) -> set[str]:
+    """The runs of a recorder that coverage knows to have received."""
+    files = store.glob("coverage/**/*.parquet")
+    return {s.session for f in files for s in read_stretches(f) if s.state == "receiving"}
