@@ -16,35 +16,24 @@ import duckdb
 import numpy as np
 
 from queries.core.session import FILES, parquet, sql_text
-from queries.diff.axis import LEAST_PAST
+from queries.diff.axis import hour_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
-from queries.diff.rollups import (
-    LISTED,
-    NAMES,
-    counting,
-    keys_relation,
-    place_of,
-    rollups_of,
-    whole_parquet,
-)  # fmt: skip
+from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, changes, distinct
-from store.cover import is_early, segments_in
+from store.cover import is_early
 from store.hours import HOUR_US, hour_key, hour_start, to_us
-from store.rollup import DURATIONS, KEYS, MINUTES
+from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
-    from queries.core.window import Window
     from queries.diff.axis import Axis
 
 _NONE = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
-_MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
-_MINUTE = 60_000_000
 _CELLS = "cells"  # what an engine counts, a table beside its keys
 _NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
@@ -91,25 +80,6 @@ class Counts:
     spread: Callable[[Any], Iterator[Cells]]
 
 
-def affordable(
-    reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
-) -> tuple[tuple[int, int], ...]:
-    """The past without what would take too long to count: of hours that still grow fast, and so
-    have no rollup, only the newest minutes are left."""
-    rows: dict[int, int] = {}
-    for segment in segments_in(reader.files["transactions"]):
-        hour = _hour(segment.path)
-        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
-    newest = to_us(spans[0].to_ts)
-    cut = []
-    for begin, end in past:
-        hour = begin // HOUR_US
-        seen = min(newest, (hour + 1) * HOUR_US) - hour * HOUR_US
-        most = seen * _MOST_ROWS // max(rows.get(hour, 0), 1) // _MINUTE * _MINUTE
-        cut.append((max(begin, end - max(most, LEAST_PAST)), end))
-    return tuple(cut)
-
-
 def counts_of(
     reader: Reader,
     axis: Axis,
@@ -154,7 +124,7 @@ class _Counting:
         rollup_of = rollups_of(store, files, self._groups) if rollups else {}
         taken = set()
         for path in self.reader.files["transactions"]:
-            hour = _hour(path)
+            hour = hour_of(path)
             rollup = rollup_of.get(path)
             if rollup is None and is_early(path):
                 raise BrokenRollup(str(path))
@@ -191,7 +161,7 @@ class _Counting:
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
         table = f"counted_{len(self.raw)}"
-        keys, cells = counting(parquet(paths), slot, within, self.where, table)
+        keys, cells = _counting(parquet(paths), slot, within, self.where, table)
         try:
             self.reader.run(keys, self.params)
             rows = self.reader.arrays(cells, self.params)
@@ -207,7 +177,7 @@ class _Counting:
 
     def _count_elsewhere(self, rows: Mapping[tuple[int, bool], Sequence[Path]]) -> None:
         """The same by an engine: sums of each hour, as files."""
-        keys, cells = counting(FILES, "{slot}", "{within}", self.where, "counted")
+        keys, cells = _counting(FILES, "{slot}", "{within}", self.where, "counted")
         selects = {
             KEYS: f"SELECT key, 0 AS requests, 0 AS bytes_received, {LISTED} FROM counted",
             _CELLS: "SELECT key, slot, bucket, count(*)::INTEGER AS requests,"
@@ -418,9 +388,22 @@ class _Counting:
             raise BrokenRollup(str(error)) from error
 
 
-def _hour(path: Path) -> int:
-    """The number of the hour whose rows a file has."""
-    return to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+def _counting(
+    source: str, slot: str, within: str, where: str | None, table: str
+) -> tuple[str, str]:
+    """What makes `table` of the keys of a relation of transactions, and a SELECT of a cell a row.
+
+    slot, within: as Axis.rows; where: a condition more."""
+    condition = f"{within} AND ({where})" if where else within
+    named = rollup_sql("named", f"(FROM {source} WHERE {condition})")
+    text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
+    # by the hash of the names: to group ten texts takes twice as long
+    keys = (
+        f"CREATE OR REPLACE TEMP TABLE {table} AS"
+        " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
+        f" names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)"
+    )
+    return keys, f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
 
 
 def _joined(parts: Sequence[Cells]) -> Cells:

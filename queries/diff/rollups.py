@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from queries.core.session import sql_text
 from store.files import looks_whole
 from store.rollup import rollup_sql
 
@@ -55,22 +54,6 @@ def rows_relation(rows: str) -> str:
     """The same of a relation of transactions, a row a request."""
     sums = "0 AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
     return f"SELECT {sums}, {LISTED} FROM ({rollup_sql('named', rows)})"
-
-
-def counting(source: str, slot: str, within: str, where: str | None, table: str) -> tuple[str, str]:
-    """What makes `table` of the keys of a relation of transactions, and a SELECT of a cell a row.
-
-    slot, within: as Axis.rows; where: a condition more."""
-    condition = f"{within} AND ({where})" if where else within
-    named = rollup_sql("named", f"(FROM {source} WHERE {condition})")
-    text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
-    # by the hash of the names: to group ten texts takes twice as long
-    keys = (
-        f"CREATE OR REPLACE TEMP TABLE {table} AS"
-        " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
-        f" names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)"
-    )
-    return keys, f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
 
 
 def place_of(recorders: Sequence[str]) -> str:
