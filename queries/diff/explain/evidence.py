@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,11 +38,13 @@ class Rows:
     params: Mapping[str, Any]
 
     def ask(
-        self, name: str, keys: Mask, weights: Floats, spans: list[Window], **params: Any
-    ) -> list[tuple[Any, ...]]:
+        self, name: str, keys: Mask, weights: Floats, spans: list[Window],
+        recorders: Collection[str], **params: Any,
+    ) -> list[tuple[Any, ...]]:  # fmt: skip
         """What queries/sql/<name>.sql says of rows of those keys, of the busiest names.
 
-        weights [keys]: which keys tell most. Nothing where a file cannot be read (any more): a
+        weights [keys]: which keys tell most. recorders: read only their files; none: all. Nothing
+        where a file cannot be read (any more): a
         finding stands without its rows.
         """
         paths = [
@@ -50,6 +52,7 @@ class Rows:
             for path in self.reader.files["transactions"]
             if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
             and not is_early(path)
+            and (not recorders or self.reader.store.recorder_of(path) in recorders)
         ]
         if not keys.any() or not paths:
             return []
@@ -84,12 +87,15 @@ class Rows:
 
 
 def examples(
-    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], order: Order = "first"
-) -> tuple[str, ...]:
-    """Ids of transactions of those keys in the spans, by that order."""
+    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], order: Order,
+    recorders: Collection[str],
+) -> tuple[str, ...]:  # fmt: skip
+    """Ids of transactions of those keys in the spans, by that order; recorders: as Rows.ask."""
     starts, ends = ([getattr(s, name) for s in spans] for name in _EDGES)
     limits = {"starts": starts, "ends": ends, "sort": order, "most": _MOST}
-    return tuple(row[0] for row in rows.ask("compare_examples", keys, weights, spans, **limits))
+    return tuple(
+        row[0] for row in rows.ask("compare_examples", keys, weights, spans, recorders, **limits)
+    )
 
 
 def minutes(
@@ -99,7 +105,7 @@ def minutes(
     edges = {"from_ts": span.from_ts, "to_ts": span.to_ts}
     totals = []
     for keys in (part, scope):
-        counted = rows.ask("compare_onset", keys, weights, [span], **edges)
+        counted = rows.ask("compare_onset", keys, weights, [span], (), **edges)
         at = np.array(counted, dtype=np.int64).reshape(-1, 2)
         totals.append(add_up(at[:, 0], at[:, 1], span.minutes))
     return totals[0], totals[1]
