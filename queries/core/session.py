@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -37,6 +36,7 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.ParserException,
     duckdb.CatalogException,
 )
+_SQL: Final = Path(__file__).parents[1] / "sql"
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
 T = TypeVar("T")
 CONFIG: Final[dict[str, Any]] = {
@@ -66,7 +66,7 @@ def hours_of(spans: Iterable[Window]) -> list[str]:
 
 def sql_text(name: str, **places: str) -> str:
     """A query of queries/sql by its name, without the ending; `places` fill {name} in its text."""
-    text = (files("queries") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
     for place, value in places.items():
         text = text.replace("{" + place + "}", value)
     return text
