@@ -120,6 +120,8 @@ class Reader:
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
+        # the rows of the table of that name, in the order of recorder and time
+        self.coverage: list[dict[str, Any]] = []
         self.early = store.early(hours_of(spans)) if running else Early()
         self._pushdown: Pushdown | None = None
         try:
@@ -315,10 +317,13 @@ class Reader:
         if table != "coverage":
             self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
             return
-        # few rows, which several queries ask for: each would open the files anew
+        # few rows, which are looked at again and again: each statement would open the files anew
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
-        described = self.con.execute("FROM coverage LIMIT 0").description or ()
-        for name in sorted(_LATER_COVERAGE.keys() - {column[0] for column in described}):
+        rows = self.con.execute("FROM coverage ORDER BY recorder, from_ts, to_ts")
+        names = [column[0] for column in rows.description]
+        later = dict.fromkeys(_LATER_COVERAGE)
+        self.coverage = [later | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        for name in sorted(_LATER_COVERAGE.keys() - set(names)):
             self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
 
     def _early(self) -> str:

@@ -112,4 +112,5 @@ def test_any_history_of_merges_covers_every_number_once(
     "name", ["2026-W47-7T13", "20261122T1314", "2026-11-22 13", "2026-11-22T24"]
 )
 def test_an_hour_is_written_in_one_way(name: str) -> None:
-    assert is_hour("2026-11-22T13") and not is_hour(name)
+    assert is_hour("2026-11-22T13")
+    assert not is_hour(name)
