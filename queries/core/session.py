@@ -39,6 +39,7 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
 _SQL: Final = Path(__file__).parents[1] / "sql"
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
 T = TypeVar("T")
+FILES: Final = "read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -79,7 +80,7 @@ def file_list(paths: Iterable[Path]) -> str:
 
 def parquet(paths: Iterable[Path]) -> str:
     """A relation over the files, with all the columns that any of them has."""
-    return f"read_parquet({file_list(paths)}, union_by_name = true, hive_partitioning = false)"
+    return FILES.replace("{files}", file_list(paths))
 
 
 class Pushdown(Protocol):
@@ -90,9 +91,10 @@ class Pushdown(Protocol):
     def picked(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None: ...
     def bring(self, text: str, params: Mapping[str, Any]) -> None: ...
     def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]: ...
-    def rollups(
-        self, paths: Sequence[Path], condition: str | None, params: Mapping[str, Any]
-    ) -> dict[Path, Mapping[str, Path]]: ...
+    def results(
+        self, paths: Sequence[Path], before: Sequence[str], selects: Mapping[str, str],
+        params: Mapping[str, Any], places: Mapping[str, Mapping[str, str]],
+    ) -> list[tuple[str, Mapping[str, Path]]]: ...  # fmt: skip
     def close(self) -> None: ...
 
 
@@ -192,14 +194,14 @@ class Reader:
         text = re.sub(rf"\$({'|'.join(params)})\b", r"getvariable('\1')", condition)
         return f"(SELECT * FROM {table} WHERE {text})"
 
-    def rolled_up(
-        self, paths: Callable[[], Sequence[Path]], condition: str | None, params: Mapping[str, Any]
-    ) -> dict[Path, Mapping[str, Path]]:
-        """The rollups that an engine makes of files of transactions; nothing without one."""
+    def results(
+        self, paths: Callable[[], Sequence[Path]], *of: Any
+    ) -> list[tuple[str, Mapping[str, Path]]]:
+        """What the tasks of an engine make of files (Pushdown.results); nothing without one."""
         pushdown = self._pushdown
         if pushdown is None:
-            return {}
-        return self._mending(lambda: pushdown.rollups(paths(), condition, params))
+            return []
+        return self._mending(lambda: pushdown.results(paths(), *of))
 
     def each(self, table: str, select: str) -> list[tuple[Any, ...]]:
         """The rows of a statement about {files} of a table: of all, or of some at a time."""
