@@ -134,10 +134,6 @@ class Reader:
             self.close()
             raise
 
-    def sql(self, name: str, params: Mapping[str, Any] | None = None, **places: str) -> pa.Table:
-        """Run queries/sql/<name>.sql with named parameters; `places` fill {name} in its text."""
-        return self.query(sql_text(name, **places), params)
-
     def query(self, text: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement as an Arrow table."""
 
