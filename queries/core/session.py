@@ -317,10 +317,10 @@ class Reader:
             return
         # few rows, which are looked at again and again: each statement would open the files anew
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
-        rows = self.con.execute("FROM coverage ORDER BY recorder, from_ts, to_ts")
-        names = [column[0] for column in rows.description]
-        later = dict.fromkeys(_LATER_COVERAGE)
+        rows = self.con.execute("FROM coverage")
+        names, later = [column[0] for column in rows.description], dict.fromkeys(_LATER_COVERAGE)
         self.coverage = [later | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        self.coverage.sort(key=lambda row: (row["recorder"], row["from_ts"], row["to_ts"]))
         for name in sorted(_LATER_COVERAGE.keys() - set(names)):
             self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
 
