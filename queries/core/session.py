@@ -116,6 +116,7 @@ class Reader:
         self.tables = list(tables)
         self.notes: list[Note] = []
         self._bad: set[Path] = set()
+        self.unreadable: list[tuple[str, dt.datetime]] = []  # recorders, and hours of theirs
         self.con = duckdb.connect(config=CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
         self._watch = CURRENT.get()
@@ -240,7 +241,6 @@ class Reader:
             self._pushdown.close()
 
     def _open_views(self) -> None:
-        self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         hours, tables = hours_of(self.spans), (*self.tables, "coverage")
         self.store.look(
             self.store.sealed_hour(table, hour) for table in (*tables, MERGED) for hour in hours
@@ -363,7 +363,7 @@ class Reader:
         hour = _hour_of(path)
         if hour is not None and "transactions" in place.parts:
             owner = self.store.recorder_of(path)
-            self.con.execute("INSERT INTO unreadable VALUES (?, ?)", [owner, hour])
+            self.unreadable.append((owner, hour))
         self.notes.append(
             Note(
                 "unreadable_file",

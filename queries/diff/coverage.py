@@ -30,7 +30,7 @@ def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
     members = covered.members
     seeing = members.seeing.copy()
     hours = axis.edges[:, 0] // HOUR_US
-    for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
+    for name, hour in reader.unreadable:
         for i, (_, recorder) in enumerate(members.names):
             if recorder == name:
                 seeing[i, hours == to_us(hour) // HOUR_US] = 0.0

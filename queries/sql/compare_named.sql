@@ -7,7 +7,8 @@ SELECT
         coalesce(pod_name, ''), coalesce(error_signature, '')
     ) AS name
 FROM {rows}
-WHERE coalesce(host, '') IN (SELECT unnest($hosts::VARCHAR[]))
-    AND coalesce(route, '') IN (SELECT unnest($routes::VARCHAR[])) -- so that few rows get to what follows
+-- the first and the third part of names, so that few rows get to what follows
+WHERE coalesce(host, '') IN (SELECT split_part(unnest(flatten($names::VARCHAR[][])), chr(31), 1))
+    AND coalesce(route, '') IN (SELECT split_part(unnest(flatten($names::VARCHAR[][])), chr(31), 3))
     AND name IN (SELECT unnest(flatten($names::VARCHAR[][])))
     AND ({where})

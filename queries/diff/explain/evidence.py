@@ -67,13 +67,7 @@ class Rows:
         except TooMuchError:
             return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
-        values = {
-            **self.params,
-            "hosts": sorted({row[0] for rows in names for row in rows}),
-            "routes": sorted({row[_ROUTE] for rows in names for row in rows}),
-            "names": [sorted(map("\x1f".join, rows)) for rows in names],
-            **params,
-        }
+        values = {**self.params, "names": names, **params}
         try:
             rows: list[tuple[Any, ...]] = self.reader.con.execute(
                 sql_text(name, named=named), values
@@ -84,13 +78,13 @@ class Rows:
             return []
         return rows
 
-    def _names(self, wanted: Wanted) -> set[tuple[str, ...]]:
+    def _names(self, wanted: Wanted) -> list[str]:
         """The names under which the busiest of the keys were recorded."""
         counts = self.counts
         chosen = np.flatnonzero(wanted.keys[counts.keys.of])
         order = np.argsort(-wanted.weights[counts.keys.of[chosen]], kind="stable")
         busiest = map(counts.names.of, chosen[order[:_NAMES]].tolist())
-        return {tuple(str(names[name]) for name in _COLUMNS) for names in busiest}
+        return sorted({"\x1f".join(str(name[part]) for part in _COLUMNS) for name in busiest})
 
 
 def examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
@@ -120,7 +114,6 @@ def minutes(
 
 _EDGES = ("from_ts", "to_ts")
 _COLUMNS = ("host", "method", "route", "status", "grpc_status", "container", "pod", "signature")
-_ROUTE = _COLUMNS.index("route")
 
 
 def _touches(hour: str, span: Window) -> bool:
