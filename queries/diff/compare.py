@@ -21,9 +21,9 @@ from queries.core.session import Reader, open_reader
 from queries.core.watch import still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
-from queries.diff.axis import Axis, Covered, past_of
+from queries.diff.axis import LEAST_STRETCH, Axis, Covered, hour_of, past_of
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.counts import BrokenRollup, affordable, counts_of
+from queries.diff.counts import BrokenRollup, counts_of
 from queries.diff.detect import latency, rates, shares, sizes
 from queries.diff.detect.presence import presence
 from queries.diff.durations import Durations, durations_of
@@ -34,7 +34,8 @@ from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
 from queries.diff.groups import kept
 from queries.diff.stats import add_up, distinct
-from store.hours import from_us, to_us
+from store.cover import segments_in
+from store.hours import HOUR_US, from_us, to_us
 from store.layout import Store
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ T = TypeVar("T")
 _FEW = 200  # requests
 _BUSY = 200_000  # cells
 _LEAST_S = 60  # of a window
+_MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
+_MINUTE = 60_000_000
 LEAST_PAST = limits.KNOWN
 
 
@@ -92,6 +95,25 @@ def compared(
             if reader.early.keys:
                 return compared(store, window, baseline, where, limit, running=False)
             return answer(rollups=False)  # the rows that it was made of may still be there
+
+
+def affordable(
+    reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """The past without what would take too long to count: of hours that still grow fast, and so
+    have no rollup, only the newest minutes are left."""
+    rows: dict[int, int] = {}
+    for segment in segments_in(reader.files["transactions"]):
+        hour = hour_of(segment.path)
+        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
+    newest = to_us(spans[0].to_ts)
+    cut = []
+    for begin, end in past:
+        hour = begin // HOUR_US
+        seen = min(newest, (hour + 1) * HOUR_US) - hour * HOUR_US
+        most = seen * _MOST_ROWS // max(rows.get(hour, 0), 1) // _MINUTE * _MINUTE
+        cut.append((max(begin, end - max(most, LEAST_STRETCH)), end))
+    return tuple(cut)
 
 
 def _condition(

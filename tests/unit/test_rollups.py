@@ -24,7 +24,8 @@ from queries.core.answer import to_document
 from queries.core.session import open_reader, parquet
 from queries.core.window import Baseline, Window
 from queries.diff.axis import Axis
-from queries.diff.counts import affordable, counts_of
+from queries.diff.compare import affordable
+from queries.diff.counts import counts_of
 from queries.diff.durations import Entries
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
@@ -117,7 +118,7 @@ def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Stor
     window = Window(from_us(half[1]), from_us(half[1] + 3 * MINUTE))
     folder = store.live_hour("busy", "transactions", "2026-11-22T13")
     folder.mkdir(parents=True)
-    for rows, minutes in ((queries.diff.counts._MOST_ROWS, 30), (3_300_000, 2), (900_000, 7)):
+    for rows, minutes in ((queries.diff.compare._MOST_ROWS, 30), (3_300_000, 2), (900_000, 7)):
         sealed = store.sealed_hour("transactions", "2026-11-22T13")
         shutil.copy(next(sealed.glob("*.parquet")), folder / segment_name(1, rows))
         with open_reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:

@@ -257,7 +257,7 @@ def _evidence(scene: Scene, lead: _Lead) -> Evidence:
     """Of the window what shows the change; of the baseline what was as it should be."""
     c, frame = lead.c, scene.frame
     keys = c.part & (c.excess > 0) if c.direction not in ("gone", "down") else c.part
-    keys = c.scope if c.kind == "latency" or not keys.any() else keys
+    keys = c.scope if c.lasts or not keys.any() else keys
     when = around(frame, lead.lasted.since, lead.lasted.until)
     window, *spans = frame.axis.spans
     before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
@@ -265,17 +265,19 @@ def _evidence(scene: Scene, lead: _Lead) -> Evidence:
     if gone and lead.lasted.since and lead.lasted.since > window.from_ts:
         spans = [*spans, Window(window.from_ts, lead.lasted.since)]
     return Evidence(
-        examples(
-            scene.rows, keys, frame.requests, [when], _SHOWN.get((c.kind, c.direction), "first")
-        ),
+        examples(scene.rows, keys, frame.requests, [when], _order(c)),
         examples(scene.rows, before, frame.before, spans, "last" if gone else "first"),
         _signature(frame, c),
     )
 
 
-_SHOWN: dict[tuple[str, str], Order] = {
-    ("latency", "up"): "slowest", ("size", "down"): "smallest", ("size", "up"): "largest",
-}  # fmt: skip
+def _order(c: Candidate) -> Order:
+    """Which requests show the change best."""
+    if c.lasts:
+        return "slowest" if c.direction == "up" else "first"
+    if c.kind == "size":
+        return "largest" if c.direction == "up" else "smallest"
+    return "first"
 
 
 def _signature(frame: Frame, lead: Candidate) -> str | None:

@@ -82,8 +82,9 @@ def _change(c: Candidate) -> str:
         word = "busier" if c.direction == "up" else "quieter"
         return f"{word}: {both}/s"
     if c.kind == "broad":
-        word = "slower" if c.metric.endswith("_ms") else "failing more"
-        return f"{word} everywhere, no single key: {_figures(c)}"
+        word = "slower" if c.lasts else "failing more"
+        which = f"{c.metric[:3]} " if c.lasts else ""
+        return f"{word} everywhere, no single key: {which}{_figures(c)}"
     if c.kind == "moved":
         return (
             f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
@@ -116,7 +117,7 @@ def _status(c: Candidate) -> str:
 
 
 def _figures(c: Candidate) -> str:
-    said = ms if c.metric.endswith("_ms") else percent
+    said = ms if c.lasts else percent
     return f"{said(c.window)} (was {said(c.baseline)})"
 
 
