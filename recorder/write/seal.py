@@ -148,7 +148,8 @@ class Housekeeper:
         """Seal what is due of recorders that no longer run, under their locks; the hours sealed."""
         sealed = []
         for name in self.store.live_recorders():
-            if name == self.recorder or not _has_segments(self.store, name):
+            left = any(self.store.live_hours(name, table) for table in RECORDED)
+            if name == self.recorder or not left:
                 continue
             with contextlib.suppress(UnavailableError), recorder_lock(self.store, name, SEALING):
                 keeper = self._others.get(name)
@@ -322,10 +323,6 @@ def _packed(files: Sequence[Segment]) -> Iterator[list[Segment]]:
         rows, size = rows + more, size + larger
     if run:
         yield run
-
-
-def _has_segments(store: Store, recorder: str) -> bool:
-    return any(store.live_hours(recorder, table) for table in RECORDED)
 
 
 def _policy(store: Store, recorder: str) -> str:
