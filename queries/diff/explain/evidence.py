@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,12 +30,20 @@ _NAMES = 20  # raw names of a finding's keys that are looked for
 
 @dataclass(frozen=True)
 class Wanted:
-    """Transactions of some keys in some spans. weights [keys]: which of the keys tell most."""
+    """Transactions of some keys in some spans. weights [keys]: which of the keys tell most.
+    recorders: in whose rows to look, of all where there are none."""
 
     keys: Mask
     weights: Floats
     spans: list[Window]
     order: Order = "first"
+    recorders: Collection[str] = ()
+
+    def is_in(self, hour: str, recorder: str) -> bool:
+        """Whether a recorder's rows of an hour may have some."""
+        return (not self.recorders or recorder in self.recorders) and any(
+            _touches(hour, span) for span in self.spans
+        )
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,12 @@ class Rows:
 
         Nothing where a file cannot be read (any more): a finding stands without its rows.
         """
-        spans = [span for one in wanted for span in one.spans]
         names = [self._names(one) for one in wanted]
         paths = [
-            path
-            for path in self.reader.files["transactions"]
-            if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
-            and not is_early(path)
-        ]
+            path for path in self.reader.files["transactions"] if not is_early(path)
+            and any(one.is_in(path.parent.name.removeprefix("hour="),
+                              self.reader.store.recorder_of(path)) for one in wanted)
+        ]  # fmt: skip
         if not any(names) or not paths:
             return []
         try:

@@ -20,7 +20,7 @@ from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, Wanted, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
-from queries.diff.explain.recorders import Counted, counted, shown
+from queries.diff.explain.recorders import Counted, counted, needs_both, shown
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
@@ -47,8 +47,19 @@ class Scene:
     seconds_b: float
 
     @cached_property
-    def by_recorder(self) -> Counted | None:
-        return counted(self.rows, self.frame.axis.spans[0])
+    def _counted(self) -> dict[bool, Counted | None]:
+        return {}
+
+    def by_recorder(self, both: bool) -> Counted | None:
+        """both: of the baseline as well as of the window."""
+        if both not in self._counted:
+            self._counted[both] = counted(self.rows, self.frame.axis, both)
+        return self._counted[both]
+
+    def holders(self, keys: Mask, gone: bool = False) -> set[str]:
+        """Whose rows to look for examples in; none: all have to be looked through."""
+        counts = self.by_recorder(gone)
+        return set() if counts is None else counts.holders(keys, int(gone))
 
 
 def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
@@ -129,7 +140,7 @@ def _finding(
         low, high = min(low, c.ratio), max(high, c.ratio)
     slots = frame.axis.slots
     named = replace(c, key=key)
-    recorders = shown(scene.by_recorder, c, once)
+    recorders = shown(scene.by_recorder(needs_both(c)), c, once)
     return Finding(
         rank=place + 1,
         id=_identity(c.kind, key),
@@ -270,8 +281,14 @@ def _wanted(scene: Scene, lead: _Lead) -> tuple[Wanted, Wanted]:
     if gone and lead.lasted.since and lead.lasted.since > window.from_ts:
         spans = [*spans, Window(window.from_ts, lead.lasted.since)]
     return (
-        Wanted(keys, frame.requests, [when], _order(c)),
-        Wanted(before, frame.before, spans, "last" if gone else "first"),
+        Wanted(keys, frame.requests, [when], _order(c), scene.holders(keys)),
+        Wanted(
+            before,
+            frame.before,
+            spans,
+            "last" if gone else "first",
+            scene.holders(before, gone) | scene.holders(before),
+        ),
     )
 
 
