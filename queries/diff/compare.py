@@ -305,10 +305,10 @@ def _short(spans: Sequence[Window]) -> list[Note]:
 def _longest_pair(
     covered: Covered, axis: Axis, baseline: Baseline
 ) -> tuple[Window, Baseline, Note] | None:
-    """A recording that began within the window is compared by its halves, and says so."""
+    """Of a recording that began with the window or within it, its halves; it says so."""
     window = axis.spans[0]
     before, now = covered.best(axis, 1), covered.best(axis, 0)
-    if baseline.kind != "previous" or before > 0 or now < 2 * _LEAST_S:
+    if baseline.kind != "previous" or before >= _LEAST_S or now < 2 * _LEAST_S:
         return None
     seen = np.flatnonzero(covered.seen[:, : axis.slots[0].size].any(0))
     begin, end = (from_us(int(axis.edges[i, j])) for i, j in ((seen[0], 0), (seen[-1], 1)))
@@ -317,8 +317,8 @@ def _longest_pair(
         return None
     form = "%H:%M" if middle.second == end.second == 0 else "%H:%M:%S"
     text = (
-        f"the recordings begin within the window: {middle:{form}} to {end:{form}} is compared "
-        "with what was recorded before"
+        f"less than a minute was recorded before the window: {middle:{form}} to {end:{form}} is "
+        "compared with what was recorded before that"
     )
     pair = Window(middle, min(end, window.to_ts)), Window(begin, middle)
     return pair[0], Baseline("previous", (pair[1],)), Note("young", text, middle, end)

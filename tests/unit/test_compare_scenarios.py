@@ -269,6 +269,12 @@ def test_a_store_of_forty_minutes_answers_with_what_it_has(record: Record) -> No
     assert "young" in codes(document)
 
 
+def test_a_few_seconds_before_the_window_are_no_baseline(record: Record) -> None:
+    document = record(charges(600, 0.01, 0.6, since=45, from_=-0.5), from_=-0.5).diff()
+    says(first(document), key=CHARGE, direction="up", since=45)
+    assert "young" in codes(document)
+
+
 @pytest.mark.parametrize("asked", [{"vs": "yesterday"}, {"vs": "7d"}, {"last": "24h"}])
 def test_a_young_store_counts_what_was_recorded(record: Record, asked: dict[str, Any]) -> None:
     recording = record()
