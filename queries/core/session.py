@@ -116,6 +116,7 @@ class Reader:
         self.tables = list(tables)
         self.notes: list[Note] = []
         self._bad: set[Path] = set()
+        self.unreadable: list[tuple[str, dt.datetime]] = []  # recorders, and hours of theirs
         self.con = duckdb.connect(config=CONFIG)
         self.con.execute("SET TimeZone = 'UTC'")
         self._watch = CURRENT.get()
@@ -240,7 +241,6 @@ class Reader:
             self._pushdown.close()
 
     def _open_views(self) -> None:
-        self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         hours, tables = hours_of(self.spans), (*self.tables, "coverage")
         self.store.look(
             self.store.sealed_hour(table, hour) for table in (*tables, MERGED) for hour in hours
@@ -317,10 +317,10 @@ class Reader:
             return
         # few rows, which are looked at again and again: each statement would open the files anew
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
-        rows = self.con.execute("FROM coverage ORDER BY recorder, from_ts, to_ts")
-        names = [column[0] for column in rows.description]
-        later = dict.fromkeys(_LATER_COVERAGE)
+        rows = self.con.execute("FROM coverage")
+        names, later = [column[0] for column in rows.description], dict.fromkeys(_LATER_COVERAGE)
         self.coverage = [later | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        self.coverage.sort(key=lambda row: (row["recorder"], row["from_ts"], row["to_ts"]))
         for name in sorted(_LATER_COVERAGE.keys() - set(names)):
             self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
 
@@ -363,7 +363,7 @@ class Reader:
         hour = _hour_of(path)
         if hour is not None and "transactions" in place.parts:
             owner = self.store.recorder_of(path)
-            self.con.execute("INSERT INTO unreadable VALUES (?, ?)", [owner, hour])
+            self.unreadable.append((owner, hour))
         self.notes.append(
             Note(
                 "unreadable_file",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,4 +241,9 @@ def past_of(spans: Sequence[Window]) -> list[tuple[int, int]]:
 
 def hour_of(path: Path) -> int:
     """The number of the hour whose rows a file has."""
-    return to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+    return _hour_number(path.parent.name)
+
+
+@lru_cache(maxsize=1024)
+def _hour_number(folder: str) -> int:
+    return to_us(hour_start(folder.removeprefix("hour="))) // HOUR_US

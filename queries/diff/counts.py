@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -70,7 +70,8 @@ class Counts:
     [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
     them to hold them all. Of the past it has some hours only. It is told [keys] what stands in the
-    place of each key. Raises BrokenRollup."""
+    place of each key. Raises BrokenRollup. own: what was counted from rows, by recorders and not by
+    populations: their names, and the cells with these values."""
 
     keys: Keys
     names: Names
@@ -78,6 +79,7 @@ class Counts:
     recorders: list[str]
     traffic: Cells
     spread: Callable[[Any], Iterator[Cells]]
+    own: Callable[[str], tuple[list[str], Cells]]
 
 
 def counts_of(
@@ -116,6 +118,7 @@ class _Counting:
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
         self._key, self._hashes = none, none
+        self._owners: tuple[list[str], Any] = [], none  # recorders before they are populations
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
@@ -123,6 +126,7 @@ class _Counting:
         files = self.reader.files["transactions"]
         rollup_of = rollups_of(store, files, self._groups) if rollups else {}
         taken = set()
+        cut_in = cache(partial(self.axis.rows, cut=True))  # there are hundreds of files an hour
         for path in self.reader.files["transactions"]:
             hour = hour_of(path)
             rollup = rollup_of.get(path)
@@ -134,7 +138,7 @@ class _Counting:
             if rollup[KEYS] not in taken:
                 self.files.append((hour, rollup))
                 taken.add(rollup[KEYS])
-            if self.axis.rows(hour, cut=True) and not is_early(path):
+            if cut_in(hour) and not is_early(path):
                 rows.setdefault((hour, True), []).append(path)
         if store.engine:
             self._count_elsewhere(rows)
@@ -156,7 +160,7 @@ class _Counting:
         of = keys.of.astype(np.int32)
         self._key = of[self._number]
         traffic = replace(traffic, key=of[traffic.key])
-        return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread)
+        return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread, self._own)
 
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
@@ -181,7 +185,7 @@ class _Counting:
         selects = {
             KEYS: f"SELECT key, 0 AS requests, 0 AS bytes_received, {LISTED} FROM counted",
             _CELLS: "SELECT key, slot, bucket, count(*)::INTEGER AS requests,"
-            f" sum(received)::BIGINT AS bytes_received FROM ({cells}) GROUP BY ALL",
+            f" sum(received)::BIGINT AS received FROM ({cells}) GROUP BY ALL",
         }
         for cut in (False, True):
             told = {hour: self.axis.rows(hour, cut) for hour, of in rows if of == cut}
@@ -228,7 +232,9 @@ class _Counting:
         if (order != np.arange(order.size)).any():
             order = np.argsort(order)
             columns = {name: column[order] for name, column in columns.items()}
-        self._recorder = self._populations(columns.pop("place"))
+        place = columns.pop("place")
+        self._owners = self._recorders, place.copy() if self._groups else place
+        self._recorder = self._populations(place)
         hashes = columns.pop("names")
         self._firsts, self._number = _numbered(hashes)
         self._hashes = hashes[self._firsts]
@@ -289,15 +295,11 @@ class _Counting:
 
     def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
         """Requests and bytes of one file, under numbers in the place of keys."""
-        if file >= len(self.files):
-            _, columns = self.raw[file - len(self.files)]
-            yield self._cells(file, columns, columns["slot"], columns["received"])
+        counted = self._from_rows(file)
+        if counted is not None:
+            yield self._cells(file, counted, counted["slot"], counted["received"])
             return
         hour, paths = self.files[file]
-        if _CELLS in paths:
-            columns = self._fetch(f"FROM {whole_parquet([paths[_CELLS]])}")
-            yield self._cells(file, columns, columns["slot"], columns["bytes_received"])
-            return
         whole = self.axis.whole(hour)
         if whole is not None:
             rows = slice(self._starts[file], self._starts[file + 1])
@@ -310,19 +312,15 @@ class _Counting:
     def _spread(self, of: Any) -> Iterator[Cells]:
         """Durations, file by file; those of whole past hours from some of these."""
         self._number = of[self._key]
-        for file, (hour, paths) in enumerate(self.files):
-            if _CELLS in paths:
-                columns = self._fetch(
-                    f"FROM {whole_parquet([paths[_CELLS]])} WHERE bucket <> {_NONE}"
-                )
-                yield self._cells(file, columns, columns["slot"], columns["bucket"])
-            elif self.axis.whole(hour) is None:
+        for file in range(self._starts.size - 1):
+            counted = self._from_rows(file)
+            if counted is not None:
+                known = counted["bucket"] != _NONE
+                part = {name: column[known] for name, column in counted.items()}
+                yield self._cells(file, part, part["slot"], part["bucket"])
+            elif self.axis.whole(self.files[file][0]) is None:
+                hour, paths = self.files[file]
                 yield from self._minutes(file, hour, paths[DURATIONS], "bucket")
-        for i, (_, columns) in enumerate(self.raw):
-            known = columns["bucket"] != _NONE
-            part = {name: columns[name][known] for name in ("key", "requests")}
-            slot, bucket = columns["slot"][known], columns["bucket"][known]
-            yield self._cells(len(self.files) + i, part, slot, bucket)
         past = [
             (slot, file)
             for file, (hour, paths) in enumerate(self.files)
@@ -336,6 +334,26 @@ class _Counting:
                 read += cells.key.size
                 yield cells
                 del cells
+
+    def _from_rows(self, file: int) -> dict[str, Any] | None:
+        """key, slot, bucket, requests, received of a file's cells; None of one with a rollup."""
+        if file >= len(self.files):
+            return self.raw[file - len(self.files)][1]
+        paths = self.files[file][1]
+        return self._fetch(f"FROM {whole_parquet([paths[_CELLS]])}") if _CELLS in paths else None
+
+    def _own(self, value: str) -> tuple[list[str], Cells]:
+        names, owners = self._owners
+        parts = []
+        for file in range(self._starts.size - 1):
+            columns = self._from_rows(file)
+            if columns is not None:
+                rows = slice(self._starts[file], self._starts[file + 1])
+                key, owner = (of[rows][columns["key"]] for of in (self._key, owners))
+                parts.append(
+                    Cells(key, owner, columns["slot"], columns["requests"], columns[value])
+                )
+        return names, _joined(parts)
 
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""

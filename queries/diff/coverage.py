@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
     members = covered.members
     seeing = members.seeing.copy()
     hours = axis.edges[:, 0] // HOUR_US
-    for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
+    for name, hour in reader.unreadable:
         for i, (_, recorder) in enumerate(members.names):
             if recorder == name:
                 seeing[i, hours == to_us(hour) // HOUR_US] = 0.0
@@ -44,7 +44,10 @@ def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
 def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     """What was seen of the axis' slots; the axis without the past of which hardly any was seen, or
     of which events are missing, if there is enough of it without."""
-    seeing, expected = (_islands(reader, which) for which in (_is_seeing, _is_expected))
+    seeing = _islands(row for row in reader.coverage if row["state"] in notes.SEEING)
+    # a host that was shut down in good order is not missed: its recorder said that it stopped
+    expected = _islands(row for row in reader.coverage
+                        if row["state"] != "stopped" or row["reason_code"] == "killed")  # fmt: skip
     names = sorted(expected)
     populations = sorted({population for population, _ in names})
     edges = axis.edges
@@ -85,23 +88,12 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     return axis, Covered(populations, seen, _comparable(axis, seen), tuple(gaps), members)
 
 
-def _is_seeing(row: Mapping[str, Any]) -> bool:
-    return row["state"] in notes.SEEING
-
-
-def _is_expected(row: Mapping[str, Any]) -> bool:
-    """A host that was shut down in good order is not missed: its recorder said that it stopped."""
-    return bool(row["state"] != "stopped" or row["reason_code"] == "killed")
-
-
-def _islands(
-    reader: Reader, which: Callable[[Mapping[str, Any]], bool]
-) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """When each (population, recorder) was in such a stretch. A recorder without a group is a
-    population by itself."""
+def _islands(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """When each (population, recorder) was in one of the stretches. A recorder without a group is
+    a population by itself."""
     times: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for row in reader.coverage:
-        if which(row) and row["to_ts"] > row["from_ts"]:
+    for row in rows:
+        if row["to_ts"] > row["from_ts"]:
             group, recorder = row["group_name"], row["recorder"]
             islands = times.setdefault((recorder if group is None else group, recorder), [])
             islands.append((to_us(row["from_ts"]), to_us(row["to_ts"])))
@@ -237,7 +229,7 @@ def losses(reader: Reader, sides: Sequence[Window]) -> list[Note]:
 def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:
     """Those under which the spans were recorded; "" is none."""
     rows = (row for span in spans for row in notes.within(reader, span))
-    return {row["filter"] or "" for row in rows if _is_seeing(row)}
+    return {row["filter"] or "" for row in rows if row["state"] in notes.SEEING}
 
 
 def differing_filters(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-ABI = 1  # as in src/lib.rs: the order of the buffers, and what they hold
+ABI = 2  # as in src/lib.rs: the order of the buffers, and what they hold
 FILE = Path(__file__).with_name(
     {"darwin": "libqrec_native.dylib", "win32": "qrec_native.dll"}.get(
         sys.platform, "libqrec_native.so"
@@ -83,6 +83,24 @@ class Scan(NamedTuple):
     owners: Any
 
 
+class Named(NamedTuple):
+    """The headers (pairs) that are judged by their names. `unsure` are those that were not; the
+    n-th of `changed` consists of what `sequence` has from offsets[n] to offsets[n + 1]: `pieces`,
+    each by its number, and `secrets`, each as -1 less its number; a secret's `kinds` is the number
+    of its kind. `cookies`: of each secret in the sequence, the number of its cookie's name, -1 for
+    none. What is left of cookies is to be scanned: `rest`, whose owners are pairs."""
+
+    rest: Scan
+    unsure: Any
+    changed: Any
+    cookies: Any
+    offsets: Any
+    sequence: Any
+    kinds: Any
+    pieces: pa.Array
+    secrets: pa.Array
+
+
 class _Memory:
     """What the compiled part holds for a batch. Nothing of it may lead back to it: it goes with the
     last one who looks, and not when Python looks for circles."""
@@ -120,6 +138,7 @@ class Batch:
         self.tags = np.frombuffer(next(buffers), np.uint32)
         self.pair_values = _texts(pa.string(), buffers)
         self.names = _texts(pa.string(), buffers)
+        self.cookie_names = _texts(pa.binary(), buffers)
         self._left = np.frombuffer(next(buffers), np.int64).reshape(-1, 4).tolist()
 
     def _owned(self, out: Any, count: int) -> Iterator[pa.Buffer]:
@@ -157,17 +176,26 @@ class Batch:
         """A column of few values, the whole of it."""
         return pa.DictionaryArray.from_arrays(*self.few[name])
 
-    def scan(self, flags: bytes, with_bodies: bool) -> Scan:
-        """The texts to be scanned. `flags`, a byte for each of `names`: 1 if it is to be scanned as
-        a header of a request, 2 of a response. What it gave before is gone."""
-        out = (_Buffer * 5)()
+    def scan(self, orders: bytes, with_bodies: bool) -> tuple[Scan, Named]:
+        """The texts to be scanned, and the headers judged. `orders`, a byte for each of `names`: 1
+        if it is to be scanned as a header of a request, 2 of a response; then three bytes for each
+        of them as a header of a request and of a response, and for each of `cookie_names`: the
+        verdict on it (src/named.rs). What it gave before is gone."""
+        out = (_Buffer * _ROOM)()
         count = self._library.qrec_texts(
-            self._memory.handle, flags, len(flags), with_bodies, out, 5
+            self._memory.handle, orders, len(orders), with_bodies, out, _ROOM
         )
         if not count:
             raise RuntimeError("the compiled part failed")
-        data, *places = self._owned(out, count)
-        return Scan(data, *(np.frombuffer(buffer, np.int64) for buffer in places))
+        buffers = self._owned(out, count)
+        scan, rest = (
+            Scan(next(buffers), *(np.frombuffer(next(buffers), np.int64) for _ in range(4)))
+            for _ in range(2)
+        )
+        kinds = (np.int64, np.int64, np.int64, np.int32, np.int32, np.uint32)
+        arrays = [np.frombuffer(next(buffers), kind) for kind in kinds]
+        texts = [_texts(kind, buffers) for kind in (pa.string(), pa.binary())]
+        return scan, Named._make([rest, *arrays, *texts])
 
 
 def _texts(kind: pa.DataType, buffers: Iterator[pa.Buffer]) -> pa.Array:

@@ -11,10 +11,11 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from recorder.options import RecordOptions
 from recorder.pipeline import worker as worker_module
 from recorder.pipeline.worker import Worker
 from recorder.redact import ExtraRule, RedactConfig
+from recorder.redact.rules import builtin
 from recorder.source.blocks import whole_events
 from recorder.write.intake import Connected, Part, Repeats
 from tests.kit import NOON, frame, stamp, transaction
@@ -264,6 +266,61 @@ def test_any_transaction_is_the_same(pair: Pair, some: list[tuple[Any, str, bool
     pair.agree(block, NoRepeats)
 
 
+RANDOM = "aB3dE5fG7hI9jK1lM3nO5pQ7"
+PIECES = [
+    RANDOM, "0" * 21, "deadbeef" * 4, "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "true", "required",
+    "01ARZ3NDEKTSV4RRFFQ69G5FAV", "2026-11-22T12:00:00.123Z", "fe80::1ff:fe23:4567:890a", "hunter2",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.c2ln", "anna@example.com", "dXNlcjpwYXNzd29yZA==", "17",
+    "[redacted:session:0123456789ab]", "\\/", "%2541", "%40", "%00", "%", "%%", "%7B%22a%22%3A1%7D",
+    "&lt;", "&#64;", "+", " ", '"', "'", "\t", "=", "é", "\x85", "\xa0", ",", "is not", "httponly",
+    "HttpOnly", "Bearer ", "basic ", "AWS4-HMAC-SHA256 Credential=AKIA/a, Signature=0f", "token=",
+]  # fmt: skip
+VALUE = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=4).map("".join)
+COOKIE = st.tuples(
+    st.sampled_from(
+        ["sid", "a", "token", " csrf_token", "_ga", "auth", "user_session", "pin", "tokens", "",
+         "é", "api-key ", "next_page_token", "x" * 120, "ajs_id", "Secure", "iban"]
+    ) | st.text(max_size=4),
+    st.sampled_from(["=", "=", "=", "==", '="', "= ", ""]), VALUE,
+).map("".join)  # fmt: skip
+NAMED = st.dictionaries(
+    st.sampled_from(
+        ["Cookie", "cookie", "COOKIE", "Set-Cookie", "set-cookie", "coo\u212aie", "X-Cookie",
+         "Authorization", "authorization", "Proxy-Authorization", "X-Auth", "X-Auth-Token",
+         "X-Tokens", "X-Pin", "X-Session", "X-Api-Key", "Iban", "Referer"]
+    ),
+    st.lists(COOKIE, max_size=6).map(";".join) | VALUE | st.just("a=1;" * 300),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(NAMED, NAMED), min_size=1, max_size=6), st.integers(0, 1))
+@settings(max_examples=600)
+def test_any_named_header_is_the_same(
+    pair: Pair, some: list[tuple[dict[str, str], dict[str, str]]], repeated: int
+) -> None:
+    block = named_headers(some + some[:repeated])
+    assert len(pair.agree(block)["rows"]) == len(some) + repeated
+
+
+def named_headers(some: Iterable[Sequence[dict[str, str]]]) -> bytes:
+    """A block of events with such headers of request and response."""
+    return b"".join(
+        event(json.dumps({
+            "request": {"method": "GET", "authority": "a", "path": f"/{n}", "request_id": f"{n}",
+                        "headers": request},
+            "response": {"status": 200, "headers": response},
+        }))
+        for n, (request, response) in enumerate(some)
+    )  # fmt: skip
+
+
+def test_what_says_that_there_is_no_secret_is_a_short_word() -> None:
+    """By that the compiled part leaves it to its twin."""
+    assert all(len(word) < 16 and word.decode().islower() for word in builtin().harmless_values)
+    assert not re.search(rb"[0-9]", b"".join(builtin().harmless_values))
+
+
 DEEP = '{"request":{"method":"GET","path":"/a","authority":"b","x":' + "[" * 500 + "]" * 500 + "}}"
 ODD = [
     event('\ufeff{"request":{"path":"/a","authority":"b"}}'),
@@ -329,6 +386,52 @@ def test_any_bytes_are_the_same(
         if at < len(block):
             block[at] = byte
     pair.agree(bytes(block), NoRepeats)
+
+
+COOKIE_NAMES = [
+    "sid", "a", "token", " csrf", "_ga", "auth", "user_session", "pin", "tokens", "", "é", "_fbp",
+]  # fmt: skip
+PLAIN = [
+    RANDOM, RANDOM[:12], RANDOM[:15], RANDOM[:19], RANDOM[:20], "0123456789abcdef" * 2, "17",
+    "A" * 15 + "b1c", "ab12" + "c" * 15 + "D", "aBcDeFgHiJkLmNoPqRs1", "abcd1efgh2ijkl3mnop4",
+    "abcde1fghij2klmno3pqrst4", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAI",
+    "4bf92f35:77b3:4da6:a3ce:929d0e0e4736", "a1:b2:c3:d4:e5:f6:a7:b8", "a1:b2:c3:d4:e5:f6:a7:b8:c9",
+    "aB3dE5%2FfG7hI9%2BjK1lM3", "aB3dE5%20fG7hI9jK1lM3", "x1y2z3", "2026-11-22T12:00:00.123Z",
+]  # fmt: skip
+
+
+def random_headers(rng: random.Random, events: int = 100) -> bytes:
+    """Denser than what Hypothesis makes: about half is judged without Python."""
+
+    def value() -> str:
+        plain = rng.random() < 0.6
+        return rng.choice(PLAIN) if plain else "".join(rng.choices(PIECES, k=rng.randrange(4)))
+
+    def cookie() -> str:
+        return rng.choice(COOKIE_NAMES) + rng.choice(["=", "=", "=", "=", "", ' ="']) + value()
+
+    def header() -> tuple[str, str]:
+        name = rng.choice(["Cookie", "Cookie", "set-cookie", "Authorization", "X-Tokens", "X-Auth"])
+        if "ookie" not in name:
+            return name, rng.choice(["", "", "Bearer ", "bearer+"]) + value()
+        return name, ";".join(cookie() for _ in range(rng.randrange(4)))
+
+    return named_headers(
+        [dict(header() for _ in range(2)) for _ in range(2)] for _ in range(events)
+    )
+
+
+def test_dense_named_headers_are_the_same(pair: Pair) -> None:
+    for seed in range(30):
+        pair.agree(random_headers(random.Random(seed)), NoRepeats)
+
+
+@pytest.mark.long
+def test_a_minute_of_named_headers_is_the_same(library: Path) -> None:
+    rng = random.Random()
+    both, end = Pair(library), time.monotonic() + 60
+    while time.monotonic() < end:
+        both.agree(random_headers(rng), NoRepeats)
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import filters
 from queries.core.answer import Changes, to_document
 from queries.core.window import Baseline, Window
 from queries.coverage import coverage
@@ -302,6 +303,51 @@ def test_what_is_new_says_on_how_many_recorders_it_is(tmp_path: Path) -> None:
     changes = asked(stored(tmp_path / "store", rows, [seen(name) for name in rows]))
     shown = {f.key["host"]: f.recorders for f in changes.findings if f.kind == "new"}
     assert to_document(shown["new.example.com"]) == {"affected": 1, "of": 6, "names": ["a4"]}
+
+
+def _slow(one: dict[str, Any]) -> None:
+    one["duration_ms"] *= 20
+
+
+def _large(one: dict[str, Any]) -> None:
+    one["bytes_received"] = 400_000
+
+
+def _failed(one: dict[str, Any]) -> None:
+    one["status"] = 503
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "where"),
+    [
+        (_slow, "latency", None),
+        (_large, "size", None),
+        (None, "broad", None),
+        (_failed, "errors", 'req.host == "api.stripe.com"'),
+        (_slow, "latency", 'req.host == "api.stripe.com"'),
+    ],
+)
+def test_other_kinds_and_filters_say_on_how_many_recorders(
+    tmp_path: Path, change: Any, kind: str, where: str | None
+) -> None:
+    """On three of eight something happens to all requests of the window, or there are more."""
+    few = ["node-1", "node-3", "node-4"]
+    rows: Rows = {f"node-{n}": calls("api.stripe.com", every_s=10) for n in range(8)}
+    for name in few:
+        for one in [one for one in rows[name] if one["ts"] >= minute(0)]:
+            if change:
+                change(one)
+            else:
+                rows[name] += [dict(one) for _ in range(9)]
+    store = stored(tmp_path / "store", rows, [seen(name) for name in rows])
+    expression = filters.parse(where) if where else None
+    changes = what_changed(store, WINDOW, BASELINE, where=expression)
+    shown = {f.kind: f for f in changes.findings}
+    assert kind in shown, told(changes)
+    recorders = shown[kind].recorders
+    assert recorders is not None
+    assert (recorders.affected, recorders.of, set(recorders.names)) == (3, 8, set(few))
+    assert "only on 3 of 8 recorders" in shown[kind].summary
 
 
 def test_one_recorder_alone_needs_no_mention(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,24 @@ _NAMES = 20  # raw names of a finding's keys that are looked for
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Transactions of some keys in some spans. weights [keys]: which of the keys tell most.
+    recorders: in whose rows to look, of all where there are none."""
+
+    keys: Mask
+    weights: Floats
+    spans: list[Window]
+    order: Order = "first"
+    recorders: Collection[str] = ()
+
+    def is_in(self, hour: str, recorder: str) -> bool:
+        """Whether a recorder's rows of an hour may have some."""
+        return (not self.recorders or recorder in self.recorders) and any(
+            _touches(hour, span) for span in self.spans
+        )
+
+
+@dataclass(frozen=True)
 class Rows:
     """Where the rows of a comparison are; condition and params: under which they were counted."""
 
@@ -37,28 +55,25 @@ class Rows:
     condition: str | None
     params: Mapping[str, Any]
 
-    def ask(
-        self, name: str, keys: Mask, weights: Floats, spans: list[Window], **params: Any
-    ) -> list[tuple[Any, ...]]:
-        """What queries/sql/<name>.sql says of rows of those keys, of the busiest names.
+    def ask(self, name: str, wanted: Sequence[Wanted], **params: Any) -> list[tuple[Any, ...]]:
+        """What queries/sql/<name>.sql says of rows of the busiest names of what is wanted.
 
-        weights [keys]: which keys tell most. Nothing where a file cannot be read (any more): a
-        finding stands without its rows.
+        Nothing where a file cannot be read (any more): a finding stands without its rows.
         """
+        names = [self._names(one) for one in wanted]
         paths = [
-            path
-            for path in self.reader.files["transactions"]
-            if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
-            and not is_early(path)
-        ]
-        if not keys.any() or not paths:
+            path for path in self.reader.files["transactions"] if not is_early(path)
+            and any(one.is_in(path.parent.name.removeprefix("hour="),
+                              self.reader.store.recorder_of(path)) for one in wanted)
+        ]  # fmt: skip
+        if not any(names) or not paths:
             return []
         try:
             self.reader.store.fetch(paths)
         except TooMuchError:
             return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
-        values = {**self.params, **self._names(keys, weights), **params}
+        values = {**self.params, "names": names, **params}
         try:
             rows: list[tuple[Any, ...]] = self.reader.con.execute(
                 sql_text(name, named=named), values
@@ -69,27 +84,25 @@ class Rows:
             return []
         return rows
 
-    def _names(self, keys: Mask, weights: Floats) -> dict[str, Any]:
+    def _names(self, wanted: Wanted) -> list[str]:
         """The names under which the busiest of the keys were recorded."""
         counts = self.counts
-        chosen = np.flatnonzero(keys[counts.keys.of])
-        order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
-        busiest = chosen[order[:_NAMES]].tolist()
-        rows = [[counts.names.of(i)[name] for name in _COLUMNS] for i in busiest]
-        return {
-            "hosts": sorted({str(row[0]) for row in rows}),
-            "routes": sorted({str(row[_COLUMNS.index("route")]) for row in rows}),
-            "names": ["\x1f".join(map(str, row)) for row in rows],
-        }
+        chosen = np.flatnonzero(wanted.keys[counts.keys.of])
+        order = np.argsort(-wanted.weights[counts.keys.of[chosen]], kind="stable")
+        busiest = map(counts.names.of, chosen[order[:_NAMES]].tolist())
+        return sorted({"\x1f".join(str(name[part]) for part in _COLUMNS) for name in busiest})
 
 
-def examples(
-    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], order: Order = "first"
-) -> tuple[str, ...]:
-    """Ids of transactions of those keys in the spans, by that order."""
-    starts, ends = ([getattr(s, name) for s in spans] for name in _EDGES)
-    limits = {"starts": starts, "ends": ends, "sort": order, "most": _MOST}
-    return tuple(row[0] for row in rows.ask("compare_examples", keys, weights, spans, **limits))
+def examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
+    """Ids of transactions of each of these, by its order: one pass over the rows for all of them,
+    unless a file that some of them lie in cannot be read."""
+    starts, ends = ([[getattr(s, name) for s in one.spans] for one in wanted] for name in _EDGES)
+    limits = {"starts": starts, "ends": ends, "most": _MOST}
+    sorts = [one.order for one in wanted]
+    pairs = rows.ask("compare_examples", wanted, sorts=sorts, **limits)
+    if not pairs and len(wanted) > 1:
+        return [ids for one in wanted for ids in examples(rows, [one])]
+    return [tuple(id for at, id, _ in pairs if at == place) for place in range(len(wanted))]
 
 
 def minutes(
@@ -99,7 +112,7 @@ def minutes(
     edges = {"from_ts": span.from_ts, "to_ts": span.to_ts}
     totals = []
     for keys in (part, scope):
-        counted = rows.ask("compare_onset", keys, weights, [span], **edges)
+        counted = rows.ask("compare_onset", [Wanted(keys, weights, [span])], **edges)
         at = np.array(counted, dtype=np.int64).reshape(-1, 2)
         totals.append(add_up(at[:, 0], at[:, 1], span.minutes))
     return totals[0], totals[1]
