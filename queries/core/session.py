@@ -118,7 +118,8 @@ class Reader:
         self._bad: set[Path] = set()
         self.unreadable: list[tuple[str, dt.datetime]] = []  # recorders, and hours of theirs
         self.con = duckdb.connect(config=CONFIG)
-        self.con.execute("SET TimeZone = 'UTC'")
+        # footers are read once, also where several statements ask for the same files
+        self.con.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
         self._watch = CURRENT.get()
         if self._watch is not None:
             self._watch.begin(self.con)

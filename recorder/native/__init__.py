@@ -8,6 +8,7 @@ out, only slower. This module loads it and wraps its memory.
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import os
 import sys
@@ -40,6 +41,10 @@ FEW = (
 IN_USE, NOT_BUILT = "is used", "is not built"
 _ROOM = 256  # buffers
 _TAKEN, _DATA = b"request.http_transaction", b"data: "
+_PLAIN = b"""event: request.http_transaction
+data: {"data":{"data":{"data":"%s"}},"ts":"2026-11-22T12:00:00Z"}
+
+""" % base64.b64encode(b'{"request":{"path":"/","authority":"a","headers":{"Cookie":"a=1"}}}')
 
 
 class _Limits(ctypes.Structure):
@@ -58,6 +63,11 @@ class _Buffer(ctypes.Structure):
 
 class Unusable(Exception):
     """There is a compiled part, and it cannot be used; the text says why."""
+
+
+class Failed(Exception):
+    """The compiled part came upon something that nobody foresaw (a panic): what it was about is to
+    be done without it."""
 
 
 class Headers(NamedTuple):
@@ -180,13 +190,13 @@ class Batch:
         """The texts to be scanned, and the headers judged. `orders`, a byte for each of `names`: 1
         if it is to be scanned as a header of a request, 2 of a response; then three bytes for each
         of them as a header of a request and of a response, and for each of `cookie_names`: the
-        verdict on it (src/named.rs). What it gave before is gone."""
+        verdict on it (src/named.rs). What it gave before is gone. Raises Failed."""
         out = (_Buffer * _ROOM)()
         count = self._library.qrec_texts(
             self._memory.handle, orders, len(orders), with_bodies, out, _ROOM
         )
         if not count:
-            raise RuntimeError("the compiled part failed")
+            raise Failed
         buffers = self._owned(out, count)
         scan, rest = (
             Scan(next(buffers), *(np.frombuffer(next(buffers), np.int64) for _ in range(4)))
@@ -228,15 +238,20 @@ class Native:
         library.qrec_free.restype = None
         self._library = library
 
-    def read(self, block: bytes, at: int, events: int, size: int, body: int) -> Batch | None:
+        try:
+            self.read(_PLAIN, 0, 1, len(_PLAIN), 0).scan(b"", True)
+        except Failed as error:
+            raise Unusable(f"{file.name} fails over a plain event: build it again") from error
+
+    def read(self, block: bytes, at: int, events: int, size: int, body: int) -> Batch:
         """The events of `block` from `at` on, at most so many, or of about so many bytes; a body
-        longer than `body` is one to be looked at. None where the compiled part failed."""
+        longer than `body` is one to be looked at. Raises Failed."""
         limits, progress = _Limits(events, size, body), _Progress()
         handle = self._library.qrec_read(
             block, len(block), at, ctypes.byref(limits), ctypes.byref(progress)
         )
         if not handle:
-            return None
+            raise Failed
         return Batch(self._library, _Memory(self._library, handle), progress)
 
 

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from recorder import native
 from recorder.native import FILE, NOT_BUILT, Native, Unusable, load, remarks
 from recorder.native.build import build
+from recorder.native.build import main as build_main
 from recorder.options import RecordOptions
 from recorder.pipeline import worker as worker_module
 from recorder.pipeline.worker import Worker
@@ -396,7 +397,8 @@ PLAIN = [
     "A" * 15 + "b1c", "ab12" + "c" * 15 + "D", "aBcDeFgHiJkLmNoPqRs1", "abcd1efgh2ijkl3mnop4",
     "abcde1fghij2klmno3pqrst4", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAI",
     "4bf92f35:77b3:4da6:a3ce:929d0e0e4736", "a1:b2:c3:d4:e5:f6:a7:b8", "a1:b2:c3:d4:e5:f6:a7:b8:c9",
-    "aB3dE5%2FfG7hI9%2BjK1lM3", "aB3dE5%20fG7hI9jK1lM3", "x1y2z3", "2026-11-22T12:00:00.123Z",
+    "aB3dE5%2FfG7hI9%2BjK1lM3", "aB3dE5%20fG7hI9jK1lM3", "x1y2z3", "1T2Z3T4Z5T6Z7T8Z9T0Z1T",
+    "2026-11-22T12:00:00.123Z",
 ]  # fmt: skip
 
 
@@ -481,7 +483,6 @@ def test_memory_goes_with_the_last_column(library: Path) -> None:
     block = frame(transaction("a")) * 50
     freed: list[int] = []
     batch = Native(library).read(block, 0, 100, 1 << 20, 1 << 16)
-    assert batch is not None
     memory = batch._memory
     free = memory._free
 
@@ -504,7 +505,6 @@ def test_a_batch_is_bounded(library: Path, limits: tuple[int, int]) -> None:
     at = events = 0
     while at < len(block):
         batch = Native(library).read(block, at, *limits, 1 << 16)
-        assert batch is not None
         assert 0 < batch.events <= limits[0]
         at, events = batch.at, events + batch.events
     assert events == 20
@@ -565,22 +565,65 @@ def test_it_can_be_turned_off(library: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert load(library) == (None, "is off (QREC_NATIVE)")
 
 
-@pytest.mark.parametrize("failure", ["read", "texts", "python"])
-def test_a_failure_in_it_costs_no_event(
-    library: Path, plain_block: bytes, monkeypatch: pytest.MonkeyPatch, failure: str
+@pytest.fixture(scope="module")
+def panicking(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled part that panics over an event, and over a header, of that name."""
+    source = tmp_path_factory.mktemp("panics")
+    shutil.copytree(FILE.parent, source, dirs_exist_ok=True)
+    code = (source / "src" / "batch.rs").read_text(encoding="utf-8")
+    panic = '{ assert!(&block[line.name.0..line.name.1] != b"panic", "hunter2"); '
+    broken = re.sub(r"(fn event\(.*?) \{", rf"\1 {panic}", code)
+    panic = 'assert!((0..names).all(|n| self.names.texts.get(n) != b"Panic"), "hunter2");'
+    broken = broken.replace("let (flags, verdicts)", f"{panic} let (flags, verdicts)")
+    assert broken.count("hunter2") == 2
+    (source / "src" / "batch.rs").write_text(broken, encoding="utf-8")
+    return build(source, source)
+
+
+@pytest.mark.parametrize("panic", ["event", "header"])
+def test_a_panic_costs_no_event(
+    panicking: Path, capfd: pytest.CaptureFixture[str], panic: str
 ) -> None:
-    part = Native(library)
-    worker = Worker(b"k" * 32, RecordOptions(store=Path()), part)
-    if failure == "read":  # a panic there comes as nothing
-        monkeypatch.setattr(part, "read", lambda *words: None)
-    elif failure == "texts":
-        monkeypatch.setattr(native.Batch, "scan", lambda *words: 1 / 0)
-    else:
-        monkeypatch.setattr(worker.repeats, "among", lambda *words: 1 / 0)
+    worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(panicking))
+    twin = Worker(b"k" * 32, RecordOptions(store=Path()))
+    headers = {"Cookie": f"sid={RANDOM}"}
+    blocks = [frame(transaction(f"r{n}", headers=headers)) for n in range(5)]
+    bad = frame(transaction("bad", headers=headers | {"Panic": "1"}))
+    block = b"".join([*blocks, b"event: panic\ndata: {}\n\n" if panic == "event" else bad])
+    for _ in range(2):
+        assert summary(worker.process_block(block)) == summary(twin.process_block(block))
+    note = capfd.readouterr().err
+    assert note.count("the compiled part is no help: internal: Failed in ") == 1  # said once
+    assert "hunter2" not in note
+    # And it goes on with what comes then.
+    columns = worker._columnar.clean
+    cleaned: list[int] = []
+    worker._columnar.clean = lambda *words: cleaned.append(1) or columns(*words)  # type: ignore
+    worker.process_block(block.replace(b"panic", b"other") if panic == "event" else blocks[0])
+    assert cleaned
+
+
+def test_one_that_fails_over_a_plain_event_is_not_used(
+    panicking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = native._PLAIN
+    monkeypatch.setattr(native, "_PLAIN", plain.replace(b"request.http_transaction", b"panic"))
+    part, note = load(panicking)
+    assert part is None
+    assert note == f"is not used: {FILE.name} fails over a plain event: build it again"
+
+
+def test_a_failure_beside_it_costs_no_event(
+    library: Path, plain_block: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(library))
+    monkeypatch.setattr(worker.repeats, "among", lambda *words: 1 / 0)
     assert ids(worker.process_block(plain_block)) == [f"r{n}" for n in range(5)]
 
 
-def test_a_build_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_fails_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unusable, match="there is no cargo"):
         build(tmp_path)
@@ -588,6 +631,11 @@ def test_a_build_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (tmp_path / "cargo").symlink_to(fails)
         with pytest.raises(Unusable):
             build(tmp_path)
+    missing = tmp_path / "none"
+    monkeypatch.setattr("sys.argv", ["build", str(missing)])
+    with pytest.raises(SystemExit) as end:
+        build_main()
+    assert str(end.value) == f"error: {missing} is no folder: name one that exists"
 
 
 def lines_of(path: Path) -> Iterator[str]:

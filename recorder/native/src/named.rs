@@ -21,8 +21,32 @@ const LONG_COOKIE: usize = 20;
 const HTTP_ONLY_COOKIE: usize = 12;
 const LONGEST_WORD: usize = 16; // "required", "same-origin": values that say how it is with a secret
 const LONGEST_SCHEME: usize = 17; // AWS4-HMAC-SHA256 and a blank
+const LONGEST_ID: usize = 39; // an IPv6 address
 const LEVELS: usize = 3; // how often percent encoding is undone
-const BETWEEN_WORDS: &[u8] = b"_.~+/=%:!*-";
+const NEVER: u8 = 0; // what stands in no random value
+const BETWEEN: u8 = 1;
+const DIGIT: u8 = 2;
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let (mut classes, between, mut at) = ([NEVER; 256], b"_.~+/=%:!*-", 0);
+    while at < 128 {
+        let byte = at as u8;
+        classes[at] = match byte {
+            b'0'..=b'9' => DIGIT,
+            b'A'..=b'Z' => DIGIT + 1,
+            b'a'..=b'z' => DIGIT + 2,
+            _ => NEVER,
+        };
+        at += 1;
+    }
+    at = 0;
+    while at < between.len() {
+        classes[between[at] as usize] = BETWEEN;
+        at += 1;
+    }
+    classes
+}
 
 #[derive(Clone, Copy)]
 pub struct Verdict {
@@ -258,28 +282,35 @@ fn is_random(value: &[u8], counts: bool, http_only: bool) -> bool {
 
 /// Whether a value looks random and is no UUID, ULID, number or time.
 fn is_opaque(value: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || BETWEEN_WORDS.contains(byte);
-    if !(16..=4096).contains(&value.len()) || !value.iter().all(allowed) || is_known_id(value) {
+    if !(16..=4096).contains(&value.len()) {
         return false;
     }
-    let class = |byte: &u8| byte.is_ascii_digit() as u8 + 2 * byte.is_ascii_uppercase() as u8;
-    let (mut size, mut digits, mut changes, mut last) = (0, 0, 0, None);
-    for class in value.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(class) {
-        size += 1;
-        digits += usize::from(class == 1);
-        changes += usize::from(last.is_some_and(|last| last != class));
-        last = Some(class);
+    let (mut size, mut digits, mut changes, mut last) = (0, 0, 0, BETWEEN);
+    for byte in value {
+        match CLASSES[*byte as usize] {
+            NEVER => return false,
+            BETWEEN => (),
+            class => {
+                size += 1;
+                digits += usize::from(class == DIGIT);
+                changes += usize::from(class != last && last != BETWEEN);
+                last = class;
+            }
+        }
     }
-    digits >= 2 && 4 * changes >= size
+    digits >= 2 && 4 * changes >= size && !is_known_id(value)
 }
 
 fn is_known_id(value: &[u8]) -> bool {
+    let time = |byte: &u8| byte.is_ascii_digit() || b".:TZ+-".contains(byte);
+    if value.len() > LONGEST_ID {
+        return value.iter().all(time);
+    }
     let groups: Vec<&[u8]> = value.splitn(9, |byte| *byte == b'-' || *byte == b':').collect();
     let hex = groups.iter().all(|group| group.iter().all(u8::is_ascii_hexdigit));
     let address = (3..=8).contains(&groups.len()) && groups.iter().all(|group| group.len() <= 4);
     let is_uuid = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]);
     let ulid = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'H' | b'J' | b'K' | b'M' | b'N' | b'P'..=b'T' | b'V'..=b'Z');
-    let time = |byte: &u8| byte.is_ascii_digit() || b".:TZ+-".contains(byte);
     (hex && is_uuid && !value.contains(&b':'))
         || (hex && address && !value.contains(&b'-'))
         || (value.len() == 26 && matches!(value[0], b'0'..=b'7') && value.iter().all(ulid))
