@@ -271,10 +271,13 @@ def main() -> None:
             began = time.monotonic()
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, body = service.answer(self.command, self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            try:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:
+                return  # who asked waits no more
             if service.name != BANK:  # it is somebody else's: only calls to it are seen
                 service.tap.tell(
                     "ingress", service.name, self.command, self.path, status=status, since=began,

@@ -434,7 +434,6 @@ def main() -> None:
     os.nice(_NICE)
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     _Process().run()
 
 

@@ -8,7 +8,6 @@ the files; the one before it stays for the grace.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime as dt
 import errno
 import itertools
@@ -28,6 +27,7 @@ from recorder.write.retention import Retention
 from recorder.write.segments import (
     GRACE_S,
     clear,
+    give_back,
     live_segments,
     merge,
     merge_candidates,
@@ -344,12 +344,6 @@ def _written(path: Path) -> float:
         return time.time()
 
 
-def _give_back() -> None:
-    """Hand to the system what the C library keeps of freed memory: a merge takes some, seldom."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def keep_house(
     keeper: Housekeeper,
     retention: Retention,
@@ -387,7 +381,7 @@ def keep_house(
         with tried_again("housekeeping"):
             for hour in keeper.round(now):
                 note(f"sealed hour {hour}")
-        _give_back()
+        give_back()
         if next(rounds) % _OTHERS_EVERY == 0:
             with tried_again("sealing what others left"):
                 for hour in keeper.seal_others(now):

@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pages import app
+from pages.ask import Site
 from qrec.doctor import store as doctor_store
 from queries.core.question import every_question
 from recorder.metrics import Metrics
@@ -65,6 +67,14 @@ def test_the_pages_show_a_bucket(cli: Cli, isolated: Path, tmp_path: Path) -> No
     code, out, _ = cli("report", "-o", "-", "--store", url, "--now", NOW.isoformat())
     assert code == 0
     assert "api.stripe.com" in out
+    bucket = Bucket.at(url, Limits(tmp_path / "site", 1 << 40, 1 << 40))
+
+    def looked(one: Store) -> tuple[tuple[str, ...], float]:
+        return app._newest(Site(lambda: one, UTC, lambda: NOW))
+
+    here, there = looked(store), looked(bucket)
+    assert here[0] == there[0]
+    assert there[1] >= 60 > here[1], "each look at a bucket has a price"
 
 
 def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Path) -> None:

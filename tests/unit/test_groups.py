@@ -17,6 +17,7 @@ import filters
 from queries.core.answer import Changes, to_document
 from queries.core.window import Baseline, Window
 from queries.coverage import coverage
+from queries.diff.explain.evidence import Rows as Rows_
 from queries.diff.what_changed import what_changed
 from queries.hosts import HOSTS
 from recorder.write.compact import compact
@@ -348,6 +349,31 @@ def test_other_kinds_and_filters_say_on_how_many_recorders(
     assert recorders is not None
     assert (recorders.affected, recorders.of, set(recorders.names)) == (3, 8, set(few))
     assert "only on 3 of 8 recorders" in shown[kind].summary
+
+
+def test_an_onset_within_the_past_is_told_by_rollups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all hosts' rows of those hours a bucket would have to be asked for gigabytes."""
+    begin, onset = NOW - timedelta(hours=12), NOW - timedelta(hours=2, minutes=40)
+    rows: Rows = {f"node-{n}": calls("api.stripe.com", begin, every_s=30) for n in range(6)}
+    for own in rows.values():
+        for one in own:
+            if one["ts"] >= onset and one["ts"].second < 30:
+                _failed(one)
+    asked_for: list[str] = []
+    ask = Rows_.ask
+
+    def noted(self: Rows_, name: str, *of: Any, **more: Any) -> list[tuple[Any, ...]]:
+        asked_for.append(name)
+        return ask(self, name, *of, **more)
+
+    monkeypatch.setattr(Rows_, "ask", noted)
+    stretches = [seen(name, begin) for name in rows]
+    [finding] = asked(stored(tmp_path / "store", rows, stretches)).findings
+    assert finding.kind == "errors"
+    assert finding.since == onset
+    assert "compare_onset" not in asked_for
 
 
 def test_one_recorder_alone_needs_no_mention(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def _lead(scene: Scene, c: Candidate) -> _Lead:
     if when.since and c.metric.endswith("_share") and c.against == "usual":
         when = _to_the_minute(scene, c, when)
     _measure(scene, c, when)
+    for f in c.folded if c.direction == "gone" else ():  # its words tell of them
+        _measure(scene, f, lasted(scene.frame, f, series(scene.frame, scene.durations, f)))
     return _Lead(c, top, severity(scene.frame, c, top[0] if top else None), s, when)
 
 

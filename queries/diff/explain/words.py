@@ -148,7 +148,10 @@ def _vanished(c: Candidate) -> str:
         what = f"no longer called by {c.key.get('container')}"
     if c.kind == "signature":
         what = f'error "{c.key["signature"]}" gone'
-    return f"{what}: was {number(c.baseline)} requests"
+    missing = [f for f in c.folded if f.kind in ("errors", "no_response")]
+    worst = max(missing, key=lambda f: f.affected, default=None)
+    said = f"; {subject(worst.key)} failing: {percent(worst.window)}" if worst else ""
+    return f"{what}: was {number(c.baseline)} requests{said}"
 
 
 def percent(share: float | None) -> str:
