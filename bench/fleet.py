@@ -8,6 +8,8 @@ its own.
 
 --compacted: the bucket is compacted first, and asked of the folder that it was before.
 --latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
+--drawn: hours are drawn as they are once they are compacted (bench/fleet_drawn.py), for fleets that
+are too large to be recorded: five hundred hosts. --pods: each of their pods has a name of its own.
 --in-folder: compacts the folder itself, and asks it alone.
 --engine: asks the folder instead, with a filter, so that rows are counted: in this machine, and by
 Sail's workers in a process of its own, twice.
@@ -265,6 +267,31 @@ def one(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
     return {**figures, "same": all(document == documents[0] for document in documents)}
 
 
+def as_drawn(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A bucket whose hours are drawn. It is filled by a process of its own, as whoever asks is told
+    the memory of the process that started it."""
+    with tempfile.TemporaryDirectory(dir=options.dir) as name:
+        folder = Path(name)
+        with bucket(folder, options.latency) as (url, way):
+            command = [sys.executable, "-m", "bench.fleet_drawn", str(recorders)]
+            command += [str(options.hours), str(options.requests), url, name]
+            begin = time.perf_counter()
+            made = subprocess.run(
+                [*command, *(["pods"] if options.pods else [])], check=True, stdout=subprocess.PIPE
+            )
+            figures = {"recorders": recorders, "hours": options.hours, **json.loads(made.stdout)}
+            figures["made_s"] = round(time.perf_counter() - begin)
+            if way is not None:
+                way.delay_s = options.latency / 1000
+            for turn in ("first", "second"):
+                before = len(way.seen) if way else 0
+                used, document = run(url, folder / "cache", "diff")
+                used["requests"] = len(way.seen) - before if way else 0
+                figures |= prefixed(turn, used)
+    figures |= {key: document[key] for key in ("verdict", "window", "compared")}
+    return {**figures, "findings": [finding["summary"] for finding in document["findings"]]}
+
+
 def prefixed(name: str, figures: dict[str, Any]) -> dict[str, Any]:
     return {f"{name}_{key}": value for key, value in figures.items()}
 
@@ -280,6 +307,8 @@ def main() -> None:
     parser.add_argument("--no-folder", action="store_true", help="ask the bucket alone")
     parser.add_argument("--compacted", action="store_true")
     parser.add_argument("--in-folder", action="store_true", help="no bucket, but compacted")
+    parser.add_argument("--drawn", action="store_true", help="as if recorded and compacted")
+    parser.add_argument("--pods", action="store_true", help="drawn ones have names of their own")
     parser.add_argument("--engine", action="store_true", help="Sail against one process")
     parser.add_argument("--latency", type=float, metavar="MS")
     parser.add_argument("--url", help="a bucket, empty below this prefix")
@@ -289,6 +318,7 @@ def main() -> None:
     rows = []
     for count in options.recorders.split(","):
         measure = on_engine if options.engine else in_folder if options.in_folder else one
+        measure = as_drawn if options.drawn else measure
         rows.append(measure(int(count), options))
         if not options.json:
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
 
 from bench.ingest import running_source
 from bench.source import Producer, make_pool
@@ -126,7 +125,6 @@ def alone(rows: int) -> dict[str, Any]:
 
 
 def _seal(path: Path, hour: str) -> list[Path]:
-    pa.set_memory_pool(pa.system_memory_pool())  # as a recorder does
     return Housekeeper(Store(path), "bench", "bench").seal("transactions", hour)
 
 

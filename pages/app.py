@@ -53,6 +53,7 @@ HEADERS: Final = {
 _AT_ONCE, _WAITING, _STREAMS = 2, 20, 20
 DEADLINE_S: Final = 30.0
 _LOOKS_S, _NEWS_S, _ALIVE_S = 0.25, 5.0, 15.0
+_SHIPPED_S = 60.0  # a bucket has a price for each look, and news every few minutes at most
 _COOKIE: Final = "qrec_token"
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _LOCAL: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -245,15 +246,15 @@ async def _news(desk: Desk) -> AsyncIterator[bytes]:
     """An event whenever more was recorded, some seconds apart; ends with the server."""
     desk.streams += 1
     try:
-        known = await anyio.to_thread.run_sync(_newest, desk.site)
+        known, every_s = await anyio.to_thread.run_sync(_newest, desk.site)
         yield b"retry: 5000\n\n"  # from here on all that is recorded is news
         looked = told = time.monotonic()
         while not desk.stopping():
             await anyio.sleep(_LOOKS_S)
             now = time.monotonic()
-            if now - looked >= _NEWS_S:
+            if now - looked >= every_s:
                 looked, last = now, known
-                known = await anyio.to_thread.run_sync(_newest, desk.site)
+                known, every_s = await anyio.to_thread.run_sync(_newest, desk.site)
                 if known != last:
                     told = now
                     yield b"event: news\ndata: more was recorded\n\n"
@@ -264,14 +265,16 @@ async def _news(desk: Desk) -> AsyncIterator[bytes]:
         desk.streams -= 1
 
 
-def _newest(site: Site) -> tuple[Any, ...]:
-    """What changes when something is recorded: the folders of the last hour's rows."""
+def _newest(site: Site) -> tuple[tuple[str, ...], float]:
+    """(what changes when something is recorded: the files of the last hour's rows; seconds until it
+    is worth to look again)."""
     try:
         store = site.open()
         hours = store.hours("transactions")[-1:]
-        return tuple(path.name for hour in hours for _, path in store.visible("transactions", hour))
+        names = (path.name for hour in hours for _, path in store.visible("transactions", hour))
+        return tuple(names), _NEWS_S if store.is_local else _SHIPPED_S
     except (QrecError, OSError):
-        return ()
+        return (), _NEWS_S
 
 
 class _Headers:

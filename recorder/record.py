@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
 
 from recorder import native
 from recorder.options import (
@@ -76,8 +75,6 @@ def record(
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     was_there = options.store.exists()
     store = Store.create(options.store)
-    # Arrow's own pools keep much of what they once had; a recorder runs for weeks.
-    pa.set_memory_pool(pa.system_memory_pool())
     with recorder_lock(store, name) as keep_lock:
         recording: Recording | None = None
         try:

@@ -13,7 +13,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from store.errors import TooMuchError, UnavailableError
 from store.files import TEMPORARY_SUFFIX, make_folder, write_text
 from store.layout import Store
 from store.remote import Blob, Remote
-from store.rollup import KEYS
+from store.rollup import KEYS, ROLLUPS
 from store.values import dataclass
 
 MANIFEST: Final = "store.json"
@@ -140,6 +140,29 @@ class Bucket(Store):
     def version(self, path: Path) -> str:
         return f"{path.name} {self.size(path)}"  # the tag of what changes is in its name
 
+    def written(self, path: Path) -> float:
+        return self._blobs[path].at
+
+    def delete(self, paths: Collection[Path]) -> None:
+        self._remote.delete([self._blobs[path].name for path in paths])
+        super().delete(paths)  # as fetched
+        for path in paths:
+            self._listed.pop(path.parent, None)
+
+    def late_early(self, hour: str, before: float) -> list[Path]:
+        """Of a recorder whose own coverage of the hour is there no generation counts, and of any
+        other one the newest alone."""
+        whole = {self._owner(path) for path in self.coverage(hour) if self.written(path) < before}
+        folders = [self.sealed_hour(f"{EARLY}/{table}", hour) for table in (*ROLLUPS, "coverage")]
+        self.look(folders)
+        made = [file for folder in folders for file in sealed_in(self.entries(folder))]
+        newest: dict[str, int] = {}
+        for file in made:
+            if file.path.parent == folders[-1] and self.written(file.path) < before:
+                newest[file.recorder] = max(newest.get(file.recorder, 0), file.first)
+        return [file.path for file in made
+                if file.recorder in whole or file.first < newest.get(file.recorder, 0)]  # fmt: skip
+
     def early(self, hours: Sequence[str]) -> Early:
         last = next(reversed(self.hours("coverage")), "")
         hours = [hour for hour in hours if hour >= last]
@@ -151,7 +174,7 @@ class Bucket(Store):
             whole = {
                 f.recorder for f in sealed_in(self.entries(self.sealed_hour("transactions", hour)))
             }
-            whole |= {path.name.rsplit(".", 2)[0] for path in self.coverage(hour)}
+            whole |= {self._owner(path) for path in self.coverage(hour)}
             made = sorted(sealed_in(self.entries(self.sealed_hour(_COVERAGE, hour))))
             for recorder, file in {file.recorder: file for file in made}.items():
                 told[recorder] = max(told.get(recorder, 0), file.first)
@@ -228,6 +251,9 @@ class Bucket(Store):
             tag = hashlib.sha256(blob.tag.encode()).hexdigest()[:12]
             return path.with_name(f"{path.stem}.{tag}{path.suffix}")
         return path
+
+    def _owner(self, coverage: Path) -> str:
+        return coverage.name.rsplit(".", 2)[0]
 
     def _lines(self, folder: str, path: Path) -> Path:
         """The objects of a folder as the lines of a file here."""

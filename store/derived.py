@@ -7,9 +7,10 @@ signatures ask the functions. Both say the same (tests/property/test_derived.py)
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Final, Literal
 
+SQL: Final = Path(__file__).parent / "sql"
 Place = Literal["outside", "inside", "here", "unknown"]
 Outcome = Literal["ok", "client_error", "server_error", "no_response"]
 
@@ -34,7 +35,7 @@ _PLACES: Final[dict[str | None, Place]] = {
 def derived_sql() -> str:
     """A SELECT over the relation {rows}, transactions as they are stored, that adds place, who,
     outcome and failed to the columns."""
-    return (files("store") / "sql" / "derived.sql").read_text(encoding="utf-8")
+    return (SQL / "derived.sql").read_text(encoding="utf-8")
 
 
 def outcome(status: int | None, grpc_status: str | None) -> Outcome:

@@ -25,7 +25,7 @@ def from_us(us: int) -> dt.datetime:
 
 @lru_cache(maxsize=4096)
 def _key(hour_number: int) -> str:
-    return from_us(hour_number * HOUR_US).strftime("%Y-%m-%dT%H")
+    return from_us(hour_number * HOUR_US).isoformat()[:13]
 
 
 def hour_key(us: int) -> str:
@@ -33,9 +33,13 @@ def hour_key(us: int) -> str:
     return _key(us // HOUR_US)
 
 
+@lru_cache(maxsize=4096)
 def hour_start(key: str) -> dt.datetime:
     """The first moment of an hour; ValueError when `key` is not one."""
-    return dt.datetime.strptime(key, "%Y-%m-%dT%H").replace(tzinfo=dt.UTC)
+    start = dt.datetime.fromisoformat(key).replace(tzinfo=dt.UTC)
+    if hour_key(to_us(start)) != key:  # ISO writes an hour in other ways as well
+        raise ValueError(f"{key!r} is not an hour")
+    return start
 
 
 def hour_end(key: str) -> dt.datetime:
@@ -50,4 +54,4 @@ def is_hour(key: str) -> bool:
         hour_start(key)
     except ValueError:
         return False
-    return len(key) == 13
+    return True

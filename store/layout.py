@@ -27,7 +27,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from store import cover
@@ -162,6 +162,15 @@ class Store:
         status = path.stat()
         return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
+    def written(self, path: Path) -> float:
+        """When a file that was listed was written (Unix seconds). OSError: gone."""
+        return path.stat().st_mtime
+
+    def delete(self, paths: Collection[Path]) -> None:
+        """Delete files that were listed. OSError: that is refused."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+
     def recorder_of(self, path: Path) -> str:
         """Whose rows a file of transactions has."""
         place = path.relative_to(self.path).parts
@@ -229,6 +238,10 @@ class Store:
         """What there is of hours that are not over, where their rows are elsewhere."""
         return cover.Early()
 
+    def late_early(self, hour: str, before: float) -> list[Path]:
+        """What counts no more of what an hour had before it was over, since that time."""
+        return []
+
     def live_recorders(self) -> list[str]:
         """Recorders that have (or had) a live part, by name."""
         return [p.name for p in self.entries(self.path / LIVE) if p.is_dir()]
@@ -269,8 +282,9 @@ class Store:
         sealed = cover.sealed_by_recorder(self.entries(self.sealed_hour(table, hour)))
         running = set(self.live_recorders())
         for recorder in sorted({*sealed, *running}):
-            folder = self.live_hour(recorder, table, hour)
-            live = cover.segments_in(self.entries(folder)) if recorder in running else []
+            live = []
+            if recorder in running:
+                live = cover.segments_in(self.entries(self.live_hour(recorder, table, hour)))
             for file in cover.maximal_cover([*sealed.get(recorder, ()), *live]):
                 yield recorder, file.path
 

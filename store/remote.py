@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -51,11 +51,13 @@ _ADVICE: Final = (
 
 @dataclass(frozen=True)
 class Blob:
-    """An object: its whole name, its size in bytes, and a tag that changes with its content."""
+    """An object: its whole name, its size in bytes, a tag that changes with its content, and when
+    it was written (Unix seconds)."""
 
     name: str
     size: int
     tag: str
+    at: float
 
 
 def is_url(place: str) -> bool:
@@ -98,7 +100,8 @@ class Remote:
 
         with self._told():
             found = obstore.list_with_delimiter(self._store, folder or None)
-        blobs = [Blob(o["path"], o["size"], o["e_tag"] or "") for o in found["objects"]]
+        blobs = [Blob(o["path"], o["size"], o["e_tag"] or "", o["last_modified"].timestamp())
+                 for o in found["objects"]]  # fmt: skip
         return sorted(blobs, key=lambda blob: blob.name), sorted(found["common_prefixes"])
 
     def get(self, name: str) -> bytes | None:
@@ -153,6 +156,13 @@ class Remote:
                 return int(obstore.head(self._store, name)["size"])
             except FileNotFoundError:
                 return None
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Some objects may be gone already."""
+        import obstore
+
+        with self._told(), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._store, list(names))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -12,10 +12,9 @@ read any more.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
-from store.derived import derived_sql
+from store.derived import SQL, derived_sql
 
 # Finer than 10 % steps costs space and gains nothing: the comparison's floor is 25 %.
 BUCKET_BASE: Final = 1.1
@@ -45,7 +44,7 @@ SOURCES: Final = (
 
 def populations_sql(coverage: str) -> str:
     """A SELECT of recorders in a group (recorder, hour, population) from a relation of coverage."""
-    text = (files("store") / "sql" / "populations.sql").read_text(encoding="utf-8")
+    text = (SQL / "populations.sql").read_text(encoding="utf-8")
     return text.replace("{coverage}", coverage)
 
 
@@ -57,8 +56,7 @@ def rollup_sql(name: str, rows: str = "rows") -> str:
     # in the order of a sealed file first, so that what lies together is counted together
     order = ("host", "route", "method", "container", "pod", "direction", "status", "grpc_status")
     text, named = (
-        (files("store") / "sql" / f"rollup_{part}.sql").read_text(encoding="utf-8")
-        for part in (name, "named")
+        (SQL / f"rollup_{part}.sql").read_text(encoding="utf-8") for part in (name, "named")
     )
     places = {
         "names": ", ".join([*order, *(n for n in NAMES if n not in order)]),

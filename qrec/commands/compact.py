@@ -27,6 +27,9 @@ _SAID = {
 
 def compact(
     last: Annotated[str, flag("DURATION", "The hours that ended so lately.")] = "2d",
+    clean: Annotated[
+        bool, switch("--clean", "Delete what has counted no more for an hour.")
+    ] = False,
     json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
     *,
     store: StoreFlags,
@@ -34,20 +37,22 @@ def compact(
     """Merge the counts of many recorders, an hour at a time, so that `qrec diff` stays quick.
 
     Answers are the same with and without. Any number may run, anywhere, as often as they like:
-    what is there already is left alone, and what came late is merged anew. Nothing is deleted.
+    what is there already is left alone, and what came late is merged anew. With --clean merged
+    files that late ones made useless are deleted, and in a bucket what was told of hours before
+    they were over.
 
     \b
     Examples:
       qrec compact --store s3://acme-qrec/prod
       qrec compact --store s3://acme-qrec/prod --last 30d
-      20 * * * *  qrec compact --store s3://acme-qrec/prod   # in a crontab: at 20 past
+      20 * * * *  qrec compact --clean --store s3://acme-qrec/prod   # in a crontab: at 20 past
     """
     run, line = Run(store, defaults={"max_fetch": "1TB"}), Line()
     begin = run.now - parse_duration(last)
     hours = [h for h in run.store.hours("coverage") if begin < hour_end(h) <= run.now]
     done: list[Compacted] = []
     try:
-        for one in compacted(run.store, hours):
+        for one in compacted(run.store, hours, clean):
             done.append(one)
             line.show(f"hour {one.hour} {_SAID[one.state]}: {len(done)} of {len(hours)}")
     finally:
@@ -80,5 +85,7 @@ def _show(run: Run, done: Sequence[Compacted]) -> None:
         emit(to_table(columns, cells, run.width, run.paint))
     made = [one for one in done if one.state == "merged"]
     ready = sum(one.state == "ready" for one in done)
+    deleted = sum(one.deleted for one in done)
     say(f"merged {plural(len(made), 'hour')}, {size(sum(one.bytes for one in made))}; "
-        f"{ready} of {plural(len(done), 'hour')} had been merged before")  # fmt: skip
+        f"{ready} of {plural(len(done), 'hour')} had been merged before"
+        + (f"; deleted {plural(deleted, 'file')}" if deleted else ""))  # fmt: skip

@@ -75,11 +75,19 @@ _ADVICE: Final = (
 
 
 @dataclass(frozen=True)
+class Group:
+    """The files of a task, and what stands in braces in its statements."""
+
+    files: list[Path]
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Job:
     """What each task does: statements, and then SELECTs whose rows are results, by name.
 
-    In both, {files} stands for the task's files as DuckDB lists them; params: of any of them,
-    those of a filter among them.
+    In both, {files} stands for the task's files as DuckDB lists them, and other names in braces for
+    what its group says; params: of any of them, those of a filter among them.
     """
 
     selects: Mapping[str, str]
@@ -103,7 +111,7 @@ class Engine:
         self._address = (parts.hostname, parts.port or _PORT)
 
     def run(
-        self, job: Job, groups: Sequence[Sequence[Path]], folder: Path
+        self, job: Job, groups: Sequence[Group], folder: Path
     ) -> tuple[list[dict[str, Path]], list[Path]]:
         """(the results of each group, files in `folder` by name; files that are gone or broken).
 
@@ -112,18 +120,21 @@ class Engine:
         """
         url = "" if self.store.is_local else self.store.name
         job = Job(job.selects, job.before, job.params, url)
-        rows = [(number, json.dumps([self._address_of(path) for path in group]))
-                for number, group in enumerate(groups)]  # fmt: skip
+        rows = [
+            (number, json.dumps([self._address_of(path) for path in group.files]),
+             json.dumps(dict(group.places)))
+            for number, group in enumerate(groups)
+        ]  # fmt: skip
         results: list[dict[str, Path]] = [{} for _ in groups]
         bad: list[Path] = []
         with self._told():
             frame = _session(self.url, self._address).createDataFrame(
-                rows, "number int, files string"
+                rows, "number int, files string, places string"
             )
             frame = frame.repartition(len(rows)).mapInArrow(partial(task, job), _RESULT)
             for number, name, piece in frame.toLocalIterator():
                 if name in (_GONE, _BROKEN, _VERSION):
-                    bad += self._complaint(name, bytes(piece).decode(), groups[number])
+                    bad += self._complaint(name, bytes(piece).decode(), groups[number].files)
                     continue
                 path = folder / f"{number}-{name.replace('/', '-')}.parquet"
                 results[number][name] = path
@@ -204,18 +215,19 @@ def _session(url: str, address: tuple[str, int]) -> Any:
 
 
 def task(job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """On a worker: (number, files) in, (number, name, a piece of a result or a complaint) out."""
+    """On a worker: (number, files, what stands in braces) in, (number, name, a piece of a result or
+    a complaint) out."""
     import pyarrow as pa
 
     for batch in batches:
         for row in batch.to_pylist():
-            for name, piece in _done(job, json.loads(row["files"])):
+            for name, piece in _done(job, json.loads(row["files"]), json.loads(row["places"])):
                 columns = {"number": [row["number"]], "name": [name], "piece": [piece]}
                 kinds = {"number": pa.int32(), "name": pa.string(), "piece": pa.binary()}
                 yield pa.RecordBatch.from_pydict(columns, schema=pa.schema(kinds))
 
 
-def _done(job: Job, files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _done(job: Job, files: Sequence[str], places: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
     if job.version != __version__:
         yield _VERSION, __version__.encode()
         return
@@ -228,7 +240,7 @@ def _done(job: Job, files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             results: Mapping[str, Path] = {}
             if not bad[_GONE]:
                 try:
-                    results = _selected(job, list(paths.values()), Path(name))
+                    results = _selected(job, list(paths.values()), places, Path(name))
                 except duckdb.Error:
                     bad[_GONE] = [file for file, path in paths.items() if not path.exists()]
                     bad[_BROKEN] = [f for f, path in paths.items() if not is_readable(path)]
@@ -248,15 +260,18 @@ def _fetched(job: Job, file: str, to: Path) -> Path | None:
     return Path(file) if Path(file).exists() else None
 
 
-def _selected(job: Job, paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    listed = file_list(paths)
+def _selected(
+    job: Job, paths: Sequence[Path], places: Mapping[str, str], folder: Path
+) -> dict[str, Path]:
+    places = {**places, "files": file_list(paths)}
     results = {}
     with duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"SET temp_directory = '{folder}'")
 
         def run(text: str) -> None:
-            text = text.replace("{files}", listed)
+            for place, value in places.items():
+                text = text.replace("{" + place + "}", value)
             Sql(text, {}, ZONE_FUNCTION in text).prepare(con)
             [statement] = con.extract_statements(text)
             con.execute(statement, {name: job.params[name] for name in statement.named_parameters})

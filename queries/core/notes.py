@@ -7,8 +7,9 @@ before now are not counted as one while the recorder is alive: it writes its cov
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from queries.core.answer import Between, Note, iso
 from queries.core.session import Reader, open_reader
@@ -19,6 +20,7 @@ from store.values import dataclass
 if TYPE_CHECKING:
     from store.layout import Store
 
+T = TypeVar("T", datetime, int)
 SEEING = ("receiving", "lagging")
 _FLUSH = timedelta(seconds=10)  # a live recorder's coverage may end this long before now
 _LEAST = timedelta(seconds=1)  # shorter gaps are counted, not told one by one
@@ -66,7 +68,7 @@ class Seen:
     @property
     def islands(self) -> list[tuple[datetime, datetime]]:
         """When it received: stretches that touch or overlap are one."""
-        return _together(s for s in self.stretches if s.state in SEEING)
+        return together((s.from_ts, s.to_ts) for s in self.stretches if s.state in SEEING)
 
     @property
     def covered_s(self) -> float:
@@ -77,10 +79,10 @@ class Seen:
         """One of a group may come and go: only what it says itself that it missed is a gap."""
         if self.group:
             deaf = (
-                s for s in self.stretches
+                (s.from_ts, s.to_ts) for s in self.stretches
                 if s.state not in SEEING and (s.state != "stopped" or s.reason_code == "killed")
             )  # fmt: skip
-            return [self._gap(start, end) for start, end in _together(deaf) if end > start]
+            return [self._gap(start, end) for start, end in together(deaf) if end > start]
         found, at = [], self.window.from_ts
         for start, end in self.islands:
             if start > at:
@@ -107,35 +109,42 @@ class Seen:
         return Gap(from_ts, to_ts, stretch.reason or stretch.state.replace("_", " "))
 
 
-def _together(stretches: Iterable[Stretch]) -> list[tuple[datetime, datetime]]:
-    """Their times; those that touch or overlap are one."""
-    times: list[tuple[datetime, datetime]] = []
-    for stretch in sorted(stretches, key=lambda s: (s.from_ts, s.to_ts)):
-        if times and stretch.from_ts <= times[-1][1]:
-            times[-1] = (times[-1][0], max(times[-1][1], stretch.to_ts))
+def together(times: Iterable[tuple[T, T]]) -> list[tuple[T, T]]:
+    """Beginnings and ends in order; times that touch or overlap are one (a clock stepped back)."""
+    apart: list[tuple[T, T]] = []
+    for begin, end in sorted(times):
+        if apart and begin <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(apart[-1][1], end)
         else:
-            times.append((stretch.from_ts, stretch.to_ts))
-    return times
+            apart.append((begin, end))
+    return apart
 
 
 def seen(reader: Reader, window: Window) -> list[Seen]:
     """Every recorder with coverage in the window. The reader's spans have to include it."""
-    rows = reader.rows("stretches", {"from_ts": window.from_ts, "to_ts": window.to_ts})
     by_recorder: dict[str, list[Stretch]] = {}
     groups: dict[str, str | None] = {}
-    for row in rows:
-        name = row.pop("recorder")
-        groups[name] = row.pop("group_name")
-        by_recorder.setdefault(name, []).append(_stretch(row))
+    for row in within(reader, window):
+        groups[row["recorder"]] = row["group_name"]
+        by_recorder.setdefault(row["recorder"], []).append(_stretch(row, window))
     return [
         Seen(name, window, tuple(by_recorder[name]), groups[name]) for name in sorted(by_recorder)
     ]
 
 
-def _stretch(row: dict[str, Any]) -> Stretch:
+def within(reader: Reader, window: Window) -> list[dict[str, Any]]:
+    """The reader's rows of coverage that overlap the window."""
+    begin, end = window.from_ts, window.to_ts
+    return [row for row in reader.coverage if row["from_ts"] < end and row["to_ts"] > begin]
+
+
+def _stretch(row: Mapping[str, Any], window: Window) -> Stretch:
+    values = {field.name: row[field.name] for field in fields(Stretch)}
     for name in _COUNTERS:
-        row.update({name: row[name] or 0})  # files of before a counter was there have null in it
-    return Stretch(**row)
+        values[name] = row[name] or 0  # files of before a counter was there have null in it
+    values["from_ts"] = max(row["from_ts"], window.from_ts)
+    values["to_ts"] = min(row["to_ts"], window.to_ts)
+    return Stretch(**values)
 
 
 def newest(store: Store) -> datetime | None:
@@ -143,9 +152,10 @@ def newest(store: Store) -> datetime | None:
     for hour in reversed(store.hours("coverage")):
         start = hour_start(hour)
         with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
-            end: datetime | None = reader.rows("newest")[0]["newest"]
-        if end is not None:
-            return end
+            ends = [row["to_ts"] for row in reader.coverage if row["state"] in SEEING]
+        if ends:
+            newest: datetime = max(ends)
+            return newest
     return None
 
 
@@ -160,7 +170,7 @@ def covered_s(recorders: Sequence[Seen]) -> float:
 def _covered_s(members: Sequence[Seen]) -> float:
     if len(members) == 1:
         return members[0].covered_s
-    seeing = _together(s for one in members for s in one.stretches if s.state in SEEING)
+    seeing = together(island for one in members for island in one.islands)
     return sum((end - start).total_seconds() for start, end in seeing)
 
 
@@ -175,8 +185,13 @@ def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Not
         found += _gap_notes(recorder) if recorder.covered_s > 0 and not recorder.group else []
         found += losses(recorder)
         found += [clock_note(recorder.recorder, s.from_ts) for s in recorder.stretches
-                  if s.reason_code == "clock_stepped" or s.reason == _STEPPED]  # fmt: skip
+                  if is_step(s.reason_code, s.reason)]  # fmt: skip
     return found
+
+
+def is_step(reason_code: str | None, reason: str | None) -> bool:
+    """Whether a stretch began because the source's clock jumped, in its new time."""
+    return reason_code == "clock_stepped" or reason == _STEPPED
 
 
 def clock_note(recorder: str, at: datetime) -> Note:

@@ -7,28 +7,27 @@ brought here, of the rows that a selection is of, and kept for the statements af
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from queries.core.engine import Engine, Job
-from queries.core.session import parquet
+from queries.core.engine import Engine, Group, Job
+from queries.core.session import FILES, parquet
 from store.hours import hour_key, to_us
 from store.layout import Store
-from store.rollup import ROLLUPS, rollup_sql
 from store.schema import RECORDED, plain
 from store.values import dataclass
 
 # Without them a plan has each scan, although there is nothing to be read yet.
 _AS_WRITTEN: Final = "statistics_propagation,empty_result_pullup"
-_FILES: Final = "read_parquet({files}, union_by_name = true, hive_partitioning = false)"
+_TASK: Final = 32_000_000  # bytes of files: a second or two, against the 30 ms that a task costs
 _PICKED: Final = ("ts", "recorder", "seq")  # of a table of single rows
 
 
@@ -119,7 +118,7 @@ class Pushdown:
                 read.setdefault(name, set()).update(names & set(re.findall(r"\w+", words)))
         return read
 
-    def _find(self, part: _Part, columns: set[str], groups: Sequence[list[Path]]) -> None:
+    def _find(self, part: _Part, columns: set[str], groups: Sequence[Group]) -> None:
         wanted = part.columns | columns | {"seq"}
         if part.relation and wanted == part.columns:
             return
@@ -127,7 +126,7 @@ class Pushdown:
                  self._con.execute(f"DESCRIBE {part.table}_none").fetchall()}  # fmt: skip
         nulls = ", ".join(f"NULL::{kind} AS {name}" for name, kind in kinds.items())
         chosen = ", ".join(name for name in kinds if name in wanted)
-        rows = f"(FROM {_FILES} UNION ALL BY NAME SELECT {nulls} WHERE false)"
+        rows = f"(FROM {FILES} UNION ALL BY NAME SELECT {nulls} WHERE false)"
         select = f"SELECT {chosen} FROM {rows} WHERE {part.condition or 'true'}"
         results = self._run(Job({"rows": select}, params=part.params), groups)
         files = [files["rows"] for files in results if files]
@@ -157,19 +156,17 @@ class Pushdown:
         self._find(found, columns, groups)
         part.relation = found.relation
 
-    def rollups(
-        self, paths: Sequence[Path], condition: str | None, params: Mapping[str, Any]
-    ) -> dict[Path, Mapping[str, Path]]:
-        """The rollup of each file's rows under the condition: of its recorder's rows of the hour,
-        by table. Raises duckdb.IOException as `bring` does."""
-        rows = f"(FROM {_FILES} WHERE {condition or 'true'})"
-        before = [f"CREATE TEMP TABLE rollup_{step} AS {rollup_sql(step, rows)}"
-                  for step in ("requests", "numbered", "entries")]  # fmt: skip
-        selects = {table: rollup_sql(table.removeprefix("rollups/")) for table in ROLLUPS}
-        groups = self._groups(paths)
-        job = Job(selects, before, {**params, "first": 0})
-        results = self._run(job, groups)
-        return {path: of for group, of in zip(groups, results, strict=True) for path in group if of}
+    def results(
+        self, paths: Sequence[Path], before: Sequence[str], selects: Mapping[str, str],
+        params: Mapping[str, Any], places: Mapping[str, Mapping[str, str]],
+    ) -> list[tuple[str, Mapping[str, Path]]]:  # fmt: skip
+        """(hour, files by name) of each task's results, of statements about {files} of an hour and
+        whatever `places` says of it. Raises duckdb.IOException as `bring` does."""
+        groups = self._groups(paths, places)
+        results = self._run(Job(selects, before, params), groups)
+        return [
+            (_hour(group.files[0]), of) for group, of in zip(groups, results, strict=True) if of
+        ]
 
     def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement about {files} of a table."""
@@ -177,10 +174,10 @@ class Pushdown:
         for files in results:
             yield from self._con.execute(f"FROM {parquet(files.values())}").fetchall()
 
-    def _run(self, job: Job, groups: Sequence[list[Path]]) -> list[dict[str, Path]]:
+    def _run(self, job: Job, groups: Sequence[Group]) -> list[dict[str, Path]]:
         """The results of each group; nothing of one all of whose files cannot be read."""
         results: list[dict[str, Path]] = [{} for _ in groups]
-        waiting = [number for number, group in enumerate(groups) if group]
+        waiting = [number for number, group in enumerate(groups) if group.files]
         while waiting:
             folder = Path(self._folder.name) / str(self._runs)
             folder.mkdir()
@@ -192,17 +189,27 @@ class Pushdown:
                 self._leave_out(path)
             for number, files in zip(waiting, done, strict=True):
                 results[number] = files
-                groups[number][:] = [path for path in groups[number] if path not in bad]
-            waiting = [n for n in waiting if groups[n] and not results[n]]
+                paths = groups[number].files
+                paths[:] = [path for path in paths if path not in bad]
+            waiting = [n for n in waiting if groups[n].files and not results[n]]
         return results
 
-    def _groups(self, paths: Any) -> list[list[Path]]:
-        """The files of each hour and recorder: what one task does."""
-
-        def of(path: Path) -> tuple[str, str]:
-            return _hour(path), self._store.recorder_of(path)
-
-        return [list(group) for _, group in groupby(sorted(paths, key=of), of)]
+    def _groups(
+        self, paths: Iterable[Path], places: Mapping[str, Mapping[str, str]] | None = None
+    ) -> list[Group]:
+        """What each task does: files of one hour, so many as it is worth to start one for."""
+        groups: list[Group] = []
+        hour, size = "", 0
+        for path in sorted(paths, key=lambda path: (_hour(path), path)):
+            own = 0
+            with contextlib.suppress(OSError):  # gone: its task says so
+                own = self._store.size(path)
+            if _hour(path) != hour or size + own > _TASK:
+                hour, size = _hour(path), 0
+                groups.append(Group([], (places or {}).get(hour, {})))
+            groups[-1].files.append(path)
+            size += own
+        return groups
 
 
 def _hour(path: Path) -> str:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from queries.core.escape import visible
@@ -365,6 +365,7 @@ def parsed(where: str | None) -> Expr | None:
 # Commands whose module is not queries/<name>.py: those of the comparison, which is a package.
 _MODULES: Final = {"diff": "queries.diff.what_changed", "calibrate": "queries.diff.calibrate"}
 
+_FOLDER: Final = Path(__file__).parents[1]
 _DECLARED: Final = re.compile(
     r'= Question\(\s+name="(\w+)",\s+tool="\w*",\s+title="[^"]*",'
     r'\s+summary="([^"]*)",\s+group="(\w+)"'
@@ -374,8 +375,7 @@ _DECLARED: Final = re.compile(
 @cache
 def question_names() -> tuple[str, ...]:
     """The names of all commands that are questions, without importing any."""
-    folder = files("queries")
-    own = {one.name.removesuffix(".py") for one in folder.iterdir() if one.name.endswith(".py")}
+    own = {one.stem for one in _FOLDER.glob("*.py")}
     return tuple(sorted((own | _MODULES.keys()) - {"__init__"}))
 
 
@@ -393,7 +393,7 @@ def summaries() -> dict[str, str]:
     declared = []
     for name in question_names():
         path = _MODULES.get(name, f"queries.{name}").removeprefix("queries.").replace(".", "/")
-        text = files("queries").joinpath(f"{path}.py").read_text(encoding="utf-8")
+        text = (_FOLDER / f"{path}.py").read_text(encoding="utf-8")
         declared += [found for found in _DECLARED.findall(text) if found[0] == name][:1]
     declared.sort(key=lambda found: GROUPS.index(found[2]))
     return {name: summary for name, summary, _ in declared}

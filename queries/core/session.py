@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -37,8 +36,10 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.ParserException,
     duckdb.CatalogException,
 )
+_SQL: Final = Path(__file__).parents[1] / "sql"
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
 T = TypeVar("T")
+FILES: Final = "read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -66,7 +67,7 @@ def hours_of(spans: Iterable[Window]) -> list[str]:
 
 def sql_text(name: str, **places: str) -> str:
     """A query of queries/sql by its name, without the ending; `places` fill {name} in its text."""
-    text = (files("queries") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
     for place, value in places.items():
         text = text.replace("{" + place + "}", value)
     return text
@@ -79,7 +80,7 @@ def file_list(paths: Iterable[Path]) -> str:
 
 def parquet(paths: Iterable[Path]) -> str:
     """A relation over the files, with all the columns that any of them has."""
-    return f"read_parquet({file_list(paths)}, union_by_name = true, hive_partitioning = false)"
+    return FILES.replace("{files}", file_list(paths))
 
 
 class Pushdown(Protocol):
@@ -90,9 +91,10 @@ class Pushdown(Protocol):
     def picked(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None: ...
     def bring(self, text: str, params: Mapping[str, Any]) -> None: ...
     def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]: ...
-    def rollups(
-        self, paths: Sequence[Path], condition: str | None, params: Mapping[str, Any]
-    ) -> dict[Path, Mapping[str, Path]]: ...
+    def results(
+        self, paths: Sequence[Path], before: Sequence[str], selects: Mapping[str, str],
+        params: Mapping[str, Any], places: Mapping[str, Mapping[str, str]],
+    ) -> list[tuple[str, Mapping[str, Path]]]: ...  # fmt: skip
     def close(self) -> None: ...
 
 
@@ -114,12 +116,16 @@ class Reader:
         self.tables = list(tables)
         self.notes: list[Note] = []
         self._bad: set[Path] = set()
+        self.unreadable: list[tuple[str, dt.datetime]] = []  # recorders, and hours of theirs
         self.con = duckdb.connect(config=CONFIG)
-        self.con.execute("SET TimeZone = 'UTC'")
+        # footers are read once, also where several statements ask for the same files
+        self.con.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
         self._watch = CURRENT.get()
         if self._watch is not None:
             self._watch.begin(self.con)
         self.files: dict[str, list[Path]] = {}
+        # the rows of the table of that name, in the order of recorder and time
+        self.coverage: list[dict[str, Any]] = []
         self.early = store.early(hours_of(spans)) if running else Early()
         self._pushdown: Pushdown | None = None
         try:
@@ -129,10 +135,6 @@ class Reader:
         except BaseException:
             self.close()
             raise
-
-    def sql(self, name: str, params: Mapping[str, Any] | None = None, **places: str) -> pa.Table:
-        """Run queries/sql/<name>.sql with named parameters; `places` fill {name} in its text."""
-        return self.query(sql_text(name, **places), params)
 
     def query(self, text: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement as an Arrow table."""
@@ -190,14 +192,14 @@ class Reader:
         text = re.sub(rf"\$({'|'.join(params)})\b", r"getvariable('\1')", condition)
         return f"(SELECT * FROM {table} WHERE {text})"
 
-    def rolled_up(
-        self, paths: Callable[[], Sequence[Path]], condition: str | None, params: Mapping[str, Any]
-    ) -> dict[Path, Mapping[str, Path]]:
-        """The rollups that an engine makes of files of transactions; nothing without one."""
+    def results(
+        self, paths: Callable[[], Sequence[Path]], *of: Any
+    ) -> list[tuple[str, Mapping[str, Path]]]:
+        """What the tasks of an engine make of files (Pushdown.results); nothing without one."""
         pushdown = self._pushdown
         if pushdown is None:
-            return {}
-        return self._mending(lambda: pushdown.rollups(paths(), condition, params))
+            return []
+        return self._mending(lambda: pushdown.results(paths(), *of))
 
     def each(self, table: str, select: str) -> list[tuple[Any, ...]]:
         """The rows of a statement about {files} of a table: of all, or of some at a time."""
@@ -240,7 +242,6 @@ class Reader:
             self._pushdown.close()
 
     def _open_views(self) -> None:
-        self.con.execute("CREATE TEMP TABLE unreadable (recorder VARCHAR, hour TIMESTAMPTZ)")
         hours, tables = hours_of(self.spans), (*self.tables, "coverage")
         self.store.look(
             self.store.sealed_hour(table, hour) for table in (*tables, MERGED) for hour in hours
@@ -315,10 +316,13 @@ class Reader:
         if table != "coverage":
             self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
             return
-        # few rows, which several queries ask for: each would open the files anew
+        # few rows, which are looked at again and again: each statement would open the files anew
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
-        described = self.con.execute("FROM coverage LIMIT 0").description or ()
-        for name in sorted(_LATER_COVERAGE.keys() - {column[0] for column in described}):
+        rows = self.con.execute("FROM coverage")
+        names, later = [column[0] for column in rows.description], dict.fromkeys(_LATER_COVERAGE)
+        self.coverage = [later | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        self.coverage.sort(key=lambda row: (row["recorder"], row["from_ts"], row["to_ts"]))
+        for name in sorted(_LATER_COVERAGE.keys() - set(names)):
             self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
 
     def _early(self) -> str:
@@ -360,7 +364,7 @@ class Reader:
         hour = _hour_of(path)
         if hour is not None and "transactions" in place.parts:
             owner = self.store.recorder_of(path)
-            self.con.execute("INSERT INTO unreadable VALUES (?, ?)", [owner, hour])
+            self.unreadable.append((owner, hour))
         self.notes.append(
             Note(
                 "unreadable_file",

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from queries.core.answer import Note
 from queries.core.window import Window
-from store.hours import HOUR_US, from_us, to_us
+from store.hours import HOUR_US, from_us, hour_start, to_us
 from store.values import dataclass
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from queries.diff.stats import Floats, Ints
 
 BLOCKS = 12
@@ -29,7 +31,7 @@ _SECONDS = (1, 2, 5, 10, 15)  # what a slot of a short span lasts: 72 of them, a
 _MINUTES = (60, 120, 300, 900, 3600)  # and of a longer one: 300
 _SECOND = 1_000_000
 _HOUR = timedelta(hours=1)
-LEAST_PAST = 120 * _SECOND  # of the past: less tells nothing
+LEAST_STRETCH = 120 * _SECOND  # of the past: less tells nothing
 _NEAR, _DAYS = 24, 6  # past hours before the window, and further days of which the same hours tell
 
 
@@ -233,5 +235,15 @@ def past_of(spans: Sequence[Window]) -> list[tuple[int, int]]:
     return [
         (begin, end)
         for begin, end in past
-        if end - begin >= LEAST_PAST and not any(a < end and b > begin for a, b in taken)
+        if end - begin >= LEAST_STRETCH and not any(a < end and b > begin for a, b in taken)
     ]
+
+
+def hour_of(path: Path) -> int:
+    """The number of the hour whose rows a file has."""
+    return _hour_number(path.parent.name)
+
+
+@lru_cache(maxsize=1024)
+def _hour_number(folder: str) -> int:
+    return to_us(hour_start(folder.removeprefix("hour="))) // HOUR_US

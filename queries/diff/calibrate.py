@@ -23,7 +23,7 @@ from queries.diff.axis import past_of
 from queries.diff.compare import LEAST_PAST, compared
 from queries.diff.stats import median
 from store.files import write_text
-from store.hours import from_us
+from store.hours import from_us, hour_key, to_us
 from store.values import dataclass
 from store.version import __version__
 
@@ -162,7 +162,7 @@ class _Past:
         asked = (window, *baseline.spans)
         self.pairs = [
             pair
-            for pair in _moved(window, baseline)
+            for pair in _moved(window, baseline, min(self._listed, default=""))
             if not any(one.overlaps(other) for one in _sides(pair) for other in asked)
             and self._listed.issuperset(hours_of(_sides(pair)))
             and self._is_fine(pair) == self._fine
@@ -236,15 +236,16 @@ def _before(pair: Pair) -> list[Window]:
     return [Window(from_us(begin), from_us(end)) for begin, end in past_of(_sides(pair))]
 
 
-def _moved(window: Window, baseline: Baseline) -> Iterator[Pair]:
-    """Both moved back together, the window's end to earlier whole hours of the last seven days."""
+def _moved(window: Window, baseline: Baseline, first: str) -> Iterator[Pair]:
+    """Both moved back together, the window's end to earlier whole hours of the last seven days, no
+    further than to what lies in the first hour that there is."""
 
     def back(span: Window) -> Window:
         ends = (m - by for m in (span.from_ts, span.to_ts))
         return Window(*(m.replace(second=0, microsecond=0) for m in ends))
 
     end = window.to_ts.replace(minute=0, second=0, microsecond=0)
-    while end > window.to_ts - _REACH:
+    while end > window.to_ts - _REACH and hour_key(to_us(end) - 1) >= first:
         by = window.to_ts - end
         yield back(window), Baseline(baseline.kind, tuple(map(back, baseline.spans)))
         end -= -(-window.length // _HOUR) * _HOUR

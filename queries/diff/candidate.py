@@ -69,6 +69,11 @@ class Candidate:
         return float(abs(self.excess.sum()))
 
     @property
+    def lasts(self) -> bool:
+        """Whether it is about how long requests take."""
+        return self.metric.endswith("_ms")
+
+    @property
     def ratio(self) -> float | None:
         """window / baseline, as they are shown; None against nothing."""
         if not self.window or not self.baseline:

@@ -21,9 +21,9 @@ from queries.core.session import Reader, open_reader
 from queries.core.watch import still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
-from queries.diff.axis import Axis, Covered, past_of
+from queries.diff.axis import LEAST_STRETCH, Axis, Covered, hour_of, past_of
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.counts import BrokenRollup, affordable, counts_of
+from queries.diff.counts import BrokenRollup, counts_of
 from queries.diff.detect import latency, rates, shares, sizes
 from queries.diff.detect.presence import presence
 from queries.diff.durations import Durations, durations_of
@@ -34,7 +34,8 @@ from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.frame import Frame, frame_of
 from queries.diff.groups import kept
 from queries.diff.stats import add_up, distinct
-from store.hours import from_us, to_us
+from store.cover import segments_in
+from store.hours import HOUR_US, from_us, to_us
 from store.layout import Store
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ T = TypeVar("T")
 _FEW = 200  # requests
 _BUSY = 200_000  # cells
 _LEAST_S = 60  # of a window
+_MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
+_MINUTE = 60_000_000
 LEAST_PAST = limits.KNOWN
 
 
@@ -92,6 +95,25 @@ def compared(
             if reader.early.keys:
                 return compared(store, window, baseline, where, limit, running=False)
             return answer(rollups=False)  # the rows that it was made of may still be there
+
+
+def affordable(
+    reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """The past without what would take too long to count: of hours that still grow fast, and so
+    have no rollup, only the newest minutes are left."""
+    rows: dict[int, int] = {}
+    for segment in segments_in(reader.files["transactions"]):
+        hour = hour_of(segment.path)
+        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
+    newest = to_us(spans[0].to_ts)
+    cut = []
+    for begin, end in past:
+        hour = begin // HOUR_US
+        seen = min(newest, (hour + 1) * HOUR_US) - hour * HOUR_US
+        most = seen * _MOST_ROWS // max(rows.get(hour, 0), 1) // _MINUTE * _MINUTE
+        cut.append((max(begin, end - max(most, LEAST_STRETCH)), end))
+    return tuple(cut)
 
 
 def _condition(
@@ -283,10 +305,10 @@ def _short(spans: Sequence[Window]) -> list[Note]:
 def _longest_pair(
     covered: Covered, axis: Axis, baseline: Baseline
 ) -> tuple[Window, Baseline, Note] | None:
-    """A recording that began within the window is compared by its halves, and says so."""
+    """Of a recording that began with the window or within it, its halves; it says so."""
     window = axis.spans[0]
     before, now = covered.best(axis, 1), covered.best(axis, 0)
-    if baseline.kind != "previous" or before > 0 or now < 2 * _LEAST_S:
+    if baseline.kind != "previous" or before >= _LEAST_S or now < 2 * _LEAST_S:
         return None
     seen = np.flatnonzero(covered.seen[:, : axis.slots[0].size].any(0))
     begin, end = (from_us(int(axis.edges[i, j])) for i, j in ((seen[0], 0), (seen[-1], 1)))
@@ -295,8 +317,8 @@ def _longest_pair(
         return None
     form = "%H:%M" if middle.second == end.second == 0 else "%H:%M:%S"
     text = (
-        f"the recordings begin within the window: {middle:{form}} to {end:{form}} is compared "
-        "with what was recorded before"
+        f"less than a minute was recorded before the window: {middle:{form}} to {end:{form}} is "
+        "compared with what was recorded before that"
     )
     pair = Window(middle, min(end, window.to_ts)), Window(begin, middle)
     return pair[0], Baseline("previous", (pair[1],)), Note("young", text, middle, end)

@@ -7,19 +7,20 @@ span's edge cuts in two, anything under a filter) is counted from rows, and give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 
-from queries.core.session import parquet, sql_text
-from queries.diff.axis import LEAST_PAST
+from queries.core.session import FILES, parquet, sql_text
+from queries.diff.axis import hour_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, changes, distinct
-from store.cover import is_early, segments_in
+from store.cover import is_early
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
@@ -28,14 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
-    from queries.core.window import Window
     from queries.diff.axis import Axis
 
 _NONE = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
-_MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
-_MINUTE = 60_000_000
+_CELLS = "cells"  # what an engine counts, a table beside its keys
 _NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
@@ -71,7 +70,8 @@ class Counts:
     [numbers]: of compare_rows.sql. recorders: the populations that the cells are of.
     spread: the same of durations, value is the bucket, a file at a time: there are too many of
     them to hold them all. Of the past it has some hours only. It is told [keys] what stands in the
-    place of each key. Raises BrokenRollup."""
+    place of each key. Raises BrokenRollup. own: what was counted from rows, by recorders and not by
+    populations: their names, and the cells with these values."""
 
     keys: Keys
     names: Names
@@ -79,25 +79,7 @@ class Counts:
     recorders: list[str]
     traffic: Cells
     spread: Callable[[Any], Iterator[Cells]]
-
-
-def affordable(
-    reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
-) -> tuple[tuple[int, int], ...]:
-    """The past without what would take too long to count: of hours that still grow fast, and so
-    have no rollup, only the newest minutes are left."""
-    rows: dict[int, int] = {}
-    for segment in segments_in(reader.files["transactions"]):
-        hour = _hour(segment.path)
-        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
-    newest = to_us(spans[0].to_ts)
-    cut = []
-    for begin, end in past:
-        hour = begin // HOUR_US
-        seen = min(newest, (hour + 1) * HOUR_US) - hour * HOUR_US
-        most = seen * _MOST_ROWS // max(rows.get(hour, 0), 1) // _MINUTE * _MINUTE
-        cut.append((max(begin, end - max(most, LEAST_PAST)), end))
-    return tuple(cut)
+    own: Callable[[str], tuple[list[str], Cells]]
 
 
 def counts_of(
@@ -129,7 +111,6 @@ class _Counting:
         self.files: list[tuple[int, Mapping[str, Path]]] = []
         self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
         self.raw_hours: list[int] = []
-        self._made: set[int] = set()  # of the files: made of rows for this question
         self._recorders: list[str] = []
         self._groups = reader.groups()
         # of the rows of keys: where those of each file begin, recorder, number and key of each, and
@@ -137,23 +118,17 @@ class _Counting:
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
         self._key, self._hashes = none, none
+        self._owners: tuple[list[str], Any] = [], none  # recorders before they are populations
 
     def run(self, rollups: bool) -> Counts:
         rows: dict[tuple[int, bool], list[Path]] = {}
         store = self.reader.store
         files = self.reader.files["transactions"]
         rollup_of = rollups_of(store, files, self._groups) if rollups else {}
-        made = {}
-        if store.engine:
-            made = self.reader.rolled_up(
-                lambda: [path for path in self.reader.files["transactions"]
-                         if path not in rollup_of and self.axis.rows(_hour(path))],
-                self.where, self.params,
-            )  # fmt: skip
-        rollup_of |= made
         taken = set()
+        cut_in = cache(partial(self.axis.rows, cut=True))  # there are hundreds of files an hour
         for path in self.reader.files["transactions"]:
-            hour = _hour(path)
+            hour = hour_of(path)
             rollup = rollup_of.get(path)
             if rollup is None and is_early(path):
                 raise BrokenRollup(str(path))
@@ -161,11 +136,13 @@ class _Counting:
                 rows.setdefault((hour, False), []).append(path)
                 continue
             if rollup[KEYS] not in taken:
-                self._made |= {len(self.files)} if path in made else set()
                 self.files.append((hour, rollup))
                 taken.add(rollup[KEYS])
-            if self.axis.rows(hour, cut=True) and not is_early(path):
+            if cut_in(hour) and not is_early(path):
                 rows.setdefault((hour, True), []).append(path)
+        if store.engine:
+            self._count_elsewhere(rows)
+            rows = {}
         for (hour, cut), paths in rows.items():
             told = self.axis.rows(hour, cut)
             if told is not None:
@@ -183,26 +160,17 @@ class _Counting:
         of = keys.of.astype(np.int32)
         self._key = of[self._number]
         traffic = replace(traffic, key=of[traffic.key])
-        return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread)
+        return Counts(keys, names, self._hashes, self._recorders, traffic, self._spread, self._own)
 
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
-        condition = f"{within} AND ({self.where})" if self.where else within
         table = f"counted_{len(self.raw)}"
-        named = rollup_sql("named", f"(FROM {parquet(paths)} WHERE {condition})")
-        text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
+        keys, cells = _counting(parquet(paths), slot, within, self.where, table)
         try:
-            # by the hash of the names: to group ten texts takes twice as long
-            self.reader.run(
-                f"CREATE OR REPLACE TEMP TABLE {table} AS"
-                " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
-                f" names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)",
-                self.params,
-            )
-            columns = f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
-            rows = self.reader.arrays(columns, self.params)
+            self.reader.run(keys, self.params)
+            rows = self.reader.arrays(cells, self.params)
         except duckdb.Error:
-            left = [path for path in paths if path in self.reader.files["transactions"]]
+            left = self._listed(paths)
             if len(left) == len(paths):
                 raise
             if left:
@@ -210,6 +178,32 @@ class _Counting:
             return
         rows["requests"] = np.broadcast_to(np.int32(1), rows["key"].shape)
         self.raw.append((table, rows))
+
+    def _count_elsewhere(self, rows: Mapping[tuple[int, bool], Sequence[Path]]) -> None:
+        """The same by an engine: sums of each hour, as files."""
+        keys, cells = _counting(FILES, "{slot}", "{within}", self.where, "counted")
+        selects = {
+            KEYS: f"SELECT key, 0 AS requests, 0 AS bytes_received, {LISTED} FROM counted",
+            _CELLS: "SELECT key, slot, bucket, count(*)::INTEGER AS requests,"
+            f" sum(received)::BIGINT AS received FROM ({cells}) GROUP BY ALL",
+        }
+        for cut in (False, True):
+            told = {hour: self.axis.rows(hour, cut) for hour, of in rows if of == cut}
+            places = {
+                hour_key(hour * HOUR_US): {"slot": of[0], "within": of[1]}
+                for hour, of in told.items()
+                if of is not None
+            }
+            mine = {path for (hour, of), paths in rows.items() if of == cut and told[hour]
+                    for path in paths}  # fmt: skip
+            if mine:
+                still = partial(self._listed, mine)
+                made = self.reader.results(still, [keys], selects, self.params, places)
+                self.files += [(to_us(hour_start(hour)) // HOUR_US, of) for hour, of in made]
+
+    def _listed(self, paths: Collection[Path]) -> list[Path]:
+        """Those that the reader did not leave out."""
+        return [path for path in self.reader.files["transactions"] if path in paths]
 
     def _read_keys(self) -> dict[str, Any]:
         """The rows of keys of all files, one behind the other: requests and bytes of their hours.
@@ -238,7 +232,9 @@ class _Counting:
         if (order != np.arange(order.size)).any():
             order = np.argsort(order)
             columns = {name: column[order] for name, column in columns.items()}
-        self._recorder = self._populations(columns.pop("place"))
+        place = columns.pop("place")
+        self._owners = self._recorders, place.copy() if self._groups else place
+        self._recorder = self._populations(place)
         hashes = columns.pop("names")
         self._firsts, self._number = _numbered(hashes)
         self._hashes = hashes[self._firsts]
@@ -299,9 +295,9 @@ class _Counting:
 
     def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
         """Requests and bytes of one file, under numbers in the place of keys."""
-        if file >= len(self.files):
-            _, columns = self.raw[file - len(self.files)]
-            yield self._cells(file, columns, columns["slot"], columns["received"])
+        counted = self._from_rows(file)
+        if counted is not None:
+            yield self._cells(file, counted, counted["slot"], counted["received"])
             return
         hour, paths = self.files[file]
         whole = self.axis.whole(hour)
@@ -316,28 +312,48 @@ class _Counting:
     def _spread(self, of: Any) -> Iterator[Cells]:
         """Durations, file by file; those of whole past hours from some of these."""
         self._number = of[self._key]
-        for file, (hour, paths) in enumerate(self.files):
-            if self.axis.whole(hour) is None:
+        for file in range(self._starts.size - 1):
+            counted = self._from_rows(file)
+            if counted is not None:
+                known = counted["bucket"] != _NONE
+                part = {name: column[known] for name, column in counted.items()}
+                yield self._cells(file, part, part["slot"], part["bucket"])
+            elif self.axis.whole(self.files[file][0]) is None:
+                hour, paths = self.files[file]
                 yield from self._minutes(file, hour, paths[DURATIONS], "bucket")
-        for i, (_, columns) in enumerate(self.raw):
-            known = columns["bucket"] != _NONE
-            part = {name: columns[name][known] for name in ("key", "requests")}
-            slot, bucket = columns["slot"][known], columns["bucket"][known]
-            yield self._cells(len(self.files) + i, part, slot, bucket)
         past = [
             (slot, file)
-            for file, (hour, _) in enumerate(self.files)
-            if (slot := self.axis.whole(hour)) is not None
+            for file, (hour, paths) in enumerate(self.files)
+            if _CELLS not in paths and (slot := self.axis.whole(hour)) is not None
         ]
         chosen = _of_other_days(sorted({slot for slot, _ in past}))
         read = 0
         for slot, file in sorted(past):
-            enough = slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH)
-            if enough or file in self._made:
+            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
                 cells = self._hour(file, slot)
                 read += cells.key.size
                 yield cells
                 del cells
+
+    def _from_rows(self, file: int) -> dict[str, Any] | None:
+        """key, slot, bucket, requests, received of a file's cells; None of one with a rollup."""
+        if file >= len(self.files):
+            return self.raw[file - len(self.files)][1]
+        paths = self.files[file][1]
+        return self._fetch(f"FROM {whole_parquet([paths[_CELLS]])}") if _CELLS in paths else None
+
+    def _own(self, value: str) -> tuple[list[str], Cells]:
+        names, owners = self._owners
+        parts = []
+        for file in range(self._starts.size - 1):
+            columns = self._from_rows(file)
+            if columns is not None:
+                rows = slice(self._starts[file], self._starts[file + 1])
+                key, owner = (of[rows][columns["key"]] for of in (self._key, owners))
+                parts.append(
+                    Cells(key, owner, columns["slot"], columns["requests"], columns[value])
+                )
+        return names, _joined(parts)
 
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""
@@ -390,9 +406,22 @@ class _Counting:
             raise BrokenRollup(str(error)) from error
 
 
-def _hour(path: Path) -> int:
-    """The number of the hour whose rows a file has."""
-    return to_us(hour_start(path.parent.name.removeprefix("hour="))) // HOUR_US
+def _counting(
+    source: str, slot: str, within: str, where: str | None, table: str
+) -> tuple[str, str]:
+    """What makes `table` of the keys of a relation of transactions, and a SELECT of a cell a row.
+
+    slot, within: as Axis.rows; where: a condition more."""
+    condition = f"{within} AND ({where})" if where else within
+    named = rollup_sql("named", f"(FROM {source} WHERE {condition})")
+    text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
+    # by the hash of the names: to group ten texts takes twice as long
+    keys = (
+        f"CREATE OR REPLACE TEMP TABLE {table} AS"
+        " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
+        f" names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)"
+    )
+    return keys, f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
 
 
 def _joined(parts: Sequence[Cells]) -> Cells:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from queries.core import notes
 from queries.core.answer import Note
-from queries.core.session import Reader, sql_text
+from queries.core.session import Reader
 from queries.core.window import Baseline, Window
 from queries.diff import limits
 from queries.diff.axis import Axis, Covered, Members, Slots
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from queries.diff.stats import Floats, Mask
 
 _GAP_S = 6.0  # shorter gaps are not worth a note
-_SEEING = "state IN ('receiving', 'lagging')"
-# A host that was shut down in good order is not missed: its recorder said that it stopped.
-_EXPECTED = "state <> 'stopped' OR reason_code = 'killed'"
+_MOST_LAG = timedelta(seconds=5)  # events are feared to be missing from a longer one
 _POSITIONS = timedelta(hours=3)  # windows in which it matters at what time of day was seen
 
 
@@ -33,7 +30,7 @@ def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
     members = covered.members
     seeing = members.seeing.copy()
     hours = axis.edges[:, 0] // HOUR_US
-    for name, hour in reader.con.execute("SELECT recorder, hour FROM unreadable").fetchall():
+    for name, hour in reader.unreadable:
         for i, (_, recorder) in enumerate(members.names):
             if recorder == name:
                 seeing[i, hours == to_us(hour) // HOUR_US] = 0.0
@@ -47,7 +44,10 @@ def without_unreadable(reader: Reader, axis: Axis, covered: Covered) -> Covered:
 def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     """What was seen of the axis' slots; the axis without the past of which hardly any was seen, or
     of which events are missing, if there is enough of it without."""
-    seeing, expected = (_islands(reader, states) for states in (_SEEING, _EXPECTED))
+    seeing = _islands(row for row in reader.coverage if row["state"] in notes.SEEING)
+    # a host that was shut down in good order is not missed: its recorder said that it stopped
+    expected = _islands(row for row in reader.coverage
+                        if row["state"] != "stopped" or row["reason_code"] == "killed")  # fmt: skip
     names = sorted(expected)
     populations = sorted({population for population, _ in names})
     edges = axis.edges
@@ -56,7 +56,9 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
         np.array([_seconds(expected[name], edges) for name in names]).reshape(-1, len(edges)),
         np.array([_seconds(seeing.get(name, ()), edges) for name in names]).reshape(-1, len(edges)),
         np.array([
-            _seconds(_union([expected[n] for n in names if n[0] == population]), edges)
+            _seconds(
+                notes.together(i for n in names if n[0] == population for i in expected[n]), edges
+            )
             for population in populations
         ]).reshape(-1, len(edges)),
     )  # fmt: skip
@@ -86,24 +88,16 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     return axis, Covered(populations, seen, _comparable(axis, seen), tuple(gaps), members)
 
 
-def _islands(reader: Reader, states: str) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """When each (population, recorder) was in one of the states."""
-    islands: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    rows = reader.con.execute(sql_text("islands", states=states)).fetchall()
-    for population, recorder, from_ts, to_ts in rows:
-        islands.setdefault((population, recorder), []).append((to_us(from_ts), to_us(to_ts)))
-    return islands
-
-
-def _union(islands: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
-    """The times that lie in any of them."""
-    together: list[tuple[int, int]] = []
-    for begin, end in sorted(itertools.chain.from_iterable(islands)):
-        if together and begin <= together[-1][1]:
-            together[-1] = together[-1][0], max(together[-1][1], end)
-        else:
-            together.append((begin, end))
-    return together
+def _islands(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """When each (population, recorder) was in one of the stretches. A recorder without a group is
+    a population by itself."""
+    times: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for row in rows:
+        if row["to_ts"] > row["from_ts"]:
+            group, recorder = row["group_name"], row["recorder"]
+            islands = times.setdefault((recorder if group is None else group, recorder), [])
+            islands.append((to_us(row["from_ts"]), to_us(row["to_ts"])))
+    return {name: notes.together(stretches) for name, stretches in times.items()}
 
 
 def _seen(populations: Sequence[str], members: Members) -> Floats:
@@ -201,8 +195,10 @@ def lossy(reader: Reader, edges: Any) -> Mask:
     """[stretches]: whether events are known, or must be feared, to be missing from what counts as
     covered. edges [stretches, 2]: in microseconds since the epoch."""
     missing = np.zeros(len(edges), dtype=bool)
-    for row in reader.rows("lossy"):
-        missing |= (edges[:, 0] < to_us(row["to_ts"])) & (edges[:, 1] > to_us(row["from_ts"]))
+    for row in reader.coverage:
+        lag = row["to_ts"] - row["from_ts"] if row["state"] == "lagging" else timedelta(0)
+        if (row["dropped"] or 0) > 0 or lag > _MOST_LAG:
+            missing |= (edges[:, 0] < to_us(row["to_ts"])) & (edges[:, 1] > to_us(row["from_ts"]))
     return missing
 
 
@@ -220,18 +216,20 @@ def losses(reader: Reader, sides: Sequence[Window]) -> list[Note]:
                 if note.code != "filtered":
                     note = replace(note, from_ts=side.from_ts, to_ts=side.to_ts)
                 lost += [note] if note not in lost else []
-        limits = {"from_ts": side.from_ts, "to_ts": side.to_ts}
-        for row in reader.rows("clock_steps", limits):
-            lost.append(notes.clock_note(row["recorder"], row["from_ts"].astimezone(UTC)))
+        steps = sorted(
+            (row["from_ts"], row["recorder"])
+            for row in reader.coverage
+            if notes.is_step(row["reason_code"], row["reason"])
+            and side.from_ts <= row["from_ts"] < side.to_ts
+        )
+        lost += [notes.clock_note(recorder, at.astimezone(UTC)) for at, recorder in steps]
     return lost
 
 
 def _filters_of(reader: Reader, spans: Sequence[Window]) -> set[str]:
-    filters: set[str] = set()
-    for span in spans:
-        rows = reader.rows("filters", {"from_ts": span.from_ts, "to_ts": span.to_ts})
-        filters |= {row["filter"] for row in rows}
-    return filters
+    """Those under which the spans were recorded; "" is none."""
+    rows = (row for span in spans for row in notes.within(reader, span))
+    return {row["filter"] or "" for row in rows if row["state"] in notes.SEEING}
 
 
 def differing_filters(

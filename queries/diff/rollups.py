@@ -50,9 +50,9 @@ def whole_parquet(paths: Iterable[Path]) -> str:
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def rows_relation(rows: str) -> str:
+def rows_relation(rows: str, file: int = 0) -> str:
     """The same of a relation of transactions, a row a request."""
-    sums = "0 AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
+    sums = f"{file} AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
     return f"SELECT {sums}, {LISTED} FROM ({rollup_sql('named', rows)})"
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from queries.core.answer import iso
 from queries.core.escape import UNSAFE, visible, visible_json
+from queries.core.session import sql_text
 from queries.show import transaction_id
 from store.schema import TRANSACTIONS
 from store.values import dataclass
@@ -50,7 +51,7 @@ class Source:
     def tables(self) -> Iterator[pa.Table]:
         """Arrow tables with every column of the store, in order of time."""
         for start, end in self.stretches:
-            table = self.chosen.reader.sql("export", {"from_ts": start, "to_ts": end})
+            table = self.chosen.reader.query(sql_text("export"), {"from_ts": start, "to_ts": end})
             if self.limit is not None:
                 table = table.slice(0, self.limit - self.given)
             self.given += table.num_rows

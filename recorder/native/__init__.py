@@ -8,6 +8,7 @@ out, only slower. This module loads it and wraps its memory.
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import os
 import sys
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-ABI = 1  # as in src/lib.rs: the order of the buffers, and what they hold
+ABI = 2  # as in src/lib.rs: the order of the buffers, and what they hold
 FILE = Path(__file__).with_name(
     {"darwin": "libqrec_native.dylib", "win32": "qrec_native.dll"}.get(
         sys.platform, "libqrec_native.so"
@@ -40,6 +41,10 @@ FEW = (
 IN_USE, NOT_BUILT = "is used", "is not built"
 _ROOM = 256  # buffers
 _TAKEN, _DATA = b"request.http_transaction", b"data: "
+_PLAIN = b"""event: request.http_transaction
+data: {"data":{"data":{"data":"%s"}},"ts":"2026-11-22T12:00:00Z"}
+
+""" % base64.b64encode(b'{"request":{"path":"/","authority":"a","headers":{"Cookie":"a=1"}}}')
 
 
 class _Limits(ctypes.Structure):
@@ -58,6 +63,11 @@ class _Buffer(ctypes.Structure):
 
 class Unusable(Exception):
     """There is a compiled part, and it cannot be used; the text says why."""
+
+
+class Failed(Exception):
+    """The compiled part came upon something that nobody foresaw (a panic): what it was about is to
+    be done without it."""
 
 
 class Headers(NamedTuple):
@@ -81,6 +91,24 @@ class Scan(NamedTuple):
     ends: Any
     kinds: Any
     owners: Any
+
+
+class Named(NamedTuple):
+    """The headers (pairs) that are judged by their names. `unsure` are those that were not; the
+    n-th of `changed` consists of what `sequence` has from offsets[n] to offsets[n + 1]: `pieces`,
+    each by its number, and `secrets`, each as -1 less its number; a secret's `kinds` is the number
+    of its kind. `cookies`: of each secret in the sequence, the number of its cookie's name, -1 for
+    none. What is left of cookies is to be scanned: `rest`, whose owners are pairs."""
+
+    rest: Scan
+    unsure: Any
+    changed: Any
+    cookies: Any
+    offsets: Any
+    sequence: Any
+    kinds: Any
+    pieces: pa.Array
+    secrets: pa.Array
 
 
 class _Memory:
@@ -120,6 +148,7 @@ class Batch:
         self.tags = np.frombuffer(next(buffers), np.uint32)
         self.pair_values = _texts(pa.string(), buffers)
         self.names = _texts(pa.string(), buffers)
+        self.cookie_names = _texts(pa.binary(), buffers)
         self._left = np.frombuffer(next(buffers), np.int64).reshape(-1, 4).tolist()
 
     def _owned(self, out: Any, count: int) -> Iterator[pa.Buffer]:
@@ -157,17 +186,26 @@ class Batch:
         """A column of few values, the whole of it."""
         return pa.DictionaryArray.from_arrays(*self.few[name])
 
-    def scan(self, flags: bytes, with_bodies: bool) -> Scan:
-        """The texts to be scanned. `flags`, a byte for each of `names`: 1 if it is to be scanned as
-        a header of a request, 2 of a response. What it gave before is gone."""
-        out = (_Buffer * 5)()
+    def scan(self, orders: bytes, with_bodies: bool) -> tuple[Scan, Named]:
+        """The texts to be scanned, and the headers judged. `orders`, a byte for each of `names`: 1
+        if it is to be scanned as a header of a request, 2 of a response; then three bytes for each
+        of them as a header of a request and of a response, and for each of `cookie_names`: the
+        verdict on it (src/named.rs). What it gave before is gone. Raises Failed."""
+        out = (_Buffer * _ROOM)()
         count = self._library.qrec_texts(
-            self._memory.handle, flags, len(flags), with_bodies, out, 5
+            self._memory.handle, orders, len(orders), with_bodies, out, _ROOM
         )
         if not count:
-            raise RuntimeError("the compiled part failed")
-        data, *places = self._owned(out, count)
-        return Scan(data, *(np.frombuffer(buffer, np.int64) for buffer in places))
+            raise Failed
+        buffers = self._owned(out, count)
+        scan, rest = (
+            Scan(next(buffers), *(np.frombuffer(next(buffers), np.int64) for _ in range(4)))
+            for _ in range(2)
+        )
+        kinds = (np.int64, np.int64, np.int64, np.int32, np.int32, np.uint32)
+        arrays = [np.frombuffer(next(buffers), kind) for kind in kinds]
+        texts = [_texts(kind, buffers) for kind in (pa.string(), pa.binary())]
+        return scan, Named._make([rest, *arrays, *texts])
 
 
 def _texts(kind: pa.DataType, buffers: Iterator[pa.Buffer]) -> pa.Array:
@@ -200,15 +238,20 @@ class Native:
         library.qrec_free.restype = None
         self._library = library
 
-    def read(self, block: bytes, at: int, events: int, size: int, body: int) -> Batch | None:
+        try:
+            self.read(_PLAIN, 0, 1, len(_PLAIN), 0).scan(b"", True)
+        except Failed as error:
+            raise Unusable(f"{file.name} fails over a plain event: build it again") from error
+
+    def read(self, block: bytes, at: int, events: int, size: int, body: int) -> Batch:
         """The events of `block` from `at` on, at most so many, or of about so many bytes; a body
-        longer than `body` is one to be looked at. None where the compiled part failed."""
+        longer than `body` is one to be looked at. Raises Failed."""
         limits, progress = _Limits(events, size, body), _Progress()
         handle = self._library.qrec_read(
             block, len(block), at, ctypes.byref(limits), ctypes.byref(progress)
         )
         if not handle:
-            return None
+            raise Failed
         return Batch(self._library, _Memory(self._library, handle), progress)
 
 

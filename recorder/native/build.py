@@ -15,16 +15,20 @@ from pathlib import Path
 from recorder.native import FILE, Native, Unusable
 
 
-def build(folder: Path = FILE.parent) -> Path:
-    """Build the library into `folder`; its path. Unusable, with the reason, where that fails."""
+def build(folder: Path = FILE.parent, source: Path = FILE.parent) -> Path:
+    """Build the library of `source` into `folder`; its path. Unusable, with the reason, where that
+    fails."""
+    if not folder.is_dir():
+        raise Unusable(f"{folder} is no folder: name one that exists")
     cargo = shutil.which("cargo")
     if cargo is None:
         raise Unusable("there is no cargo: install Rust (the standard library is all it needs)")
-    manifest = FILE.with_name("Cargo.toml")
     with tempfile.TemporaryDirectory() as target:
         command = [cargo, "build", "--release", "--offline", "--target-dir", target]
         ran = subprocess.run(
-            [*command, "--manifest-path", str(manifest)], capture_output=True, text=True
+            [*command, "--manifest-path", str(source / "Cargo.toml")],
+            capture_output=True,
+            text=True,
         )
         if ran.returncode:
             raise Unusable(ran.stderr.strip()[-2000:])
@@ -39,8 +43,10 @@ def build(folder: Path = FILE.parent) -> Path:
 def main() -> None:
     try:
         print(f"built {build(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE.parent)}")
-    except (Unusable, OSError) as error:
+    except Unusable as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}")
 
 
 if __name__ == "__main__":

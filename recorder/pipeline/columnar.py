@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -158,16 +158,17 @@ class _Made:
         return pa.array([values.get(row) for row in self.rows.tolist()], kind)
 
     def headers(self, side: int) -> pa.Array:
-        batch, pairs = self.batch, self.cleared.pairs
+        batch, pairs, marks = self.batch, self.cleared.pairs, self.cleared.marks
         offsets, numbers = batch.sides[side].offsets, batch.sides[side].pairs
         lengths = np.diff(offsets)[self.rows]
         ends = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
         entries = np.arange(ends[-1]) + np.repeat(offsets[self.rows] - ends[:-1], lengths)
         numbers = numbers[entries]
         places = np.arange(len(batch.tags))  # of the values: those that change stand behind
-        places[list(pairs)] = len(batch.tags) + np.arange(len(pairs))
+        own = np.concatenate([marks.pairs, np.fromiter(pairs, np.int64)])
+        places[own] = len(batch.tags) + np.arange(len(own))
         changed = pa.array([cleaned.value for cleaned in pairs.values()], pa.string())
-        values = pa.concat_arrays([batch.pair_values, changed])
+        values = pa.concat_arrays([batch.pair_values, marks.values, changed])
         return pa.MapArray.from_arrays(
             pa.array(ends),
             batch.names.take(pa.array(batch.tags[numbers] >> 1)),
@@ -177,13 +178,16 @@ class _Made:
     def findings(self) -> pa.Array:
         """What was taken out of each row, in the order in which redactor.py comes upon it: headers
         by their names, headers and then bodies by the scan; the same secret once."""
-        secrets: dict[Secret, int] = {}
-        pieces = [np.zeros((0, 3), np.int64)]  # row, order, secret
-        for side in range(2):
-            pieces += self._in_headers(side, secrets)
+        told = self.cleared.marks.secrets
+        secrets: dict[Secret, int] = {}  # the others, numbered from there
+
+        def number(secret: Secret) -> int:
+            return secrets.setdefault(secret, len(told[0]) + len(secrets))
+
+        pieces = self._in_headers(number)  # row, order, secret
         for side, changed in enumerate(self.cleared.bodies):
             marks = [
-                (row, 4 + side, secrets.setdefault(secret, len(secrets)))
+                (row, 4 + side, number(secret))
                 for row, (_, found) in changed.items()
                 for secret in found
             ]
@@ -195,47 +199,44 @@ class _Made:
         place = places[every[:, 0]]
         order = np.lexsort([every[:, 1], place])  # stable
         place, numbers = place[order], every[order, 2]
-        first = np.sort(np.unique(place * (len(secrets) + 1) + numbers, return_index=True)[1])
+        most = len(told[0]) + len(secrets) + 1
+        first = np.sort(np.unique(place * most + numbers, return_index=True)[1])
         place, numbers = place[first], numbers[first]
         counts = np.bincount(place, minlength=len(self.rows))
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]).astype(np.int32)
         kind = TRANSACTIONS.field("findings").type
         taken = pa.array(numbers)
-        columns = [pa.array(part, pa.string()).take(taken) for part in _three(secrets)]
+        columns = [
+            pa.concat_arrays([known, pa.array(part, pa.string())]).take(taken)
+            for known, part in zip(told, _three(secrets), strict=True)
+        ]
         struct = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
         return pa.ListArray.from_arrays(pa.array(ends), struct)
 
-    def _in_headers(self, side: int, secrets: dict[Secret, int]) -> list[Any]:
-        """(row, order, secret) of the headers of a side."""
-        batch, cleared = self.batch, self.cleared
-        changed = np.zeros(len(batch.tags), bool)
-        changed[list(cleared.pairs)] = True
-        offsets, pairs = batch.sides[side].offsets, batch.sides[side].pairs
-        entries = np.flatnonzero(changed[pairs])
-        if not len(entries):
-            return []
-        own = np.unique(pairs[entries])
-        numbers = [
-            [secrets.setdefault(one, len(secrets)) for one in cleared.pairs[pair].secrets]
-            for pair in own.tolist()
-        ]
-        counts = np.array([len(some) for some in numbers])
-        starts = np.cumsum(counts) - counts
-        flat = np.fromiter(chain.from_iterable(numbers), np.int64)
-        orders = np.array([2 * (pair in cleared.scanned) + side for pair in own.tolist()])
-        at = np.searchsorted(own, pairs[entries])
-        amount = counts[at]
-        rows = np.searchsorted(offsets, entries, "right") - 1
-        inside = np.arange(amount.sum()) - np.repeat(np.cumsum(amount) - amount, amount)
-        return [
-            np.column_stack(
-                [
-                    np.repeat(rows, amount),
-                    np.repeat(orders[at], amount),
-                    flat[np.repeat(starts[at], amount) + inside],
-                ]
+    def _in_headers(self, number: Callable[[Secret], int]) -> list[Any]:
+        """(row, order, secret) of the headers, of each side."""
+        batch, cleared, marks = self.batch, self.cleared, self.cleared.marks
+        one_by_one = [list(map(number, cleaned.secrets)) for cleaned in cleared.pairs.values()]
+        numbers = np.concatenate([marks.numbers, np.fromiter(chain(*one_by_one), np.int64)])
+        counts, starts, orders = np.zeros((3, len(batch.tags)), np.int64)
+        pairs = np.fromiter(cleared.pairs, np.int64)
+        own = np.fromiter(map(len, one_by_one), np.int64)
+        counts[marks.pairs], starts[marks.pairs] = marks.counts, marks.starts
+        counts[pairs], starts[pairs] = own, len(marks.numbers) + np.cumsum(own) - own
+        orders[list(cleared.scanned)] = 2
+        pieces = []
+        for side, headers in enumerate(batch.sides):
+            entries = np.flatnonzero(counts[headers.pairs])
+            changed = headers.pairs[entries]
+            amount = counts[changed]
+            inside = np.arange(amount.sum()) - np.repeat(np.cumsum(amount) - amount, amount)
+            columns = (
+                np.repeat(np.searchsorted(headers.offsets, entries, "right") - 1, amount),
+                np.repeat(orders[changed] + side, amount),
+                numbers[np.repeat(starts[changed], amount) + inside],
             )
-        ]
+            pieces.append(np.column_stack(columns))
+        return pieces
 
 
 def _three(secrets: dict[Secret, int]) -> list[list[str]]:

@@ -29,7 +29,7 @@ import pyarrow as pa
 from recorder.decode.columns import Who, transactions_batch
 from recorder.decode.events import CONNECTED, Decoded, decode
 from recorder.decode.row import Transaction
-from recorder.native import Batch, Native, load
+from recorder.native import Batch, Failed, Native, load
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router
 from recorder.normalize.statements import normalise
@@ -115,8 +115,10 @@ class Worker:
         begins = data.startswith(_BEGINS) or b"\n" + _BEGINS in data
         in_columns = len(data) > _SMALL and b"\r" not in data and not (begins or one_by_one)
         while self._native and in_columns and at < len(data):
-            batch = self._native.read(data, at, _BATCH, _BATCH_BYTES, self.cleaner.bodies.most)
-            if batch is None:
+            try:
+                batch = self._native.read(data, at, _BATCH, _BATCH_BYTES, self.cleaner.bodies.most)
+            except Failed as error:
+                self._note_failure(error)
                 break
             parts += self._batch_parts(batch, data, place)
             at, place, in_columns = batch.at, place + batch.events, not batch.stopped
@@ -138,9 +140,7 @@ class Worker:
             left = clean.left
             self._timed += zip((place for _, _, place in clean.keys), clean.part.times, strict=True)
         except Exception as error:  # then event by event, each with its own reason
-            if not self._columns_failed:
-                print(f"the compiled part is no help: {_internal(error)}", file=sys.stderr)
-            self._columns_failed = True
+            self._note_failure(error)
         events = batch.events_left(data, np.flatnonzero(left))
         for start in range(0, len(events), AT_ONCE):
             places, *some = zip(*events[start : start + AT_ONCE], strict=True)
@@ -150,6 +150,12 @@ class Worker:
             assert isinstance(part, Rows)
             part.times, times = times, []
         return parts
+
+    def _note_failure(self, error: Exception) -> None:
+        """Say once that columns fail: what they fail over is done event by event."""
+        if not self._columns_failed:
+            print(f"the compiled part is no help: {_internal(error)}", file=sys.stderr)
+        self._columns_failed = True
 
     def process(
         self, events: Sequence[tuple[str, str]], places: Sequence[int] | None = None
@@ -428,7 +434,6 @@ def main() -> None:
     os.nice(_NICE)
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    pa.set_memory_pool(pa.system_memory_pool())  # as in the recorder: it keeps less
     _Process().run()
 
 

@@ -16,7 +16,7 @@ _LONG_COOKIE = 20
 _HTTP_ONLY_COOKIE = 12
 _REMEMBERED, _LONGEST_NAME = 20_000, 100
 # Cookies that count visitors for statistics; they open nothing.
-_COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|optimizely|mp_")
+COUNTING = re.compile(rb"_ga|_gid|_gat|_gcl_|_fbp|_hj|__utm|_pk_|ajs_|amp_|optimizely|mp_")
 _DIGIT = re.compile(rb"[0-9]")
 _HEX = re.compile(rb"[0-9a-f]+\Z")
 # What no random value has, as it is or percent-encoded: blanks, quotes, commas, brackets, & and ;
@@ -73,7 +73,7 @@ class CookieNames:
     def _judge(self, name: bytes) -> tuple[bool, bool]:
         """Whether a name may be a secret's, and whether it is one that counts visitors."""
         bare = name.strip()
-        verdict = self._names.look(bare) is not None, _COUNTING.match(bare) is not None
+        verdict = self._names.look(bare) is not None, COUNTING.match(bare) is not None
         if len(name) <= _LONGEST_NAME:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()

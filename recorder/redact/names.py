@@ -82,6 +82,15 @@ class NameBook:
             return rule
         return None
 
+    def kinds(self, name: bytes, place: str) -> tuple[str, str, bool]:
+        """The kinds of which a value under a name is: one that looks random, and any other ("" for
+        none, UNSURE where the value has to be looked at); and whether the name is a plural."""
+        named = self.look(name)
+        rules = [
+            rule for rule in (named.rules if named else ()) if not rule.only or place in rule.only
+        ]
+        return _kind(rules, True), _kind(rules, False), named is not None and named.plural
+
     def _judge(self, name: bytes) -> NameRules | None:
         parts = words(name.decode("latin-1"))
         whole = "".join(parts)
@@ -112,6 +121,19 @@ class NameBook:
             if part.endswith(self._any_end) and about < starts[index + 1]:
                 fitting.update(rule for word, rule in self._ends if part.endswith(word))
         return fitting
+
+
+UNSURE = "?"  # no kind
+
+
+def _kind(rules: list[Field], random: bool) -> str:
+    for rule in rules:
+        may_be_pair = rule.kind == "authorization" and rule.opaque and not random
+        if rule.value or may_be_pair:
+            return UNSURE
+        if random or not rule.opaque:
+            return rule.kind
+    return ""
 
 
 def _is_pair(rule: Field, value: bytes) -> bool:

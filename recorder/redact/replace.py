@@ -136,13 +136,13 @@ class Replacer:
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
-        self._cookie_names = CookieNames(self.scanner.names)
+        self.cookie_names = CookieNames(self.scanner.names)
         self._fingerprint = Fingerprints(key)
         self._secrets = Memory()
         self._cookies = Memory()
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
-        self._allowed = allowed_values(config)
+        self.allowed = allowed_values(config)
 
     def replace(
         self, buf: bytes, flags: int = 0, by_name: list[Hit] | None = None, first: int = 0
@@ -175,8 +175,8 @@ class Replacer:
         indices: list[int] = []
         values: list[bytes] = []
         for index, part in enumerate(parts):
-            hit = self._cookie_names.hit(part, http_only)
-            if hit is None or (self._allowed and self._is_allowed(hit.secret)):
+            hit = self.cookie_names.hit(part, http_only)
+            if hit is None or (self.allowed and self._is_allowed(hit.secret)):
                 indices.append(index)
                 values.append(part[part.find(b"=") + 1 :])
                 continue
@@ -230,7 +230,7 @@ class Replacer:
         marks: list[Mark] = []
         pieces: list[bytes] = []
         done = 0
-        if self._allowed:
+        if self.allowed:
             hits = [hit for hit in hits if not self._is_allowed(hit.secret)]
         unsure = [(hit.start, hit.end) for hit in hits if hit.quote == UNSURE]
         quotes = quotes_for(buf, unsure)
@@ -253,7 +253,7 @@ class Replacer:
         return b"".join(pieces), marks
 
     def _is_allowed(self, secret: bytes) -> bool:
-        return bool(self._allowed) and any(one.fullmatch(secret) for one in self._allowed)
+        return bool(self.allowed) and any(one.fullmatch(secret) for one in self.allowed)
 
     def unseen(self, kind: str, secret: bytes) -> tuple[bytes, Mark]:
         """A placeholder for something that is taken out as a whole, and its mark."""
@@ -266,14 +266,16 @@ class Replacer:
             secret = unquote_to_bytes(secret.replace(b"+", b" "))
         elif b"\\" in secret:
             secret = secret.replace(b"\\/", b"/")
+        return Mark(*self.known(hit.kind, secret), hit.name.decode("utf-8", "replace"))
+
+    def known(self, kind: str, secret: bytes) -> tuple[str, str]:
+        """The kind of a secret that was taken for one of `kind`, and its fingerprint."""
         known = self._secrets.recall(secret)
         if known is None:
             known = self._look_up(secret)
             self._secrets.remember(secret, known, len(secret))
-        kind, digest = known
-        if kind is None or hit.kind in self._shape_kinds:
-            kind = hit.kind
-        return Mark(kind, digest, hit.name.decode("utf-8", "replace"))
+        looks, digest = known
+        return kind if looks is None or kind in self._shape_kinds else looks, digest
 
     def _look_up(self, secret: bytes) -> tuple[str | None, str]:
         """The kind that a secret has by its looks, and its fingerprint."""

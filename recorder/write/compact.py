@@ -8,7 +8,9 @@ whoever does the same meanwhile, the next one finds what is there and makes the 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,6 +25,7 @@ from store.values import dataclass
 
 State = Literal["merged", "ready", "single", "waiting", "failed"]
 _MEMORY: Final = "512MB"  # of DuckDB: what is more is spilled, and the process needs as much again
+_GRACE_S: Final = 3600.0  # whoever listed a file that counts no more has read it by then
 _TOGETHER: Final = {
     "requests": "sum(requests)::{kind}",
     "bytes_sent": "sum(bytes_sent)::BIGINT",
@@ -35,7 +38,8 @@ _TOGETHER: Final = {
 
 @dataclass(frozen=True)
 class Compacted:
-    """An hour. recorders: that have rows of it; files and bytes: those made now.
+    """An hour. recorders: that have rows of it; files and bytes: those made now; deleted: files
+    that count no more.
 
     merged: made now; ready: it was there; single: nothing to merge; waiting: a file is not sealed
     yet, or its rollup is not there; failed: a file cannot be read (reason).
@@ -47,19 +51,23 @@ class Compacted:
     files: int = 0
     bytes: int = 0
     reason: str | None = None
+    deleted: int = 0
 
 
-def compact(store: Store, hours: Sequence[str]) -> Iterator[Compacted]:
+def compact(store: Store, hours: Sequence[str], clean: bool = False) -> Iterator[Compacted]:
     """Merge what is not merged yet of the hours, in this order.
 
-    UnavailableError where the store cannot be reached or written to.
+    clean: also delete what has counted no more for an hour. UnavailableError where the store cannot
+    be reached or written to.
     """
     tables = ("transactions", "coverage", MERGED)
     store.look(store.sealed_hour(table, hour) for hour in hours for table in tables)
     for hour in hours:
         try:
             with tempfile.TemporaryDirectory(prefix="_merging-", dir=store.path) as scratch:
-                yield _Hour(store, hour, Path(scratch)).compacted()
+                one = _Hour(store, hour, Path(scratch))
+                done = one.compacted()
+                yield replace(done, deleted=one.cleaned()) if clean else done
         except OSError as error:
             raise unwritable(store.path, error) from None
 
@@ -70,6 +78,7 @@ class _Hour:
     def __init__(self, store: Store, hour: str, scratch: Path) -> None:
         self.store, self.hour, self.scratch = store, hour, scratch
         self.made: list[int] = []
+        self.places: set[Path] = set()  # of what is merged
         self.groups: dict[str, str] = {}  # of recorders that are in one
 
     def compacted(self) -> Compacted:
@@ -88,11 +97,25 @@ class _Hour:
     def _told(self, state: State, recorders: int, reason: str | None = None) -> Compacted:
         return Compacted(self.hour, state, recorders, len(self.made), sum(self.made), reason)
 
+    def cleaned(self) -> int:
+        """Delete merged files of other inputs, once those of these have been there for the grace,
+        and what was told of the hour before it was over; how many."""
+        before = time.time() - _GRACE_S
+        old = self.store.late_early(self.hour, before)
+        there = self.store.entries(self.store.sealed_hour(MERGED, self.hour))
+        whole = bool(self.places) and self.places.issubset(there)
+        if whole and all(self.store.written(place) < before for place in self.places):
+            old += [path for path in there if path not in self.places]
+        if old:
+            self.store.delete(old)
+        return len(old)
+
     def _coverage(self) -> State:
         files = self.store.coverage(self.hour)
         if not files:  # nobody told what was seen
             return "single"
         place = self.store.coverage_place(self.hour, files)
+        self.places |= {place} if place else set()
         if place is None or not self.store.is_merged([place]):
             self.store.fetch(files)
             with _duckdb(self.scratch) as con:
@@ -114,6 +137,7 @@ class _Hour:
 
     def _rollup(self, rows: Sequence[Path]) -> State:
         places = self.store.rollup_places(self.hour, rows, self.groups)
+        self.places |= set(places.values())
         if not places:
             return "single" if len(rows) < 2 else "waiting"
         if self.store.is_merged(places.values()):

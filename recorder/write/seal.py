@@ -8,7 +8,6 @@ the files; the one before it stays for the grace.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime as dt
 import errno
 import itertools
@@ -28,6 +27,7 @@ from recorder.write.retention import Retention
 from recorder.write.segments import (
     GRACE_S,
     clear,
+    give_back,
     live_segments,
     merge,
     merge_candidates,
@@ -148,7 +148,8 @@ class Housekeeper:
         """Seal what is due of recorders that no longer run, under their locks; the hours sealed."""
         sealed = []
         for name in self.store.live_recorders():
-            if name == self.recorder or not _has_segments(self.store, name):
+            left = any(self.store.live_hours(name, table) for table in RECORDED)
+            if name == self.recorder or not left:
                 continue
             with contextlib.suppress(UnavailableError), recorder_lock(self.store, name, SEALING):
                 keeper = self._others.get(name)
@@ -324,10 +325,6 @@ def _packed(files: Sequence[Segment]) -> Iterator[list[Segment]]:
         yield run
 
 
-def _has_segments(store: Store, recorder: str) -> bool:
-    return any(store.live_hours(recorder, table) for table in RECORDED)
-
-
 def _policy(store: Store, recorder: str) -> str:
     """How the rows of a recorder were redacted, by the first of its segments that tells."""
     for table in RECORDED:
@@ -345,12 +342,6 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
-
-
-def _give_back() -> None:
-    """Hand to the system what the C library keeps of freed memory: a merge takes some, seldom."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_house(
@@ -390,7 +381,7 @@ def keep_house(
         with tried_again("housekeeping"):
             for hour in keeper.round(now):
                 note(f"sealed hour {hour}")
-        _give_back()
+        give_back()
         if next(rounds) % _OTHERS_EVERY == 0:
             with tried_again("sealing what others left"):
                 for hour in keeper.seal_others(now):

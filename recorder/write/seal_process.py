@@ -16,7 +16,6 @@ import threading
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 
 from recorder.write.seal import Housekeeper
 from store.layout import Store
@@ -103,7 +102,6 @@ def main() -> None:
     """Seal what stdin's line orders."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the recorder decides
         signal.signal(number, signal.SIG_IGN)
-    pa.set_memory_pool(pa.system_memory_pool())
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     outcome = Outcome([])

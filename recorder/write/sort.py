@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from recorder.write.segments import conform, parquet_writer, row_group_rows
 from store.schema import RECORDED, plain
 
-RUN_BYTES = 32 << 20
+RUN_BYTES = 64 << 20
 _ROW_BYTES = 2 << 10  # about what a row takes without its bodies
 _BODIES = ("req_body_bytes", "res_body_bytes")
 _LARGEST_BODY = 1 << 20  # what was captured beyond is cut before it is written
@@ -48,6 +48,7 @@ def write_sorted(
         for run in map(_sorted, runs):
             rows = _encoded(run.drop_columns([_PLACE]), schema)
             writer.write_table(rows, row_group_rows(rows.num_rows, rows.nbytes))
+            del run, rows  # before the next one is read
 
 
 def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
@@ -70,7 +71,8 @@ def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
     total = int(heap[-1]) if heap.size else 0
     if total <= RUN_BYTES:
         return places, None
-    return places, (heap // max(RUN_BYTES, -(-total // _MOST_STRETCHES))).astype(np.int32)
+    size = max(RUN_BYTES * 3 // 4, -(-total // _MOST_STRETCHES))  # it is packed, too, in memory
+    return places, (heap // size).astype(np.int32)
 
 
 def _read(path: Path, names: Sequence[str]) -> pa.Table:
@@ -117,28 +119,39 @@ def _pieces(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
 
 def _placed(pieces: Iterable[pa.Table], places: Any) -> Iterator[pa.Table]:
     at = 0
-    for piece in pieces:
-        yield piece.append_column(_PLACE, pa.array(places[at : at + piece.num_rows]))
+
+    def placed(piece: pa.Table) -> pa.Table:
+        nonlocal at
         at += piece.num_rows
+        return piece.append_column(_PLACE, pa.array(places[at - piece.num_rows : at]))
+
+    return map(placed, pieces)
 
 
 def _runs(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The pieces as runs of so many bytes."""
+    """The pieces as runs of so many bytes or a little more."""
     waiting: list[pa.Table] = []
-    size = 0
     for piece in pieces:
-        if waiting and size + piece.nbytes > RUN_BYTES:
-            yield pa.concat_tables(waiting)
-            waiting, size = [], 0
         waiting.append(piece)
-        size += piece.nbytes
+        del piece  # whoever takes a run is the only one to hold it
+        if sum(table.nbytes for table in waiting) >= RUN_BYTES:
+            yield _joined(waiting)
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield _joined(waiting)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """The tables as one; the list is empty afterwards."""
+    whole = pa.concat_tables(tables)
+    tables.clear()
+    return whole
 
 
 def _stretches(runs: Iterable[pa.Table], stretch: Any, spill: Path) -> Iterator[pa.Table]:
     """The same rows dealt out, each to the stretch of its place, by way of the disk."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    # Threads would do no more at a time here, cost an eighth and keep memory of their own.
+    packed = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    unpacked = pa.ipc.IpcReadOptions(use_threads=False)
     files: dict[int, Path] = {}
     with ExitStack() as stack:
         writers: dict[int, Any] = {}
@@ -150,12 +163,13 @@ def _stretches(runs: Iterable[pa.Table], stretch: Any, spill: Path) -> Iterator[
                 if number not in writers:
                     files[number] = spill / str(number)
                     sink = stack.enter_context(pa.OSFile(str(files[number]), "wb"))
-                    writer = pa.ipc.new_stream(sink, run.schema, options=options)
+                    writer = pa.ipc.new_stream(sink, run.schema, options=packed)
                     writers[number] = stack.enter_context(writer)
                 writers[number].write_table(run.slice(start, end - start))
+            del run  # before the next one is read
     for _, path in sorted(files.items()):
         with pa.OSFile(str(path)) as source:
-            yield pa.ipc.open_stream(source).read_all()
+            yield pa.ipc.open_stream(source, options=unpacked).read_all()
         path.unlink()
 
 

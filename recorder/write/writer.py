@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from recorder.decode.columns import Who, by_hour, numbered
 from recorder.write.intake import Part, Rejected, Rows
-from recorder.write.segments import highest_seq, metadata, write_segment
+from recorder.write.segments import give_back, highest_seq, metadata, write_segment
 from store.files import append_line, make_folder, write_text
 from store.hours import from_us, hour_key
 from store.layout import Store
@@ -98,11 +98,14 @@ class Writer:
             for key, rows in block.tables.items():
                 pieces[key].append(rows)
         tables = {
-            key: pa.concat_tables(rows).unify_dictionaries()
+            # In one piece: Parquet's writer begins every column anew with each.
+            key: pa.concat_tables(rows).unify_dictionaries().combine_chunks()
             for key, rows in pieces.items()
             if len(rows) > 1
         }
         self._write(tables, self._first, blocks[-1].last)
+        del blocks, pieces, tables
+        give_back()  # there is time, and what larger blocks took is not needed now
 
     def _write(self, tables: dict[tuple[str, str], pa.Table], first: int, last: int) -> int:
         """Write segments; the bytes of their files."""

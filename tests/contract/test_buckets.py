@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pages import app
+from pages.ask import Site
 from qrec.doctor import store as doctor_store
 from queries.core.question import every_question
 from recorder.metrics import Metrics
@@ -65,6 +67,14 @@ def test_the_pages_show_a_bucket(cli: Cli, isolated: Path, tmp_path: Path) -> No
     code, out, _ = cli("report", "-o", "-", "--store", url, "--now", NOW.isoformat())
     assert code == 0
     assert "api.stripe.com" in out
+    bucket = Bucket.at(url, Limits(tmp_path / "site", 1 << 40, 1 << 40))
+
+    def looked(one: Store) -> tuple[tuple[str, ...], float]:
+        return app._newest(Site(lambda: one, UTC, lambda: NOW))
+
+    here, there = looked(store), looked(bucket)
+    assert here[0] == there[0]
+    assert there[1] >= 60 > here[1], "each look at a bucket has a price"
 
 
 def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Path) -> None:
@@ -123,7 +133,16 @@ def test_a_comparison_sees_the_running_hour(cli: Cli, way: Way, url: str, tmp_pa
     shutil.rmtree(store.path / "_live")
     with rebuilding(store, "web") as keeper:
         assert all(rebuild(keeper, one) for one in rollups(store, ["2026-11-22T13"]))
+    assert Shipper(store, url).ship_early(NOW) == 0
     assert cli("ship", url, "--store", str(store.path))[0] == 0
+    assert answered(cli, "diff", "--store", url) == whole
+    limits = Limits(tmp_path / "keeper", 1 << 40, 1 << 40)
+    for before, gone in ((0.0, 0), (time.time() + 5, 4)):
+        bucket = Bucket.at(url, limits)
+        old = bucket.late_early("2026-11-22T13", before)
+        assert len(old) == gone
+        bucket.delete(old)
+    assert not Bucket.at(url, limits).late_early("2026-11-22T13", time.time() + 5)
     assert answered(cli, "diff", "--store", url) == whole
 
 
@@ -147,6 +166,8 @@ def test_who_is_behind_bounds_what_is_compared(tmp_path: Path) -> None:
         shutil.copy(tmp_path / "shared" / path.relative_to(bucket.path), place)
         bucket = Bucket.at(url, Limits(tmp_path / "cache", 1 << 40, 1 << 40))
         assert bucket.early(hours).until == until
+        later = [bucket.late_early(hour, time.time() + 5) for hour in hours]
+        assert not {*bucket.early(hours).keys} & {path for some in later for path in some}
         place.unlink()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import recorder.write.compact
 from recorder.write.compact import Compacted, compact
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store.bucket import Bucket, Limits
@@ -111,6 +112,49 @@ def test_what_comes_late_is_in_the_answer_at_once_and_merged_anew(
     assert answered(cli, "diff", "--store", url) == answer
     assert merged(way)
     assert not singles(way)
+
+
+def test_what_counts_no_more_is_deleted_after_a_grace(
+    cli: Cli, way: Way, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question that listed the merged files before they went is answered as well."""
+    fleet(cli, tmp_path, url, "web-1", "web-2")
+    compacted(cli, url)
+    fleet(cli, tmp_path, url, LATE)
+    limits = Limits(tmp_path / "reader", 1 << 40, 1 << 40)
+    compacted(cli, url)
+    answer = answered(cli, "diff", "--store", url)
+
+    def clean() -> list[int]:
+        bucket = Bucket.at(url, Limits(tmp_path / "cleaner", 1 << 40, 1 << 40))
+        return [one.deleted for one in compact(bucket, HOURS, clean=True)]
+
+    assert clean() == [0, 0], "whoever listed what is merged anew may be reading it"
+    monkeypatch.setattr(recorder.write.compact, "_GRACE_S", -5.0)
+    reader = Bucket.at(url, limits)
+    listed = [p for hour in HOURS for p in reader.entries(reader.sealed_hour(MERGED, hour))]
+    assert len(listed) == 16
+    assert clean() == [4, 4]
+    assert clean() == [0, 0]
+    shutil.rmtree(tmp_path / "cache")
+    way.seen.clear()
+    assert answered(cli, "diff", "--store", url) == answer
+    assert merged(way)
+    assert not singles(way)
+
+
+def test_a_folder_is_cleaned_as_well(
+    tmp_path: Path, cli: Cli, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder.write.compact, "_GRACE_S", -5.0)
+    url = (tmp_path / "shared").as_uri()
+    fleet(cli, tmp_path, url, "web-1", "web-2")
+    store = Store(tmp_path / "shared")
+    assert [one.state for one in compact(store, HOURS, clean=True)] == ["merged", "merged"]
+    fleet(cli, tmp_path, url, LATE)
+    assert [one.deleted for one in compact(store, HOURS, clean=True)] == [4, 4]
+    words = ("compact", "--clean", "--store", str(store.path), "--now", NOW.isoformat())
+    assert cli(*words)[0] == 0
 
 
 def test_a_late_generation_is_in_the_answer(cli: Cli, isolated: Path, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_worker_with_another_qrec(
     cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = engine._done
-    monkeypatch.setattr(engine, "_done", lambda job, of: done(replace(job, version="0.0"), of))
+    monkeypatch.setattr(engine, "_done", lambda job, *of: done(replace(job, version="0.0"), *of))
     assert "the workers" in refused(cli, stored(tmp_path / "local"), sail)
 
 

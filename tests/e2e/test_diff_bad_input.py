@@ -75,7 +75,7 @@ def test_a_baseline_that_nobody_recorded(tmp_path: Path) -> None:
     store = build(tmp_path / "store", traffic(from_=0), seen("web", (0, 60)))
     said = diff(store, tmp_path)
     says(said, [
-        "the recordings begin within the window: ",
+        "less than a minute was recorded before the window: ",
         "is compared with what was recorded before",
         "nothing changed beyond chance",
     ])  # fmt: skip

@@ -39,7 +39,7 @@ EXPECTED = {(f["kind"], f["key"]["host"]) for f in FACTS["checkout-incident"]["f
 
 def test_a_recorded_incident_is_named_and_nothing_else_is(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    with running([fixture("checkout-incident")], speed="max") as qtap:
+    with running([fixture("checkout-incident")], speed="max", patience=PATIENCE_S) as qtap:
         done = qrec("record", qtap.url, "--store", store, "--until-end", home=tmp_path)
     assert done.returncode == 0, done.stderr
     document = findings(store, tmp_path)

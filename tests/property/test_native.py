@@ -11,10 +11,11 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from hypothesis import strategies as st
 from recorder import native
 from recorder.native import FILE, NOT_BUILT, Native, Unusable, load, remarks
 from recorder.native.build import build
+from recorder.native.build import main as build_main
 from recorder.options import RecordOptions
 from recorder.pipeline import worker as worker_module
 from recorder.pipeline.worker import Worker
 from recorder.redact import ExtraRule, RedactConfig
+from recorder.redact.rules import builtin
 from recorder.source.blocks import whole_events
 from recorder.write.intake import Connected, Part, Repeats
 from tests.kit import NOON, frame, stamp, transaction
@@ -264,6 +267,61 @@ def test_any_transaction_is_the_same(pair: Pair, some: list[tuple[Any, str, bool
     pair.agree(block, NoRepeats)
 
 
+RANDOM = "aB3dE5fG7hI9jK1lM3nO5pQ7"
+PIECES = [
+    RANDOM, "0" * 21, "deadbeef" * 4, "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "true", "required",
+    "01ARZ3NDEKTSV4RRFFQ69G5FAV", "2026-11-22T12:00:00.123Z", "fe80::1ff:fe23:4567:890a", "hunter2",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.c2ln", "anna@example.com", "dXNlcjpwYXNzd29yZA==", "17",
+    "[redacted:session:0123456789ab]", "\\/", "%2541", "%40", "%00", "%", "%%", "%7B%22a%22%3A1%7D",
+    "&lt;", "&#64;", "+", " ", '"', "'", "\t", "=", "é", "\x85", "\xa0", ",", "is not", "httponly",
+    "HttpOnly", "Bearer ", "basic ", "AWS4-HMAC-SHA256 Credential=AKIA/a, Signature=0f", "token=",
+]  # fmt: skip
+VALUE = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=4).map("".join)
+COOKIE = st.tuples(
+    st.sampled_from(
+        ["sid", "a", "token", " csrf_token", "_ga", "auth", "user_session", "pin", "tokens", "",
+         "é", "api-key ", "next_page_token", "x" * 120, "ajs_id", "Secure", "iban"]
+    ) | st.text(max_size=4),
+    st.sampled_from(["=", "=", "=", "==", '="', "= ", ""]), VALUE,
+).map("".join)  # fmt: skip
+NAMED = st.dictionaries(
+    st.sampled_from(
+        ["Cookie", "cookie", "COOKIE", "Set-Cookie", "set-cookie", "coo\u212aie", "X-Cookie",
+         "Authorization", "authorization", "Proxy-Authorization", "X-Auth", "X-Auth-Token",
+         "X-Tokens", "X-Pin", "X-Session", "X-Api-Key", "Iban", "Referer"]
+    ),
+    st.lists(COOKIE, max_size=6).map(";".join) | VALUE | st.just("a=1;" * 300),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(NAMED, NAMED), min_size=1, max_size=6), st.integers(0, 1))
+@settings(max_examples=600)
+def test_any_named_header_is_the_same(
+    pair: Pair, some: list[tuple[dict[str, str], dict[str, str]]], repeated: int
+) -> None:
+    block = named_headers(some + some[:repeated])
+    assert len(pair.agree(block)["rows"]) == len(some) + repeated
+
+
+def named_headers(some: Iterable[Sequence[dict[str, str]]]) -> bytes:
+    """A block of events with such headers of request and response."""
+    return b"".join(
+        event(json.dumps({
+            "request": {"method": "GET", "authority": "a", "path": f"/{n}", "request_id": f"{n}",
+                        "headers": request},
+            "response": {"status": 200, "headers": response},
+        }))
+        for n, (request, response) in enumerate(some)
+    )  # fmt: skip
+
+
+def test_what_says_that_there_is_no_secret_is_a_short_word() -> None:
+    """By that the compiled part leaves it to its twin."""
+    assert all(len(word) < 16 and word.decode().islower() for word in builtin().harmless_values)
+    assert not re.search(rb"[0-9]", b"".join(builtin().harmless_values))
+
+
 DEEP = '{"request":{"method":"GET","path":"/a","authority":"b","x":' + "[" * 500 + "]" * 500 + "}}"
 ODD = [
     event('\ufeff{"request":{"path":"/a","authority":"b"}}'),
@@ -331,6 +389,53 @@ def test_any_bytes_are_the_same(
     pair.agree(bytes(block), NoRepeats)
 
 
+COOKIE_NAMES = [
+    "sid", "a", "token", " csrf", "_ga", "auth", "user_session", "pin", "tokens", "", "é", "_fbp",
+]  # fmt: skip
+PLAIN = [
+    RANDOM, RANDOM[:12], RANDOM[:15], RANDOM[:19], RANDOM[:20], "0123456789abcdef" * 2, "17",
+    "A" * 15 + "b1c", "ab12" + "c" * 15 + "D", "aBcDeFgHiJkLmNoPqRs1", "abcd1efgh2ijkl3mnop4",
+    "abcde1fghij2klmno3pqrst4", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAI",
+    "4bf92f35:77b3:4da6:a3ce:929d0e0e4736", "a1:b2:c3:d4:e5:f6:a7:b8", "a1:b2:c3:d4:e5:f6:a7:b8:c9",
+    "aB3dE5%2FfG7hI9%2BjK1lM3", "aB3dE5%20fG7hI9jK1lM3", "x1y2z3", "1T2Z3T4Z5T6Z7T8Z9T0Z1T",
+    "2026-11-22T12:00:00.123Z",
+]  # fmt: skip
+
+
+def random_headers(rng: random.Random, events: int = 100) -> bytes:
+    """Denser than what Hypothesis makes: about half is judged without Python."""
+
+    def value() -> str:
+        plain = rng.random() < 0.6
+        return rng.choice(PLAIN) if plain else "".join(rng.choices(PIECES, k=rng.randrange(4)))
+
+    def cookie() -> str:
+        return rng.choice(COOKIE_NAMES) + rng.choice(["=", "=", "=", "=", "", ' ="']) + value()
+
+    def header() -> tuple[str, str]:
+        name = rng.choice(["Cookie", "Cookie", "set-cookie", "Authorization", "X-Tokens", "X-Auth"])
+        if "ookie" not in name:
+            return name, rng.choice(["", "", "Bearer ", "bearer+"]) + value()
+        return name, ";".join(cookie() for _ in range(rng.randrange(4)))
+
+    return named_headers(
+        [dict(header() for _ in range(2)) for _ in range(2)] for _ in range(events)
+    )
+
+
+def test_dense_named_headers_are_the_same(pair: Pair) -> None:
+    for seed in range(30):
+        pair.agree(random_headers(random.Random(seed)), NoRepeats)
+
+
+@pytest.mark.long
+def test_a_minute_of_named_headers_is_the_same(library: Path) -> None:
+    rng = random.Random()
+    both, end = Pair(library), time.monotonic() + 60
+    while time.monotonic() < end:
+        both.agree(random_headers(rng), NoRepeats)
+
+
 @pytest.mark.long
 def test_a_minute_of_broken_streams_is_the_same(library: Path) -> None:
     """Streams with some bytes changed, moved or gone."""
@@ -378,7 +483,6 @@ def test_memory_goes_with_the_last_column(library: Path) -> None:
     block = frame(transaction("a")) * 50
     freed: list[int] = []
     batch = Native(library).read(block, 0, 100, 1 << 20, 1 << 16)
-    assert batch is not None
     memory = batch._memory
     free = memory._free
 
@@ -401,7 +505,6 @@ def test_a_batch_is_bounded(library: Path, limits: tuple[int, int]) -> None:
     at = events = 0
     while at < len(block):
         batch = Native(library).read(block, at, *limits, 1 << 16)
-        assert batch is not None
         assert 0 < batch.events <= limits[0]
         at, events = batch.at, events + batch.events
     assert events == 20
@@ -462,22 +565,65 @@ def test_it_can_be_turned_off(library: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert load(library) == (None, "is off (QREC_NATIVE)")
 
 
-@pytest.mark.parametrize("failure", ["read", "texts", "python"])
-def test_a_failure_in_it_costs_no_event(
-    library: Path, plain_block: bytes, monkeypatch: pytest.MonkeyPatch, failure: str
+@pytest.fixture(scope="module")
+def panicking(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled part that panics over an event, and over a header, of that name."""
+    source = tmp_path_factory.mktemp("panics")
+    shutil.copytree(FILE.parent, source, dirs_exist_ok=True)
+    code = (source / "src" / "batch.rs").read_text(encoding="utf-8")
+    panic = '{ assert!(&block[line.name.0..line.name.1] != b"panic", "hunter2"); '
+    broken = re.sub(r"(fn event\(.*?) \{", rf"\1 {panic}", code)
+    panic = 'assert!((0..names).all(|n| self.names.texts.get(n) != b"Panic"), "hunter2");'
+    broken = broken.replace("let (flags, verdicts)", f"{panic} let (flags, verdicts)")
+    assert broken.count("hunter2") == 2
+    (source / "src" / "batch.rs").write_text(broken, encoding="utf-8")
+    return build(source, source)
+
+
+@pytest.mark.parametrize("panic", ["event", "header"])
+def test_a_panic_costs_no_event(
+    panicking: Path, capfd: pytest.CaptureFixture[str], panic: str
 ) -> None:
-    part = Native(library)
-    worker = Worker(b"k" * 32, RecordOptions(store=Path()), part)
-    if failure == "read":  # a panic there comes as nothing
-        monkeypatch.setattr(part, "read", lambda *words: None)
-    elif failure == "texts":
-        monkeypatch.setattr(native.Batch, "scan", lambda *words: 1 / 0)
-    else:
-        monkeypatch.setattr(worker.repeats, "among", lambda *words: 1 / 0)
+    worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(panicking))
+    twin = Worker(b"k" * 32, RecordOptions(store=Path()))
+    headers = {"Cookie": f"sid={RANDOM}"}
+    blocks = [frame(transaction(f"r{n}", headers=headers)) for n in range(5)]
+    bad = frame(transaction("bad", headers=headers | {"Panic": "1"}))
+    block = b"".join([*blocks, b"event: panic\ndata: {}\n\n" if panic == "event" else bad])
+    for _ in range(2):
+        assert summary(worker.process_block(block)) == summary(twin.process_block(block))
+    note = capfd.readouterr().err
+    assert note.count("the compiled part is no help: internal: Failed in ") == 1  # said once
+    assert "hunter2" not in note
+    # And it goes on with what comes then.
+    columns = worker._columnar.clean
+    cleaned: list[int] = []
+    worker._columnar.clean = lambda *words: cleaned.append(1) or columns(*words)  # type: ignore
+    worker.process_block(block.replace(b"panic", b"other") if panic == "event" else blocks[0])
+    assert cleaned
+
+
+def test_one_that_fails_over_a_plain_event_is_not_used(
+    panicking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = native._PLAIN
+    monkeypatch.setattr(native, "_PLAIN", plain.replace(b"request.http_transaction", b"panic"))
+    part, note = load(panicking)
+    assert part is None
+    assert note == f"is not used: {FILE.name} fails over a plain event: build it again"
+
+
+def test_a_failure_beside_it_costs_no_event(
+    library: Path, plain_block: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(library))
+    monkeypatch.setattr(worker.repeats, "among", lambda *words: 1 / 0)
     assert ids(worker.process_block(plain_block)) == [f"r{n}" for n in range(5)]
 
 
-def test_a_build_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_fails_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unusable, match="there is no cargo"):
         build(tmp_path)
@@ -485,6 +631,11 @@ def test_a_build_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (tmp_path / "cargo").symlink_to(fails)
         with pytest.raises(Unusable):
             build(tmp_path)
+    missing = tmp_path / "none"
+    monkeypatch.setattr("sys.argv", ["build", str(missing)])
+    with pytest.raises(SystemExit) as end:
+        build_main()
+    assert str(end.value) == f"error: {missing} is no folder: name one that exists"
 
 
 def lines_of(path: Path) -> Iterator[str]:

@@ -55,6 +55,22 @@ def test_everything_answers_503(record: Record) -> None:
     assert document["findings"][0]["effect"]["affected"] > 0.3 * document["window"]["requests"]
 
 
+def test_everything_slows_down(record: Record) -> None:
+    """Told with when it began and what it came to since, and shown by slow answers."""
+    lines = [
+        replace(line, ms=np.where(is_late(line), 3 * line.ms, line.ms)) for line in shop(4_000)
+    ]
+    document = record(*lines, beside=0).diff()
+    finding = document["findings"][0]
+    says(finding, ("broad",), direction="up", severity="high", since=40)
+    assert 2.5 < finding["effect"]["ratio"] < 3.5
+    assert f": {finding['effect']['metric'][:3]} " in finding["summary"]
+
+
+def is_late(line: Batch) -> Any:
+    return line.ts >= to_us(at(40))
+
+
 def replace_status(line: Batch, since: float, status: int) -> Batch:
     """The same requests; from a minute on each ends as `status`."""
     name = {**line.names[0], "status": status}
@@ -249,6 +265,12 @@ def test_a_store_of_forty_minutes_answers_with_what_it_has(record: Record) -> No
     assert document["window"]["requests"] + document["baseline"]["requests"] == recording.count(
         20, 60
     )
+    says(first(document), key=CHARGE, direction="up", since=45)
+    assert "young" in codes(document)
+
+
+def test_a_few_seconds_before_the_window_are_no_baseline(record: Record) -> None:
+    document = record(charges(600, 0.01, 0.6, since=45, from_=-0.5), from_=-0.5).diff()
     says(first(document), key=CHARGE, direction="up", since=45)
     assert "young" in codes(document)
 

@@ -413,3 +413,22 @@ def test_a_service_is_named_before_its_callers(record: Record) -> None:
     assert "stock" in str(finding["key"])
     assert finding["blame"]["service"] == "stock"
     assert len(document["findings"]) == 1
+
+
+@pytest.mark.parametrize(("status", "rows"), [(502, 1), (500, 2)])
+def test_a_service_that_is_gone_is_named_before_what_its_caller_answers(
+    record: Record, status: int, rows: int
+) -> None:
+    """It gives no answer, so no call is seen. A caller that says so (502) is company; one that
+    fails of itself (500) may be why nobody calls."""
+    failing = step(20, 0.002, 0.9)
+    lines = [
+        calls("stock:80", "/stock", step(20, 1_200, 0), "front", "stock"),
+        traffic("front.example", "/", 1_300, direction="ingress", container="front",
+                failing=failing, status=status),
+    ]  # fmt: skip
+    document = record(*lines).diff()
+    gone = [f for f in document["findings"] if f["kind"] == "gone"]
+    assert gone[0]["key"] == {"host": "stock:80"}
+    assert len(document["findings"]) == rows
+    assert rows == 2 or "front.example / failing: 8" in gone[0]["summary"]  # of 90 %

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from store.cover import (
     segments_in,
     superseded,
 )
+from store.hours import is_hour
 from store.layout import Store
 
 
@@ -104,3 +106,11 @@ def test_any_history_of_merges_covers_every_number_once(
     chosen = segments_in(covered(*everything))
     held = [n for file in chosen for n in range(file.first, file.last + 1)]
     assert held == list(range(1, start))
+
+
+@pytest.mark.parametrize(
+    "name", ["2026-W47-7T13", "20261122T1314", "2026-11-22 13", "2026-11-22T24"]
+)
+def test_an_hour_is_written_in_one_way(name: str) -> None:
+    assert is_hour("2026-11-22T13")
+    assert not is_hour(name)

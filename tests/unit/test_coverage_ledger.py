@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
+from queries.core import notes
 from queries.core.session import open_reader
 from queries.core.window import Window
 from recorder.write.coverage import Ledger
@@ -216,13 +216,11 @@ def test_an_hour_that_can_no_longer_be_read_is_not_covered(tmp_path: Path) -> No
     assert [(r.state, r.reason_code) for r in rows] == [("lost", "unreadable"), ("receiving", None)]
 
 
-def asked(store: Store, name: str, begin: int, hours: int) -> list[dict[str, Any]]:
-    """The rows of queries/sql/<name>.sql over so many hours."""
+def stretches_within(store: Store, begin: int, hours: int) -> list[notes.Stretch]:
+    """What was seen in so many hours."""
     window = Window(from_us(begin), from_us(begin + hours * HOUR_US))
     with open_reader(store, [window], tables=()) as reader:
-        limits = {"from_ts": window.from_ts, "to_ts": window.to_ts}
-        rows: list[dict[str, Any]] = reader.sql(name, limits).to_pylist()
-        return rows
+        return [stretch for one in notes.seen(reader, window) for stretch in one.stretches]
 
 
 def test_a_step_is_known_by_its_code_and_by_the_words_of_before_there_were_codes(
@@ -241,7 +239,11 @@ def test_a_step_is_known_by_its_code_and_by_the_words_of_before_there_were_codes
             for n, (reason, code) in enumerate(words)
         ],
     )
-    steps = [row["from_ts"] for row in asked(store, "clock_steps", NOON, 1)]
+    steps = [
+        one.from_ts
+        for one in stretches_within(store, NOON, 1)
+        if notes.is_step(one.reason_code, one.reason)
+    ]
     assert steps == [from_us(NOON), from_us(NOON + S)]
 
 
@@ -251,6 +253,6 @@ def test_a_long_gap_is_told_in_hours_that_have_no_file_of_their_own(tmp_path: Pa
     book.lost("gone", mono=2 * S)
     book.connected(NOON + 50 * HOUR_US, mono=S + 50 * HOUR_US)
     book.flush()
-    [gap] = asked(Store.open(tmp_path / "s"), "stretches", NOON + 20 * HOUR_US, 2)
-    assert (gap["state"], gap["reason"]) == ("disconnected", "gone")
-    assert gap["to_ts"] - gap["from_ts"] == timedelta(hours=2)
+    [gap] = stretches_within(Store.open(tmp_path / "s"), NOON + 20 * HOUR_US, 2)
+    assert (gap.state, gap.reason) == ("disconnected", "gone")
+    assert gap.to_ts - gap.from_ts == timedelta(hours=2)

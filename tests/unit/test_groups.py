@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import filters
 from queries.core.answer import Changes, to_document
 from queries.core.window import Baseline, Window
 from queries.coverage import coverage
+from queries.diff.explain.evidence import Rows as Rows_
 from queries.diff.what_changed import what_changed
 from queries.hosts import HOSTS
 from recorder.write.compact import compact
@@ -302,6 +304,76 @@ def test_what_is_new_says_on_how_many_recorders_it_is(tmp_path: Path) -> None:
     changes = asked(stored(tmp_path / "store", rows, [seen(name) for name in rows]))
     shown = {f.key["host"]: f.recorders for f in changes.findings if f.kind == "new"}
     assert to_document(shown["new.example.com"]) == {"affected": 1, "of": 6, "names": ["a4"]}
+
+
+def _slow(one: dict[str, Any]) -> None:
+    one["duration_ms"] *= 20
+
+
+def _large(one: dict[str, Any]) -> None:
+    one["bytes_received"] = 400_000
+
+
+def _failed(one: dict[str, Any]) -> None:
+    one["status"] = 503
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "where"),
+    [
+        (_slow, "latency", None),
+        (_large, "size", None),
+        (None, "broad", None),
+        (_failed, "errors", 'req.host == "api.stripe.com"'),
+        (_slow, "latency", 'req.host == "api.stripe.com"'),
+    ],
+)
+def test_other_kinds_and_filters_say_on_how_many_recorders(
+    tmp_path: Path, change: Any, kind: str, where: str | None
+) -> None:
+    """On three of eight something happens to all requests of the window, or there are more."""
+    few = ["node-1", "node-3", "node-4"]
+    rows: Rows = {f"node-{n}": calls("api.stripe.com", every_s=10) for n in range(8)}
+    for name in few:
+        for one in [one for one in rows[name] if one["ts"] >= minute(0)]:
+            if change:
+                change(one)
+            else:
+                rows[name] += [dict(one) for _ in range(9)]
+    store = stored(tmp_path / "store", rows, [seen(name) for name in rows])
+    expression = filters.parse(where) if where else None
+    changes = what_changed(store, WINDOW, BASELINE, where=expression)
+    shown = {f.kind: f for f in changes.findings}
+    assert kind in shown, told(changes)
+    recorders = shown[kind].recorders
+    assert recorders is not None
+    assert (recorders.affected, recorders.of, set(recorders.names)) == (3, 8, set(few))
+    assert "only on 3 of 8 recorders" in shown[kind].summary
+
+
+def test_an_onset_within_the_past_is_told_by_rollups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all hosts' rows of those hours a bucket would have to be asked for gigabytes."""
+    begin, onset = NOW - timedelta(hours=12), NOW - timedelta(hours=2, minutes=40)
+    rows: Rows = {f"node-{n}": calls("api.stripe.com", begin, every_s=30) for n in range(6)}
+    for own in rows.values():
+        for one in own:
+            if one["ts"] >= onset and one["ts"].second < 30:
+                _failed(one)
+    asked_for: list[str] = []
+    ask = Rows_.ask
+
+    def noted(self: Rows_, name: str, *of: Any, **more: Any) -> list[tuple[Any, ...]]:
+        asked_for.append(name)
+        return ask(self, name, *of, **more)
+
+    monkeypatch.setattr(Rows_, "ask", noted)
+    stretches = [seen(name, begin) for name in rows]
+    [finding] = asked(stored(tmp_path / "store", rows, stretches)).findings
+    assert finding.kind == "errors"
+    assert finding.since == onset
+    assert "compare_onset" not in asked_for
 
 
 def test_one_recorder_alone_needs_no_mention(tmp_path: Path) -> None:

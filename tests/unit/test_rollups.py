@@ -24,13 +24,14 @@ from queries.core.answer import to_document
 from queries.core.session import open_reader, parquet
 from queries.core.window import Baseline, Window
 from queries.diff.axis import Axis
-from queries.diff.counts import affordable, counts_of
+from queries.diff.compare import affordable
+from queries.diff.counts import counts_of
 from queries.diff.durations import Entries
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from store.cover import segment_name
-from store.hours import HOUR_US, from_us
+from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
 from tests.kit import NOON, Event, S, connected, frame, transaction
@@ -117,13 +118,32 @@ def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Stor
     window = Window(from_us(half[1]), from_us(half[1] + 3 * MINUTE))
     folder = store.live_hour("busy", "transactions", "2026-11-22T13")
     folder.mkdir(parents=True)
-    for rows, minutes in ((queries.diff.counts._MOST_ROWS, 30), (3_300_000, 2), (900_000, 7)):
+    for rows, minutes in ((queries.diff.compare._MOST_ROWS, 30), (3_300_000, 2), (900_000, 7)):
         sealed = store.sealed_hour("transactions", "2026-11-22T13")
         shutil.copy(next(sealed.glob("*.parquet")), folder / segment_name(1, rows))
         with open_reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
             past = affordable(reader, [window], [half, hour])
         assert past == ((half[1] - minutes * MINUTE, half[1]), hour)
         (folder / segment_name(1, rows)).unlink()
+
+
+@pytest.mark.parametrize(("enough", "hours"), [(10**9, [1, 2, 3, 4, 6, 8]), (1, [1, 2, 3])])
+def test_durations_are_read_of_near_and_far_past_hours_and_of_busy_ones_the_newest(
+    store: Store, enough: int, hours: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = tuple((NOON - ago * HOUR_US, NOON - (ago - 1) * HOUR_US) for ago in range(1, 10))
+    for table in ("transactions", *ROLLUPS):
+        noon = store.sealed_hour(table, "2026-11-22T12")
+        for begin, _ in past:
+            shutil.copytree(noon, store.sealed_hour(table, hour_key(begin)))
+    monkeypatch.setattr(queries.diff.counts, "_ENOUGH", enough)
+    window = Window(from_us(NOON), from_us(NOON + HOUR_US))
+    axis = Axis((window,), past)
+    with open_reader(store, [Window(from_us(past[-1][0]), window.to_ts)], views=False) as reader:
+        counts = counts_of(reader, axis)
+        cells = list(counts.spread(np.arange(counts.keys.size)))
+    slots = {int(slot) for one in cells for slot in one.slot[:1]}
+    assert sorted(slot - axis.size + 1 for slot in slots if slot >= axis.size) == hours
 
 
 def test_more_requests_than_an_entry_holds_are_several_entries() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -98,3 +99,18 @@ def test_one_body_over_and_over_weighs_what_it_takes_in_memory(
     about = pq.read_metadata(target)
     assert about.num_rows == 1_000
     assert all(about.row_group(i).num_rows <= 200 for i in range(about.num_row_groups))
+
+
+def test_a_run_is_filled_and_nothing_is_read_ahead_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def pieces() -> Iterator[pa.Table]:
+        for n in range(5):
+            read.append(n)
+            yield pa.table({"n": pa.array([n] * 75, pa.int64())})
+
+    monkeypatch.setattr(sorting, "RUN_BYTES", 1_000)
+    runs = sorting._runs(pieces())
+    assert next(runs).num_rows == 150
+    assert read == [0, 1]
+    assert [run.num_rows for run in runs] == [150, 75]

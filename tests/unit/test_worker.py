@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -268,3 +269,12 @@ def test_what_a_worker_is_made_of_is_checked_without_making_one() -> None:
             Worker(b"k" * 32, wrong)
         with pytest.raises(UsageError, match=re.escape(str(made_of.value))):
             checked(wrong)
+
+
+@pytest.mark.parametrize("module", ["record", "pipeline.worker", "write.seal_process"])
+def test_each_process_takes_memory_from_the_system_in_arrow_s_own_code_too(module: str) -> None:
+    code = f"import recorder.{module}, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environment = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == "system\n"

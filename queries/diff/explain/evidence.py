@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import numpy as np
 
-from queries.core.session import parquet, sql_text
+from queries.core.session import hours_of, parquet, sql_text
+from queries.diff.axis import hour_of
+from queries.diff.groups import named
+from queries.diff.rollups import keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
 from store.cover import is_early
 from store.errors import TooMuchError
 from store.hours import hour_key, to_us
+from store.rollup import KEYS, MINUTES
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -29,6 +33,24 @@ _NAMES = 20  # raw names of a finding's keys that are looked for
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Transactions of some keys in some spans. weights [keys]: which of the keys tell most.
+    recorders: in whose rows to look, of all where there are none."""
+
+    keys: Mask
+    weights: Floats
+    spans: list[Window]
+    order: Order = "first"
+    recorders: Collection[str] = ()
+
+    def is_in(self, hour: str, recorder: str) -> bool:
+        """Whether a recorder's rows of an hour may have some."""
+        return (not self.recorders or recorder in self.recorders) and any(
+            _touches(hour, span) for span in self.spans
+        )
+
+
+@dataclass(frozen=True)
 class Rows:
     """Where the rows of a comparison are; condition and params: under which they were counted."""
 
@@ -37,28 +59,25 @@ class Rows:
     condition: str | None
     params: Mapping[str, Any]
 
-    def ask(
-        self, name: str, keys: Mask, weights: Floats, spans: list[Window], **params: Any
-    ) -> list[tuple[Any, ...]]:
-        """What queries/sql/<name>.sql says of rows of those keys, of the busiest names.
+    def ask(self, name: str, wanted: Sequence[Wanted], **params: Any) -> list[tuple[Any, ...]]:
+        """What queries/sql/<name>.sql says of rows of the busiest names of what is wanted.
 
-        weights [keys]: which keys tell most. Nothing where a file cannot be read (any more): a
-        finding stands without its rows.
+        Nothing where a file cannot be read (any more): a finding stands without its rows.
         """
+        names = [self._names(one) for one in wanted]
         paths = [
-            path
-            for path in self.reader.files["transactions"]
-            if any(_touches(path.parent.name.removeprefix("hour="), span) for span in spans)
-            and not is_early(path)
-        ]
-        if not keys.any() or not paths:
+            path for path in self.reader.files["transactions"] if not is_early(path)
+            and any(one.is_in(path.parent.name.removeprefix("hour="),
+                              self.reader.store.recorder_of(path)) for one in wanted)
+        ]  # fmt: skip
+        if not any(names) or not paths:
             return []
         try:
             self.reader.store.fetch(paths)
         except TooMuchError:
             return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
-        values = {**self.params, **self._names(keys, weights), **params}
+        values = {**self.params, "names": names, **params}
         try:
             rows: list[tuple[Any, ...]] = self.reader.con.execute(
                 sql_text(name, named=named), values
@@ -69,42 +88,77 @@ class Rows:
             return []
         return rows
 
-    def _names(self, keys: Mask, weights: Floats) -> dict[str, Any]:
+    def _names(self, wanted: Wanted) -> list[str]:
         """The names under which the busiest of the keys were recorded."""
         counts = self.counts
-        chosen = np.flatnonzero(keys[counts.keys.of])
-        order = np.argsort(-weights[counts.keys.of[chosen]], kind="stable")
-        busiest = chosen[order[:_NAMES]].tolist()
-        rows = [[counts.names.of(i)[name] for name in _COLUMNS] for i in busiest]
-        return {
-            "hosts": sorted({str(row[0]) for row in rows}),
-            "routes": sorted({str(row[_COLUMNS.index("route")]) for row in rows}),
-            "names": ["\x1f".join(map(str, row)) for row in rows],
-        }
+        chosen = np.flatnonzero(wanted.keys[counts.keys.of])
+        order = np.argsort(-wanted.weights[counts.keys.of[chosen]], kind="stable")
+        busiest = map(counts.names.of, chosen[order[:_NAMES]].tolist())
+        return sorted({"\x1f".join(str(name[part]) for part in _COLUMNS) for name in busiest})
 
 
-def examples(
-    rows: Rows, keys: Mask, weights: Floats, spans: list[Window], order: Order = "first"
-) -> tuple[str, ...]:
-    """Ids of transactions of those keys in the spans, by that order."""
-    starts, ends = ([getattr(s, name) for s in spans] for name in _EDGES)
-    limits = {"starts": starts, "ends": ends, "sort": order, "most": _MOST}
-    return tuple(row[0] for row in rows.ask("compare_examples", keys, weights, spans, **limits))
+def examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
+    """Ids of transactions of each of these, by its order: one pass over the rows for all of them,
+    unless a file that some of them lie in cannot be read."""
+    starts, ends = ([[getattr(s, name) for s in one.spans] for one in wanted] for name in _EDGES)
+    limits = {"starts": starts, "ends": ends, "most": _MOST}
+    sorts = [one.order for one in wanted]
+    pairs = rows.ask("compare_examples", wanted, sorts=sorts, **limits)
+    if not pairs and len(wanted) > 1:
+        return [ids for one in wanted for ids in examples(rows, [one])]
+    return [tuple(id for at, id, _ in pairs if at == place) for place in range(len(wanted))]
 
 
 def minutes(
     rows: Rows, scope: Mask, part: Mask, weights: Floats, span: Window
 ) -> tuple[Floats, Floats]:
-    """(requests of the part, of the scope) of each minute of a span of past hours."""
+    """(requests of the part, of the scope) of each minute of a span of past hours: by their
+    rollups, where they all have one and no filter is set, since the rows of a fleet are many."""
+    if not rows.condition:
+        told = _rolled_up(rows, scope, part, span)
+        if told is not None:
+            return told
     edges = {"from_ts": span.from_ts, "to_ts": span.to_ts}
     totals = []
     for keys in (part, scope):
-        counted = rows.ask("compare_onset", keys, weights, [span], **edges)
+        counted = rows.ask("compare_onset", [Wanted(keys, weights, [span])], **edges)
         at = np.array(counted, dtype=np.int64).reshape(-1, 2)
         totals.append(add_up(at[:, 0], at[:, 1], span.minutes))
     return totals[0], totals[1]
 
 
+def _rolled_up(rows: Rows, scope: Mask, part: Mask, span: Window) -> tuple[Floats, Floats] | None:
+    reader, hours = rows.reader, set(hours_of([span]))
+    files = [path for path in reader.files["transactions"]
+             if path.parent.name.removeprefix("hour=") in hours]  # fmt: skip
+    of = rollups_of(reader.store, files, reader.groups())
+    if not files or len(of) < len(files):
+        return None
+    tables = list({of[path][KEYS]: of[path] for path in files}.values())
+    begins = [hour_of(one[KEYS]) * 60 - to_us(span.from_ts) // _MINUTE_US for one in tables]
+    keys = sql_text("compare_rows", keys=keys_relation(t[KEYS] for t in tables), place="0")
+    reader.con.register("wanted", {"names": rows.counts.hashes[scope[rows.counts.keys.of]]})
+    try:
+        columns: dict[str, Any] = reader.con.execute(
+            "SELECT names, file, minute, sum(m.requests)::DOUBLE AS requests FROM (SELECT"
+            f" file_index AS file, * FROM {whole_parquet(t[MINUTES] for t in tables)}) AS m"
+            f" JOIN (FROM ({keys}) SEMI JOIN wanted USING (names)) USING (file, key) GROUP BY ALL"
+        ).fetchnumpy()
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error:
+        return None
+    key, same = named(rows.counts, columns["names"])
+    at = np.array(begins)[columns["file"]] + columns["minute"]
+    inside = same & (at >= 0) & (at < span.minutes)
+    totals = []
+    for chosen in (part, scope):
+        mine = inside & chosen[key]
+        totals.append(add_up(at[mine], columns["requests"][mine], span.minutes))
+    return totals[0], totals[1]
+
+
+_MINUTE_US = 60_000_000
 _EDGES = ("from_ts", "to_ts")
 _COLUMNS = ("host", "method", "route", "status", "grpc_status", "container", "pod", "signature")
 

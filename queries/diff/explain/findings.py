@@ -18,9 +18,9 @@ from queries.diff.candidate import Candidate, one_end
 from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
-from queries.diff.explain.evidence import Order, Rows, around, examples, minutes
+from queries.diff.explain.evidence import Order, Rows, Wanted, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
-from queries.diff.explain.recorders import Counted, counted, shown
+from queries.diff.explain.recorders import Counted, counted, needs_both, shown
 from queries.diff.frame import Frame, evenness
 from queries.diff.stats import Mask, add_up
 from store.derived import outcome
@@ -47,8 +47,19 @@ class Scene:
     seconds_b: float
 
     @cached_property
-    def by_recorder(self) -> Counted | None:
-        return counted(self.rows, self.frame.axis.spans[0])
+    def _counted(self) -> dict[bool, Counted | None]:
+        return {}
+
+    def by_recorder(self, both: bool) -> Counted | None:
+        """both: of the baseline as well as of the window."""
+        if both not in self._counted:
+            self._counted[both] = counted(self.rows, self.frame.axis, both)
+        return self._counted[both]
+
+    def holders(self, keys: Mask, gone: bool = False) -> set[str]:
+        """Whose rows to look for examples in; none: all have to be looked through."""
+        counts = self.by_recorder(gone)
+        return set() if counts is None else counts.holders(keys, int(gone))
 
 
 def public_key(frame: Frame, c: Candidate) -> dict[str, Any]:
@@ -83,7 +94,9 @@ class _Lead:
 def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
     """The leads as findings, ranked: the first `limit` of them, and how many there are."""
     made = sorted((_lead(scene, c) for c in leads), key=_rank)
-    return [_finding(scene, place, lead) for place, lead in enumerate(made[:limit])], len(made)
+    ids = examples(scene.rows, [one for lead in made[:limit] for one in _wanted(scene, lead)])
+    pairs = zip(made, ids[::2], ids[1::2], strict=False)
+    return [_finding(scene, place, *shown) for place, shown in enumerate(pairs)], len(made)
 
 
 def _lead(scene: Scene, c: Candidate) -> _Lead:
@@ -94,6 +107,8 @@ def _lead(scene: Scene, c: Candidate) -> _Lead:
     if when.since and c.metric.endswith("_share") and c.against == "usual":
         when = _to_the_minute(scene, c, when)
     _measure(scene, c, when)
+    for f in c.folded if c.direction == "gone" else ():  # its words tell of them
+        _measure(scene, f, lasted(scene.frame, f, series(scene.frame, scene.durations, f)))
     return _Lead(c, top, severity(scene.frame, c, top[0] if top else None), s, when)
 
 
@@ -114,7 +129,10 @@ def _to_the_minute(scene: Scene, c: Candidate, when: Lasted) -> Lasted:
     return replace(when, since=span.from_ts + timedelta(minutes=edges[0]))
 
 
-def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
+def _finding(
+    scene: Scene, place: int, lead: _Lead, now: tuple[str, ...], before: tuple[str, ...]
+) -> Finding:
+    """now, before: ids of examples of the window and of the baseline."""
     c, frame = lead.c, scene.frame
     key = public_key(frame, c)
     once = _one_end(frame, c.scope)
@@ -124,7 +142,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         low, high = min(low, c.ratio), max(high, c.ratio)
     slots = frame.axis.slots
     named = replace(c, key=key)
-    recorders = shown(scene.by_recorder, c, once)
+    recorders = shown(scene.by_recorder(needs_both(c)), c, once)
     return Finding(
         rank=place + 1,
         id=_identity(c.kind, key),
@@ -139,7 +157,7 @@ def _finding(scene: Scene, place: int, lead: _Lead) -> Finding:
         baseline=_numbers(scene, once, False),
         since=lead.lasted.since,
         until=lead.lasted.until,
-        evidence=_evidence(scene, lead),
+        evidence=Evidence(now, before, _signature(frame, c)),
         also=_also(frame, c, key),
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
@@ -253,29 +271,36 @@ def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
     )
 
 
-def _evidence(scene: Scene, lead: _Lead) -> Evidence:
-    """Of the window what shows the change; of the baseline what was as it should be."""
+def _wanted(scene: Scene, lead: _Lead) -> tuple[Wanted, Wanted]:
+    """The examples: of the window what shows the change, of the baseline what was all right."""
     c, frame = lead.c, scene.frame
     keys = c.part & (c.excess > 0) if c.direction not in ("gone", "down") else c.part
-    keys = c.scope if c.kind == "latency" or not keys.any() else keys
+    keys = c.scope if c.lasts or not keys.any() else keys
     when = around(frame, lead.lasted.since, lead.lasted.until)
     window, *spans = frame.axis.spans
     before = c.scope & ~frame.failed if c.metric.endswith("_share") else c.scope
     gone = c.direction == "gone"
     if gone and lead.lasted.since and lead.lasted.since > window.from_ts:
         spans = [*spans, Window(window.from_ts, lead.lasted.since)]
-    return Evidence(
-        examples(
-            scene.rows, keys, frame.requests, [when], _SHOWN.get((c.kind, c.direction), "first")
+    return (
+        Wanted(keys, frame.requests, [when], _order(c), scene.holders(keys)),
+        Wanted(
+            before,
+            frame.before,
+            spans,
+            "last" if gone else "first",
+            scene.holders(before, gone) | scene.holders(before),
         ),
-        examples(scene.rows, before, frame.before, spans, "last" if gone else "first"),
-        _signature(frame, c),
     )
 
 
-_SHOWN: dict[tuple[str, str], Order] = {
-    ("latency", "up"): "slowest", ("size", "down"): "smallest", ("size", "up"): "largest",
-}  # fmt: skip
+def _order(c: Candidate) -> Order:
+    """Which requests show the change best."""
+    if c.lasts:
+        return "slowest" if c.direction == "up" else "first"
+    if c.kind == "size":
+        return "largest" if c.direction == "up" else "smallest"
+    return "first"
 
 
 def _signature(frame: Frame, lead: Candidate) -> str | None:

@@ -16,6 +16,7 @@ from queries.diff.frame import Frame
 from queries.diff.stats import Floats, ratio
 
 _BAD = ("errors", "no_response", "latency", "statuses")
+_GATEWAY, _UNAVAILABLE = (502, 503, 504), "14"
 _FAR = 3  # calls from a cause to the symptoms furthest up
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
 _LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
@@ -103,7 +104,7 @@ def _deeper(
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        if j == i or not _explains(below, above):
+        if j == i or not (_explains(below, above) or _missed(graph.frame, below, above)):
             continue
         callers, callees = around[j]
         if below.affected < _MUCH * above.affected or serving & set(callees):
@@ -161,6 +162,16 @@ def _explains(below: Candidate, above: Candidate) -> bool:
         storm = _busier(below) and (below.ratio or 0) >= limits.STORM
         alike = _bad(below) or _failing(below) or (storm and above.kind == "latency")
     return alike and bool(below.key)
+
+
+def _missed(frame: Frame, below: Candidate, above: Candidate) -> bool:
+    """Whether a host is gone, and what fails above says itself that it got no answer from below."""
+    if below.direction != "gone" or set(below.key) != {"host"}:
+        return False
+    unavailable = np.array([name == _UNAVAILABLE for name in frame.labels["grpc_status"]])
+    says_so = np.isin(frame.status, _GATEWAY) | unavailable[frame.codes["grpc_status"]]
+    held = np.where(above.part & frame.failed, np.maximum(above.excess, 0), 0.0)
+    return float(held[says_so].sum()) >= limits.MOST * max(float(held.sum()), 1e-9)
 
 
 def _symptom(c: Candidate) -> bool:

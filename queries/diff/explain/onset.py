@@ -45,7 +45,7 @@ class Lasted:
 
 def series(frame: Frame, durations: Durations, c: Candidate) -> Series:
     size = frame.axis.size + len(frame.axis.past)
-    if c.kind == "latency" and c.window and c.baseline:
+    if c.lasts and c.window and c.baseline:
         course = durations.of(c.scope)
         slot, requests = course.slot, course.requests
         cut = float(np.log((c.window * c.baseline) ** 0.5) / BASE)

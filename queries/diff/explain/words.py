@@ -82,8 +82,9 @@ def _change(c: Candidate) -> str:
         word = "busier" if c.direction == "up" else "quieter"
         return f"{word}: {both}/s"
     if c.kind == "broad":
-        word = "slower" if c.metric.endswith("_ms") else "failing more"
-        return f"{word} everywhere, no single key: {_figures(c)}"
+        word = "slower" if c.lasts else "failing more"
+        which = f"{c.metric[:3]} " if c.lasts else ""
+        return f"{word} everywhere, no single key: {which}{_figures(c)}"
     if c.kind == "moved":
         return (
             f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
@@ -116,7 +117,7 @@ def _status(c: Candidate) -> str:
 
 
 def _figures(c: Candidate) -> str:
-    said = ms if c.metric.endswith("_ms") else percent
+    said = ms if c.lasts else percent
     return f"{said(c.window)} (was {said(c.baseline)})"
 
 
@@ -147,7 +148,10 @@ def _vanished(c: Candidate) -> str:
         what = f"no longer called by {c.key.get('container')}"
     if c.kind == "signature":
         what = f'error "{c.key["signature"]}" gone'
-    return f"{what}: was {number(c.baseline)} requests"
+    missing = [f for f in c.folded if f.kind in ("errors", "no_response")]
+    worst = max(missing, key=lambda f: f.affected, default=None)
+    said = f"; {subject(worst.key)} failing: {percent(worst.window)}" if worst else ""
+    return f"{what}: was {number(c.baseline)} requests{said}"
 
 
 def percent(share: float | None) -> str:

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::columns::{Few, Ints, Texts, Uniques};
 use crate::event::{body, Inner, Outer};
 use crate::json::{find, Odd, Take};
+use crate::named::{Cookies, Named, Verdict};
 
 pub const INTS: usize = 15;
 pub const TEXTS: usize = 5;
@@ -60,11 +61,14 @@ pub struct Batch {
     pub headers: [Headers; 2],
     pub pairs: Uniques, // tagged with twice the number of the name, one more for a response
     pub names: Uniques,
+    pub cookie_names: Uniques,
     pub left: Vec<i64>, // of each event that is not taken: place, name's start, start, end
     pub at: usize,
     pub events: usize,
     pub stopped: bool, // what comes next is not written as Qtap writes it
     pub scan: Scan,
+    pub named: Named,
+    cookies: Vec<Cookies>,
     met: Vec<usize>, // by tag: the last event that had this header
     inner: Vec<u8>,
     plain: [Vec<u8>; 2],
@@ -235,7 +239,12 @@ impl Batch {
     fn push_headers(&mut self, side: usize, headers: &[(&str, Cow<str>)]) {
         for (name, value) in headers {
             let tag = self.tag(side, name);
+            let known = self.pairs.tags.len();
             let pair = self.pairs.number(tag, value.as_bytes());
+            if pair as usize == known {
+                let names = &mut self.cookie_names;
+                self.cookies.extend(Cookies::read(pair, name, value.as_bytes(), names));
+            }
             self.headers[side].pairs.push(pair as i32);
         }
         let end = self.headers[side].pairs.len() as i32;
@@ -257,20 +266,28 @@ impl Batch {
         self.bodies[side].push(Some(body.as_slice()).filter(|body| !body.is_empty()));
     }
 
-    /// Put together what has to be scanned. `flags`, by name: 1 if it is to be scanned as a header
-    /// of a request, 2 of a response.
-    pub fn collect(&mut self, flags: &[u8], with_bodies: bool) {
-        let Batch { scan, fews, pairs, texts, bodies, .. } = self;
-        *scan = Scan::default();
+    /// Judge headers by their names, and put together what has to be scanned. `orders`: a byte for
+    /// each name (1 if it is to be scanned as a header of a request, 2 of a response), then the
+    /// verdicts on names of headers, a request's and a response's for each, and on those of cookies.
+    pub fn collect(&mut self, orders: &[u8], with_bodies: bool) {
+        let Batch { scan, named, fews, pairs, texts, bodies, .. } = self;
+        (*scan, *named) = (Scan::default(), Named::new());
         for (kind, few) in fews.iter().enumerate() {
             for number in 0..few.uniques.texts.len() {
                 scan.add(kind as i64, number, few.uniques.texts.get(number));
             }
         }
+        let names = self.names.tags.len();
+        let (flags, verdicts) = orders.split_at(names.min(orders.len()));
+        let (headers, cookies) = verdicts.split_at((6 * names).min(verdicts.len()));
+        let mut cut = self.cookies.iter().peekable();
         for (number, tag) in pairs.tags.iter().enumerate() {
-            let flag = flags.get(*tag as usize / 2).copied().unwrap_or(0);
+            let (flag, verdict) = (flags.get(*tag as usize / 2), Verdict::of(headers, *tag as usize));
             let value = pairs.texts.get(number);
-            if flag & 1 << (tag & 1) != 0 && characters(value) >= SHORTEST {
+            let own = cut.next_if(|cookies| cookies.pair as usize == number);
+            if verdict.is_special() {
+                named.judge(number, value, own, verdict, cookies);
+            } else if flag.unwrap_or(&0) & 1 << (tag & 1) != 0 && characters(value) >= SHORTEST {
                 scan.add(PAIR, number, value);
             }
         }
@@ -284,7 +301,7 @@ impl Batch {
 }
 
 impl Scan {
-    fn add(&mut self, kind: i64, owner: usize, text: &[u8]) {
+    pub fn add(&mut self, kind: i64, owner: usize, text: &[u8]) {
         if text.is_empty() {
             return;
         }

@@ -187,14 +187,14 @@ impl<'a> Reader<'a> {
         }
         let start = self.at;
         let mut value = 0i64;
-        while self.byte(self.at).is_ascii_digit() && self.at - start <= MOST_DIGITS {
+        while self.byte(self.at).is_ascii_digit() && self.at - start < MOST_DIGITS {
             value = value * 10 + i64::from(self.byte(self.at) - b'0');
             self.at += 1;
         }
         let digits = self.at - start;
         let leading = self.byte(start) == b'0' && (digits > 1 || negative);
         let more = matches!(self.byte(self.at), b'.' | b'e' | b'E' | b'0'..=b'9');
-        if digits == 0 || digits > MOST_DIGITS || leading || more {
+        if digits == 0 || leading || more {
             return Err(Odd);
         }
         Ok(if negative { -value } else { value })

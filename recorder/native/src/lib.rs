@@ -11,13 +11,14 @@ pub mod batch;
 pub mod columns;
 pub mod event;
 pub mod json;
+pub mod named;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use batch::{Batch, Limits};
 
 /// Changes with whatever the two sides must agree on: the order of buffers, what they hold.
-const ABI: u32 = 1;
+const ABI: u32 = 2;
 
 /// Memory of a batch, in bytes.
 #[repr(C)]
@@ -37,11 +38,12 @@ fn buffer<T>(values: &[T]) -> Buffer {
     Buffer { data: values.as_ptr().cast(), size: std::mem::size_of_val(values) as u64 }
 }
 
+fn texts(all: &mut Vec<Buffer>, texts: &columns::Texts) {
+    all.extend([buffer(&texts.offsets), buffer(&texts.data), buffer(&texts.valid.bits)]);
+}
+
 fn buffers_of(batch: &Batch) -> Vec<Buffer> {
     let mut all = Vec::with_capacity(160);
-    let texts = |all: &mut Vec<Buffer>, texts: &columns::Texts| {
-        all.extend([buffer(&texts.offsets), buffer(&texts.data), buffer(&texts.valid.bits)]);
-    };
     for ints in &batch.ints {
         all.extend([buffer(&ints.values), buffer(&ints.valid.bits)]);
     }
@@ -57,14 +59,23 @@ fn buffers_of(batch: &Batch) -> Vec<Buffer> {
     all.push(buffer(&batch.pairs.tags));
     texts(&mut all, &batch.pairs.texts);
     texts(&mut all, &batch.names.texts);
+    texts(&mut all, &batch.cookie_names.texts);
     all.push(buffer(&batch.left));
     all
 }
 
 fn scan_of(batch: &Batch) -> Vec<Buffer> {
-    let scan = &batch.scan;
-    let places = [&scan.starts, &scan.ends, &scan.kinds, &scan.owners];
-    std::iter::once(buffer(&scan.data)).chain(places.map(|values| buffer(values))).collect()
+    let (named, mut all) = (&batch.named, Vec::new());
+    for scan in [&batch.scan, &named.rest] {
+        all.push(buffer(&scan.data));
+        all.extend([&scan.starts, &scan.ends, &scan.kinds, &scan.owners].map(|values| buffer(values)));
+    }
+    all.extend([&named.unsure, &named.changed, &named.names].map(|values| buffer(values)));
+    all.extend([&named.offsets, &named.sequence].map(|values| buffer(values)));
+    all.push(buffer(&named.secrets.tags));
+    texts(&mut all, &named.pieces);
+    texts(&mut all, &named.secrets.texts);
+    all
 }
 
 #[allow(unsafe_code)]
@@ -110,25 +121,26 @@ mod edge {
         put(&buffers_of(&*batch), out, room)
     }
 
-    /// The texts to be scanned: data, starts, ends, kinds, owners; 0 where that panicked. What it
-    /// gave before is gone.
+    /// The texts to be scanned and the headers judged, in the order of scan_of; 0 where that
+    /// panicked. What it gave before is gone.
     ///
     /// # Safety
-    /// As above; `flags` has a byte for each of `names` names.
+    /// As above; `orders` has `size` bytes.
     #[no_mangle]
     pub unsafe extern "C" fn qrec_texts(
         batch: *mut Batch,
-        flags: *const u8,
-        names: u64,
+        orders: *const u8,
+        size: u64,
         with_bodies: u32,
         out: *mut Buffer,
         room: u64,
     ) -> u64 {
-        let (batch, flags) = (&mut *batch, std::slice::from_raw_parts(flags, names as usize));
-        match catch_unwind(AssertUnwindSafe(|| batch.collect(flags, with_bodies != 0))) {
-            Ok(()) => put(&scan_of(batch), out, room),
-            Err(_) => 0,
-        }
+        let (batch, orders) = (&mut *batch, std::slice::from_raw_parts(orders, size as usize));
+        let collected = catch_unwind(AssertUnwindSafe(|| {
+            batch.collect(orders, with_bodies != 0);
+            scan_of(batch)
+        }));
+        collected.map_or(0, |all| put(&all, out, room))
     }
 
     /// # Safety
