@@ -398,7 +398,8 @@ PLAIN = [
     "abcde1fghij2klmno3pqrst4", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAI",
     "4bf92f35:77b3:4da6:a3ce:929d0e0e4736", "a1:b2:c3:d4:e5:f6:a7:b8", "a1:b2:c3:d4:e5:f6:a7:b8:c9",
     "aB3dE5%2FfG7hI9%2BjK1lM3", "aB3dE5%20fG7hI9jK1lM3", "x1y2z3", "1T2Z3T4Z5T6Z7T8Z9T0Z1T",
-    "2026-11-22T12:00:00.123Z",
+    "2026-11-22T12:00:00.123Z", "anna%40example.com", "anna%2540example.com",
+    "anna%252540example.com", "anna&#64;example.com", "required", "Bearer is required",
 ]  # fmt: skip
 
 
@@ -415,7 +416,7 @@ def random_headers(rng: random.Random, events: int = 100) -> bytes:
     def header() -> tuple[str, str]:
         name = rng.choice(["Cookie", "Cookie", "set-cookie", "Authorization", "X-Tokens", "X-Auth"])
         if "ookie" not in name:
-            return name, rng.choice(["", "", "Bearer ", "bearer+"]) + value()
+            return name, rng.choice(["", "", "Bearer ", "bearer+", "basic+"]) + value()
         return name, ";".join(cookie() for _ in range(rng.randrange(4)))
 
     return named_headers(

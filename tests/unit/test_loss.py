@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder.write.loss import LossEstimator, Numbers, number_of
@@ -82,12 +82,13 @@ def test_an_id_tells_its_process_and_number() -> None:
     start=st.sampled_from([0, (1 << 24) - 5_000]),
     seed=st.integers(0, 99),
 )
+@example(reuse=1, others=0.7, rate=80, start=0, seed=40)
 def test_nothing_dropped_is_nothing_estimated(
     reuse: int, others: float, rate: int, start: int, seed: int
 ) -> None:
     source = Source(reuse=reuse, others=others, start=start, seed=seed)
     _, estimate = source.run(40, rate)
-    assert estimate <= 0.01 * 40 * rate
+    assert estimate <= 0.01 * 40 * rate + 64  # numbers are judged by 256: one lot may be chance
 
 
 @settings(max_examples=6, deadline=None)
