@@ -168,7 +168,8 @@ def _changed(
         demand = _demand(frame, level, own, able)
         z_d, run_d, noise_d = _by_demand(demand, (window, baseline[able], past))
         asked = np.abs(z_d) > np.abs(z)
-        z, run, noise = (np.where(asked, *x) for x in ((z_d, z), (run_d, run), (noise_d, noise)))
+        z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
+        noise = np.where(asked, noise_d, noise)
     bar = limits.bar(able.size)
     changed = []
     births = births_of(level, frame, past_all, baseline) if "route" in dims else None
