@@ -102,14 +102,9 @@ class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
     def __init__(
-        self,
-        store: Store,
-        spans: Sequence[Window],
-        tables: Sequence[str],
-        views: bool = True,
-        pushdown: Callable[..., Pushdown] | None = None,
-        running: bool = False,
-    ) -> None:
+        self, store: Store, spans: Sequence[Window], tables: Sequence[str], views: bool = True,
+        pushdown: Callable[..., Pushdown] | None = None, running: bool = False,
+    ) -> None:  # fmt: skip
         self.store = store
         self._views = views
         self.spans = list(spans)
@@ -296,8 +291,9 @@ class Reader:
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
         return [path for path in paths if self._readable(path)]
 
-    def _view(self, table: str) -> None:
-        """Make the view over the table's files, without those whose footer does not parse."""
+    def _view(self, table: str, tries: int = 20) -> None:
+        """Make the view over the table's files, without those whose footer does not parse. One of
+        coverage may be replaced between two looks that DuckDB takes at it: it is read again."""
         if not self._views and table != "coverage":
             return
         if self._pushdown is not None and table != "coverage":
@@ -308,8 +304,11 @@ class Reader:
         except _NOT_THE_FILES:
             raise
         except duckdb.Error:
-            if not self._mend_views(only=table):
+            if self._mend_views(only=table):
+                return
+            if table != "coverage" or not tries:
                 raise
+            self._view(table, tries - 1)
 
     def _view_over(self, table: str, paths: Sequence[Path]) -> None:
         source = parquet(paths) if paths else self._empty(table)

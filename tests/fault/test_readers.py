@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import shutil
 import threading
@@ -17,9 +18,10 @@ from recorder.write import segments as segment_files
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
 from store.cover import maximal_cover
+from store.coverage import read_stretches, write_stretches
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
-from tests.kit import NOON, Desk, S, connected, transaction, visible_ids
+from tests.kit import NOON, Desk, S, connected, transaction, visible_ids, wait_for
 
 SPAN = Window(from_us(NOON), from_us(NOON + 3 * HOUR_US))
 
@@ -122,6 +124,30 @@ def test_an_hour_that_is_deleted_under_a_query_is_named(tmp_path: Path) -> None:
         assert rows == [{"request_id": "b"}]
         assert [note.code for note in reader.notes] == ["deleted"]
         assert "2026-11-22T12" in reader.notes[0].text
+
+
+def test_coverage_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    """A recorder replaces it every few seconds, and DuckDB looks at a file more than once."""
+    desk = Desk(tmp_path / "s")
+    desk.take(connected(NOON))
+    desk.take(transaction("a", NOON))
+    desk.flush()
+    [file] = (tmp_path / "s" / "coverage").glob("*/r.parquet")
+    replacing = multiprocessing.get_context("spawn").Process(target=_replace, args=(file,))
+    replacing.start()
+    try:
+        first = file.stat().st_mtime_ns
+        wait_for(lambda: file.stat().st_mtime_ns != first)
+        assert [count(tmp_path / "s") for _ in range(60)] == [1] * 60
+    finally:
+        replacing.kill()
+        replacing.join()
+
+
+def _replace(file: Path) -> None:
+    rows = read_stretches(file)
+    for times in itertools.cycle(range(1, 8)):
+        write_stretches(file, rows * times)
 
 
 def test_three_recorders_share_a_store_from_three_processes(tmp_path: Path) -> None:
