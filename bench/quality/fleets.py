@@ -9,7 +9,8 @@ place. moving: half of the pods move to other nodes, with new names, within the 
 node is cut off for the whole window.
 
 few: on three nodes 60 % of the requests to one of the busier routes fail in the window. It is found
-where a finding names the route, and told rightly where it names the three nodes.
+where a finding names the route, or its service alone, and told rightly where it names the three
+nodes.
 """
 
 from __future__ import annotations
@@ -96,10 +97,8 @@ def trial(kind: str, seed: int, volume: int, window: int, past: int) -> dict[str
     rows = world.play(minutes, 0, 1, faults)
     nodes = Nodes(kind, seed, begin, middle, end)
     parts = nodes.split(rows)
-    path = ""
     if kind == "few":
         route = stage.route(lambda r: r.inside, 0.03)
-        path = route.path
         rng = np.random.default_rng([seed, 13])
         for number in range(FEW):
             mine, life = parts[f"node-{number}"]
@@ -112,10 +111,17 @@ def trial(kind: str, seed: int, volume: int, window: int, past: int) -> dict[str
     said = [finding["summary"] for finding in document["findings"]]
     result = {"kind": kind, "seed": seed, "verdict": document["verdict"], "said": said}
     if kind == "few":
-        hits = [f for f in document["findings"]
-                if f["kind"] in FAILING and f["key"].get("route") == path]  # fmt: skip
+        places = {route.service, route.host}
+
+        def right(key: Mapping[str, Any]) -> bool:
+            if "route" in key:
+                return bool(key["route"] == route.path)
+            return not places.isdisjoint({key.get("container"), key.get("host")} - {None})
+
+        hits = [f for f in document["findings"] if f["kind"] in FAILING and right(f["key"])]
         named = set((hits[0]["recorders"] or {}).get("names", ())) if hits else set()
         result |= {"rank": hits[0]["rank"] if hits else None,
+                   "route": bool(hits) and "route" in hits[0]["key"],
                    "named": named == {f"node-{n}" for n in range(FEW)}}  # fmt: skip
     return result
 
@@ -156,6 +162,7 @@ def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
         if kind == "few":
             row |= {"first": sum(one["rank"] == 1 for one in mine),
                     "found": sum(one["rank"] is not None for one in mine),
+                    "route": sum(one["route"] for one in mine),
                     "named": sum(one["named"] for one in mine)}  # fmt: skip
         else:
             row |= {"findings": sum(len(one["said"]) for one in mine),

@@ -284,11 +284,12 @@ COOKIE = st.tuples(
     ) | st.text(max_size=4),
     st.sampled_from(["=", "=", "=", "==", '="', "= ", ""]), VALUE,
 ).map("".join)  # fmt: skip
+# None that is scanned: a long one that was seen before comes among these in the twin's findings.
 NAMED = st.dictionaries(
     st.sampled_from(
-        ["Cookie", "cookie", "COOKIE", "Set-Cookie", "set-cookie", "coo\u212aie", "X-Cookie",
+        ["Cookie", "cookie", "COOKIE", "Set-Cookie", "set-cookie", "coo\u212aie",
          "Authorization", "authorization", "Proxy-Authorization", "X-Auth", "X-Auth-Token",
-         "X-Tokens", "X-Pin", "X-Session", "X-Api-Key", "Iban", "Referer"]
+         "X-Tokens", "X-Pin", "X-Session", "X-Api-Key", "Iban"]
     ),
     st.lists(COOKIE, max_size=6).map(";".join) | VALUE | st.just("a=1;" * 300),
     max_size=4,
