@@ -27,7 +27,7 @@ from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible, visible_json
 from queries.core.format import affected_text, blame_text, details, short_id
 from queries.diff.explain.breakdown import filter_of
-from queries.diff.limits import BYTES, SIZE
+from queries.diff.limits import BAND, BYTES
 from store.layout import Store
 from store.values import dataclass
 
@@ -222,7 +222,7 @@ def _quiet(changes: Changes) -> str:
     return (
         f"Nothing changed beyond chance. {shown} Smaller changes may be there: a longer window and"
         " more history show smaller ones. Not compared: fields of bodies (compare_schemas),"
-        f" answers whose size moved by less than {BYTES:.0f} bytes or x{exp(SIZE):g}."
+        f" answers whose size moved by less than {BYTES:.0f} bytes or x{exp(BAND):g}."
     )
 
 

@@ -72,7 +72,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "everything by what comes from outside": (
         (Frame, "front", property(lambda frame: np.ones(frame.size, dtype=bool))),
     ),
-    "a burst is no rate": _everywhere(rates, _steady=lambda window, runs: runs.sums(window)),
+    "a burst is no rate": _everywhere(rates, _steady=lambda window, runs, *due: runs.sums(window)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
     "back again": ((presence._Sides, "_pick", _not_back),),

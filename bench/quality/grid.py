@@ -119,7 +119,8 @@ class Trial:
         """What the oracle says, of a past in which the incident had not begun."""
         rows = joined([self.ground.rows.between(self.begin, self.changed), self.rows])
         past = self.begin, min(self.before, self.changed), self.middle
-        return z_score(truth.look, rows, past, (self.middle, self.end))
+        window = self.middle, self.end
+        return z_score(truth.look, rows, past, window, self.ground.rows)
 
     def ask(self, back: timedelta | None = None, ablate: bool = False) -> dict[str, Any]:
         """What the comparison says, and how long it takes: by the rule that is switched off, ""

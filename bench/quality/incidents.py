@@ -20,7 +20,7 @@ from bench.quality.stage import (
     slower,
 )
 from bench.quality.system import PUBLIC, SERVICES, Route
-from bench.quality.world import NONE, Fault, Visit
+from bench.quality.world import MINUTE_US, NONE, Fault, Visit
 
 
 def _failed(s: Stage, route: Route, share: float, status: int) -> tuple[list[Fault], Truth]:
@@ -149,11 +149,21 @@ def everything_stops(s: Stage) -> tuple[list[Fault], Truth]:
 
 
 def everybody_comes(s: Stage) -> tuple[list[Fault], Truth]:
-    """Four times as many people; jobs and probes as ever."""
+    """Four times as many people, each at a time of their own; jobs and probes as ever."""
 
     def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
-        if not visit.caller and not visit.route.probe:
-            visit.again(np.where(mask, 4, 1))
+        if visit.caller or visit.route.probe or not mask.any():
+            return
+        times = np.where(mask, 4, 1)
+        visit.again(times)
+        copy = np.arange(len(visit)) - np.repeat(np.cumsum(times) - times, times)
+        visit.cluster = visit.cluster + copy * (int(visit.cluster.max()) + 1)
+        clusters, place = np.unique(visit.cluster, return_inverse=True)
+        first = np.full(clusters.size, np.iinfo(np.int64).max)
+        np.minimum.at(first, place, visit.start)
+        begin, until = (s.world.end_us + round(m * MINUTE_US) for m in (s.begin, s.until))
+        own = begin + ((until - begin) * rng.random(clusters.size)).astype(np.int64)
+        visit.start = np.where(copy > 0, visit.start + (own - first)[place], visit.start)
 
     look = Look(lambda name: not name["caller"], "total", "up")
     keys: tuple[Any, ...] = (

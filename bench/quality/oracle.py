@@ -17,7 +17,7 @@ from tests.world.rows import Batch, Ints, Name
 
 VISIBLE: Final = 3.72  # p = 1e-4, one-sided
 _ODDS, _P50, _P95, _SIZE, _RATE, _TOTAL = 2.0, 1.3, 1.5, 1.4, 1.6, 1.4  # the least effects
-_LEAST_MS, _LEAST_BYTES = 3.0, 40.0
+_LEAST_MS, _LEAST_BYTES, _LEAST_REQUESTS = 3.0, 40.0, 3
 _BLOCKS = 12
 
 
@@ -36,34 +36,46 @@ def failed(name: Name) -> bool:
     return status is None or status >= 400 or name.get("grpc_status", "0") != "0"
 
 
-def z_score(look: Look, rows: Batch, past_us: Sequence[int], window_us: Sequence[int]) -> float:
+def z_score(
+    look: Look, rows: Batch, past_us: Sequence[int], window_us: Sequence[int], quiet: Batch
+) -> float:
     """How far beyond the least effect the change is, in standard deviations; below 0 for none.
 
     past_us: where the past begins and ends (at the baseline, or earlier), and where the window
-    begins; window_us: where that begins and ends.
+    begins; window_us: where that begins and ends; quiet: a day before it, also where the question
+    has less of a past: how much the numbers of such stretches vary.
     """
-    mask = np.array([look.place(name) for name in rows.names], dtype=bool)
-    mine = rows.where(mask[rows.name])
+    mine, quiet = (_of_place(look, some) for some in (rows, quiet))
     window = mine.between(*window_us)
     begin, middle, end = past_us
     before = max(middle, 2 * window_us[0] - window_us[1])
     spans = [(before, end)] + ([(begin, middle)] if begin < middle else [])
-    return max(_against(look, window, mine, span, window_us) for span in spans)
+    noise = 1.0
+    if look.measure in ("count", "total"):
+        noise = _spread(quiet.ts, window_us)
+    return max(_against(look, window, mine, span, window_us, noise) for span in spans)
+
+
+def _of_place(look: Look, rows: Batch) -> Batch:
+    mask = np.array([look.place(name) for name in rows.names], dtype=bool)
+    return rows.where(mask[rows.name])
 
 
 def _against(
-    look: Look, window: Batch, mine: Batch, span: Sequence[int], window_us: Sequence[int]
-) -> float:
+    look: Look, window: Batch, mine: Batch, span: Sequence[int], window_us: Sequence[int],
+    noise: float,
+) -> float:  # fmt: skip
     before = mine.between(*span)
     if look.measure in ("failed", "status"):
         hit_w, hit_b = _hits(look, window), _hits(look, before)
+        if hit_w.sum() < _LEAST_REQUESTS:
+            return -1.0
         phi = _dispersion(before, hit_b, span)
         return _odds(hit_w.sum(), len(window), hit_b.sum(), len(before), np.log(_ODDS), phi)
     if look.measure in ("count", "total"):
         ratio = (window_us[1] - window_us[0]) / (span[1] - span[0])
         band = np.log(_RATE if look.measure == "count" else _TOTAL)
-        phi = _spread(before.ts, span, window_us[1] - window_us[0])
-        return _rate(len(window), len(before), ratio, band, look.direction, phi)
+        return _rate(len(window), len(before), ratio, band, look.direction, noise)
     values_w, values_b = _values(look, window), _values(look, before)
     if min(values_w.size, values_b.size) < 4:
         return -1.0
@@ -124,7 +136,7 @@ def _rate(n_w: int, n_b: int, ratio: float, band: float, direction: str, phi: fl
     """The same of two counts; ratio: of the lengths of their times."""
     sign = 1.0 if direction in ("up", "new") else -1.0
     rho = ratio * np.exp(sign * band)
-    if sign * (n_w - rho * n_b) <= 0:
+    if sign * (n_w - rho * n_b) <= 0 or max(n_w, n_b) < _LEAST_REQUESTS:
         return -1.0
     total, p = n_w + n_b, rho / (1 + rho)
     drop = _bernoulli(n_w, total, n_w / total) - _bernoulli(n_w, total, p)
@@ -148,9 +160,14 @@ def _dispersion(before: Batch, hits: Any, span: Sequence[int]) -> float:
     return max(1.0, float(((k - n * p)[some] ** 2 / (n * p * (1 - p))[some]).sum() / some.sum()))
 
 
-def _spread(ts: Ints, span: Sequence[int], length: int) -> float:
-    """Variance over mean of counts, of stretches as long as the window where there are six."""
-    blocks = min(max(int((span[1] - span[0]) // length), 6), 144)
-    counts, _ = np.histogram(ts, np.linspace(span[0], span[1], blocks + 1))
+def _spread(ts: Ints, window_us: Sequence[int]) -> float:
+    """Variance over mean of counts of stretches as long as the window, one after the other before
+    it: by what neighbours differ, so that the day's curve counts little. 1 at least."""
+    begin, end = window_us
+    stretches = int((begin - ts.min()) // (end - begin)) if ts.size else 0
+    if stretches < 2:
+        return 1.0
+    edges = begin - (end - begin) * np.arange(stretches, -1, -1)
+    counts, _ = np.histogram(ts, edges)
     mean = counts.mean()
-    return max(1.0, float(counts.var(ddof=1) / mean)) if mean > 0 else 1.0
+    return max(1.0, float((np.diff(counts) ** 2).mean() / 2 / mean)) if mean > 0 else 1.0

@@ -29,6 +29,7 @@ class Candidate:
         that run, and in what it is compared with: `against` the baseline, or the past without
         the `newer` of its stretches, in which it had begun.
     noise: variance of its requests over that of independent ones.
+    demand: keys of the requests for each of which it is more or less; None: for each second.
     hit: requests more or fewer as the end of the wire saw them that saw most.
     score: how well it explains what is left, NaN until that is known.
     """
@@ -52,6 +53,7 @@ class Candidate:
     against: Against = "baseline"
     newer: int = 0
     noise: float = 1.0
+    demand: Mask | None = None
     hit: float = 0.0
     score: float = math.nan
     blame: Blame | None = None

@@ -7,28 +7,20 @@ from typing import Final
 
 # How sure: a signed root of a likelihood ratio beyond the band, per sqrt of its dispersion.
 Z: Final = 3.5
-Z_STRONG: Final = 5.0  # could not plausibly be chance even with far more comparisons
-
-CUT: Final = 0.3  # z that the choice of an older past costs
+Z_STRONG: Final = 5.0  # could not plausibly be chance even with far more comparisons; good news
 
 # The least band: what quiet stretches may always differ by, on logs.
-ODDS: Final = math.log(2.0)  # of failing, or of one status among the good ones
-ODDS_KNOWN: Final = math.log(1.5)  # the same where the past shows that it does not drift
-KNOWN: Final = 6  # stretches of the past from which on it shows that
-P50: Final = math.log(1.3)
-P95: Final = math.log(1.5)
-P99: Final = math.log(1.6)
-SIZE: Final = math.log(1.5)
-RATE: Final = math.log(1.6)
-TOTAL: Final = math.log(2.0)  # everything busier or quieter: people sleep
-HABITS_S: Final = 1800.0  # in shorter windows they do not sleep: `RATE`
+NARROW: Final = math.log(1.3)  # medians
+BAND: Final = math.log(1.6)  # rates, tails, sizes, and the odds of what is known not to drift
+WIDE: Final = math.log(2.0)  # odds; the rate of everything: people sleep
+HABITS_S: Final = 1800.0  # in shorter windows they do not sleep: `BAND`
+KNOWN: Final = 6  # stretches of the past from which on it shows what drifts
 
 # What is worth a line, however sure.
 TWICE: Final = 2.0  # the failing share, or the good one
 POINTS: Final = 0.25  # or so much of all requests more
 TRACE: Final = 0.005  # failures of less than that are worth a line only if they are ...
 MANY: Final = 100
-RECOVERED: Final = 5.5  # how sure that something fails less: good news can wait
 FEW: Final = 3  # requests of a name, failures: less is an anecdote
 MORE: Final = 10  # requests more or fewer before a rate is worth a line
 MS: Final = 5.0
@@ -37,28 +29,22 @@ BYTES: Final = 64.0
 # Retries and shared fate: what a request says less than its number, where blocks cannot tell.
 CLUSTER: Final = 2.0
 MOST_CLUSTERED: Final = 6.0
-CLUMP: Final = 20.0  # failures that a client may make at once: more of them were an incident
 BURSTS: Final = 3.0  # the same of how many requests there are
 MOST_BURSTS: Final = 60.0
 
 # What a name, a rate or a place has to have before it says anything.
-SEVERAL: Final = 20.0  # requests: a share, a rate, a group that is hit; fewer are an anecdote
-RATED: Final = 5  # requests of a baseline before there is a rate
+SEVERAL: Final = 20.0  # requests: a share, a rate; failures at once that a client does not make
 BEYOND: Final = 2.0  # durations beyond a quantile that say where it lies
 SILENT: Final = 6.0  # requests due, at least, before none is no chance
 MISSED: Final = 4.0  # requests that a rare name would have had before it came up
-RARELY: Final = 0.2  # of past stretches without a name: it comes and goes
-OFTEN: Final = 0.3  # of past stretches with a name so busy that is new: one more is no news
-ASKED: Final = 15.0  # points of the good answers: which one comes depends on what is asked
+HABIT: Final = 0.25  # of past stretches without a name, or with such a new one: it is no news
 
 RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time does not count
 
 # Which part of a change makes it whose.
 MOST: Final = 0.5  # the larger part
 NEARLY_ALL: Final = 0.9
-THIRD: Final = 0.35  # what the callee has to have seen of it; what may have come before its cause
-FELL: Final = 0.3  # what is left, at most, of a name whose place another one took
-SAME: Final = math.log(2.5)  # by how much the two may differ
+THIRD: Final = 0.35  # what the callee has to have seen of it; what came before, or is left
 STORM: Final = 4.0  # times as many calls may be the cause of the failures among them
 
 

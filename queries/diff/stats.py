@@ -24,6 +24,7 @@ _POOL = 4  # past changes that the typical drift counts for
 _CLIP = 1.5  # log: a past change that is larger was an incident, and says little about quiet
 WORST = 8  # stretches of a past of which one may have had an incident
 _LATE = 4  # of so many the newest
+CUT = 0.3  # z that the choice of a run, or of an older past, costs at least
 _COARSE = 3  # blocks that are taken together to see dispersion that lasts longer than one
 
 
@@ -151,9 +152,10 @@ def clumps(
     return clipped
 
 
-def rate_dispersion(n: Floats, seconds: Floats, typical: float, most: float) -> Floats:
-    """The same of counts, over blocks that were seen for that many seconds."""
-    expected = n.sum(1)[:, None] * (seconds / max(float(seconds.sum()), 1e-9))
+def rate_dispersion(n: Floats, exposure: Floats, typical: float, most: float) -> Floats:
+    """The same of counts, over blocks that were exposed ([blocks], or [groups, blocks]) so much:
+    seconds that were seen, say."""
+    expected = n.sum(1)[:, None] * ratio(exposure, exposure.sum(-1, keepdims=True))
     return _shrunk(n - expected, expected, expected, typical, most)
 
 
@@ -241,7 +243,7 @@ def runs_of(blocks: int, over: bool = True) -> Runs:
     """Whole; the last 3/4, half, quarter, sixth and block; each quarter and block within, which
     are over."""
     chosen = {(0, blocks): 0.0}
-    suffixes = ((0.75, 0.3), (0.5, 0.3), (0.25, 0.3), (1 / 6, 0.5), (1 / 12, 0.5))
+    suffixes = ((0.75, CUT), (0.5, CUT), (0.25, CUT), (1 / 6, 0.5), (1 / 12, 0.5))
     for part, price in suffixes:
         length = max(1, round(part * blocks))
         chosen.setdefault((blocks - length, blocks), price)

@@ -203,3 +203,58 @@ def test_failures_of_one_moment_count_a_third() -> None:
     """One client that tries again makes three of one."""
     failures = np.array([[3.0, 0.0, 0.0], [1.0, 1.0, 1.0], [7.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     assert _sightings(failures).tolist() == pytest.approx([5 / 3, 3, 3, 0])
+
+
+def test_a_route_that_both_ends_record_is_renamed(record: Record) -> None:
+    """What came is counted as what was due is: a call of which there are two records, once."""
+    lines = [
+        calls("stock:80", "/v1/labels", 80, "cart", "stock", from_=DAY, to=57),
+        calls("stock:80", "/v2/labels", 180, "cart", "stock", from_=57),
+    ]
+    document = record(*lines, from_=DAY, beside=300).diff(last="3m")
+    says(first(document), ("moved",), {"route": "/v2/labels"}, "moved")
+
+
+def test_a_route_of_which_there_was_nothing_in_the_baseline_is_renamed(record: Record) -> None:
+    """It was due by the past alone."""
+    lines = [
+        traffic("stock", "/v1/labels", 180, from_=DAY, to=53),
+        traffic("stock", "/v2/labels", 180, from_=57),
+    ]
+    document = record(*lines, from_=DAY, beside=300).diff(last="3m")
+    says(first(document), ("moved",), {"route": "/v2/labels"}, "moved")
+
+
+def bunches(times: int) -> list[Batch]:
+    """People who come in bunches, and a call for each, of which each comes `times` from the
+    twelfth minute on."""
+    front = traffic(
+        "shop.example", "/cart", 20, direction="ingress", container="cart", from_=-60, spread=0
+    )
+    bunch = np.resize([2, 21, 1, 14, 5, 0, 18, 3, 9, 27], front.ts.size)
+    front = front.where(np.repeat(np.arange(front.ts.size), bunch))
+    line = traffic("stock:80", "/stock", 20, direction="egress-internal", container="cart")
+    each = np.where(front.ts >= to_us(at(12)), times, 1)
+    moments = np.repeat(front.ts, each)
+    line = line.where(np.zeros(moments.size, dtype=np.int64))
+    return [front, replace(line, ts=moments + np.arange(moments.size) % 10 * 9_000)]
+
+
+def test_calls_that_are_tried_again_where_people_come_in_bunches(record: Record) -> None:
+    """How many there are says nothing, in such bunches; how many for each that asks, all."""
+    document = record(*bunches(5), beside=0).diff()
+    says(first(document), ("retries",), {"host": "stock:80"}, direction="up")
+
+
+def test_people_who_come_in_bunches_are_no_news(record: Record) -> None:
+    assert record(*bunches(1), beside=0).diff()["verdict"] == "nothing_changed"
+
+
+def test_a_route_is_surer_than_the_host_of_which_it_is_most(record: Record) -> None:
+    """A few failures more elsewhere, which are chance, do not make it the host's."""
+    lines = [
+        traffic("stock:80", "/search", 90, failing=step(50, 0, 0.6), from_=DAY),
+        traffic("stock:80", "/items", 200, failing=step(50, 0.03, 0.08), from_=DAY),
+    ]
+    document = record(*lines, from_=DAY, beside=300).diff(last="10m")
+    says(first(document), key={"host": "stock:80", "route": "/search"}, direction="up")

@@ -43,9 +43,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", "host"),
 )
 QUANTILES = (
-    (0.5, "p50_ms", limits.P50),
-    (0.95, "p95_ms", limits.P95),
-    (0.99, "p99_ms", limits.P99),
+    (0.5, "p50_ms", limits.NARROW),
+    (0.95, "p95_ms", limits.BAND),
+    (0.99, "p99_ms", limits.BAND),
 )
 # where the groups of some levels are summed from; of all others, from units
 _FINER: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -109,8 +109,8 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
     before, now = (_moments(sums) for sums in (d.before["baseline"].moments, d.now))
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
-        band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.P50, peers),
-        band(x - middle(x)[:, None], var, limits.P50),
+        band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.NARROW, peers),
+        band(x - middle(x)[:, None], var, limits.NARROW),
     )
 
 

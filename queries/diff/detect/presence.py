@@ -157,8 +157,9 @@ class _Sides:
         """Never before; or silent in the baseline though always there before (back)."""
         fresh = (self.n >= limits.FEW) & (self.there == 0)
         slots = np.minimum(self._active(fresh), self.n)
-        sightings = (slots + (self.n - slots) / limits.BURSTS) / self.factor
-        rarely = self.seconds / (self.seconds + self.other + self.history)
+        sightings = slots + (self.n - slots) / limits.BURSTS
+        busy = self.seconds * self.factor
+        rarely = busy / (busy + self.other + self.history)
         log_p = sightings * np.log(rarely)
         news = self._news()
         blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
@@ -174,7 +175,7 @@ class _Sides:
             due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
             often = 1 - (self.past > 0).mean(axis=1)
             p = np.maximum(np.exp(-np.minimum(due / limits.BURSTS, 700.0)), often)
-            steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.RARELY)
+            steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.HABIT)
             changed += self._pick(steady, p, "back", "new")
         return changed
 
@@ -216,7 +217,7 @@ class _Sides:
         for g in np.flatnonzero(able & births.young).tolist():  # what comes all the time goes, too
             p[g] = max(p[g], births.often(g, float(due[g])))
         if self.past.shape[1] >= 3:
-            able &= (self.past > 0).mean(axis=1) >= 1 - limits.RARELY
+            able &= (self.past > 0).mean(axis=1) >= 1 - limits.HABIT
         return self._pick(able, p, "gone" if kind == "new" else kind, "gone")
 
     def missed(self, c: Candidate) -> bool:

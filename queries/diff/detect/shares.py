@@ -14,6 +14,7 @@ from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate, whole_or_run
 from queries.diff.frame import Frame, Groups, Level
 from queries.diff.stats import (
+    CUT,
     Floats,
     Ints,
     Mask,
@@ -108,7 +109,7 @@ def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested
         own = _clumped(shares, cut, drift, alike, seconds)
         z_u, run_u = best(_against(*sums, nu, fu, own, drift), runs, quiet)
         if cut:
-            z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - limits.CUT, 0) * _lasting(shares, cut)
+            z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - CUT, 0) * _lasting(shares, cut)
         better = np.abs(z_u) > np.abs(z)
         z, run = np.where(better, z_u, z), np.where(better, run_u, run)
         newer, noise = np.where(better, cut, newer), np.where(better, own, noise)
@@ -123,7 +124,7 @@ def _clumped(shares: Shares, cut: int, drift: Floats, alike: Floats, seconds: Fl
     failures = fb.sum(1)
     own = failures * (1 - ratio(failures, nb.sum(1))), alike
     few = np.maximum(together, 1.0)
-    seen = clumps(np_[:, cut:], fp[:, cut:], drift / 2, few, own, limits.CLUMP)
+    seen = clumps(np_[:, cut:], fp[:, cut:], drift / 2, few, own, limits.SEVERAL)
     largest: Floats = np.maximum(alike, seen)
     return largest
 
@@ -153,7 +154,7 @@ def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Float
 
 
 def _band(effects: Floats, variances: Floats, peers: Floats | None = None) -> Floats:
-    floor = limits.ODDS_KNOWN if effects.shape[1] >= limits.KNOWN - 1 else limits.ODDS
+    floor = limits.BAND if effects.shape[1] >= limits.KNOWN - 1 else limits.WIDE
     return band(effects, variances, floor, peers)
 
 
@@ -224,7 +225,7 @@ def candidate(
     )
     now, base = f_r / n_r, f_b / n_b
     direction: Direction = "up" if now >= base else "down"
-    if direction == "down" and abs(float(found.z[i])) < limits.RECOVERED:
+    if direction == "down" and abs(float(found.z[i])) < limits.Z_STRONG:
         return None
     if not limits.worth(now, base, n_r, direction):
         return None
@@ -335,8 +336,8 @@ def statuses(frame: Frame) -> list[Candidate]:
             continue
         if c.against == "usual" and fine[g] and not _lately(c, shares, i):
             continue
-        points = 100 * ((c.window or 0) - (c.baseline or 0))
-        if fine[g] and (points < limits.ASKED or c.affected < 2 * limits.MORE):
+        points = (c.window or 0) - (c.baseline or 0)
+        if fine[g] and (points < limits.POINTS or c.affected < 2 * limits.MORE):
             continue  # which good status comes depends on what is asked for
         c.key["status"] = int(status[g])
         c.metric = "status_share"

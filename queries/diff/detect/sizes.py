@@ -55,16 +55,16 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     unclear = 1 / np.maximum(own.n[:, 0], 1) + 1 / np.maximum(base.n, 1)
     peers = np.stack([effect, base.variance * unclear], 1)
     none = np.zeros((able.size, 0))
-    wide = band(none, none, limits.SIZE, peers)
+    wide = band(none, none, limits.BAND, peers)
     z, run = best(_z(window, base, wide), runs)
     usual = np.zeros(z.size, dtype=bool)
     if n_p.shape[1] >= limits.KNOWN:
         logs_p, there_p = _logs(n_p, r_p)
         logs_p = np.where(there_p > 0, logs_p, np.nan)
         variances = np.broadcast_to(base.variance[:, None] / np.maximum(n_p, 1), n_p.shape)
-        drift = band(logs_p - middle(logs_p)[:, None], variances, limits.SIZE)
+        drift = band(logs_p - middle(logs_p)[:, None], variances, limits.BAND)
         z_u, run_u = best(_z(window, _moments(n_p, r_p), drift), runs)
-        lately = np.abs(base.mean - own.mean[:, 0]) > limits.SIZE / 2  # what changed long ago ...
+        lately = np.abs(base.mean - own.mean[:, 0]) > limits.BAND / 2  # what changed long ago ...
         usual = (np.abs(z_u) > np.abs(z)) & (lately | (base.n < 2))  # ... is no news
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
     bar = limits.bar(able.size)
@@ -76,7 +76,7 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         if usual[i]:
             was = _mean(r_p[i], n_p[i])
         folds = max((now + 1) / (was + 1), (was + 1) / (now + 1))
-        if folds < math.exp(limits.SIZE) or abs(now - was) < limits.BYTES:
+        if folds < math.exp(limits.BAND) or abs(now - was) < limits.BYTES:
             continue
         scope = (level.group == int(able[i])) & good
         requests = np.where(scope, frame.window[:, slice(*where)].sum(1), 0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,7 +94,9 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         for c in now:
             if math.isnan(c.score):
                 c.score = score(frame, c, still_same if c.kind in _HOW else left)
-        best = min(now, key=lambda c: (-float(f"{c.score:.3g}"), *c.order()))
+        best = min(now, key=_first)
+        while parts := [c for c in now if _surer_part(c, best)]:
+            best = min(parts, key=_first)
         found.append(best)
         reaches.append(reach(frame, best))
         left &= ~reaches[-1]
@@ -103,6 +105,27 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> li
         rest = [c for c in open_ if c is not best]
         open_ = _fold(frame, rest, found, reaches, (left, still_same))
     return found
+
+
+def _first(c: Candidate) -> tuple[Any, ...]:
+    return (-float(f"{c.score:.3g}"), *c.order())
+
+
+def _surer_part(part: Candidate, c: Candidate) -> bool:
+    """Whether a part of what changed alike is surer than all of it, and the rest has less than half
+    of the change that it would have if it had changed as well: the rest adds but noise."""
+    if part.z <= c.z or (part.kind, part.direction) != (c.kind, c.direction):
+        return False
+    if (part.scope & ~c.scope).any():
+        return False
+    due, rest = _outside(c, ~part.scope)
+    return rest < limits.MOST * due
+
+
+def _outside(c: Candidate, away: Mask) -> tuple[float, float]:
+    """(the change that some keys of its scope would have of it by their number, theirs)."""
+    due = c.affected * float(c.volume[away].sum() / max(c.volume.sum(), 1e-9))
+    return due, abs(float(c.excess[away].sum()))
 
 
 def _fold(
@@ -175,8 +198,7 @@ def _of_a_place(frame: Frame, c: Candidate, candidates: list[Candidate]) -> bool
     services = np.array([name in near for name in frame.labels["service"]], dtype=bool)
     inside = services[frame.codes["service"]] & frame.incoming | (place.scope & (place.excess != 0))
     away = (level.sum(inside * (frame.requests + frame.before)) == 0)[level.group]
-    due = abs(float(c.excess.sum())) * float(c.volume[away].sum() / max(c.volume.sum(), 1e-9))
-    rest = abs(float(c.excess[away].sum()))
+    due, rest = _outside(c, away)
     clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
     return due >= limits.FEW and rest < limits.MOST * due and clear
 
@@ -290,7 +312,9 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
         fits = [
             (-_likeness(frame, old, new), *new.order(), i)
             for i, new in enumerate(fresh)
-            if i not in taken and set(old.key) == set(new.key) and _same_size(old, new)
+            if i not in taken
+            and set(old.key) == set(new.key)
+            and _same_size(old.affected, new.affected)
         ]
         if fits and -min(fits)[0] >= limits.MOST:
             place = min(fits)[-1]
@@ -310,24 +334,27 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
         level = frame.level(tuple(lead.key))
         requests = level.sums(frame.once.window)
         expected = level.sums(np.maximum(frame.once.expected, frame.once.usual))
+        mine = int(level.group[np.flatnonzero(lead.scope)[0]])
         if lead.direction == "gone":
             before = level.sum(frame.once.before + frame.once.earlier + frame.anyhow_b)
             came = np.flatnonzero((requests.sum(1) >= limits.FEW) & (before == 0)).tolist()
             news = [_one(frame, level, g, "new", float(requests[g].sum())) for g in came]
             pairs = [(lead, new) for new in news if all(new.key != c.key for c in leads)]
+            sizes = [(expected[mine].sum(), new.affected) for _, new in pairs]
         else:
             # since the new one began, or since the old one was silent, if that is earlier
             silent = requests.shape[1] - (requests > 0)[:, ::-1].argmax(1)
             begin = np.minimum(np.where(requests.any(1), silent, 0), lead.began)
             since = np.arange(requests.shape[1]) >= begin[:, None]
             due, left = (expected * since).sum(1), (requests * since).sum(1)
-            fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.FELL * due))
+            fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.THIRD * due))
             olds = [_one(frame, level, g, "gone", float(due[g] - left[g])) for g in fell.tolist()]
             pairs = [(old, lead) for old in olds]
+            sizes = [(old.affected, requests[mine].sum()) for old in olds]
         fits = [
             (-_likeness(frame, old, new), *old.order(), *new.order(), i)
             for i, (old, new) in enumerate(pairs)
-            if _same_size(old, new)
+            if _same_size(*sizes[i])
         ]
         if fits and -min(fits)[0] >= limits.MOST:
             old, new = pairs[min(fits)[-1]]
@@ -345,7 +372,8 @@ def _one(
 ) -> Candidate:
     """A name that came or went with that many requests, though nobody would say so of it alone."""
     scope = level.group == g
-    counts = np.where(scope, frame.once.requests if direction == "new" else frame.once.before, 0.0)
+    usual = frame.once.before + frame.once.earlier
+    counts = np.where(scope, frame.once.requests if direction == "new" else usual, 0.0)
     volume = counts * (requests / max(float(counts.sum()), 1e-9))
     now, was = (requests, 0.0) if direction == "new" else (0.0, requests)
     return Candidate(
@@ -356,11 +384,11 @@ def _one(
     )  # fmt: skip
 
 
-def _same_size(old: Candidate, new: Candidate) -> bool:
-    """Within `SAME`, and what so few requests may differ by."""
-    chance = math.sqrt(1 / max(old.affected, 1.0) + 1 / max(new.affected, 1.0))
-    change = math.log(max(new.affected, 1e-9) / max(old.affected, 1e-9))
-    return abs(change) <= limits.SAME + chance
+def _same_size(old: float, new: float) -> bool:
+    """Within `WIDE`, and what so few requests may differ by."""
+    chance = math.sqrt(1 / max(old, 1.0) + 1 / max(new, 1.0))
+    change = math.log(max(new, 1e-9) / max(old, 1e-9))
+    return abs(change) <= limits.WIDE + chance
 
 
 def _likeness(frame: Frame, old: Candidate, new: Candidate) -> float:

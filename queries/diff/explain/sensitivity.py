@@ -40,17 +40,17 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
     ))  # fmt: skip
 
     def fails(share: float) -> bool:
-        z = odds_z(*_arrays(share * now, now, 0.0, before), limits.ODDS)
+        z = odds_z(*_arrays(share * now, now, 0.0, before), limits.WIDE)
         return float(z) / math.sqrt(clustered) >= bar and share * now >= limits.FEW
 
     def slow(ratio: float) -> bool:
         """With durations as wide as they often are: half of them within x2 of the median."""
-        beyond = 0.5 * math.erfc((limits.P50 - math.log(ratio)) / 1.03 / math.sqrt(2))
+        beyond = 0.5 * math.erfc((limits.NARROW - math.log(ratio)) / 1.03 / math.sqrt(2))
         z = odds_z(*_arrays(beyond * now, now, before / 2, before), 0.0)
         return float(z) / math.sqrt(clustered) >= bar
 
     def busy(ratio: float) -> bool:
-        z = rate_z(*_arrays(ratio * due, before, due / before)[:3], limits.RATE)
+        z = rate_z(*_arrays(ratio * due, before, due / before)[:3], limits.BAND)
         return float(z) / math.sqrt(bursts) >= bar
 
     seconds = float(frame.seconds_w.sum())
