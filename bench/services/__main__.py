@@ -135,11 +135,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.services", description=__doc__)
     parser.add_argument("--quiet-s", type=float, default=90, help="before each incident (90)")
     parser.add_argument("--seconds", type=float, default=62, help="of an incident (62)")
-    parser.add_argument("--only", default="", help="incidents whose names contain this")
+    parser.add_argument("--only", nargs="+", default=[""], help="whose names contain one of these")
     parser.add_argument("--store", type=Path, help="keep the recording here")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    chosen = [i for i in INCIDENTS if options.only in i.name]
+    chosen = [i for i in INCIDENTS if any(text in i.name for text in options.only)]
     with tempfile.TemporaryDirectory() as folder:
         store = (options.store or Path(folder) / "store").absolute()
         os.chdir(folder)
