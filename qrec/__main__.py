@@ -18,12 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code as the README lists them. Never raises, never a traceback
     unless QREC_DEBUG is set."""
     code = _outcome(argv)
+    _close_what_fails()
     if argv is None and "house" in (thread.name for thread in threading.enumerate()):
         # A seal may be under way in a thread. The end of the interpreter would meet it in the
         # middle of Arrow or DuckDB, and abort; it may be cut short at any point.
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
         os._exit(code)
     return code
 
@@ -46,7 +44,6 @@ def _outcome(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ReaderGone:
-        _close_quietly()
         return OK
     except Exception as error:
         if str(error) == "Query interrupted":  # how DuckDB tells of a Ctrl-C
@@ -124,9 +121,17 @@ def _quiet_libraries() -> None:
         warnings.simplefilter("ignore")
 
 
-def _close_quietly() -> None:
-    """Keep Python from complaining about the closed pipe when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _close_what_fails() -> None:
+    """Write what is left; what cannot be written (a pipe that closed, a disk that is full) has been
+    told of, and Python must not try it again at the end: that would be exit code 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except ValueError:
+            pass  # it is closed
 
 
 if __name__ == "__main__":

@@ -161,6 +161,6 @@ def _parsed(text: str | bytes) -> Any:
     """The object or list that is written in JSON; None where there is none."""
     try:
         document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     return document if isinstance(document, (dict, list)) else None

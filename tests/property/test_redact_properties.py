@@ -10,7 +10,7 @@ import re
 import urllib.parse
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder.decode.row import Transaction
@@ -226,6 +226,7 @@ _snippets = st.sampled_from(
     st.sampled_from(["", "gzip", "br", "zstd", "deflate", "gzip, br", "nonsense"]),
     st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", ""]),
 )
+@example('a@b.de"', b'"\x80', "", "application/json")  # as JSON, no text
 def test_no_text_makes_it_fail(text: str, noise: bytes, encoding: str, kind: str) -> None:
     before = _REDACTOR.failures
     raw = text.encode("utf-8", "surrogatepass")

@@ -274,7 +274,7 @@ def qrec(store: Path, command: str) -> subprocess.CompletedProcess[str]:
     """Run a shell line with $QREC as the program."""
     environ = {
         **os.environ, "QREC_STORE": str(store), "QREC_NOW": NOW.isoformat(),
-        "QREC": f"{sys.executable} -m qrec",
+        "QREC": f"{sys.executable} -m qrec", "PYTHONUNBUFFERED": "",
     }  # fmt: skip
     return subprocess.run(
         ["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60,
