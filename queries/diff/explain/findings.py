@@ -94,8 +94,9 @@ class _Lead:
 def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
     """The leads as findings, ranked: the first `limit` of them, and how many there are."""
     made = sorted((_lead(scene, c) for c in leads), key=_rank)
-    ids = examples(scene.rows, [one for lead in made[:limit] for one in _wanted(scene, lead)])
-    pairs = zip(made, ids[::2], ids[1::2], strict=False)
+    told = made[:limit]
+    ids = examples(scene.rows, [one for lead in told for one in _wanted(scene, lead)])
+    pairs = zip(told, ids[::2], ids[1::2], strict=True)
     return [_finding(scene, place, *shown) for place, shown in enumerate(pairs)], len(made)
 
 
