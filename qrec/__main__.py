@@ -126,12 +126,10 @@ def _close_what_fails() -> None:
     told of, and Python must not try it again at the end: that would be exit code 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
+            if stream is not None and not stream.closed:
                 stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except ValueError:
-            pass  # it is closed
 
 
 if __name__ == "__main__":
