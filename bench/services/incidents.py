@@ -133,7 +133,7 @@ def _fails(part: float, status: int, error: str, where: str = "") -> dict[str, A
     return {"fails": part, "status": status, "error": error, "where": where}
 
 
-_FAILING: Final = ("errors", "statuses", "no_response", "signature")
+_FAILING: Final = ("errors", "statuses", "no_response", "signature", "new")  # a new status
 _SLOW: Final = ("latency",)
 _BUSY: Final = ("retries", "rate", "broad")
 INCIDENTS: Final = (

@@ -177,6 +177,14 @@ def test_a_new_endpoint_that_always_fails(record: Record) -> None:
     assert "500" in finding["summary"]
 
 
+def test_a_new_status_of_a_known_endpoint_is_no_new_endpoint(record: Record) -> None:
+    declined = charges(60, 0.06, 0.06, status=402)
+    unavailable = charges(15, 0.0, 1.0, since=0, from_=0)
+    finding = first(record(declined, unavailable, beside=0).diff())
+    says(finding, ("new", "statuses"), key=CHARGE | {"status": 503})
+    assert "new and failing" not in finding["summary"]
+
+
 def test_a_new_endpoint_that_works_is_no_alarm(record: Record) -> None:
     place: dict[str, Any] = {"host": "shop.example", "route": "/v2/pay"}
     line = traffic(**place, per_hour=480, direction="ingress", method="POST", from_=12)

@@ -31,7 +31,8 @@ def summary(
     """failing: the failed share of the key's requests in the window; caller: of what is gone."""
     key = c.key
     who = subject(key)
-    broken = c.direction == "new" and failing >= limits.MOST
+    is_status = "status" in key or "grpc_status" in key
+    broken = c.direction == "new" and failing >= limits.MOST and not is_status
     parts = [f"{who} {_broken(c, failing) if broken else _change(c)}"]
     if broken or (c.kind in ("errors", "no_response", "broad") and c.direction == "up"):
         parts.append(_failures(failures) if broken or c.metric.endswith("_share") else "")
