@@ -185,6 +185,17 @@ def test_a_new_status_of_a_known_endpoint_is_no_new_endpoint(record: Record) -> 
     assert "new and failing" not in finding["summary"]
 
 
+def test_an_endpoint_that_never_answered_so_is_without_a_response(record: Record) -> None:
+    silent = charges(20, 0.0, 1.0, since=0, from_=0, status=None)
+    finding = first(record(charges(60, 0.06, 0.06, status=402), silent, beside=0).diff())
+    assert "without a response" in finding["summary"]
+
+
+def test_what_was_mended_before_the_baseline_is_no_news(record: Record) -> None:
+    mended = charges(900, 0.4, 0.01, since=-120, from_=HOURS_9)
+    assert record(mended, from_=HOURS_9).diff()["findings"] == []
+
+
 def test_a_new_endpoint_that_works_is_no_alarm(record: Record) -> None:
     place: dict[str, Any] = {"host": "shop.example", "route": "/v2/pay"}
     line = traffic(**place, per_hour=480, direction="ingress", method="POST", from_=12)

@@ -200,7 +200,7 @@ def _failing(
     part = scope & frame.failed
     silent = part & (frame.status == 0)
     c = candidate(frame, level, g, i, scope, part, "errors", shares, found, bar)
-    if c is None:
+    if c is None or (c.direction == "down" and not _lately(c, shares, i)):
         return None
     if c.direction == "up" and float(c.excess[silent].sum()) >= 0.5 * c.affected:
         c.kind, c.metric = "no_response", "no_response_share"
@@ -289,10 +289,10 @@ def spread(frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before
 
 
 def _lately(c: Candidate, shares: Shares, i: int) -> bool:
-    """Whether the baseline, too, is on the side of what is usual."""
+    """Whether the baseline, too, is more like what is usual than like the window."""
     n, f = float(shares.n[1][i].sum()), float(shares.f[1][i].sum())
     usual, now = c.baseline or 0.0, c.window or 0.0
-    return n == 0 or f / n <= (usual + now) / 2
+    return n == 0 or abs(f / n - usual) <= abs(f / n - now)
 
 
 def statuses(frame: Frame) -> list[Candidate]:
@@ -334,7 +334,7 @@ def statuses(frame: Frame) -> list[Candidate]:
         c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
         if c is None or c.direction != "up":
             continue
-        if c.against == "usual" and fine[g] and not _lately(c, shares, i):
+        if fine[g] and not _lately(c, shares, i):
             continue
         points = (c.window or 0) - (c.baseline or 0)
         if fine[g] and (points < limits.POINTS or c.affected < 2 * limits.MORE):

@@ -132,8 +132,8 @@ def _origin(c: Candidate) -> str:
 
 def _appeared(c: Candidate) -> str:
     what = {"signature": "new error", "edge": "new call", "back": "back again"}.get(c.kind, "new")
-    if c.key.get("status"):
-        what = f"new status {c.key['status']}"
+    if "status" in c.key:
+        what = f"new status {c.key['status']}" if c.key["status"] else "new, without a response"
     if c.key.get("grpc_status"):
         what = f"new status {_outcome(200, c.key['grpc_status'])}"
     if c.kind == "edge":
