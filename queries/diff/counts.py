@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from queries.core.session import Reader
     from queries.diff.axis import Axis
 
-_NONE = 255  # the bucket of a request without a duration
+NO_DURATION = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
 _CELLS = "cells"  # what an engine counts, a table beside its keys
@@ -315,7 +315,7 @@ class _Counting:
         for file in range(self._starts.size - 1):
             counted = self._from_rows(file)
             if counted is not None:
-                known = counted["bucket"] != _NONE
+                known = counted["bucket"] != NO_DURATION
                 part = {name: column[known] for name, column in counted.items()}
                 yield self._cells(file, part, part["slot"], part["bucket"])
             elif self.axis.whole(self.files[file][0]) is None:

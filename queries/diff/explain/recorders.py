@@ -16,6 +16,8 @@ import numpy as np
 
 from queries.core.answer import Shown
 from queries.core.session import hours_of, parquet, sql_text
+from queries.diff.counts import NO_DURATION
+from queries.diff.durations import BASE
 from queries.diff.groups import named
 from queries.diff.rollups import keys_relation, rows_relation, whole_parquet
 from queries.diff.stats import Floats, Ints, Mask, add_up
@@ -36,8 +38,6 @@ _ENOUGH = 20  # requests a side, for a mean
 _NAMED = 10
 _HOLDERS = 4
 _MOST = 2_000  # rollups: so many are read for a sentence
-_NONE = 255  # the bucket of a request without a duration
-_STEP = float(np.log(1.1))  # of a bucket
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _from_rows(rows: Rows, axis: Axis) -> Counted | None:
 
     def spread(keys: Mask) -> Floats:
         bucket = rows.counts.own("bucket")[1].where(mine).value
-        chosen = keys[cells.key] & (bucket != _NONE)
+        chosen = keys[cells.key] & (bucket != NO_DURATION)
         place, of = (side * len(recorders) + cells.recorder)[chosen], cells.requests[chosen]
         sums = [add_up(place, of * x, 2 * len(recorders)) for x in (1, bucket[chosen])]
         return np.array(sums).reshape(2, 2, -1)
@@ -207,9 +207,9 @@ def _moved(counts: Counted, c: Candidate, once: Mask) -> Shown | None:
                    for received in (False, True))  # fmt: skip
     means = sums / np.maximum(n, 1)
     if not c.lasts:
-        means = np.log(np.maximum(means, 1.0)) / _STEP
+        means = np.log(np.maximum(means, 1.0)) / BASE
     known = n.min(0) >= _ENOUGH
-    far = (means[0] - means[1]) * _STEP / np.log(c.ratio) * known
+    far = (means[0] - means[1]) * BASE / np.log(c.ratio) * known
     return _few(counts, far * n[0], far >= _HALF, n.max(0) * known)
 
 
