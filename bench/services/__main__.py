@@ -133,13 +133,15 @@ def _judged(incident: Incident, document: dict[str, Any], began: float) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.services", description=__doc__)
-    parser.add_argument("--quiet-s", type=float, default=90, help="before each incident (90)")
+    parser.add_argument("--quiet-s", type=float, default=90, help="before each, 61 or more (90)")
     parser.add_argument("--seconds", type=float, default=62, help="of an incident (62)")
     parser.add_argument("--only", nargs="+", default=[""], help="whose names contain one of these")
     parser.add_argument("--store", type=Path, help="keep the recording here")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     chosen = [i for i in INCIDENTS if any(text in i.name for text in options.only)]
+    if not chosen:
+        parser.error(f"no such incident; there are: {', '.join(i.name for i in INCIDENTS)}")
     with tempfile.TemporaryDirectory() as folder:
         store = (options.store or Path(folder) / "store").absolute()
         os.chdir(folder)
