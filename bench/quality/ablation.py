@@ -68,7 +68,7 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "dispersion of rates": _everywhere(rates, rate_dispersion=_ones),
     "clumps of failures": _everywhere(shares, clumps=_ones),
     "means of durations": _everywhere(latency, _mean_z=_no_mean),
-    "rates net of the common change": _everywhere(rates, common=_becomes(rates.Common())),
+    "rates net of the common change": _everywhere(rates, common=_becomes(rates.ALIKE)),
     "everything by what comes from outside": (
         (Frame, "front", property(lambda frame: np.ones(frame.size, dtype=bool))),
     ),

@@ -31,6 +31,7 @@ class Candidate:
     noise: variance of its requests over that of independent ones.
     demand: keys of the requests for each of which it is more or less; None: for each second.
     hit: requests more or fewer as the end of the wire saw them that saw most.
+    stopped: it came and stopped again, and too little was recorded to tell it from a job.
     score: how well it explains what is left, NaN until that is known.
     """
 
@@ -55,6 +56,7 @@ class Candidate:
     noise: float = 1.0
     demand: Mask | None = None
     hit: float = 0.0
+    stopped: bool = False
     score: float = math.nan
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
@@ -82,17 +84,13 @@ class Candidate:
 
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
-        return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
+        return (-round(self.affected, 3), self.kind, repr(sorted(self.key.items())), self.direction)
 
 
 def one_end(per_key: Floats, incoming: Mask) -> float:
     """The sum as one end of the wire saw it: a call between two containers is recorded twice."""
     ends = float(per_key[incoming].sum()), float(per_key[~incoming].sum())
     return max(ends, key=abs)
-
-
-def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((name, value) for name, value in key.items())
 
 
 def whole_or_run(whole: Floats, run: Floats) -> Floats:
