@@ -24,10 +24,12 @@ from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff import compare, coverage, limits
 from queries.diff.detect import latency, presence, rates, shares, sizes
-from queries.diff.durations import Durations, Histogram
+from queries.diff.durations import Durations, Histogram, durations_of
 from queries.diff.explain import findings, graph, merge, onset
-from queries.diff.frame import Frame, held_by
-from queries.diff.stats import Runs, band
+from queries.diff.explain.evidence import minutes
+from queries.diff.explain.sensitivity import sensitivity
+from queries.diff.frame import Frame, frame_of, held_by
+from queries.diff.stats import Runs, band, runs_of
 from queries.diff.what_changed import what_changed
 from store.layout import Store
 
@@ -61,7 +63,7 @@ def _whole(blocks: int, over: bool = True) -> Runs:
 
 
 def _lasting_runs(blocks: int, over: bool = True) -> Runs:
-    return _RUNS(blocks, over=False)
+    return runs_of(blocks, over=False)
 
 
 def _no_past(some: Any, *rest: Any) -> Any:
@@ -115,7 +117,7 @@ def _broad(frame: Frame, lead: Any) -> None:
     lead.kind, lead.blame = "broad", None
 
 
-_RUNS, _SCAN, _SLOWER, _PICK = shares.runs_of, shares.scan, latency.slower, presence._Sides._pick
+_SCAN, _SLOWER, _PICK = shares.scan, latency.slower, presence._Sides._pick
 _REACH, _STATUSES = merge.reach, shares.statuses
 
 
@@ -356,11 +358,11 @@ def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dic
         for patch in (
             *((target, name, kept.detector(module, name, getattr(target, name)))
               for module, target, name in _DETECTORS),
-            (compare, "frame_of", kept.once(compare.frame_of)),
-            (compare, "durations_of", kept.once(compare.durations_of)),
-            (compare, "sensitivity", kept.once(compare.sensitivity)),
+            (compare, "frame_of", kept.once(frame_of)),
+            (compare, "durations_of", kept.once(durations_of)),
+            (compare, "sensitivity", kept.once(sensitivity)),
             (coverage, "is_lossy", kept.once(coverage.is_lossy)),
-            (findings, "minutes", kept.once(findings.minutes, _span)),
+            (findings, "minutes", kept.once(minutes, _span)),
             (findings, "examples", lambda rows, wanted: [()] * len(wanted)),
             (compare._Question, "answer", every),
         ):  # fmt: skip
