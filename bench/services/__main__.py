@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -42,9 +43,9 @@ class Running:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.hub = Hub()
         self.hub.state = "streaming"
-        self._ports = {name: _free_port() for name in SERVICES}
+        self.port, *ports = _free_ports(1 + len(SERVICES))
+        self._ports = dict(zip(SERVICES, ports, strict=True))
         self._loop = asyncio.new_event_loop()
-        self.port = _free_port()
         threading.Thread(target=self._serve, daemon=True).start()
         for name in SERVICES:
             self.start(name)
@@ -91,11 +92,13 @@ class Running:
         self._loop.run_until_complete(uvicorn.Server(config).serve())
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+def _free_ports(count: int) -> list[int]:
+    """All held until the last is known: a port that is given back may be given again."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _qrec(*words: str) -> list[str]:
