@@ -24,7 +24,7 @@ class Candidate:
     scope: the keys it is about; part: those of them that it counts (the failed ones, say).
     excess [keys]: requests more (or fewer) than expected, of the keys in `part`.
     volume [keys]: what the excess would be spread like, if the whole scope changed alike.
-    z: how sure, beyond what quiet hours do; bar: how sure it has to be.
+    z: how sure, beyond what quiet hours do.
     began, ended: the run of window blocks in which it shows best. window, baseline: the measure in
         that run, and in what it is compared with: `against` the baseline, or the past without
         the `newer` of its stretches, in which it had begun.
@@ -47,7 +47,6 @@ class Candidate:
     low: float | None = None
     high: float | None = None
     z: float = 0.0
-    bar: float = 0.0
     began: int = 0
     ended: int = 0
     against: Against = "baseline"

@@ -360,7 +360,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
             old, new = pairs[min(fits)[-1]]
             _join(old, new)
             if old is lead:
-                new.z, new.bar = old.z, old.bar
+                new.z = old.z
                 leads[leads.index(old)] = new
 
 
