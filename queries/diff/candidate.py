@@ -30,7 +30,6 @@ class Candidate:
         the `newer` of its stretches, in which it had begun.
     noise: variance of its requests over that of independent ones.
     demand: keys of the requests for each of which it is more or less; None: for each second.
-    hit: requests more or fewer as the end of the wire saw them that saw most.
     score: how well it explains what is left, NaN until that is known.
     """
 
@@ -53,7 +52,6 @@ class Candidate:
     newer: int = 0
     noise: float = 1.0
     demand: Mask | None = None
-    hit: float = 0.0
     score: float = math.nan
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
@@ -66,6 +64,11 @@ class Candidate:
     @cached_property
     def affected(self) -> float:
         return float(abs(self.excess.sum()))
+
+    def hit(self, incoming: Mask) -> float:
+        """Requests more or fewer, as the end of the wire saw them that saw most: a call between two
+        containers is recorded twice."""
+        return max(abs(float(self.excess[end].sum())) for end in (incoming, ~incoming))
 
     @property
     def lasts(self) -> bool:
@@ -82,12 +85,6 @@ class Candidate:
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
         return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
-
-
-def one_end(per_key: Floats, incoming: Mask) -> float:
-    """The sum as one end of the wire saw it: a call between two containers is recorded twice."""
-    ends = float(per_key[incoming].sum()), float(per_key[~incoming].sum())
-    return max(ends, key=abs)
 
 
 def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:
