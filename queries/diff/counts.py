@@ -18,7 +18,15 @@ import numpy as np
 from queries.core.session import FILES, parquet, sql_text
 from queries.diff.axis import hour_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
-from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
+from queries.diff.rollups import (
+    LISTED,
+    NAMES,
+    NOT_THE_FILES,
+    keys_relation,
+    place_of,
+    rollups_of,
+    whole_parquet,
+)
 from queries.diff.stats import add_up, changes, distinct
 from store.cover import is_early
 from store.hours import HOUR_US, hour_key, hour_start, to_us
@@ -35,7 +43,6 @@ NO_DURATION = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
 _CELLS = "cells"  # what an engine counts, a table beside its keys
-_NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
 class BrokenRollup(Exception):
@@ -400,7 +407,7 @@ class _Counting:
     def _execute(self, text: str) -> Any:
         try:
             return self.con.execute(text)
-        except _NOT_THE_FILES:
+        except NOT_THE_FILES:
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error
