@@ -316,7 +316,7 @@ class _Kept:
         def call(frame: Any, *rest: Any) -> Any:
             if module in self.touched:
                 return plain(frame, *rest)
-            key = name, *(one for one in rest if not isinstance(one, Durations))
+            key = name, *(repr(one) for one in rest if not isinstance(one, Durations))
             if key not in self.results:
                 self.results[key] = plain(frame, *rest)
             return copy.deepcopy(self.results[key])
