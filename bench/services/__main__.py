@@ -151,11 +151,14 @@ def main() -> None:
         shop = Running()
         url = f"http://127.0.0.1:{shop.port}"
         recorder = subprocess.Popen(
-            _qrec("record", url, "--store", str(store)), cwd=ROOT,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            _qrec("record", url, "--store", str(store)), cwd=ROOT, stdout=subprocess.DEVNULL
+        )
         try:
-            rows = list(_played(shop, store, chosen, options))
+            rows = []
+            for incident in chosen:
+                rows.append(_played(shop, store, incident, options))
+                if recorder.poll() is not None:
+                    sys.exit("the recorder ended before the shop did")
         finally:
             recorder.terminate()
             recorder.wait()
@@ -166,23 +169,24 @@ def main() -> None:
         print(f"{sum(row['right'] for row in rows)} of {len(rows)} right")
 
 
-def _played(shop: Running, store: Path, chosen: list[Incident], options: argparse.Namespace) -> Any:
-    for incident in chosen:
-        time.sleep(_PAUSE_S)
-        quiet = time.time()
-        time.sleep(options.quiet_s)
-        with incident.make(shop):
-            began = time.time()
-            time.sleep(options.seconds)
-            ended = time.time()
-        time.sleep(3)  # for the last rows to be on the disk
-        row = _judged(incident, _ask(store, quiet, began, ended), began)
-        if not options.json:
-            mark, since = "right" if row["right"] else "WRONG", row.get("onset_s")
-            onset = "" if since is None else f" (onset {since:+.0f} s)"
-            print(f"{mark}  {incident.name:36} {row['rows']:2} rows  "
-                  f"{row.get('first', row['verdict'])}{onset}", flush=True)  # fmt: skip
-        yield row
+def _played(
+    shop: Running, store: Path, incident: Incident, options: argparse.Namespace
+) -> dict[str, Any]:
+    time.sleep(_PAUSE_S)
+    quiet = time.time()
+    time.sleep(options.quiet_s)
+    with incident.make(shop):
+        began = time.time()
+        time.sleep(options.seconds)
+        ended = time.time()
+    time.sleep(3)  # for the last rows to be on the disk
+    row = _judged(incident, _ask(store, quiet, began, ended), began)
+    if not options.json:
+        mark, since = "right" if row["right"] else "WRONG", row.get("onset_s")
+        onset = "" if since is None else f" (onset {since:+.0f} s)"
+        print(f"{mark}  {incident.name:36} {row['rows']:2} rows  "
+              f"{row.get('first', row['verdict'])}{onset}", flush=True)  # fmt: skip
+    return row
 
 
 if __name__ == "__main__":
