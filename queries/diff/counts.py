@@ -18,15 +18,7 @@ import numpy as np
 from queries.core.session import FILES, parquet, sql_text
 from queries.diff.axis import hour_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
-from queries.diff.rollups import (
-    LISTED,
-    NAMES,
-    NOT_THE_FILES,
-    keys_relation,
-    place_of,
-    rollups_of,
-    whole_parquet,
-)
+from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, changes, distinct
 from store.cover import is_early
 from store.hours import HOUR_US, hour_key, hour_start, to_us
@@ -407,7 +399,7 @@ class _Counting:
     def _execute(self, text: str) -> Any:
         try:
             return self.con.execute(text)
-        except NOT_THE_FILES:
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error

@@ -21,7 +21,6 @@ NAMES = (
     "pod", "process", "signature",
 )  # fmt: skip
 LISTED = ", ".join(NAMES)
-NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 T = TypeVar("T")
 
 
@@ -29,7 +28,7 @@ def if_readable(read: Callable[[], T], otherwise: T) -> T:
     """What is read; `otherwise`, where a file cannot be read (any more) or may not be fetched."""
     try:
         return read()
-    except NOT_THE_FILES:
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except (TooMuchError, duckdb.Error):
         return otherwise
