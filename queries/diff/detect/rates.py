@@ -123,11 +123,9 @@ def _changed(
     runs = runs_of(window.shape[1], over=False)
     n = runs.sums(window)
     steady = _steady(window, runs)
-    logs, var = _logs(frame, past, noise)
-    steps = np.diff(logs, axis=1), var[:, 1:] + var[:, :-1]
-    sides = [_Side("baseline", baseline[able].sum(1), expected, *steps)]
+    sides = [_before(frame, baseline[able].sum(1), expected, past, noise)]
     if past.shape[1]:
-        sides.append(_Side("usual", past.sum(1), usual_due, logs - middle(logs)[:, None], var))
+        sides.append(_usual(frame, past, usual_due, noise))
     results = []
     for side in sides:
         of_side = side.due.sum(1) * factor[side.against]
@@ -176,7 +174,7 @@ def _changed(
         side = results[int(usual[i] and not asked[i])][2]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
-        c.z, c.bar = abs(float(z[i])), bar
+        c.z = abs(float(z[i]))
         c.direction = "up" if z[i] > 0 else "down"
         if asked[i]:
             caller = frame.codes["service"] == frame.codes["service"][level.first[able[i]]]
@@ -275,6 +273,17 @@ def _own(runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats) -
         z = rate_z(runs.sums(n[:, part]), total, rho, wide[:, None])
         own.append(z / np.sqrt(noise)[:, None])
     return own
+
+
+def _before(frame: Frame, n: Floats, due: Floats, past: Floats, noise: Floats) -> _Side:
+    """Past changes from one stretch to the next, of their own."""
+    logs, variances = _logs(frame, past, noise)
+    return _Side("baseline", n, due, np.diff(logs, axis=1), variances[:, 1:] + variances[:, :-1])
+
+
+def _usual(frame: Frame, past: Floats, due: Floats, noise: Floats) -> _Side:
+    logs, variances = _logs(frame, past, noise)
+    return _Side("usual", past.sum(1), due, logs - middle(logs)[:, None], variances)
 
 
 def _logs(frame: Frame, past: Floats, noise: Floats) -> tuple[Floats, Floats]:
