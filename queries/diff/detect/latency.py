@@ -208,10 +208,15 @@ def _level(
         return []
     runs = runs_of(frame.window.shape[1])
     n_o, f_o = whole[able], far[able]
-    quiet = [
-        _z(runs.sums(f_o[:, part]), runs.sums(n_o[:, part]), f_o.sum(1), n_o.sum(1), noise)
-        for part in spans_of(n_o.shape[1], frame.window.shape[1])
-    ]
+
+    def quiet(groups: Ints) -> list[Floats]:
+        n_q, f_q = n_o[groups], f_o[groups]
+        whole = f_q.sum(1), n_q.sum(1), noise[groups]
+        return [
+            _z(runs.sums(f_q[:, part]), runs.sums(n_q[:, part]), *whole)
+            for part in spans_of(n_o.shape[1], frame.window.shape[1])
+        ]
+
     best_of = []
     for side, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
@@ -219,7 +224,7 @@ def _level(
         if metric == "p50_ms" and up and dims:  # everything together has enough requests
             means = _mean_z(d, level, side, numbers[2], runs)[able]
             z = np.maximum(z, means / np.sqrt(noise)[:, None])
-        best_of.append(best(z, runs, quiet))
+        best_of.append(best(z, runs, quiet, bar))
     z, run = best_of[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(best_of) > 1:
