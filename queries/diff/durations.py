@@ -254,13 +254,18 @@ class Durations:
         """[3, units]: the same of the whole window."""
         return np.stack([one.sum(1) for one in self.powers])
 
+    @cached_property
+    def _begins(self) -> list[Ints]:
+        """[units + 1] of each side: where the entries of a unit begin."""
+        return [side.place(np.arange(self.level.size + 1), 0) for side in self.entries]
+
     def beyond(self, cut: Ints, up: bool, side: int) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
-        units, entries = np.arange(self.level.size), self.entries[side]
+        units, entries, begins = np.arange(self.level.size), self.entries[side], self._begins[side]
         if up:
-            begin, end = entries.place(units, cut + 1), entries.place(units, 255)
+            begin, end = entries.place(units, cut + 1), begins[1:]
         else:
-            begin, end = entries.place(units, 0), entries.place(units, np.maximum(cut, 0))
+            begin, end = begins[:-1], entries.place(units, np.maximum(cut, 0))
         return self._blocks(entries.codes[_within(begin, end - begin)], side)[0]
 
     def of(self, scope: Mask) -> Course:
