@@ -306,8 +306,7 @@ def changes(values: Any) -> Any:
 
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        product: Floats = np.asarray(np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0))
+    product: Floats = np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0)
     return product
 
 
