@@ -21,7 +21,7 @@ from pages.findings import (
 from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible
-from queries.core.question import Argument, Column, Question, parsed, questions_of
+from queries.core.question import Argument, Column, Question, in_use, parsed, questions_of
 from queries.core.selection import selection
 from queries.core.window import Window
 from queries.dependencies import marked
@@ -72,7 +72,7 @@ class Table:
 
 def table(asked: Asked, columns: Sequence[Column], rows: Sequence[Any], bars: bool = True) -> Table:
     """Rows laid out by a question's columns, each with a link to the transactions behind it."""
-    laid = []
+    laid, columns = [], in_use(columns, rows)
     counted = next((c for c in columns if c.kind == "count"), None)
     most = max((counted.of(row) or 0 for row in rows), default=0) if counted and bars else 0
     for row in rows:

@@ -24,6 +24,7 @@ from queries.core.question import (
     Column,
     Question,
     chosen,
+    in_use,
     question_names,
     questions_of,
 )
@@ -186,6 +187,7 @@ def table(
     columns: Sequence[Column], rows: Sequence[Any], tz: tzinfo
 ) -> tuple[list[Laid], list[list[str]]]:
     """Columns as they are laid out, and the cells of each row."""
+    columns = in_use(columns, rows)
     laid = [Laid(c.title, c.kind in words.NUMERIC, c.give, c.optional) for c in columns]
     return laid, [[words.cell(c.kind, c.of(row), tz) for c in columns] for row in rows]
 

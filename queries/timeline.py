@@ -33,6 +33,7 @@ By = Literal[
     "place",
     "signature",
     "recorder",
+    "group",
 ]
 _SQL: dict[By | None, str] = {
     None: "NULL::VARCHAR",
@@ -41,6 +42,7 @@ _SQL: dict[By | None, str] = {
     "pod": "pod_name",
     "process": "process_exe",
     "signature": "error_signature",
+    "group": "population",
     "route": "nullif(concat_ws(' ', nullif(host, ''), route), '')",
     "endpoint": "nullif(concat_ws(' ', nullif(method, ''), nullif(host, ''), route), '')",
 }
@@ -116,7 +118,8 @@ def timeline(
     first. Raises UsageError for an `every` that is no length of time, or too short."""
     step = step_of(every, window)
     starts = _starts(window, step)
-    with selection(store, window, where) as chosen:
+    apart = "group" if by == "group" else None
+    with selection(store, window, where, by=apart, counts=True) as chosen:
         if by in ("route", "endpoint"):
             chosen.collapse_routes()
         params = {"step": int(step.total_seconds()), "origin": _MONDAY}

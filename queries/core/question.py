@@ -48,7 +48,7 @@ class Column:
 
     value: the row's field (`called.requests` for one within another), or a function of the row.
     give: its cells may be cut where the terminal is narrow, those with a higher number first;
-    optional: it is left out altogether before anything is cut.
+    optional: it is left out altogether before anything is cut; sparse: where no row has it.
     """
 
     title: str
@@ -56,6 +56,7 @@ class Column:
     kind: Kind = "text"
     give: int = 0
     optional: bool = False
+    sparse: bool = False
 
     def of(self, row: Any) -> Any:
         if callable(self.value):
@@ -63,6 +64,11 @@ class Column:
         for name in (self.value or self.title).split("."):
             row = getattr(row, name)
         return row
+
+
+def in_use(columns: Sequence[Column], rows: Sequence[Any]) -> list[Column]:
+    """Those that a table of these rows shows."""
+    return [c for c in columns if not c.sparse or any(c.of(row) is not None for row in rows)]
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,12 @@ CURSOR: Final = Argument(
 CONTAINER: Final = Argument(
     "container", "Only what this container (or program, outside of one) did.", "NAME", 300
 )
+
+BY: Final = Argument(
+    "by", "Count apart by recorder, or by group of recorders.", "WHAT",
+    choices=("recorder", "group"), brief="Apart by recorder or group.",
+)  # fmt: skip
+APART: Final = (Column("recorder", sparse=True), Column("group", sparse=True))  # its columns
 
 
 @dataclass(frozen=True)
