@@ -213,7 +213,7 @@ def any_question(asked: Asked) -> Page:
     """A question as a table of its columns, with the whole document beneath it."""
     question, values = asked.question(asked.path[1:])
     answer = asked.answer(question, values)
-    rows = _rows(question, answer)
+    rows = question.rows_of(answer)
     return Page("question.html", {
         **common(asked, question, answer),
         **_paging(asked, answer, values),
@@ -222,13 +222,6 @@ def any_question(asked: Asked) -> Page:
         "empty": question.empty,
         "document": document(answer),
     })  # fmt: skip
-
-
-def _rows(question: Question, answer: Any) -> Sequence[Any]:
-    rows: Sequence[Any] = (
-        getattr(answer, question.rows) if question.lines is None else question.lines(answer)
-    )
-    return rows
 
 
 def _paging(asked: Asked, answer: Any, values: Mapping[str, Any]) -> dict[str, str]:

@@ -176,7 +176,7 @@ def one_filter(first: str | None, where: str | None) -> str | None:
 
 def shown_answer(run: Run, question: Question, answer: Any) -> Answer:
     """The answer with its rows laid out by the question's columns."""
-    lines = getattr(answer, question.rows) if question.lines is None else question.lines(answer)
+    lines = question.rows_of(answer)
     columns, cells = table(question.columns, lines, run.tz)
     heading = words.window_heading(answer.window, run.tz, question.noun, answer.notes)
     records = None if question.lines is None else [to_document(line) for line in lines]

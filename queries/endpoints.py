@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
 from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Argument, Column, Question
@@ -11,8 +11,7 @@ from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
 
-Sort = Literal["requests", "errors", "p95"]
-_ORDER: dict[Sort, str] = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
+_ORDER = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from queries.core import notes
@@ -296,18 +297,15 @@ def selection(
     which are too many to fetch, or still on their host.
     """
     counts = counts and store.engine == "" and (where is None or _counts_tell(where))
+    opened = partial(open_reader, store, [window], tables, running=counts)
     with contextlib.ExitStack() as stack:
         try:
-            reader = stack.enter_context(
-                open_reader(store, [window], tables, pushdown=pushdown_of(store), running=counts)
-            )
+            reader = stack.enter_context(opened(pushdown=pushdown_of(store)))
             files: Sequence[Path] = reader.early.keys
         except TooMuchError:
             if not counts:
                 raise
-            reader = stack.enter_context(
-                open_reader(store, [window], tables, views=False, running=True)
-            )
+            reader = stack.enter_context(opened(views=False))
             files = reader.files["transactions"]
             reader.con.register("transactions", plain(RECORDED["transactions"]).empty_table())
         filtered = where if tables[0] == "transactions" else None
@@ -335,30 +333,6 @@ def both_sides(
         return chosen.rows(query, {**limits, **params})
 
 
-def selected(
-    store: Store,
-    window: Window,
-    where: Expr | None,
-    limit: int,
-    query: str,
-    tables: Sequence[str] = ("transactions",),
-    routes: bool = False,
-    by: str | None = None,
-    counts: bool = False,
-    **places: str,
-) -> Result:
-    """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
-
-    The query takes a parameter `rows` and gives each row the totals all_requests and all_errors,
-    taken out here. routes: it groups by route, so levels of too many values are collapsed.
-    """
-    with selection(store, window, where, tables, by=by, counts=counts) as chosen:
-        if routes:
-            chosen.collapse_routes()
-        rows = chosen.rows(query, {"rows": limit + 1}, **places)
-        return chosen.result(rows, limit, totals(rows))
-
-
 def listing(
     query: str,
     answer: Callable[..., T],
@@ -367,14 +341,17 @@ def listing(
     tables: Sequence[str] = ("transactions",),
     routes: bool = False,
     counts: bool = False,
-    orders: Mapping[Any, str] | None = None,
+    orders: Mapping[str, str] | None = None,
+    name: str = "",
 ) -> Callable[..., T]:
-    """The function of a question that lists the rows of queries/sql/<query>.sql, under that name.
+    """The function of a question that lists the rows of queries/sql/<query>.sql, as that field of
+    the answer or the one called `name`.
 
     It takes the store, a window, `where`, `limit`, where its SQL has {apart} `by`, and, with
-    orders, `sort`: one of their names, the first where none is given. row: makes one of the answer,
-    from one of the query's and the window as a whole. tables, routes: see selected; counts: see
-    selection.
+    orders, `sort`: one of their names, the first where none is given. The SQL takes a parameter
+    `rows` and gives each row the totals all_requests and all_errors, taken out here. row: makes one
+    of the answer, from one of those and the window as a whole. routes: the SQL groups by route, so
+    levels of too many values are collapsed. counts: see selection.
     """
 
     def ask(
@@ -382,8 +359,13 @@ def listing(
         sort: str | None = None, by: str | None = None,
     ) -> T:  # fmt: skip
         places = {"order": orders[sort or next(iter(orders))]} if orders else {}
-        found = selected(store, window, where, limit, query, tables, routes, by, counts, **places)
-        return found.answer(answer, **{query: tuple(row(one, found.window) for one in found.rows)})
+        with selection(store, window, where, tables, by=by, counts=counts) as chosen:
+            if routes:
+                chosen.collapse_routes()
+            rows = chosen.rows(query, {"rows": limit + 1}, **places)
+            found = chosen.result(rows, limit, totals(rows))
+        listed = tuple(row(one, found.window) for one in found.rows)
+        return found.answer(answer, **{name or query: listed})
 
     return ask
 
