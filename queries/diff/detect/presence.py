@@ -237,13 +237,11 @@ class _Sides:
         z = np.sqrt(-2 * np.log(np.clip(p, 1e-300, 1.0)))
         z = np.sqrt(np.maximum(z * z - np.log(np.maximum(z * z, 1.0) * 2 * np.pi), 0))
         return [
-            self._candidate(int(g), kind, direction, float(z[g]), bar)
+            self._candidate(int(g), kind, direction, float(z[g]))
             for g in np.flatnonzero(able & (z >= bar))
         ]
 
-    def _candidate(
-        self, g: int, kind: Kind, direction: Direction, z: float, bar: float
-    ) -> Candidate:
+    def _candidate(self, g: int, kind: Kind, direction: Direction, z: float) -> Candidate:
         frame = self.frame
         scope = (self.level.group == g) & self.part
         signed = frame.requests - frame.due
@@ -260,7 +258,6 @@ class _Sides:
             window=float(frame.requests[scope].sum()),
             baseline=float(frame.due[scope].sum()),
             z=z,
-            bar=bar,
             began=int(blocks[0]) if direction == "new" and blocks.size else 0,
             ended=frame.window.shape[1],
         )

@@ -179,7 +179,7 @@ def _changed(
         side = results[int(usual[i] and not asked[i])][2]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
-        c.z, c.bar = abs(float(z[i])), bar
+        c.z = abs(float(z[i]))
         c.direction = "up" if z[i] > 0 else "down"
         if asked[i]:
             caller = frame.codes["service"] == frame.codes["service"][level.first[able[i]]]

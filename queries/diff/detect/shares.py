@@ -181,7 +181,7 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     return [
         candidate
         for i in np.flatnonzero(np.abs(found.z) >= bar).tolist()
-        if (candidate := _failing(frame, level, int(able[i]), i, shares, found, bar))
+        if (candidate := _failing(frame, level, int(able[i]), i, shares, found))
     ]
 
 
@@ -194,12 +194,12 @@ def _sightings(f: Floats) -> Floats:
 
 
 def _failing(
-    frame: Frame, level: Level, g: int, i: int, shares: Shares, found: Tested, bar: float
+    frame: Frame, level: Level, g: int, i: int, shares: Shares, found: Tested
 ) -> Candidate | None:
     scope = (level.group == g) & frame.own
     part = scope & frame.failed
     silent = part & (frame.status == 0)
-    c = candidate(frame, level, g, i, scope, part, "errors", shares, found, bar)
+    c = candidate(frame, level, g, i, scope, part, "errors", shares, found)
     if c is None or (c.direction == "down" and not _lately(c, shares, i)):
         return None
     if c.direction == "up" and float(c.excess[silent].sum()) >= 0.5 * c.affected:
@@ -211,7 +211,7 @@ def _failing(
 
 def candidate(
     frame: Frame, level: Level, g: int, i: int, scope: Mask, part: Mask, kind: Kind,
-    shares: Shares, found: Tested, bar: float,
+    shares: Shares, found: Tested,
 ) -> Candidate | None:  # fmt: skip
     """The change of one group as its run shows it; None if it is not worth a line."""
     run = int(found.run[i])
@@ -246,7 +246,6 @@ def candidate(
         low=low,
         high=high,
         z=abs(float(found.z[i])),
-        bar=bar,
         began=began,
         ended=ended,
         against=against,
@@ -331,7 +330,7 @@ def statuses(frame: Frame) -> list[Candidate]:
         g = int(able[i])
         mine = passed if fine[g] else frame.own
         scope, part = (level.group == int(above[g])) & mine, (child.group == g) & mine
-        c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
+        c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found)
         if c is None or c.direction != "up":
             continue
         if fine[g] and not _lately(c, shares, i):
