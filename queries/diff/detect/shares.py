@@ -91,7 +91,8 @@ def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested
     x, var = logit(fp, np_)
     x, var = np.where(np_ > 0, x, np.nan), np.where(np_ > 0, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
-    wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
+    steps = np.diff(x, axis=1), var[:, 1:] + var[:, :-1]  # between neighbours
+    wide = _band(*steps, _peers(n, f, nb1, fb1, noise))
     stretches = np_.shape[1]
     if stretches:
         noise = _clumped(shares, 0, _band(x - middle(x)[:, None], var), alike, seconds)
@@ -139,11 +140,6 @@ def _lasting(shares: Shares, cut: int) -> Mask:
     alike = (some > 0) & (np.abs(since - now) <= np.abs(since - old))
     lasting: Mask = alike & (np.abs(now - old) >= limits.POINTS)
     return lasting
-
-
-def _adjacent(x: Floats, var: Floats) -> tuple[Floats, Floats]:
-    """What past stretches differ from the ones next to them by."""
-    return np.diff(x, axis=1), var[:, 1:] + var[:, :-1]
 
 
 def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Floats:
