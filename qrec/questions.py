@@ -25,6 +25,7 @@ from queries.core.question import (
     Column,
     Question,
     chosen,
+    in_use,
     question_names,
     questions_of,
 )
@@ -180,7 +181,7 @@ def one_filter(first: str | None, where: str | None) -> str | None:
 
 def shown_answer(run: Run, question: Question, answer: Any) -> Answer:
     """The answer with its rows laid out by the question's columns."""
-    lines = getattr(answer, question.rows) if question.lines is None else question.lines(answer)
+    lines = question.rows_of(answer)
     columns, cells = table(question.columns, lines, run.tz)
     heading = words.window_heading(answer.window, run.tz, question.noun, answer.notes)
     records = None if question.lines is None else [to_document(line) for line in lines]
@@ -191,6 +192,7 @@ def table(
     columns: Sequence[Column], rows: Sequence[Any], tz: tzinfo
 ) -> tuple[list[Laid], list[list[str]]]:
     """Columns as they are laid out, and the cells of each row."""
+    columns = in_use(columns, rows)
     laid = [Laid(c.title, c.kind in words.NUMERIC, c.give, c.optional) for c in columns]
     return laid, [[words.cell(c.kind, c.of(row), tz) for c in columns] for row in rows]
 

@@ -33,6 +33,7 @@ _TOLD = 5  # gaps of a recorder that are told one by one
 class Stretch(Between):
     """A time in one state, clipped to the window. Counters are of the whole stretch."""
 
+    recorder: str
     state: str
     reason: str | None
     reason_code: str | None  # for programs; absent in files of before there were codes

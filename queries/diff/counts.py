@@ -35,7 +35,6 @@ NO_DURATION = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
 _CELLS = "cells"  # what an engine counts, a table beside its keys
-_NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
 class BrokenRollup(Exception):
@@ -399,7 +398,7 @@ class _Counting:
     def _execute(self, text: str) -> Any:
         try:
             return self.con.execute(text)
-        except _NOT_THE_FILES:
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error

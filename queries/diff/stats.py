@@ -199,16 +199,12 @@ def band(effects: Floats, variances: Floats, floor: float, peers: Floats | None 
     m = known.sum(1)
     pool = _spread(effects[known], variances[known])
     if peers is not None and known.shape[1] < 3:
-        pool = max(pool, min(_spread(*_centred(peers)), (1.5 * floor) ** 2))
+        told = peers[np.isfinite(peers).all(1)]
+        apart = told[:, 0] - median(told[:, 0]) if told.size else told[:, 0]
+        pool = max(pool, min(_spread(apart, told[:, 1]), (1.5 * floor) ** 2))
     tau2 = ((e2 - var).sum(1) + _POOL * pool) / (m + _POOL)
     found: Floats = np.maximum(floor, 2 * np.sqrt(np.maximum(tau2, 0)))
     return found
-
-
-def _centred(peers: Floats) -> tuple[Floats, Floats]:
-    """(changes about their median, variances) of [groups, 2]."""
-    known = peers[np.isfinite(peers).all(1)]
-    return (known[:, 0] - median(known[:, 0]) if known.size else known[:, 0]), known[:, 1]
 
 
 def _spread(effects: Floats, variances: Floats) -> float:

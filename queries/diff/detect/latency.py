@@ -236,7 +236,7 @@ def _level(
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(d, level, int(able[i]), measure, where, side, up)
         if c is not None:
-            c.z, c.bar, c.noise = float(z[i]), bar, float(noise[i])
+            c.z, c.noise = float(z[i]), float(noise[i])
             changed.append(c)
     return changed
 

@@ -91,7 +91,8 @@ def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested
     x, var = logit(fp, np_)
     x, var = np.where(np_ > 0, x, np.nan), np.where(np_ > 0, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
-    wide = _band(*_adjacent(x, var), _peers(n, f, nb1, fb1, noise))
+    steps = np.diff(x, axis=1), var[:, 1:] + var[:, :-1]  # between neighbours
+    wide = _band(*steps, _peers(n, f, nb1, fb1, noise))
     stretches = np_.shape[1]
     if stretches:
         noise = _clumped(shares, 0, _band(x - middle(x)[:, None], var), alike, seconds)
@@ -146,11 +147,6 @@ def _lasting(shares: Shares, cut: int) -> Mask:
     return lasting
 
 
-def _adjacent(x: Floats, var: Floats) -> tuple[Floats, Floats]:
-    """What past stretches differ from the ones next to them by."""
-    return np.diff(x, axis=1), var[:, 1:] + var[:, :-1]
-
-
 def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Floats:
     (x, var), (y, other) = logit(f.sum(1), n.sum(1)), logit(fb, nb)
     both = (n.sum(1) >= 10) & (nb >= 10)
@@ -186,7 +182,7 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     return [
         candidate
         for i in np.flatnonzero(np.abs(found.z) >= bar).tolist()
-        if (candidate := _failing(frame, level, int(able[i]), i, shares, found, bar))
+        if (candidate := _failing(frame, level, int(able[i]), i, shares, found))
     ]
 
 
@@ -199,12 +195,12 @@ def _sightings(f: Floats) -> Floats:
 
 
 def _failing(
-    frame: Frame, level: Level, g: int, i: int, shares: Shares, found: Tested, bar: float
+    frame: Frame, level: Level, g: int, i: int, shares: Shares, found: Tested
 ) -> Candidate | None:
     scope = (level.group == g) & frame.own
     part = scope & frame.failed
     silent = part & (frame.status == 0)
-    c = candidate(frame, level, g, i, scope, part, "errors", shares, found, bar)
+    c = candidate(frame, level, g, i, scope, part, "errors", shares, found)
     if c is None or (c.direction == "down" and not _lately(c, shares, i)):
         return None
     if c.direction == "up" and float(c.excess[silent].sum()) >= 0.5 * c.affected:
@@ -216,7 +212,7 @@ def _failing(
 
 def candidate(
     frame: Frame, level: Level, g: int, i: int, scope: Mask, part: Mask, kind: Kind,
-    shares: Shares, found: Tested, bar: float,
+    shares: Shares, found: Tested,
 ) -> Candidate | None:  # fmt: skip
     """The change of one group as its run shows it; None if it is not worth a line."""
     run = int(found.run[i])
@@ -251,7 +247,6 @@ def candidate(
         low=low,
         high=high,
         z=abs(float(found.z[i])),
-        bar=bar,
         began=began,
         ended=ended,
         against=against,
@@ -336,7 +331,7 @@ def statuses(frame: Frame) -> list[Candidate]:
         g = int(able[i])
         mine = passed if fine[g] else frame.own
         scope, part = (level.group == int(above[g])) & mine, (child.group == g) & mine
-        c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found, bar)
+        c = candidate(frame, level, int(above[g]), i, scope, part, "statuses", shares, found)
         if c is None or c.direction != "up":
             continue
         if fine[g] and not _lately(c, shares, i):
