@@ -335,8 +335,7 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
             if one < len(parts):
                 parts[one].append(codes)
             else:
-                made = rooms[one].holding([codes]).histogram(size)
-                stretches.setdefault(one, []).append(made)
+                stretches.setdefault(one, []).append(rooms[one].holding([codes]).histogram(size))
             del codes
     window, baseline = (
         room.holding(part or [room.codes]) for room, part in zip(rooms, parts, strict=False)

@@ -256,7 +256,7 @@ def _mean_z(d: Durations, level: Level, side: _Side, powers: Sums, runs: Runs) -
     groups = Groups(level.group[part.first[known]], level.size)
     n, s, q = powers.at(part.dims, once)
     away = np.maximum(runs.sums(groups.sums(s[known] - n[known] * due[:, None])), 0)
-    some = away.any(1)[groups.group]  # of most groups, nothing is beyond the band
+    some = (away.max(1) > 0)[groups.group]  # of most groups, nothing is beyond the band
     known, groups = known[some], Groups(groups.group[some], level.size)
     n_b, s_b, q_b = before[known].T
     n, s, q = (runs.sums(one[known]) for one in (n, s, q))
