@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.quality.ablation import dearest
 from bench.quality.grid import (
     HELD_BACK,
     PASTS,
@@ -69,7 +70,11 @@ def run(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows of figures under their names, as Markdown."""
-    names = [name for name in (*_COLUMNS, "kind", "without") if name in rows[0]] if rows else []
+    names = (
+        [name for name in (*_COLUMNS, "kind", "without", "dearest") if name in rows[0]]
+        if rows
+        else []
+    )
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in rows:
         cells = ["" if row[name] is None else f"{row[name]}" for name in names]
@@ -85,7 +90,14 @@ def by_kind(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def by_switch(trials: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of all that was asked with a rule switched off: as it is, and without each of them."""
     names = dict.fromkeys(t["switch"] for t in trials if t.get("switch") is not None)
-    return [{**figures([t for t in trials if t.get("switch") == n]), "without": n} for n in names]
+    return [
+        {
+            **figures([t for t in trials if t.get("switch") == n]),
+            "without": n,
+            "dearest": dearest(trials, n) if n else "",
+        }
+        for n in names
+    ]
 
 
 def main(argv: list[str] | None = None) -> int:

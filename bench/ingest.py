@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from bench.profile import profile
-from queries.core.session import open_reader
-from queries.core.window import Window
 from store.cover import sealed_name
 from store.errors import QrecError
 from store.files import make_folder
-from store.hours import HOUR_US, from_us, hour_key, hour_start, to_us
+from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.layout import Store
 
-_POLL_S = 0.7
+_POLL_S = 0.5
 _SETTLED_S = 15.0  # four times Python starts, on a machine that has other work
 
 
@@ -89,6 +89,7 @@ class Watcher:
         self._settled: tuple[float, float] | None = None
         self._done = threading.Event()
         self._newest = 0
+        self._files: set[Path] = set()
         self._times: dict[int, float] = {}
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -101,7 +102,7 @@ class Watcher:
                 memory = [p.memory_full_info() for p in family]
                 self.rss_mb = max(self.rss_mb, sum(m.rss for m in memory) / 2**20)
                 self.pss_mb = max(self.pss_mb, sum(getattr(m, "pss", 0) for m in memory) / 2**20)
-            with contextlib.suppress(QrecError):
+            with contextlib.suppress(QrecError, FileNotFoundError):  # merged meanwhile
                 self._look()
 
     def _spend(self, family: list[psutil.Process]) -> None:
@@ -115,21 +116,14 @@ class Watcher:
             self.cpu_share = (spent - self._settled[1]) / (now - self._settled[0])
 
     def _look(self) -> None:
-        now = time.time()
-        since = from_us(int((now - 20) * 1e6))
-        with open_reader(
-            Store.open(self.store), [Window(since, from_us(int(now * 1e6)))]
-        ) as reader:
-            # One thread and the last seconds only: looking must not slow down what is looked at.
-            reader.con.execute("SET threads = 1")
-            answer = reader.query(
-                "SELECT max(ts) AS newest, count(*) AS n FROM transactions WHERE ts >= $since",
-                {"since": since},
-            )
-        newest = answer["newest"][0].as_py()
-        if newest is None:
+        """The newest row of the files that a query would read now. No query: one takes 0.1 to 0.4 s
+        of processor time here, which slows down what is looked at."""
+        hour = hour_key(int(time.time() * 1e6))
+        new = {p for _, p in Store.open(self.store).visible("transactions", hour)} - self._files
+        if not new:
             return
-        seen = to_us(newest)
+        seen = max(to_us(pc.max(pq.read_table(p, columns=["ts"])["ts"]).as_py()) for p in new)
+        self._files |= new
         if self._newest and seen > self._newest:
             # Events between the two were first counted now; they came evenly.
             for part in range(20):

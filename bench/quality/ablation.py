@@ -1,15 +1,20 @@
-"""What each rule of the comparison earns: it is asked again with one of them switched off.
+"""What each rule and each threshold of the comparison earns: it is asked again without that one.
 
-A switch puts something plain in the place of a rule. What was read is used again, and examples are
-not looked up, so that a switch costs its arithmetic alone.
+A switch puts something plain in the place of a rule, or another value in that of a threshold: one
+that some other threshold has, or one so far off that it says nothing. What was read is used again,
+as is what the switch cannot change, and examples are not looked up: a switch costs its arithmetic.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Mapping
+import inspect
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 from unittest import mock
 
@@ -18,19 +23,27 @@ import numpy as np
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff import compare, coverage, limits
-from queries.diff.detect import latency, presence, rates, shares
-from queries.diff.durations import durations_of
-from queries.diff.explain import findings, graph, merge
-from queries.diff.frame import Frame, held_by
-from queries.diff.stats import Runs
+from queries.diff.detect import latency, presence, rates, shares, sizes
+from queries.diff.durations import Durations, Histogram, durations_of
+from queries.diff.explain import findings, graph, merge, onset
+from queries.diff.explain.evidence import minutes
+from queries.diff.explain.sensitivity import sensitivity
+from queries.diff.frame import Frame, frame_of, held_by
+from queries.diff.stats import Runs, band, runs_of
 from queries.diff.what_changed import what_changed
 from store.layout import Store
 
 Patch = tuple[Any, str, Any]  # of this, that attribute becomes so
+_DETECT: Final = (presence, shares, rates, latency, sizes)
+_EXPLAIN: Final = (merge, graph, findings, onset)
 
 
 def _becomes(value: Any) -> Any:
     return lambda *arguments, **named: value
+
+
+def _first(value: Any, *rest: Any) -> Any:
+    return value
 
 
 def _ones(n: Any, *rest: Any) -> Any:
@@ -41,88 +54,303 @@ def _floor(effects: Any, variances: Any, floor: float, peers: Any = None) -> Any
     return np.full(len(effects), floor)
 
 
+def _without_peers(effects: Any, variances: Any, floor: float, peers: Any = None) -> Any:
+    return band(effects, variances, floor)
+
+
 def _whole(blocks: int, over: bool = True) -> Runs:
     return Runs(np.array([0]), np.array([blocks]), np.array([0.0]))
 
 
-_pick = presence._Sides._pick
+def _lasting_runs(blocks: int, over: bool = True) -> Runs:
+    return runs_of(blocks, over=False)
 
 
-def _not_back(sides: Any, able: Any, p: Any, kind: str, direction: Any) -> Any:
-    return [] if kind == "back" else _pick(sides, able, p, kind, direction)  # type: ignore[arg-type]
+def _no_past(some: Any, *rest: Any) -> Any:
+    """The runs of shares, without what is usual."""
+    (n, nb, np_), (f, fb, fp) = some.n, some.f
+    none = shares.Shares((n, nb, np_[:, :0]), (f, fb, fp[:, :0]))
+    return _SCAN(none, *rest)
+
+
+def _no_usual(frame: Any, past: Any, due: Any, noise: Any) -> Any:
+    """What the rate usually is, of which nobody knows any."""
+    none = np.zeros((len(past), 0))
+    return rates._Side("usual", np.zeros(len(past)), np.zeros_like(due), none, none)
+
+
+def _latency(frame: Frame, durations: Durations) -> Any:
+    before = {**durations.before, "usual": Histogram.added(durations.level.size, [])}
+    return _SLOWER(frame, replace(durations, before=before))
+
+
+def _only_slower(frame: Frame, durations: Durations) -> Any:
+    return [c for c in _SLOWER(frame, durations) if c.direction == "up"]
+
+
+def _failing_statuses(frame: Frame) -> Any:
+    return [c for c in _STATUSES(frame) if c.key["status"] >= 400]
+
+
+def _all_active(sides: Any, groups: Any) -> Any:
+    return sides.n, groups & False
+
+
+def _not_back(sides: Any, able: Any, p: Any, kind: Any, direction: Any) -> Any:
+    return [] if kind == "back" else _PICK(sides, able, p, kind, direction)
 
 
 def _no_mean(durations: Any, level: Any, side: Any, powers: Any, runs: Runs) -> Any:
     return np.zeros((level.size, runs.starts.size))
 
 
+def _not_asked(demand: Any, calls: Any) -> Any:
+    size = len(calls[0])
+    return np.zeros(size), np.zeros(size, dtype=np.int64), np.ones(size)
+
+
+def _unknown_together(durations: Durations) -> Any:
+    return {n: Histogram.added(durations.endpoints.size, []) for n in durations.before}
+
+
+def _one_side(frame: Frame, lead: Any) -> Any:
+    return lead.scope if "side" in lead.key else _REACH(frame, lead)
+
+
+def _broad(frame: Frame, lead: Any) -> None:
+    lead.kind, lead.blame = "broad", None
+
+
+_SCAN, _SLOWER, _PICK = shares.scan, latency.slower, presence._Sides._pick
+_REACH, _STATUSES = merge.reach, shares.statuses
+
+
 def _everywhere(*modules: Any, **functions: Any) -> tuple[Patch, ...]:
     return tuple((m, name, new) for m in modules for name, new in functions.items())
 
 
-SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
-    "runs": _everywhere(shares, latency, rates, runs_of=_whole),
+def _but(levels: Sequence[Any], one: Any) -> tuple[Any, ...]:
+    return tuple(level for level in levels if level != one)
+
+
+_TESTED = (shares, latency, rates, sizes)
+_RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
+    # the tests
+    "runs": _everywhere(*_TESTED, runs_of=_whole),
+    "runs that are over": _everywhere(shares, latency, runs_of=_lasting_runs),
     "runs of the baseline taken off": _everywhere(shares, latency, rates, spans_of=_becomes([])),
-    "bands learnt": _everywhere(shares, latency, rates, band=_floor),
+    "bands learnt": _everywhere(*_TESTED, band=_floor),
+    "bands by the other keys": _everywhere(*_TESTED, band=_without_peers),
     "dispersion of shares": _everywhere(shares, latency, dispersion=_ones),
-    "dispersion of rates": _everywhere(rates, rate_dispersion=_ones),
+    "dispersion of rates": _everywhere(rates, presence, rate_dispersion=_ones),
+    "dispersion of rates, in shares": _everywhere(shares, rate_dispersion=_ones),
     "clumps of failures": _everywhere(shares, clumps=_ones),
+    "the usual, of shares": _everywhere(shares, scan=_no_past),
+    "the usual, of rates": _everywhere(rates, _usual=_no_usual),
+    "the usual, of latency": _everywhere(latency, slower=_latency),
+    "older parts of the past": _everywhere(
+        shares, _lasting=lambda some, cut: np.zeros(len(some.n[0]), dtype=bool)
+    ),
+    "both ends count once": ((Frame, "once", property(lambda frame: frame)),),
+    # shares
+    "sightings of failures": _everywhere(shares, _sightings=lambda f: f.sum(1)),
+    "mended before is no news": _everywhere(shares, _lately=_becomes(True)),
+    "statuses as clustered as failures": _everywhere(
+        shares, scan=lambda some, seconds, least=1.0: _SCAN(some, seconds)
+    ),
+    "statuses": _everywhere(shares, statuses=_becomes([])),
+    "good statuses": _everywhere(shares, statuses=_failing_statuses),
+    "the excess of the whole window": _everywhere(
+        shares, rates, whole_or_run=lambda whole, run: run
+    ),
+    "worth a line": _everywhere(limits, worth=_becomes(True)),
+    # latency
     "means of durations": _everywhere(latency, _mean_z=_no_mean),
-    "rates net of the common change": _everywhere(rates, common=_becomes(rates.Common())),
+    "p95": _everywhere(latency, QUANTILES=(latency.QUANTILES[0], latency.QUANTILES[2])),
+    "p99": _everywhere(latency, QUANTILES=latency.QUANTILES[:2]),
+    "faster": _everywhere(latency, slower=_only_slower),
+    "an instance by its endpoint": ((Durations, "together", property(_unknown_together)),),
+    "durations of both ends once": _everywhere(latency, _once=lambda d: np.ones(d.level.size)),
+    # rates
+    "rates net of the common change": _everywhere(rates, common=_becomes(rates.ALIKE)),
     "everything by what comes from outside": (
         (Frame, "front", property(lambda frame: np.ones(frame.size, dtype=bool))),
     ),
+    "seven of eight past changes": _everywhere(rates, WORST=1),
     "a burst is no rate": _everywhere(rates, _steady=lambda window, runs, *due: runs.sums(window)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
+    "calls for each request": _everywhere(rates, _by_demand=_not_asked),
+    "sizes": _everywhere(sizes, sizes=_becomes([])),
+    # new and gone
+    "slots of a name": ((presence._Sides, "_active", _all_active),),
     "back again": ((presence._Sides, "_pick", _not_back),),
     "births": ((presence.Births, "often", _becomes(0.0)),),
-    "worth a line": _everywhere(limits, worth=_becomes(True)),
+    "silences of the past": _everywhere(presence, _silences=lambda past: np.zeros(len(past))),
+    "an instance is replaced": ((presence._Sides, "missed", _becomes(True)),),
+    # which key
     "evenness": _everywhere(merge, evenness=lambda frame, c, left: (held_by(frame, c, left), 1.0)),
-    "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
     "plain keys": _everywhere(merge, _PLAIN={}),
     "served here": _everywhere(merge, _served_here=_becomes(False)),
+    "seen from both ends": _everywhere(merge, reach=_one_side),
+    "a surer part": _everywhere(merge, _surer_part=_becomes(False)),
+    "everything is one place": _everywhere(merge, _of_a_place=_becomes(False)),
+    "broad is narrowed": _everywhere(merge, _everything=_broad),
+    "gains and losses cancel": _everywhere(merge, _net=lambda frame, excess: excess),
+    "tiers": _everywhere(merge, _tier=_becomes(0)),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
+    "one caller of several": _everywhere(merge, _caller=_becomes(None)),
     "retries": _everywhere(merge, _retries=_becomes(None)),
     "moved, of two findings": _everywhere(merge, _likeness=_becomes(0.0)),
     "moved, of one": _everywhere(merge, _others=_becomes(None)),
-    "folded along calls": _everywhere(graph, _deeper=lambda i, *rest: i),
+    "moved, of about a size": _everywhere(merge, _same_size=_becomes(True)),
+    # along calls
+    "folded along calls": _everywhere(graph, _deeper=_first),
+    "further than one call": ((graph.Graph, "above", lambda calls, callers: callers),),
+    "began before its cause": _everywhere(graph, _early=_becomes(0.0)),
+    "much later than its symptom": _everywhere(graph, _LATER=999),
+    "much smaller than its symptom": _everywhere(graph, _MUCH=0.0),
+    "asked more": _everywhere(graph, _asked=_first),
+    "a roll-out that fails": _everywhere(graph, _release=_first),
+    "gone, its callers say so": _everywhere(graph, _missed=_becomes(False)),
+    "a storm is waited for": _everywhere(graph, _busier=_becomes(False)),
+    "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
+    "only the callers saw it": _everywhere(graph, _ends=_becomes((1.0, 1.0))),
+    # the list
+    "severity": _everywhere(findings, severity=_becomes("high")),
+    "failing first": _everywhere(findings, _FAILING=frozenset()),
+    "sure first": _everywhere(findings, confidence=_becomes("strong")),
+    "what is over counts less": _everywhere(onset, _OVER=2.0),
+    "onset in the past": _everywhere(onset, _long_ago=lambda frame, s, since, newer: since),
+    "onset to the minute": _everywhere(findings, _to_the_minute=lambda scene, c, when: when),
+    **{
+        f"level of {name}: {' '.join(level) or 'all'}": (
+            (module, "LEVELS", _but(module.LEVELS, level)),
+        )
+        for name, module in (("shares", shares), ("latency", latency), ("rates", rates))
+        for level in module.LEVELS
+    },
+    **{
+        f"level of presence: {kind} {' '.join(level)}": _everywhere(
+            presence, LEVELS=_but(presence.LEVELS, (kind, level))
+        )
+        for kind, level in presence.LEVELS
+    },
+}  # fmt: skip
+
+_NEVER: Final = 1e12
+_VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
+    "Z": (3.0, 4.0), "Z_STRONG": (limits.Z, _NEVER),
+    "NARROW": (math.log(1.15), limits.BAND), "BAND": (limits.NARROW, limits.WIDE),
+    "WIDE": (limits.BAND, math.log(4)), "HABITS_S": (0, _NEVER), "KNOWN": (3, 12),
+    "TWICE": (1, 4), "POINTS": (0.1, _NEVER), "TRACE": (0, 0.02), "MANY": (0, _NEVER),
+    "FEW": (2, 6), "MORE": (limits.FEW, limits.SEVERAL), "MS": (0, 20), "BYTES": (0, 256),
+    "CLUSTER": (1, limits.BURSTS), "MOST_CLUSTERED": (3, 12), "BURSTS": (limits.CLUSTER, 6),
+    "MOST_BURSTS": (20, _NEVER), "SEVERAL": (limits.MORE, 40), "BEYOND": (1, limits.FEW),
+    "SILENT": (limits.MISSED, limits.MORE), "MISSED": (limits.FEW, limits.SILENT),
+    "HABIT": (0.1, limits.MOST), "MOST": (limits.THIRD, 0.75), "NEARLY_ALL": (0.8, 0.97),
+    "THIRD": (0.2, limits.MOST), "STORM": (limits.FEW, _NEVER),
+}  # fmt: skip
+
+
+def _limit(name: str, value: float) -> tuple[Patch, ...]:
+    """A threshold, and what took its value when it was imported."""
+    patches: list[Patch] = [(limits, name, value)]
+    if name in ("NARROW", "BAND"):
+        wide = [value if floor == getattr(limits, name) else floor
+                for _, _, floor in latency.QUANTILES]  # fmt: skip
+        named = [(*one[:2], floor) for one, floor in zip(latency.QUANTILES, wide, strict=True)]
+        patches.append((latency, "QUANTILES", tuple(named)))
+    if name == "NEARLY_ALL":
+        patches.append((merge.narrow, "__defaults__", (value,)))
+    return tuple(patches)
+
+
+SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
+    **_RULES,
+    **{
+        f"{name} {word}": _limit(name, value)
+        for name, values in _VALUES.items()
+        for word, value in zip(("lower", "higher"), values, strict=True)
+    },
 }
 
 
-_PLACING = {merge, graph, findings}  # these have no say in what is a candidate
-
-
-def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
-    """The answer as it is (""), and with each rule switched off."""
-    answers: dict[str, dict[str, Any]] = {}
-    plain = compare._Question.answer
-    kept: dict[str, Any] = {}
+def _touched(patches: Sequence[Patch]) -> set[Any]:
+    """Those modules whose candidates may be others under the patches."""
     touched: set[Any] = set()
+    for target, name, _ in patches:
+        if target is Frame:
+            return set(_DETECT)
+        if target in (*_EXPLAIN, graph.Graph, merge.narrow):
+            continue
+        if name == "LEVELS" and target in (shares, rates):
+            continue  # whose levels are asked for one by one
+        if target in _DETECT:
+            touched.add(target)
+            continue
+        names = [name]
+        if target is limits:
+            tests = (limits.bar, limits.worth)
+            names += [f.__name__ for f in tests if name in inspect.getsource(f).split()]
+        touched |= {m for m in _DETECT for one in names if _uses(m, one)}
+    return touched
 
-    def once(name: str, make: Any, free: Any) -> Any:
-        """`make`, whose result is used again by the switches that `free` says do not change it."""
 
-        def call(*arguments: Any) -> Any:
-            if name not in kept:
-                kept[name] = make(*arguments)
-            elif not free():
-                return make(*arguments)
-            return copy.deepcopy(kept[name])
+@cache
+def _uses(module: Any, name: str) -> bool:
+    return re.search(rf"\b{name}\b", inspect.getsource(module)) is not None
+
+
+_DETECTORS: Final = (
+    (presence, compare, "presence"), (shares, shares, "failures"), (shares, shares, "statuses"),
+    (rates, rates, "common"), (rates, rates, "total"), (rates, rates, "rates"),
+    (latency, latency, "slower"), (sizes, sizes, "sizes"),
+)  # fmt: skip
+
+
+class _Kept:
+    """What was worked out once, for the switches that do not change it."""
+
+    def __init__(self) -> None:
+        self.results: dict[Any, Any] = {}
+        self.touched: set[Any] = set()  # modules that the switch of now changes
+
+    def detector(self, module: Any, name: str, plain: Any) -> Any:
+        def call(frame: Any, *rest: Any) -> Any:
+            if module in self.touched:
+                return plain(frame, *rest)
+            key = name, *(repr(one) for one in rest if not isinstance(one, Durations))
+            if key not in self.results:
+                self.results[key] = plain(frame, *rest)
+            return copy.deepcopy(self.results[key])
 
         return call
 
-    def durations(frame: Frame, *arguments: Any) -> Any:
-        if "durations" not in kept:
-            kept["durations"] = durations_of(frame, *arguments)
-        return replace(kept["durations"], frame=frame)
+    def once(self, plain: Any, key: Any = lambda *arguments: ()) -> Any:
+        def call(*arguments: Any) -> Any:
+            place = plain, key(*arguments)
+            if place not in self.results:
+                self.results[place] = plain(*arguments)
+            return self.results[place]
+
+        return call
+
+
+def _span(rows: Any, scope: Any, part: Any, weights: Any, span: Window) -> Any:
+    return scope.tobytes(), part.tobytes(), span.from_ts, span.to_ts
+
+
+def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
+    """The answer as it is (""), and under each switch."""
+    answers: dict[str, dict[str, Any]] = {}
+    plain, kept = compare._Question.answer, _Kept()
 
     def every(question: Any) -> Any:
         notes = list(question.notes)
         for name, patches in {"": (), **SWITCHES}.items():
             question.notes = list(notes)
-            touched.clear()
-            touched.update(patch[0] for patch in patches)
+            kept.touched = _touched(patches)
             with contextlib.ExitStack() as stack:
                 for patch in patches:
                     stack.enter_context(mock.patch.object(*patch))
@@ -130,15 +358,40 @@ def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dic
             answers[name] = to_document(changes)
         return changes
 
-    slower = once("slower", latency.slower, lambda: not touched & {latency, limits, Frame})
-    candidates = once("candidates", compare.candidates, lambda: touched <= _PLACING)
-    with (
-        mock.patch.object(compare._Question, "answer", every),
-        mock.patch.object(compare, "durations_of", durations),
-        mock.patch.object(compare, "candidates", candidates),
-        mock.patch.object(coverage, "is_lossy", once("lossy", coverage.is_lossy, lambda: True)),
-        mock.patch.object(latency, "slower", slower),
-        mock.patch.object(findings, "examples", lambda rows, wanted: [()] * len(wanted)),
-    ):
+    with contextlib.ExitStack() as stack:
+        for patch in (
+            *((target, name, kept.detector(module, name, getattr(target, name)))
+              for module, target, name in _DETECTORS),
+            (compare, "frame_of", kept.once(frame_of)),
+            (compare, "durations_of", kept.once(durations_of)),
+            (compare, "sensitivity", kept.once(sensitivity)),
+            (coverage, "is_lossy", kept.once(coverage.is_lossy)),
+            (findings, "minutes", kept.once(minutes, _span)),
+            (findings, "examples", lambda rows, wanted: [()] * len(wanted)),
+            (compare._Question, "answer", every),
+        ):  # fmt: skip
+            stack.enter_context(mock.patch.object(*patch))
         what_changed(store, window, baseline)
     return answers
+
+
+def dearest(trials: Sequence[Mapping[str, Any]], switch: str) -> str:
+    """The cell that needs what was switched off most: incidents that are first there no more, or
+    else rows of quiet pairs more."""
+    lost: dict[tuple[int, int, int], list[int]] = {}
+    for one in trials:
+        if one.get("switch") in ("", switch):
+            sums = lost.setdefault((one["window"], one["past"], one["volume"]), [0, 0, 0])
+            sign = 1 if one["switch"] == "" else -1
+            if one["sort"] == "quiet":
+                sums[1] -= sign * one["findings"]
+            else:
+                sums[0] += sign * (one["rank"] == 1)
+                sums[2] += one["switch"] == ""
+    cell, (first, rows, asked) = max(lost.items(), key=lambda one: (one[1][0], one[1][1]))
+    if first <= 0:
+        cell, (first, rows, asked) = max(lost.items(), key=lambda one: (one[1][1], one[1][0]))
+    if first <= 0 and rows <= 0:
+        return ""
+    what = f"first -{first} of {asked}" if first > 0 else f"rows +{rows}"
+    return f"{cell[0]} min, {cell[1]} h, {cell[2]:,}: {what}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -42,9 +43,9 @@ class Running:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.hub = Hub()
         self.hub.state = "streaming"
-        self._ports = {name: _free_port() for name in SERVICES}
+        self.port, *ports = _free_ports(1 + len(SERVICES))
+        self._ports = dict(zip(SERVICES, ports, strict=True))
         self._loop = asyncio.new_event_loop()
-        self.port = _free_port()
         threading.Thread(target=self._serve, daemon=True).start()
         for name in SERVICES:
             self.start(name)
@@ -91,11 +92,13 @@ class Running:
         self._loop.run_until_complete(uvicorn.Server(config).serve())
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+def _free_ports(count: int) -> list[int]:
+    """All held until the last is known: a port that is given back may be given again."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _qrec(*words: str) -> list[str]:
@@ -148,11 +151,14 @@ def main() -> None:
         shop = Running()
         url = f"http://127.0.0.1:{shop.port}"
         recorder = subprocess.Popen(
-            _qrec("record", url, "--store", str(store)), cwd=ROOT,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            _qrec("record", url, "--store", str(store)), cwd=ROOT, stdout=subprocess.DEVNULL
+        )
         try:
-            rows = list(_played(shop, store, chosen, options))
+            rows = []
+            for incident in chosen:
+                rows.append(_played(shop, store, incident, options))
+                if recorder.poll() is not None:
+                    sys.exit("the recorder ended before the shop did")
         finally:
             recorder.terminate()
             recorder.wait()
@@ -163,23 +169,24 @@ def main() -> None:
         print(f"{sum(row['right'] for row in rows)} of {len(rows)} right")
 
 
-def _played(shop: Running, store: Path, chosen: list[Incident], options: argparse.Namespace) -> Any:
-    for incident in chosen:
-        time.sleep(_PAUSE_S)
-        quiet = time.time()
-        time.sleep(options.quiet_s)
-        with incident.make(shop):
-            began = time.time()
-            time.sleep(options.seconds)
-            ended = time.time()
-        time.sleep(3)  # for the last rows to be on the disk
-        row = _judged(incident, _ask(store, quiet, began, ended), began)
-        if not options.json:
-            mark, since = "right" if row["right"] else "WRONG", row.get("onset_s")
-            onset = "" if since is None else f" (onset {since:+.0f} s)"
-            print(f"{mark}  {incident.name:36} {row['rows']:2} rows  "
-                  f"{row.get('first', row['verdict'])}{onset}", flush=True)  # fmt: skip
-        yield row
+def _played(
+    shop: Running, store: Path, incident: Incident, options: argparse.Namespace
+) -> dict[str, Any]:
+    time.sleep(_PAUSE_S)
+    quiet = time.time()
+    time.sleep(options.quiet_s)
+    with incident.make(shop):
+        began = time.time()
+        time.sleep(options.seconds)
+        ended = time.time()
+    time.sleep(3)  # for the last rows to be on the disk
+    row = _judged(incident, _ask(store, quiet, began, ended), began)
+    if not options.json:
+        mark, since = "right" if row["right"] else "WRONG", row.get("onset_s")
+        onset = "" if since is None else f" (onset {since:+.0f} s)"
+        print(f"{mark}  {incident.name:36} {row['rows']:2} rows  "
+              f"{row.get('first', row['verdict'])}{onset}", flush=True)  # fmt: skip
+    return row
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ class Candidate:
     scope: the keys it is about; part: those of them that it counts (the failed ones, say).
     excess [keys]: requests more (or fewer) than expected, of the keys in `part`.
     volume [keys]: what the excess would be spread like, if the whole scope changed alike.
-    z: how sure, beyond what quiet hours do; bar: how sure it has to be.
+    z: how sure, beyond what quiet hours do.
     began, ended: the run of window blocks in which it shows best. window, baseline: the measure in
         that run, and in what it is compared with: `against` the baseline, or the past without
         the `newer` of its stretches, in which it had begun.
     noise: variance of its requests over that of independent ones.
     demand: keys of the requests for each of which it is more or less; None: for each second.
-    hit: requests more or fewer as the end of the wire saw them that saw most.
+    stopped: it came and stopped again, and too little was recorded to tell it from a job.
     score: how well it explains what is left, NaN until that is known.
     """
 
@@ -47,14 +47,13 @@ class Candidate:
     low: float | None = None
     high: float | None = None
     z: float = 0.0
-    bar: float = 0.0
     began: int = 0
     ended: int = 0
     against: Against = "baseline"
     newer: int = 0
     noise: float = 1.0
     demand: Mask | None = None
-    hit: float = 0.0
+    stopped: bool = False
     score: float = math.nan
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
@@ -67,6 +66,11 @@ class Candidate:
     @cached_property
     def affected(self) -> float:
         return float(abs(self.excess.sum()))
+
+    def hit(self, incoming: Mask) -> float:
+        """Requests more or fewer, as the end of the wire saw them that saw most: a call between two
+        containers is recorded twice."""
+        return max(abs(float(self.excess[end].sum())) for end in (incoming, ~incoming))
 
     @property
     def lasts(self) -> bool:
@@ -82,17 +86,7 @@ class Candidate:
 
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
-        return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
-
-
-def one_end(per_key: Floats, incoming: Mask) -> float:
-    """The sum as one end of the wire saw it: a call between two containers is recorded twice."""
-    ends = float(per_key[incoming].sum()), float(per_key[~incoming].sum())
-    return max(ends, key=abs)
-
-
-def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((name, value) for name, value in key.items())
+        return (-round(self.affected, 3), self.kind, repr(sorted(self.key.items())), self.direction)
 
 
 def whole_or_run(whole: Floats, run: Floats) -> Floats:

@@ -35,7 +35,6 @@ NO_DURATION = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
 _CELLS = "cells"  # what an engine counts, a table beside its keys
-_NOT_THE_FILES = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 
 
 class BrokenRollup(Exception):
@@ -330,10 +329,9 @@ class _Counting:
         read = 0
         for slot, file in sorted(past):
             if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
-                cells = self._hour(file, slot)
-                read += cells.key.size
-                yield cells
-                del cells
+                cells = [self._hour(file, slot)]
+                read += cells[0].key.size
+                yield cells.pop()  # nobody but the reader of them holds them
 
     def _from_rows(self, file: int) -> dict[str, Any] | None:
         """key, slot, bucket, requests, received of a file's cells; None of one with a rollup."""
@@ -400,7 +398,7 @@ class _Counting:
     def _execute(self, text: str) -> Any:
         try:
             return self.con.execute(text)
-        except _NOT_THE_FILES:
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
             raise
         except duckdb.Error as error:
             raise BrokenRollup(str(error)) from error

@@ -7,15 +7,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from queries.core.session import Reader, hours_of, parquet, sql_text
 from queries.diff import limits
 from queries.diff.counts import Counts
-from queries.diff.rollups import keys_relation, place_of, rollups_of, rows_relation
-from queries.diff.stats import Floats, add_up
-from store.errors import TooMuchError
+from queries.diff.rollups import (
+    if_readable,
+    keys_relation,
+    place_of,
+    rollups_of,
+    rows_relation,
+)
+from queries.diff.stats import Floats, add_up, ratio
 from store.rollup import KEYS
 
 if TYPE_CHECKING:
@@ -39,19 +43,16 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
     all_of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
     own = {path: reader.store.rollup(path)[KEYS] for path in before
            if reader.store.recorder_of(path) in away}  # fmt: skip
-    try:
+    every = {path: all_of[path][KEYS] if path in all_of else None for path in before}
+
+    def left() -> Floats:
         reader.store.fetch(own.values())
         theirs = {path: file if file.exists() else None for path, file in own.items()}
         lost = _requests(reader, counts, axis, theirs, away)
-        every = {path: all_of[path][KEYS] if path in all_of else None for path in before}
-        total = _requests(reader, counts, axis, every, None)
-    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
-        raise
-    except (TooMuchError, duckdb.Error):
-        return np.zeros(size)
-    share = np.divide(lost, total, out=np.zeros(size), where=total > 0)
-    left: Floats = 1 - share.clip(0, 1)
-    return left
+        share: Floats = 1 - ratio(lost, _requests(reader, counts, axis, every, None)).clip(0, 1)
+        return share
+
+    return if_readable(left, np.zeros(size))
 
 
 def _away(axis: Axis, covered: Covered) -> dict[str, float]:

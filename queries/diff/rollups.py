@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
+import duckdb
+
+from store.errors import TooMuchError
 from store.files import looks_whole
 from store.rollup import rollup_sql
 
@@ -18,6 +21,17 @@ NAMES = (
     "pod", "process", "signature",
 )  # fmt: skip
 LISTED = ", ".join(NAMES)
+T = TypeVar("T")
+
+
+def if_readable(read: Callable[[], T], otherwise: T) -> T:
+    """What is read; `otherwise`, where a file cannot be read (any more) or may not be fetched."""
+    try:
+        return read()
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except (TooMuchError, duckdb.Error):
+        return otherwise
 
 
 def rollups_of(

@@ -51,10 +51,10 @@ def test_a_planted_incident_is_scored(ground: Ground) -> None:
     assert one["name"] == "new_host"
     again, *without = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1, ablate=True)
     assert [row["switch"] for row in without] == list(SWITCHES)
-    assert by_switch([again, *without])[0]["top1"] == 1.0
     assert one | {"seconds": 0} == again | {"seconds": 0}
     [pair] = quiet(ground, CELL, "adjacent", 1001)
     about = {"window": 10, "past": 0, "volume": 20_000}
+    assert by_switch([about | row for row in (again, *without)])[0]["top1"] == 1.0
     [row] = report([about | one, about | pair])
     assert (row["planted"], row["visible"], row["pairs"]) == (1, 1, 1)
     assert row["false_mean"] == pair["findings"]

@@ -97,7 +97,6 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
             low=low,
             high=high,
             z=abs(float(z[i])),
-            bar=bar,
             began=where[0],
             ended=where[1],
             against="usual" if usual[i] else "baseline",

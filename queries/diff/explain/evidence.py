@@ -6,16 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-import duckdb
 import numpy as np
 
 from queries.core.session import hours_of, parquet, sql_text
 from queries.diff.axis import hour_of
 from queries.diff.groups import named
-from queries.diff.rollups import keys_relation, rollups_of, whole_parquet
+from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
 from store.cover import is_early
-from store.errors import TooMuchError
 from store.hours import hour_key, to_us
 from store.rollup import KEYS, MINUTES
 from store.values import dataclass
@@ -72,21 +70,14 @@ class Rows:
         ]  # fmt: skip
         if not any(names) or not paths:
             return []
-        try:
-            self.reader.store.fetch(paths)
-        except TooMuchError:
-            return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
         values = {**self.params, "names": names, **params}
-        try:
-            rows: list[tuple[Any, ...]] = self.reader.con.execute(
-                sql_text(name, named=named), values
-            ).fetchall()
-        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
-            raise
-        except duckdb.Error:
-            return []
-        return rows
+
+        def read() -> list[tuple[Any, ...]]:
+            self.reader.store.fetch(paths)
+            return self.reader.con.execute(sql_text(name, named=named), values).fetchall()
+
+        return if_readable(read, [])
 
     def _names(self, wanted: Wanted) -> list[str]:
         """The names under which the busiest of the keys were recorded."""
@@ -138,24 +129,22 @@ def _rolled_up(rows: Rows, scope: Mask, part: Mask, span: Window) -> tuple[Float
     begins = [hour_of(one[KEYS]) * 60 - to_us(span.from_ts) // _MINUTE_US for one in tables]
     keys = sql_text("compare_rows", keys=keys_relation(t[KEYS] for t in tables), place="0")
     reader.con.register("wanted", {"names": rows.counts.hashes[scope[rows.counts.keys.of]]})
-    try:
-        columns: dict[str, Any] = reader.con.execute(
-            "SELECT names, file, minute, sum(m.requests)::DOUBLE AS requests FROM (SELECT"
-            f" file_index AS file, * FROM {whole_parquet(t[MINUTES] for t in tables)}) AS m"
-            f" JOIN (FROM ({keys}) SEMI JOIN wanted USING (names)) USING (file, key) GROUP BY ALL"
-        ).fetchnumpy()
-    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
-        raise
-    except duckdb.Error:
+    text = (
+        "SELECT names, file, minute, sum(m.requests)::DOUBLE AS requests FROM (SELECT"
+        f" file_index AS file, * FROM {whole_parquet(t[MINUTES] for t in tables)}) AS m"
+        f" JOIN (FROM ({keys}) SEMI JOIN wanted USING (names)) USING (file, key) GROUP BY ALL"
+    )
+    columns: dict[str, Any] = if_readable(lambda: reader.con.execute(text).fetchnumpy(), {})
+    if not columns:
         return None
     key, same = named(rows.counts, columns["names"])
     at = np.array(begins)[columns["file"]] + columns["minute"]
     inside = same & (at >= 0) & (at < span.minutes)
-    totals = []
-    for chosen in (part, scope):
-        mine = inside & chosen[key]
-        totals.append(add_up(at[mine], columns["requests"][mine], span.minutes))
-    return totals[0], totals[1]
+    of_part, of_scope = (
+        add_up(at[mine], columns["requests"][mine], span.minutes)
+        for mine in (inside & chosen[key] for chosen in (part, scope))
+    )
+    return of_part, of_scope
 
 
 _MINUTE_US = 60_000_000

@@ -14,15 +14,16 @@ from queries.core.answer import Confidence, Effect, Evidence, Finding, Numbers, 
 from queries.core.watch import still_wanted
 from queries.core.window import Window
 from queries.diff import limits
-from queries.diff.candidate import Candidate, one_end
+from queries.diff.candidate import Candidate
+from queries.diff.detect.latency import QUANTILES
 from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, Wanted, around, examples, minutes
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.explain.recorders import Counted, counted, needs_both, shown
-from queries.diff.frame import Frame, evenness
-from queries.diff.stats import Mask, add_up
+from queries.diff.frame import Frame, held_by
+from queries.diff.stats import Floats, Mask, add_up
 from store.derived import outcome
 from store.hours import from_us, to_us
 from store.values import dataclass
@@ -33,7 +34,7 @@ _ORDER = (
 )  # fmt: skip
 _NAMES = {"service": "container"}
 _MOST_ALSO = 12
-_QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+_QUANTILES = {metric: q for q, metric, _ in QUANTILES}
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _finding(
     c, frame = lead.c, scene.frame
     key = public_key(frame, c)
     once = _one_end(frame, c.scope)
-    held, _ = evenness(frame, c, np.ones(frame.size, dtype=bool))
+    held = held_by(frame, c, np.ones(frame.size, dtype=bool))
     low, high = (c.low, c.high) if c.ratio is not None else (None, None)
     if c.ratio is not None and low is not None and high is not None:
         low, high = min(low, c.ratio), max(high, c.ratio)
@@ -162,7 +163,8 @@ def _finding(
         also=_also(frame, c, key),
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
-            failing_share(frame, c), _caller(frame, once) if c.direction == "gone" else None,
+            failing_share(frame, c),
+            caller(frame, once, frame.before) if c.direction == "gone" else None,
             recorders,
         ),
         recorders=recorders,
@@ -204,8 +206,6 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     elif c.metric == "requests":
         once = _one_end(frame, c.scope)
         c.window, c.baseline = float(frame.requests[once].sum()), float(frame.due[once].sum())
-        if c.kind == "moved":
-            c.window = float(frame.requests[once].sum())
     elif c.metric in _QUANTILES:
         _measure_durations(scene.durations, c, when)
     elif c.metric == "bytes_received":
@@ -237,7 +237,7 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
         name = (c.kind, c.direction, repr(short))
         if name not in seen and not _same_requests(lead, c):
             seen.add(name)
-            hit = round(abs(one_end(c.excess, frame.incoming)))
+            hit = round(c.hit(frame.incoming))
             effect = Effect(c.metric, c.window, c.baseline, c.ratio, None, None, hit, c.against)
             symptoms.append(Symptom(c.kind, c.direction, short, effect))
     return tuple(symptoms[:_MOST_ALSO])
@@ -246,10 +246,12 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
 def _same_requests(lead: Candidate, c: Candidate) -> bool:
     """Whether a symptom is another name of the same requests, or a wider one around them."""
     more = ("up", "new")
+    if set(lead.key) == {"service"} and set(c.key) == {"host"} and lead.direction == "new":
+        return False  # whom somebody new calls is worth saying
     if c.direction != lead.direction and not (c.direction in more and lead.direction in more):
         return False
     both = float(np.abs(c.excess[lead.scope]).sum())
-    return both >= 0.9 * max(float(np.abs(c.excess).sum()), 1e-9)
+    return both >= limits.NEARLY_ALL * max(float(np.abs(c.excess).sum()), 1e-9)
 
 
 def _numbers(scene: Scene, scope: Mask, window: bool) -> Numbers:
@@ -314,10 +316,10 @@ def _signature(frame: Frame, lead: Candidate) -> str | None:
     return None
 
 
-def _caller(frame: Frame, scope: Mask) -> str | None:
-    """The service that sent what went out, where it was one alone."""
+def caller(frame: Frame, scope: Mask, requests: Floats) -> str | None:
+    """The service that sent those requests of what went out, where it was one alone."""
     level = frame.level(("service",))
-    held = level.sum(np.where(scope & ~frame.incoming, frame.before, 0.0))
+    held = level.sum(np.where(scope & ~frame.incoming, requests, 0.0))
     most = int(np.argmax(held))
     alone = 0 < held.sum() <= held[most] / limits.NEARLY_ALL
     return (level.values[most][0] or None) if alone else None
@@ -338,7 +340,7 @@ def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severit
     if c.kind in ("errors", "no_response") and c.direction == "down":
         return "low"
     if c.kind in ("errors", "no_response", "statuses", "signature"):
-        return _failing(c, top, c.window or 0.0)
+        return _failing(frame, c, top, c.window or 0.0)
     if c.kind == "gone":
         return "high" if set(c.key) == {"host"} else "medium"
     if c.kind == "broad":
@@ -346,27 +348,25 @@ def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severit
     if c.kind == "retries":
         return "high"
     if c.kind == "latency":
-        large = c.ratio is not None and c.ratio >= 3 and c.hit >= limits.SEVERAL
+        large = (c.ratio or 0) >= 3 and c.hit(frame.incoming) >= limits.SEVERAL
         return ("high" if large else "medium") if c.direction == "up" else "low"
     if c.kind == "new" and failing_share(frame, c) >= limits.MOST:
-        return _failing(c, top, failing_share(frame, c))
+        return _failing(frame, c, top, failing_share(frame, c))
     if c.kind in ("new", "back", "moved", "edge"):
         return "medium"
     return "medium" if c.ratio is not None and not 0.33 < c.ratio < 3 else "low"
 
 
-def _failing(c: Candidate, top: tuple[int, str] | None, share: float) -> Severity:
+def _failing(frame: Frame, c: Candidate, top: tuple[int, str] | None, share: float) -> Severity:
     if top is None:
         return "medium"
     status, grpc_status = top
     hard = outcome(status or None, grpc_status) in ("server_error", "no_response")
     hard |= status in _HARD or grpc_status in _HARD_GRPC
     everything = share >= limits.NEARLY_ALL and c.kind != "statuses"
-    return (
-        "high"
-        if (hard and c.hit >= limits.SEVERAL) or (everything and c.hit >= limits.MORE)
-        else ("medium")
-    )
+    hit = c.hit(frame.incoming)
+    high = (hard and hit >= limits.SEVERAL) or (everything and hit >= limits.MORE)
+    return "high" if high else "medium"
 
 
 def confidence(c: Candidate) -> Confidence:
@@ -374,7 +374,7 @@ def confidence(c: Candidate) -> Confidence:
     return "strong" if c.z >= limits.Z_STRONG else "possible"
 
 
-CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
+_CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
 _FAILING = frozenset({"errors", "no_response", "statuses", "signature", "broad"})
 
 
@@ -383,7 +383,7 @@ def _rank(lead: _Lead) -> tuple[Any, ...]:
     certain, failing; then the largest."""
     c = lead.c
     sure = confidence(c) == "strong"
-    place = CLASSES[lead.severity] + 1.5 * (lead.lasted.until is not None)
+    place = _CLASSES[lead.severity] + 1.5 * (lead.lasted.until is not None)
     return (place, not sure, c.kind not in _FAILING, *c.order())
 
 

@@ -13,10 +13,11 @@ from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.detect.shares import before_of
 from queries.diff.frame import Frame
-from queries.diff.stats import Floats, ratio
+from queries.diff.stats import Floats, Mask, ratio
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _GATEWAY, _UNAVAILABLE = (502, 503, 504), "14"
+_PART = 0.05  # of a change: less has no part in it
 _FAR = 3  # calls from a cause to the symptoms furthest up
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
 _LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
@@ -30,10 +31,7 @@ class Graph:
 
     def around(self, lead: Candidate) -> tuple[dict[str, float], dict[str, float]]:
         """(callers, callees): services and their part of the change, on either end of the wire."""
-        held = np.abs(lead.excess)
-        level = self.frame.level(ENDPOINT)
-        each = level.sum(held)
-        touched = (each >= 0.05 * max(each.sum(), 1e-9))[level.group]
+        held, touched = np.abs(lead.excess), touched_by(self.frame, lead)
         busy = self.frame.requests + self.frame.before
         mine = np.where(lead.scope, held, 0.0)
         incoming = self.frame.incoming
@@ -55,9 +53,17 @@ class Graph:
 
     def _named(self, weights: Floats) -> dict[str, float]:
         sums = self.services.sum(weights)
-        total = max(float(sums.sum()), 1e-9)
+        least = _PART * max(float(sums.sum()), 1e-9)
         names = [value[0] for value in self.services.values]
-        return {n: float(w) for n, w in zip(names, sums, strict=True) if n and w >= 0.05 * total}
+        return {n: float(w) for n, w in zip(names, sums, strict=True) if n and w >= least}
+
+
+def touched_by(frame: Frame, lead: Candidate) -> Mask:
+    """Keys of the endpoints that have a part of the change, on both ends of the wire."""
+    level = frame.level(ENDPOINT)
+    each = level.sum(np.abs(lead.excess))
+    touched: Mask = (each >= _PART * max(each.sum(), 1e-9))[level.group]
+    return touched
 
 
 def _callers(frame: Frame) -> dict[str, set[str]]:
@@ -73,9 +79,8 @@ def _callers(frame: Frame) -> dict[str, set[str]]:
     return {s: {c for h in hosts for c in calls.get(h, ())} - {s} for s, hosts in serves.items()}
 
 
-def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
+def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     """Fold what a deeper change explains into that change, and say who is to blame."""
-    graph = Graph(frame)
     around = [graph.around(lead) for lead in leads]
     parent = [_deeper(i, leads, around, graph) for i in range(len(leads))]
     roots = [_root(i, parent) for i in range(len(leads))]
@@ -83,7 +88,7 @@ def settle(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
         if roots[i] != i:
             leads[roots[i]].folded += [lead, *lead.folded]
         elif lead.kind == "size" or _bad(lead, down=True):
-            lead.blame = _blame(frame, lead, *around[i])
+            lead.blame = _blame(graph.frame, lead, *around[i])
     return [lead for i, lead in enumerate(leads) if roots[i] == i]
 
 

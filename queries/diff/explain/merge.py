@@ -15,14 +15,13 @@ import numpy as np
 
 from queries.core.watch import still_wanted
 from queries.diff import limits
-from queries.diff.candidate import ENDPOINT, Candidate, one_end
+from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
 from queries.diff.stats import Floats, Mask
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
-_CHANGED = 0.05  # an endpoint with less of a change than this part does not share the cause
 
 _HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # not how many
 
@@ -57,24 +56,18 @@ def _served_here(frame: Frame, c: Candidate) -> bool:
         frame.level(ENDPOINT).sum(np.where(mask, frame.requests, 0.0))
         for mask in (c.scope, frame.incoming)
     )
-    return float(served[called > 0].sum()) >= 0.5 * float(called.sum())
+    return float(served[called > 0].sum()) >= limits.MOST * float(called.sum())
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
     """Keys whose changes the lead explains: its scope, seen from both ends of the wire."""
-    level = frame.level(ENDPOINT)
-    held = np.abs(level.sum(lead.excess))
-    touched = held >= _CHANGED * max(held.sum(), 1e-9)
-    mirrored: Mask = touched[level.group]
-    if not lead.key and (lead.kind != "rate" or lead.direction == "down"):
-        return np.ones(frame.size, dtype=bool)
-    if not lead.key:
-        return np.zeros(frame.size, dtype=bool)  # that more is asked explains nothing else
-    if "side" in lead.key:
-        other = frame.incoming != (lead.key["side"] == "in")
-        both: Mask = lead.scope | (mirrored & other)
-        return both
-    return lead.scope
+    if not lead.key:  # that more is asked explains nothing else
+        return np.full(frame.size, lead.kind != "rate" or lead.direction == "down")
+    if "side" not in lead.key:
+        return lead.scope
+    other = frame.incoming != (lead.key["side"] == "in")
+    both: Mask = lead.scope | (graph.touched_by(frame, lead) & other)
+    return both
 
 
 def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> list[Candidate]:
@@ -166,27 +159,29 @@ _LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
-    candidates = [c for c in candidates if not _of_a_place(frame, c, candidates)]
-    found = leads(frame, candidates, {id(c): _tier(c) for c in candidates})
+    calls = graph.Graph(frame)
+    candidates = [c for c in candidates if not _of_a_place(calls, c, candidates)]
+    fresh = [c.scope for c in candidates if c.kind == "new" and set(c.key) == {"service"}]
+    came = np.any([np.zeros(frame.size, dtype=bool), *fresh], axis=0)
+    found = leads(frame, candidates, {id(c): _tier(c, came) for c in candidates})
     found = pair_moved(frame, found)
-    found = graph.settle(frame, found)
+    found = graph.settle(calls, found)
     for lead in found:
         if not lead.key and lead.kind in (*_HOW, "rate"):
             _everything(frame, lead)
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)
-        lead.hit = abs(one_end(lead.excess, frame.incoming))
     return found
 
 
-def _of_a_place(frame: Frame, c: Candidate, candidates: list[Candidate]) -> bool:
+def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -> bool:
     """Whether what everything shows is one place's change: all but the likeliest one, and who
     calls it, is as it was. Of few requests each endpoint may seem to have its part; not all."""
     alike = [o for o in candidates if o.key and (o.kind, o.direction) == (c.kind, c.direction)]
     if c.key or c.kind not in _HOW or not alike:
         return False
-    level, calls = frame.level(ENDPOINT), graph.Graph(frame)
+    frame, level = calls.frame, calls.frame.level(ENDPOINT)
     ends = {id(o): tuple(map(set, calls.around(o))) for o in alike}
     deeper = alike
     while deeper:  # the surest one, and the surest of those that it calls
@@ -214,10 +209,13 @@ def _everything(frame: Frame, lead: Candidate) -> None:
         lead.kind, lead.blame = "broad", None
 
 
-def _tier(c: Candidate) -> int:
-    """Hosts, containers and calls that come and go explain most; then failures; then the rest."""
+def _tier(c: Candidate, came: Mask) -> int:
+    """Hosts, containers and calls that come and go explain most; then failures; then the rest.
+
+    came: keys of new services; a host that they alone know is no other piece of news.
+    """
     if c.direction in ("new", "gone") and set(c.key) == {"host"}:
-        return 0
+        return 2 if c.kind == "new" and not c.excess[~came].any() else 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
         return 1
     if c.direction in ("new", "gone") and set(c.key) in _PLACES:
@@ -360,7 +358,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
             old, new = pairs[min(fits)[-1]]
             _join(old, new)
             if old is lead:
-                new.z, new.bar = old.z, old.bar
+                new.z = old.z
                 leads[leads.index(old)] = new
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from queries.core.answer import Shown
@@ -19,9 +18,8 @@ from queries.core.session import hours_of, parquet, sql_text
 from queries.diff.counts import NO_DURATION
 from queries.diff.durations import BASE
 from queries.diff.groups import named
-from queries.diff.rollups import keys_relation, rows_relation, whole_parquet
+from queries.diff.rollups import if_readable, keys_relation, rows_relation, whole_parquet
 from queries.diff.stats import Floats, Ints, Mask, add_up
-from store.errors import TooMuchError
 from store.rollup import DURATIONS, KEYS
 from store.values import dataclass
 
@@ -82,12 +80,7 @@ def counted(rows: Rows, axis: Axis, both: bool) -> Counted | None:
     recorder alone, or a file cannot be read."""
     if rows.condition:
         return _from_rows(rows, axis)
-    try:
-        return _from_rollups(rows, axis, both)
-    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
-        raise
-    except (TooMuchError, duckdb.Error):
-        return None
+    return if_readable(lambda: _from_rollups(rows, axis, both), None)
 
 
 def _from_rows(rows: Rows, axis: Axis) -> Counted | None:
@@ -172,12 +165,8 @@ def shown(counts: Counted | None, c: Candidate, once: Mask) -> Shown | None:
     where that cannot be told, or no recorder shows it clearly."""
     if counts is None:
         return None
-    try:
-        if c.lasts or c.metric == "bytes_received":
-            return _moved(counts, c, once)
-        return _counts(counts, c, once)
-    except (TooMuchError, duckdb.IOException):
-        return None
+    told = _moved if c.lasts or c.metric == "bytes_received" else _counts
+    return if_readable(lambda: told(counts, c, once), None)
 
 
 def _counts(counts: Counted, c: Candidate, once: Mask) -> Shown | None:
