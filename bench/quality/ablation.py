@@ -113,10 +113,6 @@ def _one_side(frame: Frame, lead: Any) -> Any:
     return lead.scope if "side" in lead.key else _REACH(frame, lead)
 
 
-def _broad(frame: Frame, lead: Any) -> None:
-    lead.kind, lead.blame = "broad", None
-
-
 _SCAN, _SLOWER, _PICK = shares.scan, latency.slower, presence._Sides._pick
 _REACH, _STATUSES = merge.reach, shares.statuses
 
@@ -191,8 +187,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "seen from both ends": _everywhere(merge, reach=_one_side),
     "a surer part": _everywhere(merge, _surer_part=_becomes(False)),
     "everything is one place": _everywhere(merge, _of_a_place=_becomes(False)),
-    "broad is narrowed": _everywhere(merge, _everything=_broad),
-    "gains and losses cancel": _everywhere(merge, _net=lambda frame, excess: excess),
     "tiers": _everywhere(merge, _tier=_becomes(0)),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
     "one caller of several": _everywhere(merge, _caller=_becomes(None)),
@@ -255,8 +249,6 @@ def _limit(name: str, value: float) -> tuple[Patch, ...]:
                 for _, _, floor in latency.QUANTILES]  # fmt: skip
         named = [(*one[:2], floor) for one, floor in zip(latency.QUANTILES, wide, strict=True)]
         patches.append((latency, "QUANTILES", tuple(named)))
-    if name == "NEARLY_ALL":
-        patches.append((merge.narrow, "__defaults__", (value,)))
     return tuple(patches)
 
 
@@ -276,7 +268,7 @@ def _touched(patches: Sequence[Patch]) -> set[Any]:
     for target, name, _ in patches:
         if target is Frame:
             return set(_DETECT)
-        if target in (*_EXPLAIN, graph.Graph, merge.narrow):
+        if target in (*_EXPLAIN, graph.Graph):
             continue
         if name == "LEVELS" and target in (shares, rates):
             continue  # whose levels are asked for one by one
