@@ -236,8 +236,8 @@ _VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
     "CLUSTER": (1, limits.BURSTS), "MOST_CLUSTERED": (3, 12), "BURSTS": (limits.CLUSTER, 6),
     "MOST_BURSTS": (20, _NEVER), "SEVERAL": (limits.MORE, 40), "BEYOND": (1, limits.FEW),
     "SILENT": (limits.MISSED, limits.MORE), "MISSED": (limits.FEW, limits.SILENT),
-    "HABIT": (0.1, limits.MOST), "MOST": (limits.THIRD, 0.75), "NEARLY_ALL": (0.8, 0.97),
-    "THIRD": (0.2, limits.MOST), "STORM": (limits.FEW, _NEVER),
+    "HABIT": (0.1, limits.MOST), "MOST": (0.35, 0.75), "NEARLY_ALL": (0.8, 0.97),
+    "STORM": (limits.FEW, _NEVER),
 }  # fmt: skip
 
 

@@ -44,7 +44,6 @@ RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time
 # Which part of a change makes it whose.
 MOST: Final = 0.5  # the larger part
 NEARLY_ALL: Final = 0.9
-THIRD: Final = 0.35  # what the callee has to have seen of it; what came before, or is left
 STORM: Final = 4.0  # times as many calls may be the cause of the failures among them
 
 

@@ -206,7 +206,7 @@ def _blame(
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
     out, seen = _ends(frame, lead)
-    if caller and callee and seen < limits.THIRD * out and "instance" not in lead.key:
+    if caller and callee and seen < limits.MOST * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
 

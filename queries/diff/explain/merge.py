@@ -324,7 +324,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
             begin = np.minimum(np.where(requests.any(1), silent, 0), lead.began)
             since = np.arange(requests.shape[1]) >= begin[:, None]
             due, left = (expected * since).sum(1), (requests * since).sum(1)
-            fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.THIRD * due))
+            fell = np.flatnonzero((due >= limits.FEW) & (left < limits.MOST * due))
             olds = [_one(frame, level, g, "gone", float(due[g] - left[g])) for g in fell.tolist()]
             pairs = [(old, lead) for old in olds]
             sizes = [(old.affected, requests[mine].sum()) for old in olds]
