@@ -36,7 +36,6 @@ MOST_BURSTS: Final = 60.0
 SEVERAL: Final = 20.0  # requests: a share, a rate; failures at once that a client does not make
 BEYOND: Final = 2.0  # durations beyond a quantile that say where it lies
 SILENT: Final = 6.0  # requests due, at least, before none is no chance
-MISSED: Final = 4.0  # requests that a rare name would have had before it came up
 HABIT: Final = 0.25  # of past stretches without a name, or with such a new one: it is no news
 
 RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time does not count
