@@ -237,7 +237,7 @@ _VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
     "MOST_BURSTS": (20, _NEVER), "SEVERAL": (limits.MORE, 40), "BEYOND": (1, limits.FEW),
     "SILENT": (limits.FEW, limits.MORE), 
     "HABIT": (0.1, limits.MOST), "MOST": (0.35, 0.75), "NEARLY_ALL": (0.8, 0.97),
-    "STORM": (limits.FEW, _NEVER),
+    "STORM": (2, _NEVER),
 }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time
 # Which part of a change makes it whose.
 MOST: Final = 0.5  # the larger part
 NEARLY_ALL: Final = 0.9
-STORM: Final = 4.0  # times as many calls may be the cause of the failures among them
+STORM: Final = 3.0  # times as many calls are retries, and may be the cause of what fails
 
 
 def bar(tests: int) -> float:

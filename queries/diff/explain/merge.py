@@ -216,7 +216,7 @@ def _retries(frame: Frame, lead: Candidate) -> None:
     level = frame.level(("side", "service"))
     out = np.where(frame.incoming, 0.0, np.maximum(lead.excess, 0))
     caller = int(np.argmax(level.sum(out)))
-    if lead.ratio < 3 or not out.any():
+    if lead.ratio < limits.STORM or not out.any():
         return
     service = level.values[caller][1]
     asked = [g for g, value in enumerate(level.values) if value == ("in", service)]
