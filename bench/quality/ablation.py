@@ -235,7 +235,7 @@ _VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
     "FEW": (2, 6), "MORE": (limits.FEW, limits.SEVERAL), "MS": (0, 20), "BYTES": (0, 256),
     "CLUSTER": (1, limits.BURSTS), "MOST_CLUSTERED": (3, 12), "BURSTS": (limits.CLUSTER, 6),
     "MOST_BURSTS": (20, _NEVER), "SEVERAL": (limits.MORE, 40), "BEYOND": (1, limits.FEW),
-    "SILENT": (limits.FEW, limits.MORE), 
+    "SILENT": (limits.FEW, limits.MORE),
     "HABIT": (0.1, limits.MOST), "MOST": (0.35, 0.75), "NEARLY_ALL": (0.8, 0.97),
     "STORM": (2, _NEVER),
 }  # fmt: skip
