@@ -195,7 +195,8 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "moved, of one": _everywhere(merge, _others=_becomes(None)),
     "moved, of about a size": _everywhere(merge, _same_size=_becomes(True)),
     # along calls
-    "folded along calls": _everywhere(graph, _deeper=lambda frame, i, *rest: i),
+    "folded along calls": _everywhere(graph, _deeper=lambda calls, i, *rest: i),
+    "further than one call": ((graph.Graph, "above", lambda calls, callers: callers),),
     "much later than its symptom": _everywhere(graph, _LATER=999),
     "much smaller than its symptom": _everywhere(graph, _MUCH=0.0),
     "asked more": _everywhere(graph, _asked=_first),

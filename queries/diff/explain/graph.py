@@ -84,7 +84,7 @@ def _callers(frame: Frame) -> dict[str, set[str]]:
 def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     """Fold what a deeper change explains into that change, and say who is to blame."""
     around = [graph.around(lead) for lead in leads]
-    parent = [_deeper(graph.frame, i, leads, around) for i in range(len(leads))]
+    parent = [_deeper(graph, i, leads, around) for i in range(len(leads))]
     roots = [_root(i, parent) for i in range(len(leads))]
     for i, lead in enumerate(leads):
         if roots[i] != i:
@@ -94,7 +94,7 @@ def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     return [lead for i, lead in enumerate(leads) if roots[i] == i]
 
 
-def _deeper(frame: Frame, i: int, leads: list[Candidate], around: list[Ends]) -> int:
+def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) -> int:
     """The lead that explains lead i from below: its callers serve what fails in i."""
     above = leads[i]
     if set(above.key) == {"service"} and above.direction in ("new", "moved"):
@@ -106,16 +106,16 @@ def _deeper(frame: Frame, i: int, leads: list[Candidate], around: list[Ends]) ->
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        if j == i or not (_explains(below, above) or _missed(frame, below, above)):
+        if j == i or not (_explains(below, above) or _missed(graph.frame, below, above)):
             continue
         if below.kind == "latency" and above.kind != "latency":
             continue
         if below.affected < _MUCH * above.affected or below.began > above.began + _LATER:
             continue
         callers, callees = around[j]
-        if serving & set(callers) and not serving & set(callees):
-            fit.append((-below.affected, j))
-    return min(fit)[1] if fit else i
+        if serving & graph.above(set(callers)) and not serving & set(callees):
+            fit.append((not serving & set(callers), -below.affected, j))
+    return min(fit)[2] if fit else i
 
 
 def _busier(c: Candidate) -> bool:
