@@ -92,6 +92,10 @@ def _failing_statuses(frame: Frame) -> Any:
     return [c for c in _STATUSES(frame) if c.key["status"] >= 400]
 
 
+def _all_active(sides: Any, groups: Any) -> Any:
+    return sides.n, groups & False
+
+
 def _not_back(sides: Any, able: Any, p: Any, kind: Any, direction: Any) -> Any:
     return [] if kind == "back" else _PICK(sides, able, p, kind, direction)
 
@@ -164,7 +168,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "an instance by its endpoint": ((Durations, "together", property(_unknown_together)),),
     "durations of both ends once": _everywhere(latency, _once=lambda d: np.ones(d.level.size)),
     # rates
-    "rates net of the common change": _everywhere(rates, common=_becomes(rates.Common())),
+    "rates net of the common change": _everywhere(rates, common=_becomes(rates.ALIKE)),
     "everything by what comes from outside": (
         (Frame, "front", property(lambda frame: np.ones(frame.size, dtype=bool))),
     ),
@@ -175,7 +179,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "calls for each request": _everywhere(rates, _by_demand=_not_asked),
     "sizes": _everywhere(sizes, sizes=_becomes([])),
     # new and gone
-    "slots of a name": ((presence._Sides, "_active", lambda sides, groups: sides.n),),
+    "slots of a name": ((presence._Sides, "_active", _all_active),),
     "back again": ((presence._Sides, "_pick", _not_back),),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "silences of the past": _everywhere(presence, _silences=lambda past: np.zeros(len(past))),

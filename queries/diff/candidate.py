@@ -30,6 +30,7 @@ class Candidate:
         the `newer` of its stretches, in which it had begun.
     noise: variance of its requests over that of independent ones.
     demand: keys of the requests for each of which it is more or less; None: for each second.
+    stopped: it came and stopped again, and too little was recorded to tell it from a job.
     score: how well it explains what is left, NaN until that is known.
     """
 
@@ -52,6 +53,7 @@ class Candidate:
     newer: int = 0
     noise: float = 1.0
     demand: Mask | None = None
+    stopped: bool = False
     score: float = math.nan
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)
@@ -84,11 +86,7 @@ class Candidate:
 
     def order(self) -> tuple[float, str, str, str]:
         """Largest first, then by name: the same in every run."""
-        return (-round(self.affected, 3), self.kind, repr(sorted_key(self.key)), self.direction)
-
-
-def sorted_key(key: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((name, value) for name, value in key.items())
+        return (-round(self.affected, 3), self.kind, repr(sorted(self.key.items())), self.direction)
 
 
 def whole_or_run(whole: Floats, run: Floats) -> Floats:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from queries.core.answer import BaselineSide, Changes, Compared, Course, Note, Side, Verdict
+from queries.core.format import plural
 from queries.core.selection import condition, pushdown_of, remarks
 from queries.core.session import Reader, open_reader
 from queries.core.watch import still_wanted
@@ -29,8 +30,9 @@ from queries.diff.detect.presence import presence
 from queries.diff.durations import Durations, durations_of
 from queries.diff.explain import merge
 from queries.diff.explain.evidence import Rows
-from queries.diff.explain.findings import Scene, findings
+from queries.diff.explain.findings import Scene, caller, findings, public_key
 from queries.diff.explain.sensitivity import sensitivity
+from queries.diff.explain.words import subject
 from queries.diff.frame import Frame, frame_of
 from queries.diff.groups import kept
 from queries.diff.stats import add_up, distinct
@@ -47,6 +49,15 @@ _BUSY = 200_000  # cells
 _LEAST_S = 60  # of a window
 _MOST_ROWS = 200_000  # of a part of the past that is counted from rows: about 0.2 s
 _MINUTE = 60_000_000
+_OVERLAP = (
+    "window and baseline overlap: a minute cannot be compared with itself; end the baseline "
+    "(--vs-to) where the window begins"
+)
+_APART = "no recorder saw both sides (of a window of hours: the same time of the day on both)"
+_LOSSY = (
+    "events are missing from time that counts as seen: nothing is called gone, and nothing quieter"
+)
+_JOB = "a job that had slept looks like that, and less than a day was recorded before to tell"
 LEAST_PAST = limits.KNOWN
 
 
@@ -63,7 +74,7 @@ def compared(
     """
     spans = (window, *baseline.spans)
     if any(span.overlaps(window) for span in baseline.spans):
-        return _empty(window, baseline, "not_comparable", [_overlap()])
+        return _empty(window, baseline, "not_comparable", [Note("overlap", _OVERLAP)])
     past = past_of(spans)
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
     pushdown = pushdown_of(store)
@@ -151,14 +162,19 @@ class _Question:
         if not all(seconds):
             seen = [self.covered.best(self.axis, side) for side in (0, 1)]
             verdict: Verdict = "no_data" if not all(seen) else "not_comparable"
-            notes += _blind(seen) or [_apart()]
+            blind = [
+                Note("no_data", f"no recorder was receiving in the {name}")
+                for name, seconds in zip(("window", "baseline"), seen, strict=True)
+                if seconds <= 0
+            ]
+            notes += blind or [Note("no_common_minutes", _APART)]
             return self._changes(frame, verdict, notes, ())
         frame.kept = kept(self.reader, counts, self.axis, self.covered)
         notes += _qualified(frame)
         notes += _failing_all_along(frame)
         lossy = coverage.is_lossy(self.reader, self.axis.spans)
         if lossy:
-            notes.append(_lossy())
+            notes.append(Note("lossy", _LOSSY))
 
         def latencies() -> tuple[Durations, list[Candidate]]:
             durations = durations_of(frame, counts, self.covered)
@@ -167,7 +183,8 @@ class _Question:
         with _meanwhile(latencies, counts.traffic.key.size > _BUSY) as slower:
             changed = candidates(frame, lambda: slower()[1], lossy)
             durations = slower()[0]
-        leads = merge.merge(frame, changed)
+        notes += _slept(frame, changed)
+        leads = merge.merge(frame, [c for c in changed if not c.stopped])
         scene = Scene(self.rows, frame, durations, seconds[0], seconds[1])
         rows, total = findings(scene, leads, self.limit)
         changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
@@ -242,7 +259,7 @@ def candidates(frame: Frame, slower: Callable[[], list[Candidate]], lossy: bool)
     if frame.size == 0:
         return []
     factor = rates.common(frame)
-    changed = presence(frame, (factor.baseline, factor.usual), lossy)
+    changed = presence(frame, factor, lossy)
     for dims in shares.LEVELS:
         still_wanted()
         changed += shares.failures(frame, dims)
@@ -283,14 +300,6 @@ def _compared(frame: Frame) -> Compared:
     )
 
 
-def _overlap() -> Note:
-    text = (
-        "window and baseline overlap: a minute cannot be compared with itself; end the baseline "
-        "(--vs-to) where the window begins"
-    )
-    return Note("overlap", text)
-
-
 def _short(spans: Sequence[Window]) -> list[Note]:
     shortest = min(span.seconds for span in spans)
     if shortest >= _LEAST_S:
@@ -328,27 +337,6 @@ def _second(moment: datetime) -> datetime:
     return from_us(to_us(moment) // 1_000_000 * 1_000_000)
 
 
-def _blind(seen: Sequence[float]) -> list[Note]:
-    return [
-        Note("no_data", f"no recorder was receiving in the {name}")
-        for name, seconds in zip(("window", "baseline"), seen, strict=True)
-        if seconds <= 0
-    ]
-
-
-def _apart() -> Note:
-    text = "no recorder saw both sides (of a window of hours: the same time of the day on both)"
-    return Note("no_common_minutes", text)
-
-
-def _lossy() -> Note:
-    text = (
-        "events are missing from time that counts as seen: nothing is called gone, and nothing "
-        "quieter"
-    )
-    return Note("lossy", text)
-
-
 def _failing_all_along(frame: Frame) -> list[Note]:
     """Without a past, what fails on both sides might be an incident that is older than both."""
     if frame.axis.past:
@@ -365,6 +353,20 @@ def _failing_all_along(frame: Frame) -> list[Note]:
         f"failing on both sides already, and no earlier hour to say whether that is usual: {names}"
     )
     return [Note("failing_before", text)]
+
+
+def _slept(frame: Frame, changed: Sequence[Candidate]) -> list[Note]:
+    """What may be jobs that had slept for longer than was recorded."""
+    left, names = np.ones(frame.size, dtype=bool), list[str]()
+    for c in changed:
+        if c.stopped and left[c.scope].any():
+            left &= ~c.scope
+            who = caller(frame, c.scope, frame.requests) if "host" in c.key else None
+            what = f"{subject(public_key(frame, c))} ({plural(round(c.window or 0), 'request')})"
+            names.append(f"{who} called {what}" if who else what)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    text = f"first seen, and over again: {', '.join(names[:3])}{more}; {_JOB}"
+    return [Note("slept", text)] if names else []
 
 
 def _qualified(frame: Frame) -> list[Note]:

@@ -7,7 +7,7 @@ news however many requests show it. Everything is over arrays, [groups] or [grou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -199,16 +199,12 @@ def band(effects: Floats, variances: Floats, floor: float, peers: Floats | None 
     m = known.sum(1)
     pool = _spread(effects[known], variances[known])
     if peers is not None and known.shape[1] < 3:
-        pool = max(pool, min(_spread(*_centred(peers)), (1.5 * floor) ** 2))
+        told = peers[np.isfinite(peers).all(1)]
+        apart = told[:, 0] - median(told[:, 0]) if told.size else told[:, 0]
+        pool = max(pool, min(_spread(apart, told[:, 1]), (1.5 * floor) ** 2))
     tau2 = ((e2 - var).sum(1) + _POOL * pool) / (m + _POOL)
     found: Floats = np.maximum(floor, 2 * np.sqrt(np.maximum(tau2, 0)))
     return found
-
-
-def _centred(peers: Floats) -> tuple[Floats, Floats]:
-    """(changes about their median, variances) of [groups, 2]."""
-    known = peers[np.isfinite(peers).all(1)]
-    return (known[:, 0] - median(known[:, 0]) if known.size else known[:, 0]), known[:, 1]
 
 
 def _spread(effects: Floats, variances: Floats) -> float:
@@ -260,19 +256,25 @@ def spans_of(blocks: int, size: int) -> list[slice]:
     return [slice(at, at + size) for at in range(0, blocks, size)] if blocks % size == 0 else []
 
 
-def best(z: Floats, runs: Runs, own: Sequence[Floats] = ()) -> tuple[Floats, Ints]:
+def best(
+    z: Floats, runs: Runs, own: Callable[[Ints], list[Floats]] | None = None, bar: float = 0.0
+) -> tuple[Floats, Ints]:
     """[groups]: the most telling run's z, less its price, and the run.
 
-    own: what the runs of each of the baseline's spans look like against all of it: a run of the
-    window has to tell more than the most telling one of its length there.
+    own: of some groups, what the runs of each of the baseline's spans look like against all of it:
+    a run of the window has to tell more than the most telling one of its length there. bar: groups
+    that stay below it anyway are not asked for that.
     """
     worth = np.abs(z) - runs.price
+    able = np.flatnonzero(worth.max(1) >= bar)
+    spans = own(able) if own and able.size else []
     lengths = runs.ends - runs.starts
-    for length in distinct(lengths).tolist() if own else ():
+    for length in distinct(lengths).tolist() if spans else ():
         same = np.flatnonzero(lengths == length)
-        quiet = np.concatenate([each[:, same] for each in own], axis=1)
+        quiet = np.concatenate([each[:, same] for each in spans], axis=1)
         up, down = (np.maximum(x.max(1), 0.0)[:, None] for x in (quiet, -quiet))
-        worth[:, same] -= np.where(z[:, same] > 0, up, down)
+        place = np.ix_(able, same)
+        worth[place] -= np.where(z[place] > 0, up, down)
     chosen = worth.argmax(1)
     row = np.arange(len(z))
     paid: Floats = np.sign(z[row, chosen]) * np.maximum(worth[row, chosen], 0)
@@ -300,8 +302,7 @@ def changes(values: Any) -> Any:
 
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        product: Floats = np.asarray(np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0))
+    product: Floats = np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0)
     return product
 
 

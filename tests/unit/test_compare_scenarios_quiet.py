@@ -15,6 +15,7 @@ from tests.world.scenes import (
     HOURS_9,
     Record,
     charges,
+    codes,
     first,
     quiet,
     says,
@@ -95,6 +96,69 @@ def test_a_worker_that_runs_at_random(record: Record, seed: int) -> None:
 
     job = traffic("imports.example", "/rows", rate, container="worker", from_=DAY)
     quiet(record(job, from_=DAY, beside=600).diff())
+
+
+# A job that had slept for longer than was recorded
+
+
+def run(host: str, begin: float = 20, end: float = 26, **more: Any) -> Batch:
+    more = {"container": "worker", "per_hour": 600.0, "from_": begin, "to": end, **more}
+    return traffic(host, "/v1/rows", **more)
+
+
+def beside_it(from_: float = -60.0) -> Batch:
+    """What the worker does all along."""
+    return traffic("ledger.internal", "/rows", 300, container="worker", from_=from_)
+
+
+def slept(document: dict[str, Any]) -> str:
+    [text] = [note["text"] for note in document["notes"] if note["code"] == "slept"]
+    return str(text)
+
+
+@pytest.mark.parametrize("past", [-60.0, HOURS_9])
+def test_a_nightly_backup_with_hosts_of_its_own_is_one_note(record: Record, past: float) -> None:
+    hosts = [f"{name}.example" for name in ("archive", "kms", "audit", "vault", "mirror")]
+    lines = [run(host, container="backup-29391040-x7k2p") for host in hosts]
+    document = record(*lines, from_=past).diff()
+    quiet(document)
+    assert "backup called" in slept(document)
+    assert sum(host in slept(document) for host in hosts) == 3
+    assert "and 2 more" in slept(document)
+
+
+@pytest.mark.parametrize("past", [-60.0, HOURS_9])
+def test_a_job_of_a_known_container_at_a_minute_of_its_own(record: Record, past: float) -> None:
+    document = record(beside_it(past), run("imports.example", 34, 38), from_=past).diff()
+    quiet(document)
+    assert "worker called imports.example" in slept(document)
+
+
+def test_such_a_job_that_fails_is_told(record: Record) -> None:
+    document = record(beside_it(), run("imports.example", failing=0.9, status=503)).diff()
+    finding = first(document)
+    assert finding["key"]["host"] == "imports.example"
+    assert "failing" in finding["summary"]
+
+
+def test_a_known_container_that_goes_on_calling_a_new_host_is_told(record: Record) -> None:
+    document = record(beside_it(), run("imports.example", to=60, per_hour=120)).diff()
+    says(first(document), ("new",), {"host": "imports.example"}, "new")
+    assert "slept" not in codes(document)
+
+
+def test_a_container_that_comes_and_stays_is_one_finding_with_its_hosts(record: Record) -> None:
+    lines = [run(f"{name}.example", to=60, container="exporter") for name in ("a", "b", "c")]
+    [finding] = record(beside_it(), *lines).diff()["findings"]
+    says(finding, ("new",), {"container": "exporter"}, "new")
+    assert {f"{name}.example" for name in "abc"} <= {s["key"].get("host") for s in finding["also"]}
+
+
+def test_a_new_program_that_sends_for_minutes_is_told_beside_a_day(record: Record) -> None:
+    line = run("exfil.example", process_exe="/tmp/.x", method="POST")
+    document = record(beside_it(DAY), line, from_=DAY).diff()
+    says(first(document), ("new",), {"host": "exfil.example"}, "new")
+    assert "slept" not in codes(document)
 
 
 @pytest.mark.parametrize("past", [-60.0, -420.0])

@@ -8,13 +8,16 @@ level? A job that sleeps is no news, nor is the next article of a newspaper.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+
 import numpy as np
 
 from queries.core.answer import Direction, Kind
 from queries.diff import limits
-from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.candidate import ENDPOINT, Against, Candidate
 from queries.diff.frame import Frame, Level
-from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, distinct, rate_dispersion
+from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, changes, distinct, rate_dispersion
 from store.values import dataclass
 
 REPLICA = ("service", "instance")
@@ -30,6 +33,8 @@ LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("gone", REPLICA),
 )
 _ACTIVE = 60  # slots a span that are told apart
+_CHANCE = 0.05  # of what goes on: that it is silent for as long as that
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def _silences(past: Floats) -> Floats:
     return np.where((begins.sum(axis=1) <= 1) & (often <= 1 / WORST), 0.0, often)
 
 
-def presence(frame: Frame, factors: tuple[float, float], lossy: bool) -> list[Candidate]:
+def presence(frame: Frame, factors: Mapping[Against, float], lossy: bool) -> list[Candidate]:
     """factors: by how much the typical rate changed, against the baseline and the past; lossy:
     requests may be missing unseen."""
     changed: list[Candidate] = []
@@ -126,42 +131,57 @@ class _Sides:
     """One level's sightings on both sides and in the past."""
 
     def __init__(
-        self, frame: Frame, level: Level, part: Mask, factors: tuple[float, float]
+        self, frame: Frame, level: Level, part: Mask, factors: Mapping[Against, float]
     ) -> None:
         self.frame, self.level, self.part = frame, level, part
-        self.factor = min(max(factors[0], 0.5), 2.0)
-        self.busy = min(factors[1] / factors[0], 1.0)  # how much less than usual the baseline had
+        self.factor = min(max(factors["baseline"], 0.5), 2.0)
+        # how much less than usual the baseline had
+        self.busy = min(factors["usual"] / factors["baseline"], 1.0)
         once = frame.counted(level.dims)
         self.window, self.baseline, self.past = (
             level.sums(x, part) for x in (once.window, once.baseline, once.past)
         )
         self.n, self.before = self.window.sum(1), self.baseline.sum(1)
         self.kept = level.kept(once.before * part, frame.kept)
-        self.seconds = float(frame.seconds_w.sum())
+        self.seconds, self.length = float(frame.seconds_w.sum()), frame.axis.spans[0].seconds
         self.other = float(frame.seconds_b.sum())
         self.history = float(frame.seconds_p.sum())
         self.here = level.sum(frame.anyhow_w * part)
         self.there = level.sum(frame.anyhow_b * part)
 
-    def _active(self, groups: Mask) -> Floats:
-        """[groups]: slots of the window in which those groups were active, of some 60."""
+    @cached_property
+    def births(self) -> Births:
+        return births_of(self.level, self.frame, self.past, self.baseline)
+
+    def _active(self, groups: Mask) -> tuple[Floats, Mask]:
+        """[groups]: slots of the window, of some 60, in which those groups were active; and whether
+        they have stopped: silent since then for longer than ever before, and than by chance."""
         cells, size = self.frame.cells, self.frame.axis.slots[0].size
         keys = groups[self.level.group] & self.part
         mine = np.flatnonzero(keys[cells.key] & (cells.slot < size))
         width = max(size // _ACTIVE, 1)
+        room = (size - 1) // width + 1
         slot = cells.slot[mine].astype(np.int64) // width
-        pairs = distinct(self.level.group[cells.key[mine]] * (size + 1) + slot)
-        return add_up(pairs // (size + 1), np.ones(pairs.size), self.level.size)
+        group, slot = np.divmod(distinct(self.level.group[cells.key[mine]] * room + slot), room)
+        active, stopped = add_up(group, np.ones(group.size), groups.size), np.zeros_like(groups)
+        for g, own in zip(distinct(group), np.split(slot, changes(group)[1:]), strict=False):
+            since = room - 1 - own[-1]
+            chance = (1 - since / (room - own[0])) ** (own.size - 1)
+            stopped[g] = since > np.diff(own).max(initial=1) and chance < _CHANCE
+        return active, stopped
 
     def new(self, kind: Kind) -> list[Candidate]:
-        """Never before; or silent in the baseline though always there before (back)."""
+        """Never before; or silent in the baseline though always there before (back).
+
+        What has stopped again, and does well, may be a job, which a day has to show.
+        """
         fresh = (self.n >= limits.FEW) & (self.there == 0)
-        slots = np.minimum(self._active(fresh), self.n)
+        slots, stopped = self._active(fresh)
+        slots = np.minimum(slots, self.n)
         sightings = slots + (self.n - slots) / limits.BURSTS
         busy = self.seconds * self.factor
         rarely = busy / (busy + self.other + self.history)
         log_p = sightings * np.log(rarely)
-        news = self._news()
         blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
         asleep = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
         others = self.window.shape[1] * (self.other + self.history) / self.seconds
@@ -169,7 +189,17 @@ class _Sides:
         if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
             odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
-        changed = self._pick(fresh, np.maximum(odds, news), kind, "new")
+        for g in np.flatnonzero(fresh).tolist():
+            odds[g] = max(odds[g], self.births.often(g, float(self.n[g])))
+        changed = self._pick(fresh, odds, kind, "new")
+        if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
+            bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
+            endpoint = self.frame.level(ENDPOINT)
+            before = endpoint.sum(self.frame.anyhow_b)[endpoint.group]
+            for c in changed:
+                first = np.flatnonzero(c.scope)[0]
+                g, known = self.level.group[first], "status" in c.key and before[first] > 0
+                c.stopped = bool(stopped[g] and bad[g] < limits.MOST * self.n[g] and not known)
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
@@ -178,17 +208,6 @@ class _Sides:
             steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.HABIT)
             changed += self._pick(steady, p, "back", "new")
         return changed
-
-    def _news(self) -> Floats:
-        """[groups]: how often a name so busy is new at this level, under the same parent: a part
-        of the past stretches; without a past, whether it happened twice in the baseline."""
-        often = np.zeros(self.level.size)
-        fresh = (self.n >= limits.FEW) & (self.there == 0) & (self.past.sum(1) == 0)
-        if fresh.any():
-            births = births_of(self.level, self.frame, self.past, self.baseline)
-            for g in np.flatnonzero(fresh).tolist():
-                often[g] = births.often(g, float(self.n[g]))
-        return often
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)
@@ -213,9 +232,8 @@ class _Sides:
         able = (self.before >= limits.FEW) & (self.here == 0) & (due >= limits.FEW)
         if self.past.shape[1] < 2:  # what came in the course of the baseline may well go again
             able &= first <= blocks / 4
-        births = births_of(self.level, self.frame, self.past, self.baseline)
-        for g in np.flatnonzero(able & births.young).tolist():  # what comes all the time goes, too
-            p[g] = max(p[g], births.often(g, float(due[g])))
+        for g in np.flatnonzero(able & self.births.young).tolist():  # what comes so, goes so
+            p[g] = max(p[g], self.births.often(g, float(due[g])))
         if self.past.shape[1] >= 3:
             able &= (self.past > 0).mean(axis=1) >= 1 - limits.HABIT
         return self._pick(able, p, "gone" if kind == "new" else kind, "gone")

@@ -8,6 +8,8 @@ all else seem to fall), and only told if its own rate changed as well.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -41,6 +43,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("side", "service", *ENDPOINT),
 )
 
+Common = Mapping[Against, float]
+ALIKE: Common = {"baseline": 1.0, "usual": 1.0}
+
 
 @dataclass(frozen=True)
 class _Side:
@@ -54,20 +59,10 @@ class _Side:
     variances: Floats
 
 
-@dataclass(frozen=True)
-class Common:
-    """By how much the typical endpoint's rate changed, against each of the two."""
-
-    baseline: float = 1.0
-    usual: float = 1.0
-
-    def of(self, against: Against) -> float:
-        return self.baseline if against == "baseline" else self.usual
-
-
 def common(frame: Frame) -> Common:
-    """The median change of the endpoints, or that of what comes from outside, if it is smaller:
-    the one is led by a storm where few endpoints are busy, the other by one from outside."""
+    """By how much the typical rate changed: the median change of the endpoints, or that of what
+    comes from outside, if it is smaller: the one is led by a storm where few endpoints are busy,
+    the other by one from outside."""
     level = frame.level(ENDPOINT)
     counts = frame.once
     now = level.sum(counts.requests * frame.own)
@@ -82,7 +77,7 @@ def common(frame: Frame) -> Common:
         both = np.array([weighted_median(changes, weights), math.log(front[0] / front[1])])
         alike = both.min() > 0 or both.max() < 0
         factors.append(math.exp(both[np.abs(both).argmin()]) if alike else 1.0)
-    return Common(*factors)
+    return {"baseline": factors[0], "usual": factors[1]}
 
 
 def total(frame: Frame) -> list[Candidate]:
@@ -96,7 +91,7 @@ def total(frame: Frame) -> list[Candidate]:
         abs(math.log((frame.requests[x].sum() + 0.5) / (frame.due[x].sum() + 0.5))) for x in masks
     )
     floors = floor, floor + max(outside - every, 0.0)
-    both = [_changed(frame, (), Common(), *one) for one in zip(floors, masks, strict=True)]
+    both = [_changed(frame, (), ALIKE, *one) for one in zip(floors, masks, strict=True)]
     return max(both, key=lambda one: max((c.z for c in one), default=0.0))
 
 
@@ -122,7 +117,7 @@ def _changed(
     )  # fmt: skip
     if not able.size:
         return []
-    past_all = past
+    past_all, bar = past, limits.bar(able.size)
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
@@ -134,7 +129,7 @@ def _changed(
         sides.append(_usual(frame, past, usual_due, noise))
     results = []
     for side in sides:
-        of_side = side.due.sum(1) * factor.of(side.against)
+        of_side = side.due.sum(1) * factor[side.against]
         change = np.log(ratio(window.sum(1) + 0.5, of_side + 0.5))
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
@@ -145,21 +140,22 @@ def _changed(
         rho = ratio(runs.sums(side.due), side.n[:, None])
         signed = [
             _signed(n, steady, side.n[:, None], rho * net, wide[:, None])
-            for net in (1.0, factor.of(side.against))  # its own rate has to have changed as well
+            for net in (1.0, factor[side.against])  # its own rate has to have changed as well
         ]
-        z = _smaller(*signed) / np.sqrt(noise)[:, None]
+        both = np.where(signed[0] * signed[1] > 0, np.minimum(*np.abs(signed)), 0.0)
+        z = np.sign(signed[0]) * both / np.sqrt(noise)[:, None]
         left = kept[able][:, None]
         if (left < 1).any():  # a fall has to show beside what was sure to be seen, too
             sure = _signed(n, steady, side.n[:, None], rho * left, wide[:, None])
             z = np.where(z < 0, np.maximum(z, np.minimum(sure, 0) / np.sqrt(noise)[:, None]), z)
-        quiet = _own(runs, baseline[able], frame.seconds_b[None], noise, wide)
-        results.append((*best(z, runs, quiet), side))
+        quiet = partial(_own, runs, baseline[able], frame.seconds_b[None], noise, wide)
+        results.append((*best(z, runs, quiet, bar), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(results) > 1:  # what changed long ago is no news: both have to show it
         z_u, run_u, _ = results[1]
-        alike = (np.sign(z_u) == np.sign(window.sum(1) - due * factor.baseline)) & (
-            np.abs(np.log(ratio(window.sum(1) + 0.5, due * factor.baseline + 0.5))) > floor / 2
+        alike = (np.sign(z_u) == np.sign(window.sum(1) - due * factor["baseline"])) & (
+            np.abs(np.log(ratio(window.sum(1) + 0.5, due * factor["baseline"] + 0.5))) > floor / 2
         )
         usual = (np.abs(z_u) > np.abs(z)) & alike
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
@@ -170,7 +166,6 @@ def _changed(
         asked = np.abs(z_d) > np.abs(z)
         z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
         noise = np.where(asked, noise_d, noise)
-    bar = limits.bar(able.size)
     changed = []
     births = births_of(level, frame, past_all, baseline) if "route" in dims else None
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
@@ -204,11 +199,6 @@ def _signed(n: Floats, steady: Floats, nb: Floats, rho: Floats, wide: Floats) ->
     fewer, more = rate_z(n, nb, rho, wide), rate_z(steady, nb, rho, wide)
     both: Floats = np.minimum(fewer, 0) + np.maximum(more, 0)
     return both
-
-
-def _smaller(a: Floats, b: Floats) -> Floats:
-    found: Floats = np.where(a * b > 0, np.sign(a) * np.minimum(np.abs(a), np.abs(b)), 0.0)
-    return found
 
 
 def _silent(window: Floats, due: Floats) -> bool:
@@ -271,11 +261,16 @@ def _by_demand(
     signed = _signed(n, steady, nb[:, None], rho, wide[:, None]) / np.sqrt(noise)[:, None]
     known = (a_b.sum(1) >= limits.SEVERAL) & (a_w.sum(1) >= limits.FEW)
     signed = np.where(known[:, None], signed, 0.0)
-    return (*best(signed, runs, _own(runs, baseline, a_b, noise, wide)), noise)
+    quiet = partial(_own, runs, baseline, a_b, noise, wide)
+    return (*best(signed, runs, quiet, limits.bar(len(n))), noise)
 
 
-def _own(runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats) -> list[Floats]:
-    """What the runs of the baseline's own spans look like against all of it."""
+def _own(
+    runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats, groups: Ints
+) -> list[Floats]:
+    """What the runs of the baseline's own spans look like against all of it, of some groups."""
+    exposure = exposure[groups] if len(exposure) > 1 else exposure
+    n, noise, wide = n[groups], noise[groups], wide[groups]
     total, whole = n.sum(1)[:, None], np.maximum(exposure.sum(1), 1e-9)[:, None]
     own = []
     for part in spans_of(n.shape[1], runs.ends.max()):
@@ -311,12 +306,12 @@ def _candidate(
     began, ended = where
     seconds = float(frame.seconds_w[began:ended].sum())
     by_block = frame.expected if against == "baseline" else frame.usual
-    due = np.where(scope[:, None], by_block, 0.0) * factor.of(against)
+    due = np.where(scope[:, None], by_block, 0.0) * factor[against]
     whole_due, run_due = due.sum(1), due[:, began:ended].sum(1)
     in_run = np.where(scope, frame.window[:, began:ended].sum(1), 0.0)
     whole = np.where(scope, frame.requests, 0.0) - whole_due
     excess = whole_or_run(whole, in_run - run_due)
-    own = run_due / factor.of(against)  # what is shown is the key's own rate, not net of others
+    own = run_due / factor[against]  # what is shown is the key's own rate, not net of others
     n, b = float(in_run.sum()), float(own.sum())
     low, high = bounds(n / b, math.sqrt(noise * (1 / (n + 0.5) + 1 / (b + 0.5)))) if n else (0, 0)
     return Candidate(

@@ -23,7 +23,7 @@ from queries.diff.explain.evidence import Order, Rows, Wanted, around, examples,
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.explain.recorders import Counted, counted, needs_both, shown
 from queries.diff.frame import Frame, held_by
-from queries.diff.stats import Mask, add_up
+from queries.diff.stats import Floats, Mask, add_up
 from store.derived import outcome
 from store.hours import from_us, to_us
 from store.values import dataclass
@@ -163,7 +163,8 @@ def _finding(
         also=_also(frame, c, key),
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
-            failing_share(frame, c), _caller(frame, once) if c.direction == "gone" else None,
+            failing_share(frame, c),
+            caller(frame, once, frame.before) if c.direction == "gone" else None,
             recorders,
         ),
         recorders=recorders,
@@ -245,6 +246,8 @@ def _also(frame: Frame, lead: Candidate, key: dict[str, Any]) -> tuple[Symptom, 
 def _same_requests(lead: Candidate, c: Candidate) -> bool:
     """Whether a symptom is another name of the same requests, or a wider one around them."""
     more = ("up", "new")
+    if set(lead.key) == {"service"} and set(c.key) == {"host"} and lead.direction == "new":
+        return False  # whom somebody new calls is worth saying
     if c.direction != lead.direction and not (c.direction in more and lead.direction in more):
         return False
     both = float(np.abs(c.excess[lead.scope]).sum())
@@ -313,10 +316,10 @@ def _signature(frame: Frame, lead: Candidate) -> str | None:
     return None
 
 
-def _caller(frame: Frame, scope: Mask) -> str | None:
-    """The service that sent what went out, where it was one alone."""
+def caller(frame: Frame, scope: Mask, requests: Floats) -> str | None:
+    """The service that sent those requests of what went out, where it was one alone."""
     level = frame.level(("service",))
-    held = level.sum(np.where(scope & ~frame.incoming, frame.before, 0.0))
+    held = level.sum(np.where(scope & ~frame.incoming, requests, 0.0))
     most = int(np.argmax(held))
     alone = 0 < held.sum() <= held[most] / limits.NEARLY_ALL
     return (level.values[most][0] or None) if alone else None

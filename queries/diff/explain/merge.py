@@ -155,7 +155,9 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
     calls = graph.Graph(frame)
     candidates = [c for c in candidates if not _of_a_place(calls, c, candidates)]
-    found = leads(frame, candidates, {id(c): _tier(c) for c in candidates})
+    fresh = [c.scope for c in candidates if c.kind == "new" and set(c.key) == {"service"}]
+    came = np.any([np.zeros(frame.size, dtype=bool), *fresh], axis=0)
+    found = leads(frame, candidates, {id(c): _tier(c, came) for c in candidates})
     found = pair_moved(frame, found)
     found = graph.settle(calls, found)
     for lead in found:
@@ -190,10 +192,13 @@ def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -
     return due >= limits.FEW and rest < limits.MOST * due and clear
 
 
-def _tier(c: Candidate) -> int:
-    """Hosts, containers and calls that come and go explain most; then failures; then the rest."""
+def _tier(c: Candidate, came: Mask) -> int:
+    """Hosts, containers and calls that come and go explain most; then failures; then the rest.
+
+    came: keys of new services; a host that they alone know is no other piece of news.
+    """
     if c.direction in ("new", "gone") and set(c.key) == {"host"}:
-        return 0
+        return 2 if c.kind == "new" and not c.excess[~came].any() else 0
     if c.direction in ("new", "gone") and set(c.key) == {"service"}:
         return 1
     if c.direction in ("new", "gone") and set(c.key) in _PLACES:
