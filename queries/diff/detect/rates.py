@@ -111,7 +111,7 @@ def _changed(
     kept = level.kept(counts.due * own, frame.kept)
     able = np.flatnonzero(
         frame.named(level)
-        & (np.maximum(window.sum(1), due) >= limits.SEVERAL)
+        & (np.maximum(window.sum(1), due) >= limits.MORE)
         & (baseline.sum(1) >= limits.FEW)
         & ((window.sum(1) > 0) | (not dims))
     )  # fmt: skip
@@ -338,4 +338,4 @@ def _worth(c: Candidate, floor: float) -> bool:
     """Its own rate changed as well, not only beside the others', and by a number of requests."""
     now, base = c.window or 0.0, c.baseline or 0.0
     own = now / base if c.direction == "up" else base / max(now, 1e-12)
-    return own >= math.exp(floor) and abs(float(c.excess.sum())) >= limits.SEVERAL
+    return own >= math.exp(floor) and abs(float(c.excess.sum())) >= limits.MORE

@@ -336,7 +336,7 @@ def statuses(frame: Frame) -> list[Candidate]:
         if fine[g] and not _lately(c, shares, i):
             continue
         points = (c.window or 0) - (c.baseline or 0)
-        if fine[g] and (points < limits.POINTS or c.affected < 2 * limits.SEVERAL):
+        if fine[g] and (points < limits.POINTS or c.affected < 2 * limits.MORE):
             continue  # which good status comes depends on what is asked for
         c.key["status"] = int(status[g])
         c.metric = "status_share"

@@ -365,7 +365,7 @@ def _failing(frame: Frame, c: Candidate, top: tuple[int, str] | None, share: flo
     hard |= status in _HARD or grpc_status in _HARD_GRPC
     everything = share >= limits.NEARLY_ALL and c.kind != "statuses"
     hit = c.hit(frame.incoming)
-    high = (hard and hit >= limits.SEVERAL) or (everything and hit >= limits.SEVERAL)
+    high = (hard and hit >= limits.SEVERAL) or (everything and hit >= limits.MORE)
     return "high" if high else "medium"
 
 
