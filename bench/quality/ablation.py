@@ -369,16 +369,23 @@ def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dic
 def dearest(trials: Sequence[Mapping[str, Any]], switch: str) -> str:
     """The cell that needs what was switched off most: incidents that are first there no more, or
     else rows of quiet pairs more."""
-    lost: dict[tuple[int, int, int], list[int]] = {}
+    pairs: dict[Any, dict[str, Mapping[str, Any]]] = {}
     for one in trials:
         if one.get("switch") in ("", switch):
-            sums = lost.setdefault((one["window"], one["past"], one["volume"]), [0, 0, 0])
-            sign = 1 if one["switch"] == "" else -1
-            if one["sort"] == "quiet":
-                sums[1] -= sign * one["findings"]
-            else:
-                sums[0] += sign * (one["rank"] == 1)
-                sums[2] += one["switch"] == ""
+            trial = one["window"], one["past"], one["volume"], one["sort"], one["name"]
+            pairs.setdefault((*trial, one.get("seed")), {})[one["switch"]] = one
+    lost: dict[tuple[int, int, int], list[int]] = {}
+    for trial, of in pairs.items():
+        if len(of) < 2:
+            continue  # cut off by the clock
+        sums = lost.setdefault(trial[:3], [0, 0, 0])
+        if trial[3] == "quiet":
+            sums[1] += of[switch]["findings"] - of[""]["findings"]
+        else:
+            sums[0] += (of[""]["rank"] == 1) - (of[switch]["rank"] == 1)
+            sums[2] += 1
+    if not lost:
+        return ""
     cell, (first, rows, asked) = max(lost.items(), key=lambda one: (one[1][0], one[1][1]))
     if first <= 0:
         cell, (first, rows, asked) = max(lost.items(), key=lambda one: (one[1][1], one[1][0]))
