@@ -291,8 +291,7 @@ def _time(d: Durations, units: Ints, slots: list[int], against: Against) -> Floa
     compared with, and what these took."""
     entries, before, size = d.entries[0], d.before[against], d.level.size
     codes = entries.of(units)
-    mine = (entries.slot(codes) >= slots[0]) & (entries.slot(codes) < slots[1])
-    codes = codes[mine]
+    codes = codes[(entries.slot(codes) >= slots[0]) & (entries.slot(codes) < slots[1])]
     unit, n = entries.unit(codes), entries.requests(codes)
     took = MIDDLES[entries.bucket(codes)] * n
     usual = ratio(
