@@ -14,11 +14,13 @@ from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
 from store.cover import is_early
-from store.hours import hour_key, to_us
+from store.hours import to_us
 from store.rollup import KEYS, MINUTES
 from store.values import dataclass
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from queries.core.session import Reader
     from queries.core.window import Window
     from queries.diff.counts import Counts
@@ -41,12 +43,6 @@ class Wanted:
     order: Order = "first"
     recorders: Collection[str] = ()
 
-    def is_in(self, hour: str, recorder: str) -> bool:
-        """Whether a recorder's rows of an hour may have some."""
-        return (not self.recorders or recorder in self.recorders) and any(
-            _touches(hour, span) for span in self.spans
-        )
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -63,11 +59,15 @@ class Rows:
         Nothing where a file cannot be read (any more): a finding stands without its rows.
         """
         names = [self._names(one) for one in wanted]
-        paths = [
-            path for path in self.reader.files["transactions"] if not is_early(path)
-            and any(one.is_in(path.parent.name.removeprefix("hour="),
-                              self.reader.store.recorder_of(path)) for one in wanted)
-        ]  # fmt: skip
+        looked = [(set(hours_of(one.spans)), one.recorders) for one in wanted]
+
+        def may_have_some(path: Path) -> bool:
+            hour = path.parent.name.removeprefix("hour=")
+            of = [recorders for hours, recorders in looked if hour in hours]
+            name = self.reader.store.recorder_of
+            return not is_early(path) and any(not some or name(path) in some for some in of)
+
+        paths = [path for path in self.reader.files["transactions"] if may_have_some(path)]
         if not any(names) or not paths:
             return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
@@ -150,10 +150,6 @@ def _rolled_up(rows: Rows, scope: Mask, part: Mask, span: Window) -> tuple[Float
 _MINUTE_US = 60_000_000
 _EDGES = ("from_ts", "to_ts")
 _COLUMNS = ("host", "method", "route", "status", "grpc_status", "container", "pod", "signature")
-
-
-def _touches(hour: str, span: Window) -> bool:
-    return hour_key(to_us(span.from_ts)) <= hour <= hour_key(to_us(span.to_ts) - 1)
 
 
 def around(frame: Frame, since: datetime | None, until: datetime | None) -> Window:

@@ -180,7 +180,11 @@ def _counts(counts: Counted, c: Candidate, once: Mask) -> Shown | None:
         of = part + expected
     else:
         return None
-    excess = (expected - part) if c.direction in ("gone", "down") else (part - expected)
+    if c.direction in ("gone", "down"):  # of a recorder that is not there any more, nobody can say
+        there = counts.of(np.ones(once.size, dtype=bool)) > 0
+        expected, of, excess = expected * there, of * there, (expected - part) * there
+    else:
+        excess = part - expected
     return _few(counts, excess, excess > _CLEAR * np.sqrt(np.maximum(expected, 1.0)), of)
 
 
