@@ -166,6 +166,19 @@ def test_new_articles_are_no_news(record: Record, past: float) -> None:
     quiet(record(*slugs(past), from_=past).diff())
 
 
+def test_new_articles_that_more_people_read_are_no_news(record: Record) -> None:
+    articles = [
+        traffic(
+            "news.example", f"/2026/{'abcde'[n % 5] * 7}-vote-{chr(107 + n // 5)}{chr(97 + n % 5)}",
+            step(0, 50, 200), direction="ingress", from_=10 * n - 60, to=10 * n + 30,
+        )
+        for n in range(-9, 12)
+    ]  # fmt: skip
+    people = traffic("shop.example", "/", step(0, 600, 2_400), direction="ingress")
+    [finding] = record(people, *articles, beside=0).diff()["findings"]
+    says(finding, ("broad",), {}, direction="up")
+
+
 @pytest.mark.parametrize("past", [-60.0, -420.0])
 def test_a_scanner_is_noted_and_not_told(record: Record, past: float) -> None:
     lines = [

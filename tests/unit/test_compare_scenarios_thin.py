@@ -34,6 +34,15 @@ def test_all_stops_of_which_some_requests_cause_a_hundred_calls(record: Record) 
     says(first(document), ("broad",), direction="down", severity="high")
 
 
+def test_three_times_as_many_people_who_come_in_bunches(record: Record) -> None:
+    """Few, so that chance makes half as many more of them: but no hour of the day had that."""
+    rate = lambda m: np.where(m >= 0, 3.4, 1.0) * (60 + 30 * np.sin(m / 1440 * 2 * np.pi))  # noqa: E731
+    line = traffic("shop.example", "/", rate, direction="ingress", from_=DAY)
+    lines = [replace(line, ts=line.ts + 300_000 * n) for n in range(3)]
+    job = traffic("sync.internal", "/pull", 30, from_=DAY)
+    says(first(record(*lines, job, from_=DAY, beside=0).diff()), ("broad",), direction="up")
+
+
 def test_ten_requests_of_which_all_are_much_slower(record: Record) -> None:
     """They tell of a quantile next to nothing; their mean is ten times what it was."""
     line = traffic(**CHARGE, per_hour=50, ms=step(50, 25, 250), spread=0.5)

@@ -135,6 +135,7 @@ class _Sides:
     ) -> None:
         self.frame, self.level, self.part = frame, level, part
         self.factor = min(max(factors["baseline"], 0.5), 2.0)
+        self.more = max(factors["baseline"], 1.0)
         # how much less than usual the baseline had
         self.busy = min(factors["usual"] / factors["baseline"], 1.0)
         once = frame.counted(level.dims)
@@ -190,7 +191,7 @@ class _Sides:
             odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
         for g in np.flatnonzero(fresh).tolist():
-            odds[g] = max(odds[g], self.births.often(g, float(self.n[g])))
+            odds[g] = max(odds[g], self.births.often(g, float(self.n[g]) / self.more))
         changed = self._pick(fresh, odds, kind, "new")
         if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
             bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))

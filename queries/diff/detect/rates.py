@@ -133,9 +133,12 @@ def _changed(
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
         if not dims and side.effects.shape[1]:  # a day has hours of all sorts
-            apart = np.nan_to_num(np.abs(side.effects))
-            farthest = np.quantile(apart, 1 - 1 / WORST, axis=1)
-            wide = np.maximum(wide, farthest + floor * (side.against == "usual"))
+            apart = np.nan_to_num(side.effects)
+            day = np.quantile(np.abs(apart), 1 - 1 / WORST, axis=1)
+            if side.against == "usual":  # what rises at once and beyond all of them is none of them
+                rose = np.log(ratio(window.sum(1) + 0.5, due + 0.5)) >= floor
+                day = np.where(rose, apart.max(1), day + floor)
+            wide = np.maximum(wide, day)
         rho = ratio(runs.sums(side.due), side.n[:, None])
         signed = [
             _signed(n, steady, side.n[:, None], rho * net, wide[:, None])
