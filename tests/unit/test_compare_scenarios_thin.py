@@ -141,7 +141,7 @@ def test_calls_that_multiply_explain_those_below_them_and_who_waits_for_them(
 
 
 def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record: Record) -> None:
-    """That it is new is no news; what fails of all that is posted to the host is one route."""
+    """That it is new is no news; that a new one fails every time is."""
     place: dict[str, Any] = {"host": "shop.example", "direction": "ingress"}
     lines = [
         traffic(route=f"/story-{'abcdefghijklmnopqrstuvwx'[n]}", per_hour=60, from_=-60 * n,
@@ -153,8 +153,19 @@ def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record
         traffic(route="/v2/pay", per_hour=60, from_=50, method="POST", failing=1.0, **place),
     ]
     finding = first(record(*lines, from_=DAY, beside=300).diff(last="10m"))
-    says(finding, key={"route": "/v2/pay"}, since=50)
-    assert "100 % (not there before)" in finding["summary"]
+    says(finding, ("new",), {"route": "/v2/pay"}, since=50)
+    assert "new and failing: 100 % of" in finding["summary"]
+
+
+def test_a_new_route_that_fails_is_no_news_where_every_new_one_does(record: Record) -> None:
+    """Links to articles that are not there (any more), every hour another one."""
+    place: dict[str, Any] = {"host": "shop.example", "direction": "ingress", "ok": 404}
+    lines = [
+        traffic(route=f"/story-{'abcdefghijklmnopqrstuvwx'[n]}", per_hour=60, from_=-60 * n,
+                to=60 - 60 * n, **place)
+        for n in range(24)
+    ]  # fmt: skip
+    assert record(*lines, from_=DAY, beside=300).diff()["findings"] == []
 
 
 def test_what_goes_on_comes_before_a_worse_one_that_is_over(record: Record) -> None:

@@ -154,6 +154,13 @@ class _Sides:
     def births(self) -> Births:
         return births_of(self.level, self.frame, self.past, self.baseline)
 
+    @cached_property
+    def failures(self) -> Births:
+        """When names began to fail: that new ones do is no news where new ones always do."""
+        once, bad = self.frame.counted(self.level.dims), self.part & self.frame.failed
+        past, baseline = (self.level.sums(x, bad) for x in (once.past, once.baseline))
+        return births_of(self.level, self.frame, past, baseline)
+
     def _active(self, groups: Mask) -> tuple[Floats, Mask]:
         """[groups]: slots of the window, of some 60, in which those groups were active; and whether
         they have stopped: silent since then for longer than ever before, and than by chance."""
@@ -190,17 +197,19 @@ class _Sides:
         if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
             odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
+        bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
+        failing = bad >= limits.MOST * self.level.sum(self.frame.requests * self.part)
         for g in np.flatnonzero(fresh).tolist():
-            odds[g] = max(odds[g], self.births.often(g, float(self.n[g]) / self.more))
+            births = self.failures if failing[g] else self.births
+            odds[g] = max(odds[g], births.often(g, float(self.n[g]) / self.more))
         changed = self._pick(fresh, odds, kind, "new")
         if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
-            bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
             endpoint = self.frame.level(ENDPOINT)
             before = endpoint.sum(self.frame.anyhow_b)[endpoint.group]
             for c in changed:
                 first = np.flatnonzero(c.scope)[0]
                 g, known = self.level.group[first], "status" in c.key and before[first] > 0
-                c.stopped = bool(stopped[g] and bad[g] < limits.MOST * self.n[g] and not known)
+                c.stopped = bool(stopped[g] and not failing[g] and not known)
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
