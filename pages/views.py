@@ -21,7 +21,7 @@ from pages.findings import (
 from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible
-from queries.core.question import Argument, Column, Question, parsed, questions_of
+from queries.core.question import Argument, Column, Question, in_use, parsed, questions_of
 from queries.core.selection import selection
 from queries.core.window import Window
 from queries.dependencies import marked
@@ -72,7 +72,7 @@ class Table:
 
 def table(asked: Asked, columns: Sequence[Column], rows: Sequence[Any], bars: bool = True) -> Table:
     """Rows laid out by a question's columns, each with a link to the transactions behind it."""
-    laid = []
+    laid, columns = [], in_use(columns, rows)
     counted = next((c for c in columns if c.kind == "count"), None)
     most = max((counted.of(row) or 0 for row in rows), default=0) if counted and bars else 0
     for row in rows:
@@ -213,7 +213,7 @@ def any_question(asked: Asked) -> Page:
     """A question as a table of its columns, with the whole document beneath it."""
     question, values = asked.question(asked.path[1:])
     answer = asked.answer(question, values)
-    rows = _rows(question, answer)
+    rows = question.rows_of(answer)
     return Page("question.html", {
         **common(asked, question, answer),
         **_paging(asked, answer, values),
@@ -222,13 +222,6 @@ def any_question(asked: Asked) -> Page:
         "empty": question.empty,
         "document": document(answer),
     })  # fmt: skip
-
-
-def _rows(question: Question, answer: Any) -> Sequence[Any]:
-    rows: Sequence[Any] = (
-        getattr(answer, question.rows) if question.lines is None else question.lines(answer)
-    )
-    return rows
 
 
 def _paging(asked: Asked, answer: Any, values: Mapping[str, Any]) -> dict[str, str]:

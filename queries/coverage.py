@@ -147,31 +147,8 @@ def _gaps(recorders: Sequence[Seen]) -> list[RecorderGap]:
     return sorted(found, key=lambda one: one.gap.from_ts)
 
 
-@dataclass(frozen=True)
-class RecorderStretch:
-    """A stretch, and whose it is."""
-
-    recorder: str
-    from_ts: datetime = field(metadata={"name": "from"})
-    to_ts: datetime = field(metadata={"name": "to"})
-    state: str
-    reason: str | None
-    reason_code: str | None
-    filter: str | None
-    events: int
-    rejected: int
-    dropped: int
-    dropped_estimate: int | None
-    dropped_basis: str | None
-    max_lag_ms: int
-
-
-def _lines(answer: Coverage) -> list[RecorderStretch]:
-    return [
-        RecorderStretch(row.recorder, **vars(one))
-        for row in answer.recorders
-        for one in row.stretches
-    ]
+def _lines(answer: Coverage) -> list[Stretch]:
+    return [one for row in answer.recorders for one in row.stretches]
 
 
 COVERAGE = Question(

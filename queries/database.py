@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from queries.core.answer import Note, PagedAnswer
+from queries.core.answer import Note, PagedAnswer, Side
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
-from queries.core.selection import selected, share
+from queries.core.selection import listing, share
 from queries.core.window import Window
 from store.values import dataclass
 
@@ -15,13 +16,7 @@ if TYPE_CHECKING:
     from filters.nodes import Expr
     from store.layout import Store
 
-DatabaseSort = Literal["calls", "errors", "p95", "time"]
-_ORDER: dict[DatabaseSort, str] = {
-    "calls": "calls",
-    "errors": "errors",
-    "p95": "p95_ms",
-    "time": "total_ms",
-}
+_ORDER = {"calls": "calls", "errors": "errors", "p95": "p95_ms", "time": "total_ms"}
 _PEOPLE = 5
 _FILTERED = (
     "a recorder with a filter keeps only the database calls that match it, and none at all where "
@@ -73,23 +68,22 @@ def database(
     window: Window,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
-    sort: DatabaseSort = "calls",
+    sort: str = "calls",
 ) -> Database:
     """The statements of the window's calls that match `where`; at most `limit` rows.
 
     FilterError: `where` asks for what only HTTP has.
     """
-    order = _ORDER[sort]
-    found = selected(store, window, where, limit, "database", ("database",), order=order)
-    notes = found.notes
-    if not found.rows and where is None:
+    answer: Database = _statements(store, window, where, limit, sort)
+    notes = answer.notes
+    if not answer.statements and where is None:
         notes += (Note("not_recorded", _NOT_RECORDED),)
     if any(note.code == "filtered" for note in notes):
         notes += (Note("filtered_calls", _FILTERED),)
-    return found.answer(Database, notes=notes, statements=tuple(map(_row, found.rows)))
+    return replace(answer, notes=notes)
 
 
-def _row(row: dict[str, Any]) -> StatementRow:
+def _row(row: dict[str, Any], _: Side) -> StatementRow:
     who = row.pop("who")
     return StatementRow(
         error_share=share(row["errors"], row["calls"]),
@@ -99,6 +93,9 @@ def _row(row: dict[str, Any]) -> StatementRow:
     )
 
 
+_statements = listing(
+    "database", Database, _row, tables=("database",), orders=_ORDER, name="statements"
+)
 _SORT = Argument(
     "sort",
     "Order: calls, errors, p95, or time (of all calls together), largest first.",

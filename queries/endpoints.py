@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
-from queries.core.question import CURSOR, LIMIT, WHERE, Argument, Column, Question
+from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
 
-Sort = Literal["requests", "errors", "p95"]
-_ORDER: dict[Sort, str] = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
+_ORDER = {"requests": "requests", "errors": "errors", "p95": "p95_ms"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class EndpointRow:
     p99_ms: float | None
     first_seen: datetime
     last_seen: datetime
+    recorder: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def endpoint_row(row: dict[str, Any], window: Side) -> EndpointRow:
     )
 
 
-endpoints = listing("endpoints", Endpoints, endpoint_row, routes=True, orders=_ORDER)
+endpoints = listing("endpoints", Endpoints, endpoint_row, routes=True, orders=_ORDER, counts=True)
 _SORT = Argument(
     "sort",
     "Order: requests, errors, or p95 (the slowest 95th percentile), largest first.",
@@ -69,8 +70,9 @@ ENDPOINTS = Question(
     function=endpoints,
     answer=Endpoints,
     rows="endpoints",
-    arguments=(WHERE, LIMIT, _SORT, CURSOR),
+    arguments=(WHERE, LIMIT, _SORT, BY, CURSOR),
     columns=(
+        *APART,
         Column("method"),
         Column("host", give=1),
         Column("route", give=1),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
-from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Column, Question
 from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
@@ -19,6 +19,7 @@ class HostRow:
     place: outside (calls that leave this machine's network), inside (calls within it), here
     (requests that a process of this machine serves). callers: containers, or executables where
     there is no container, that call it, the busiest five; served_by: those that answer, for here.
+    recorder, group: where they were counted apart by it.
     """
 
     host: str | None
@@ -34,6 +35,8 @@ class HostRow:
     callers: tuple[str, ...]
     callers_total: int
     served_by: tuple[str, ...]
+    recorder: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def _row(row: dict[str, Any], _: Side) -> HostRow:
     )
 
 
-hosts = listing("hosts", Hosts, _row)
+hosts = listing("hosts", Hosts, _row, counts=True)
 HOSTS = Question(
     name="hosts",
     tool="get_hosts",
@@ -66,8 +69,9 @@ HOSTS = Question(
     function=hosts,
     answer=Hosts,
     rows="hosts",
-    arguments=(WHERE, LIMIT, CURSOR),
+    arguments=(WHERE, LIMIT, BY, CURSOR),
     columns=(
+        *APART,
         Column("host", give=1),
         Column("place"),
         Column("requests", kind="count"),

@@ -271,7 +271,8 @@ def add_body(shape: Shape, body: bytes | None) -> bool:
 
 def schema_of(shape: Shape, top: bool = True) -> dict[str, Any]:
     """The shape as JSON Schema. A field is required when every object seen had it."""
-    types = sorted(_types(shape))
+    whole = {"integer"} if "number" in shape.types else set()  # where other numbers are
+    types = sorted(shape.types.keys() - whole)
     found: dict[str, Any] = {"$schema": _DIALECT} if top else {}
     if types:
         found["type"] = types[0] if len(types) == 1 else types
@@ -288,12 +289,6 @@ def schema_of(shape: Shape, top: bool = True) -> dict[str, Any]:
     if shape.items is not None and shape.items.seen:
         found["items"] = schema_of(shape.items, False)
     return found
-
-
-def _types(shape: Shape) -> set[str]:
-    """An integer is a number where other numbers stand beside it."""
-    types = set(shape.types)
-    return types - {"integer"} if "number" in types else types
 
 
 def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Difference]:

@@ -6,21 +6,27 @@ a second reads the lines of those few. Bodies are not read unless the filter ask
 
 from __future__ import annotations
 
-import base64
-import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from queries.core.answer import PagedAnswer
-from queries.core.escape import visible
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.question import (
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    WHERE,
+    Argument,
+    Column,
+    Question,
+    from_cursor,
+    to_cursor,
+)
 from queries.core.selection import Selection, selection
 from queries.core.session import open_reader
 from queries.core.window import Window
 from queries.show import parse_id, transaction_id, url_of
-from store.errors import UsageError
 from store.hours import from_us, to_us
 from store.values import dataclass
 
@@ -76,18 +82,22 @@ def search(
     was recorded meanwhile moves nothing. UsageError for a cursor of another filter.
     """
     text = (where.text if where is not None else "") + sort.removeprefix("newest")
-    after = None
+    after, check = None, zlib.crc32(text.encode())
     if cursor:
-        window, after = _read_cursor(cursor, text)
+        window, after = from_cursor(cursor, check, _place)
     with selection(store, window, where) as chosen:
         picked, totals = _first(chosen, limit + 1, after, sort)
         lines = _lines(chosen, picked[:limit])
         found = chosen.result(lines if sort == "newest" else lines[::-1], limit, totals)
-        more = len(picked) > limit
+        more, next_cursor = len(picked) > limit, None
+        if more:
+            last = picked[limit - 1]
+            times = (to_us(one) for one in (window.from_ts, window.to_ts, last["ts"]))
+            next_cursor = to_cursor(*times, last["recorder"], last["seq"], check)
         return found.answer(
             Search,
             transactions=tuple(line_of(row) for row in found.rows),
-            next_cursor=_cursor(window, picked[limit - 1], text) if more else None,
+            next_cursor=next_cursor,
             truncated=more,
         )
 
@@ -147,29 +157,10 @@ def line_of(row: dict[str, Any]) -> Line:
     )
 
 
-def _cursor(window: Window, last: Picked, where: str) -> str:
-    """Opaque to its reader: the window, the last line, and a check of the filter."""
-    place = [to_us(window.from_ts), to_us(window.to_ts), to_us(last["ts"]), last["recorder"],
-             last["seq"], zlib.crc32(where.encode())]  # fmt: skip
-    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode()
-
-
-def _read_cursor(cursor: str, where: str) -> tuple[Window, tuple[int, str, int]]:
-    try:
-        start, end, ts, recorder, seq, check = json.loads(base64.urlsafe_b64decode(cursor))
-        window = Window(from_us(int(start)), from_us(int(end)))
-        after = (int(ts), str(recorder), int(seq))
-        from_us(after[0])
-    except (ValueError, TypeError, OverflowError, UsageError):
-        raise UsageError(
-            f"{visible(cursor[:40])!r} is no cursor", "Take next_cursor of the page before as it is"
-        ) from None
-    if check != zlib.crc32(where.encode()):
-        raise UsageError(
-            "the cursor belongs to another filter",
-            "Repeat the filter of the page before, or leave the cursor out.",
-        )
-    return window, after
+def _place(start: int, end: int, ts: int, recorder: str, seq: int) -> Any:
+    """The window and the last line of the page before, as a cursor has them."""
+    from_us(int(ts))  # that it is a time
+    return Window(from_us(int(start)), from_us(int(end))), (int(ts), str(recorder), int(seq))
 
 
 _SORT = Argument(

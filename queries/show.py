@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from queries.core.answer import VERSION, Note
 from queries.core.escape import UNTRUSTED, visible, visible_lines
 from queries.core.question import REQUIRED, Argument, Question
-from queries.core.session import Reader, open_reader
+from queries.core.session import open_reader
 from queries.core.window import Window
 from store.cover import sealed_in, segments_in
 from store.errors import UsageError
@@ -315,7 +315,7 @@ def find_row(store: Store, wanted: Id) -> tuple[dict[str, Any], list[Note]]:
                 if wanted.session in ("", row["session"]):
                     return row, list(reader.notes)
                 near.append(transaction_id(row))
-            near += _neighbours(reader, params)
+            near += [transaction_id(row) for row in reader.rows("neighbours", params)]
             notes += reader.notes
     raise _unknown(store, wanted, near, notes)
 
@@ -324,18 +324,13 @@ def _candidates(store: Store, wanted: Id) -> list[str]:
     """Hours that may hold the number: files are named after the numbers in them."""
     found: list[tuple[int, str]] = []
     for hour in store.hours("transactions"):
-        for last, path in _files(store, hour, wanted.recorder):
+        for owner, path in store.visible("transactions", hour):
+            if owner != wanted.recorder or (last := _last(path)) < wanted.seq:
+                continue
             first = _first(path)
-            if (first is None or first <= wanted.seq) and wanted.seq <= last:
+            if first is None or first <= wanted.seq:
                 found.append((last, hour))
     return list(dict.fromkeys(hour for _, hour in sorted(found)))
-
-
-def _files(store: Store, hour: str, recorder: str) -> Iterator[tuple[int, Path]]:
-    """(highest number that a file can hold, file) of a recorder's files of an hour."""
-    for owner, path in store.visible("transactions", hour):
-        if owner == recorder:
-            yield _last(path), path
 
 
 def _last(path: Path) -> int:
@@ -354,10 +349,6 @@ def _first(path: Path) -> int | None:
         return min(int(s.min) for s in groups if s is not None and s.has_min_max)
     except (OSError, ValueError, StopIteration):  # what is unreadable, the reader tells
         return None
-
-
-def _neighbours(reader: Reader, params: dict[str, Any]) -> list[str]:
-    return [transaction_id(row) for row in reader.rows("neighbours", params)]
 
 
 def _unknown(store: Store, wanted: Id, near: list[str], notes: list[Note]) -> UsageError:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.core.answer import PagedAnswer, Side
-from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Column, Question
 from queries.core.selection import listing, share
 from store.values import dataclass
 
@@ -38,6 +38,8 @@ class StatusRow:
     first_seen: datetime
     last_seen: datetime
     top: tuple[Place, ...]
+    recorder: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def _most_from(row: StatusRow) -> tuple[str | None, ...]:
     return (row.top[0].method, row.top[0].host, row.top[0].route) if row.top else ()
 
 
-statuses = listing("statuses", Statuses, _row, routes=True)
+statuses = listing("statuses", Statuses, _row, routes=True, counts=True)
 STATUSES = Question(
     name="statuses",
     tool="get_statuses",
@@ -66,8 +68,9 @@ STATUSES = Question(
     function=statuses,
     answer=Statuses,
     rows="statuses",
-    arguments=(WHERE, LIMIT, CURSOR),
+    arguments=(WHERE, LIMIT, BY, CURSOR),
     columns=(
+        *APART,
         Column("status", lambda s: (s.status, None), "status"),
         Column("requests", kind="count"),
         Column("share", kind="share"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.notes import Seen, seen
@@ -21,28 +21,20 @@ if TYPE_CHECKING:
     from filters.nodes import Expr
     from store.layout import Store
 
-By = Literal[
-    "host",
-    "status",
-    "container",
-    "pod",
-    "route",
-    "method",
-    "endpoint",
-    "process",
-    "place",
-    "signature",
-    "recorder",
-]
-_SQL: dict[By | None, str] = {
-    None: "NULL::VARCHAR",
+# What a series may be of, as SQL.
+_SQL = {
+    "host": "host",
     "status": "coalesce(status::VARCHAR, 'none')",
     "container": "container_name",
     "pod": "pod_name",
-    "process": "process_exe",
-    "signature": "error_signature",
     "route": "nullif(concat_ws(' ', nullif(host, ''), route), '')",
+    "method": "method",
     "endpoint": "nullif(concat_ws(' ', nullif(method, ''), nullif(host, ''), route), '')",
+    "process": "process_exe",
+    "place": "place",
+    "signature": "error_signature",
+    "recorder": "recorder",
+    "group": "population",
 }
 # Steps that people read a clock in; the first that gives few enough buckets is taken.
 _STEPS = (10, 60, 300, 900, 3600, 6 * 3600, 86_400, 7 * 86_400)
@@ -80,7 +72,7 @@ class Timeline(PagedAnswer):
     """
 
     every_s: int
-    by: By | None
+    by: str | None
     starts: tuple[datetime, ...]
     covered_s: tuple[float, ...]
     total: Total
@@ -109,19 +101,20 @@ def timeline(
     window: Window,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
-    by: By | None = None,
+    by: str | None = None,
     every: str | None = None,
 ) -> Timeline:
     """The window's transactions that match `where` over time; at most `limit` series, busiest
     first. Raises UsageError for an `every` that is no length of time, or too short."""
     step = step_of(every, window)
     starts = _starts(window, step)
-    with selection(store, window, where) as chosen:
+    apart = "group" if by == "group" else None
+    with selection(store, window, where, by=apart, counts=True) as chosen:
         if by in ("route", "endpoint"):
             chosen.collapse_routes()
         params = {"step": int(step.total_seconds()), "origin": _MONDAY}
-        whole = chosen.rows("timeline", params, by=_SQL[None])
-        rows = chosen.rows("timeline", params, by=_SQL.get(by, str(by))) if by else []
+        whole = chosen.rows("timeline", params, by="NULL::VARCHAR")
+        rows = chosen.rows("timeline", params, by=_SQL[by]) if by else []
         recorders = seen(chosen.reader, window)
         covered = tuple(_covered(recorders, start, start + step) for start in starts)
         sums = (sum(r["requests"] for r in whole), sum(r["errors"] for r in whole))
@@ -191,7 +184,7 @@ def _counts(
 
 
 _BY = Argument(
-    "by", "One series for each value of this, the busiest first.", "WHAT", choices=get_args(By)
+    "by", "One series for each value of this, the busiest first.", "WHAT", choices=tuple(_SQL)
 )
 _EVERY = Argument(
     "every",

@@ -56,14 +56,8 @@ class Bucket(Store):
     def __init__(self, remote: Remote, limits: Limits, engine: str = "") -> None:
         digest = hashlib.sha256(remote.url.encode()).hexdigest()[:12]
         super().__init__(limits.folder / f"{remote.url.rpartition('/')[2]}-{digest}", engine)
-        state: dict[str, Any] = {
-            "_remote": remote,
-            "_limits": limits,
-            "_listed": dict[Path, list[Path]](),
-            "_blobs": dict[Path, Blob](),
-            "_wanted": 0,
-        }
-        self.__dict__.update(state)  # a Store is frozen
+        own = self.__dict__  # a Store is frozen
+        own.update(_remote=remote, _limits=limits, _listed={}, _blobs={}, _wanted=0)
 
     _remote: Remote
     _limits: Limits

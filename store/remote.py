@@ -84,10 +84,8 @@ class Remote:
             raise UnavailableError(
                 f"{url} needs a client that is not installed", "pip install 'qrec[bucket]'"
             ) from None
-        options: Any = {} if scheme == "file" else {"client_options": {"allow_http": True}}
-        options |= {} if scheme == "file" else {"retry_config": _RETRIES}
-        if scheme == "file":
-            options["mkdir"] = True
+        options: Any = {"client_options": {"allow_http": True}, "retry_config": _RETRIES}
+        options = {"mkdir": True} if scheme == "file" else options
         try:
             self._store: ObjectStore = from_url(self.url, **options)
         except Exception as error:

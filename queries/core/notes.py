@@ -33,6 +33,7 @@ _TOLD = 5  # gaps of a recorder that are told one by one
 class Stretch(Between):
     """A time in one state, clipped to the window. Counters are of the whole stretch."""
 
+    recorder: str
     state: str
     reason: str | None
     reason_code: str | None  # for programs; absent in files of before there were codes
@@ -161,17 +162,11 @@ def newest(store: Store) -> datetime | None:
 
 def covered_s(recorders: Sequence[Seen]) -> float:
     """Seconds that the best covered recorder, or any of the best covered group, received."""
-    by_population: dict[str, list[Seen]] = {}
+    islands: dict[str, list[tuple[datetime, datetime]]] = {}
     for recorder in recorders:
-        by_population.setdefault(recorder.population, []).append(recorder)
-    return max(map(_covered_s, by_population.values()), default=0.0)
-
-
-def _covered_s(members: Sequence[Seen]) -> float:
-    if len(members) == 1:
-        return members[0].covered_s
-    seeing = together(island for one in members for island in one.islands)
-    return sum((end - start).total_seconds() for start, end in seeing)
+        islands.setdefault(recorder.population, []).extend(recorder.islands)
+    lengths = ([end - start for start, end in together(own)] for own in islands.values())
+    return max((sum(one.total_seconds() for one in each) for each in lengths), default=0.0)
 
 
 def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Note]:

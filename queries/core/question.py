@@ -17,7 +17,7 @@ from datetime import datetime, tzinfo
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from queries.core.escape import visible
 from queries.core.window import Asked, resolve_window, resolve_windows
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from filters.nodes import Expr
     from store.layout import Store
 
+T = TypeVar("T")
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 200  # rows that an assistant gets at once
 REQUIRED: Final = object()
@@ -48,7 +49,7 @@ class Column:
 
     value: the row's field (`called.requests` for one within another), or a function of the row.
     give: its cells may be cut where the terminal is narrow, those with a higher number first;
-    optional: it is left out altogether before anything is cut.
+    optional: it is left out altogether before anything is cut; sparse: where no row has it.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Column:
     kind: Kind = "text"
     give: int = 0
     optional: bool = False
+    sparse: bool = False
 
     def of(self, row: Any) -> Any:
         if callable(self.value):
@@ -63,6 +65,11 @@ class Column:
         for name in (self.value or self.title).split("."):
             row = getattr(row, name)
         return row
+
+
+def in_use(columns: Sequence[Column], rows: Sequence[Any]) -> list[Column]:
+    """Those that a table of these rows shows."""
+    return [c for c in columns if not c.sparse or any(c.of(row) is not None for row in rows)]
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,12 @@ CONTAINER: Final = Argument(
     "container", "Only what this container (or program, outside of one) did.", "NAME", 300
 )
 
+BY: Final = Argument(
+    "by", "Count apart by recorder, or by group of recorders.", "WHAT",
+    choices=("recorder", "group"), brief="Apart by recorder or group.",
+)  # fmt: skip
+APART: Final = (Column("recorder", sparse=True), Column("group", sparse=True))  # its columns
+
 
 @dataclass(frozen=True)
 class Question:
@@ -220,6 +233,10 @@ class Question:
     def lists(self) -> tuple[str, ...]:
         """The fields of the answer that `limit` cuts and a cursor goes on with."""
         return (self.rows, *self.further) if self.rows else ()
+
+    def rows_of(self, answer: Any) -> Sequence[Any]:
+        rows: Sequence[Any] = self.lines(answer) if self.lines else getattr(answer, self.rows)
+        return rows
 
     @property
     def docs(self) -> str:
@@ -286,30 +303,42 @@ class _Page:
     check: int
 
     def cursor(self, offset: int) -> str:
-        place = json.dumps([self.now.isoformat(), offset, self.check], separators=(",", ":"))
-        return base64.urlsafe_b64encode(place.encode()).decode()
+        return to_cursor(self.now.isoformat(), offset, self.check)
 
 
-def _page_of(cursor: str | None, now: datetime, check: int) -> _Page:
-    """The first page, or the one that a cursor names. UsageError for one of something else."""
-    if not cursor:
-        return _Page(now, 0, check)
+def to_cursor(*place: object) -> str:
+    """A place in an answer, and a check of what was asked for: opaque to its reader."""
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode()
+
+
+def from_cursor(cursor: str, check: int, read: Callable[..., T]) -> T:
+    """What `read` makes of a cursor's place. UsageError for one that is none, which `read` tells by
+    ValueError, or of something else."""
     try:
-        moment, offset, known = json.loads(base64.urlsafe_b64decode(cursor))
-        page = _Page(datetime.fromisoformat(moment), int(offset), int(known))
-        whole = page.now.tzinfo is not None and 0 < page.offset <= _DEEPEST
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        whole = False
-    if not whole:
+        *place, known = json.loads(base64.urlsafe_b64decode(cursor))
+        result = read(*place)
+    except (ValueError, TypeError, OverflowError, RecursionError, UsageError):
         raise UsageError(
             f"{visible(cursor[:40])!r} is no cursor", "Take next_cursor of the page before as it is"
-        )
-    if page.check != check:
+        ) from None
+    if known != check:
         raise UsageError(
             "the cursor belongs to another question",
             "Repeat the arguments of the page before, or leave the cursor out.",
         )
-    return page
+    return result
+
+
+def _page_of(cursor: str | None, now: datetime, check: int) -> _Page:
+    """The first page, or the one that a cursor names. UsageError for one of something else."""
+
+    def read(moment: str, offset: int) -> _Page:
+        page = _Page(datetime.fromisoformat(moment), int(offset), check)
+        if page.now.tzinfo is None or not 0 < page.offset <= _DEEPEST:
+            raise ValueError(offset)
+        return page
+
+    return from_cursor(cursor, check, read) if cursor else _Page(now, 0, check)
 
 
 def chosen(questions: Sequence[Question], values: dict[str, Any]) -> Question:

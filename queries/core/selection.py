@@ -10,21 +10,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
-from queries.core.session import Reader, open_reader
+from queries.core.session import Reader, file_list, open_reader, sql_text
 from queries.core.window import Window
 from store.derived import derived_sql
-from store.errors import UsageError, did_you_mean
+from store.errors import TooMuchError, UsageError, did_you_mean
+from store.files import looks_whole
+from store.hours import hour_end, hour_start
+from store.rollup import BUCKET_BASE, ROLLUPS, SOURCES
+from store.schema import RECORDED, plain
 from store.values import dataclass
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from filters.nodes import Expr
     from store.layout import Store
-
 
 DEFAULT_LIMIT: Final = 20
 _KNOWN: Final = {
@@ -32,6 +38,15 @@ _KNOWN: Final = {
     "connections": "Such as container.name, process.binary, direction, dst.domain are known, where "
     "`qrec record --connections` kept any.",
 }
+# What rows are counted apart by, in the place of {apart} in a question's SQL.
+_APART: Final = {
+    None: 'NULL::VARCHAR AS recorder, NULL::VARCHAR AS "group"',
+    "recorder": 'recorder, population AS "group"',
+    "group": 'NULL::VARCHAR AS recorder, population AS "group"',
+}
+_COUNTED: Final = "counted"
+# The columns that rollups have whole.
+_TOLD: Final = frozenset(SOURCES) - {"ts", "duration_ms", "seq", "bytes_sent", "bytes_received"}
 _PREFIX: Final = "filter_"  # of the parameters of a filter
 _SHARED: Final = ("window", "notes", "truncated")
 _NAMES: Final = ("req.host", "req.method", "route", "container.name", "container.image", "pod.name",
@@ -97,7 +112,8 @@ class Result:
 class Selection:
     """A window and a filter over an open reader, for questions that take several queries.
 
-    views: the SELECT of each view that was made.
+    views: the SELECT of each view that was made. by: what rows are counted apart by (see BY).
+    counted: whether some of the rows are of rollups (have_counted).
     """
 
     reader: Reader
@@ -105,6 +121,8 @@ class Selection:
     remarks: list[Note] = field(default_factory=list)
     views: dict[str, str] = field(default_factory=dict)
     where: Expr | None = None  # of transactions
+    by: str | None = None
+    counted: bool = False
 
     def select(
         self, where: Expr | None, table: str, name: str = "matching", container: str | None = None
@@ -117,16 +135,23 @@ class Selection:
         text, params = condition(where, con, table)
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
         rows = self.reader.selected(
-            table, f"ts >= $from_ts AND ts < $to_ts AND {text}", {**params, **span}
+            _COUNTED if self.counted and table == "transactions" else table,
+            f"ts >= $from_ts AND ts < $to_ts AND {text}",
+            {**params, **span},
         )
         columns = "*"
         if table != "transactions":
             rows = f"(SELECT *, NULL::SMALLINT AS status, NULL::VARCHAR AS grpc_status FROM {rows})"
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
         whose = ""
+        if self.by is not None:
+            groups = {row["recorder"]: row["group_name"] for row in self.reader.coverage}
+            columns_of = {"recorder": [*groups], "population": [*groups.values()]}
+            self.reader.table("populations", {n: ("VARCHAR", of) for n, of in columns_of.items()})
+            whose = " LEFT JOIN populations USING (recorder)"
         if container is not None:
             con.execute("SET VARIABLE container = $value", {"value": container})
-            whose = " WHERE who = getvariable('container')"
+            whose += " WHERE who = getvariable('container')"
         self._view(name, f"SELECT {columns} FROM ({derived_sql().format(rows=rows)}){whose}")
 
     def _view(self, name: str, text: str) -> None:
@@ -138,6 +163,7 @@ class Selection:
     ) -> list[dict[str, Any]]:
         """The rows of queries/sql/<query>.sql as dicts; the window's ends are parameters."""
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
+        places = {"apart": _APART[self.by], **places}
         return self.reader.rows(query, {**span, **(params or {})}, **places)
 
     def pick(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -218,6 +244,33 @@ class Selection:
         return Result(side, qualified, rows[:limit], len(rows) > limit)
 
 
+def _counts_tell(where: Expr) -> bool:
+    """Whether rollups have what a filter reads."""
+    import filters
+
+    specs = [filters.FIELDS.get(name) for name in where.fields()]
+    return all(spec is not None and _TOLD.issuperset(spec.columns) for spec in specs)
+
+
+def have_counted(reader: Reader, files: Sequence[Path]) -> Note:
+    """Make the view of all transactions, with those that only the rollups of these files tell of.
+    TooMuchError: more than may be fetched, or than there is."""
+    store, until = reader.store, reader.early.until
+    rollups = [store.rollup(path) for path in files]
+    paths = [path for rollup in rollups for path in rollup.values()]
+    store.fetch(paths)
+    if not all(map(looks_whole, paths)):
+        hint = "Ask for a shorter window, or raise --max-fetch."
+        raise TooMuchError("the rows of this window are too many, and not all are counted", hint)
+    places = {t.rpartition("/")[2]: file_list(rollup[t] for rollup in rollups) for t in ROLLUPS}
+    places["until"] = f"to_timestamp({until})" if until else "'infinity'::TIMESTAMPTZ"
+    text = sql_text("counted", base=str(BUCKET_BASE), **places)
+    reader.con.execute(f"CREATE VIEW {_COUNTED} AS FROM transactions UNION ALL BY NAME ({text})")
+    hours = sorted(path.parent.name.removeprefix("hour=") for path in files)
+    text = "counted by rollups: times are those of minutes, durations within 5 %"
+    return Note("rounded", text, hour_start(hours[0]), hour_end(hours[-1]))
+
+
 def pushdown_of(store: Store) -> Callable[..., Any] | None:
     """What has the store's engine read its rows, for open_reader; None where it has none."""
     if not store.engine:
@@ -234,14 +287,31 @@ def selection(
     where: Expr | None = None,
     tables: Sequence[str] = ("transactions",),
     container: str | None = None,
+    by: str | None = None,
+    counts: bool = False,
 ) -> Iterator[Selection]:
     """A reader over the window's hours, with the view `matching` over the first of the tables.
 
-    container: only what this container (or executable, where there is no container) did.
+    container: only what this container (or executable, where there is no container) did. counts:
+    the question reads nothing that rollups do not tell, so that those will do for rows of a bucket
+    which are too many to fetch, or still on their host.
     """
-    with open_reader(store, [window], tables, pushdown=pushdown_of(store)) as reader:
+    counts = counts and store.engine == "" and (where is None or _counts_tell(where))
+    opened = partial(open_reader, store, [window], tables, running=counts)
+    with contextlib.ExitStack() as stack:
+        try:
+            reader = stack.enter_context(opened(pushdown=pushdown_of(store)))
+            files: Sequence[Path] = reader.early.keys
+        except TooMuchError:
+            if not counts:
+                raise
+            reader = stack.enter_context(opened(views=False))
+            files = reader.files["transactions"]
+            reader.con.register("transactions", plain(RECORDED["transactions"]).empty_table())
         filtered = where if tables[0] == "transactions" else None
-        chosen = Selection(reader, window, remarks(where), where=filtered)
+        chosen = Selection(reader, window, remarks(where), {}, filtered, by, bool(files))
+        if files:
+            chosen.remarks.append(have_counted(reader, files))
         chosen.select(where, tables[0], container=container)
         if container is not None:
             chosen.remarks.extend(chosen.unknown_container(container, tables[0]))
@@ -263,28 +333,6 @@ def both_sides(
         return chosen.rows(query, {**limits, **params})
 
 
-def selected(
-    store: Store,
-    window: Window,
-    where: Expr | None,
-    limit: int,
-    query: str,
-    tables: Sequence[str] = ("transactions",),
-    routes: bool = False,
-    **places: str,
-) -> Result:
-    """Run queries/sql/<query>.sql over the window: at most `limit` of its rows.
-
-    The query takes a parameter `rows` and gives each row the totals all_requests and all_errors,
-    taken out here. routes: it groups by route, so levels of too many values are collapsed.
-    """
-    with selection(store, window, where, tables) as chosen:
-        if routes:
-            chosen.collapse_routes()
-        rows = chosen.rows(query, {"rows": limit + 1}, **places)
-        return chosen.result(rows, limit, totals(rows))
-
-
 def listing(
     query: str,
     answer: Callable[..., T],
@@ -292,22 +340,32 @@ def listing(
     *,
     tables: Sequence[str] = ("transactions",),
     routes: bool = False,
-    orders: Mapping[Any, str] | None = None,
+    counts: bool = False,
+    orders: Mapping[str, str] | None = None,
+    name: str = "",
 ) -> Callable[..., T]:
-    """The function of a question that lists the rows of queries/sql/<query>.sql, under that name.
+    """The function of a question that lists the rows of queries/sql/<query>.sql, as that field of
+    the answer or the one called `name`.
 
-    It takes the store, a window, `where`, `limit` and, with orders, `sort`: one of their names, the
-    first where none is given. row: makes one of the answer, from one of the query's and the
-    window as a whole. tables, routes: see selected.
+    It takes the store, a window, `where`, `limit`, where its SQL has {apart} `by`, and, with
+    orders, `sort`: one of their names, the first where none is given. The SQL takes a parameter
+    `rows` and gives each row the totals all_requests and all_errors, taken out here. row: makes one
+    of the answer, from one of those and the window as a whole. routes: the SQL groups by route, so
+    levels of too many values are collapsed. counts: see selection.
     """
 
     def ask(
         store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT,
-        sort: str | None = None,
+        sort: str | None = None, by: str | None = None,
     ) -> T:  # fmt: skip
         places = {"order": orders[sort or next(iter(orders))]} if orders else {}
-        found = selected(store, window, where, limit, query, tables, routes, **places)
-        return found.answer(answer, **{query: tuple(row(one, found.window) for one in found.rows)})
+        with selection(store, window, where, tables, by=by, counts=counts) as chosen:
+            if routes:
+                chosen.collapse_routes()
+            rows = chosen.rows(query, {"rows": limit + 1}, **places)
+            found = chosen.result(rows, limit, totals(rows))
+        listed = tuple(row(one, found.window) for one in found.rows)
+        return found.answer(answer, **{name or query: listed})
 
     return ask
 

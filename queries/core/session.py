@@ -267,7 +267,8 @@ class Reader:
         hours = hours_of(self.spans)
         if table != "coverage":
             rows = [path for hour in hours for _, path in self.store.visible(table, hour)]
-            return [*rows, *(self.early.keys if table == "transactions" else ())]
+            early = self.early.keys if table == "transactions" and not self._views else ()
+            return [*rows, *early]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
         return [path for hour in (*before, *hours) for path in self._coverage(hour)]

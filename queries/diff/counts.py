@@ -329,10 +329,9 @@ class _Counting:
         read = 0
         for slot, file in sorted(past):
             if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
-                cells = self._hour(file, slot)
-                read += cells.key.size
-                yield cells
-                del cells
+                cells = [self._hour(file, slot)]
+                read += cells[0].key.size
+                yield cells.pop()  # nobody but the reader of them holds them
 
     def _from_rows(self, file: int) -> dict[str, Any] | None:
         """key, slot, bucket, requests, received of a file's cells; None of one with a rollup."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from itertools import chain, pairwise
@@ -108,8 +108,9 @@ class Entries:
     def histogram(self, units: int) -> Histogram:
         codes = self.codes >> (self.slots + self.counts)
         starts = changes(codes)
-        upto = np.concatenate([[0], np.cumsum(self.requests(self.codes))])
-        return Histogram.sorted(units, codes[starts], np.append(upto[starts], upto[-1]))
+        codes = codes[starts]
+        sums = np.add.reduceat(self.requests(self.codes), starts) if starts.size else starts
+        return Histogram.sorted(units, codes, np.concatenate([[0.0], np.cumsum(sums)]))
 
 
 @dataclass(frozen=True)
@@ -254,13 +255,18 @@ class Durations:
         """[3, units]: the same of the whole window."""
         return np.stack([one.sum(1) for one in self.powers])
 
+    @cached_property
+    def _begins(self) -> list[Ints]:
+        """[units + 1] of each side: where the entries of a unit begin."""
+        return [side.place(np.arange(self.level.size + 1), 0) for side in self.entries]
+
     def beyond(self, cut: Ints, up: bool, side: int) -> Floats:
         """[units, blocks]: requests of one side above the unit's bucket `cut`, or below it."""
-        units, entries = np.arange(self.level.size), self.entries[side]
+        units, entries, begins = np.arange(self.level.size), self.entries[side], self._begins[side]
         if up:
-            begin, end = entries.place(units, cut + 1), entries.place(units, 255)
+            begin, end = entries.place(units, cut + 1), begins[1:]
         else:
-            begin, end = entries.place(units, 0), entries.place(units, np.maximum(cut, 0))
+            begin, end = begins[:-1], entries.place(units, np.maximum(cut, 0))
         return self._blocks(entries.codes[_within(begin, end - begin)], side)[0]
 
     def of(self, scope: Mask) -> Course:
@@ -306,10 +312,10 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     # where the window begins, the baseline, and each stretch of the past
     edges = np.array([0, axis.slots[0].size, *range(axis.size, axis.size + len(axis.past) + 1)])
     rooms = [Entries.room(size, *edge) for edge in pairwise(edges.tolist())]
-    parts: list[list[Ints]] = [[rooms[0].codes], [rooms[1].codes]]
+    parts: list[list[Ints]] = [[], []]
     stretches: dict[int, list[Histogram]] = {}
 
-    def add(cells: Cells) -> None:
+    def packed(cells: Cells) -> Iterator[tuple[int, Ints]]:
         cells = cells.where(counting(known, covered.seconds, cells))
         if not cells.slot.size:
             return
@@ -319,17 +325,21 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
             part = cells
             if first < last:
                 part = cells.where((cells.slot >= edges[one]) & (cells.slot < edges[one + 1]))
-            codes = rooms[one].packed(part.key, part.value, part.slot, part.requests)
+            yield one, rooms[one].packed(part.key, part.value, part.slot, part.requests)
+
+    for cells in counts.spread(level.group.astype(np.int32)):
+        entries = [*packed(cells)]
+        del cells  # before they are sorted, and before the next file is read
+        while entries:
+            one, codes = entries.pop()
             if one < len(parts):
                 parts[one].append(codes)
             else:
-                made = rooms[one].holding([codes]).histogram(size)
-                stretches.setdefault(one, []).append(made)
-
-    for cells in counts.spread(level.group.astype(np.int32)):
-        add(cells)
-        del cells  # before the next file is read
-    window, baseline = (room.holding(part) for room, part in zip(rooms, parts, strict=False))
+                stretches.setdefault(one, []).append(rooms[one].holding([codes]).histogram(size))
+            del codes
+    window, baseline = (
+        room.holding(part or [room.codes]) for room, part in zip(rooms, parts, strict=False)
+    )
     past = [stretches[one] for one in sorted(stretches)]
     course = [np.zeros((3, size)), *(sum(part.moments for part in parts) for parts in past)]
     before: dict[Against, Histogram] = {

@@ -7,7 +7,7 @@ news however many requests show it. Everything is over arrays, [groups] or [grou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -256,19 +256,25 @@ def spans_of(blocks: int, size: int) -> list[slice]:
     return [slice(at, at + size) for at in range(0, blocks, size)] if blocks % size == 0 else []
 
 
-def best(z: Floats, runs: Runs, own: Sequence[Floats] = ()) -> tuple[Floats, Ints]:
+def best(
+    z: Floats, runs: Runs, own: Callable[[Ints], list[Floats]] | None = None, bar: float = 0.0
+) -> tuple[Floats, Ints]:
     """[groups]: the most telling run's z, less its price, and the run.
 
-    own: what the runs of each of the baseline's spans look like against all of it: a run of the
-    window has to tell more than the most telling one of its length there.
+    own: of some groups, what the runs of each of the baseline's spans look like against all of it:
+    a run of the window has to tell more than the most telling one of its length there. bar: groups
+    that stay below it anyway are not asked for that.
     """
     worth = np.abs(z) - runs.price
+    able = np.flatnonzero(worth.max(1) >= bar)
+    spans = own(able) if own and able.size else []
     lengths = runs.ends - runs.starts
-    for length in distinct(lengths).tolist() if own else ():
+    for length in distinct(lengths).tolist() if spans else ():
         same = np.flatnonzero(lengths == length)
-        quiet = np.concatenate([each[:, same] for each in own], axis=1)
+        quiet = np.concatenate([each[:, same] for each in spans], axis=1)
         up, down = (np.maximum(x.max(1), 0.0)[:, None] for x in (quiet, -quiet))
-        worth[:, same] -= np.where(z[:, same] > 0, up, down)
+        place = np.ix_(able, same)
+        worth[place] -= np.where(z[place] > 0, up, down)
     chosen = worth.argmax(1)
     row = np.arange(len(z))
     paid: Floats = np.sign(z[row, chosen]) * np.maximum(worth[row, chosen], 0)
@@ -296,8 +302,7 @@ def changes(values: Any) -> Any:
 
 def xlogy(x: Floats, y: Floats) -> Floats:
     """x * log(y), and 0 where x is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        product: Floats = np.asarray(np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0))
+    product: Floats = np.where(x > 0, x * np.log(np.where(y > 0, y, 1e-300)), 0.0)
     return product
 
 

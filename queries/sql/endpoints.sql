@@ -1,6 +1,7 @@
--- Endpoints of a window (where, method, host, route), in the order asked for.
+-- Endpoints of a window (where, method, host, route), in the order asked for; {apart} as in hosts.sql.
 WITH endpoints AS (
     SELECT
+        {apart},
         place,
         method,
         host,
@@ -26,5 +27,5 @@ SELECT
     sum(requests) OVER ()::BIGINT AS all_requests,
     sum(errors) OVER ()::BIGINT AS all_errors
 FROM endpoints
-ORDER BY {order} DESC NULLS LAST, requests DESC, host, route, method, place
+ORDER BY {order} DESC NULLS LAST, requests DESC, host, route, method, place, recorder, "group"
 LIMIT $rows

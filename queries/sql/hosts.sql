@@ -1,17 +1,25 @@
--- Hosts of a window by where they lie, the busiest first, with who talks to (or serves) them.
+-- Hosts of a window by where they lie, the busiest first, with who talks to (or serves) them;
+-- {apart}: by recorder and group as well, or by NULL.
 WITH pairs AS (
-    SELECT host, place, who, count(*) AS requests
+    SELECT {apart}, host, place, who, count(*) AS requests
     FROM matching
     WHERE who IS NOT NULL
     GROUP BY ALL
 ),
 people AS (
-    SELECT host, place, list(who ORDER BY requests DESC, who)[:5] AS who, count(*) AS who_total
+    SELECT
+        recorder,
+        "group",
+        host,
+        place,
+        list(who ORDER BY requests DESC, who)[:5] AS who,
+        count(*) AS who_total
     FROM pairs
     GROUP BY ALL
 ),
 hosts AS (
     SELECT
+        {apart},
         host,
         place,
         count(*) AS requests,
@@ -37,6 +45,9 @@ SELECT
     sum(errors) OVER ()::BIGINT AS all_errors
 FROM hosts
 LEFT JOIN people
-    ON people.host IS NOT DISTINCT FROM hosts.host AND people.place = hosts.place
-ORDER BY requests DESC, host, place
+    ON people.host IS NOT DISTINCT FROM hosts.host
+    AND people.place = hosts.place
+    AND people.recorder IS NOT DISTINCT FROM hosts.recorder
+    AND people."group" IS NOT DISTINCT FROM hosts."group"
+ORDER BY requests DESC, host, place, hosts.recorder, hosts."group"
 LIMIT $rows

@@ -1,6 +1,7 @@
--- Status codes of a window, the most frequent first; no status is no response.
+-- Status codes of a window, the most frequent first; no status is no response; {apart} as in hosts.sql.
 WITH places AS (
     SELECT
+        {apart},
         status,
         method,
         host,
@@ -13,6 +14,8 @@ WITH places AS (
     GROUP BY ALL
 )
 SELECT
+    recorder,
+    "group",
     status,
     sum(requests)::BIGINT AS requests,
     sum(errors)::BIGINT AS errors,
@@ -27,6 +30,6 @@ SELECT
     sum(sum(requests)) OVER ()::BIGINT AS all_requests,
     sum(sum(errors)) OVER ()::BIGINT AS all_errors
 FROM places
-GROUP BY status
-ORDER BY requests DESC, status NULLS LAST
+GROUP BY recorder, "group", status
+ORDER BY requests DESC, status NULLS LAST, recorder, "group"
 LIMIT $rows

@@ -16,24 +16,18 @@ from typing import Final, Literal
 
 import duckdb
 
+from recorder.write.rollup import scratch_duckdb
+from store.derived import SQL
 from store.errors import unwritable
 from store.files import replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.layout import MERGED, Store
-from store.rollup import COLUMNS, KEYS, MINUTES, NAMES, ROLLUPS, populations_sql
+from store.rollup import DURATIONS, KEYS, MINUTES, NAMES, populations_sql
 from store.values import dataclass
 
 State = Literal["merged", "ready", "single", "waiting", "failed"]
 _MEMORY: Final = "512MB"  # of DuckDB: what is more is spilled, and the process needs as much again
 _GRACE_S: Final = 3600.0  # whoever listed a file that counts no more has read it by then
-_TOGETHER: Final = {
-    "requests": "sum(requests)::{kind}",
-    "bytes_sent": "sum(bytes_sent)::BIGINT",
-    "bytes_received": "sum(bytes_received)::BIGINT",
-    "active": "bit_or(active)",
-    "failed": "bool_or(failed)",
-    "seq": "min(seq)",
-}  # of the columns that are counted
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ class _Hour:
         self.places |= {place} if place else set()
         if place is None or not self.store.is_merged([place]):
             self.store.fetch(files)
-            with _duckdb(self.scratch) as con:
+            with scratch_duckdb(self.scratch, _MEMORY, threads=2) as con:
                 rows = _coverage(files)
                 self._groups(con, rows)
                 if place is None:
@@ -126,7 +120,7 @@ class _Hour:
                 self._write(con, f"FROM {rows} ORDER BY recorder, from_ts, to_ts", place)
             return "merged"
         self.store.fetch([place])
-        with _duckdb(self.scratch) as con:
+        with scratch_duckdb(self.scratch, _MEMORY, threads=2) as con:
             self._groups(con, _coverage([place]))
         return "ready"
 
@@ -148,10 +142,11 @@ class _Hour:
             if not set(self.store.entries(paths[0].parent)).issuperset(paths):
                 return "waiting"
         self.store.fetch(path for paths in singles.values() for path in paths)
-        with _duckdb(self.scratch) as con:
+        with scratch_duckdb(self.scratch, _MEMORY, threads=2) as con:
             _number(con, singles[KEYS], self.groups)
-            for table in ROLLUPS:
-                self._write(con, _together(table, singles[table]), places[table])
+            self._write(con, _sql("durations", _relation(singles[DURATIONS])), places[DURATIONS])
+            self._write(con, _sql("minutes", _relation(singles[MINUTES])), places[MINUTES])
+            self._write(con, "FROM merged ORDER BY key", places[KEYS])
         return "merged"
 
     def _write(self, con: duckdb.DuckDBPyConnection, text: str, place: Path) -> None:
@@ -171,40 +166,15 @@ def _number(
     pairs = {"recorders": list(groups), "populations": list(groups.values())}
     con.execute("CREATE TEMP TABLE groups (recorder VARCHAR, population VARCHAR)")
     con.execute("INSERT INTO groups SELECT unnest($recorders), unnest($populations)", pairs)
-    con.execute(
-        "CREATE TEMP VIEW single AS SELECT file_index AS file, * REPLACE ('' AS session,"
-        f" coalesce(population, recorder) AS recorder) FROM {_relation(keys)}"
-        " LEFT JOIN groups USING (recorder)"
-    )
-    sums = ", ".join(_sum(name, KEYS) for name in COLUMNS[KEYS] if name in _TOGETHER)
-    listed = ", ".join(NAMES)
-    con.execute(
-        f"CREATE TEMP TABLE merged AS SELECT (row_number() OVER (ORDER BY {listed}) - 1)::INTEGER"
-        f" AS key, * FROM (SELECT {listed}, {sums} FROM single GROUP BY {listed})"
-    )
-    con.execute(
-        "CREATE TEMP TABLE numbers AS SELECT file, single.key AS old, merged.key AS key"
-        f" FROM single JOIN merged USING ({listed})"
-    )
+    con.execute(f"CREATE TEMP VIEW single AS {_sql('single', _relation(keys))}")
+    con.execute(f"CREATE TEMP TABLE merged AS {_sql('keys')}")
+    con.execute(f"CREATE TEMP TABLE numbers AS {_sql('numbers')}")
 
 
-def _together(table: str, paths: Sequence[Path]) -> str:
-    """A SELECT of a merged table, in the order in which the single ones are."""
-    if table == KEYS:
-        return f"SELECT {', '.join(COLUMNS[KEYS])} FROM merged ORDER BY key"
-    own = [name for name in COLUMNS[table] if name not in _TOGETHER]
-    sums = ", ".join(_sum(name, table) for name in COLUMNS[table] if name in _TOGETHER)
-    order = ["minute // 15", *own] if table == MINUTES else own
-    return (
-        f"FROM (SELECT numbers.{', '.join(own)}, {sums}"
-        f" FROM (SELECT file_index AS file, * RENAME (key AS old) FROM {_relation(paths)})"
-        f" JOIN numbers USING (file, old) GROUP BY {', '.join(own)}) ORDER BY {', '.join(order)}"
-    )
-
-
-def _sum(name: str, table: str) -> str:
-    kind = "BIGINT" if table == KEYS else "INTEGER"
-    return f"{_TOGETHER[name].format(kind=kind)} AS {name}"
+def _sql(name: str, files: str = "") -> str:
+    """A SELECT of a merging, over a relation of files of one table."""
+    text = (SQL / f"merge_{name}.sql").read_text(encoding="utf-8")
+    return text.replace("{names}", ", ".join(NAMES)).replace("{files}", files)
 
 
 def _coverage(files: Sequence[Path]) -> str:
@@ -220,11 +190,3 @@ def _relation(paths: Sequence[Path], *options: str) -> str:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(config={"threads": 2, "memory_limit": _MEMORY})
-    con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET temp_directory = {_quoted(spill)}")
-    con.execute("SET preserve_insertion_order = false")
-    return con

@@ -65,7 +65,7 @@ def write_tables(
     """Write the tables of a rollup of some files of transactions."""
     with ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
-        con = stack.enter_context(_duckdb(spill))
+        con = stack.enter_context(scratch_duckdb(spill, _MEMORY, threads=1))
         for table, part in _rolled_up(con, rows):
             if table not in writers:
                 # without pyarrow's own schema in the footer any engine reads plain types; by zstd
@@ -114,8 +114,9 @@ def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
+def scratch_duckdb(spill: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
+    """A connection within a memory; spill: an empty folder for what that has no room for."""
+    con = duckdb.connect(config={"threads": threads, "memory_limit": memory})
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET temp_directory = '" + str(spill).replace("'", "''") + "'")
     con.execute("SET preserve_insertion_order = false")

@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
-from store.cover import sealed_in
 from store.errors import QrecError, UnavailableError
 from store.files import append_line, read_entries, write_text
 from store.hours import hour_end
 from store.layout import Store
 from store.manifest import unredacted
 from store.remote import Remote
-from store.rollup import ROLLUPS
 from store.schema import RECORDED
 from store.values import dataclass
 from store.version import FORMAT_VERSION
@@ -119,7 +117,7 @@ def _files(store: Store, hour: str, now: dt.datetime) -> Iterator[tuple[Path, bo
                 live.add(recorder)
                 continue
             yield path, False
-            rollups = [store.path / t / path.parent.name / path.name for t in ROLLUPS]
+            rollups = store.rollup(path).values()
             if table == "transactions" and all(rollup.exists() for rollup in rollups):
                 yield from ((rollup, False) for rollup in rollups)
     if now >= hour_end(hour) + _SETTLED:
@@ -142,7 +140,7 @@ class Shipper:
         """Put a file there, and write down that it is."""
         if not self._ready:
             self._prepare()
-        self._claim(_recorder(one))
+        self._claim(one.path.stem if one.changed_ns else self.store.recorder_of(one.path))
         if one.changed_ns:
             self.remote.put(one.name, one.path)
         elif not self.remote.put_new(one.name, one.path):
@@ -219,12 +217,6 @@ def check_create_only(remote: Remote) -> None:
         f"{remote.url} ignores that an object must be new (If-None-Match)",
         "Use a service that knows conditional writes: else recorders overwrite one another.",
     )
-
-
-def _recorder(one: Due) -> str:
-    if one.changed_ns:
-        return one.path.stem
-    return sealed_in([one.path])[0].recorder
 
 
 def _identity(store: Store) -> str:

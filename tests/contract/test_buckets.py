@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,19 +111,24 @@ def without_examples(document: str) -> Any:
 
 
 def test_a_comparison_sees_the_running_hour(cli: Cli, way: Way, url: str, tmp_path: Path) -> None:
-    """By an early generation of its counts; other questions, and a filter, do not see it, and say
-    so. Once the hour is sealed nothing of it counts any more."""
+    """By an early generation of its counts, as do those that count; questions of rows, and a
+    comparison under a filter, do not see it, and say so. Once the hour is sealed nothing of it
+    counts any more."""
     store = stored(tmp_path / "local")
     whole = answered(cli, "diff", "--store", str(store.path))
     live = running(store)
     assert cli("ship", url, "--store", str(store.path))[0] == 0
     assert Shipper(store, url).ship_early(NOW - timedelta(minutes=2)) == 1
     assert without_examples(answered(cli, "diff", "--store", url)) == without_examples(whole)
-    hosts = json.loads(answered(cli, "hosts", "--store", url))
-    assert hosts["window"]["requests"] == hosts["window"]["covered_s"] == 0
-    assert "not_shipped" in {note["code"] for note in hosts["notes"]}
-    words = ("diff", "--where", 'req.host == "api.stripe.com"', "--store", url)
-    assert json.loads(answered(cli, *words))["verdict"] == "no_data"
+    for words in COUNTING:
+        expected = answered(cli, *words, "--store", str(store.path))
+        counts = counted(answered(cli, *words, "--store", url))
+        assert counts == counted(expected, WITHIN), words
+    rows = json.loads(answered(cli, "search", "--store", url))
+    assert rows["window"]["requests"] == rows["window"]["covered_s"] == 0
+    assert "not_shipped" in {note["code"] for note in rows["notes"]}
+    filtered = answered(cli, "diff", "--where", 'req.host == "api.stripe.com"', "--store", url)
+    assert json.loads(filtered)["verdict"] == "no_data"
     later = (NOW + timedelta(minutes=4)).isoformat()
     _, out, _ = cli("diff", "--store", url, "--now", later, "--json")
     notes = {note["code"]: note for note in json.loads(out)["notes"]}
@@ -144,6 +150,52 @@ def test_a_comparison_sees_the_running_hour(cli: Cli, way: Way, url: str, tmp_pa
         bucket.delete(old)
     assert not Bucket.at(url, limits).late_early("2026-11-22T13", time.time() + 5)
     assert answered(cli, "diff", "--store", url) == whole
+
+
+COUNTING: tuple[list[str], ...] = (
+    ["hosts"], ["endpoints"], ["statuses"], ["timeline", "--by", "host"],
+    ["hosts", "--by", "recorder"],
+    ["statuses", "--where", 'req.host == "api.stripe.com" and res.status >= 500'],
+)  # fmt: skip
+WITHIN = partial(pytest.approx, rel=0.05)
+
+
+def counted(document: str, near: Any = lambda value: value) -> Any:
+    """Of a document what rollups tell exactly, and durations as they may be."""
+    rounded = {"first_seen", "last_seen", "notes"}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                name: near(one) if name.endswith("_ms") else plain(one)
+                for name, one in value.items()
+                if name not in rounded
+            }
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    return plain(json.loads(document))
+
+
+def test_rows_that_are_too_many_are_counted_by_rollups(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    """Of questions that only count; what rollups do not tell is refused as ever."""
+    store = stored(tmp_path / "local")
+    cli("ship", url, "--store", str(store.path))
+    rows = max(path.stat().st_size for path in store.path.glob("transactions/*/*.parquet"))
+    few = ("--store", url, "--max-fetch", f"{rows // 1000 - 1}kB")
+    for words in COUNTING:
+        document = answered(cli, *words, *few)
+        expected = counted(answered(cli, *words, "--store", str(store.path)), WITHIN)
+        assert counted(document) == expected, words
+        assert "rounded" in {note["code"] for note in json.loads(document)["notes"]}
+    assert not way.count("GET", "/transactions/hour")
+    for words in (["hosts", "--where", "duration_ms > 50"], ["clients"]):
+        code, _, err = cli(*words, *few, "--now", NOW.isoformat())
+        assert (code, "--max-fetch" in err) == (3, True), words
+    for path in (tmp_path / "cache").rglob("rollups/keys/*/*.parquet"):
+        path.write_bytes(b"broken")
+    assert cli("hosts", *few, "--now", NOW.isoformat())[0] == 3
 
 
 def test_who_is_behind_bounds_what_is_compared(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def test_every_question_gives_the_same_document(
         ["search", 'zone(req.host) == "stripe.com"', "--limit", "3"],
         ["hosts", "--where", 'req.host == "nowhere.example"'],
         ["timeline", "--by", "endpoint"],
+        ["timeline", "--by", "group"],
+        ["hosts", "--by", "recorder"],
         ["diff", "--where", "res.status >= 400"],
         ["diff", "--where", 'req.host == "api.stripe.com"', "--last", "50m"],
         ["diff", "--last", "5m"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,19 @@ import pytest
 
 import filters
 from queries.core.answer import Changes, to_document
+from queries.core.question import Question
 from queries.core.window import Baseline, Window
 from queries.coverage import coverage
 from queries.diff.explain.evidence import Rows as Rows_
 from queries.diff.what_changed import what_changed
+from queries.endpoints import ENDPOINTS
 from queries.hosts import HOSTS
+from queries.statuses import STATUSES
+from queries.timeline import TIMELINE
 from recorder.write.compact import compact
 from recorder.write.rollup import write_rollup
 from store.cover import sealed_name
+from store.errors import UsageError
 from store.files import make_folder
 from store.hours import hour_key, to_us
 from store.layout import Store
@@ -250,6 +255,34 @@ def test_other_questions_know_the_group(tmp_path: Path) -> None:
     hosts = to_document(HOSTS.function(store, WINDOW))
     [note] = [note for note in hosts["notes"] if note["code"] == "gap"]
     assert note["text"] == "1 of 2 recorders of group prod-eu were deaf for a while: a2 (10 min)"
+
+
+@pytest.mark.parametrize("question", [HOSTS, ENDPOINTS, STATUSES])
+def test_counts_apart_by_recorder_and_group(tmp_path: Path, question: Question) -> None:
+    """Each row is of one recorder, or of one group and of those without one; their sum is that of
+    all. A filter may name a recorder."""
+    rows = {"a1": calls("api.example.com") + calls("api.stripe.com", status=503),
+            "a2": calls("api.example.com"), "lone": calls("api.example.com")}  # fmt: skip
+    store = stored(tmp_path / "store", rows, [seen("a1"), seen("a2"), seen("lone", group=None)])
+
+    def counts(**values: Any) -> dict[tuple[str | None, str | None], int]:
+        found: dict[tuple[str | None, str | None], int] = {}
+        answer = question.ask(store, values, NOW, UTC)
+        for one in getattr(answer, question.rows):
+            key = one.recorder, one.group
+            found[key] = found.get(key, 0) + one.requests
+        assert sum(found.values()) == answer.window.requests
+        return found
+
+    assert counts() == {(None, None): 720}
+    assert counts(by="recorder") == {("a1", GROUP): 360, ("a2", GROUP): 180, ("lone", None): 180}
+    assert counts(by="group") == {(None, GROUP): 540, (None, None): 180}
+    mine = counts(by="recorder", where='recorder == "a1" and res.status == 503')
+    assert mine == {("a1", GROUP): 180}
+    series = TIMELINE.ask(store, {"by": "group"}, NOW, UTC).series
+    assert {one.value: one.requests for one in series} == {GROUP: 540, None: 180}
+    with pytest.raises(UsageError):
+        counts(by="container")
 
 
 def test_record_writes_its_group(cli: Cli, isolated: Path) -> None:

@@ -79,5 +79,5 @@ def test_a_cursor_that_is_none_is_told(store: Store, cursor: str) -> None:
 
 def test_a_cursor_of_another_filter_is_refused(store: Store) -> None:
     cursor = search(store, HOUR, None, 5).next_cursor
-    with pytest.raises(UsageError, match="another filter"):
+    with pytest.raises(UsageError, match="another question"):
         search(store, HOUR, filters.parse("res.status == 200"), 5, cursor)

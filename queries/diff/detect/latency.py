@@ -208,10 +208,15 @@ def _level(
         return []
     runs = runs_of(frame.window.shape[1])
     n_o, f_o = whole[able], far[able]
-    quiet = [
-        _z(runs.sums(f_o[:, part]), runs.sums(n_o[:, part]), f_o.sum(1), n_o.sum(1), noise)
-        for part in spans_of(n_o.shape[1], frame.window.shape[1])
-    ]
+
+    def quiet(groups: Ints) -> list[Floats]:
+        n_q, f_q = n_o[groups], f_o[groups]
+        whole = f_q.sum(1), n_q.sum(1), noise[groups]
+        return [
+            _z(runs.sums(f_q[:, part]), runs.sums(n_q[:, part]), *whole)
+            for part in spans_of(n_o.shape[1], frame.window.shape[1])
+        ]
+
     best_of = []
     for side, n_b, f_b, n_w, f_w in results:
         n_r, f_r = runs.sums(n_w[able]), runs.sums(f_w[able])
@@ -219,7 +224,7 @@ def _level(
         if metric == "p50_ms" and up and dims:  # everything together has enough requests
             means = _mean_z(d, level, side, numbers[2], runs)[able]
             z = np.maximum(z, means / np.sqrt(noise)[:, None])
-        best_of.append(best(z, runs, quiet))
+        best_of.append(best(z, runs, quiet, bar))
     z, run = best_of[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(best_of) > 1:
@@ -245,22 +250,24 @@ def _mean_z(d: Durations, level: Level, side: _Side, powers: Sums, runs: Runs) -
     part, once = d.frame.level((*_ENDPOINTS, *also)), "side" not in level.dims
     [before] = side.moments.at(part.dims, once)
     known = np.flatnonzero(before[:, 0] >= _SOME)
-    n_b, s_b, q_b = before[known].T
-    n, s, q = (runs.sums(one[known]) for one in powers.at(part.dims, once))
+    units, now = d.groups(part.dims), d.now[0]
+    band_of = ratio(units.sum(side.wide * now), units.sum(now)) / BASE
+    due = (ratio(before[:, 1], before[:, 0]) + band_of)[known]
     groups = Groups(level.group[part.first[known]], level.size)
-    mean_b = ratio(s_b, n_b)
-    away = groups.sums(s - n * mean_b[:, None])
-    squares = np.maximum(q - ratio(s * s, n), 0) + np.maximum(q_b - s_b * mean_b, 0)[:, None]
-    df = groups.sums(np.where(n > 0, n + n_b[:, None] - 2, 0.0))
+    n, s, q = powers.at(part.dims, once)
+    away = np.maximum(runs.sums(groups.sums(s[known] - n[known] * due[:, None])), 0)
+    some = (away.max(1) > 0)[groups.group]  # of most groups, nothing is beyond the band
+    known, groups = known[some], Groups(groups.group[some], level.size)
+    n_b, s_b, q_b = before[known].T
+    n, s, q = (runs.sums(one[known]) for one in (n, s, q))
+    squares = np.maximum(q - ratio(s * s, n), 0)
+    squares += np.maximum(q_b - s_b * ratio(s_b, n_b), 0)[:, None]
+    df = groups.sums(np.where(n > 0, n + n_b[:, None] - 2, 0.0)) + _SOME
     spread = groups.sums(np.where(n > 0, squares, 0.0))
-    variance = (spread + _SOME * _TYPICAL) / (df + _SOME)
+    variance = (spread + _SOME * _TYPICAL) / df
     total = groups.sums(n)
     error = np.sqrt(variance * (total + groups.sums(ratio(n * n, n_b[:, None]))))
-    units, now = d.groups(part.dims), d.now[0]
-    band_of = ratio(units.sum(side.wide * now), units.sum(now))[known]
-    within = groups.sums(n * band_of[:, None]) / BASE
-    t = np.maximum(away - within, 0) / np.maximum(error, 1e-9)
-    df = df + _SOME
+    t = away / np.maximum(error, 1e-9)
     z: Floats = np.where(total > 0, np.sqrt(df * np.log1p(t * t / df)), 0.0)
     return z
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def _changed(
     )  # fmt: skip
     if not able.size:
         return []
-    past_all = past
+    past_all, bar = past, limits.bar(able.size)
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
@@ -150,8 +151,8 @@ def _changed(
         if (left < 1).any():  # a fall has to show beside what was sure to be seen, too
             sure = _signed(n, steady, side.n[:, None], rho * left, wide[:, None])
             z = np.where(z < 0, np.maximum(z, np.minimum(sure, 0) / np.sqrt(noise)[:, None]), z)
-        quiet = _own(runs, baseline[able], frame.seconds_b[None], noise, wide)
-        results.append((*best(z, runs, quiet), side))
+        quiet = partial(_own, runs, baseline[able], frame.seconds_b[None], noise, wide)
+        results.append((*best(z, runs, quiet, bar), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
     if len(results) > 1:  # what changed long ago is no news: both have to show it
@@ -168,7 +169,6 @@ def _changed(
         asked = np.abs(z_d) > np.abs(z)
         z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
         noise = np.where(asked, noise_d, noise)
-    bar = limits.bar(able.size)
     changed = []
     births = births_of(level, frame, past_all, baseline) if "route" in dims else None
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
@@ -264,11 +264,16 @@ def _by_demand(
     signed = _signed(n, steady, nb[:, None], rho, wide[:, None]) / np.sqrt(noise)[:, None]
     known = (a_b.sum(1) >= limits.SEVERAL) & (a_w.sum(1) >= limits.FEW)
     signed = np.where(known[:, None], signed, 0.0)
-    return (*best(signed, runs, _own(runs, baseline, a_b, noise, wide)), noise)
+    quiet = partial(_own, runs, baseline, a_b, noise, wide)
+    return (*best(signed, runs, quiet, limits.bar(len(n))), noise)
 
 
-def _own(runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats) -> list[Floats]:
-    """What the runs of the baseline's own spans look like against all of it."""
+def _own(
+    runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats, groups: Ints
+) -> list[Floats]:
+    """What the runs of the baseline's own spans look like against all of it, of some groups."""
+    exposure = exposure[groups] if len(exposure) > 1 else exposure
+    n, noise, wide = n[groups], noise[groups], wide[groups]
     total, whole = n.sum(1)[:, None], np.maximum(exposure.sum(1), 1e-9)[:, None]
     own = []
     for part in spans_of(n.shape[1], runs.ends.max()):

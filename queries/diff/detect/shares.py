@@ -96,19 +96,24 @@ def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested
     stretches = np_.shape[1]
     if stretches:
         noise = _clumped(shares, 0, _band(x - middle(x)[:, None], var), alike, seconds)
-    before = _against(*sums, nb1, fb1, noise, wide)
-    quiet = [
-        _against(runs.sums(nb[:, part]), runs.sums(fb[:, part]), nb1, fb1, noise, wide)
-        for part in spans_of(nb.shape[1], n.shape[1])
-    ]
-    z, run = best(before, runs, quiet)
+    before = nb1, fb1, noise, wide
+    bar = limits.bar(len(n))
+
+    def quiet(groups: Ints) -> list[Floats]:
+        own, whole = (nb[groups], fb[groups]), [column[groups] for column in before]
+        return [
+            _against(*(runs.sums(x[:, part]) for x in own), *whole)
+            for part in spans_of(nb.shape[1], n.shape[1])
+        ]
+
+    z, run = best(_against(*sums, *before), runs, quiet, bar)
     newer = np.full(len(z), -1)
     for cut in sorted({0, stretches // 2, 3 * stretches // 4}) if stretches else ():
         nu, fu = np_[:, cut:].sum(1), fp[:, cut:].sum(1)
         peers = _peers(n, f, nu, fu, alike) if cut else None
         drift = _band(x[:, cut:] - middle(x[:, cut:])[:, None], var[:, cut:], peers)
         own = _clumped(shares, cut, drift, alike, seconds)
-        z_u, run_u = best(_against(*sums, nu, fu, own, drift), runs, quiet)
+        z_u, run_u = best(_against(*sums, nu, fu, own, drift), runs, quiet, bar)
         if cut:
             z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - CUT, 0) * _lasting(shares, cut)
         better = np.abs(z_u) > np.abs(z)
