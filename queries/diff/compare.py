@@ -184,7 +184,7 @@ class _Question:
             changed = candidates(frame, lambda: slower()[1], lossy)
             durations = slower()[0]
         notes += _slept(frame, changed)
-        leads = merge.merge(frame, [c for c in changed if not c.stopped])
+        leads = merge.merge(frame, [c for c in changed if not c.job])
         scene = Scene(self.rows, frame, durations, seconds[0], seconds[1])
         rows, total = findings(scene, leads, self.limit)
         changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
@@ -359,13 +359,13 @@ def _slept(frame: Frame, changed: Sequence[Candidate]) -> list[Note]:
     """What may be jobs that had slept for longer than was recorded."""
     left, names = np.ones(frame.size, dtype=bool), list[str]()
     for c in changed:
-        if c.stopped and left[c.scope].any():
+        if c.job and left[c.scope].any():
             left &= ~c.scope
             who = caller(frame, c.scope, frame.requests) if "host" in c.key else None
             what = f"{subject(public_key(frame, c))} ({plural(round(c.window or 0), 'request')})"
             names.append(f"{who} called {what}" if who else what)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    text = f"first seen, and over again: {', '.join(names[:3])}{more}; {_JOB}"
+    text = f"first seen: {', '.join(names[:3])}{more}; {_JOB}"
     return [Note("slept", text)] if names else []
 
 

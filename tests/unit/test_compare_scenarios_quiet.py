@@ -134,6 +134,14 @@ def test_a_job_of_a_known_container_at_a_minute_of_its_own(record: Record, past:
     assert "worker called imports.example" in slept(document)
 
 
+@pytest.mark.parametrize("past", [-60.0, -240.0])
+def test_a_job_that_goes_on_of_who_works_in_runs(record: Record, past: float) -> None:
+    hourly = traffic("ledger.internal", "/close", 900, container="worker", only=(7, 60), from_=past)
+    document = record(hourly, run("imports.example", 55, 60), from_=past).diff()
+    quiet(document)
+    assert "worker called imports.example" in slept(document)
+
+
 def test_such_a_job_that_fails_is_told(record: Record) -> None:
     document = record(beside_it(), run("imports.example", failing=0.9, status=503)).diff()
     finding = first(document)

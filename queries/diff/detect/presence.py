@@ -181,7 +181,8 @@ class _Sides:
     def new(self, kind: Kind) -> list[Candidate]:
         """Never before; or silent in the baseline though always there before (back).
 
-        What has stopped again, and does well, may be a job, which a day has to show.
+        What does well and has stopped again, or is called by who works in runs, may be a job: a day
+        has to show it.
         """
         fresh = (self.n >= limits.FEW) & (self.there == 0)
         slots, stopped = self._active(fresh)
@@ -206,10 +207,12 @@ class _Sides:
         if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
             endpoint = self.frame.level(ENDPOINT)
             before = endpoint.sum(self.frame.anyhow_b)[endpoint.group]
+            works = self._in_runs()
             for c in changed:
-                first = np.flatnonzero(c.scope)[0]
+                first, out = np.flatnonzero(c.scope)[0], c.scope & ~self.frame.incoming
                 g, known = self.level.group[first], "status" in c.key and before[first] > 0
-                c.stopped = bool(stopped[g] and not failing[g] and not known)
+                runs = stopped[g] or (out.any() and works[out].all())
+                c.job = bool(runs and not failing[g] and not known)
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
@@ -218,6 +221,14 @@ class _Sides:
             steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.HABIT)
             changed += self._pick(steady, p, "back", "new")
         return changed
+
+    def _in_runs(self) -> Mask:
+        """[keys]: of services that were there before, and made no calls in most of the baseline."""
+        frame, calls = self.frame, self.frame.level(("side", "service"))
+        idle = (calls.sums(frame.baseline) > 0).mean(1) < limits.MOST
+        here = calls.sum(frame.before + frame.earlier) > 0
+        mine: Mask = (idle & here)[calls.group]
+        return mine
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)
