@@ -223,11 +223,14 @@ class _Sides:
         return changed
 
     def _in_runs(self) -> Mask:
-        """[keys]: of services that were there before, and made no calls in most of the baseline."""
+        """[keys]: of services whose calls leave out blocks of the baseline that so many calls, in
+        bunches, would have in them; how many there are, the past says, too."""
         frame, calls = self.frame, self.frame.level(("side", "service"))
-        idle = (calls.sums(frame.baseline) > 0).mean(1) < limits.MOST
-        here = calls.sum(frame.before + frame.earlier) > 0
-        mine: Mask = (idle & here)[calls.group]
+        baseline, blocks = calls.sums(frame.baseline), frame.baseline.shape[1]
+        usual = calls.sum(frame.earlier) * self.other / max(self.history, 1e-9)
+        bunches = np.maximum(baseline.sum(1), usual) / limits.BURSTS
+        idle = (baseline > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
+        mine: Mask = idle[calls.group]
         return mine
 
     def gone(self, kind: Kind) -> list[Candidate]:
