@@ -230,8 +230,7 @@ class _Sides:
         usual = calls.sum(frame.earlier) * self.other / max(self.history, 1e-9)
         bunches = np.maximum(baseline.sum(1), usual) / limits.BURSTS
         idle = (baseline > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
-        mine: Mask = idle[calls.group]
-        return mine
+        return np.asarray(idle[calls.group])
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)

@@ -117,7 +117,7 @@ def _changed(
     )  # fmt: skip
     if not able.size:
         return []
-    past_all, bar = past, limits.bar(able.size)
+    births = births_of(level, frame, past, baseline) if "route" in dims else None
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
@@ -170,8 +170,7 @@ def _changed(
         z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
         noise = np.where(asked, noise_d, noise)
     changed = []
-    births = births_of(level, frame, past_all, baseline) if "route" in dims else None
-    for i in np.flatnonzero(np.abs(z) >= bar).tolist():
+    for i in np.flatnonzero(np.abs(z) >= limits.bar(able.size)).tolist():
         if births and _young(births, int(able[i]), float(max(n[i, 0], due[i]))):
             continue
         side = results[int(usual[i] and not asked[i])][2]
@@ -184,7 +183,9 @@ def _changed(
             c.demand = own & frame.incoming & caller
         if dims and c.direction == "down" and _silent(window[i], expected[i] / noise[i]):
             c.kind, c.direction, c.metric = "gone", "gone", "requests"
-        if _worth(c, floor):
+        # its own rate changed as well, not only beside the others', and by a number of requests
+        less, more = (c.baseline or 0.0, c.window or 0.0)[:: 1 if c.direction == "up" else -1]
+        if more >= math.exp(floor) * less and c.affected >= limits.MORE:
             changed.append(c)
     return changed
 
@@ -335,10 +336,3 @@ def _candidate(
         against=against,
         noise=noise,
     )
-
-
-def _worth(c: Candidate, floor: float) -> bool:
-    """Its own rate changed as well, not only beside the others', and by a number of requests."""
-    now, base = c.window or 0.0, c.baseline or 0.0
-    own = now / base if c.direction == "up" else base / max(now, 1e-12)
-    return own >= math.exp(floor) and abs(float(c.excess.sum())) >= limits.MORE
