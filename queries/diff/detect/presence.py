@@ -136,8 +136,7 @@ class _Sides:
         self.frame, self.level, self.part = frame, level, part
         self.factor = min(max(factors["baseline"], 0.5), 2.0)
         self.more = max(factors["baseline"], 1.0)
-        # how much less than usual the baseline had
-        self.busy = min(factors["usual"] / factors["baseline"], 1.0)
+        self.busy = min(factors["usual"] / factors["baseline"], 1.0)  # the baseline, of the usual
         once = frame.counted(level.dims)
         self.window, self.baseline, self.past = (
             level.sums(x, part) for x in (once.window, once.baseline, once.past)

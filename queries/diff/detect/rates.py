@@ -117,6 +117,7 @@ def _changed(
     )  # fmt: skip
     if not able.size:
         return []
+    bar = limits.bar(able.size)
     births = births_of(level, frame, past, baseline) if "route" in dims else None
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
@@ -170,7 +171,7 @@ def _changed(
         z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
         noise = np.where(asked, noise_d, noise)
     changed = []
-    for i in np.flatnonzero(np.abs(z) >= limits.bar(able.size)).tolist():
+    for i in np.flatnonzero(np.abs(z) >= bar).tolist():
         if births and _young(births, int(able[i]), float(max(n[i, 0], due[i]))):
             continue
         side = results[int(usual[i] and not asked[i])][2]
