@@ -29,14 +29,11 @@ from typing import Any
 
 import duckdb
 
-from recorder.write.coverage import Ledger
-from recorder.write.seal import Housekeeper
 from store.cover import sealed_name, segment_name
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key, to_us
 from store.layout import Store
 from store.rollup import ROLLUPS
-from store.schema import TRANSACTIONS
 
 END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))
 _MINUTE_US = 60_000_000
@@ -48,6 +45,9 @@ _FAULTS = ("status = 503", "duration_ms = duration_ms * 6", "bytes_received = 12
 def make_store(path: Path, requests: int, hours: int, live: bool = False, faults: int = 0) -> Store:
     """Hours with rollups and coverage, of `requests` each, up to END; `live`: the last in segments,
     not sealed. `faults`: so many endpoints fail, are slow or answer little in the last hour."""
+    from recorder.write.coverage import Ledger  # pyarrow: 32 MB that who asks does not have
+    from recorder.write.seal import Housekeeper
+
     store = Store.create(path)
     keeper = Housekeeper(store, "bench", "none")
     ledger = Ledger(store, "bench", "s")
@@ -97,6 +97,8 @@ def write_rows(target: Path, requests: int, start: str, seed: int, faults: int =
 @contextlib.contextmanager
 def _rows(folder: Path, requests: int, start: str, seed: int) -> Iterator[Any]:
     """A connection in which the table `rows` has an hour's requests."""
+    from store.schema import TRANSACTIONS
+
     text = (files("bench") / "query_rows.sql").read_text(encoding="utf-8")
     with duckdb.connect() as con:
         con.register("recorded", TRANSACTIONS.empty_table())  # the columns it leaves out

@@ -265,11 +265,9 @@ def _range(low: float | None, high: float | None) -> str:
     return f" ({low:.3g} to {high:.3g})" if high < _WIDE_RANGE * low else f" (at least {low:.3g})"
 
 
-def labelled(
-    shown: Shown, draw: Callable[[], str] = lambda: secrets.token_hex(_NUMBER_BYTES)
-) -> str:
-    """The transaction for a language model; `draw` gives the number of the delimiting lines."""
-    number = draw()
+def labelled(shown: Shown) -> str:
+    """The transaction for a language model, between lines with a number that nobody foresees."""
+    number = secrets.token_hex(_NUMBER_BYTES)
     outcome = "no response" if shown.status is None else f"status {shown.status}"
     took = "" if shown.duration_ms is None else f" after {shown.duration_ms} ms"
     lines = [

@@ -81,15 +81,10 @@ def _usage(text: str, ctx: object) -> tuple[str, str]:
 def _explain(message: str, hint: str) -> None:
     from queries.core.escape import visible
 
-    lines = [f"qrec: {_lines(message, visible)}"] + ([f"  {_lines(hint, visible)}"] if hint else [])
+    # A filter's mistake is shown over three lines, with a caret: its line breaks stay.
+    lines = [visible(line) for line in f"{message}\n{hint}".rstrip("\n").split("\n")]
     with contextlib.suppress(OSError):  # where nobody listens, the exit code still tells
-        print("\n".join(lines), file=sys.stderr, flush=True)
-
-
-def _lines(text: str, visible: object) -> str:
-    """A filter's mistake is shown over three lines, with a caret: its line breaks stay."""
-    assert callable(visible)
-    return "\n  ".join(visible(line) for line in text.split("\n"))
+        print("qrec: " + "\n  ".join(lines), file=sys.stderr, flush=True)
 
 
 def _bug(error: Exception) -> int:

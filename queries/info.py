@@ -114,10 +114,7 @@ def _unredacted(store: Store) -> list[Note]:
 
 
 def _unreadable(paths: Sequence[Path]) -> list[Note]:
-    names = [f"{path.parent.name}/{path.name}" for path in paths]
-    notes = [Note("unreadable_file", f"{name} cannot be read and is left out")
-             for name in names[:_NAMED]]  # fmt: skip
-    if len(names) > _NAMED:
-        more = f"{len(names) - _NAMED} more files cannot be read and are left out"
-        notes.append(Note("unreadable_file", more))
-    return notes
+    texts = [f"{path.parent.name}/{path.name} cannot be read and is left out" for path in paths]
+    if len(texts) > _NAMED:
+        texts[_NAMED:] = [f"{len(texts) - _NAMED} more files cannot be read and are left out"]
+    return [Note("unreadable_file", text) for text in texts]

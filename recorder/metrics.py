@@ -46,24 +46,26 @@ class Metrics:
         registry = CollectorRegistry()
         label = {"recorder": recorder}
 
-        def counter(name: str, text: str) -> Counter:
-            return Counter(f"qrec_{name}", text, list(label), registry=registry)
-
         def gauge(name: str, text: str, *more: str) -> Gauge:
             return Gauge(f"qrec_{name}", text, [*label, *more], registry=registry)
 
+        counted = {
+            "events": "Transactions received",
+            "written": "Rows on the disk",
+            "rejected": "Events that gave no row",
+            "filtered": "Events that the filter refused",
+            "filter_errors": "Events of those that lack a field of the filter",
+            "dropped": "Events this recorder had to let go",
+            "bodies_shed": "Rows kept without bodies",
+            "gaps": "Stretches that could not be seen",
+            "written_bytes": "Bytes of segments",
+        }
+        names = {"written": "written_rows"}
         self._counters = {
-            "events": counter("events", "Transactions received").labels(recorder),
-            "written": counter("written_rows", "Rows on the disk").labels(recorder),
-            "rejected": counter("rejected", "Events that gave no row").labels(recorder),
-            "filtered": counter("filtered", "Events that the filter refused").labels(recorder),
-            "filter_errors": counter(
-                "filter_errors", "Events of those that lack a field of the filter"
-            ).labels(recorder),
-            "dropped": counter("dropped", "Events this recorder had to let go").labels(recorder),
-            "bodies_shed": counter("bodies_shed", "Rows kept without bodies").labels(recorder),
-            "gaps": counter("gaps", "Stretches that could not be seen").labels(recorder),
-            "written_bytes": counter("written_bytes", "Bytes of segments").labels(recorder),
+            status: Counter(
+                f"qrec_{names.get(status, status)}", text, list(label), registry=registry
+            ).labels(recorder)
+            for status, text in counted.items()
         }
         self._lag = gauge("lag_seconds", "How late events arrive").labels(recorder)
         self._state = gauge("state", "1 for the state the recording is in", "state")

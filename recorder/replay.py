@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from recorder.write.intake import Part, Rows, count, rejected
 from recorder.write.seal import Housekeeper
 from recorder.write.writer import Numbers, Writer, new_session, write_rejected
 from store.errors import UnavailableError
-from store.files import append_line
+from store.files import append_line, read_entries
 from store.layout import Store, check_recorder, recorder_lock
 
 _BATCH = 1_000
@@ -182,11 +182,11 @@ class _Run:
 
     def run(self, shift_to_us: int | None, again: bool, progress: Progress | None) -> Replayed:
         path, about = self.source.path, self.source.survey
-        before = _journal(self.journal).get(about.digest, {})
-        if before.get("done") and not again:
+        done, sessions = _before(self.journal, about.digest)
+        if done and not again:
             return Replayed(path, known=True)
-        if before and not again:
-            self.worker.repeats.known = _stored_ids(self.store, self.name, before["sessions"])
+        if sessions and not again:
+            self.worker.repeats.known = _stored_ids(self.store, self.name, sessions)
         self._write_down(done=False)
         if shift_to_us is not None and about.last_ts is not None:
             self.worker.shift_us = shift_to_us - about.last_ts
@@ -239,29 +239,15 @@ class _Run:
         append_line(self.journal, json.dumps(entry))
 
 
-def _journal(path: Path) -> dict[str, dict[str, object]]:
-    """Digest -> whether a replay of it came to its end, and the sessions that it ran in."""
-    known: dict[str, dict[str, object]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return known
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            digest, session, done = entry["digest"], entry["session"], entry["done"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        about = known.setdefault(digest, {"done": False, "sessions": set()})
-        about["done"] = bool(about["done"]) or done
-        about["sessions"] |= {session}  # type: ignore[operator]
-    return known
+def _before(journal: Path, digest: str) -> tuple[bool, set[str]]:
+    """Whether a replay of this content came to its end, and the sessions that it ran in."""
+    own = [entry for entry in read_entries(journal) if entry.get("digest") == digest]
+    return any(entry.get("done") for entry in own), {str(entry.get("session")) for entry in own}
 
 
-def _stored_ids(store: Store, recorder: str, sessions: object) -> set[str]:
+def _stored_ids(store: Store, recorder: str, sessions: Set[str]) -> set[str]:
     """The request ids that a replay cut short has already written."""
     ids: set[str] = set()
-    assert isinstance(sessions, set)
     for hour in store.hours("transactions"):
         for owner, path in store.visible("transactions", hour):
             if owner != recorder:

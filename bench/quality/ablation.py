@@ -117,10 +117,6 @@ def _one_side(frame: Frame, lead: Any) -> Any:
     return lead.scope if "side" in lead.key else _REACH(frame, lead)
 
 
-def _broad(frame: Frame, lead: Any) -> None:
-    lead.kind, lead.blame = "broad", None
-
-
 _SCAN, _SLOWER, _PICK = shares.scan, latency.slower, presence._Sides._pick
 _REACH, _STATUSES = merge.reach, shares.statuses
 
@@ -195,8 +191,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "seen from both ends": _everywhere(merge, reach=_one_side),
     "a surer part": _everywhere(merge, _surer_part=_becomes(False)),
     "everything is one place": _everywhere(merge, _of_a_place=_becomes(False)),
-    "broad is narrowed": _everywhere(merge, _everything=_broad),
-    "gains and losses cancel": _everywhere(merge, _net=lambda frame, excess: excess),
     "tiers": _everywhere(merge, _tier=_becomes(0)),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
     "one caller of several": _everywhere(merge, _caller=_becomes(None)),
@@ -205,9 +199,8 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "moved, of one": _everywhere(merge, _others=_becomes(None)),
     "moved, of about a size": _everywhere(merge, _same_size=_becomes(True)),
     # along calls
-    "folded along calls": _everywhere(graph, _deeper=_first),
+    "folded along calls": _everywhere(graph, _deeper=lambda calls, i, *rest: i),
     "further than one call": ((graph.Graph, "above", lambda calls, callers: callers),),
-    "began before its cause": _everywhere(graph, _early=_becomes(0.0)),
     "much later than its symptom": _everywhere(graph, _LATER=999),
     "much smaller than its symptom": _everywhere(graph, _MUCH=0.0),
     "asked more": _everywhere(graph, _asked=_first),
@@ -247,9 +240,9 @@ _VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
     "FEW": (2, 6), "MORE": (limits.FEW, limits.SEVERAL), "MS": (0, 20), "BYTES": (0, 256),
     "CLUSTER": (1, limits.BURSTS), "MOST_CLUSTERED": (3, 12), "BURSTS": (limits.CLUSTER, 6),
     "MOST_BURSTS": (20, _NEVER), "SEVERAL": (limits.MORE, 40), "BEYOND": (1, limits.FEW),
-    "SILENT": (limits.MISSED, limits.MORE), "MISSED": (limits.FEW, limits.SILENT),
-    "HABIT": (0.1, limits.MOST), "MOST": (limits.THIRD, 0.75), "NEARLY_ALL": (0.8, 0.97),
-    "THIRD": (0.2, limits.MOST), "STORM": (limits.FEW, _NEVER),
+    "SILENT": (limits.FEW, limits.MORE),
+    "HABIT": (0.1, limits.MOST), "MOST": (0.35, 0.75), "NEARLY_ALL": (0.8, 0.97),
+    "STORM": (2, _NEVER),
 }  # fmt: skip
 
 
@@ -261,8 +254,6 @@ def _limit(name: str, value: float) -> tuple[Patch, ...]:
                 for _, _, floor in latency.QUANTILES]  # fmt: skip
         named = [(*one[:2], floor) for one, floor in zip(latency.QUANTILES, wide, strict=True)]
         patches.append((latency, "QUANTILES", tuple(named)))
-    if name == "NEARLY_ALL":
-        patches.append((merge.narrow, "__defaults__", (value,)))
     return tuple(patches)
 
 
@@ -282,7 +273,7 @@ def _touched(patches: Sequence[Patch]) -> set[Any]:
     for target, name, _ in patches:
         if target is Frame:
             return set(_DETECT)
-        if target in (*_EXPLAIN, graph.Graph, merge.narrow):
+        if target in (*_EXPLAIN, graph.Graph):
             continue
         if name == "LEVELS" and target in (shares, rates):
             continue  # whose levels are asked for one by one
@@ -378,16 +369,23 @@ def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dic
 def dearest(trials: Sequence[Mapping[str, Any]], switch: str) -> str:
     """The cell that needs what was switched off most: incidents that are first there no more, or
     else rows of quiet pairs more."""
-    lost: dict[tuple[int, int, int], list[int]] = {}
+    pairs: dict[Any, dict[str, Mapping[str, Any]]] = {}
     for one in trials:
         if one.get("switch") in ("", switch):
-            sums = lost.setdefault((one["window"], one["past"], one["volume"]), [0, 0, 0])
-            sign = 1 if one["switch"] == "" else -1
-            if one["sort"] == "quiet":
-                sums[1] -= sign * one["findings"]
-            else:
-                sums[0] += sign * (one["rank"] == 1)
-                sums[2] += one["switch"] == ""
+            trial = one["window"], one["past"], one["volume"], one["sort"], one["name"]
+            pairs.setdefault((*trial, one.get("seed")), {})[one["switch"]] = one
+    lost: dict[tuple[int, int, int], list[int]] = {}
+    for trial, of in pairs.items():
+        if len(of) < 2:
+            continue  # cut off by the clock
+        sums = lost.setdefault(trial[:3], [0, 0, 0])
+        if trial[3] == "quiet":
+            sums[1] += of[switch]["findings"] - of[""]["findings"]
+        else:
+            sums[0] += (of[""]["rank"] == 1) - (of[switch]["rank"] == 1)
+            sums[2] += 1
+    if not lost:
+        return ""
     cell, (first, rows, asked) = max(lost.items(), key=lambda one: (one[1][0], one[1][1]))
     if first <= 0:
         cell, (first, rows, asked) = max(lost.items(), key=lambda one: (one[1][1], one[1][0]))

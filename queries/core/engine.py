@@ -47,6 +47,11 @@ _AT_ONCE: Final = threading.BoundedSemaphore(os.cpu_count() or 1)  # where tasks
 # What an engine says of a job, and what helps then: the first that fits.
 _ADVICE: Final = (
     (
+        r"UnavailableError: cannot use (.{1,200})",
+        "its workers cannot use {}",
+        "Give them what reads it here: a role or credentials, AWS_REGION, AWS_ENDPOINT_URL.",
+    ),
+    (
         r"No module named '?(queries|filters|store|qrec)\b",
         "its workers have no qrec",
         f"Install qrec {__version__} where they run: pip install 'qrec=={__version__}'.",
@@ -57,7 +62,7 @@ _ADVICE: Final = (
         f"Install it where they run: pip install 'qrec[bucket]=={__version__}'.",
     ),
     (
-        r"PYTHON_VERSION_MISMATCH|different version.{0,40}than that in driver",
+        r"PYTHON_VERSION_MISMATCH|different version[\s\S]{0,40}than that in driver",
         "its workers run another Python",
         "Run qrec with the Python version of the workers (docs/engines.md).",
     ),
@@ -172,7 +177,8 @@ class Engine:
         except Exception as error:
             text = str(error)
             for pattern, why, hint in _ADVICE:
-                if re.search(pattern, text, re.DOTALL):
+                if match := re.search(pattern, text):
+                    why = why.format(match[match.lastindex or 0])
                     raise UnavailableError(f"{self.name} cannot be used: {why}", hint) from error
             lines = [line.strip() for line in text.splitlines() if line.strip(" ^~")]
             raise UnavailableError(

@@ -23,7 +23,6 @@ from store.errors import TooMuchError, UsageError, did_you_mean
 from store.files import looks_whole
 from store.hours import hour_end, hour_start
 from store.rollup import BUCKET_BASE, ROLLUPS, SOURCES
-from store.schema import RECORDED, plain
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -307,6 +306,8 @@ def selection(
                 raise
             reader = stack.enter_context(opened(views=False))
             files = reader.files["transactions"]
+            from store.schema import RECORDED, plain  # pyarrow: 0.1 s that few questions need
+
             reader.con.register("transactions", plain(RECORDED["transactions"]).empty_table())
         filtered = where if tables[0] == "transactions" else None
         chosen = Selection(reader, window, remarks(where), {}, filtered, by, bool(files))

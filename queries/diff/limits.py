@@ -36,7 +36,6 @@ MOST_BURSTS: Final = 60.0
 SEVERAL: Final = 20.0  # requests: a share, a rate; failures at once that a client does not make
 BEYOND: Final = 2.0  # durations beyond a quantile that say where it lies
 SILENT: Final = 6.0  # requests due, at least, before none is no chance
-MISSED: Final = 4.0  # requests that a rare name would have had before it came up
 HABIT: Final = 0.25  # of past stretches without a name, or with such a new one: it is no news
 
 RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time does not count
@@ -44,8 +43,7 @@ RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time
 # Which part of a change makes it whose.
 MOST: Final = 0.5  # the larger part
 NEARLY_ALL: Final = 0.9
-THIRD: Final = 0.35  # what the callee has to have seen of it; what came before, or is left
-STORM: Final = 4.0  # times as many calls may be the cause of the failures among them
+STORM: Final = 3.0  # times as many calls are retries, and may be the cause of what fails
 
 
 def bar(tests: int) -> float:

@@ -43,7 +43,8 @@ def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
     from `first` on by the places of their events."""
     schema = RECORDED[table]
     if table == "transactions":
-        *columns, order = pa.Table.from_batches(rows).unify_dictionaries().columns
+        alone = pa.Table.from_batches(rows)
+        *columns, order = (alone if len(rows) == 1 else alone.unify_dictionaries()).columns
         seqs = first + order.to_numpy()
     else:
         names = [field for field in schema if field.name not in _ADDED]

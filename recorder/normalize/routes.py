@@ -44,8 +44,7 @@ class Router:
     def __init__(self, templates: Sequence[str] = (), cache_size: int = 16_384) -> None:
         self._templates = [_Template(text) for text in templates]
         self._hosted = any(template.host for template in self._templates)
-        self._paths = _Memory[str](cache_size)
-        self._hosts = _Memory[tuple[str, str]](cache_size if self._hosted else 0)
+        self._known = _Memory[str | tuple[str, str]](cache_size)
         self._segments = _Memory[str](2 * cache_size)
 
     def route(self, path: str, host: str | None = None) -> str:
@@ -53,25 +52,12 @@ class Router:
 
         `host` (lower case, without a port) matters only to templates that name one.
         """
-        if self._hosted:
-            return self._of_host(path, host or "")
-        found = self._paths.young.get(path)
-        return found if found is not None else self._miss(path)
-
-    def _of_host(self, path: str, host: str) -> str:
-        found = self._hosts.get((host, path))
+        key = (host or "", path) if self._hosted else path
+        found = self._known.get(key)
         if found is None:
-            found = self._name(path, host)
+            found = self._name(path, host or "")
             if len(path) <= _CACHED_PATH:
-                self._hosts.put((host, path), found)
-        return found
-
-    def _miss(self, path: str) -> str:
-        found = self._paths.get(path)
-        if found is None:
-            found = self._name(path, "")
-            if len(path) <= _CACHED_PATH:
-                self._paths.put(path, found)
+                self._known.put(key, found)
         return found
 
     def _name(self, path: str, host: str) -> str:
@@ -134,19 +120,19 @@ class _Memory(Generic[_Key]):
 
     def __init__(self, size: int) -> None:
         self._half = max(1, size // 2)
-        self.young: dict[_Key, str] = {}
+        self._young: dict[_Key, str] = {}
         self._old: dict[_Key, str] = {}
 
     def get(self, key: _Key) -> str | None:
-        found = self.young.get(key)
+        found = self._young.get(key)
         if found is None and (found := self._old.get(key)) is not None:
             self.put(key, found)
         return found
 
     def put(self, key: _Key, value: str) -> None:
-        if len(self.young) >= self._half:
-            self._old, self.young = self.young, {}
-        self.young[key] = value
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[key] = value
 
 
 class _Template:

@@ -272,7 +272,9 @@ _commands = msgspec.msgpack.Decoder(Command)
 def send(pipe: IO[bytes], frame: Block | FromReader | FromWorker) -> None:
     """Write a frame, however long that takes; OSError when nobody reads any more."""
     payload = _encoder.encode(frame)
-    for piece in (_LENGTH.pack(len(payload)), payload):
+    head = _LENGTH.pack(len(payload))
+    # In one piece where it is small: each write wakes who reads.
+    for piece in (head + payload,) if len(payload) < _READ else (head, payload):
         left = memoryview(piece)
         while left:  # an unbuffered pipe may take a part
             left = left[pipe.write(left) :]

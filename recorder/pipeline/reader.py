@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import random
+import select
 import signal
 import socket
 import sys
@@ -54,6 +55,7 @@ _IN_HAND = (
 )
 _SWITCH_S = 0.0005
 _TELL_S = 2.0
+_MUCH_BYTES = 64 << 10  # so much is read at once, however long it would have to wait then
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _ANEW_S = 600.0  # of silence in which the source answers: after it, subscribe once more
 _GREETING = b"event: system.connected\n"
@@ -212,10 +214,22 @@ class Reader:
         filling, gather_s = self.queue.filling, self.options.gather_s
         filling.wait(self._taken_at + gather_s - time.monotonic())
 
+    def _pace(self, line: socket.socket) -> None:
+        """Leave what comes in the kernel while it would only gather here: of ten events a second,
+        each would wake this process. TLS keeps some of it out of the kernel's sight."""
+        left = self._taken_at + self.options.gather_s - time.monotonic()
+        if left <= 0 or self._stopping.is_set() or type(line) is not socket.socket:
+            return
+        poll = select.poll()
+        poll.register(line, select.POLLIN)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _MUCH_BYTES)
+        poll.poll(left * 1000)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
         near = is_near(self.options.subscription.url)
-        with client(self.options.subscription.headers_s) as http:
+        with client(self.options.subscription.headers_s, self._pace) as http:
             while not self._stopping.is_set():
                 began = time.monotonic()
                 was_up, kind, text = self._read_once(http)
@@ -259,14 +273,14 @@ class Reader:
         `greeting` with which that begins."""
         try:
             for block in response.iter_bytes():
-                if self._stopping.is_set():  # or a flood would keep a stop from ending
-                    return
                 self._came = self._heard = mono_us()
                 if greeting and block.startswith(greeting):
                     block = block.partition(b"\n\n")[2]
                 greeting = b""
                 if block:
                     self.queue.put(block)
+                if self._stopping.is_set():  # or a flood would keep a stop from ending
+                    return
         except httpx.HTTPError:
             if self._successor is None:
                 raise
@@ -281,7 +295,8 @@ class Reader:
         old one is let go of when the new one is there, so that nothing is missed between them."""
         streams = _Streams()
         try:
-            http = streams.enter_context(client(self.options.subscription.headers_s))
+            headers_s = self.options.subscription.headers_s
+            http = streams.enter_context(client(headers_s, self._pace))
             streams.response = streams.enter_context(open_stream(http, self.options.subscription))
         except LinkError:
             streams.close()

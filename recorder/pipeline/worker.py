@@ -380,8 +380,8 @@ class _Process:
 
     def run(self) -> None:
         while (block := frames.receive(self.source)) is not None:
-            self._block = block
-            self._tell(At(block.first, 0))
+            self._block, self._told_at = block, 0.0
+            self._watch(0)
             self.worker.skip = frozenset(block.skip or ())
             self.worker.repeats.block = block.first
             self.worker.shedding = shedding(block.queued, self.worker.shedding)

@@ -61,6 +61,7 @@ _HIGH_BYTES, _HIGH_S = 8 << 20, 1.0  # so much waiting for so long is worth anot
 # So many readers, and workers as they start, may end within so long without a block on the disk.
 _LIVES, _LIFE_S = 5, 60.0
 _END_S = 1.0
+_MORE_S = 0.02  # what is told of a small block comes within it: one look instead of four
 _PIPE_BYTES = 1 << 20  # what more there is waits in the reading process, bounded and counted there
 
 
@@ -254,7 +255,8 @@ class Workers:
         for process in [*processes, self._reader]:
             if process is not None:
                 poll.register(process.pipe, select.POLLIN)
-        poll.poll(timeout * 1000)
+        if poll.poll(timeout * 1000):
+            time.sleep(_MORE_S)
 
     def _look_at_reader(self, reader: _Reader, spent: float) -> None:
         heard = reader.frames.frames()

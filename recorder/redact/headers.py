@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.names import AUTH_SCHEME, NameBook, opaque
@@ -25,7 +26,12 @@ _STRUCTURED = re.compile(rb"[\s\"'(),;<>?\[\]{}&|]|%(?:2[026-9Cc]|3[BbCcEeFf]|5[
 
 def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     """What to take out of a header's value because of the header's name; cookies have their own."""
-    return [hit for hit in _hits(names, name, value) if not PLACEHOLDER.fullmatch(hit.secret)]
+    rule = names.rule(name.encode("utf-8", "surrogatepass"), "header", value)
+    if rule is None:
+        return []
+    is_auth = rule.kind == "authorization"
+    hits = _credentials(value) if is_auth else [_hit(value, 0, len(value), rule.kind)]
+    return [hit for hit in hits if not PLACEHOLDER.fullmatch(hit.secret)]
 
 
 def is_whole(value: bytes, hits: list[Hit]) -> bool:
@@ -47,7 +53,7 @@ class CookieNames:
 
     def __init__(self, names: NameBook) -> None:
         self._names = names
-        self._known: dict[bytes, tuple[bool, bool]] = {}
+        self._judged = lru_cache(_REMEMBERED)(self._judge)
 
     def hit(self, part: bytes, http_only: bool) -> Hit | None:
         """What to take out of a cookie, `name=value`, because of its name, or because it is a
@@ -55,8 +61,7 @@ class CookieNames:
         name, equals, value = part.partition(b"=")
         if not equals:
             name, value = b"", part
-        verdict = self._known.get(name)
-        named, counts = self._judge(name) if verdict is None else verdict
+        named, counts = (self._judged if len(name) <= _LONGEST_NAME else self._judge)(name)
         random = len(value) >= (_HTTP_ONLY_COOKIE if http_only else _LONG_COOKIE)
         if not named and (not random or (counts and not http_only)):
             return None
@@ -73,21 +78,7 @@ class CookieNames:
     def _judge(self, name: bytes) -> tuple[bool, bool]:
         """Whether a name may be a secret's, and whether it is one that counts visitors."""
         bare = name.strip()
-        verdict = self._names.look(bare) is not None, COUNTING.match(bare) is not None
-        if len(name) <= _LONGEST_NAME:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[name] = verdict
-        return verdict
-
-
-def _hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
-    rule = names.rule(name.encode("utf-8", "surrogatepass"), "header", value)
-    if rule is None:
-        return []
-    if rule.kind == "authorization":
-        return _credentials(value)
-    return [_hit(value, 0, len(value), rule.kind)]
+        return self._names.look(bare) is not None, COUNTING.match(bare) is not None
 
 
 def _hit(value: bytes, start: int, end: int, kind: str, name: bytes = b"") -> Hit:

@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -42,11 +42,15 @@ _KEEPALIVE = (
 
 
 class StreamTransport(httpx.BaseTransport):
-    """One connection a request. The response's extension `socket` lets another thread hang up."""
+    """One connection a request. The response's extension `socket` lets another thread hang up.
+    `pace` is called with it before each read of a chunked body."""
 
-    def __init__(self, connect_s: float, headers_s: float) -> None:
+    def __init__(
+        self, connect_s: float, headers_s: float, pace: Callable[[socket.socket], None] | None
+    ) -> None:
         self.connect_s = connect_s
         self.headers_s = headers_s
+        self.pace = pace
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         secure = request.url.scheme == "https"
@@ -82,7 +86,7 @@ class StreamTransport(httpx.BaseTransport):
                 headers=dict(request.headers),
             )
             answer = connection.getresponse()
-            body = _Body(connection, answer)
+            body = _Body(connection, answer, self.pace)
             refusal = b"" if answer.status == 200 else next(iter(body), b"")
         except TimeoutError as error:
             raise httpx.ReadTimeout("no answer in time", request=request) from error
@@ -124,16 +128,26 @@ class EventStream(httpx.SyncByteStream):
 
 class _Body(httpx.SyncByteStream):
     def __init__(
-        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+        self,
+        connection: http.client.HTTPConnection,
+        answer: http.client.HTTPResponse,
+        pace: Callable[[socket.socket], None] | None,
     ) -> None:
         self._connection = connection
         self._answer = answer
+        self._pace = pace
+
+    def read1(self, size: int) -> bytes:
+        """A read of what is still in chunks."""
+        if self._pace is not None:
+            self._pace(self._connection.sock)
+        return self._answer.fp.read1(size)
 
     def __iter__(self) -> Iterator[bytes]:
         answer = self._answer
         try:
             if answer.chunked and answer.fp is not None:
-                yield from unchunked(answer.fp)
+                yield from unchunked(self)
                 return
             while data := answer.read1(_READ):
                 yield data
@@ -145,7 +159,7 @@ class _Body(httpx.SyncByteStream):
         self._connection.close()
 
 
-def unchunked(body: io.BufferedIOBase) -> Iterator[bytes]:
+def unchunked(body: io.BufferedIOBase | _Body) -> Iterator[bytes]:
     """What a chunked body carries: at each step as much as one read of the socket brought.
 
     ValueError for a body that is not chunked as it should be, or ends before its last chunk.
@@ -198,9 +212,11 @@ class LinkError(Exception):
         self.text = text
 
 
-def client(headers_s: float = HEADERS_S) -> httpx.Client:
+def client(
+    headers_s: float = HEADERS_S, pace: Callable[[socket.socket], None] | None = None
+) -> httpx.Client:
     """A client for streams: no proxy from the environment between us and this host."""
-    return httpx.Client(transport=StreamTransport(CONNECT_S, headers_s), trust_env=False)
+    return httpx.Client(transport=StreamTransport(CONNECT_S, headers_s, pace), trust_env=False)
 
 
 @contextlib.contextmanager

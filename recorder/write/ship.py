@@ -172,19 +172,19 @@ class Shipper:
 
     def _prepare(self) -> None:
         """Make sure that a store is there which one may write to."""
-        if self.remote.get(MANIFEST) is None:
+        is_new = self.remote.get(MANIFEST) is None
+        if is_new:
             blobs, folders = self.remote.list()
             if folders or any(blob.name != _PROBE for blob in blobs):
                 raise UnavailableError(
                     f"{self.remote.url} holds other things and no qrec store",
                     "Ship to a prefix of its own: s3://bucket/qrec.",
                 )
-            check_create_only(self.remote)
+        check_create_only(self.remote)
+        if is_new:
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             text = json.dumps({"format": FORMAT_VERSION, "created": now})
             self.remote.put_new(MANIFEST, text.encode())
-        else:
-            check_create_only(self.remote)
         mark = unredacted(self.store)
         if mark is not None:
             entry = {"since": mark.since.isoformat(), "recorder": mark.recorder}

@@ -15,6 +15,7 @@ import pytest
 from queries.core import engine
 from queries.core.question import every_question
 from store.layout import Store
+from tests.buckets import Way
 from tests.contract.conftest import answered, stored
 from tests.contract.stored import NOW, build, minute, row
 from tests.kit import Cli
@@ -79,19 +80,23 @@ def test_every_question_gives_the_same_document(
         assert answered(cli, *words, "--store", str(two.path), "--engine", sail) == expected, words
 
 
+@pytest.mark.parametrize("scheme", ["file", "s3"])
 def test_a_bucket_is_read_by_the_workers(
-    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    way: Way, scheme: str, url: str,
+) -> None:  # fmt: skip
     """Here are only what was found, rollups and coverage: less than the rows would be."""
-    store, url = stored(tmp_path / "local"), (tmp_path / "shared").as_uri()
+    store = stored(tmp_path / "local")
+    url = url if scheme == "s3" else (tmp_path / "shared").as_uri()
     assert cli("ship", url, "--store", str(store.path))[0] == 0
     monkeypatch.setenv("QREC_CACHE", str(tmp_path / "cache"))
     for words in (
         ["hosts"], ["errors"], ["schema"], ["sensitive"], ["dependencies"],
-        ["search", "res.status >= 500"],
+        ["search", "res.status >= 500"], ["hosts", "--by", "recorder"],
     ):  # fmt: skip
         expected = answered(cli, *words, "--store", str(store.path))
         assert answered(cli, *words, "--store", url, "--engine", sail) == expected, words
+    assert bool(way.count("GET", "/transactions/hour")) == (scheme == "s3"), "by the workers"
     assert not list((tmp_path / "cache").rglob("transactions/*/*.parquet"))
     words = ["diff", "--where", 'req.method == "POST"']
     expected = answered(cli, *words, "--store", str(store.path))
@@ -195,3 +200,18 @@ def test_a_worker_that_cannot_do_it(
 
     monkeypatch.setattr(engine, "_done", fails)
     assert said in refused(cli, stored(tmp_path / "local"), sail)
+
+
+def test_workers_that_may_not_read_the_bucket(
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path, way: Way, url: str
+) -> None:
+    store = stored(tmp_path / "local")
+    assert cli("ship", url, "--store", str(store.path))[0] == 0
+    way.body = "<Error><Code>AccessDenied</Code></Error>"
+    way.fault = lambda method, path: 403 if "/transactions/hour" in path else None
+    words = ("hosts", "--store", url, "--now", NOW.isoformat(), "--engine", sail)
+    code, out, err = cli(*words)
+    assert (code, out) == (3, "")
+    assert "refuses these credentials" in err
+    assert "its workers cannot use s3://" in err
+    assert "AWS_ENDPOINT_URL" in err

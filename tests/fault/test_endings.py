@@ -92,6 +92,29 @@ def test_an_end_beside_a_seal_is_a_clean_one(
         assert process.wait(timeout=60) == 0
 
 
+def test_what_was_left_in_the_kernel_to_gather_is_kept_at_a_stop(tmp_path: Path) -> None:
+    head = HEAD.replace(b"Connection", b"Transfer-Encoding: chunked\r\nConnection")
+    sent, written = threading.Event(), threading.Event()
+
+    def script(client: socket.socket) -> None:
+        client.sendall(head)
+        for part in (hello() + event("a"), event("b")):
+            client.sendall(b"%x\r\n%b\r\n" % (len(part), part))
+            written.wait(PATIENCE_S)
+        time.sleep(0.3)  # it has come, and nobody reads it yet
+        sent.set()
+        client.recv(1)
+
+    def enough(status: Status) -> bool:
+        if status.written:
+            written.set()
+        return sent.wait(PATIENCE_S) if status.written else False
+
+    with source(script) as qtap:
+        run(qtap.url, tmp_path / "s", enough, flush_interval=3.0)
+    assert visible_ids(tmp_path / "s") == ["a", "b"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_recording_whose_reader_is_stopped(
     number: signal.Signals, tmp_path: Path

@@ -384,6 +384,32 @@ def test_other_kinds_and_filters_say_on_how_many_recorders(
     assert "only on 3 of 8 recorders" in shown[kind].summary
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_gone_says_on_which_recorders(cli: Cli, tmp_path: Path, killed: bool) -> None:
+    """One of the nodes vanished, in good order or not, and what it alone saw with it: that is no
+    news. What stopped on two others as well is, on those that saw it."""
+    names = [f"node-{n:02d}" for n in range(24)]
+    rows: Rows = {name: calls("api.example.com", every_s=60) for name in names}
+    for name in names[:3]:
+        rows[name] += calls("api.old.com", end=minute(0))
+    lost = names[2]
+    rows[lost] += calls("api.alone.com", end=minute(0))
+    rows[lost] = [one for one in rows[lost] if one["ts"] < minute(0)]
+    stretches = [seen(name, end=minute(0) if name == lost else NOW) for name in names]
+    if killed:
+        end = {"state": "stopped", "reason": "killed", "reason_code": "killed"}
+        stretches.append(seen(lost, minute(0), NOW, **end))
+    store = stored(tmp_path / "store", rows, stretches)
+    words = ("diff", "--store", str(store.path), "--now", NOW.isoformat(), "--json")
+    code, out, err = cli(*words)
+    assert code == 0, err
+    [finding] = json.loads(out)["findings"]
+    assert (finding["kind"], finding["key"]["host"]) == ("gone", "api.old.com")
+    shown = finding["recorders"]
+    assert set(names[:2]) <= set(shown["names"]) <= set(names[:3]), "of those that used to see it"
+    assert shown["affected"] == shown["of"] == len(shown["names"])
+
+
 def test_an_onset_within_the_past_is_told_by_rollups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

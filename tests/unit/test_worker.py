@@ -212,6 +212,16 @@ def test_rows_that_fit_no_file_are_rejected_events() -> None:
     assert [one.event for one in part.rejected] == ["2 rows"]
 
 
+def test_rows_of_a_part_that_then_fails_are_no_repeats_of_themselves() -> None:
+    repeats = Repeats()
+    repeats.block = 100
+    rows = [("a", 5, 0), ("b", 6, 1), ("a", 5, 2)]
+    assert repeats.among("t", rows) == [2]
+    # What comes after that may fail (Clean.part_without): then they are done one by one.
+    assert [repeats.has("t", *row) for row in rows] == [False, False, True]
+    assert repeats.has("t", "a", 5, 3)
+
+
 def test_one_id_with_two_times_or_in_two_tables_is_no_repeat() -> None:
     repeats = Repeats()
     assert not repeats.has("transactions", "id", NOON)

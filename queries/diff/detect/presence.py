@@ -78,7 +78,7 @@ def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Bir
     first = np.where(there.any(1), there.argmax(1), -1)
     # a rare name is not new whenever it is first met: it has to have been missing for long enough
     missing = course.sum(1) / np.maximum(course.shape[1] - first, 1) * first
-    at = np.where((first > 0) & (missing >= limits.MISSED), first, -1).astype(np.int64)
+    at = np.where((first > 0) & (missing >= limits.FEW), first, -1).astype(np.int64)
     row = np.arange(level.size)
     busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
     of = course.shape[1] - 1 if least == 1 else 2

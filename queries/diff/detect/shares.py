@@ -39,7 +39,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("host",),
     ("host", "method"),
     ENDPOINT,
-    ("side", "service"),
     ("side", "instance"),
     ("side", "service", "host"),
     ("side", *ENDPOINT, "instance"),

@@ -22,6 +22,8 @@ _FAR = 3  # calls from a cause to the symptoms furthest up
 _MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
 _LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
 
+Ends = tuple[dict[str, float], dict[str, float]]  # as Graph.around
+
 
 class Graph:
     def __init__(self, frame: Frame) -> None:
@@ -29,7 +31,7 @@ class Graph:
         self.services = frame.level(("service",))
         self.callers = _callers(frame)
 
-    def around(self, lead: Candidate) -> tuple[dict[str, float], dict[str, float]]:
+    def around(self, lead: Candidate) -> Ends:
         """(callers, callees): services and their part of the change, on either end of the wire."""
         held, touched = np.abs(lead.excess), touched_by(self.frame, lead)
         busy = self.frame.requests + self.frame.before
@@ -82,7 +84,7 @@ def _callers(frame: Frame) -> dict[str, set[str]]:
 def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     """Fold what a deeper change explains into that change, and say who is to blame."""
     around = [graph.around(lead) for lead in leads]
-    parent = [_deeper(i, leads, around, graph) for i in range(len(leads))]
+    parent = [_deeper(graph, i, leads, around) for i in range(len(leads))]
     roots = [_root(i, parent) for i in range(len(leads))]
     for i, lead in enumerate(leads):
         if roots[i] != i:
@@ -92,12 +94,7 @@ def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     return [lead for i, lead in enumerate(leads) if roots[i] == i]
 
 
-def _deeper(
-    i: int,
-    leads: list[Candidate],
-    around: list[tuple[dict[str, float], dict[str, float]]],
-    graph: Graph,
-) -> int:
+def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) -> int:
     """The lead that explains lead i from below: its callers serve what fails in i."""
     above = leads[i]
     if set(above.key) == {"service"} and above.direction in ("new", "moved"):
@@ -111,18 +108,13 @@ def _deeper(
     for j, below in enumerate(leads):
         if j == i or not (_explains(below, above) or _missed(graph.frame, below, above)):
             continue
-        callers, callees = around[j]
-        if below.affected < _MUCH * above.affected or serving & set(callees):
-            continue
         if below.kind == "latency" and above.kind != "latency":
             continue
-        if serving & set(callers) and below.began <= above.began + _LATER:
-            fit.append((0, -below.affected, j))
-        elif (
-            serving & graph.above(set(callers))
-            and _early(graph.frame, above, below) <= limits.THIRD
-        ):
-            fit.append((1, -below.affected, j))
+        if below.affected < _MUCH * above.affected or below.began > above.began + _LATER:
+            continue
+        callers, callees = around[j]
+        if serving & graph.above(set(callers)) and not serving & set(callees):
+            fit.append((not serving & set(callers), -below.affected, j))
     return min(fit)[2] if fit else i
 
 
@@ -130,9 +122,7 @@ def _busier(c: Candidate) -> bool:
     return c.kind == "rate" and c.direction == "up" and bool(c.key)
 
 
-def _asked(
-    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
-) -> int:
+def _asked(i: int, leads: list[Candidate], around: list[Ends]) -> int:
     """The calls of which a service makes more because it is asked more itself, about as much."""
     callers = set(around[i][0])
     fit = [
@@ -144,9 +134,7 @@ def _asked(
     return min(fit)[1] if fit else i
 
 
-def _release(
-    i: int, leads: list[Candidate], around: list[tuple[dict[str, float], dict[str, float]]]
-) -> int:
+def _release(i: int, leads: list[Candidate], around: list[Ends]) -> int:
     """The failures of a service that came or has another name now: one roll-out, one finding."""
     name = leads[i].key["service"]
     fit = []
@@ -197,15 +185,6 @@ def _bad(c: Candidate, down: bool = False) -> bool:
     return c.kind in _BAD and not harmless and (down or c.direction != "down")
 
 
-def _early(frame: Frame, above: Candidate, below: Candidate) -> float:
-    """Part of what happened above before it began below."""
-    if above.kind == "latency":
-        return 0.0 if above.began + 1 >= below.began else 1.0
-    usual = frame.baseline[above.part].sum() / max(float(frame.seconds_b.sum()), 1.0)
-    more = np.maximum(frame.window[above.part].sum(0) - usual * frame.seconds_w, 0)
-    return float(more[: below.began].sum() / max(float(more.sum()), 1e-9))
-
-
 def _root(i: int, parent: list[int]) -> int:
     seen = {i}
     while parent[i] != i and parent[i] not in seen:
@@ -227,7 +206,7 @@ def _blame(
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
     out, seen = _ends(frame, lead)
-    if caller and callee and seen < limits.THIRD * out and "instance" not in lead.key:
+    if caller and callee and seen < limits.MOST * out and "instance" not in lead.key:
         return Blame(None, (caller, callee), "network")
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
 

@@ -135,19 +135,13 @@ def _fold(
             continue
         c.score = math.nan
         left = masks[c.kind in _HOW]
-        size = np.abs(_net(frame, c.excess))
-        total = float(size.sum())
-        if float(np.abs(_net(frame, np.where(left, c.excess, 0.0))).sum()) > limits.MOST * total:
+        size = np.abs(c.excess)
+        if float(size[left].sum()) > limits.MOST * float(size.sum()):
             still.append(c)
             continue
         inside = [float(np.abs(np.where(r, c.excess, 0.0)).sum()) for r in reaches]
         found[int(np.argmax(inside))].folded.append(c)
     return still
-
-
-def _net(frame: Frame, excess: Floats) -> Floats:
-    """Change of each endpoint and side: gains and losses of single statuses cancel."""
-    return frame.level(("side", *ENDPOINT)).sum(excess)
 
 
 _PLACES = (
@@ -168,7 +162,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     found = graph.settle(calls, found)
     for lead in found:
         if not lead.key and lead.kind in (*_HOW, "rate"):
-            _everything(frame, lead)
+            lead.kind, lead.blame = "broad", None
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)
@@ -196,17 +190,6 @@ def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -
     due, rest = _outside(c, away)
     clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
     return due >= limits.FEW and rest < limits.MOST * due and clear
-
-
-def _everything(frame: Frame, lead: Candidate) -> None:
-    """All traffic changed: `broad` if it all did, else what holds most of the change is named."""
-    _, even = evenness(frame, lead, np.ones(frame.size, dtype=bool))
-    if lead.kind == "rate" or even >= _EVEN[1]:
-        lead.kind, lead.blame = "broad", None
-        return
-    narrow(frame, lead, limits.MOST)
-    if not lead.key:
-        lead.kind, lead.blame = "broad", None
 
 
 def _tier(c: Candidate, came: Mask) -> int:
@@ -238,7 +221,7 @@ def _retries(frame: Frame, lead: Candidate) -> None:
     level = frame.level(("side", "service"))
     out = np.where(frame.incoming, 0.0, np.maximum(lead.excess, 0))
     caller = int(np.argmax(level.sum(out)))
-    if lead.ratio < 3 or not out.any():
+    if lead.ratio < limits.STORM or not out.any():
         return
     service = level.values[caller][1]
     asked = [g for g, value in enumerate(level.values) if value == ("in", service)]
@@ -249,7 +232,7 @@ def _retries(frame: Frame, lead: Candidate) -> None:
         lead.kind = "retries"
 
 
-def narrow(frame: Frame, lead: Candidate, holds: float = limits.NEARLY_ALL) -> None:
+def narrow(frame: Frame, lead: Candidate) -> None:
     """Add to the key every value that holds 90 % of the change and more than its usual part."""
     total = float(np.abs(lead.excess).sum())
     if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
@@ -271,7 +254,8 @@ def narrow(frame: Frame, lead: Candidate, holds: float = limits.NEARLY_ALL) -> N
             continue  # they failed by their gRPC status
         if not level.values[top][0]:
             continue  # of no host, say
-        if held[top] >= holds * total and usual[top] < limits.NEARLY_ALL * usual.sum():
+        most = held[top] >= limits.NEARLY_ALL * total
+        if most and usual[top] < limits.NEARLY_ALL * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
             if dims != ("status",):
                 lead.scope &= level.group == top
@@ -345,7 +329,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
             begin = np.minimum(np.where(requests.any(1), silent, 0), lead.began)
             since = np.arange(requests.shape[1]) >= begin[:, None]
             due, left = (expected * since).sum(1), (requests * since).sum(1)
-            fell = np.flatnonzero((due >= limits.FEW) & (left <= limits.THIRD * due))
+            fell = np.flatnonzero((due >= limits.FEW) & (left < limits.MOST * due))
             olds = [_one(frame, level, g, "gone", float(due[g] - left[g])) for g in fell.tolist()]
             pairs = [(old, lead) for old in olds]
             sizes = [(old.affected, requests[mine].sum()) for old in olds]
