@@ -26,6 +26,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from bench.redaction_betterleaks import formats
 from bench.redaction_cases import (
     HARMLESS,
     HARMLESS_PLACES,
@@ -308,6 +309,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result["held_back"] = leaks(HELD_BACK_SECRETS, HELD_BACK_PLACES, seed)
     result["held_back_anew"] = what_leaks(anew())
     result["held_back_documented"] = what_leaks(documented())
+    result["held_back_betterleaks"] = what_leaks(formats())
     result["held_back_singles"] = what_leaks(singles())
     result["harmless"] = harmless(seed)
     if options.store:

@@ -170,3 +170,22 @@ def test_a_name_of_an_outside_corpus_tells(name: str) -> None:
     tx = _text(json.dumps({name: _S}), "application/json")
     _REDACTOR.redact(tx)
     assert _S not in repr(tx)
+
+
+@pytest.mark.parametrize(
+    "mark", ["acme_sk_", "acme_live_", "ACME_TOKEN=secret_", "sk-acme-", "sk-x1y2-"]
+)
+def test_a_key_of_any_vendor_is_known_by_how_vendors_mark_keys(mark: str) -> None:
+    secret = "aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY"
+    assert secret not in _REDACTOR.text(f"why does {mark}{secret} fail?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user_2NNEqL2nrIRdJ194ndJqAHwEfxC", "key_01HV8ZQ2M3N4P5R6S7T8V9W0XY", "sk-learn-contrib-packages-for-all",
+        "api_gateway_of_the_second_region_2026", "live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ],
+)  # fmt: skip
+def test_what_is_only_named_alike_stays(text: str) -> None:
+    assert _REDACTOR.text(f"see {text} and") == f"see {text} and"
