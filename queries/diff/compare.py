@@ -355,8 +355,7 @@ def _slept(frame: Frame, changed: Sequence[Candidate]) -> list[Note]:
             what = f"{subject(public_key(frame, c))} ({plural(round(c.window or 0), 'request')})"
             names.append(f"{who} called {what}" if who else what)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    text = f"first seen: {', '.join(names[:3])}{more}; {_JOB}"
-    return [Note("slept", text)] if names else []
+    return [Note("slept", f"first seen: {', '.join(names[:3])}{more}; {_JOB}")] if names else []
 
 
 def _qualified(frame: Frame) -> list[Note]:

@@ -178,11 +178,8 @@ class _Sides:
         return active, stopped
 
     def new(self, kind: Kind) -> list[Candidate]:
-        """Never before; or silent in the baseline though always there before (back).
-
-        What does well and has stopped again, or is called by who works in runs, may be a job: a day
-        has to show it.
-        """
+        """Never before (a job's, maybe, where less than a day was recorded); or silent in the
+        baseline though always there before (back)."""
         fresh = (self.n >= limits.FEW) & (self.there == 0)
         slots, stopped = self._active(fresh)
         slots = np.minimum(slots, self.n)
