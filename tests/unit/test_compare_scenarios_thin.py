@@ -183,6 +183,22 @@ def test_one_slow_service_of_a_few_requests_is_not_everything(record: Record) ->
     says(first(document), ("latency",), {"host": "stock:80"}, "up")
 
 
+def test_a_service_that_stands_still_holds_up_more_calls_than_come_to_it(record: Record) -> None:
+    """What waited for it goes on at once, and has others wait a little."""
+    lines = [
+        traffic(host, route, per_hour, direction="egress-internal", container="gateway",
+                ms=ms, from_=from_, spread=0.2)
+        for host, route, before, late, slow in (
+            ("recommend:80", "/for", 1_500, 600, 1_200),
+            ("auth:80", "/session", 4_000, 600, 15),
+            ("cart:80", "/carts", 1_000, 200, 50),
+        )
+        for per_hour, ms, from_ in ((before, 3, -60), (late, slow, 50))
+    ]  # fmt: skip
+    finding = first(record(*lines, beside=300).diff(last="10m"))
+    says(finding, ("latency",), {"host": "recommend:80"}, "up")
+
+
 def test_nothing_is_back_after_an_hour_without_much_of_anything(record: Record) -> None:
     def night(minutes: Any) -> Any:
         return np.where((minutes >= -60) & (minutes < 0), 20, 320)

@@ -21,6 +21,7 @@ from queries.diff.stats import (
     Floats,
     Ints,
     Runs,
+    add_up,
     band,
     best,
     bounds,
@@ -285,6 +286,22 @@ def _once(d: Durations) -> Floats:
     return np.divide(once, requests, out=np.ones(once.size), where=requests > 0)
 
 
+def _time(d: Durations, units: Ints, slots: list[int], against: Against) -> Floats:
+    """[2, units], in milliseconds: what requests of the slots took more than so many of the side
+    compared with, and what these took."""
+    entries, before, size = d.entries[0], d.before[against], d.level.size
+    codes = entries.of(units)
+    codes = codes[(entries.slot(codes) >= slots[0]) & (entries.slot(codes) < slots[1])]
+    unit, n = entries.unit(codes), entries.requests(codes)
+    took = MIDDLES[entries.bucket(codes)] * n
+    usual = ratio(
+        add_up(before.codes >> 8, before.requests * MIDDLES[before.codes & 255], size),
+        before.total,
+    )
+    spent = usual * add_up(unit, n, size)
+    return np.stack([add_up(unit, took, size) - spent, spent])
+
+
 def _candidate(
     d: Durations, level: Level, g: int, measure: tuple[float, str, float],
     where: tuple[int, int], side: _Side, up: bool,
@@ -305,6 +322,8 @@ def _candidate(
     slots = np.searchsorted(frame.axis.slots[0].block, [began, ended]).tolist()
     run = d.of(scope).between(*slots)
     base = d.compared(scope, side.against)
+    time = np.zeros((2, frame.size))
+    time[:, first[mine]] = _time(d, np.flatnonzero(mine), slots, side.against)[:, mine]
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
     folds = now / was if was else 1.0
@@ -329,4 +348,5 @@ def _candidate(
         began=began,
         ended=ended,
         against=side.against,
+        time=(np.maximum(time[0], 0), time[1]) if up else None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -159,7 +160,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     came = np.any([np.zeros(frame.size, dtype=bool), *fresh], axis=0)
     found = leads(frame, candidates, {id(c): _tier(c, came) for c in candidates})
     found = pair_moved(frame, found)
-    found = graph.settle(calls, found)
+    found = graph.settle(calls, [_where_time_goes(frame, lead) for lead in found])
     for lead in found:
         if not lead.key and lead.kind in (*_HOW, "rate"):
             lead.kind, lead.blame = "broad", None
@@ -230,6 +231,23 @@ def _retries(frame: Frame, lead: Candidate) -> None:
     now, before = level.sum(frame.requests), level.sum(frame.before)
     if now[asked[0]] < 1.5 * before[asked[0]] * frame.scale:
         lead.kind = "retries"
+
+
+def _where_time_goes(frame: Frame, lead: Candidate) -> Candidate:
+    """Narrow what became slower to the host in which nearly all of the time is lost: a call that
+    stands still holds up many others a little, which are more in number."""
+    if lead.time is None or "host" in lead.key or not lead.key:
+        return lead
+    level = frame.level(("host",))
+    lost, usual = (level.sum(x) for x in lead.time)
+    top = int(np.argmax(lost))
+    much = lost[top] >= limits.NEARLY_ALL * lost.sum() > 0
+    if much and level.values[top][0] and usual[top] < limits.MOST * usual.sum():
+        scope = lead.scope & (level.group == top)
+        excess, volume = (np.where(scope, x, 0.0) for x in (lead.excess, lead.volume))
+        key = lead.key | {"host": level.values[top][0]}
+        return replace(lead, key=key, scope=scope, part=scope, excess=excess, volume=volume)
+    return lead
 
 
 def narrow(frame: Frame, lead: Candidate) -> None:
