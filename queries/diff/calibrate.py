@@ -19,8 +19,9 @@ from queries.core.answer import VERSION, BaselineKind, Between, Calibration, Not
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Question
 from queries.core.session import hours_of
 from queries.core.window import Baseline, Window
+from queries.diff import limits
 from queries.diff.axis import past_of
-from queries.diff.compare import LEAST_PAST, compared
+from queries.diff.compare import compared
 from queries.diff.stats import median
 from store.files import write_text
 from store.hours import from_us, hour_key, to_us
@@ -170,7 +171,7 @@ class _Past:
 
     def _is_fine(self, pair: Pair) -> bool:
         hours = (hours_of([span]) for span in _before(pair))
-        return sum(map(self._listed.issuperset, hours)) >= LEAST_PAST
+        return sum(map(self._listed.issuperset, hours)) >= limits.KNOWN
 
     def compare(self, pair: Pair) -> tuple[int | None, bool]:
         """(findings, whether they last while no file changes); None: it says nothing here."""

@@ -31,7 +31,7 @@ class Candidate:
     time [keys]: of what became slower, the milliseconds lost, and those that would be usual.
     noise: variance of its requests over that of independent ones.
     demand: keys of the requests for each of which it is more or less; None: for each second.
-    stopped: it came and stopped again, and too little was recorded to tell it from a job.
+    job: it is new, and too little was recorded to tell it from a job that had slept.
     score: how well it explains what is left, NaN until that is known.
     """
 
@@ -55,7 +55,7 @@ class Candidate:
     time: tuple[Floats, Floats] | None = None
     noise: float = 1.0
     demand: Mask | None = None
-    stopped: bool = False
+    job: bool = False
     score: float = math.nan
     blame: Blame | None = None
     folded: list[Candidate] = field(default_factory=list)

@@ -53,12 +53,12 @@ _OVERLAP = (
     "window and baseline overlap: a minute cannot be compared with itself; end the baseline "
     "(--vs-to) where the window begins"
 )
+_SHORT = "window and baseline need a minute each, and one has {:.0f} s: ask for --last 1m or more"
 _APART = "no recorder saw both sides (of a window of hours: the same time of the day on both)"
 _LOSSY = (
     "events are missing from time that counts as seen: nothing is called gone, and nothing quieter"
 )
 _JOB = "a job that had slept looks like that, and less than a day was recorded before to tell"
-LEAST_PAST = limits.KNOWN
 
 
 def compared(
@@ -156,9 +156,10 @@ class _Question:
         frame = frame_of(self.axis, counts, self.covered)
         seconds = [self.covered.best(self.axis, side, self.covered.seconds) for side in (0, 1)]
         notes = [*self.reader.notes, *self.notes, *self.covered.gaps]
-        short = _short(self.axis.spans)
-        if short:
-            return self._changes(frame, "not_comparable", notes + short, ())
+        shortest = min(span.seconds for span in self.axis.spans)
+        if shortest < _LEAST_S:
+            notes.append(Note("empty_window", _SHORT.format(shortest)))
+            return self._changes(frame, "not_comparable", notes, ())
         if not all(seconds):
             seen = [self.covered.best(self.axis, side) for side in (0, 1)]
             verdict: Verdict = "no_data" if not all(seen) else "not_comparable"
@@ -184,7 +185,7 @@ class _Question:
             changed = candidates(frame, lambda: slower()[1], lossy)
             durations = slower()[0]
         notes += _slept(frame, changed)
-        leads = merge.merge(frame, [c for c in changed if not c.stopped])
+        leads = merge.merge(frame, [c for c in changed if not c.job])
         scene = Scene(self.rows, frame, durations, seconds[0], seconds[1])
         rows, total = findings(scene, leads, self.limit)
         changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
@@ -300,17 +301,6 @@ def _compared(frame: Frame) -> Compared:
     )
 
 
-def _short(spans: Sequence[Window]) -> list[Note]:
-    shortest = min(span.seconds for span in spans)
-    if shortest >= _LEAST_S:
-        return []
-    text = (
-        f"window and baseline need a minute each, at least, and one has {shortest:.0f} s: "
-        "ask for --last 1m or more"
-    )
-    return [Note("empty_window", text)]
-
-
 def _longest_pair(
     covered: Covered, axis: Axis, baseline: Baseline
 ) -> tuple[Window, Baseline, Note] | None:
@@ -359,19 +349,18 @@ def _slept(frame: Frame, changed: Sequence[Candidate]) -> list[Note]:
     """What may be jobs that had slept for longer than was recorded."""
     left, names = np.ones(frame.size, dtype=bool), list[str]()
     for c in changed:
-        if c.stopped and left[c.scope].any():
+        if c.job and left[c.scope].any():
             left &= ~c.scope
             who = caller(frame, c.scope, frame.requests) if "host" in c.key else None
             what = f"{subject(public_key(frame, c))} ({plural(round(c.window or 0), 'request')})"
             names.append(f"{who} called {what}" if who else what)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    text = f"first seen, and over again: {', '.join(names[:3])}{more}; {_JOB}"
-    return [Note("slept", text)] if names else []
+    return [Note("slept", f"first seen: {', '.join(names[:3])}{more}; {_JOB}")] if names else []
 
 
 def _qualified(frame: Frame) -> list[Note]:
     notes = []
-    if len(frame.axis.past) < LEAST_PAST:
+    if len(frame.axis.past) < limits.KNOWN:
         text = "too little history to know how much quiet hours differ: only large changes count"
         notes.append(Note("uncalibrated", text))
     if min(frame.anyhow_w.sum(), frame.anyhow_b.sum()) < _FEW:

@@ -325,7 +325,9 @@ class _Counting:
             for file, (hour, paths) in enumerate(self.files)
             if _CELLS not in paths and (slot := self.axis.whole(hour)) is not None
         ]
-        chosen = _of_other_days(sorted({slot for slot, _ in past}))
+        slots, half = sorted({slot for slot, _ in past}), _SPREAD_HOURS // 2
+        # newest first by number: near ones and far ones
+        chosen = [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
         read = 0
         for slot, file in sorted(past):
             if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
@@ -438,9 +440,3 @@ def _numbered(hashes: Any) -> tuple[Any, Any]:
     number[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=hashes.size))
     firsts = np.minimum.reduceat(order, starts) if hashes.size else order
     return firsts, number
-
-
-def _of_other_days(slots: Sequence[int]) -> list[int]:
-    """Past hours, newest first by number, that durations are read of: near ones and far ones."""
-    half = _SPREAD_HOURS // 2
-    return [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]

@@ -44,7 +44,8 @@ def what_changed(
         return _only(changes, explain) if explain else changes
     usual, waiting = known(store, window, baseline, where)
     if usual is None and waiting:
-        changes = replace(changes, notes=(*changes.notes, _uncounted(waiting)))
+        note = Note("calibrate", _UNCOUNTED.format(waiting))
+        changes = replace(changes, notes=(*changes.notes, note))
     changes = replace(changes, calibration=usual)
     return _only(changes, explain) if explain else changes
 
@@ -62,14 +63,10 @@ def _only(changes: Changes, wanted: str) -> Changes:
     return replace(changes, findings=tuple(chosen[:1]), more=len(changes.findings) - 1)
 
 
-def _uncounted(pairs: int) -> Note:
-    text = (
-        f"how many findings are usual here is not counted yet ({pairs} past pairs): `qrec "
-        "calibrate` with the same options, or the tool get_calibration, counts once and keeps it"
-    )
-    return Note("calibrate", text)
-
-
+_UNCOUNTED = (
+    "how many findings are usual here is not counted yet ({} past pairs): `qrec calibrate` with "
+    "the same options, or the tool get_calibration, counts once and keeps it"
+)
 _EXPLAIN = Argument("explain", "All about one finding: its rank, or its id out of a list.", "N", 40)
 WHAT_CHANGED = Question(
     name="diff",

@@ -50,9 +50,7 @@ from recorder.pipeline.frames import (
 from recorder.source.request import is_near
 from recorder.source.subscription import LinkError, Waits, client, hang_up, open_stream
 
-_IN_HAND = (
-    2  # blocks of a worker that are not settled: one that it works at, one that it finds next
-)
+_IN_HAND = 2  # blocks of a worker that are not settled: in work, and what it finds next
 _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _MUCH_BYTES = 64 << 10  # so much is read at once, however long it would have to wait then

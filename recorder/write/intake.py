@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from recorder.write.coverage import Ledger
+if TYPE_CHECKING:  # the reading process has no use for Parquet
+    from recorder.write.coverage import Ledger
 
 # Qtap gives each transaction one id; a repeat within about 200,000 is the same transaction again.
 REPEATS_BYTES = 4 << 20

@@ -134,6 +134,14 @@ def test_a_job_of_a_known_container_at_a_minute_of_its_own(record: Record, past:
     assert "worker called imports.example" in slept(document)
 
 
+@pytest.mark.parametrize("past", [-60.0, -240.0])
+def test_a_job_that_goes_on_of_who_works_in_runs(record: Record, past: float) -> None:
+    hourly = traffic("ledger.internal", "/close", 900, container="worker", only=(7, 60), from_=past)
+    document = record(hourly, run("imports.example", 55, 60), from_=past).diff()
+    quiet(document)
+    assert "worker called imports.example" in slept(document)
+
+
 def test_such_a_job_that_fails_is_told(record: Record) -> None:
     document = record(beside_it(), run("imports.example", failing=0.9, status=503)).diff()
     finding = first(document)
@@ -164,6 +172,19 @@ def test_a_new_program_that_sends_for_minutes_is_told_beside_a_day(record: Recor
 @pytest.mark.parametrize("past", [-60.0, -420.0])
 def test_new_articles_are_no_news(record: Record, past: float) -> None:
     quiet(record(*slugs(past), from_=past).diff())
+
+
+def test_new_articles_that_more_people_read_are_no_news(record: Record) -> None:
+    articles = [
+        traffic(
+            "news.example", f"/2026/{'abcde'[n % 5] * 7}-vote-{chr(107 + n // 5)}{chr(97 + n % 5)}",
+            step(0, 50, 200), direction="ingress", from_=10 * n - 60, to=10 * n + 30,
+        )
+        for n in range(-9, 12)
+    ]  # fmt: skip
+    people = traffic("shop.example", "/", step(0, 600, 2_400), direction="ingress")
+    [finding] = record(people, *articles, beside=0).diff()["findings"]
+    says(finding, ("broad",), {}, direction="up")
 
 
 @pytest.mark.parametrize("past", [-60.0, -420.0])

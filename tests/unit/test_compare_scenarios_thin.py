@@ -34,6 +34,15 @@ def test_all_stops_of_which_some_requests_cause_a_hundred_calls(record: Record) 
     says(first(document), ("broad",), direction="down", severity="high")
 
 
+def test_three_times_as_many_people_who_come_in_bunches(record: Record) -> None:
+    """Few, so that chance makes half as many more of them: but no hour of the day had that."""
+    rate = lambda m: np.where(m >= 0, 3.4, 1.0) * (60 + 30 * np.sin(m / 1440 * 2 * np.pi))  # noqa: E731
+    line = traffic("shop.example", "/", rate, direction="ingress", from_=DAY)
+    lines = [replace(line, ts=line.ts + 300_000 * n) for n in range(3)]
+    job = traffic("sync.internal", "/pull", 30, from_=DAY)
+    says(first(record(*lines, job, from_=DAY, beside=0).diff()), ("broad",), direction="up")
+
+
 def test_ten_requests_of_which_all_are_much_slower(record: Record) -> None:
     """They tell of a quantile next to nothing; their mean is ten times what it was."""
     line = traffic(**CHARGE, per_hour=50, ms=step(50, 25, 250), spread=0.5)
@@ -132,7 +141,7 @@ def test_calls_that_multiply_explain_those_below_them_and_who_waits_for_them(
 
 
 def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record: Record) -> None:
-    """That it is new is no news; what fails of all that is posted to the host is one route."""
+    """That it is new is no news; that a new one fails every time is."""
     place: dict[str, Any] = {"host": "shop.example", "direction": "ingress"}
     lines = [
         traffic(route=f"/story-{'abcdefghijklmnopqrstuvwx'[n]}", per_hour=60, from_=-60 * n,
@@ -144,8 +153,19 @@ def test_a_new_route_that_fails_is_named_where_new_routes_come_every_hour(record
         traffic(route="/v2/pay", per_hour=60, from_=50, method="POST", failing=1.0, **place),
     ]
     finding = first(record(*lines, from_=DAY, beside=300).diff(last="10m"))
-    says(finding, key={"route": "/v2/pay"}, since=50)
-    assert "100 % (not there before)" in finding["summary"]
+    says(finding, ("new",), {"route": "/v2/pay"}, since=50)
+    assert "new and failing: 100 % of" in finding["summary"]
+
+
+def test_a_new_route_that_fails_is_no_news_where_every_new_one_does(record: Record) -> None:
+    """Links to articles that are not there (any more), every hour another one."""
+    place: dict[str, Any] = {"host": "shop.example", "direction": "ingress", "ok": 404}
+    lines = [
+        traffic(route=f"/story-{'abcdefghijklmnopqrstuvwx'[n]}", per_hour=60, from_=-60 * n,
+                to=60 - 60 * n, **place)
+        for n in range(24)
+    ]  # fmt: skip
+    assert record(*lines, from_=DAY, beside=300).diff()["findings"] == []
 
 
 def test_what_goes_on_comes_before_a_worse_one_that_is_over(record: Record) -> None:

@@ -135,8 +135,8 @@ class _Sides:
     ) -> None:
         self.frame, self.level, self.part = frame, level, part
         self.factor = min(max(factors["baseline"], 0.5), 2.0)
-        # how much less than usual the baseline had
-        self.busy = min(factors["usual"] / factors["baseline"], 1.0)
+        self.more = max(factors["baseline"], 1.0)
+        self.busy = min(factors["usual"] / factors["baseline"], 1.0)  # the baseline, of the usual
         once = frame.counted(level.dims)
         self.window, self.baseline, self.past = (
             level.sums(x, part) for x in (once.window, once.baseline, once.past)
@@ -152,6 +152,13 @@ class _Sides:
     @cached_property
     def births(self) -> Births:
         return births_of(self.level, self.frame, self.past, self.baseline)
+
+    @cached_property
+    def failures(self) -> Births:
+        """When names began to fail: that new ones do is no news where new ones always do."""
+        once, bad = self.frame.counted(self.level.dims), self.part & self.frame.failed
+        past, baseline = (self.level.sums(x, bad) for x in (once.past, once.baseline))
+        return births_of(self.level, self.frame, past, baseline)
 
     def _active(self, groups: Mask) -> tuple[Floats, Mask]:
         """[groups]: slots of the window, of some 60, in which those groups were active; and whether
@@ -171,10 +178,8 @@ class _Sides:
         return active, stopped
 
     def new(self, kind: Kind) -> list[Candidate]:
-        """Never before; or silent in the baseline though always there before (back).
-
-        What has stopped again, and does well, may be a job, which a day has to show.
-        """
+        """Never before (a job's, maybe, where less than a day was recorded); or silent in the
+        baseline though always there before (back)."""
         fresh = (self.n >= limits.FEW) & (self.there == 0)
         slots, stopped = self._active(fresh)
         slots = np.minimum(slots, self.n)
@@ -189,17 +194,21 @@ class _Sides:
         if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
             odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
+        bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
+        failing = bad >= limits.MOST * self.level.sum(self.frame.requests * self.part)
         for g in np.flatnonzero(fresh).tolist():
-            odds[g] = max(odds[g], self.births.often(g, float(self.n[g])))
+            births = self.failures if failing[g] else self.births
+            odds[g] = max(odds[g], births.often(g, float(self.n[g]) / self.more))
         changed = self._pick(fresh, odds, kind, "new")
         if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
-            bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
             endpoint = self.frame.level(ENDPOINT)
             before = endpoint.sum(self.frame.anyhow_b)[endpoint.group]
+            works = self._in_runs()
             for c in changed:
-                first = np.flatnonzero(c.scope)[0]
+                first, out = np.flatnonzero(c.scope)[0], c.scope & ~self.frame.incoming
                 g, known = self.level.group[first], "status" in c.key and before[first] > 0
-                c.stopped = bool(stopped[g] and bad[g] < limits.MOST * self.n[g] and not known)
+                runs = stopped[g] or (out.any() and works[out].all())
+                c.job = bool(runs and not failing[g] and not known)
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
@@ -208,6 +217,16 @@ class _Sides:
             steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.HABIT)
             changed += self._pick(steady, p, "back", "new")
         return changed
+
+    def _in_runs(self) -> Mask:
+        """[keys]: of services whose calls leave out blocks of the baseline that so many calls, in
+        bunches, would have in them; how many there are, the past says, too."""
+        frame, calls = self.frame, self.frame.level(("side", "service"))
+        baseline, blocks = calls.sums(frame.baseline), frame.baseline.shape[1]
+        usual = calls.sum(frame.earlier) * self.other / max(self.history, 1e-9)
+        bunches = np.maximum(baseline.sum(1), usual) / limits.BURSTS
+        idle = (baseline > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
+        return np.asarray(idle[calls.group])
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)

@@ -117,7 +117,8 @@ def _changed(
     )  # fmt: skip
     if not able.size:
         return []
-    past_all, bar = past, limits.bar(able.size)
+    bar = limits.bar(able.size)
+    births = births_of(level, frame, past, baseline) if "route" in dims else None
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
@@ -134,9 +135,12 @@ def _changed(
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
         if not dims and side.effects.shape[1]:  # a day has hours of all sorts
-            apart = np.nan_to_num(np.abs(side.effects))
-            farthest = np.quantile(apart, 1 - 1 / WORST, axis=1)
-            wide = np.maximum(wide, farthest + floor * (side.against == "usual"))
+            apart = np.nan_to_num(side.effects)
+            day = np.quantile(np.abs(apart), 1 - 1 / WORST, axis=1)
+            if side.against == "usual":  # what rises at once and beyond all of them is none of them
+                rose = np.log(ratio(window.sum(1) + 0.5, due + 0.5)) >= floor
+                day = np.where(rose, apart.max(1), day + floor)
+            wide = np.maximum(wide, day)
         rho = ratio(runs.sums(side.due), side.n[:, None])
         signed = [
             _signed(n, steady, side.n[:, None], rho * net, wide[:, None])
@@ -167,7 +171,6 @@ def _changed(
         z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
         noise = np.where(asked, noise_d, noise)
     changed = []
-    births = births_of(level, frame, past_all, baseline) if "route" in dims else None
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
         if births and _young(births, int(able[i]), float(max(n[i, 0], due[i]))):
             continue
@@ -181,7 +184,9 @@ def _changed(
             c.demand = own & frame.incoming & caller
         if dims and c.direction == "down" and _silent(window[i], expected[i] / noise[i]):
             c.kind, c.direction, c.metric = "gone", "gone", "requests"
-        if _worth(c, floor):
+        # its own rate changed as well, not only beside the others', and by a number of requests
+        less, more = (c.baseline or 0.0, c.window or 0.0)[:: 1 if c.direction == "up" else -1]
+        if more >= math.exp(floor) * less and c.affected >= limits.MORE:
             changed.append(c)
     return changed
 
@@ -332,10 +337,3 @@ def _candidate(
         against=against,
         noise=noise,
     )
-
-
-def _worth(c: Candidate, floor: float) -> bool:
-    """Its own rate changed as well, not only beside the others', and by a number of requests."""
-    now, base = c.window or 0.0, c.baseline or 0.0
-    own = now / base if c.direction == "up" else base / max(now, 1e-12)
-    return own >= math.exp(floor) and abs(float(c.excess.sum())) >= limits.MORE
