@@ -161,20 +161,21 @@ class Patterns:
             if edge and category not in (NAME, SHAPE)
         } | {DIGITS: compiled(looks.NUMBER)}
         self._categories = [category for category, _, _ in parts]
-        self._which = re2.Set.FullMatchSet(options())
-        for _, text, edge in parts:
-            self._which.Add((f"{_EDGE}(?:{text})" if edge else text).encode())
+        self._which, self._shapes = re2.Set.FullMatchSet(options()), re2.Set.MatchSet(options())
+        for category, text, edge in parts:  # shapes first
+            for one in (self._which, self._shapes)[: 2 if category == SHAPE else 1]:
+                one.Add((f"{_EDGE}(?:{text})" if edge else text).encode())
         self._which.Compile()
-        starts = [index for index, shape in enumerate(rules.shapes) for _ in shape.starts]
-        self._shape_of = dict(enumerate(starts))
+        self._shapes.Compile()
+        self._shape_of = [index for index, shape in enumerate(rules.shapes) for _ in shape.starts]
 
-    def category(self, candidate: bytes) -> tuple[int, list[int]]:
-        """What a candidate is, and which shapes (indices) it may be the start of."""
-        fitting = sorted(self._which.Match(candidate) or ())
-        if not fitting:
-            return SHAPE, []
-        shapes = [self._shape_of[index] for index in fitting if self._categories[index] == SHAPE]
-        return self._categories[fitting[0]], list(dict.fromkeys(shapes))
+    def category(self, buf: bytes, start: int, end: int) -> tuple[int, list[int]]:
+        """What a candidate is, and which shapes (indices) may begin there: several begin alike."""
+        fitting = self._which.Match(buf[start:end])
+        if fitting and (category := self._categories[min(fitting)]) != SHAPE:
+            return category, []
+        shapes = self._shapes.Match(buf[start : start + _OVERLAP]) or ()
+        return SHAPE, sorted({self._shape_of[index] for index in shapes})
 
 
 def _joined(parts: list[tuple[int, str, bool]]) -> str:
@@ -390,11 +391,11 @@ class Scanner:
         buf = text.buf
         if buf[end - 1] in b":=>\"'" and not self.patterns.custom:
             phrase = buf[end - 2 : end - 1] in (b" ", b"N", b"E") or buf[start : start + 2] == b" -"
-            if not phrase or self.patterns.category(buf[start:end])[0] != STATEMENT:
+            if not phrase or self.patterns.category(buf, start, end)[0] != STATEMENT:
                 return self._handlers[NAME](text, start, end)
         if end - start == 3 and buf[end - 2] == _AT:
             return looks.email(text, start, end)
-        category, shapes = self.patterns.category(buf[start:end])
+        category, shapes = self.patterns.category(buf, start, end)
         for index in shapes:
             for begin in _begins(buf, start):
                 if after := self.shapes.look(text, index, begin):
@@ -404,7 +405,7 @@ class Scanner:
             if other is None:
                 return start + 2
             end = other.end()
-            category, _ = self.patterns.category(buf[start:end])
+            category, _ = self.patterns.category(buf, start, end)
         for begin in _begins(buf, start) if category in self.patterns.at_edge else ():
             if match := self.patterns.at_edge[category].match(buf, begin):
                 start, end = match.span()

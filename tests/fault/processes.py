@@ -61,11 +61,10 @@ def recording(
     folder: Path,
     stderr: TextIO | int = subprocess.DEVNULL,
     cwd: Path | None = None,
-    ignore: signal.Signals | None = None,
+    nohup: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """`qrec record` into folder/s, as recorder r."""
-    if ignore is not None:
-        before = signal.signal(ignore, signal.SIG_IGN)
+    """`qrec record` into folder/s, as recorder r, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "qrec", "record", url, "--recorder", "r",
@@ -73,5 +72,4 @@ def recording(
             stderr=stderr, cwd=cwd, env={**os.environ, "QREC_CONFIG": ""},
         )  # fmt: skip
     finally:
-        if ignore is not None:
-            signal.signal(ignore, before)
+        signal.signal(signal.SIGHUP, before)

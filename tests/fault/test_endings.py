@@ -130,7 +130,7 @@ def test_a_signal_ends_a_recording_whose_reader_is_stopped(
 
 def test_nohup_is_respected(tmp_path: Path) -> None:
     with source(staying(hello(), event("a"))) as qtap:
-        process = recording(qtap.url, tmp_path, ignore=signal.SIGHUP)
+        process = recording(qtap.url, tmp_path, nohup=True)
         wait_until(lambda: has_rows(tmp_path))
         process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
