@@ -62,8 +62,7 @@ class Rows:
         looked = [(set(hours_of(one.spans)), one.recorders) for one in wanted]
 
         def may_have_some(path: Path) -> bool:
-            hour = path.parent.name.removeprefix("hour=")
-            of = [recorders for hours, recorders in looked if hour in hours]
+            of = [some for hours, some in looked if path.parent.name.removeprefix("hour=") in hours]
             name = self.reader.store.recorder_of
             return not is_early(path) and any(not some or name(path) in some for some in of)
 
