@@ -28,7 +28,7 @@ class Candidate:
     began, ended: the run of window blocks in which it shows best. window, baseline: the measure in
         that run, and in what it is compared with: `against` the baseline, or the past without
         the `newer` of its stretches, in which it had begun.
-    time [keys]: of what became slower, the milliseconds lost, and those that would be usual.
+    time [2, keys]: of a place that became slower, the milliseconds lost, and those that are usual.
     noise: variance of its requests over that of independent ones.
     demand: keys of the requests for each of which it is more or less; None: for each second.
     job: it is new, and too little was recorded to tell it from a job that had slept.
@@ -52,7 +52,7 @@ class Candidate:
     ended: int = 0
     against: Against = "baseline"
     newer: int = 0
-    time: tuple[Floats, Floats] | None = None
+    time: Floats | None = None
     noise: float = 1.0
     demand: Mask | None = None
     job: bool = False

@@ -294,11 +294,8 @@ def _time(d: Durations, units: Ints, slots: list[int], against: Against) -> Floa
     codes = codes[(entries.slot(codes) >= slots[0]) & (entries.slot(codes) < slots[1])]
     unit, n = entries.unit(codes), entries.requests(codes)
     took = MIDDLES[entries.bucket(codes)] * n
-    usual = ratio(
-        add_up(before.codes >> 8, before.requests * MIDDLES[before.codes & 255], size),
-        before.total,
-    )
-    spent = usual * add_up(unit, n, size)
+    usual = add_up(before.codes >> 8, before.requests * MIDDLES[before.codes & 255], size)
+    spent = ratio(usual, before.total) * add_up(unit, n, size)
     return np.stack([add_up(unit, took, size) - spent, spent])
 
 
@@ -322,8 +319,10 @@ def _candidate(
     slots = np.searchsorted(frame.axis.slots[0].block, [began, ended]).tolist()
     run = d.of(scope).between(*slots)
     base = d.compared(scope, side.against)
-    time = np.zeros((2, frame.size))
-    time[:, first[mine]] = _time(d, np.flatnonzero(mine), slots, side.against)[:, mine]
+    time = None
+    if up and level.dims and "host" not in level.dims:  # else nobody asks in which host it is lost
+        time = np.zeros((2, frame.size))
+        time[:, first[mine]] = _time(d, np.flatnonzero(mine), slots, side.against)[:, mine]
     now, was = float(quantiles(run, q)), float(quantiles(base, q))
     direction: Direction = "up" if up else "down"
     folds = now / was if was else 1.0
@@ -348,5 +347,5 @@ def _candidate(
         began=began,
         ended=ended,
         against=side.against,
-        time=(np.maximum(time[0], 0), time[1]) if up else None,
+        time=time,
     )

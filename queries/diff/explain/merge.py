@@ -236,10 +236,10 @@ def _retries(frame: Frame, lead: Candidate) -> None:
 def _where_time_goes(frame: Frame, lead: Candidate) -> Candidate:
     """Narrow what became slower to the host in which nearly all of the time is lost: a call that
     stands still holds up many others a little, which are more in number."""
-    if lead.time is None or "host" in lead.key or not lead.key:
+    if lead.time is None:
         return lead
     level = frame.level(("host",))
-    lost, usual = (level.sum(x) for x in lead.time)
+    lost, usual = level.sum(np.maximum(lead.time[0], 0)), level.sum(lead.time[1])
     top = int(np.argmax(lost))
     much = lost[top] >= limits.NEARLY_ALL * lost.sum() > 0
     if much and level.values[top][0] and usual[top] < limits.MOST * usual.sum():
