@@ -18,7 +18,7 @@ import duckdb
 
 from queries.core.answer import Note
 from queries.core.watch import CURRENT
-from queries.core.window import Window
+from queries.core.window import Window, hours_of
 from store.cover import Early
 from store.errors import QrecError
 from store.files import is_readable, looks_whole
@@ -53,16 +53,6 @@ _LATER_COVERAGE: Final = {
     "max_lag_ms": "BIGINT",
     "reason_code": "VARCHAR",
 }
-
-
-def hours_of(spans: Iterable[Window]) -> list[str]:
-    """The hour partitions that the spans touch, sorted, each once."""
-    hours = set()
-    for span in spans:
-        first = to_us(span.from_ts) // HOUR_US
-        last = (to_us(span.to_ts) - 1) // HOUR_US
-        hours |= {hour_key(number * HOUR_US) for number in range(first, last + 1)}
-    return sorted(hours)
 
 
 def sql_text(name: str, **places: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.session import Reader, hours_of, parquet, sql_text
+from queries.core.session import Reader, parquet, sql_text
+from queries.core.window import hours_of
 from queries.diff import limits
 from queries.diff.counts import Counts
 from queries.diff.rollups import (

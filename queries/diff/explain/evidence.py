@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from queries.core.session import hours_of, parquet, sql_text
+from queries.core.session import parquet, sql_text
+from queries.core.window import Window, hours_of
 from queries.diff.axis import hour_of
 from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
-    from queries.core.window import Window
     from queries.diff.counts import Counts
     from queries.diff.frame import Frame
     from queries.diff.stats import Floats, Mask

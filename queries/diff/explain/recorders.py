@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queries.core.answer import Shown
-from queries.core.session import hours_of, parquet, sql_text
+from queries.core.session import parquet, sql_text
+from queries.core.window import hours_of
 from queries.diff.counts import NO_DURATION
 from queries.diff.durations import BASE
 from queries.diff.groups import named
