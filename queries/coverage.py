@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, Between, Note
-from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen
-from queries.core.question import DEFAULT_LIMIT, LIMIT, Column, Question
-from queries.core.session import open_reader
+from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
+from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import no_groups
+from queries.core.session import Reader, open_reader
 from queries.core.window import Window
+from store.errors import UsageError
 from store.hours import hour_start
 from store.marks import Mark, read_marks
 from store.values import dataclass
 
 if TYPE_CHECKING:
+    from filters.nodes import Expr
     from store.layout import Store
 
 _DAY = timedelta(days=1)
@@ -61,10 +65,44 @@ class Coverage:
     version: int = field(default=VERSION)
 
 
-def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Coverage:
-    """Stretches and gaps of each recorder in the window, at most `limit` of each."""
-    with open_reader(store, [window], tables=()) as reader:
-        recorders = seen(reader, window)
+@dataclass(frozen=True)
+class CoverageCount:
+    """A recorder, or a group of them (recorder null; group null: those in none).
+
+    covered_s: time in which any of them received, and share of the window; deaf: recorders that
+    missed some, together deaf_s. Counters as in RecorderRow.
+    """
+
+    recorder: str | None
+    group: str | None
+    recorders: int
+    covered_s: float
+    share: float
+    deaf: int
+    deaf_s: float
+    events: int
+    rejected: int
+    dropped: int
+    max_lag_ms: int
+
+
+@dataclass(frozen=True)
+class CoverageCounts:
+    """Who saw how much of a window, those that missed most first."""
+
+    window: CoverageWindow
+    notes: tuple[Note, ...]
+    counts: tuple[CoverageCount, ...]
+    truncated: bool
+    version: int = field(default=VERSION)
+
+
+def coverage(
+    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+) -> Coverage:
+    """Stretches and gaps of each recorder in the window that the filter takes, at most `limit` of
+    each. UsageError: the filter asks for more than recorder and group."""
+    with _opened(store, window, where) as (reader, recorders):
         return Coverage(
             window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
             notes=tuple(notes(reader, window, recorders)),
@@ -73,16 +111,78 @@ def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Covera
         )
 
 
+def coverage_by(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    by: str | None = "recorder",
+) -> CoverageCounts:
+    """The same in a line for each recorder, or each group; at most `limit`."""
+    with _opened(store, window, where) as (reader, recorders):
+        more = no_groups(reader) if by == "group" else []
+        members: dict[tuple[str | None, str | None], list[Seen]] = {}
+        for one in recorders:
+            recorder = one.recorder if by == "recorder" else None
+            members.setdefault((recorder, one.group), []).append(one)
+        counts = [_count(*key, of) for key, of in members.items()]
+        counts.sort(key=lambda one: (-one.deaf_s, one.group or "", one.recorder or ""))
+        return CoverageCounts(
+            window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
+            notes=(*notes(reader, window, recorders), *more),
+            counts=tuple(counts[:limit]),
+            truncated=len(counts) > limit,
+        )
+
+
+def _count(recorder: str | None, group: str | None, members: Sequence[Seen]) -> CoverageCount:
+    lost = [sum((gap.to_ts - gap.from_ts).total_seconds() for gap in one.gaps) for one in members]
+    islands = together(island for one in members for island in one.islands)
+    covered = sum((end - begin).total_seconds() for begin, end in islands)
+    return CoverageCount(
+        recorder=recorder,
+        group=group,
+        recorders=len(members),
+        covered_s=covered,
+        share=covered / members[0].window.seconds,
+        deaf=sum(seconds > 0 for seconds in lost),
+        deaf_s=sum(lost),
+        **_counters([stretch for one in members for stretch in one.stretches]),
+    )
+
+
+@contextmanager
+def _opened(
+    store: Store, window: Window, where: Expr | None
+) -> Iterator[tuple[Reader, list[Seen]]]:
+    if where is not None:
+        import filters
+
+        if not filters.is_of_recorders(where):
+            raise UsageError(
+                "coverage knows recorders alone, and this filter asks for more",
+                'Such as group == "prod-eu", or recorder in ["a", "b"].',
+            )
+    with open_reader(store, [window], tables=(), where=where) as reader:
+        yield reader, seen(reader, window)
+
+
+def _counters(stretches: Sequence[Stretch]) -> dict[str, int]:
+    return {
+        "events": sum(s.events for s in stretches),
+        "rejected": sum(s.rejected for s in stretches),
+        "dropped": sum(s.dropped + (s.dropped_estimate or 0) for s in stretches),
+        "max_lag_ms": max(s.max_lag_ms for s in stretches),
+    }
+
+
 def _row(recorder: Seen, limit: int) -> RecorderRow:
     stretches = recorder.stretches
     return RecorderRow(
         recorder=recorder.recorder,
         covered_s=recorder.covered_s,
         share=recorder.covered_s / recorder.window.seconds,
-        events=sum(s.events for s in stretches),
-        rejected=sum(s.rejected for s in stretches),
-        dropped=sum(s.dropped + (s.dropped_estimate or 0) for s in stretches),
-        max_lag_ms=max(s.max_lag_ms for s in stretches),
+        **_counters(stretches),
         filters=tuple(sorted({s.filter for s in stretches if s.filter})),
         gaps=tuple(recorder.gaps[-limit:]),
         stretches=stretches[-limit:],
@@ -160,7 +260,7 @@ COVERAGE = Question(
     function=coverage,
     answer=Coverage,
     rows="recorders",
-    arguments=(LIMIT,),
+    arguments=(WHERE, LIMIT),
     columns=(
         Column("recorder"),
         Column("from", "from_ts", "moment"),
@@ -182,6 +282,7 @@ COVERAGE = Question(
     Examples:
       qrec coverage --last 1d
       qrec coverage --from "yesterday 00:00" --to "today 00:00" --json
+      qrec coverage --by group --where 'group == "prod-eu"'
     """,
     guide="""
     What the recorders saw of a window and what they missed: stretches, gaps, losses.
@@ -190,4 +291,27 @@ COVERAGE = Question(
     filter a recording ran under, and whether events were late, dropped or unreadable. Next: ask
     again about a window outside the gaps.
     """,
+)
+COVERAGE_BY = Question(
+    name="coverage",
+    tool="",
+    title="Coverage by recorder",
+    summary="what was seen, what not",
+    group="store",
+    function=coverage_by,
+    answer=CoverageCounts,
+    rows="counts",
+    arguments=(WHERE, LIMIT, BY),
+    columns=(
+        *APART,
+        Column("recorders", kind="count"),
+        Column("covered", "share", "share"),
+        Column("deaf", kind="count"),
+        Column("deaf for", "deaf_s", "span"),
+        Column("events", kind="count"),
+        Column("dropped", kind="count"),
+    ),
+    empty="no recorder was there",
+    help=COVERAGE.help,
+    guide="",
 )
