@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fixtures.files import stream_path
-from fixtures.standin import serve as serve_streams
+from fixtures.standin.server import serve as serve_streams
 from qrec.output import say
 from qrec.run import flag, switch
 from store.errors import UsageError

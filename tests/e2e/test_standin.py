@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from fixtures.files import bundled_stream
-from fixtures.standin import Standin, running
 from fixtures.standin.hub import Hub
 from fixtures.standin.request import Refused, parse
+from fixtures.standin.server import Standin, running
 from store.errors import UnavailableError, UsageError
 from tests.kit import PATIENCE_S, wait_for
 from tests.world import events
@@ -519,7 +519,7 @@ def test_files_that_cannot_be_served_are_told(stream: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_in_good_order(stream: Path, number: signal.Signals) -> None:
     code = (
-        "import sys; from pathlib import Path; from fixtures.standin import serve\n"
+        "import sys; from pathlib import Path; from fixtures.standin.server import serve\n"
         "serve([Path(sys.argv[1])], port=0, hold=True, on_ready=lambda p: print(p, flush=True))\n"
         "print('done')"
     )

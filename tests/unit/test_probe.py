@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from fixtures.files import bundled_stream
-from fixtures.standin import running
+from fixtures.standin.server import running
 from recorder.source.probe import Condition, Honoured, Probe, greet
 from recorder.source.subscription import LinkError
 from tests.fault.scripted import HEAD, Script, Source, answer, source, staying, stream
