@@ -51,9 +51,9 @@ def pin(
 
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
-    if flags.around is None and flags.since is None:
-        return run.window(vars(flags))
-    window, before = run.windows(vars(flags))
+    if flags["around"] is None and flags["since"] is None:
+        return run.window(flags)
+    window, before = run.windows(flags)
     return Window(before.from_ts, window.to_ts)
 
 

@@ -33,7 +33,7 @@ def prune(
       qrec prune --keep 14d --dry-run
       qrec prune --keep 14d --max-size 20GB --yes
     """
-    run = Run(store, extra=vars(house))
+    run = Run(store, extra=house)
     age, largest = keep(run.settings), max_size(run.settings)
     if age is None and largest is None:
         raise UsageError(
