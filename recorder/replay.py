@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,48 +55,38 @@ class Replayed:
     other: int = 0
 
 
-def replay(
-    files: Sequence[Path],
-    options: RecordOptions,
-    *,
-    shift_to_us: int | None = None,
-    again: bool = False,
-    progress: Progress | None = None,
-) -> list[Replayed]:
-    """Replay each recorded stream; `shift_to_us` is where its last event shall fall.
+class Reading(TypedDict, total=False):
+    """How files are read. shift_to_us: where a file's last event or exchange shall fall; again:
+    also what was read before; progress: hears how far it is."""
 
-    Raises UnavailableError for a file or store that cannot be used.
-    """
-    sources = [_Stream(path, survey(path)) for path in files]
-    return _store(sources, "replay", options, shift_to_us, again, progress)
+    shift_to_us: int | None
+    again: bool
+    progress: Progress | None
+
+
+def replay(files: Sequence[Path], options: RecordOptions, **how: Unpack[Reading]) -> list[Replayed]:
+    """Replay each recorded stream. Raises UnavailableError for a file or store that cannot be
+    used."""
+    return _store([_Stream(path, survey(path)) for path in files], "replay", options, how)
 
 
 def import_har(
     files: Sequence[Path],
     options: RecordOptions,
     *,
-    shift_to_us: int | None = None,
-    again: bool = False,
-    progress: Progress | None = None,
     on_bad: Callable[[str], None] = lambda line: None,
+    **how: Unpack[Reading],
 ) -> list[Replayed]:
-    """Import each HAR file; `shift_to_us` is where its last exchange shall end.
+    """Import each HAR file; `on_bad` hears of every entry that cannot be read.
 
-    `on_bad` hears of every entry that cannot be read. Raises UnavailableError for a file or store
-    that cannot be used, QrecError for a file that is no HAR; every file is read before the first
-    is written.
+    Raises UnavailableError for a file or store that cannot be used, QrecError for a file that is
+    no HAR; every file is read before the first is written.
     """
-    sources = [_read_har(path, on_bad) for path in files]
-    return _store(sources, "har", options, shift_to_us, again, progress)
+    return _store([_read_har(path, on_bad) for path in files], "har", options, how)
 
 
 def _store(
-    sources: Sequence[_Stream | _Har],
-    default_name: str,
-    options: RecordOptions,
-    shift_to_us: int | None,
-    again: bool,
-    progress: Progress | None,
+    sources: Sequence[_Stream | _Har], default_name: str, options: RecordOptions, how: Reading
 ) -> list[Replayed]:
     name = check_recorder(options.recorder or default_name)
     store = Store.create(options.store)
@@ -104,7 +95,7 @@ def _store(
         for source in sources:
             run = _Run(store, name, source, options)
             policy = run.writer.policy
-            results.append(run.run(shift_to_us, again, progress))
+            results.append(run.run(**how))
         Housekeeper(store, name, policy).round(time.time_ns() // 1000, everything=True)
     return results
 
@@ -180,7 +171,12 @@ class _Run:
         self._parts: list[Part] = []
         self._rows = Counter[str]()
 
-    def run(self, shift_to_us: int | None, again: bool, progress: Progress | None) -> Replayed:
+    def run(
+        self,
+        shift_to_us: int | None = None,
+        again: bool = False,
+        progress: Progress | None = None,
+    ) -> Replayed:
         path, about = self.source.path, self.source.survey
         done, sessions = _before(self.journal, about.digest)
         if done and not again:

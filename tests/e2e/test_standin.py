@@ -18,9 +18,10 @@ import httpx
 import pytest
 
 from fixtures.files import bundled_stream
-from fixtures.standin import Standin, running
 from fixtures.standin.hub import Hub
+from fixtures.standin.producer import Plan
 from fixtures.standin.request import Refused, parse
+from fixtures.standin.server import Standin, running
 from store.errors import UnavailableError, UsageError
 from tests.kit import PATIENCE_S, wait_for
 from tests.world import events
@@ -279,7 +280,7 @@ def test_who_does_not_read_loses_events_and_nobody_else_does() -> None:
     with running([bundled_stream("quiet")], **options) as standin:
         deaf = socket.socket()
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.connect((standin.host, standin.port))
+        deaf.connect(("127.0.0.1", standin.port))
         deaf.sendall(f"GET {_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         wait_for(lambda: standin.stats()["clients"] == 1)
         events = _read(standin, _HTTP)
@@ -492,7 +493,7 @@ def test_a_cut_connection_breaks_and_the_next_one_works(stream: Path) -> None:
 
 def test_a_port_in_use_is_told_with_a_way_out(stream: Path) -> None:
     with running([stream]) as standin, pytest.raises(UnavailableError) as caught:
-        Standin([stream], standin.port, {})
+        Standin(Plan((stream,), port=standin.port))
     assert "in use" in caught.value.message
     assert "--port" in caught.value.hint
 
@@ -503,7 +504,7 @@ def test_a_port_in_use_is_told_with_a_way_out(stream: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused(stream: Path, options: Any) -> None:
     with pytest.raises(UsageError):
-        Standin([stream], 0, options)
+        Standin(Plan((stream,), **{"port": 0, **options}))
 
 
 def test_files_that_cannot_be_served_are_told(stream: Path, tmp_path: Path) -> None:
@@ -512,15 +513,17 @@ def test_files_that_cannot_be_served_are_told(stream: Path, tmp_path: Path) -> N
     (tmp_path / "cut.sse.gz").write_bytes(packed[: len(packed) // 2])
     for name in ("missing.sse", "empty.sse", "cut.sse.gz"):
         with pytest.raises(UnavailableError) as caught:
-            Standin([tmp_path / name], 0, {})
+            Standin(Plan((tmp_path / name,), port=0))
         assert name in caught.value.message
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_in_good_order(stream: Path, number: signal.Signals) -> None:
     code = (
-        "import sys; from pathlib import Path; from fixtures.standin import serve\n"
-        "serve([Path(sys.argv[1])], port=0, hold=True, on_ready=lambda p: print(p, flush=True))\n"
+        "import sys; from pathlib import Path; from fixtures.standin.producer import Plan\n"
+        "from fixtures.standin.server import serve\n"
+        "plan = Plan((Path(sys.argv[1]),), port=0, hold=True)\n"
+        "serve(plan, lambda port: print(port, flush=True))\n"
         "print('done')"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(stream)]

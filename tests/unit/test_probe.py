@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from fixtures.files import bundled_stream
-from fixtures.standin import running
+from fixtures.standin.server import running
 from recorder.source.probe import Condition, Honoured, Probe, greet
 from recorder.source.subscription import LinkError
 from tests.fault.scripted import HEAD, Script, Source, answer, source, staying, stream
@@ -81,7 +81,7 @@ def test_a_probe_never_asks_for_the_snapshot() -> None:
 
 def honoured(conditions: Sequence[Condition], qtap: str) -> Iterator[Honoured]:
     with running(
-        [bundled_stream("quiet")], clients=len(conditions) + 1, speed="max", hold=True, qtap=qtap  # type: ignore[arg-type]
+        [bundled_stream("quiet")], clients=len(conditions) + 1, speed="max", hold=True, qtap=qtap
     ) as standin:  # fmt: skip
         count, results = Probe(standin.url, conditions).run(20.0)
     assert count >= 300
