@@ -55,6 +55,7 @@ _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _MUCH_BYTES = 64 << 10  # so much is read at once, however long it would have to wait then
 _LITTLE = 2  # times as long as a block gathers, where it is less: half as many blocks
+_REST_S = 1.0  # in which a connection that is hung up has to come to its end
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _ANEW_S = 600.0  # of silence in which the source answers: after it, subscribe once more
 _GREETING = b"event: system.connected\n"
@@ -270,6 +271,7 @@ class Reader:
     def _drain(self, response: httpx.Response, greeting: bytes = b"") -> None:
         """Read what comes, until the stream ends; and on in one that took its place, without the
         `greeting` with which that begins."""
+        rest_until = 0.0
         try:
             for block in response.iter_bytes():
                 self._came = self._heard = mono_us()
@@ -279,8 +281,10 @@ class Reader:
                 if block:
                     self.queue.put(block)
                     self._read_at = time.monotonic()
-                if self._stopping.is_set():  # or a flood would keep a stop from ending
-                    return
+                if self._stopping.is_set():  # what the kernel holds still counts; a flood does not
+                    rest_until = rest_until or time.monotonic() + _REST_S
+                    if time.monotonic() >= rest_until:
+                        return
         except httpx.HTTPError:
             if self._successor is None:
                 raise
