@@ -100,8 +100,8 @@ def count(
         if not ledger.connection:  # a stream that does not say how it begins
             _connected(ledger, part.times[0] if part.times else None, mono)
         ledger.heard(mono)
-        for ts in part.times:
-            ledger.observe(ts, mono)
+        for place, ts in enumerate(part.times, 1):
+            ledger.observe(ts, mono, newest=place == len(part.times))
         for name, amount in part.counts.items():
             if name == "undecided":  # they are among the filtered
                 ledger.undecided += amount

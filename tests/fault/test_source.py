@@ -387,6 +387,7 @@ def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
                 yield hello()
 
     monkeypatch.setattr("recorder.pipeline.reader.open_stream", lambda *_: nullcontext(Flood()))
+    monkeypatch.setattr("recorder.pipeline.reader._REST_S", 0.0)
     reader._read_forever()
     taken = [reader.queue.take() for _ in range(3)]
     assert isinstance(taken[0], frames.Up)
