@@ -116,14 +116,14 @@ def coverage_by(
     window: Window,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
-    by: str | None = "recorder",
+    by: str | None = None,
 ) -> CoverageCounts:
     """The same in a line for each recorder, or each group; at most `limit`."""
     with _opened(store, window, where) as (reader, recorders):
         more = no_groups(reader) if by == "group" else []
         members: dict[tuple[str | None, str | None], list[Seen]] = {}
         for one in recorders:
-            recorder = one.recorder if by == "recorder" else None
+            recorder = one.recorder if by != "group" else None
             members.setdefault((recorder, one.group), []).append(one)
         counts = [_count(*key, of) for key, of in members.items()]
         counts.sort(key=lambda one: (-one.deaf_s, one.group or "", one.recorder or ""))
@@ -294,7 +294,7 @@ COVERAGE = Question(
 )
 COVERAGE_BY = Question(
     name="coverage",
-    tool="",
+    tool="get_coverage_by_recorder",
     title="Coverage by recorder",
     summary="what was seen, what not",
     group="store",
@@ -313,5 +313,11 @@ COVERAGE_BY = Question(
     ),
     empty="no recorder was there",
     help=COVERAGE.help,
-    guide="",
+    guide="""
+    How much each recorder, or each group of them, saw of a window: a line for each.
+
+    Use it where there are many hosts: those that missed most come first. `by` is recorder (the
+    default) or group; `where` may name some, as in group == "prod-eu". Next: get_coverage with
+    where='recorder == "…"' for the gaps of one.
+    """,
 )
