@@ -23,8 +23,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, BinaryIO
 
-if __name__ == "__main__":  # httpx makes its command line where click is there: 5 MB for nothing
+if __name__ == "__main__":  # httpx makes its command line where click is there, 5 MB for nothing,
     sys.modules["click"] = None  # type: ignore[assignment]
+    sys.modules["numpy"] = None  # type: ignore[assignment]  # and Arrow takes 7 for arrays
 
 import httpx
 import msgspec
@@ -323,7 +324,7 @@ class Reader:
         subscription = self.options.subscription
         after = subscription.probe_after_s
         url = subscription.url.rstrip("/") + "/healthz"
-        with httpx.Client(timeout=min(_PROBE_TIMEOUT_S, after), trust_env=False) as http:
+        with client(min(_PROBE_TIMEOUT_S, after)) as http:  # httpx's own one loads certificates
             while not self._stopping.wait(min(1.0, after / 4)):
                 response = self._response
                 silent = (mono_us() - self._heard) / 1e6
