@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import field
+from collections.abc import Sequence
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from queries.core.answer import VERSION, Between, Note
 from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
 from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
 from queries.core.selection import no_groups
-from queries.core.session import Reader, open_reader
+from queries.core.session import open_reader
 from queries.core.window import Window
 from store.errors import UsageError
 from store.hours import hour_start
@@ -29,12 +28,14 @@ _LEAST_GAP = timedelta(minutes=1)  # of holdings; shorter ones are told with the
 
 @dataclass(frozen=True)
 class RecorderRow:
-    """One recorder in the window. `share` is of the window; counters of its stretches.
+    """One recorder in the window, or a group of so many `recorders`. `share` is of the window, and
+    of a group covered is what any of them saw; counters of its stretches. deaf: those that missed
+    some of it, together deaf_s.
 
     Stretches and gaps are in order of time; where there are more than the limit, the latest.
     """
 
-    recorder: str
+    recorder: str | None
     covered_s: float
     share: float
     events: int
@@ -44,7 +45,10 @@ class RecorderRow:
     filters: tuple[str, ...]
     gaps: tuple[Gap, ...]
     stretches: tuple[Stretch, ...]
-    group: str | None = None
+    group: str | None
+    recorders: int
+    deaf: int
+    deaf_s: float
 
 
 @dataclass(frozen=True)
@@ -65,96 +69,16 @@ class Coverage:
     version: int = field(default=VERSION)
 
 
-@dataclass(frozen=True)
-class CoverageCount:
-    """A recorder, or a group of them (recorder null; group null: those in none).
-
-    covered_s: time in which any of them received, and share of the window; deaf: recorders that
-    missed some, together deaf_s. Counters as in RecorderRow.
-    """
-
-    recorder: str | None
-    group: str | None
-    recorders: int
-    covered_s: float
-    share: float
-    deaf: int
-    deaf_s: float
-    events: int
-    rejected: int
-    dropped: int
-    max_lag_ms: int
-
-
-@dataclass(frozen=True)
-class CoverageCounts:
-    """Who saw how much of a window, those that missed most first."""
-
-    window: CoverageWindow
-    notes: tuple[Note, ...]
-    counts: tuple[CoverageCount, ...]
-    truncated: bool
-    version: int = field(default=VERSION)
-
-
 def coverage(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
-) -> Coverage:
-    """Stretches and gaps of each recorder in the window that the filter takes, at most `limit` of
-    each. UsageError: the filter asks for more than recorder and group."""
-    with _opened(store, window, where) as (reader, recorders):
-        return Coverage(
-            window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
-            notes=tuple(notes(reader, window, recorders)),
-            recorders=tuple(_row(recorder, limit) for recorder in recorders),
-            truncated=any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders),
-        )
-
-
-def coverage_by(
     store: Store,
     window: Window,
     where: Expr | None = None,
     limit: int = DEFAULT_LIMIT,
     by: str | None = None,
-) -> CoverageCounts:
-    """The same in a line for each recorder, or each group; at most `limit`."""
-    with _opened(store, window, where) as (reader, recorders):
-        more = no_groups(reader) if by == "group" else []
-        members: dict[tuple[str | None, str | None], list[Seen]] = {}
-        for one in recorders:
-            recorder = one.recorder if by != "group" else None
-            members.setdefault((recorder, one.group), []).append(one)
-        counts = [_count(*key, of) for key, of in members.items()]
-        counts.sort(key=lambda one: (-one.deaf_s, one.group or "", one.recorder or ""))
-        return CoverageCounts(
-            window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
-            notes=(*notes(reader, window, recorders), *more),
-            counts=tuple(counts[:limit]),
-            truncated=len(counts) > limit,
-        )
-
-
-def _count(recorder: str | None, group: str | None, members: Sequence[Seen]) -> CoverageCount:
-    lost = [sum((gap.to_ts - gap.from_ts).total_seconds() for gap in one.gaps) for one in members]
-    islands = together(island for one in members for island in one.islands)
-    covered = sum((end - begin).total_seconds() for begin, end in islands)
-    return CoverageCount(
-        recorder=recorder,
-        group=group,
-        recorders=len(members),
-        covered_s=covered,
-        share=covered / members[0].window.seconds,
-        deaf=sum(seconds > 0 for seconds in lost),
-        deaf_s=sum(lost),
-        **_counters([stretch for one in members for stretch in one.stretches]),
-    )
-
-
-@contextmanager
-def _opened(
-    store: Store, window: Window, where: Expr | None
-) -> Iterator[tuple[Reader, list[Seen]]]:
+) -> Coverage:
+    """Stretches and gaps of each recorder in the window that the filter takes, at most `limit` of
+    each. by: sums of each recorder, or group, instead, at most `limit`, those that missed most
+    first. UsageError: the filter asks for more than recorder and group."""
     if where is not None:
         import filters
 
@@ -164,29 +88,55 @@ def _opened(
                 'Such as group == "prod-eu", or recorder in ["a", "b"].',
             )
     with open_reader(store, [window], tables=(), where=where) as reader:
-        yield reader, seen(reader, window)
+        recorders = seen(reader, window)
+        rows = [_row(one.recorder, [one], 0 if by else limit) for one in recorders]
+        if by == "group":
+            groups = {one.group for one in recorders}
+            rows = [_row(None, [one for one in recorders if one.group == of]) for of in groups]
+        if by:
+            rows.sort(key=lambda row: (-row.deaf_s, row.group or "", row.recorder or ""))
+        more = no_groups(reader) if by == "group" else []
+        cut = any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders)
+        return Coverage(
+            window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
+            notes=(*notes(reader, window, recorders), *more),
+            recorders=tuple(rows[: limit if by else None]),
+            truncated=len(rows) > limit if by else cut,
+        )
 
 
-def _counters(stretches: Sequence[Stretch]) -> dict[str, int]:
-    return {
-        "events": sum(s.events for s in stretches),
-        "rejected": sum(s.rejected for s in stretches),
-        "dropped": sum(s.dropped + (s.dropped_estimate or 0) for s in stretches),
-        "max_lag_ms": max(s.max_lag_ms for s in stretches),
-    }
+def coverage_by(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    by: str | None = None,
+) -> Coverage:
+    """The same in a line for each recorder, or each group."""
+    return coverage(store, window, where, limit, by or "recorder")
 
 
-def _row(recorder: Seen, limit: int) -> RecorderRow:
-    stretches = recorder.stretches
+def _row(recorder: str | None, members: Sequence[Seen], limit: int = 0) -> RecorderRow:
+    """Of a recorder with so many of its stretches and gaps, or of all of a group."""
+    first, stretches = members[0], [s for one in members for s in one.stretches]
+    islands = together(island for one in members for island in one.islands)
+    covered = sum((end - begin).total_seconds() for begin, end in islands)
+    lost = [sum((gap.to_ts - gap.from_ts).total_seconds() for gap in one.gaps) for one in members]
     return RecorderRow(
-        recorder=recorder.recorder,
-        covered_s=recorder.covered_s,
-        share=recorder.covered_s / recorder.window.seconds,
-        **_counters(stretches),
+        recorder=recorder,
+        covered_s=covered,
+        share=covered / first.window.seconds,
+        events=sum(s.events for s in stretches),
+        rejected=sum(s.rejected for s in stretches),
+        dropped=sum(s.dropped + (s.dropped_estimate or 0) for s in stretches),
+        max_lag_ms=max(s.max_lag_ms for s in stretches),
         filters=tuple(sorted({s.filter for s in stretches if s.filter})),
-        gaps=tuple(recorder.gaps[-limit:]),
-        stretches=stretches[-limit:],
-        group=recorder.group,
+        gaps=tuple(first.gaps[-limit:]) if limit else (),
+        stretches=first.stretches[-limit:] if limit else (),
+        group=first.group,
+        recorders=len(members),
+        deaf=sum(seconds > 0 for seconds in lost),
+        deaf_s=sum(lost),
     )
 
 
@@ -292,15 +242,11 @@ COVERAGE = Question(
     again about a window outside the gaps.
     """,
 )
-COVERAGE_BY = Question(
-    name="coverage",
+COVERAGE_BY = replace(
+    COVERAGE,
     tool="get_coverage_by_recorder",
     title="Coverage by recorder",
-    summary="what was seen, what not",
-    group="store",
     function=coverage_by,
-    answer=CoverageCounts,
-    rows="counts",
     arguments=(WHERE, LIMIT, BY),
     columns=(
         *APART,
@@ -311,8 +257,8 @@ COVERAGE_BY = Question(
         Column("events", kind="count"),
         Column("dropped", kind="count"),
     ),
-    empty="no recorder was there",
-    help=COVERAGE.help,
+    lines=None,
+    core=False,
     guide="""
     How much each recorder, or each group of them, saw of a window: a line for each.
 

@@ -45,13 +45,9 @@ _MERGING = "1"  # what is merged, and how; another one for whatever changes the 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def is_name(text: str) -> bool:
-    return _NAME.fullmatch(text) is not None
-
-
 def check_recorder(name: str, what: str = "recorder") -> str:
     """A name that becomes part of file names: letters, digits, dot, dash, underscore."""
-    if not is_name(name):
+    if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a {what}",
             "Use 1 to 64 letters, digits, '.', '-' or '_', beginning with a letter or digit.",

@@ -8,6 +8,7 @@ failed. A question's SQL says FROM matching and only what is its own.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
@@ -23,7 +24,6 @@ from store.derived import derived_sql
 from store.errors import TooMuchError, UsageError, did_you_mean
 from store.files import file_list, looks_whole
 from store.hours import hour_end, hour_start
-from store.layout import is_name
 from store.rollup import BUCKET_BASE, ROLLUPS, SOURCES
 from store.values import dataclass
 
@@ -46,6 +46,7 @@ _APART: Final = {
     "group": 'NULL::VARCHAR AS recorder, population AS "group"',
 }
 _COUNTED: Final = "counted"
+_NAME: Final = re.compile(r"[\w.-]+")  # of a recorder or a group
 # The columns that rollups have whole.
 _UNTOLD: Final = {"ts", "duration_ms", "seq", "bytes_sent", "bytes_received"}
 _TOLD: Final = {*SOURCES, "group_name"} - _UNTOLD
@@ -92,7 +93,7 @@ def _group_sql(group_of: Mapping[str, str]) -> str:
     """The group of a row's recorder; a filter cannot take what is no name of a group."""
     members: dict[str, list[str]] = {}
     for recorder, group in group_of.items():
-        if group and is_name(group) and is_name(recorder):
+        if _NAME.fullmatch(group) and _NAME.fullmatch(recorder):
             members.setdefault(group, []).append(f"'{recorder}'")
     cases = [f"WHEN recorder IN ({', '.join(of)}) THEN '{group}'" for group, of in members.items()]
     return f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"

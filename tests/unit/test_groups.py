@@ -342,7 +342,7 @@ def test_coverage_apart_by_recorder_and_group(tmp_path: Path, cli: Cli) -> None:
         words = ("coverage", *words, "--store", str(store.path), "--now", NOW.isoformat())
         code, out, err = cli(*words, "--json")
         assert code == 0, err
-        rows = json.loads(out)["counts"]
+        rows = json.loads(out)["recorders"]
         return {one["recorder"] or one["group"]:
                 (one["recorders"], one["covered_s"], one["deaf"], one["deaf_s"])
                 for one in rows}  # fmt: skip
