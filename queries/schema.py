@@ -79,19 +79,6 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One place of a body: `$.items[].price`. Types are JSON Schema's; shares 0..1 of the objects
-    around the field, null where none was seen."""
-
-    path: str
-    change: ChangeKind
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    before_share: float | None
-    after_share: float | None
-
-
-@dataclass(frozen=True)
 class EndpointSchema:
     """An endpoint's JSON. request and responses (by class of status) are JSON Schemas.
 
@@ -118,7 +105,9 @@ class Schemas(PagedAnswer):
 class SchemaChange:
     """A field of an endpoint's bodies that appeared, vanished or changed its type.
 
-    part: request, or response with the class of its status: `response 2xx`.
+    part: request, or response with the class of its status: `response 2xx`; path: its place, as in
+    `$.items[].price`. Types are JSON Schema's; shares 0..1 of the objects around the field, null
+    where none was seen.
     """
 
     method: str
@@ -126,7 +115,7 @@ class SchemaChange:
     route: str
     part: str
     path: str
-    change: str
+    change: ChangeKind
     before: tuple[str, ...]
     after: tuple[str, ...]
     before_share: float | None
@@ -243,8 +232,7 @@ def _changes(
     method, host, route = map(visible, key)
     for side in sorted(old.keys() & new.keys()):
         part = " ".join(side).strip()
-        for one in differences(old[side], new[side]):
-            yield SchemaChange(method, host, route, part, **vars(one))
+        yield from differences(old[side], new[side], (method, host, route, part))
 
 
 def _baseline_side(baseline: Baseline, sides: list[Side]) -> BaselineSide:
@@ -291,12 +279,14 @@ def schema_of(shape: Shape, top: bool = True) -> dict[str, Any]:
     return found
 
 
-def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Difference]:
-    """What changed from `before` to `after`, outermost first."""
+def differences(
+    before: Shape, after: Shape, of: tuple[str, str, str, str] = ("", "", "", ""), path: str = "$"
+) -> Iterator[SchemaChange]:
+    """What changed from `before` to `after`, outermost first; of: the endpoint and the part."""
     if before.seen and after.seen:
         changed = _new_types(before, after) | _new_types(after, before)
         if changed:
-            yield Difference(path, "type", _names(before), _names(after), None, None)
+            yield SchemaChange(*of, path, "type", _names(before), _names(after), None, None)
     if before.objects and after.objects:
         for name in sorted({*before.fields, *after.fields}):
             old, new = before.fields.get(name), after.fields.get(name)
@@ -305,16 +295,16 @@ def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Differ
                 missing = 1 - new.seen / after.objects
                 if old.seen == before.objects and _surprising(missing, before.objects):
                     share = new.seen / after.objects
-                    yield Difference(place, "optional", _names(old), _names(new), 1.0, share)
-                yield from differences(old, new, place)
+                    yield SchemaChange(*of, place, "optional", _names(old), _names(new), 1.0, share)
+                yield from differences(old, new, of, place)
             elif new is not None and _surprising(new.seen / after.objects, before.objects):
                 share = new.seen / after.objects
-                yield Difference(place, "appeared", (), _names(new), 0.0, share)
+                yield SchemaChange(*of, place, "appeared", (), _names(new), 0.0, share)
             elif old is not None and _surprising(old.seen / before.objects, after.objects):
                 share = old.seen / before.objects
-                yield Difference(place, "vanished", _names(old), (), share, 0.0)
+                yield SchemaChange(*of, place, "vanished", _names(old), (), share, 0.0)
     if before.items is not None and after.items is not None:
-        yield from differences(before.items, after.items, f"{path}[]")
+        yield from differences(before.items, after.items, of, f"{path}[]")
 
 
 def _new_types(before: Shape, after: Shape) -> set[str]:
