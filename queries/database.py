@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import Note, PagedAnswer, Side
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.question import (
+    CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question, Where,
+)  # fmt: skip
 from queries.core.selection import listing, share
 from queries.core.window import Window
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _ORDER = {"calls": "calls", "errors": "errors", "p95": "p95_ms", "time": "total_ms"}
 _PEOPLE = 5
@@ -66,7 +65,7 @@ class Database(PagedAnswer):
 def database(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     sort: str = "calls",
 ) -> Database:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.escape import UNTRUSTED
 from queries.core.question import (
-    CONTAINER,
-    CURSOR,
-    DEFAULT_LIMIT,
-    LIMIT,
-    WHERE,
-    Argument,
-    Column,
-    Question,
-)
+    CONTAINER, CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question, Where,
+)  # fmt: skip
 from queries.core.selection import Selection, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
 from store.derived import Place
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _BODY = 600  # characters of an example's body
 _BODIES = 24_000  # characters of all of them together
@@ -98,7 +88,7 @@ class ErrorsByContainer(PagedAnswer):
 def errors(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     container: str | None = None,
 ) -> Errors:
@@ -114,7 +104,7 @@ def errors(
 
 
 def errors_by_container(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT
 ) -> ErrorsByContainer:
     """The same by container; at most `limit` containers, with five kinds of failure each."""
     with selection(store, window, where) as chosen:

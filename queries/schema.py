@@ -6,18 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from queries.core.answer import BaselineSide, Note, PagedAnswer, Side
 from queries.core.escape import visible
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _SAMPLE = 60  # bodies of an endpoint and class of status
 _COMPARED = 100  # endpoints that two windows are compared in
@@ -143,7 +140,7 @@ class _Looked:
 
 
 def schema(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT
 ) -> Schemas:
     """The schemas of the `limit` busiest endpoints with bodies in what matches."""
     looked = _look(store, window, where, limit)
@@ -157,7 +154,7 @@ def compare_schemas(
     store: Store,
     window: Window,
     baseline: Baseline,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
 ) -> SchemaChanges:
     """What changed in the bodies of the window's endpoints against the baseline."""
@@ -179,7 +176,7 @@ def compare_schemas(
     )
 
 
-def _look(store: Store, window: Window, where: Expr | None, limit: int) -> _Looked:
+def _look(store: Store, window: Window, where: Where, limit: int) -> _Looked:
     with selection(store, window, where) as chosen:
         rows = chosen.rows("schema_endpoints", {"rows": limit + 1})
         totals = (rows[0]["all_requests"], rows[0]["all_errors"]) if rows else (0, 0)
