@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.core.answer import Note, PagedAnswer, Side
-from queries.core.question import (
-    CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question, Where,
-)  # fmt: skip
+from queries.core.question import CURSOR, LIMIT, WHERE, Argument, Column, Question, Where
 from queries.core.selection import listing, share
 from queries.core.window import Window
 from store.layout import Store
@@ -66,7 +64,7 @@ def database(
     store: Store,
     window: Window,
     where: Where = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int = LIMIT.default,
     sort: str = "calls",
 ) -> Database:
     """The statements of the window's calls that match `where`; at most `limit` rows.

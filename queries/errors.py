@@ -8,9 +8,7 @@ from typing import Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.escape import UNTRUSTED
-from queries.core.question import (
-    CONTAINER, CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question, Where,
-)  # fmt: skip
+from queries.core.question import CONTAINER, CURSOR, LIMIT, WHERE, Argument, Column, Question, Where
 from queries.core.selection import Selection, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
@@ -89,7 +87,7 @@ def errors(
     store: Store,
     window: Window,
     where: Where = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int = LIMIT.default,
     container: str | None = None,
 ) -> Errors:
     """The kinds of failure among the window's transactions that match; at most `limit` rows."""
@@ -104,7 +102,7 @@ def errors(
 
 
 def errors_by_container(
-    store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = LIMIT.default
 ) -> ErrorsByContainer:
     """The same by container; at most `limit` containers, with five kinds of failure each."""
     with selection(store, window, where) as chosen:

@@ -13,8 +13,17 @@ from typing import Any, Literal
 
 from queries.core.answer import PagedAnswer
 from queries.core.question import (
-    CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question, Where, from_cursor, to_cursor,
-)  # fmt: skip
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    WHERE,
+    Argument,
+    Column,
+    Question,
+    Where,
+    from_cursor,
+    to_cursor,
+)
 from queries.core.selection import Selection, selection
 from queries.core.session import open_reader
 from queries.core.window import Window
