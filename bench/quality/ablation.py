@@ -267,6 +267,15 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
 }
 
 
+def switches(names: Sequence[str]) -> Mapping[str, tuple[Patch, ...]]:
+    """Those of SWITCHES (all, where none is named); NAME=VALUE is any value of a threshold."""
+    some = {}
+    for name in names or SWITCHES:
+        threshold, equals, value = name.partition("=")
+        some[name] = _limit(threshold, float(value)) if equals else SWITCHES[name]
+    return some
+
+
 def _touched(patches: Sequence[Patch]) -> set[Any]:
     """Those modules whose candidates may be others under the patches."""
     touched: set[Any] = set()
@@ -332,14 +341,16 @@ def _span(rows: Any, scope: Any, part: Any, weights: Any, span: Window) -> Any:
     return scope.tobytes(), part.tobytes(), span.from_ts, span.to_ts
 
 
-def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
-    """The answer as it is (""), and under each switch."""
+def documents(
+    store: Store, window: Window, baseline: Baseline, names: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The answer as it is (""), and under each of those switches."""
     answers: dict[str, dict[str, Any]] = {}
     plain, kept = compare._Question.answer, _Kept()
 
     def every(question: Any) -> Any:
         notes = list(question.notes)
-        for name, patches in {"": (), **SWITCHES}.items():
+        for name, patches in {"": (), **switches(names)}.items():
             question.notes = list(notes)
             kept.touched = _touched(patches)
             with contextlib.ExitStack() as stack:
