@@ -118,7 +118,7 @@ def _changed(
     if not able.size:
         return []
     bar = limits.bar(able.size)
-    births = births_of(level, frame, past, baseline) if "route" in dims else None
+    births = births_of(level, frame, past, baseline, window) if "route" in dims else None
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)

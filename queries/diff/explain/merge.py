@@ -71,7 +71,7 @@ def reach(frame: Frame, lead: Candidate) -> Mask:
     return both
 
 
-def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> list[Candidate]:
+def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, float]) -> list[Candidate]:
     """Candidates that stand on their own, each with those that it explains folded in.
 
     tier: by id of the candidate; lower tiers are settled first.
@@ -150,15 +150,22 @@ _PLACES = (
 )  # fmt: skip
 _KINDS = ("errors", "no_response")
 _LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
+_TOGETHER = 4.5  # before each of the places that are slower
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
     calls = graph.Graph(frame)
-    candidates = [c for c in candidates if not _of_a_place(calls, c, candidates)]
+    many = _of_many_places(calls, candidates)
+    candidates = [
+        c for c in candidates if (many and c.lasts) or not _of_a_place(calls, c, candidates)
+    ]
     fresh = [c.scope for c in candidates if c.kind == "new" and set(c.key) == {"service"}]
     came = np.any([np.zeros(frame.size, dtype=bool), *fresh], axis=0)
-    found = leads(frame, candidates, {id(c): _tier(c, came) for c in candidates})
+    tiers = {
+        id(c): _TOGETHER if many and c.lasts and not c.key else _tier(c, came) for c in candidates
+    }
+    found = leads(frame, candidates, tiers)
     found = pair_moved(frame, found)
     found = graph.settle(calls, [_where_time_goes(frame, lead) for lead in found])
     for lead in found:
@@ -191,6 +198,23 @@ def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -
     due, rest = _outside(c, away)
     clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
     return due >= limits.FEW and rest < limits.MOST * due and clear
+
+
+def _of_many_places(calls: graph.Graph, candidates: list[Candidate]) -> bool:
+    """Whether most services that call nothing slower, several of them, are slower themselves: they
+    have no cause in common but their machine. What waits for the processor waits as long for a
+    short answer as for a long one, so that nothing is slower in proportion."""
+    slow = {
+        c.key["service"] for c in candidates
+        if c.lasts and c.direction == "up" and c.key.keys() == {"side", "service"}
+        and c.key["side"] == "in"
+    }  # fmt: skip
+    level = calls.frame.level(("side", "service"))
+    requests = dict(zip(level.values, level.sum(calls.frame.requests).tolist(), strict=True))
+    served = {s for s in calls.callers if requests["in", s] >= limits.SEVERAL}
+    waiting = {caller for service in slow for caller in calls.callers.get(service, ())}
+    ends = served - waiting
+    return len(ends & slow) >= max(limits.FEW, limits.MOST * len(ends))
 
 
 def _tier(c: Candidate, came: Mask) -> int:
