@@ -166,7 +166,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "p99": _everywhere(latency, QUANTILES=latency.QUANTILES[:2]),
     "faster": _everywhere(latency, slower=_only_slower),
     "an instance by its endpoint": ((Durations, "together", property(_unknown_together)),),
-    "durations of both ends once": _everywhere(latency, _once=lambda d: np.ones(d.level.size)),
     # rates
     "rates net of the common change": _everywhere(rates, common=_becomes(rates.ALIKE)),
     "everything by what comes from outside": (
@@ -203,8 +202,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     # along calls
     "folded along calls": _everywhere(graph, _deeper=lambda calls, i, *rest: i),
     "further than one call": ((graph.Graph, "above", lambda calls, callers: callers),),
-    "much later than its symptom": _everywhere(graph, _LATER=999),
-    "much smaller than its symptom": _everywhere(graph, _MUCH=0.0),
     "asked more": _everywhere(graph, _asked=_first),
     "a roll-out that fails": _everywhere(graph, _release=_first),
     "gone, its callers say so": _everywhere(graph, _missed=_becomes(False)),

@@ -197,12 +197,7 @@ class _Sides:
         busy = self.seconds * self.factor
         rarely = busy / (busy + self.other + self.history)
         log_p = sightings * np.log(rarely)
-        blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
-        asleep = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
-        others = self.window.shape[1] * (self.other + self.history) / self.seconds
         odds = np.exp(np.maximum(log_p, -700.0))
-        if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
-            odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
         bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
         failing = bad >= limits.MOST * self.level.sum(self.frame.requests * self.part)

@@ -19,8 +19,6 @@ _BAD = ("errors", "no_response", "latency", "statuses")
 _GATEWAY, _UNAVAILABLE = (502, 503, 504), "14"
 _PART = 0.05  # of a change: less has no part in it
 _FAR = 3  # calls from a cause to the symptoms furthest up
-_MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
-_LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
 
 Ends = tuple[dict[str, float], dict[str, float]]  # as Graph.around
 
@@ -109,8 +107,6 @@ def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) ->
         if j == i or not (_explains(below, above) or _missed(graph.frame, below, above)):
             continue
         if below.kind == "latency" and above.kind != "latency":
-            continue
-        if below.affected < _MUCH * above.affected or below.began > above.began + _LATER:
             continue
         callers, callees = around[j]
         if serving & graph.above(set(callers)) and not serving & set(callees):

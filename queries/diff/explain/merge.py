@@ -204,11 +204,8 @@ def _of_many_places(calls: graph.Graph, candidates: list[Candidate]) -> bool:
     """Whether most services that call nothing slower, several of them, are slower themselves: they
     have no cause in common but their machine. What waits for the processor waits as long for a
     short answer as for a long one, so that nothing is slower in proportion."""
-    slow = {
-        c.key["service"] for c in candidates
-        if c.lasts and c.direction == "up" and c.key.keys() == {"side", "service"}
-        and c.key["side"] == "in"
-    }  # fmt: skip
+    late = [c.key for c in candidates if c.lasts and c.direction == "up" and len(c.key) == 2]
+    slow = {key["service"] for key in late if key["side"] == "in" and "service" in key}
     level = calls.frame.level(("side", "service"))
     requests = dict(zip(level.values, level.sum(calls.frame.requests).tolist(), strict=True))
     served = {s for s in calls.callers if requests["in", s] >= limits.SEVERAL}

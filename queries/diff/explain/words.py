@@ -84,8 +84,9 @@ def _change(c: Candidate) -> str:
         return f"{word}: {both}/s"
     if c.kind == "broad":
         word = "slower" if c.lasts else "failing more"
-        which = f"{c.metric[:3]} " if c.lasts else ""
-        return f"{word} everywhere, no single key: {which}{_figures(c)}"
+        which, said = (f"{c.metric[:3]} ", ms) if c.lasts else ("", percent)
+        figures = f"{said(c.window)} ({was} {said(c.baseline)})"
+        return f"{word} everywhere, no single key: {which}{figures}"
     if c.kind == "moved":
         return (
             f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
@@ -98,7 +99,7 @@ def _change(c: Candidate) -> str:
         return _vanished(c)
     if c.kind in ("errors", "no_response", "statuses"):
         said = {"errors": "failing", "no_response": "without a response"}
-        said["statuses"] = f"answering {_status(c)}"
+        said["statuses"] = f"answering {c.key.get('status') or 'nothing'}"
         word = said[c.kind] if c.direction == "up" or c.kind != "errors" else "failing less"
         before = "not there before" if c.baseline is None else f"{was} {percent(c.baseline)}"
         return f"{word}: {percent(c.window)} ({before})"
@@ -111,15 +112,6 @@ def _change(c: Candidate) -> str:
         return f"answers {word}: {both} bytes"
     word = "busier" if c.direction == "up" else "quieter"
     return f"{word}: {times(c.ratio)}, {number(c.window)}/s ({was} {number(c.baseline)}/s)"
-
-
-def _status(c: Candidate) -> str:
-    return str(c.key.get("status") or "nothing")
-
-
-def _figures(c: Candidate) -> str:
-    said = ms if c.lasts else percent
-    return f"{said(c.window)} (was {said(c.baseline)})"
 
 
 def _origin(c: Candidate) -> str:
