@@ -96,6 +96,10 @@ def _all_active(sides: Any, groups: Any) -> Any:
     return sides.n, groups & False
 
 
+def _nobody(sides: Any) -> Any:
+    return np.zeros(sides.frame.size, dtype=bool)
+
+
 def _not_back(sides: Any, able: Any, p: Any, kind: Any, direction: Any) -> Any:
     return [] if kind == "back" else _PICK(sides, able, p, kind, direction)
 
@@ -173,6 +177,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     ),
     "seven of eight past changes": _everywhere(rates, WORST=1),
     "a burst is no rate": _everywhere(rates, _steady=lambda window, runs, *due: runs.sums(window)),
+    "who works in runs has no rate": _everywhere(rates, _in_runs=_becomes(False)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
     "calls for each request": _everywhere(rates, _by_demand=_not_asked),
@@ -180,6 +185,8 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     # new and gone
     "slots of a name": ((presence._Sides, "_active", _all_active),),
     "back again": ((presence._Sides, "_pick", _not_back),),
+    "who works in runs": ((presence._Sides, "_in_runs", _nobody),),
+    "jobs are a note": _everywhere(presence, _DAY_S=0),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "silences of the past": _everywhere(presence, _silences=lambda past: np.zeros(len(past))),
     "an instance is replaced": ((presence._Sides, "missed", _becomes(True)),),
@@ -206,7 +213,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "a roll-out that fails": _everywhere(graph, _release=_first),
     "gone, its callers say so": _everywhere(graph, _missed=_becomes(False)),
     "a storm is waited for": _everywhere(graph, _busier=_becomes(False)),
-    "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
+    "other callers fare well": _everywhere(graph, contrast=_becomes(0.0)),
     "only the callers saw it": _everywhere(graph, _ends=_becomes((1.0, 1.0))),
     # the list
     "severity": _everywhere(findings, severity=_becomes("high")),

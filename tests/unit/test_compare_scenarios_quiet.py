@@ -98,6 +98,21 @@ def test_a_worker_that_runs_at_random(record: Record, seed: int) -> None:
     quiet(record(job, from_=DAY, beside=600).diff())
 
 
+@pytest.mark.parametrize("times", [1, 8])
+def test_ten_minutes_in_which_a_job_runs_that_runs_for_minutes(record: Record, times: int) -> None:
+    """Every other hour, for eight minutes: ten of which seven are its own are as ever, unless it
+    makes more calls than in any hour."""
+
+    def rate(minutes: Any) -> Any:
+        runs = (minutes % 120 >= 51) & (minutes % 120 < 59)
+        return np.where(runs, np.where(minutes >= 50, 300.0 * times, 300.0), 0.0)
+
+    job = traffic("stock.internal", "/sync", rate, container="worker", from_=DAY)
+    now_and_then = traffic("stock.internal", "/sync", 40, container="clerk", from_=40, to=50)
+    document = record(job, now_and_then, from_=DAY, beside=600).diff(last="10m")
+    assert bool(document["findings"]) == (times > 1)
+
+
 # A job that had slept for longer than was recorded
 
 

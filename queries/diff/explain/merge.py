@@ -47,7 +47,9 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
     if c.kind == "rate" and c.key.get("side") == "in":
         plain *= 0.9  # it is the caller who calls more
     if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
-        plain *= 0.9  # those who serve the calls see as much, and which of them fails
+        # those who serve the calls see as much, and which of them fails, but not who calls badly
+        alone = c.kind in _KINDS and graph.contrast(frame, c) >= limits.MOST
+        plain = 1.0 if alone else 0.9 * plain
     return held * even * plain
 
 
