@@ -41,7 +41,7 @@ _SCHEMA = pa.schema(
         ("res_body", pa.binary()),
     ]
 )
-_OUTER = msgspec.json.Decoder(wire.ArtifactEnvelope)
+_OUTER = msgspec.json.Decoder(wire.Envelope[wire.Artifact])
 _INNER = msgspec.json.Decoder(wire.HttpTransaction)
 
 

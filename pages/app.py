@@ -184,9 +184,7 @@ def application(
     for name in offered():
         routes += [Route(f"/{name}", answered(html)), Route(f"/{name}.json", answered(twin))]
     app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: unknown})
-    if token is not None:
-        app = _Token(app, token, site)
-    return _Headers(_Hosts(app, (*_LOCAL, *hosts), token is not None, site))
+    return _Guard(app, (*_LOCAL, *hosts), token, site)
 
 
 def _asked(site: Site, request: Request) -> Asked:
@@ -277,11 +275,15 @@ def _newest(site: Site) -> tuple[tuple[str, ...], float]:
         return (), _NEWS_S
 
 
-class _Headers:
-    """The headers that every response has, refusals included."""
+class _Guard:
+    """Refuses requests that were sent to another name (DNS rebinding), by another site, or without
+    the token where there is one; gives every response, refusals included, its headers.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    The token comes once in the address, then as a cookie that no script can read.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], token: str | None, site: Site) -> None:
+        self.app, self.hosts, self.token, self.site = app, hosts, token, site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
@@ -290,27 +292,38 @@ class _Headers:
                 message["headers"] = [*message.get("headers", ()), *own]
             await send(message)
 
-        await self.app(scope, receive, with_headers)
+        instead = self._instead(scope) if scope["type"] == "http" else None
+        await (instead or self.app)(scope, receive, with_headers)
 
-
-class _Hosts:
-    """Refuses requests that were sent to another name (DNS rebinding), or by another site."""
-
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], addresses: bool, site: Site) -> None:
-        self.app, self.hosts, self.addresses, self.site = app, hosts, addresses, site
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    def _instead(self, scope: Scope) -> Response | None:
+        """What is answered instead of the page; None: the page."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        ours = self._ours(headers.get(b"host", ""))
-        if ours and _own_site(headers):
-            await self.app(scope, receive, send)
-            return
-        message = "the request comes from another site" if ours else "this is not that host"
         hint = "Open the address that `qrec web` printed."
-        await failure(self.site, "/", 403, message, hint)(scope, receive, send)
+        if not self._ours(headers.get(b"host", "")):
+            return failure(self.site, "/", 403, "this is not that host", hint)
+        if not _own_site(headers):
+            return failure(self.site, "/", 403, "the request comes from another site", hint)
+        return None if self.token is None else self._without_token(scope, self.token)
+
+    def _without_token(self, scope: Scope, token: str) -> Response | None:
+        def right(text: str) -> bool:
+            return hmac.compare_digest(text.encode(), token.encode())
+
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if right((query.pop("token", None) or [""])[0]):
+            rest = urlencode(query, doseq=True)
+            path = "/" + scope["path"].lstrip("/\\")  # never the name of another host
+            response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
+            response.set_cookie(_COOKIE, token, httponly=True, samesite="lax")
+            return response
+        cookies = SimpleCookie()
+        for name, value in scope["headers"]:
+            if name == b"cookie":
+                cookies.load(value.decode("latin-1"))
+        if _COOKIE in cookies and right(cookies[_COOKIE].value):
+            return None
+        hint = "Open the address with ?token= that `qrec web` printed."
+        return failure(self.site, "/", 401, "this page needs its token", hint)
 
     def _ours(self, host: str) -> bool:
         name, colon, port = host.rpartition(":")
@@ -318,11 +331,12 @@ class _Hosts:
             name, port = host, "80"
         if not (port.isascii() and port.isdigit()):
             return False
-        return name.lower() in self.hosts or (self.addresses and _is_address(name))
+        # an address cannot be rebound; a name can, unless it is known
+        known = name.lower() in self.hosts
+        return known or (self.token is not None and _is_address(name))
 
 
 def _is_address(name: str) -> bool:
-    """An address cannot be rebound; a name can, unless it is known."""
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
@@ -336,38 +350,6 @@ def _own_site(headers: dict[bytes, str]) -> bool:
         return True
     link = headers.get(b"sec-fetch-mode") == "navigate"
     return link and headers.get(b"sec-fetch-dest", "document") == "document"
-
-
-class _Token:
-    """Asks for the token: once in the address, then as a cookie that no script can read."""
-
-    def __init__(self, app: ASGIApp, token: str, site: Site) -> None:
-        self.app, self.token, self.site = app, token, site
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        cookies = SimpleCookie()
-        for name, value in scope["headers"]:
-            if name == b"cookie":
-                cookies.load(value.decode("latin-1"))
-        if self._right((query.pop("token", None) or [""])[0]):
-            rest = urlencode(query, doseq=True)
-            path = "/" + scope["path"].lstrip("/\\")  # never the name of another host
-            response: Response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
-            response.set_cookie(_COOKIE, self.token, httponly=True, samesite="lax")
-            await response(scope, receive, send)
-        elif _COOKIE in cookies and self._right(cookies[_COOKIE].value):
-            await self.app(scope, receive, send)
-        else:
-            hint = "Open the address with ?token= that `qrec web` printed."
-            refused = failure(self.site, "/", 401, "this page needs its token", hint)
-            await refused(scope, receive, send)
-
-    def _right(self, text: str) -> bool:
-        return hmac.compare_digest(text.encode(), self.token.encode())
 
 
 def listener(host: str, port: int) -> socket.socket:

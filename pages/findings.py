@@ -15,8 +15,8 @@ from pages import charts
 from pages.ask import Asked, MissingError, href
 from queries.core import format as words
 from queries.core.answer import Changes, Finding, would_have_shown
-from queries.core.question import Question, parsed
-from queries.core.sides import Counted, Sides, sides_of
+from queries.core.question import Question, Where, parsed
+from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import within
 from queries.search import Line, lines_of
@@ -28,6 +28,7 @@ from store.values import dataclass
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)  # minutes
 _TICKS, _SLOTS = 8, 24
 _PARTS, _TEXTS = 12, 8  # lines of a finding's tables
+_MOST: Final = 100  # values of a dimension
 _BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
 
 
@@ -154,6 +155,42 @@ def time_ticks(span: Window, tz: tzinfo) -> list[tuple[float, str]]:
         ticks.append(((at - span.from_ts) / span.length, at.strftime(form)))
         at += step
     return ticks
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Requests and failures under one name, of the window and of the whole baseline."""
+
+    name: str
+    requests: int
+    before: int
+    errors: int
+    errors_before: int
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The values of each dimension, the most frequent of both sides first.
+
+    status: "none" where there was no response; who: "calls NAME" or "serves NAME"; says: what a
+    failure said, else its status; duration: the number of a bin, of which there are eight for each
+    factor of ten of a millisecond.
+    """
+
+    status: tuple[Counted, ...] = ()
+    host: tuple[Counted, ...] = ()
+    who: tuple[Counted, ...] = ()
+    says: tuple[Counted, ...] = ()
+    duration: tuple[Counted, ...] = ()
+
+
+def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Where) -> Sides:
+    """Count what passes `where` in the window and in the stretches of the baseline."""
+    found: dict[str, list[Counted]] = {}
+    for row in both_sides(store, window, baseline, where, "sides", most=_MOST):
+        dimension, name = row.pop("dimension"), row.pop("value")
+        found.setdefault(dimension, []).append(Counted(name, **row))
+    return Sides(**{name: tuple(counts) for name, counts in found.items()})
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from qrec.output import Answer, Column, bars, emit, note_text, present, unicode_output
+from qrec.output import Answer, bars, emit, note_text, present, unicode_output
+from qrec.questions import table
 from queries.core import format as words
 from queries.core.answer import iso, would_have_shown
 from queries.core.escape import visible
 from queries.core.format import short_id
+from queries.core.question import Column
 from queries.core.window import Baseline, Window
 from queries.coverage import holdings
 from store.values import dataclass
@@ -28,10 +30,6 @@ _SPARK = 12  # characters
 _HARD_BLANK = "\u00a0"  # where a line is not broken: `29 %`, `73 affected`
 _INCOMPARABLE = ("empty_window", "overlap", "no_common_minutes")  # notes that say why
 _UNLIKE = "the two sides were not recorded alike, see the notes"
-_COLUMNS = (
-    Column("rank", right=True), Column("severity"), Column("kind"), Column("what", give=1),
-    Column("affected", right=True),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,15 @@ class Report:
         from queries.core.answer import document
 
         found = self.changes.findings
-        cells = [
-            [
-                str(f.rank),
-                f.severity,
-                f.kind,
-                words.summary_text(f, self.run.tz),
-                words.number(f.effect.affected),
-            ]
-            for f in found
-        ]
+        columns = (
+            Column("rank", kind="count"), Column("severity"), Column("kind"),
+            Column("what", lambda f: words.summary_text(f, self.run.tz), give=1),
+            Column("affected", "effect.affected", "count"),
+        )  # fmt: skip
         lines = [*self.heading(), "", *self._entries(found), self.verdict()]
         answer = Answer(
-            document(self.changes), "findings", _COLUMNS, cells, empty="", text="\n".join(lines),
-            announced=True, said=_INCOMPARABLE,
+            document(self.changes), "findings", *table(columns, found, self.run.tz), empty="",
+            text="\n".join(lines), announced=True, said=_INCOMPARABLE,
         )  # fmt: skip
         present(self.run, answer)
 

@@ -24,15 +24,8 @@ if TYPE_CHECKING:
     from queries.core.window import Baseline, Window
 
 
-@dataclass(frozen=True)
-class WindowFlags:
-    """Which stretch of time."""
-
-    last: str | None = None
-    from_time: str | None = None
-    to_time: str | None = None
-    since: str | None = None
-    around: str | None = None
+class WindowFlags(dict[str, Any]):
+    """Which stretch of time, by the names of its arguments."""
 
 
 @dataclass(frozen=True)
@@ -56,25 +49,12 @@ class RowFlags:
     json: bool = False
 
 
-@dataclass(frozen=True)
-class RecordFlags:
+class RecordFlags(dict[str, Any]):
     """What goes into the store, and under whose name."""
 
-    filter: str | None = None
-    recorder: str | None = None
-    group: str | None = None
-    store_bodies: str | None = None
-    body_limit: str | None = None
-    no_redact: bool = False
-    i_know: bool = False
 
-
-@dataclass(frozen=True)
-class HouseFlags:
+class HouseFlags(dict[str, Any]):
     """How much is kept."""
-
-    keep: str | None = None
-    max_size: str | None = None
 
 
 STORE: Final = (

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -329,6 +330,14 @@ def parse_size(text: str) -> int:
         raise UsageError(f"the size {text[:60]!r} is {'zero' if not count else 'too large'}",
                          SIZE_HINT)  # fmt: skip
     return count
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine is reached by that name."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def keep(settings: Settings) -> timedelta | None:

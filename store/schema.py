@@ -17,6 +17,16 @@ _HEADERS = pa.map_(pa.string(), pa.string())
 _FINDINGS = pa.list_(
     pa.struct([("kind", pa.string()), ("place", pa.string()), ("hint", pa.string())])
 )
+# What the recorded tables share: whose traffic it was, and which row of which recorder it is.
+_WHO = (
+    ("process_id", pa.string()), ("process_exe", _LOW), ("container_name", _LOW),
+    ("container_image", _LOW), ("pod_name", _LOW), ("pod_namespace", _LOW),
+)  # fmt: skip
+_NUMBER = (
+    ("recorder", _LOW),
+    ("session", _LOW),  # one run of a recorder
+    ("seq", pa.int64()),  # counts up over all sessions of a recorder
+)
 
 TRANSACTIONS: Final = pa.schema(
     [
@@ -42,12 +52,7 @@ TRANSACTIONS: Final = pa.schema(
         ("req_body_bytes", pa.int64()),
         ("res_body_bytes", pa.int64()),
         ("error_signature", _LOW),  # of a failed response: its type, code, message
-        ("process_id", pa.string()),
-        ("process_exe", _LOW),
-        ("container_name", _LOW),
-        ("container_image", _LOW),
-        ("pod_name", _LOW),
-        ("pod_namespace", _LOW),
+        *_WHO,
         ("bytes_sent", pa.int64()),  # the request side, for ingress too
         ("bytes_received", pa.int64()),
         ("connection_id", pa.string()),
@@ -55,9 +60,7 @@ TRANSACTIONS: Final = pa.schema(
         ("request_id", pa.string()),
         ("trace_id", pa.string()),
         ("findings", _FINDINGS),  # what redaction took out: kind, place, fingerprint
-        ("recorder", _LOW),
-        ("session", _LOW),  # one run of a recorder
-        ("seq", pa.int64()),  # counts up over all sessions of a recorder
+        *_NUMBER,
     ]
 )
 
@@ -101,19 +104,12 @@ CONNECTIONS: Final = pa.schema(
         ("source_port", pa.int32()),
         ("destination_ip", pa.string()),
         ("destination_port", pa.int32()),
-        ("process_id", pa.string()),
-        ("process_exe", _LOW),
-        ("container_name", _LOW),
-        ("container_image", _LOW),
-        ("pod_name", _LOW),
-        ("pod_namespace", _LOW),
+        *_WHO,
         ("bytes_sent", pa.int64()),
         ("bytes_received", pa.int64()),
         ("opened_ts", _TS),
         ("closed_ts", _TS),
-        ("recorder", _LOW),
-        ("session", _LOW),
-        ("seq", pa.int64()),
+        *_NUMBER,
     ]
 )
 
@@ -128,19 +124,12 @@ DATABASE: Final = pa.schema(
         ("error_message", pa.string()),
         ("affected_count", pa.int64()),
         ("result_count", pa.int64()),
-        ("process_id", pa.string()),
-        ("process_exe", _LOW),
-        ("container_name", _LOW),
-        ("container_image", _LOW),
-        ("pod_name", _LOW),
-        ("pod_namespace", _LOW),
+        *_WHO,
         ("bytes_sent", pa.int64()),
         ("bytes_received", pa.int64()),
         ("connection_id", pa.string()),
         ("request_id", pa.string()),
-        ("recorder", _LOW),
-        ("session", _LOW),
-        ("seq", pa.int64()),
+        *_NUMBER,
     ]
 )
 

@@ -25,12 +25,11 @@ from typing import IO, Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
 
 from bench.services.incidents import INCIDENTS, SERVICES, Change, Incident
 from fixtures.standin import events
 from fixtures.standin.hub import Hub
-from fixtures.standin.server import EVENTS, EventStream
+from fixtures.standin.server import event_route
 
 ROOT = Path(__file__).parents[2]
 _PAUSE_S = 10.0  # between incidents
@@ -84,10 +83,8 @@ class Running:
                 frame = b""
 
     def _serve(self) -> None:
-        stream = EventStream(self.hub, "0.14", "*", lambda: None)
-        config = uvicorn.Config(
-            Starlette(routes=[Route(EVENTS, stream)]), port=self.port, log_level="error"
-        )
+        stream = event_route(self.hub, "0.14", "*", lambda: None)
+        config = uvicorn.Config(Starlette(routes=[stream]), port=self.port, log_level="error")
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(uvicorn.Server(config).serve())
 

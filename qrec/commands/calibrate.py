@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.output import Answer, Column, present
+from qrec.output import Answer, present
 from qrec.progress import Line
+from qrec.questions import table
 from qrec.run import Run
 from queries.core.answer import document
-from queries.core.format import number, plural, stretch
-from queries.core.question import Question
+from queries.core.format import plural, stretch
+from queries.core.question import Column, Question
 from queries.diff.calibrate import Calibrated
 
 
@@ -24,17 +25,14 @@ def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
         )  # fmt: skip
     finally:
         line.clear()
-    columns = [Column("window"), Column("against"), Column("findings", right=True)]
-    cells = [
-        [
-            stretch(pair.window.from_ts, pair.window.to_ts, run.tz),
-            stretch(pair.baseline.from_ts, pair.baseline.to_ts, run.tz, pair.window.from_ts),
-            number(pair.findings),
-        ]
-        for pair in answer.pairs
-    ]
-    shown = Answer(document(answer), "pairs", columns, cells, _heading(answer), empty="")
-    present(run, shown)
+    columns = (
+        Column("window", lambda p: stretch(p.window.from_ts, p.window.to_ts, run.tz)),
+        Column("against", lambda p: stretch(p.baseline.from_ts, p.baseline.to_ts, run.tz,
+                                            p.window.from_ts)),
+        Column("findings", kind="count"),
+    )  # fmt: skip
+    shown = table(columns, answer.pairs, run.tz)
+    present(run, Answer(document(answer), "pairs", *shown, _heading(answer), empty=""))
 
 
 def _heading(answer: Calibrated) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
-from qrec.output import Column, emit, say, to_json, to_table
+from qrec.output import emit, say, to_json
 from qrec.progress import Line
+from qrec.questions import laid_table
 from qrec.run import Run, StoreFlags, flag, switch
-from queries.core.format import number, plural, size
+from queries.core.format import plural, size
+from queries.core.question import Column
 from queries.core.window import parse_duration
 from recorder.write.compact import Compacted
 from recorder.write.compact import compact as compacted
@@ -23,6 +25,11 @@ _SAID = {
     "waiting": "not all is there yet",
     "failed": "cannot be read",
 }
+_COLUMNS = (
+    Column("hour (UTC)", "hour"), Column("recorders", kind="count"),
+    Column("counts", lambda c: _SAID[c.state]),
+    Column("made", lambda c: c.bytes if c.files else None, "bytes"),
+)  # fmt: skip
 
 
 def compact(
@@ -71,18 +78,8 @@ def compact(
 
 
 def _show(run: Run, done: Sequence[Compacted]) -> None:
-    columns = [
-        Column("hour (UTC)"),
-        Column("recorders", right=True),
-        Column("counts"),
-        Column("made", right=True),
-    ]
-    cells = [
-        [one.hour, number(one.recorders), _SAID[one.state], size(one.bytes) if one.files else "-"]
-        for one in done
-    ]
-    if cells:
-        emit(to_table(columns, cells, run.width, run.paint))
+    if done:
+        emit(laid_table(run, _COLUMNS, done))
     made = [one for one in done if one.state == "merged"]
     ready = sum(one.state == "ready" for one in done)
     deleted = sum(one.deleted for one in done)

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Annotated
 
 from fixtures.files import bundled_stream
-from fixtures.standin import running
+from fixtures.standin.server import running
 from qrec.commands.web import needs_web, run_site
 from qrec.output import emit, say
 from qrec.progress import RecordingLine

@@ -13,8 +13,8 @@ from qrec.watch import Memory, News, every, looks
 from queries.core.answer import document, iso
 from queries.core.escape import visible
 from queries.core.format import clock
-from queries.core.question import BASELINE, WINDOW, Argument, Question
-from queries.core.window import Baseline, Window, parse_moment
+from queries.core.question import BASELINE, WINDOW, Argument, Question, asked_window
+from queries.core.window import Baseline, Window, explicit_baseline
 from queries.diff.explain.breakdown import by_container, part_text, within
 from store.errors import QrecError, UsageError
 from store.layout import Store
@@ -97,13 +97,8 @@ def _spans(run: Run, values: Mapping[str, Any], other: Store) -> tuple[Window, W
     window = run.window(values) if named else recorded(run.store)
     if values["vs_from"] is None and values["vs_to"] is None:
         return window, recorded(other)
-    length = recorded(other).length
-    begin, end = (None if values[name] is None else parse_moment(values[name], run.now, run.tz)
-                  for name in ("vs_from", "vs_to"))  # fmt: skip
-    if begin is None:
-        assert end is not None
-        begin = end - length
-    return window, Window(begin, end or begin + length)
+    asked = asked_window(lambda: run.store, values)
+    return window, explicit_baseline(asked, recorded(other).length, run.now, run.tz)
 
 
 def _watched(run: Run, question: Question, values: Mapping[str, Any], every_s: float) -> NoReturn:

@@ -11,7 +11,6 @@ import typer
 
 from qrec.doctor import Check, attempted, guarded
 from qrec.doctor import store as contents
-from qrec.doctor.bucket import bucket
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.output import emit, to_json
 from qrec.run import Run, StoreFlags, flag, switch
@@ -86,7 +85,7 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
         shared, failed = attempted("store", settings.store)
         yield from failed
         if shared is not None:
-            yield from guarded("create-only", lambda: bucket(shared))
+            yield from guarded("create-only", lambda: contents.bucket(shared))
         return
     path = settings.path("store").absolute()
     store, failed = attempted("store", lambda: contents.opened(path))

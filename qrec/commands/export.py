@@ -59,7 +59,7 @@ def export(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit cannot be {limit}", "Give a number of transactions from 1 on.")
     expression = parsed(one_filter(filter_, where))
-    asked = run.window(vars(window))
+    asked = run.window(window)
     with target(output, kind, force, run) as out:
         done = write_export(run.store, asked, expression, kind, out, limit)
     for note in done.notes:

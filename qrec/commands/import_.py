@@ -35,7 +35,7 @@ def import_(
     """
     from recorder.replay import import_har
 
-    run = Run(store, extra=vars(what))
+    run = Run(store, extra=what)
     bad: list[str] = []
     paths = [Path(name).expanduser() for name in files]
     read_in(run, partial(import_har, paths, on_bad=bad.append), "imported", shift_to, again)

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.output import Answer, Column, present, say
+from qrec.output import Answer, present, say
+from qrec.questions import table
 from qrec.run import RowFlags, Run, StoreFlags, flag
 from queries.core.answer import iso
 from queries.core.format import clock, zone_name
+from queries.core.question import Column
 from queries.core.window import parse_moment
 from store.marks import add_mark, read_marks
 
@@ -48,6 +50,5 @@ def marks(*, store: StoreFlags, rows: RowFlags) -> None:
     kept = found[-run.limit :]
     entries: list[dict[str, Any]] = [{"name": m.name, "ts": iso(m.ts)} for m in kept]
     document = {"version": 1, "marks": entries, "truncated": len(kept) < len(found)}
-    cells = [[clock(m.ts, run.tz), m.name] for m in kept]
-    columns = [Column("when"), Column("mark", give=1)]
-    present(run, Answer(document, "marks", columns, cells, empty="no marks yet: qrec mark NAME"))
+    shown = table((Column("when", "ts", "moment"), Column("mark", "name", give=1)), kept, run.tz)
+    present(run, Answer(document, "marks", *shown, empty="no marks yet: qrec mark NAME"))

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.output import Answer, Column, present, say
+from qrec.output import Answer, present, say
+from qrec.questions import table
 from qrec.run import RowFlags, Run, StoreFlags, WindowFlags
 from queries.core.answer import iso
-from queries.core.format import clock, number, plural, size, stretch
+from queries.core.format import plural, size, stretch
+from queries.core.question import Column
 from queries.core.window import Window
 from recorder.write.retention import Hour, store_hours
 from store.errors import UsageError
@@ -51,9 +53,9 @@ def pin(
 
 
 def _kept(run: Run, flags: WindowFlags) -> Window:
-    if flags.around is None and flags.since is None:
-        return run.window(vars(flags))
-    window, before = run.windows(vars(flags))
+    if flags["around"] is None and flags["since"] is None:
+        return run.window(flags)
+    window, before = run.windows(flags)
     return Window(before.from_ts, window.to_ts)
 
 
@@ -75,15 +77,13 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
         for p in kept
     ]  # fmt: skip
     document = {"version": 1, "pins": entries, "truncated": len(kept) < len(found)}
-    cells = [
-        [p.name, clock(p.from_ts, run.tz), clock(p.to_ts, run.tz),
-         number(e["hours"]), size(e["bytes"])]
-        for p, e in zip(kept, entries, strict=True)
-    ]  # fmt: skip
-    columns = [Column("pin", give=1), Column("from"), Column("to"),
-               Column("hours", right=True), Column("size", right=True)]  # fmt: skip
+    columns = (
+        Column("pin", "name", give=1), Column("from", "from_ts", "moment"),
+        Column("to", "to_ts", "moment"), Column("hours", lambda p: len(held[p.name]), "count"),
+        Column("size", lambda p: sum(hour.size for hour in held[p.name]), "bytes"),
+    )  # fmt: skip
     empty = "no pins yet: qrec pin NAME --last 2h"
-    present(run, Answer(document, "pins", columns, cells, empty=empty))
+    present(run, Answer(document, "pins", *table(columns, kept, run.tz), empty=empty))
 
 
 def _held(run: Run, found: Sequence[Pin]) -> dict[str, list[Hour]]:

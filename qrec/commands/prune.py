@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from qrec.output import Column, emit, narrate, say, to_json, to_table
+from qrec.output import emit, narrate, say, to_json
+from qrec.questions import laid_table
 from qrec.run import HouseFlags, Run, StoreFlags, switch
 from qrec.settings import keep, max_size
-from queries.core.format import number, plural, size
+from queries.core.format import plural, size
+from queries.core.question import Column
 from recorder.write.retention import Hour, Plan, apply, plan
 from store.errors import QrecError, UsageError
 from store.hours import hour_start
+
+_COLUMNS = (
+    Column("goes (UTC)", lambda run: " to ".join(dict.fromkeys((run[0].hour, run[-1].hour)))),
+    Column("hours", len, "count"), Column("size", lambda run: sum(h.size for h in run), "bytes"),
+)  # fmt: skip
 
 
 def prune(
@@ -33,7 +40,7 @@ def prune(
       qrec prune --keep 14d --dry-run
       qrec prune --keep 14d --max-size 20GB --yes
     """
-    run = Run(store, extra=vars(house))
+    run = Run(store, extra=house)
     age, largest = keep(run.settings), max_size(run.settings)
     if age is None and largest is None:
         raise UsageError(
@@ -66,17 +73,12 @@ def _document(found: Plan, dry_run: bool) -> dict[str, Any]:
 
 def _show(run: Run, found: Plan) -> None:
     """The hours that go, neighbours as one line."""
-    columns = [Column("goes (UTC)"), Column("hours", right=True), Column("size", right=True)]
-    cells = []
-    for first, last, hours in _runs(found.delete):
-        upto = "" if first == last else f" to {last}"
-        cells.append([f"{first}{upto}", number(len(hours)), size(sum(h.size for h in hours))])
-    if cells:
-        emit(to_table(columns, cells, run.width, run.paint))
+    if found.delete:
+        emit(laid_table(run, _COLUMNS, _runs(found.delete)))
 
 
-def _runs(hours: Sequence[Hour]) -> list[tuple[str, str, list[Hour]]]:
-    """(first, last, hours) of each run of hours without a hole."""
+def _runs(hours: Sequence[Hour]) -> list[list[Hour]]:
+    """The runs of hours without a hole."""
     runs: list[list[Hour]] = []
     for hour in hours:
         before = hour_start(runs[-1][-1].hour) if runs else None
@@ -84,7 +86,7 @@ def _runs(hours: Sequence[Hour]) -> list[tuple[str, str, list[Hour]]]:
             runs[-1].append(hour)
         else:
             runs.append([hour])
-    return [(run[0].hour, run[-1].hour, run) for run in runs]
+    return runs
 
 
 def _agree(yes: bool) -> None:

@@ -67,7 +67,7 @@ def record(
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
       qrec record --wait --ship s3://acme-qrec/prod
     """
-    run = Run(store, extra={**vars(what), **vars(house), "url": url, "push": push,
+    run = Run(store, extra={**what, **house, "url": url, "push": push,
                             "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
     kept = keep(run.settings)
     options = write_options(

@@ -49,7 +49,7 @@ def replay(
       qrec replay checkout-incident --shift-to now --store ./try
       qrec diff --store ./try
     """
-    run = Run(store, extra=vars(what))
+    run = Run(store, extra=what)
     paths = [stream_path(name) for name in files]
     read_in(run, partial(replay_files, paths), "replayed", shift_to, again, connections=connections)
 

@@ -60,12 +60,11 @@ def report(
     run = Run(store)
     form = _form(format_, output)
     notes = [_note(text) for text in note or ()]
-    texts = {
-        "last": window.last, "from": window.from_time, "to": window.to_time,
-        "since": window.since, "around": window.around, "vs": vs, "vs-from": vs_from,
-        "vs-to": vs_to, "where": where, "limit": limit,
-    }  # fmt: skip
-    given = tuple((name, str(text)) for name, text in texts.items() if text is not None)
+    texts = {**window, "vs": vs, "vs_from": vs_from, "vs_to": vs_to, "where": where, "limit": limit}
+    given = tuple(
+        (name.removesuffix("_time").replace("_", "-"), str(text))
+        for name, text in texts.items() if text is not None
+    )  # fmt: skip
     site = Site(run.settings.store, run.tz, lambda: run.now, store.store)
     _ = run.store
     text = written(Asked(site, "/", given, run.now), form, notes)

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.output import Column, emit, say, to_json, to_table
+from qrec.output import emit, say, to_json
 from qrec.progress import Line
+from qrec.questions import laid_table
 from qrec.run import Run, StoreFlags, flag, switch
-from queries.core.format import plural, size
+from queries.core.format import plural
+from queries.core.question import Column
 from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt
@@ -27,6 +29,10 @@ _SAID = {
     "unreadable": "cannot be read",
     "old": "of an older qrec",
 }
+_COLUMNS = (
+    Column("hour (UTC)", "hour"), Column("recorder"), Column("cells", lambda r: _SAID[r.state]),
+    Column("size", lambda r: r.size or None, "bytes"),
+)  # fmt: skip
 
 
 def rollup(
@@ -155,18 +161,8 @@ def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) ->
 
 
 def _show(run: Run, shown: Sequence[Rollup]) -> None:
-    columns = [
-        Column("hour (UTC)"),
-        Column("recorder"),
-        Column("cells"),
-        Column("size", right=True),
-    ]
-    cells = [
-        [one.hour, one.recorder, _SAID[one.state], size(one.size) if one.size else "-"]
-        for one in shown
-    ]
-    if cells:
-        emit(to_table(columns, cells, run.width, run.paint))
+    if shown:
+        emit(laid_table(run, _COLUMNS, shown))
 
 
 def _tell(

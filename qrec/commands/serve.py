@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from fixtures.files import stream_path
-from fixtures.standin import serve as serve_streams
+from fixtures.standin.producer import Plan
+from fixtures.standin.server import serve as serve_streams
 from qrec.output import say
 from qrec.run import flag, switch
 from store.errors import UsageError
@@ -48,15 +49,12 @@ def serve(
             f"qrec record http://127.0.0.1:{chosen}")  # fmt: skip
 
     stats = serve_streams(
-        [stream_path(name) for name in files],
-        on_ready=ready,
-        port=port,
-        speed=_speed(speed),
-        loop=loop,
-        qtap=qtap,  # type: ignore[arg-type]  # checked there
-        keep_times=keep_times,
-        hold=hold,
-    )
+        Plan(
+            tuple(stream_path(name) for name in files), port=port, speed=_speed(speed), loop=loop,
+            qtap=qtap, keep_times=keep_times, hold=hold,  # type: ignore[arg-type]  # checked there
+        ),
+        ready,
+    )  # fmt: skip
     say(f"sent {stats.get('sent', 0):,} events, dropped {stats.get('dropped', 0):,}")
 
 

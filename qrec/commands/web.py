@@ -9,11 +9,11 @@ import socket
 import sys
 import webbrowser
 from importlib.util import find_spec
-from ipaddress import ip_address
 from typing import Annotated
 
 from qrec.output import emit, say
 from qrec.run import Run, StoreFlags, flag, switch
+from qrec.settings import is_loopback
 from store.errors import UsageError
 
 _PORT = 8780
@@ -50,7 +50,7 @@ def run_site(run: Run, host: str, port: int, browser: bool) -> None:
     from pages.ask import Site
 
     _ = run.store  # a missing store is told here, not by the first page
-    token = None if _loopback(host) else os.environ.get(_TOKEN) or secrets.token_urlsafe(18)
+    token = None if is_loopback(host) else os.environ.get(_TOKEN) or secrets.token_urlsafe(18)
     flags = run.flags
     site = Site(run.settings.store, run.tz, lambda: Run(flags).now, flags.store)
     with listener(host, port) as at:
@@ -72,15 +72,6 @@ def needs_web() -> None:
     """UsageError where what pages are made with is not installed."""
     if find_spec("jinja2") is None:
         raise UsageError("pages need Jinja2, which is not installed", "pip install 'qrec[web]'")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _url(host: str, port: int, token: str | None) -> str:

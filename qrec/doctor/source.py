@@ -7,13 +7,13 @@ So ask: the same few seconds of traffic, with each condition and without any.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import filters
 from qrec.doctor import Check
+from qrec.settings import is_loopback
 from queries.core.format import plural, span
 from recorder.source.probe import Condition, Greeting, Honoured, Probe, greet
 from recorder.source.subscription import LinkError
@@ -92,7 +92,7 @@ def _exposure(port: int) -> Check:
 def _open_to_all(url: str) -> int | None:
     """The port where it listens on all interfaces; -1 where not; None where it cannot be told."""
     parts = urlsplit(url)
-    if not _loopback(parts.hostname or ""):
+    if not is_loopback(parts.hostname or ""):
         return None
     port = parts.port or (443 if parts.scheme == "https" else 80)
     found = False
@@ -109,15 +109,6 @@ def _open_to_all(url: str) -> int | None:
                 if not int(address, 16):
                     return port
     return -1 if found else None
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def filter_check(text: str, push: str, url: str, greeting: Greeting | None) -> Iterator[Check]:

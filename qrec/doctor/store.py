@@ -1,10 +1,11 @@
 """The store: its folder (there, ours to write, with room, closed to others), and what lies in it:
-who writes it, what was left behind, what cannot be read.
+who writes it, what was left behind, what cannot be read; or a bucket in its place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -21,12 +22,14 @@ from qrec.doctor import Check
 from queries.core.format import plural, size, span
 from recorder.write.retention import Hour, store_hours
 from recorder.write.rollup import rollups
-from recorder.write.ship import waiting
+from recorder.write.ship import check_create_only, waiting
+from store.bucket import RECORDERS, Bucket
 from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.hours import hour_key
 from store.layout import Store, holder
 from store.manifest import unredacted
+from store.remote import Remote
 from store.schema import RECORDED
 
 _NAMED = 5
@@ -377,3 +380,18 @@ def _some(between: str, names: list[str]) -> str:
     """The first five, and how many more there are."""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return between.join(names[:_NAMED]) + more
+
+
+def bucket(store: Store) -> Iterator[Check]:
+    """What a bucket holds, and whether it lets no second object take the place of a first."""
+    assert isinstance(store, Bucket)
+    hours = store.hours("transactions")
+    upto = f", up to {hours[-1]}" if hours else ""
+    yield Check("store", "ok", f"{store.name} is a store of {plural(len(hours), 'hour')}{upto}")
+    remote = Remote(store.name)
+    names = [blob.name for blob in remote.list(RECORDERS)[0]]
+    claims = [json.loads(remote.get(name) or b"{}") for name in names[:1]]
+    whose = f", the first on {claims[0].get('host', 'an unknown host')}" if claims else ""
+    yield Check("recorders", "ok", f"{plural(len(names), 'recorder')} ship there{whose}")
+    check_create_only(remote)
+    yield Check("create-only", "ok", "an object that is there is never replaced by another")

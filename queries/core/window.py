@@ -195,7 +195,7 @@ def _anchor(text: str, marks: Mapping[str, datetime], now: datetime, tz: tzinfo)
 
 def _baseline(asked: Asked, window: Window, now: datetime, tz: tzinfo) -> Baseline:
     if asked.vs_from is not None or asked.vs_to is not None:
-        return Baseline("explicit", (_explicit(asked, window, now, tz),))
+        return Baseline("explicit", (explicit_baseline(asked, window.length, now, tz),))
     vs = (asked.vs or "").strip().lower()
     days = re.fullmatch(r"([0-9]{1,3})\s*(?:d|days?)", vs, re.ASCII)
     if vs == "yesterday":
@@ -215,14 +215,14 @@ def _baseline(asked: Asked, window: Window, now: datetime, tz: tzinfo) -> Baseli
     return Baseline(kind, (Window(window.from_ts - before, window.from_ts),))
 
 
-def _explicit(asked: Asked, window: Window, now: datetime, tz: tzinfo) -> Window:
-    """As given; where one end is missing, as long as the window."""
+def explicit_baseline(asked: Asked, length: timedelta, now: datetime, tz: tzinfo) -> Window:
+    """From --vs-from to --vs-to, one of which is there; where the other is missing, so long."""
     from_ts = None if asked.vs_from is None else parse_moment(asked.vs_from, now, tz)
     to_ts = None if asked.vs_to is None else parse_moment(asked.vs_to, now, tz)
     if from_ts is None:
         assert to_ts is not None
-        from_ts = to_ts - window.length
-    return Window(from_ts, to_ts or from_ts + window.length)
+        from_ts = to_ts - length
+    return Window(from_ts, to_ts or from_ts + length)
 
 
 def _same_time(window: Window, days: Sequence[int], tz: tzinfo) -> tuple[Window, ...]:

@@ -36,7 +36,7 @@ from queries.diff.explain.words import subject
 from queries.diff.frame import Frame, frame_of
 from queries.diff.groups import kept
 from queries.diff.stats import add_up, distinct
-from store.cover import segments_in
+from store.cover import Sealed, sealed_in, segments_in
 from store.hours import HOUR_US, from_us, to_us
 from store.layout import Store
 
@@ -112,12 +112,14 @@ def affordable(
     reader: Reader, spans: Sequence[Window], past: Sequence[tuple[int, int]]
 ) -> tuple[tuple[int, int], ...]:
     """The past without what would take too long to count: of hours that still grow fast, and so
-    have no rollup, only the newest minutes are left."""
+    are not all in rollups, only the newest minutes are left."""
     rows: dict[int, int] = {}
-    for segment in segments_in(reader.files["transactions"]):
-        hour = hour_of(segment.path)
-        rows[hour] = rows.get(hour, 0) + segment.last - segment.first + 1
-    newest = to_us(spans[0].to_ts)
+    newest, paths = to_us(spans[0].to_ts), reader.files["transactions"]
+    for file in [*segments_in(paths), *sealed_in(paths)]:
+        hour = hour_of(file.path)
+        goes_on = file.first and hour in rows and newest <= (hour + 1) * HOUR_US
+        if goes_on or not isinstance(file, Sealed):
+            rows[hour] = rows.get(hour, 0) + file.last - file.first + 1
     cut = []
     for begin, end in past:
         hour = begin // HOUR_US

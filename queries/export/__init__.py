@@ -5,29 +5,27 @@ What is written is what the store has: redacted, and with bodies as far as they 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from importlib import import_module
+from typing import BinaryIO
 
 from queries.core.answer import Note
 from queries.core.notes import notes, seen
+from queries.core.question import Where
 from queries.core.selection import selection
 from queries.core.window import Window
-from queries.export.tables import Source, source
+from queries.export.tables import source
 from store.errors import UsageError, did_you_mean
+from store.layout import Store
 from store.values import dataclass
 
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
-
-# Format -> the endings of files that mean it.
+# Format -> its module here, whose function write_<format> makes it; endings of files that mean it.
 FORMATS = {
-    "har": (".har",),
-    "sse": (".sse",),
-    "jsonl": (".jsonl", ".ndjson"),
-    "csv": (".csv",),
-    "parquet": (".parquet",),
-    "curl": (".sh",),
+    "har": ("har", ".har"),
+    "sse": ("sse", ".sse"),
+    "jsonl": ("tables", ".jsonl", ".ndjson"),
+    "csv": ("tables", ".csv"),
+    "parquet": ("tables", ".parquet"),
+    "curl": ("tables", ".sh"),
 }
 
 
@@ -49,8 +47,8 @@ def format_of(text: str | None, file: str | None) -> str:
             f"nothing is exported as {text[:40]!r}",
             did_you_mean(text, FORMATS, f"Formats: {', '.join(FORMATS)}."),
         )
-    for name, endings in FORMATS.items():
-        if file is not None and file.endswith(endings):
+    for name, (_, *endings) in FORMATS.items():
+        if file is not None and file.endswith(tuple(endings)):
             return name
     return "jsonl"
 
@@ -58,7 +56,7 @@ def format_of(text: str | None, file: str | None) -> str:
 def export(
     store: Store,
     window: Window,
-    where: Expr | None,
+    where: Where,
     kind: str,
     out: BinaryIO,
     limit: int | None = None,
@@ -67,29 +65,7 @@ def export(
     with selection(store, window, where) as chosen:
         rows = source(chosen, limit)
         recorders = seen(chosen.reader, window)
-        _writer(kind)(rows, out)
+        module = import_module(f"queries.export.{FORMATS[kind][0]}")
+        getattr(module, f"write_{kind}")(rows, out)
         qualified = (*chosen.remarks, *notes(chosen.reader, window, recorders))
         return Exported(rows.given, qualified, rows.given < rows.total)
-
-
-def _writer(kind: str) -> Callable[[Source, BinaryIO], None]:
-    if kind == "har":
-        from queries.export.har import write_har
-
-        return write_har
-    if kind == "sse":
-        from queries.export.sse import write_sse
-
-        return write_sse
-    if kind == "curl":
-        from queries.export.tables import write_curl
-
-        return write_curl
-    from queries.export import tables
-
-    return {
-        "jsonl": tables.write_jsonl, "csv": tables.write_csv, "parquet": tables.write_parquet,
-    }[kind]  # fmt: skip
-
-
-__all__ = ["FORMATS", "Exported", "export", "format_of"]

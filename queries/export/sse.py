@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
 from queries.core.answer import iso
-from queries.core.notes import seen
+from queries.core.notes import seen, together
 from queries.export.tables import Row, Source
 
 _QUIET = timedelta(minutes=5)
@@ -22,7 +22,9 @@ _NO_RESPONSE = 422  # what Qtap reports, without headers, when it saw no respons
 def write_sse(source: Source, out: BinaryIO) -> None:
     """Each stretch that was covered opens with system.connected and ends at its own end."""
     stream = _Stream(out)
-    spans = _spans(source)
+    # when at least one recorder received
+    recorders = seen(source.chosen.reader, source.window)
+    spans = together(island for one in recorders for island in one.islands)
     for row in source.rows():
         while spans and spans[0][0] <= row["ts"]:
             stream.begin(*spans.pop(0))
@@ -61,18 +63,6 @@ class _Stream:
             self.alive(self.end)
             said = {"data": {"cause": "end of the export"}, "ts": iso(self.end)}
             self.out.write(_frame("system.disconnected", said))
-
-
-def _spans(source: Source) -> list[tuple[datetime, datetime]]:
-    """When at least one recorder received, in order, apart from one another."""
-    found: list[tuple[datetime, datetime]] = []
-    recorders = seen(source.chosen.reader, source.window)
-    for start, end in sorted(island for one in recorders for island in one.islands):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
 
 
 def event(row: Row) -> bytes:

@@ -16,12 +16,12 @@ from recorder.decode import wire
 from recorder.decode.row import Secret, Transaction
 from store.hours import MAX_US
 
-_ARTIFACT = msgspec.json.Decoder(wire.ArtifactEnvelope)
+_ARTIFACT = msgspec.json.Decoder(wire.Envelope[wire.Artifact])
 _HTTP = msgspec.json.Decoder(wire.HttpTransaction)
 _GRPC_TRANSACTION = msgspec.json.Decoder(wire.GrpcTransaction)
-_GRPC = msgspec.json.Decoder(wire.GrpcEnvelope)
-_DATABASE = msgspec.json.Decoder(wire.DatabaseEnvelope)
-_CONNECTION = msgspec.json.Decoder(wire.ConnectionEnvelope)
+_GRPC = msgspec.json.Decoder(wire.Envelope[wire.GrpcCall])
+_DATABASE = msgspec.json.Decoder(wire.Envelope[wire.DatabaseCall])
+_CONNECTION = msgspec.json.Decoder(wire.Envelope[wire.Connection])
 _SYSTEM = msgspec.json.Decoder(wire.SystemEnvelope)
 
 # A transaction that claims to be further from its broadcast than this is a broken clock's.

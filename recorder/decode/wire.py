@@ -7,9 +7,22 @@ msgspec turns base64 text into bytes and RFC 3339 text into datetimes while it p
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
+
+
+class Payload(msgspec.Struct, Generic[T], gc=False):
+    data: T
+
+
+class Envelope(msgspec.Struct, Generic[T], gc=False):
+    """An event whose payload, of the shape T, stands in `data.data`."""
+
+    data: Payload[T]
+    ts: dt.datetime | None = None
 
 
 class Artifact(msgspec.Struct, gc=False):
@@ -18,15 +31,6 @@ class Artifact(msgspec.Struct, gc=False):
     data: bytes
     type: str | None = None
     requestId: str | None = None
-
-
-class ArtifactData(msgspec.Struct, gc=False):
-    data: Artifact
-
-
-class ArtifactEnvelope(msgspec.Struct, gc=False):
-    data: ArtifactData
-    ts: dt.datetime | None = None
 
 
 class Kept(msgspec.Struct, gc=False):
@@ -137,15 +141,6 @@ class GrpcCall(Call, gc=False):
     grpcStatus: str | int | None = None
 
 
-class GrpcData(msgspec.Struct, gc=False):
-    data: GrpcCall
-
-
-class GrpcEnvelope(msgspec.Struct, gc=False):
-    data: GrpcData
-    ts: dt.datetime | None = None
-
-
 class DatabaseCall(Call, gc=False):
     databaseType: str | None = None
     statement: str = ""
@@ -153,15 +148,6 @@ class DatabaseCall(Call, gc=False):
     errorMsg: str | None = None
     affectedCount: int | None = None
     resultCount: int | None = None
-
-
-class DatabaseData(msgspec.Struct, gc=False):
-    data: DatabaseCall
-
-
-class DatabaseEnvelope(msgspec.Struct, gc=False):
-    data: DatabaseData
-    ts: dt.datetime | None = None
 
 
 class Container(msgspec.Struct, gc=False):
@@ -202,15 +188,6 @@ class Connection(msgspec.Struct, gc=False):
     timestamp: dt.datetime | None = None
     createdAt: dt.datetime | None = None
     closedAt: dt.datetime | None = None
-
-
-class ConnectionData(msgspec.Struct, gc=False):
-    data: Connection
-
-
-class ConnectionEnvelope(msgspec.Struct, gc=False):
-    data: ConnectionData
-    ts: dt.datetime | None = None
 
 
 class SystemEnvelope(msgspec.Struct, gc=False):

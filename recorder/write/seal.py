@@ -1,5 +1,6 @@
 """Sealing: the segments of an hour become sorted files, a while after the hour has ended: one, or,
-of a large hour, several that each take a bounded memory; and the thread that keeps house.
+of a large hour, several that each take a bounded memory; of these all but the last while the hour
+goes on, so that less of it is counted from rows. And the thread that keeps house.
 
 What comes late to a sealed hour makes a segment of its own again and is sealed in with the last of
 the files; the one before it stays for the grace.
@@ -79,7 +80,7 @@ class Housekeeper:
         note: Callable[[str], None] = lambda text: None,
         at_once: bool = False,
         settled: Callable[[], float] = lambda: math.inf,
-        seal: Callable[[Housekeeper, str, str], object] = lambda keeper, *what: keeper.seal(*what),
+        seal: Callable[..., object] = lambda keeper, *hour: keeper.seal(*hour),
     ) -> None:
         self.store = store
         self.recorder = recorder
@@ -169,7 +170,9 @@ class Housekeeper:
         files = self._files(table, hour)
         sealed = False
         if self._due(hour, maximal_cover(files), now_us, everything):
-            sealed = bool(self._seal(self, table, hour))
+            sealed = bool(self._seal(self, table, hour, True))
+        elif self._large(files):
+            self._seal(self, table, hour, False)
         elif run := merge_candidates(files):
             merge(table, run, self.footer)
         self._clear(table, hour)
@@ -203,20 +206,22 @@ class Housekeeper:
                 ledger.flush()
         return bool(bad)
 
-    def seal(self, table: str, hour: str) -> list[Path]:
+    def seal(self, table: str, hour: str, whole: bool = True) -> list[Path]:
         """Write the sealed files of an hour with all that is there now; none when nothing is new.
 
+        whole: the last one as well, which more of the hour's rows may go into if it is not over.
         Each file counts from the moment on that it is there, whatever becomes of the next.
         OSError when the disk has no room for it, before anything of it is written.
         """
         paths = []
-        for number, files in enumerate(_packed(maximal_cover(self._files(table, hour)))):
+        packed = list(_packed(maximal_cover(self._files(table, hour))))
+        for files in packed if whole else packed[:-1]:
             if all(isinstance(file, Sealed) for file in files):
                 continue
             sources = [file.path for file in files]
             self._check_room(sources)
             folder = make_folder(self.store.sealed_hour(table, hour))
-            first = files[0].first if number else 0
+            first = files[0].first if len(packed) > 1 else 0
             path = folder / sealed_name(self.recorder, files[-1].last, first)
             with self._spill() as spill, replacing(path) as temporary:
                 write_sorted(temporary, table, sources, self.footer, spill)
@@ -276,8 +281,15 @@ class Housekeeper:
         if ended + SEAL_AFTER_S * 1e6 > now_us:
             return False
         times = [_written(segment.path) for segment in late]
-        first_seal = len(late) == len(files)
+        sealed = [file for file in files if isinstance(file, Sealed)]
+        first_seal = all(_written(file.path) * 1e6 < ended for file in sealed)
         return time.time() - (max(times) + QUIET_S if first_seal else min(times) + LATE_S) > 0
+
+    def _large(self, files: Sequence[Segment]) -> bool:
+        """Whether a sealed file of an hour that goes on can be made of what is there."""
+        late = [file for file in maximal_cover(files) if not isinstance(file, Sealed)]
+        numbers = sum(file.last - file.first + 1 for file in late)  # to open them costs more
+        return numbers > _ROWS and len(list(_packed(late))) > 1
 
     def _sealed(self, table: str, hour: str) -> list[Sealed]:
         files = sealed_in(cover.list_folder(self.store.sealed_hour(table, hour)))
@@ -311,12 +323,14 @@ class Housekeeper:
 
 
 def _packed(files: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """The files of an hour in runs of neighbours, each for one sealed file."""
+    """The files of an hour in runs of neighbours, each for one sealed file; one that is there is
+    made anew with what follows as long as it is less than half full."""
     run: list[Segment] = []
     rows = size = 0
     for file in files:
         more, larger = pq.read_metadata(file.path).num_rows, file.path.stat().st_size
-        if run and (rows + more > _ROWS or size + larger > _BYTES):
+        full = bool(run) and isinstance(run[-1], Sealed) and 2 * rows > _ROWS
+        if full or (run and (rows + more > _ROWS or size + larger > _BYTES)):
             yield run
             run, rows, size = [], 0, 0
         run.append(file)

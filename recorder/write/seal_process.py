@@ -32,6 +32,7 @@ class Order(msgspec.Struct):
     table: str
     hour: str
     settled: int
+    whole: bool
 
 
 class Outcome(msgspec.Struct):
@@ -50,15 +51,16 @@ class Sealer:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
-    def seal(self, keeper: Housekeeper, table: str, hour: str) -> int:
-        """Seal an hour of the keeper's; how many files were written.
+    def seal(self, keeper: Housekeeper, table: str, hour: str, whole: bool = True) -> int:
+        """Seal an hour of the keeper's (Housekeeper.seal); how many files were written.
 
         What goes wrong there is raised here: an OSError as one, RuntimeError for anything else.
         """
         settled = int(min(keeper.settled(), _ALL))
         order = Order(
-            str(keeper.store.path.resolve()), keeper.recorder, keeper.policy, table, hour, settled
-        )
+            str(keeper.store.path.resolve()), keeper.recorder, keeper.policy, table, hour, settled,
+            whole,
+        )  # fmt: skip
         # Like the recorder's other processes: no module of the working directory is run.
         command = [sys.executable, "-P", "-m", "recorder.write.seal_process"]
         process = subprocess.Popen(
@@ -110,7 +112,7 @@ def main() -> None:
         note=outcome.notes.append, settled=lambda: order.settled,
     )  # fmt: skip
     try:
-        outcome.files = len(keeper.seal(order.table, order.hour))
+        outcome.files = len(keeper.seal(order.table, order.hour, order.whole))
     except OSError as error:
         outcome.error, outcome.errno = error.strerror or str(error), error.errno
     except Exception as error:

@@ -110,16 +110,15 @@ def unshipped_hours(store: Store, now: dt.datetime) -> set[str]:
 
 def _files(store: Store, hour: str, now: dt.datetime) -> Iterator[tuple[Path, bool]]:
     """(file, whether it changes) of an hour, as far as they are final."""
-    live = set()
-    for table in RECORDED:
-        for recorder, path in store.visible(table, hour):
-            if path.parent.name == hour:
-                live.add(recorder)
-                continue
-            yield path, False
-            rollups = store.rollup(path).values()
-            if table == "transactions" and all(rollup.exists() for rollup in rollups):
-                yield from ((rollup, False) for rollup in rollups)
+    visible = [(table, *of) for table in RECORDED for of in store.visible(table, hour)]
+    live = {recorder for _, recorder, path in visible if path.parent.name == hour}
+    for table, recorder, path in visible:
+        if recorder in live:  # of an hour that goes on a part may be sealed
+            continue
+        yield path, False
+        rollups = store.rollup(path).values()
+        if table == "transactions" and all(rollup.exists() for rollup in rollups):
+            yield from ((rollup, False) for rollup in rollups)
     if now >= hour_end(hour) + _SETTLED:
         yield from ((path, True) for path in store.coverage(hour) if path.stem not in live)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from pages import app
@@ -89,17 +90,23 @@ def test_what_is_not_shipped_yet_is_said(cli: Cli, isolated: Path, tmp_path: Pat
         assert notes["not_shipped"]["from"] == NOW.isoformat().replace("+00:00", "Z")
 
 
+PART = sealed_name("web", 49_999, 1)
+
+
 def running(store: Store) -> Path:
-    """Make the store's last hour one that is not over; its rows."""
+    """Make the store's last hour one that is not over, and of which a part is sealed; all rows."""
     hour = "2026-11-22T13"
     [sealed] = store.sealed_hour("transactions", hour).iterdir()
-    live = store.live_hour("web", "transactions", hour) / "000000000001-000000099999.parquet"
+    live = store.live_hour("web", "transactions", hour) / "000000050000-000000099999.parquet"
     live.parent.mkdir(parents=True)
-    shutil.copy(sealed, live)
-    sealed.unlink()
-    for table in ROLLUPS:
-        (store.sealed_hour(table, hour) / sealed.name).unlink()
-    return live
+    table, part = pq.read_table(sealed, partitioning=None), sealed.with_name(PART)
+    pq.write_table(table[:1000], part)
+    pq.write_table(table[1000:], live)
+    os.utime(part, (NOW.timestamp() - 60,) * 2)
+    whole = sealed.rename(live.parent.parent / "whole")
+    for name in ROLLUPS:
+        (store.sealed_hour(name, hour) / sealed.name).unlink()
+    return whole
 
 
 def without_examples(document: str) -> Any:
@@ -136,6 +143,7 @@ def test_a_comparison_sees_the_running_hour(cli: Cli, way: Way, url: str, tmp_pa
 
     sealed = store.sealed_hour("transactions", "2026-11-22T13") / sealed_name("web", 99_999)
     live.replace(sealed)
+    sealed.with_name(PART).unlink()
     shutil.rmtree(store.path / "_live")
     with rebuilding(store, "web") as keeper:
         assert all(rebuild(keeper, one) for one in rollups(store, ["2026-11-22T13"]))

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from fixtures.files import bundled_stream
-from fixtures.standin import running
+from fixtures.standin.server import running
 from qrec.__main__ import main
 from tests.kit import PATIENCE_S, Cli, wait_for
 

@@ -16,11 +16,11 @@ import pytest
 
 from fixtures.files import bundled
 from pages.ask import offered, parameter
+from pages.findings import Counted, sides_of
 from pages.views import any_question
 from queries.core.question import every_question
 from queries.core.question import parsed as parsed_filter
 from queries.core.session import open_reader
-from queries.core.sides import Counted, sides_of
 from queries.core.window import Window
 from store.hours import from_us
 from store.layout import Store

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.standin import running
+from fixtures.standin.server import running
 from store.hours import to_us
 from tests.contract.stored import build, row, stretch
 from tests.e2e.shell import background, qrec

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.standin import running
+from fixtures.standin.server import running
 from store.coverage import read_stretches
 from tests.e2e.shell import ROOT, background, qrec
 from tests.kit import PATIENCE_S, visible_ids, wait_for

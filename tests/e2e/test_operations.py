@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.files import bundled_stream
-from fixtures.standin import Standin, running
+from fixtures.standin.server import Standin, running
 from store.coverage import last_stretch
 from store.files import make_folder
 from store.layout import Store

@@ -211,6 +211,39 @@ def test_a_large_hour_is_sealed_into_several_files_and_a_late_row_only_changes_t
     assert len(visible_ids(tmp_path / "s")) == 31
 
 
+def test_a_large_hour_is_sealed_in_part_while_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "_ROWS", 4)
+    desk = recorded(tmp_path / "s", flushes=10)
+    before = NOON + HOUR_US // 2
+    house, expected = keeper(desk.store, []), visible_ids(tmp_path / "s")
+    assert house.round(before) == []  # no hour is over
+
+    def rows() -> list[int]:
+        paths = sorted(desk.store.sealed_hour("transactions", HOURS[0]).iterdir())
+        for path in paths:
+            os.utime(path, (NOON / 1e6, NOON / 1e6))
+            assert all(place.exists() for place in desk.store.rollup(path).values())
+        return [pq.read_metadata(path).num_rows for path in paths]
+
+    assert rows() == [4, 4]
+    assert len(segments(desk.store, HOURS[0])) == 2 < len(expected)
+    for n in range(3):  # one more than fills a file: the next begins with what was left
+        desk.take(transaction(f"t{n}", NOON + 20 * S))
+        desk.flush()
+    expected = visible_ids(tmp_path / "s")
+    assert house.round(before) == []
+    assert rows() == [4, 4, 4]
+    assert visible_ids(tmp_path / "s") == expected
+    assert HOURS[0] not in house.round(LATER)  # a row came just now
+    for path in segments(desk.store, HOURS[0]):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+    assert HOURS[0] in house.round(LATER)
+    assert rows() == [4, 4, 4, 1]
+    assert visible_ids(tmp_path / "s") == expected
+
+
 def test_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:
     desk = recorded(tmp_path / "s")
     keeper(desk.store, []).round(LATER)

@@ -90,6 +90,10 @@ class StoreHistory(RuleBasedStateMachine):
         self.keeper.round(NOON + 5 * HOUR_US)
 
     @rule()
+    def keep_house_while_the_hours_go_on(self) -> None:
+        self.keeper.round(NOON)
+
+    @rule()
     def seal_all_and_clear(self) -> None:
         self.keeper.round(NOON + 5 * HOUR_US, everything=True)
         self.keeper.tidy()

@@ -30,7 +30,7 @@ from queries.diff.durations import Entries
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
-from store.cover import segment_name
+from store.cover import sealed_name, segment_name
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
@@ -70,9 +70,12 @@ def rollups(store: Store, table: str = KEYS) -> list[Path]:
 def rebuilt(store: Store) -> None:
     for path in rollups(store):
         hour = path.parent.name.removeprefix("hour=")
-        rows = store.sealed_hour("transactions", hour) / path.name
-        owner = path.stem.rpartition("-")[0]
-        recorder.write.seal.Housekeeper(store, owner, "none").roll_up(hour, rows, path.name)
+        rebuilt_of(store, path.stem.rpartition("-")[0], hour, path.name)
+
+
+def rebuilt_of(store: Store, owner: str, hour: str, name: str) -> None:
+    rows = store.sealed_hour("transactions", hour) / name
+    recorder.write.seal.Housekeeper(store, owner, "none").roll_up(hour, rows, name)
 
 
 @pytest.mark.parametrize("early", [0, 7, 25])
@@ -112,6 +115,45 @@ def test_a_short_window_counts_its_seconds_from_rows_and_the_past_from_rollups(
     assert asked_of_minutes() == expected
 
 
+def test_of_an_hour_that_goes_on_a_part_is_told_by_its_rollup_and_the_rest_by_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of few of its minutes all by rows."""
+    end, hour = NOON + 2 * HOUR_US, "2026-11-22T13"
+    monkeypatch.setattr(queries.diff.compare, "_MOST_ROWS", 100)  # two minutes of the past are left
+    short = Window(from_us(end - 3 * MINUTE), from_us(end))
+    before = Window(from_us(end - 6 * MINUTE), from_us(end - 3 * MINUTE))
+
+    def minutes() -> dict[str, Any]:
+        return to_document(what_changed(store, short, Baseline("previous", (before,))))
+
+    [sealed] = store.sealed_hour("transactions", hour).iterdir()
+    owner, live = sealed.stem.rpartition("-")[0], store.live(sealed.stem.rpartition("-")[0])
+    for path in rollups(store):
+        path.unlink() if path.name == sealed.name and hour in path.parts[-2] else None
+    rows, whole = pq.read_table(sealed, partitioning=None), sealed.rename(live / "whole")
+    for place, part in (
+        (sealed.with_name(sealed_name(owner, 49_999, 1)), rows[: len(rows) // 2]),
+        (store.live_hour(owner, "transactions", hour) / segment_name(50_000, 99_999),
+         rows[len(rows) // 2 :]),
+    ):  # fmt: skip
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(part, place)
+    by_rows = asked(store, 0), minutes()
+    rebuilt_of(store, owner, hour, sealed_name(owner, 49_999, 1))
+    counted, count = list[int](), queries.diff.counts._Counting._count
+
+    def counts(self: Any, paths: Any, *of: Any) -> None:
+        counted.append(len(paths))
+        count(self, paths, *of)
+
+    monkeypatch.setattr(queries.diff.counts._Counting, "_count", counts)
+    assert (asked(store, 0), minutes()) == by_rows
+    assert by_rows[0]["findings"]
+    assert counted == [1, 2]
+    whole.unlink()
+
+
 def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Store) -> None:
     half = (NOON + HOUR_US, NOON + HOUR_US + 30 * MINUTE)
     hour = (NOON, NOON + HOUR_US)
@@ -125,6 +167,12 @@ def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Stor
             past = affordable(reader, [window], [half, hour])
         assert past == ((half[1] - minutes * MINUTE, half[1]), hour)
         (folder / segment_name(1, rows)).unlink()
+    # the same rows, of which a part is sealed already
+    part = sealed / sealed_name("busy", 3_000_000, 1)
+    for path in (part, folder / segment_name(3_000_001, 3_300_000)):
+        shutil.copy(next(sealed.glob("*.parquet")), path)
+    with open_reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
+        assert affordable(reader, [window], [half, hour])[0] == (half[1] - 2 * MINUTE, half[1])
 
 
 @pytest.mark.parametrize(("enough", "hours"), [(10**9, [1, 2, 3, 4, 6, 8]), (1, [1, 2, 3])])
