@@ -358,7 +358,8 @@ def _slept(frame: Frame, changed: Sequence[Candidate]) -> list[Note]:
         if c.job and left[c.scope].any():
             left &= ~c.scope
             who = caller(frame, c.scope, frame.requests) if "host" in c.key else None
-            what = f"{subject(public_key(frame, c))} ({plural(round(c.window or 0), 'request')})"
+            calls = plural(round(c.hit(frame.incoming)), "request")
+            what = f"{subject(public_key(frame, c))} ({calls})"
             names.append(f"{who} called {what}" if who else what)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return [Note("slept", f"first seen: {', '.join(names[:3])}{more}; {_JOB}")] if names else []
