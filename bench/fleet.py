@@ -10,6 +10,7 @@ its own.
 --latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
 --drawn: hours are drawn as they are once they are compacted (bench/fleet_drawn.py), for fleets that
 are too large to be recorded: five hundred hosts. --pods: each of their pods has a name of its own.
+--counted: asks for the hosts of all hours instead, where the rows are more than may be fetched.
 --in-folder: compacts the folder itself, and asks it alone.
 --engine: asks the folder instead, with a filter, so that rows are counted: in this machine, and by
 Sail's workers in a process of its own, twice.
@@ -267,6 +268,27 @@ def one(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
     return {**figures, "same": all(document == documents[0] for document in documents)}
 
 
+def as_counted(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Hosts of a bucket, of which no rows may be fetched: by rollups."""
+    with tempfile.TemporaryDirectory(dir=options.dir) as name:
+        folder = Path(name)
+        store = make_fleet(
+            folder / "fleet", recorders, options.requests, options.hours,
+            options.distinct, options.group, options.alike,
+        )  # fmt: skip
+        figures: dict[str, Any] = {"recorders": recorders, "hours": options.hours}
+        with bucket(folder, options.latency) as (url, _):
+            ship(store, url)
+            counts = [*store.path.glob("rollups/**/*.parquet"), *store.path.glob("coverage/*/*")]
+            enough = f"{sum(path.stat().st_size for path in counts) // 1000 + 1}kB"
+            words = ("hosts", "--last", f"{options.hours}h", "--max-fetch", enough)
+            for turn in ("first", "second"):
+                used, document = run(url, folder / "cache", *words)
+                figures |= prefixed(turn, used)
+    rounded = any(note["code"] == "rounded" for note in document["notes"])
+    return {**figures, "requests": document["window"]["requests"], "rounded": rounded}
+
+
 def as_drawn(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
     """A bucket whose hours are drawn. It is filled by a process of its own, as whoever asks is told
     the memory of the process that started it."""
@@ -309,6 +331,7 @@ def main() -> None:
     parser.add_argument("--in-folder", action="store_true", help="no bucket, but compacted")
     parser.add_argument("--drawn", action="store_true", help="as if recorded and compacted")
     parser.add_argument("--pods", action="store_true", help="drawn ones have names of their own")
+    parser.add_argument("--counted", action="store_true", help="hosts, by rollups alone")
     parser.add_argument("--engine", action="store_true", help="Sail against one process")
     parser.add_argument("--latency", type=float, metavar="MS")
     parser.add_argument("--url", help="a bucket, empty below this prefix")
@@ -319,6 +342,7 @@ def main() -> None:
     for count in options.recorders.split(","):
         measure = on_engine if options.engine else in_folder if options.in_folder else one
         measure = as_drawn if options.drawn else measure
+        measure = as_counted if options.counted else measure
         rows.append(measure(int(count), options))
         if not options.json:
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)

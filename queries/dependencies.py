@@ -73,7 +73,8 @@ def dependencies(
 
     container: only edges from or to this container (or program, host, kind of database).
     """
-    with selection(store, window, where, ("transactions", "database")) as chosen:
+    tables = ("transactions", "database")
+    with selection(store, window, where, tables, counts=True) as chosen:
         name = {"name": container}
         rows = chosen.rows("edges", name)
         counts = (sum(row["requests"] for row in rows), sum(row["errors"] for row in rows))

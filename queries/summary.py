@@ -112,7 +112,7 @@ def summary(
     store: Store, window: Window, where: Expr | None = None, limit: int = SUMMARY_LIMIT
 ) -> Summary:
     """The window's transactions that match `where`, summed up; at most `limit` of each list."""
-    with selection(store, window, where, ("transactions", "database")) as chosen:
+    with selection(store, window, where, ("transactions", "database"), counts=True) as chosen:
         chosen.collapse_routes()
         rows = chosen.rows("window_totals")
         found = chosen.result(rows, 1, totals(rows))

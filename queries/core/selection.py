@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
-from queries.core.session import Reader, open_reader, sql_text
+from queries.core.counted import COUNTED, count_rows, have_counted
+from queries.core.session import Reader, open_reader
 from queries.core.window import Window
 from store.derived import derived_sql
 from store.errors import TooMuchError, UsageError, did_you_mean
-from store.files import file_list, looks_whole
-from store.hours import hour_end, hour_start
-from store.rollup import BUCKET_BASE, ROLLUPS, SOURCES
+from store.rollup import SOURCES
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ _APART: Final = {
     "recorder": 'recorder, population AS "group"',
     "group": 'NULL::VARCHAR AS recorder, population AS "group"',
 }
-_COUNTED: Final = "counted"
 _NAME: Final = re.compile(r"[\w.-]+")  # of a recorder or a group
 # The columns that rollups have whole.
 _UNTOLD: Final = {"ts", "duration_ms", "seq", "bytes_sent", "bytes_received"}
@@ -151,11 +149,14 @@ class Selection:
         text, params = condition(where, con, table, self.reader.group_of)
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
         rows = self.reader.selected(
-            _COUNTED if self.counted and table == "transactions" else table,
+            COUNTED if self.counted and table == "transactions" else table,
             f"ts >= $from_ts AND ts < $to_ts AND {text}",
             {**params, **span},
         )
         columns = "*"
+        if table == "transactions" and not self.counted:
+            columns = "*, 1 AS n"
+            count_rows(con)
         if table != "transactions":
             rows = f"(SELECT *, NULL::SMALLINT AS status, NULL::VARCHAR AS grpc_status FROM {rows})"
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
@@ -279,25 +280,6 @@ def _counts_tell(where: Expr) -> bool:
     return all(spec is not None and _TOLD.issuperset(spec.columns) for spec in specs)
 
 
-def have_counted(reader: Reader, files: Sequence[Path]) -> Note:
-    """Make the view of all transactions, with those that only the rollups of these files tell of.
-    TooMuchError: more than may be fetched, or than there is."""
-    store, until = reader.store, reader.early.until
-    rollups = [store.rollup(path) for path in files]
-    paths = [path for rollup in rollups for path in rollup.values()]
-    store.fetch(paths)
-    if not all(map(looks_whole, paths)):
-        hint = "Ask for a shorter window, or raise --max-fetch."
-        raise TooMuchError("the rows of this window are too many, and not all are counted", hint)
-    places = {t.rpartition("/")[2]: file_list(rollup[t] for rollup in rollups) for t in ROLLUPS}
-    places["until"] = f"to_timestamp({until})" if until else "'infinity'::TIMESTAMPTZ"
-    text = sql_text("counted", base=str(BUCKET_BASE), **places)
-    reader.con.execute(f"CREATE VIEW {_COUNTED} AS FROM transactions UNION ALL BY NAME ({text})")
-    hours = sorted(path.parent.name.removeprefix("hour=") for path in files)
-    text = "counted by rollups: times are those of minutes, durations within 5 %"
-    return Note("rounded", text, hour_start(hours[0]), hour_end(hours[-1]))
-
-
 def pushdown_of(store: Store) -> Callable[..., Any] | None:
     """What has the store's engine read its rows, for open_reader; None where it has none."""
     if not store.engine:
@@ -336,11 +318,15 @@ def selection(
             files = reader.files["transactions"]
             from store.schema import RECORDED, plain  # pyarrow: 0.1 s that few questions need
 
-            reader.con.register("transactions", plain(RECORDED["transactions"]).empty_table())
+            for table in tables:
+                reader.con.register(table, plain(RECORDED[table]).empty_table())
         filtered = where if tables[0] == "transactions" else None
         chosen = Selection(reader, window, remarks(where), {}, filtered, by, bool(files))
         if files:
-            chosen.remarks.append(have_counted(reader, files))
+            chosen.remarks.extend(have_counted(reader, files))
+            if "database" in tables:
+                text = "calls of databases are left out where only rollups tell of requests"
+                chosen.remarks.append(Note("no_databases", text))
         chosen.select(where, tables[0], container=container)
         if by == "group":
             chosen.remarks.extend(no_groups(reader))

@@ -35,10 +35,12 @@ from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.explain.words import subject
 from queries.diff.frame import Frame, frame_of
 from queries.diff.groups import kept
+from queries.diff.rollups import is_sound, rollups_of
 from queries.diff.stats import add_up, distinct
 from store.cover import Sealed, sealed_in, segments_in
 from store.hours import HOUR_US, from_us, to_us
 from store.layout import Store
+from store.rollup import KEYS
 
 if TYPE_CHECKING:
     from filters.nodes import Expr
@@ -58,6 +60,7 @@ _APART = "no recorder saw both sides (of a window of hours: the same time of the
 _LOSSY = (
     "events are missing from time that counts as seen: nothing is called gone, and nothing quieter"
 )
+_UNSOUND = "a rollup cannot be read; what it tells was counted from rows (`qrec doctor`)"
 _JOB = "a job that had slept looks like that, and less than a day was recorded before to tell"
 
 
@@ -102,10 +105,21 @@ def compared(
 
         try:
             return answer(rollups=True)
-        except BrokenRollup:
+        except (BrokenRollup, IndexError, ValueError) as error:
+            if not isinstance(error, BrokenRollup) and _sound(reader):
+                raise
+            reader.notes.append(Note("unreadable_file", _UNSOUND))
             if reader.early.keys:
                 return compared(store, window, baseline, where, limit, running=False)
             return answer(rollups=False)  # the rows that it was made of may still be there
+
+
+def _sound(reader: Reader) -> bool:
+    """Whether all rollups of the files can be read as they were written."""
+    of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
+    return all(
+        is_sound(reader.con, one) for one in {one[KEYS]: one for one in of.values()}.values()
+    )
 
 
 def affordable(

@@ -227,7 +227,7 @@ class _Counting:
             sums = "0 AS file, 0 AS key, 0 AS requests, 0 AS bytes_received"
             relations.append(f"SELECT {sums}, {nulls} WHERE false")
         keys = " UNION ALL BY NAME ".join(relations)
-        known = self._execute(f"SELECT DISTINCT recorder FROM ({keys}) ORDER BY 1").fetchall()
+        known = self._execute(f"SELECT DISTINCT recorder FROM ({keys}) ORDER BY 1")
         self._recorders = [name for (name,) in known]
         text = sql_text("compare_rows", keys=keys, place=place_of(self._recorders))
         columns = self._fetch(text)
@@ -400,12 +400,12 @@ class _Counting:
         )
 
     def _fetch(self, text: str) -> dict[str, Any]:
-        columns: dict[str, Any] = self._execute(text).fetchnumpy()
+        columns: dict[str, Any] = self._execute(text, "fetchnumpy")
         return columns
 
-    def _execute(self, text: str) -> Any:
+    def _execute(self, text: str, how: str = "fetchall") -> Any:
         try:
-            return self.con.execute(text)
+            return getattr(self.con.execute(text), how)()  # which reads most of it
         except (duckdb.InterruptException, duckdb.OutOfMemoryException):
             raise
         except duckdb.Error as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
 from store.errors import TooMuchError
 from store.files import file_list, looks_whole
-from store.rollup import rollup_sql
+from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,22 @@ def rollups_of(
         for files in {tuple(rollup.values()) for rollup in places.values()}
     }
     return {path: rollup for path, rollup in places.items() if whole[tuple(rollup.values())]}
+
+
+def is_sound(con: Any, rollup: Mapping[str, Path]) -> bool:
+    """Whether the numbers of a rollup fit together: bytes that a disk has changed may be read as
+    other numbers."""
+    try:
+        keys, *tables = (con.execute(f"FROM {whole_parquet([rollup[table]])}").fetchnumpy()
+                         for table in (KEYS, MINUTES, DURATIONS))  # fmt: skip
+    except duckdb.Error:
+        return False
+    ranges = {"key": keys["key"].size, "minute": 60, "bucket": 256}
+    inside = (
+        ((table[name] >= 0) & (table[name] < size)).all()
+        for table in tables for name, size in ranges.items() if name in table
+    )  # fmt: skip
+    return all(inside) and bool(keys["requests"].sum() == tables[0]["requests"].sum())
 
 
 def whole_parquet(paths: Iterable[Path]) -> str:

@@ -10,6 +10,7 @@ WITH requests AS (
         place,
         failed,
         duration_ms,
+        n,
         ts
     FROM matching
 ),
@@ -33,6 +34,7 @@ calls AS (
         m.target,
         failed,
         duration_ms,
+        n,
         ts
     FROM requests AS m
     LEFT JOIN servers AS s ON s.target = m.target
@@ -47,6 +49,7 @@ calls AS (
         target,
         failed,
         duration_ms,
+        n,
         ts
     FROM requests
     WHERE place = 'here'
@@ -60,10 +63,10 @@ edges AS (
         callee_kind,
         place,
         coalesce(list_sort(list(DISTINCT target) FILTER (WHERE target IS NOT NULL)), []) AS hosts,
-        count(*) AS requests,
-        count(*) FILTER (WHERE failed) AS errors,
-        quantile_cont(duration_ms, 0.5) AS p50_ms,
-        quantile_cont(duration_ms, 0.95) AS p95_ms,
+        requests(n) AS requests,
+        requests(n, failed) AS errors,
+        took(duration_ms, n, 0.5) AS p50_ms,
+        took(duration_ms, n, 0.95) AS p95_ms,
         min(ts) AS first_seen,
         max(ts) AS last_seen
     FROM calls

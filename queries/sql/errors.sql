@@ -10,7 +10,7 @@ WITH pairs AS (
         grpc_status,
         error_signature AS signature,
         who,
-        count(*) AS errors,
+        requests(n) AS errors,
         min(ts) AS first_seen,
         max(ts) AS last_seen,
         -- The latest is still there to look at; one with a body says more.

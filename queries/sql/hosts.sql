@@ -1,7 +1,7 @@
 -- Hosts of a window by where they lie, the busiest first, with who talks to (or serves) them;
 -- {apart}: by recorder and group as well, or by NULL.
 WITH pairs AS (
-    SELECT {apart}, host, place, who, count(*) AS requests
+    SELECT {apart}, host, place, who, requests(n) AS requests
     FROM matching
     WHERE who IS NOT NULL
     GROUP BY ALL
@@ -22,16 +22,16 @@ hosts AS (
         {apart},
         host,
         place,
-        count(*) AS requests,
-        count(*) FILTER (WHERE failed) AS errors,
-        count(*) FILTER (WHERE status < 200) AS s1xx,
-        count(*) FILTER (WHERE status BETWEEN 200 AND 299) AS s2xx,
-        count(*) FILTER (WHERE status BETWEEN 300 AND 399) AS s3xx,
-        count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS s4xx,
-        count(*) FILTER (WHERE status >= 500) AS s5xx,
-        count(*) FILTER (WHERE status IS NULL) AS no_response,
-        quantile_cont(duration_ms, 0.5) AS p50_ms,
-        quantile_cont(duration_ms, 0.95) AS p95_ms,
+        requests(n) AS requests,
+        requests(n, failed) AS errors,
+        requests(n, status < 200) AS s1xx,
+        requests(n, status BETWEEN 200 AND 299) AS s2xx,
+        requests(n, status BETWEEN 300 AND 399) AS s3xx,
+        requests(n, status BETWEEN 400 AND 499) AS s4xx,
+        requests(n, status >= 500) AS s5xx,
+        requests(n, status IS NULL) AS no_response,
+        took(duration_ms, n, 0.5) AS p50_ms,
+        took(duration_ms, n, 0.95) AS p95_ms,
         min(ts) AS first_seen,
         max(ts) AS last_seen
     FROM matching

@@ -6,8 +6,8 @@ WITH places AS (
         method,
         host,
         route,
-        count(*) AS requests,
-        count(*) FILTER (WHERE failed) AS errors,
+        requests(n) AS requests,
+        requests(n, failed) AS errors,
         min(ts) AS first_seen,
         max(ts) AS last_seen
     FROM matching

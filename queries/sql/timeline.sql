@@ -2,9 +2,9 @@
 SELECT
     {by} AS value,
     time_bucket(to_seconds($step), ts, $origin::TIMESTAMPTZ) AS bucket,
-    count(*) AS requests,
-    count(*) FILTER (WHERE failed) AS errors,
-    quantile_cont(duration_ms, 0.95) AS p95_ms
+    requests(n) AS requests,
+    requests(n, failed) AS errors,
+    took(duration_ms, n, 0.95) AS p95_ms
 FROM matching
 GROUP BY ALL
 ORDER BY bucket

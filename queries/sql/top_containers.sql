@@ -1,5 +1,5 @@
 -- The busiest containers (or executables, where there is none) of a window.
-SELECT who AS container, count(*) AS requests, count(*) FILTER (WHERE failed) AS errors
+SELECT who AS container, requests(n) AS requests, requests(n, failed) AS errors
 FROM matching
 GROUP BY ALL
 ORDER BY requests DESC, container

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -33,6 +34,7 @@ from store.cover import sealed_name
 from store.layout import Store
 from store.manifest import mark_unredacted
 from store.marks import add_mark
+from store.remote import Remote
 from store.rollup import ROLLUPS
 from tests.buckets import Way
 from tests.contract.conftest import answered, stored
@@ -131,6 +133,9 @@ def test_a_comparison_sees_the_running_hour(cli: Cli, way: Way, url: str, tmp_pa
         expected = answered(cli, *words, "--store", str(store.path))
         counts = counted(answered(cli, *words, "--store", url))
         assert counts == counted(expected, WITHIN), words
+    for name in ("summary", "dependencies"):
+        notes = json.loads(answered(cli, name, "--store", url))["notes"]
+        assert {"rounded", "no_databases"} <= {note["code"] for note in notes}
     rows = json.loads(answered(cli, "search", "--store", url))
     assert rows["window"]["requests"] == rows["window"]["covered_s"] == 0
     assert "not_shipped" in {note["code"] for note in rows["notes"]}
@@ -165,6 +170,7 @@ COUNTING: tuple[list[str], ...] = (
     ["hosts", "--by", "recorder"],
     ["statuses", "--where", 'req.host == "api.stripe.com" and res.status >= 500'],
     ["hosts", "--where", 'group == "" and recorder == "web"'],
+    ["summary", "--where", 'req.host != ""'], ["dependencies", "--where", 'req.host != ""'],
 )  # fmt: skip
 WITHIN = partial(pytest.approx, rel=0.05)
 
@@ -202,9 +208,64 @@ def test_rows_that_are_too_many_are_counted_by_rollups(
     for words in (["hosts", "--where", "duration_ms > 50"], ["clients"]):
         code, _, err = cli(*words, *few, "--now", NOW.isoformat())
         assert (code, "--max-fetch" in err) == (3, True), words
-    for path in (tmp_path / "cache").rglob("rollups/keys/*/*.parquet"):
-        path.write_bytes(b"broken")
-    assert cli("hosts", *few, "--now", NOW.isoformat())[0] == 3
+
+
+@pytest.mark.parametrize("table", ROLLUPS)
+@pytest.mark.parametrize("how", ["cut", "zeros", "other"])
+def test_a_broken_rollup_that_stands_in_for_rows(
+    cli: Cli, way: Way, url: str, tmp_path: Path, table: str, how: str
+) -> None:
+    """One that is broken here alone is fetched anew; else its rows are counted, where they may be
+    fetched, with a note; else that is said."""
+    store = stored(tmp_path / "local")
+    [broken, _] = sorted(store.path.glob(f"{table}/*/*.parquet"))
+    whole = broken.read_bytes()
+    middle = {"cut": whole[4:-4][: len(whole) // 2], "zeros": bytes(len(whole) - 200)}
+    other = bytearray(whole)
+    other[4 : len(whole) // 2] = bytes(range(256)) * len(whole)  # pages, not the footer
+    del other[len(whole) :]
+    content = whole[:4] + middle[how] + whole[-4:] if how in middle else bytes(other)
+    [first, second] = sorted(store.path.glob("transactions/*/*.parquet"))
+    rows, size = (path.stat().st_size for path in (first, second))
+    few = ("--store", url, "--max-fetch", f"{(rows + size) // 1000 - 1}kB")
+    expected = counted(answered(cli, "hosts", "--last", "2h", "--store", str(store.path)), WITHIN)
+    cli("ship", url, "--store", str(store.path))
+    assert counted(answered(cli, "hosts", "--last", "2h", *few)) == expected
+    [here] = (tmp_path / "cache").rglob(f"{table}/{broken.parent.name}/*.parquet")
+    here.write_bytes(content)
+    assert counted(answered(cli, "hosts", "--last", "2h", *few)) == expected, "fetched anew"
+    name = broken.relative_to(store.path).as_posix()
+    Remote(url).put(name, content)
+    here.unlink()
+    document = answered(cli, "hosts", "--last", "2h", *few)
+    assert counted(document) == expected
+    notes = {note["code"]: note for note in json.loads(document)["notes"]}
+    assert "was counted from its rows" in notes["unreadable_file"]["text"]
+    assert json.loads(answered(cli, "diff", *few))["findings"][0]["key"]["host"] == "api.stripe.com"
+    shutil.rmtree(tmp_path / "cache")
+    few = (*few[:-1], f"{min(rows, size) // 1000 - 1}kB")
+    code, _, err = cli("hosts", "--last", "2h", *few, "--now", NOW.isoformat())
+    assert (code, "--max-fetch" in err, "rollup" in err) == (3, True, True), err
+
+
+@pytest.mark.parametrize("table", ROLLUPS)
+def test_a_broken_rollup_of_a_folder_is_counted_from_its_rows(
+    cli: Cli, isolated: Path, tmp_path: Path, table: str
+) -> None:
+    """Whatever in it is broken: bytes of its pages here and there, or zeros."""
+    store = stored(tmp_path / "local")
+    [_, path] = sorted(store.path.glob(f"{table}/*/*.parquet"))
+    whole, rng = path.read_bytes(), random.Random(7)
+    expected = json.loads(answered(cli, "diff", "--store", str(store.path)))["findings"]
+    for turn in range(6):
+        content = bytearray(whole)
+        begin = rng.randrange(4, len(whole) - 40)
+        content[begin : begin + 32] = bytes(32) if turn % 2 else rng.randbytes(32)
+        path.write_bytes(bytes(content))
+        code, out, err = cli("diff", "--store", str(store.path), "--now", NOW.isoformat(), "--json")
+        assert code == 0, err
+        findings = json.loads(out)["findings"]
+        assert [one["key"] for one in findings] == [one["key"] for one in expected]
 
 
 def test_files_of_recorders_that_a_filter_does_not_take_are_not_fetched(

@@ -239,7 +239,9 @@ def test_a_merged_file_that_is_broken_is_not_read(cli: Cli, isolated: Path, tmp_
         whole = file.read_bytes()
         for broken in (whole[:-9], whole[:4] + bytes(len(whole) - 8) + whole[-4:]):
             file.write_bytes(broken)
-            assert answered(cli, "diff", "--store", folder) == before, file.name
+            document = json.loads(answered(cli, "diff", "--store", folder))
+            said = [one for one in document["notes"] if one["code"] != "unreadable_file"]
+            assert {**document, "notes": said} == json.loads(before), file.name
         file.write_bytes(whole)
 
 
