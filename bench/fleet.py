@@ -39,6 +39,7 @@ from bench.query import END, write_rows
 from recorder.write.coverage import Ledger
 from recorder.write.seal import Housekeeper
 from recorder.write.ship import Shipper
+from store.bucket import Bucket, Limits
 from store.cover import sealed_name
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key
@@ -279,9 +280,10 @@ def as_counted(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
         figures: dict[str, Any] = {"recorders": recorders, "hours": options.hours}
         with bucket(folder, options.latency) as (url, _):
             ship(store, url)
-            counts = [*store.path.glob("rollups/**/*.parquet"), *store.path.glob("coverage/*/*")]
-            enough = f"{sum(path.stat().st_size for path in counts) // 1000 + 1}kB"
-            words = ("hosts", "--last", f"{options.hours}h", "--max-fetch", enough)
+            there = Bucket.at(url, Limits(folder / "cache", 1 << 40, 1 << 40))
+            rollups = store.path.glob("rollups/**/*.parquet")
+            there.fetch(there.path / path.relative_to(store.path) for path in rollups)
+            words = ("hosts", "--last", f"{options.hours}h", "--max-fetch", "1MB")
             for turn in ("first", "second"):
                 used, document = run(url, folder / "cache", *words)
                 figures |= prefixed(turn, used)
