@@ -47,7 +47,8 @@ def make_store(
     path: Path, requests: int, hours: int, live: bool = False, faults: int = 0, parts: bool = False
 ) -> Store:
     """Hours with rollups and coverage, of `requests` each, up to END; `live`: the last in segments,
-    not sealed, but for its `parts`. `faults`: so many endpoints fail, are slow or answer little in the last hour."""
+    not sealed, but for its `parts`. `faults`: so many endpoints fail, are slow or answer little in
+    the last hour."""
     from recorder.write.coverage import Ledger  # pyarrow: 32 MB that who asks does not have
     from recorder.write.seal import Housekeeper
     from recorder.write.segments import live_segments
