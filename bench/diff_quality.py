@@ -111,7 +111,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--volumes", type=int, nargs="*", default=None, help="rows an hour")
     parser.add_argument("--kinds", nargs="*", help="only these incidents or quiet pairs")
     parser.add_argument("--held-back", choices=list(HELD_BACK), help="incidents kept back, instead")
-    parser.add_argument("--ablate", action="store_true", help="and without each of the rules")
+    parser.add_argument(
+        "--ablate", nargs="*", metavar="SWITCH",
+        help="and without each of the rules, or these; Z=3: by that value of a threshold",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after so long")
     parser.add_argument("--json", action="store_true", help="print the figures as one document")

@@ -51,7 +51,7 @@ _READERS: Final[dict[str, Callable[[str], object]]] = {
     "IP": values.parse_ip,
     "CIDR": values.parse_net,
     "HEX": values.parse_hex,
-    "REGEX": values.parse_regex,
+    "REGEX": lambda raw: values.compile_regex(raw[1:-1]),
 }
 _KINDS: Final[dict[type, LiteralKind]] = {
     str: "string",

@@ -173,14 +173,10 @@ def parse_hex(raw: str) -> Hex:
     return Hex(bytes.fromhex(raw.replace(":", "")), raw)
 
 
-def parse_regex(raw: str) -> Regex:
-    """A pattern from `/…/` or `|…|`. ValueError says what RE2 does not take."""
-    return compile_regex(raw[1:-1])
-
-
 @lru_cache(maxsize=256)
 def compile_regex(pattern: str) -> Regex:
-    """RE2 runs in linear time whatever the pattern, and reads it as Go does."""
+    """A pattern: RE2 runs in linear time whatever it is, and reads it as Go does. ValueError says
+    what RE2 does not take."""
     import re2
 
     options = re2.Options()

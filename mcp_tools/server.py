@@ -258,19 +258,11 @@ def build(
     return server
 
 
-def serve(
-    store: Path | Callable[[], Store],
-    tz: tzinfo,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    http_port: int | None = None,
-    allow_sql: bool = False,
-    listed: Listed = "core",
-) -> None:
+def serve(server: Server, http_port: int | None = None) -> None:
     """Serve until the client goes away (stdio) or forever (HTTP on 127.0.0.1, path /mcp).
 
     Raises UnavailableError when the port is taken.
     """
-    server = build(store, tz, now, allow_sql, listed)
     if http_port is None:
         # The thread that reads stdin cannot be woken: without this, Ctrl-C would wait for a line.
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))

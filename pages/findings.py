@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -15,7 +15,7 @@ from pages import charts
 from pages.ask import Asked, MissingError, href
 from queries.core import format as words
 from queries.core.answer import Changes, Finding, would_have_shown
-from queries.core.question import Question, parsed
+from queries.core.question import Question, Where, parsed
 from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import within
@@ -24,9 +24,6 @@ from store.errors import UsageError
 from store.layout import Store
 from store.marks import read_marks
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
 
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)  # minutes
 _TICKS, _SLOTS = 8, 24
@@ -187,7 +184,7 @@ class Sides:
     duration: tuple[Counted, ...] = ()
 
 
-def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Expr | None) -> Sides:
+def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Where) -> Sides:
     """Count what passes `where` in the window and in the stretches of the baseline."""
     found: dict[str, list[Counted]] = {}
     for row in both_sides(store, window, baseline, where, "sides", most=_MOST):

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, Between, Note
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import selection, totals
 from queries.core.window import Window
 from store.derived import Place
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _NOT_RECORDED = (
     "no connections were recorded in this window: they are kept only where"
@@ -73,7 +69,7 @@ class Connections:
 
 
 def connections(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT
 ) -> Connections:
     """The window's connections that match `where`; at most `limit` rows.
 

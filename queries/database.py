@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import Note, PagedAnswer, Side
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.question import CURSOR, LIMIT, WHERE, Argument, Column, Question, Where
 from queries.core.selection import listing, share
 from queries.core.window import Window
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _ORDER = {"calls": "calls", "errors": "errors", "p95": "p95_ms", "time": "total_ms"}
 _PEOPLE = 5
@@ -66,8 +63,8 @@ class Database(PagedAnswer):
 def database(
     store: Store,
     window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
+    where: Where = None,
+    limit: int = LIMIT.default,
     sort: str = "calls",
 ) -> Database:
     """The statements of the window's calls that match `where`; at most `limit` rows.

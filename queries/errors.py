@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.escape import UNTRUSTED
-from queries.core.question import (
-    CONTAINER,
-    CURSOR,
-    DEFAULT_LIMIT,
-    LIMIT,
-    WHERE,
-    Argument,
-    Column,
-    Question,
-)
+from queries.core.question import CONTAINER, CURSOR, LIMIT, WHERE, Argument, Column, Question, Where
 from queries.core.selection import Selection, selection, share
 from queries.core.window import Window
 from queries.show import Body, body_of, transaction_id
 from store.derived import Place
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _BODY = 600  # characters of an example's body
 _BODIES = 24_000  # characters of all of them together
@@ -98,8 +86,8 @@ class ErrorsByContainer(PagedAnswer):
 def errors(
     store: Store,
     window: Window,
-    where: Expr | None = None,
-    limit: int = DEFAULT_LIMIT,
+    where: Where = None,
+    limit: int = LIMIT.default,
     container: str | None = None,
 ) -> Errors:
     """The kinds of failure among the window's transactions that match; at most `limit` rows."""
@@ -114,7 +102,7 @@ def errors(
 
 
 def errors_by_container(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = LIMIT.default
 ) -> ErrorsByContainer:
     """The same by container; at most `limit` containers, with five kinds of failure each."""
     with selection(store, window, where) as chosen:

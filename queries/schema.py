@@ -6,18 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from queries.core.answer import BaselineSide, Note, PagedAnswer, Side
 from queries.core.escape import visible
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _SAMPLE = 60  # bodies of an endpoint and class of status
 _COMPARED = 100  # endpoints that two windows are compared in
@@ -79,19 +76,6 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One place of a body: `$.items[].price`. Types are JSON Schema's; shares 0..1 of the objects
-    around the field, null where none was seen."""
-
-    path: str
-    change: ChangeKind
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    before_share: float | None
-    after_share: float | None
-
-
-@dataclass(frozen=True)
 class EndpointSchema:
     """An endpoint's JSON. request and responses (by class of status) are JSON Schemas.
 
@@ -118,7 +102,9 @@ class Schemas(PagedAnswer):
 class SchemaChange:
     """A field of an endpoint's bodies that appeared, vanished or changed its type.
 
-    part: request, or response with the class of its status: `response 2xx`.
+    part: request, or response with the class of its status: `response 2xx`; path: its place, as in
+    `$.items[].price`. Types are JSON Schema's; shares 0..1 of the objects around the field, null
+    where none was seen.
     """
 
     method: str
@@ -126,7 +112,7 @@ class SchemaChange:
     route: str
     part: str
     path: str
-    change: str
+    change: ChangeKind
     before: tuple[str, ...]
     after: tuple[str, ...]
     before_share: float | None
@@ -154,7 +140,7 @@ class _Looked:
 
 
 def schema(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT
 ) -> Schemas:
     """The schemas of the `limit` busiest endpoints with bodies in what matches."""
     looked = _look(store, window, where, limit)
@@ -168,7 +154,7 @@ def compare_schemas(
     store: Store,
     window: Window,
     baseline: Baseline,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
 ) -> SchemaChanges:
     """What changed in the bodies of the window's endpoints against the baseline."""
@@ -190,7 +176,7 @@ def compare_schemas(
     )
 
 
-def _look(store: Store, window: Window, where: Expr | None, limit: int) -> _Looked:
+def _look(store: Store, window: Window, where: Where, limit: int) -> _Looked:
     with selection(store, window, where) as chosen:
         rows = chosen.rows("schema_endpoints", {"rows": limit + 1})
         totals = (rows[0]["all_requests"], rows[0]["all_errors"]) if rows else (0, 0)
@@ -243,8 +229,7 @@ def _changes(
     method, host, route = map(visible, key)
     for side in sorted(old.keys() & new.keys()):
         part = " ".join(side).strip()
-        for one in differences(old[side], new[side]):
-            yield SchemaChange(method, host, route, part, **vars(one))
+        yield from differences(old[side], new[side], (method, host, route, part))
 
 
 def _baseline_side(baseline: Baseline, sides: list[Side]) -> BaselineSide:
@@ -291,12 +276,14 @@ def schema_of(shape: Shape, top: bool = True) -> dict[str, Any]:
     return found
 
 
-def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Difference]:
-    """What changed from `before` to `after`, outermost first."""
+def differences(
+    before: Shape, after: Shape, of: tuple[str, str, str, str] = ("", "", "", ""), path: str = "$"
+) -> Iterator[SchemaChange]:
+    """What changed from `before` to `after`, outermost first; of: the endpoint and the part."""
     if before.seen and after.seen:
         changed = _new_types(before, after) | _new_types(after, before)
         if changed:
-            yield Difference(path, "type", _names(before), _names(after), None, None)
+            yield SchemaChange(*of, path, "type", _names(before), _names(after), None, None)
     if before.objects and after.objects:
         for name in sorted({*before.fields, *after.fields}):
             old, new = before.fields.get(name), after.fields.get(name)
@@ -305,16 +292,16 @@ def differences(before: Shape, after: Shape, path: str = "$") -> Iterator[Differ
                 missing = 1 - new.seen / after.objects
                 if old.seen == before.objects and _surprising(missing, before.objects):
                     share = new.seen / after.objects
-                    yield Difference(place, "optional", _names(old), _names(new), 1.0, share)
-                yield from differences(old, new, place)
+                    yield SchemaChange(*of, place, "optional", _names(old), _names(new), 1.0, share)
+                yield from differences(old, new, of, place)
             elif new is not None and _surprising(new.seen / after.objects, before.objects):
                 share = new.seen / after.objects
-                yield Difference(place, "appeared", (), _names(new), 0.0, share)
+                yield SchemaChange(*of, place, "appeared", (), _names(new), 0.0, share)
             elif old is not None and _surprising(old.seen / before.objects, after.objects):
                 share = old.seen / before.objects
-                yield Difference(place, "vanished", _names(old), (), share, 0.0)
+                yield SchemaChange(*of, place, "vanished", _names(old), (), share, 0.0)
     if before.items is not None and after.items is not None:
-        yield from differences(before.items, after.items, f"{path}[]")
+        yield from differences(before.items, after.items, of, f"{path}[]")
 
 
 def _new_types(before: Shape, after: Shape) -> set[str]:

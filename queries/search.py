@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from queries.core.answer import PagedAnswer
 from queries.core.question import (
@@ -20,6 +20,7 @@ from queries.core.question import (
     Argument,
     Column,
     Question,
+    Where,
     from_cursor,
     to_cursor,
 )
@@ -28,11 +29,8 @@ from queries.core.session import open_reader
 from queries.core.window import Window
 from queries.show import parse_id, transaction_id, url_of
 from store.hours import from_us, to_us
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ Picked = dict[str, Any]  # ts, recorder, seq
 def search(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     sort: Literal["newest", "oldest"] = "newest",

@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from queries.core.answer import Note, PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import selection
 from queries.core.session import Reader
 from queries.core.window import Window
 from store.derived import Place
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 Concern = Literal["leak", "review", "expected"]
 _ORDER: dict[Concern, int] = {"leak": 0, "review": 1, "expected": 2}
@@ -90,7 +87,7 @@ class Sensitive(PagedAnswer):
 
 
 def sensitive(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT
 ) -> Sensitive:
     """What redaction found in the window's transactions that match; `limit` rows of each list."""
     with selection(store, window, where) as chosen:

@@ -16,7 +16,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from queries.core.answer import VERSION, Note
 from queries.core.escape import UNTRUSTED, visible, visible_lines
@@ -26,10 +26,8 @@ from queries.core.window import Window
 from store.cover import sealed_in, segments_in
 from store.errors import UsageError
 from store.hours import hour_start
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from store.layout import Store
 
 DEFAULT_CHARS = 4_000
 MAX_CHARS = 50_000

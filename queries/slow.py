@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import selection, totals
 from queries.core.window import Window
 from queries.endpoints import EndpointRow, endpoint_row
 from store.derived import Place
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _ENOUGH = 5  # requests; the 95th percentile of fewer says little
 
@@ -47,9 +43,7 @@ class Slow(PagedAnswer):
     transactions: tuple[SlowTransaction, ...]
 
 
-def slow(
-    store: Store, window: Window, where: Expr | None = None, limit: int = DEFAULT_LIMIT
-) -> Slow:
+def slow(store: Store, window: Window, where: Where = None, limit: int = DEFAULT_LIMIT) -> Slow:
     """The slowest of the window's transactions that match `where`; at most `limit` of each list."""
     with selection(store, window, where) as chosen:
         chosen.collapse_routes()

@@ -6,26 +6,22 @@ look costs one listing of folders, and a row is told once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
-from queries.core.answer import Side, document
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question
+from queries.core.answer import Note, Side, document
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question, Where
 from queries.core.selection import condition, remarks
-from queries.core.session import CONFIG, dicts, parquet, sql_text
+from queries.core.session import CONFIG, dicts, sql_text
+from queries.core.window import Window
 from queries.search import Line, Search, line_of, search
 from store import cover
 from store.cover import Segment
 from store.errors import UsageError
+from store.files import parquet
 from store.hours import from_us
-from store.layout import holder
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from queries.core.answer import Note
-    from queries.core.window import Window
-    from store.layout import Store
+from store.layout import Store, holder
 
 _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)
 
@@ -33,11 +29,16 @@ _NOWHERE = Side(from_us(0), from_us(0), 0.0, 0, 0)
 class Follower:
     """Gives the transactions that match `where` and were written after it was made."""
 
-    def __init__(self, store: Store, where: Expr | None = None) -> None:
+    def __init__(self, store: Store, where: Where = None) -> None:
         if not store.is_local:
             raise UsageError(
                 f"nothing runs in a bucket that could be followed: {store.name}",
                 "Run `qrec tail` on the host that records, or ask `qrec search --last 10m`.",
+            )
+        if where is not None and "group" in where.fields():
+            raise UsageError(
+                "what is followed here is not told apart by group",
+                'Name recorders, as in recorder == "web-1" (`qrec coverage --by recorder`).',
             )
         self.store = store
         self.notes: list[Note] = remarks(where)

@@ -8,24 +8,28 @@ from its first exchange to its last.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import BinaryIO, TypedDict, Unpack, cast
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.decode.columns import Who
+from recorder.decode.events import decode
 from recorder.decode.row import Transaction
 from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
 from recorder.source.har import read_har
-from recorder.source.stream_file import Survey, read_events, survey
+from recorder.source.subscription import EventStream, events
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Part, Rows, count, rejected
 from recorder.write.seal import Housekeeper
@@ -34,6 +38,7 @@ from store.errors import UnavailableError
 from store.files import append_line, read_entries
 from store.layout import Store, check_recorder, recorder_lock
 
+_CHUNK = 1 << 20
 _BATCH = 1_000
 _FLUSH_ROWS, _FLUSH_BYTES = 10_000, 32 << 20  # a file is made of so much
 
@@ -67,7 +72,7 @@ class Reading(TypedDict, total=False):
 def replay(files: Sequence[Path], options: RecordOptions, **how: Unpack[Reading]) -> list[Replayed]:
     """Replay each recorded stream. Raises UnavailableError for a file or store that cannot be
     used."""
-    return _store([_Stream(path, survey(path)) for path in files], "replay", options, how)
+    return _store([_Stream(path, _survey(path)) for path in files], "replay", options, how)
 
 
 def import_har(
@@ -101,6 +106,76 @@ def _store(
 
 
 @dataclass(frozen=True)
+class Survey:
+    """What one pass over a recording tells: its identity, its size, when its last event was."""
+
+    digest: str
+    events: int
+    last_ts: int | None  # µs since the epoch; None when no event has a time
+
+
+class _FileStream(httpx.SyncByteStream):
+    """What `curl -sN` printed, plain or gzipped; its bytes go through httpx-sse as live ones do."""
+
+    def __init__(self, path: Path, on_bytes: Callable[[int], None] | None = None) -> None:
+        self.path = path
+        self.on_bytes = on_bytes
+        self.digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
+            while chunk := file.read(_CHUNK):
+                self.digest.update(chunk)
+                if self.on_bytes is not None:
+                    self.on_bytes(raw.tell())
+                yield chunk
+
+
+def _read_events(
+    path: Path, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[tuple[str, str]]:
+    """(name, data) of each event of the file. `on_bytes` hears how far into the file it is.
+
+    UnavailableError when the file cannot be read or its compression is broken.
+    """
+    yield from _guarded(_FileStream(path, on_bytes))
+
+
+def _survey(path: Path) -> Survey:
+    """Read the file through once: its digest, and the time of the last event that has one."""
+    stream = _FileStream(path)
+    count = 0
+    recent: list[tuple[str, str]] = []
+    for event in _guarded(stream):
+        count += 1
+        recent.append(event)
+        if len(recent) > 200:
+            del recent[:100]
+    times = (decode(name, data).ts for name, data in reversed(recent))
+    last = next((ts for ts in times if ts is not None), None)
+    return Survey(stream.digest.hexdigest(), count, last)
+
+
+def _guarded(stream: _FileStream) -> Iterator[tuple[str, str]]:
+    headers = {"content-type": "text/event-stream"}
+    response = httpx.Response(200, headers=headers, stream=EventStream(stream))
+    try:
+        yield from events(response)
+    except FileNotFoundError:
+        raise UnavailableError(
+            f"there is no file {stream.path}", "Check the name; recorded streams end in .sse(.gz)."
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnavailableError(
+            f"cannot read {stream.path}: {error}",
+            "A recording is what `curl -sN URL/devtools/api/events` prints, plain or gzipped.",
+        ) from None
+
+
+@dataclass(frozen=True)
 class _Stream:
     """A recorded stream of events."""
 
@@ -109,7 +184,7 @@ class _Stream:
 
     def pour(self, run: _Run, on_bytes: Callable[[int], None] | None) -> None:
         batch: list[tuple[str, str]] = []
-        for event in read_events(self.path, on_bytes):
+        for event in _read_events(self.path, on_bytes):
             batch.append(event)
             if len(batch) >= _BATCH:
                 self._take(run, batch)

@@ -6,7 +6,6 @@ begins; one that sees nothing may reach over many hours.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
@@ -79,10 +78,12 @@ def read_stretches(path: Path) -> list[Stretch]:
 def write_stretches(path: Path, stretches: Iterable[Stretch]) -> None:
     """Replace a file of coverage; OSError when the disk refuses."""
     make_folder(path.parent)
-    rows = [dataclasses.asdict(stretch) for stretch in stretches]
-    table = pa.Table.from_pylist(rows, schema=COVERAGE)
+    table = pa.Table.from_pylist([vars(stretch) for stretch in stretches], schema=COVERAGE)
+    # Every few seconds: in memory first, and without what makes large files small.
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy", use_dictionary=False, write_statistics=False)
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        temporary.write_bytes(sink.getvalue())
 
 
 def last_stretch(store: Store, recorder: str) -> Stretch | None:

@@ -96,6 +96,10 @@ def _all_active(sides: Any, groups: Any) -> Any:
     return sides.n, groups & False
 
 
+def _nobody(sides: Any) -> Any:
+    return np.zeros(sides.frame.size, dtype=bool)
+
+
 def _not_back(sides: Any, able: Any, p: Any, kind: Any, direction: Any) -> Any:
     return [] if kind == "back" else _PICK(sides, able, p, kind, direction)
 
@@ -166,7 +170,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "p99": _everywhere(latency, QUANTILES=latency.QUANTILES[:2]),
     "faster": _everywhere(latency, slower=_only_slower),
     "an instance by its endpoint": ((Durations, "together", property(_unknown_together)),),
-    "durations of both ends once": _everywhere(latency, _once=lambda d: np.ones(d.level.size)),
     # rates
     "rates net of the common change": _everywhere(rates, common=_becomes(rates.ALIKE)),
     "everything by what comes from outside": (
@@ -174,6 +177,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     ),
     "seven of eight past changes": _everywhere(rates, WORST=1),
     "a burst is no rate": _everywhere(rates, _steady=lambda window, runs, *due: runs.sums(window)),
+    "who works in runs has no rate": _everywhere(rates, _in_runs=_becomes(False)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
     "calls for each request": _everywhere(rates, _by_demand=_not_asked),
@@ -181,6 +185,8 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     # new and gone
     "slots of a name": ((presence._Sides, "_active", _all_active),),
     "back again": ((presence._Sides, "_pick", _not_back),),
+    "who works in runs": ((presence._Sides, "_in_runs", _nobody),),
+    "jobs are a note": _everywhere(presence, _DAY_S=0),
     "births": ((presence.Births, "often", _becomes(0.0)),),
     "silences of the past": _everywhere(presence, _silences=lambda past: np.zeros(len(past))),
     "an instance is replaced": ((presence._Sides, "missed", _becomes(True)),),
@@ -191,6 +197,8 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "seen from both ends": _everywhere(merge, reach=_one_side),
     "a surer part": _everywhere(merge, _surer_part=_becomes(False)),
     "everything is one place": _everywhere(merge, _of_a_place=_becomes(False)),
+    "many places are everything": _everywhere(merge, _of_many_places=_becomes(False)),
+    "where time is lost": _everywhere(merge, _where_time_goes=lambda frame, lead: lead),
     "tiers": _everywhere(merge, _tier=_becomes(0)),
     "narrowed": _everywhere(merge, narrow=_becomes(None)),
     "one caller of several": _everywhere(merge, _caller=_becomes(None)),
@@ -201,13 +209,11 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     # along calls
     "folded along calls": _everywhere(graph, _deeper=lambda calls, i, *rest: i),
     "further than one call": ((graph.Graph, "above", lambda calls, callers: callers),),
-    "much later than its symptom": _everywhere(graph, _LATER=999),
-    "much smaller than its symptom": _everywhere(graph, _MUCH=0.0),
     "asked more": _everywhere(graph, _asked=_first),
     "a roll-out that fails": _everywhere(graph, _release=_first),
     "gone, its callers say so": _everywhere(graph, _missed=_becomes(False)),
     "a storm is waited for": _everywhere(graph, _busier=_becomes(False)),
-    "other callers fare well": _everywhere(graph, _contrast=_becomes(0.0)),
+    "other callers fare well": _everywhere(graph, contrast=_becomes(0.0)),
     "only the callers saw it": _everywhere(graph, _ends=_becomes((1.0, 1.0))),
     # the list
     "severity": _everywhere(findings, severity=_becomes("high")),
@@ -265,6 +271,15 @@ SWITCHES: Final[Mapping[str, tuple[Patch, ...]]] = {
         for word, value in zip(("lower", "higher"), values, strict=True)
     },
 }
+
+
+def switches(names: Sequence[str]) -> Mapping[str, tuple[Patch, ...]]:
+    """Those of SWITCHES (all, where none is named); NAME=VALUE is any value of a threshold."""
+    some = {}
+    for name in names or SWITCHES:
+        threshold, equals, value = name.partition("=")
+        some[name] = _limit(threshold, float(value)) if equals else SWITCHES[name]
+    return some
 
 
 def _touched(patches: Sequence[Patch]) -> set[Any]:
@@ -332,14 +347,16 @@ def _span(rows: Any, scope: Any, part: Any, weights: Any, span: Window) -> Any:
     return scope.tobytes(), part.tobytes(), span.from_ts, span.to_ts
 
 
-def documents(store: Store, window: Window, baseline: Baseline) -> dict[str, dict[str, Any]]:
-    """The answer as it is (""), and under each switch."""
+def documents(
+    store: Store, window: Window, baseline: Baseline, names: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The answer as it is (""), and under each of those switches."""
     answers: dict[str, dict[str, Any]] = {}
     plain, kept = compare._Question.answer, _Kept()
 
     def every(question: Any) -> Any:
         notes = list(question.notes)
-        for name, patches in {"": (), **SWITCHES}.items():
+        for name, patches in {"": (), **switches(names)}.items():
             question.notes = list(notes)
             kept.touched = _touched(patches)
             with contextlib.ExitStack() as stack:

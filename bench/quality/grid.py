@@ -122,17 +122,19 @@ class Trial:
         window = self.middle, self.end
         return z_score(truth.look, rows, past, window, self.ground.rows)
 
-    def ask(self, back: timedelta | None = None, ablate: bool = False) -> dict[str, Any]:
+    def ask(
+        self, back: timedelta | None = None, ablate: Sequence[str] | None = None
+    ) -> dict[str, Any]:
         """What the comparison says, and how long it takes: by the rule that is switched off, ""
-        for none. back: to a baseline elsewhere."""
+        for none. back: to a baseline elsewhere. ablate: names of switches, none for all."""
         window = Window(from_us(self.middle), from_us(self.end))
         past = back or window.length
         before = Window(window.from_ts - past, window.to_ts - past)
         baseline = Baseline("same_hour" if back else "previous", (before,))
         with tempfile.TemporaryDirectory(dir=self.ground.store.path.parent) as folder:
             store = self.ground.stored(Path(folder) / "s", self.begin, self.changed, self.rows)
-            if ablate:
-                return documents(store, window, baseline)
+            if ablate is not None:
+                return documents(store, window, baseline, ablate)
             start = time.perf_counter()
             changes = what_changed(store, window, baseline)
             took = time.perf_counter() - start
@@ -140,8 +142,9 @@ class Trial:
 
 
 def planted(
-    ground: Ground, cell: Cell, name: str, incident: Incident, salt: int, ablate: bool = False
-) -> list[dict[str, Any]]:
+    ground: Ground, cell: Cell, name: str, incident: Incident, salt: int,
+    ablate: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """The scores of an incident; nobody is asked about one that the oracle cannot see."""
     stage = stage_of(ground, cell, salt)
     faults, truth = incident(stage)
@@ -166,7 +169,7 @@ def planted(
 
 
 def quiet(
-    ground: Ground, cell: Cell, name: str, salt: int, ablate: bool = False
+    ground: Ground, cell: Cell, name: str, salt: int, ablate: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """The scores of a pair in which nothing happened."""
     stage = stage_of(ground, cell, salt)
@@ -195,7 +198,8 @@ def stage_of(ground: Ground, cell: Cell, salt: int) -> Stage:
 
 def seed_of_cells(
     seed: int, volume: int, windows: Sequence[int], pasts: Sequence[int], plants: int,
-    kinds: Sequence[str], held_back: str | None, ablate: bool,
+    kinds: Sequence[str], held_back: str | None,
+    ablate: Sequence[str] | None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """All trials of a seed at a volume. Each cell gets `plants` of the kinds, so dealt that the
     seeds together have all of them, and the quiet pairs."""

@@ -116,9 +116,8 @@ def _again_and_again(
 
 @contextmanager
 def starved(shop: Shop) -> Iterator[None]:
-    """Other programs want all cores, and the service comes last."""
-    pid = shop.processes["recommend"].pid
-    os.setpriority(os.PRIO_PROCESS, pid, 19)
+    """Other programs want all cores, and one service comes last: all that runs here is slower."""
+    os.setpriority(os.PRIO_PROCESS, shop.processes["recommend"].pid, 19)
     loop = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(loop) for _ in range(2 * (os.cpu_count() or 1))]
     try:
@@ -165,6 +164,6 @@ INCIDENTS: Final = (
              ails(recommend=_fails(1, 500, "KeyError: model"))),
     Incident("a tenth of what is put into carts", _FAILING, "cart",
              ails(cart=_fails(0.1, 500, "disk I/O error", "POST"))),
-    Incident("recommend gets no processor", _SLOW, "recommend", starved),
+    Incident("others take all processors", ("broad",), "", starved),
     Incident("nothing at last", (), "", nothing),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Final
 
-from mcp_tools.server import Listed, serve
+from mcp_tools.server import Listed, build, serve
 from qrec.output import say
 from qrec.run import Run, StoreFlags, flag, switch
 from store.errors import UsageError
@@ -41,4 +41,5 @@ def mcp(
     if http is None and sys.stdin is not None and sys.stdin.isatty():
         say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
             "claude mcp add qrec -- qrec mcp")  # fmt: skip
-    serve(run.settings.store, run.tz, lambda: Run(store).now, http, allow_sql, listed)
+    server = build(run.settings.store, run.tz, lambda: Run(store).now, allow_sql, listed)
+    serve(server, http)

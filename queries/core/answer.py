@@ -23,22 +23,9 @@ DEFAULT_FINDINGS = 10  # in an answer; one more screen is one more page at night
 Verdict = Literal["changed", "nothing_changed", "no_data", "not_comparable"]
 BaselineKind = Literal["previous", "same_hour", "explicit", "mark"]
 Kind = Literal[
-    "new",
-    "gone",
-    "back",
-    "errors",
-    "statuses",
-    "latency",
-    "rate",
-    "size",
-    "no_response",
-    "retries",
-    "moved",
-    "trend",
-    "signature",
-    "edge",
-    "broad",
-]
+    "new", "gone", "back", "errors", "statuses", "latency", "rate", "size", "no_response",
+    "retries", "moved", "trend", "signature", "edge", "broad",
+]  # fmt: skip
 Direction = Literal["up", "down", "new", "gone", "moved"]
 Severity = Literal["high", "medium", "low"]
 Confidence = Literal["strong", "possible"]

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 
-from queries.core.session import FILES, parquet, sql_text
+from queries.core.session import sql_text
 from queries.diff.axis import hour_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
 from queries.diff.stats import add_up, changes, distinct
 from store.cover import is_early, segments_in
+from store.files import FILES, parquet
 from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
@@ -365,10 +366,8 @@ class _Counting:
 
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""
-        columns = self._fetch(
-            "SELECT key, requests, bucket AS value"
-            f" FROM {whole_parquet([self.files[file][1][DURATIONS]])}"
-        )
+        path = self.files[file][1][DURATIONS]
+        columns = self._fetch(f"SELECT key, requests, bucket AS value FROM {whole_parquet([path])}")
         return self._cells(file, columns, slot, columns["value"])
 
     def _minutes(self, file: int, hour: int, path: Path, value: str) -> Iterator[Cells]:

@@ -6,19 +6,17 @@ What is written is what the store has: redacted, and with bodies as far as they 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from queries.core.answer import Note
 from queries.core.notes import notes, seen
+from queries.core.question import Where
 from queries.core.selection import selection
 from queries.core.window import Window
 from queries.export.tables import source
 from store.errors import UsageError, did_you_mean
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 # Format -> its module here, whose function write_<format> makes it; endings of files that mean it.
 FORMATS = {
@@ -58,7 +56,7 @@ def format_of(text: str | None, file: str | None) -> str:
 def export(
     store: Store,
     window: Window,
-    where: Expr | None,
+    where: Where,
     kind: str,
     out: BinaryIO,
     limit: int | None = None,

@@ -26,8 +26,8 @@ QUEUE_BYTES = 128 << 20  # what may wait in the reading process
 _PRESSED = 16 << 20  # bytes waiting from which on what comes is compressed
 _WORTHWHILE = 16 << 10  # a piece smaller than that is left as it is
 # A block costs some 10 ms whatever it holds, mostly for its file: so it gathers for about a flush
-# interval, unless there is enough to spread that cost over. (For longer where there is little saved
-# 1.4 % of a core at 10 events/s, and a kill would have cost more than the flush interval says.)
+# interval, unless there is enough to spread that cost over (and where there is little, in the
+# kernel, for up to two: Reader).
 _ENOUGH_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20
 _LENGTH = struct.Struct(">I")

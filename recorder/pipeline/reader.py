@@ -23,8 +23,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, BinaryIO
 
-if __name__ == "__main__":  # httpx makes its command line where click is there: 5 MB for nothing
+if __name__ == "__main__":  # httpx makes its command line where click is there, 5 MB for nothing,
     sys.modules["click"] = None  # type: ignore[assignment]
+    sys.modules["numpy"] = None  # type: ignore[assignment]  # and Arrow takes 7 for arrays
 
 import httpx
 import msgspec
@@ -54,6 +55,8 @@ _IN_HAND = 2  # blocks of a worker that are not settled: in work, and what it fi
 _SWITCH_S = 0.0005
 _TELL_S = 2.0
 _MUCH_BYTES = 64 << 10  # so much is read at once, however long it would have to wait then
+_LITTLE = 2  # times as long as a block gathers, where it is less: half as many blocks
+_REST_S = 1.0  # in which a connection that is hung up has to come to its end
 _PROBE_TIMEOUT_S, _PROBES = 5.0, 3
 _ANEW_S = 600.0  # of silence in which the source answers: after it, subscribe once more
 _GREETING = b"event: system.connected\n"
@@ -96,7 +99,7 @@ class Reader:
         self._books = threading.Lock()  # over which blocks are whose
         self._again: deque[tuple[Block, int]] = deque()
         self._next_number = options.first
-        self._taken_at = 0.0
+        self._taken_at = self._read_at = 0.0
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
         self._came = mono_us()  # when something last came through it
@@ -215,7 +218,7 @@ class Reader:
     def _pace(self, line: socket.socket) -> None:
         """Leave what comes in the kernel while it would only gather here: of ten events a second,
         each would wake this process. TLS keeps some of it out of the kernel's sight."""
-        left = self._taken_at + self.options.gather_s - time.monotonic()
+        left = self._read_at + _LITTLE * self.options.gather_s - time.monotonic()
         if left <= 0 or self._stopping.is_set() or type(line) is not socket.socket:
             return
         poll = select.poll()
@@ -269,6 +272,7 @@ class Reader:
     def _drain(self, response: httpx.Response, greeting: bytes = b"") -> None:
         """Read what comes, until the stream ends; and on in one that took its place, without the
         `greeting` with which that begins."""
+        rest_until = 0.0
         try:
             for block in response.iter_bytes():
                 self._came = self._heard = mono_us()
@@ -277,8 +281,11 @@ class Reader:
                 greeting = b""
                 if block:
                     self.queue.put(block)
-                if self._stopping.is_set():  # or a flood would keep a stop from ending
-                    return
+                    self._read_at = time.monotonic()
+                if self._stopping.is_set():  # what the kernel holds still counts; a flood does not
+                    rest_until = rest_until or time.monotonic() + _REST_S
+                    if time.monotonic() >= rest_until:
+                        return
         except httpx.HTTPError:
             if self._successor is None:
                 raise
@@ -317,7 +324,7 @@ class Reader:
         subscription = self.options.subscription
         after = subscription.probe_after_s
         url = subscription.url.rstrip("/") + "/healthz"
-        with httpx.Client(timeout=min(_PROBE_TIMEOUT_S, after), trust_env=False) as http:
+        with client(min(_PROBE_TIMEOUT_S, after)) as http:  # httpx's own one loads certificates
             while not self._stopping.wait(min(1.0, after / 4)):
                 response = self._response
                 silent = (mono_us() - self._heard) / 1e6

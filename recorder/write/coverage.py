@@ -155,14 +155,17 @@ class Ledger:
         if self.open is not None:
             self.open.pushed = None
 
-    def observe(self, ts: int | None, mono: int) -> None:
-        """An event was broadcast at `ts` (source) and arrived at `mono`."""
+    def observe(self, ts: int | None, mono: int, *, newest: bool = True) -> None:
+        """An event was broadcast at `ts` (source) and arrived at `mono`; where others came with it,
+        the `newest` of them tells how late the stream is: the others only gathered here."""
         if ts is None or self.clock is None or self.open is None:
             return
         before = self.clock.ts
         if not self.clock.observe(ts, mono):
             self._extend(before)  # what was seen before the step was seen
             self._begin("receiving", _STEPPED, ts, CLOCK_STEPPED)
+        if not newest:
+            return
         lag = self.clock.lag_us
         if lag > self.open.max_lag_ms * 1000:
             self.open.max_lag_ms = lag // 1000

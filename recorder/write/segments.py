@@ -76,7 +76,7 @@ def _write(
         gathered = pa.BufferOutputStream()
         sink = gathered if few else temporary
         with parquet_writer(sink, table.schema, footer, few=few) as writer:
-            writer.write_table(table, row_group_rows(table.num_rows, table.nbytes))
+            writer.write_table(table, None if few else row_group_rows(table.num_rows, table.nbytes))
         if few:
             temporary.write_bytes(gathered.getvalue())
         still_ours()

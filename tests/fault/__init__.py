@@ -58,6 +58,7 @@ A line that goes on for ever                fault/test_source.py test_a_line_wit
 A head that comes a byte at a time          fault/test_source.py test_a_head_that_comes
 A proxy keeps a dead stream open            fault/test_source.py test_a_stream_that_was_silent
 A stop while an hour is sealed              fault/test_endings.py   test_an_end_does_not_wait
+Much in the kernel when a stop comes         fault/test_endings.py   test_what_the_kernel_holds
 An end in the middle of Arrow or DuckDB     fault/test_endings.py   test_an_end_beside_a_seal
 Processes that end now and then             fault/test_processes.py test_processes_that_end_now
 The machine sleeps, or a recorder stands    fault/test_clocks.py test_the_time_in_which_a_machine

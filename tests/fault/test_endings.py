@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -92,27 +95,47 @@ def test_an_end_beside_a_seal_is_a_clean_one(
         assert process.wait(timeout=60) == 0
 
 
-def test_what_was_left_in_the_kernel_to_gather_is_kept_at_a_stop(tmp_path: Path) -> None:
+def test_what_the_kernel_holds_at_a_stop_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader stands still while several reads' worth of events comes. It goes on when the order
+    to stop waits for it, so that it knows of that before it has read them all."""
     head = HEAD.replace(b"Connection", b"Transfer-Encoding: chunked\r\nConnection")
-    sent, written = threading.Event(), threading.Event()
+    names = [f"e{number}" for number in range(1, 1200)]
+    standing, filled = threading.Event(), threading.Event()
+    told_to_stop = workers.Workers.stop
 
     def script(client: socket.socket) -> None:
         client.sendall(head)
-        for part in (hello() + event("a"), event("b")):
+        for number, name in enumerate(["e0", *names]):
+            part = hello() + event("e0") if not number else event(name)
             client.sendall(b"%x\r\n%b\r\n" % (len(part), part))
-            written.wait(PATIENCE_S)
-        time.sleep(0.3)  # it has come, and nobody reads it yet
-        sent.set()
+            assert number or standing.wait(PATIENCE_S)
+        while unacknowledged(client):
+            time.sleep(0.01)
+        filled.set()
         client.recv(1)
 
     def enough(status: Status) -> bool:
-        if status.written:
-            written.set()
-        return sent.wait(PATIENCE_S) if status.written else False
+        if status.written and not standing.is_set():
+            child("recorder.pipeline.reader").suspend()
+            standing.set()
+        return standing.is_set() and filled.wait(PATIENCE_S)
 
+    def stop(self: workers.Workers) -> None:
+        told_to_stop(self)
+        child("recorder.pipeline.reader").resume()
+
+    monkeypatch.setattr(workers.Workers, "stop", stop)
     with source(script) as qtap:
-        run(qtap.url, tmp_path / "s", enough, flush_interval=3.0)
-    assert visible_ids(tmp_path / "s") == ["a", "b"]
+        summary, _ = run(qtap.url, tmp_path / "s", enough)
+    assert summary.reason == "as asked"
+    assert visible_ids(tmp_path / "s") == sorted(["e0", *names])
+
+
+def unacknowledged(client: socket.socket) -> int:
+    """Bytes that the other side's kernel does not have yet."""
+    return int.from_bytes(fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

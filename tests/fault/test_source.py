@@ -17,7 +17,6 @@ from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
-import httpx
 import pytest
 
 from recorder.decode.events import OVERSIZED
@@ -27,7 +26,7 @@ from recorder.pipeline.frames import Options
 from recorder.pipeline.reader import Reader, _answers
 from recorder.source.blocks import EVENT_LIMIT, whole_events
 from recorder.source.request import PATH, Subscription
-from recorder.source.subscription import hang_up
+from recorder.source.subscription import client, hang_up
 from store.coverage import read_stretches
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
@@ -322,7 +321,7 @@ def test_an_answer_without_end_to_whether_it_lives_is_not_read() -> None:
         while True:
             sent[0] += client.send(b"x" * (1 << 16))
 
-    with source(endless) as qtap, httpx.Client(timeout=2.0, trust_env=False) as http:
+    with source(endless) as qtap, client(2.0) as http:
         assert _answers(http, qtap.url + PATH)
     assert sent[0] < 32 << 20  # what the sockets hold
 
@@ -387,6 +386,7 @@ def test_a_stop_ends_reading_though_more_comes_and_is_no_end_of_the_stream(
                 yield hello()
 
     monkeypatch.setattr("recorder.pipeline.reader.open_stream", lambda *_: nullcontext(Flood()))
+    monkeypatch.setattr("recorder.pipeline.reader._REST_S", 0.0)
     reader._read_forever()
     taken = [reader.queue.take() for _ in range(3)]
     assert isinstance(taken[0], frames.Up)

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -435,73 +434,3 @@ def test_a_minute_of_broken_streams_is_the_same(library: Path) -> None:
             )
             block[at : at + rng.randrange(3)] = piece
         both.agree(bytes(block), NoRepeats)
-
-
-def test_a_secret_stays_in_no_dictionary(library: Path) -> None:
-    """Rows that are left to the other path leave nothing behind in what the columns write."""
-    from recorder.decode.columns import Who, numbered
-
-    worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(library))
-    events = [
-        transaction(f"r{n}", user_agent="AKIAIOSFODNN7EXAMPLE" if n == 3 else f"agent {n}",
-                    headers={"X-Api-Key": f"Zq8#{n}-s3cretvalue"})
-        for n in range(9)
-    ]  # fmt: skip
-    parts = worker.process_block(b"".join(map(frame, events)))
-    assert len(parts) == 2
-    for part in parts:
-        assert not isinstance(part, Connected)
-        table = numbered("transactions", [part.transactions], 1, Who("r", "s"))
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        written = sink.getvalue().to_pybytes()
-        assert b"AKIAIOSFODNN7" not in written
-        assert b"s3cretvalue" not in written
-        assert b"agent" in written or table.num_rows == 1
-
-
-def test_memory_goes_with_the_last_column(library: Path) -> None:
-    block = frame(transaction("a")) * 50
-    freed: list[int] = []
-    batch = Native(library).read(block, 0, 100, 1 << 20, 1 << 16)
-    memory = batch._memory
-    free = memory._free
-
-    def freeing(handle: int) -> None:
-        freed.append(handle)
-        free(handle)
-
-    memory._free = freeing
-    paths = batch.texts["path"]
-    del memory, batch
-    assert not freed
-    assert paths.to_pylist() == ["/v1/things/1"] * 50
-    del paths
-    assert len(freed) == 1
-
-
-@pytest.mark.parametrize("limits", [(1, 1 << 20), (100, 1), (7, 3000)])
-def test_a_batch_is_bounded(library: Path, limits: tuple[int, int]) -> None:
-    block = b"".join(frame(transaction(f"r{n}")) for n in range(20))
-    at = events = 0
-    while at < len(block):
-        batch = Native(library).read(block, at, *limits, 1 << 16)
-        assert 0 < batch.events <= limits[0]
-        at, events = batch.at, events + batch.events
-    assert events == 20
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3)), max_size=12), st.data())
-def test_repeats_of_many_rows_are_those_of_each(
-    rows: list[tuple[str, int]], data: st.DataObject
-) -> None:
-    """Also where few places are left to remember them in."""
-    memory = bytearray(256)
-    one, many = Repeats(memory), Repeats(bytearray(memory))
-    for block in (1, 100):
-        one.block = many.block = block
-        keyed = [(data.draw(st.sampled_from([request_id, ""])), ts, n)
-                 for n, (request_id, ts) in enumerate(rows)]  # fmt: skip
-        again = many.among("t", keyed)
-        assert sorted(again) == [key[2] for key in keyed if one.has("t", *key)]

@@ -49,9 +49,12 @@ def test_a_planted_incident_is_scored(ground: Ground) -> None:
     [one] = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1)
     assert one["visible"]
     assert one["name"] == "new_host"
-    again, *without = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1, ablate=True)
+    again, *without = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1, ablate=())
     assert [row["switch"] for row in without] == list(SWITCHES)
     assert one | {"seconds": 0} == again | {"seconds": 0}
+    names = ("Z=9", "runs")
+    _, *some = planted(ground, CELL, "new_host", INCIDENTS["new_host"], 1, names)
+    assert [(row["switch"], row["rank"]) for row in some] == [("Z=9", None), ("runs", 1)]
     [pair] = quiet(ground, CELL, "adjacent", 1001)
     about = {"window": 10, "past": 0, "volume": 20_000}
     assert by_switch([about | row for row in (again, *without)])[0]["top1"] == 1.0

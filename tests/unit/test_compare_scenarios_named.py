@@ -183,6 +183,20 @@ def test_a_caller_that_fails_alone_is_at_fault_itself(record: Record) -> None:
     assert (finding["blame"] or {}).get("service") in (None, "api")
 
 
+def test_a_caller_that_asks_badly_for_one_of_several_things_is_named(record: Record) -> None:
+    """Its client is of an old version; others ask the same service for the same and fare well."""
+    bad = {"failing": step(20, 0.01, 0.4), "status": 400}
+    lines = [
+        calls("stock:80", "/labels", 400, "cart", "stock", **bad),
+        calls("stock:80", "/labels", 1_200, "reco", "stock", failing=0.01, status=400),
+        *(calls("stock:80", f"/{name}", 600, "cart", "stock", failing=0.01, status=400)
+          for name in ("prices", "items", "orders")),
+    ]  # fmt: skip
+    [finding] = record(*lines).diff()["findings"]
+    says(finding, key={"host": "stock:80", "route": "/labels", "container": "cart"}, since=20)
+    assert finding["blame"] == {"service": "cart", "edge": None, "why": "itself"}
+
+
 def test_a_caller_is_named_where_the_others_are_not_recorded(record: Record) -> None:
     """Two of three that call a service run on another machine; only `cart` gets failures."""
     mine = calls("stock", "/items", 300, "cart", "stock", failing=step(10, 0.0, 0.5), status=400)

@@ -22,7 +22,7 @@ from tests.world.scenes import (
     slugs,
     step,
 )
-from tests.world.steady import traffic
+from tests.world.steady import calls, traffic
 
 # Nothing happens
 
@@ -98,6 +98,21 @@ def test_a_worker_that_runs_at_random(record: Record, seed: int) -> None:
     quiet(record(job, from_=DAY, beside=600).diff())
 
 
+@pytest.mark.parametrize("times", [1, 8])
+def test_ten_minutes_in_which_a_job_runs_that_runs_for_minutes(record: Record, times: int) -> None:
+    """Every other hour, for eight minutes: ten of which seven are its own are as ever, unless it
+    makes more calls than in any hour."""
+
+    def rate(minutes: Any) -> Any:
+        runs = (minutes % 120 >= 51) & (minutes % 120 < 59)
+        return np.where(runs, np.where(minutes >= 50, 300.0 * times, 300.0), 0.0)
+
+    job = traffic("stock.internal", "/sync", rate, container="worker", from_=DAY)
+    now_and_then = traffic("stock.internal", "/sync", 40, container="clerk", from_=40, to=50)
+    document = record(job, now_and_then, from_=DAY, beside=600).diff(last="10m")
+    assert bool(document["findings"]) == (times > 1)
+
+
 # A job that had slept for longer than was recorded
 
 
@@ -142,6 +157,16 @@ def test_a_job_that_goes_on_of_who_works_in_runs(record: Record, past: float) ->
     assert "worker called imports.example" in slept(document)
 
 
+def test_a_job_that_goes_on_of_who_did_one_short_thing_before(record: Record) -> None:
+    """A few calls in one minute do not say that somebody works in runs; all its calls do."""
+    hourly = traffic("ledger.internal", "/close", 120, container="worker", only=(7, 60))
+    sync = calls("stock.internal", "/sync", 400, "worker", "stock", from_=48)
+    stock = traffic("stock.internal", "/stock", 600, direction="ingress", container="stock")
+    document = record(hourly, sync, stock).diff()
+    quiet(document)
+    assert "worker called GET stock.internal /sync (" in slept(document)
+
+
 def test_such_a_job_that_fails_is_told(record: Record) -> None:
     document = record(beside_it(), run("imports.example", failing=0.9, status=503)).diff()
     finding = first(document)
@@ -172,6 +197,25 @@ def test_a_new_program_that_sends_for_minutes_is_told_beside_a_day(record: Recor
 @pytest.mark.parametrize("past", [-60.0, -420.0])
 def test_new_articles_are_no_news(record: Record, past: float) -> None:
     quiet(record(*slugs(past), from_=past).diff())
+
+
+@pytest.mark.parametrize(("late", "rows"), [((4, 19, 38), 0), ((20, 20, 20), 3)])
+def test_articles_of_which_each_is_read_now_and_then(
+    record: Record, late: tuple[int, ...], rows: int
+) -> None:
+    """Some twenty-five times in its first hour, and less and less: one that came before is no proof
+    that they do all the time, three of different moments are. Three at once are a release."""
+
+    def read(born: float) -> Any:
+        return lambda minutes: 40 * np.exp((born - minutes) / 60.0)
+
+    articles = [
+        traffic("news.example", f"/stories/{'abcdefgh'[n] * 6}-{'mnopqrst'[n] * 5}", read(born),
+                direction="ingress", container="news", from_=max(born, -60))
+        for n, born in enumerate((-130, -110, -95, -70, -20, *late))
+    ]  # fmt: skip
+    findings = record(*articles).diff()["findings"]
+    assert [f["kind"] for f in findings] == ["new"] * rows
 
 
 def test_new_articles_that_more_people_read_are_no_news(record: Record) -> None:

@@ -219,6 +219,39 @@ def test_a_service_that_stands_still_holds_up_more_calls_than_come_to_it(record:
     says(finding, ("latency",), {"host": "recommend:80"}, "up")
 
 
+def waits(ms: float, longest: float) -> Any:
+    """From minute 50 on who works waits for the processor now and then, however short the work."""
+    rng = np.random.default_rng(round(10 * ms))
+    return lambda at: ms + np.where(at >= 50, longest * rng.random(at.size) ** 3, 0.0)
+
+
+@pytest.mark.parametrize("starved", ["auth cart catalog recommend", "recommend"])
+def test_what_has_no_processor_is_everything_and_no_single_service(
+    record: Record, starved: str
+) -> None:
+    """Other programs want all cores: each service waits, and the gateway most, which calls all.
+    What a bank takes its time for is as it was."""
+    own = {"auth": (4_000, 1.0), "cart": (1_100, 1.2), "catalog": (2_500, 1.2),
+           "recommend": (1_500, 4.0)}  # fmt: skip
+    many = len(starved.split())
+    lines = [
+        traffic(f"{name}:80", "/v1", rate, container=who, direction=direction, spread=0.3,
+                ms=waits(ms, longest) if name in starved.split() else ms)
+        for name, (rate, ms) in own.items()
+        for who, direction, longest in (
+            (name, "ingress", 12.0), ("gateway", "egress-internal", 12.0 + 6 * many),
+        )
+    ]  # fmt: skip
+    front = traffic("shop.example", "/", 4_000, direction="ingress", container="gateway",
+                    ms=waits(8.0, 40.0 * many), spread=0.3)  # fmt: skip
+    bank = traffic("bank.example", "/charges", 300, container="payment", ms=33, spread=0.1)
+    lines += [calls("payment:80", "/pay", 300, "gateway", "payment", ms=36, spread=0.1), bank]
+    [finding] = record(*lines, front, beside=0).diff(last="10m")["findings"]
+    kind, key = ("broad", {}) if many > 1 else ("latency", {"host": "recommend:80"})
+    says(finding, (kind,), key, "up", since=50)
+    assert (finding["blame"] is None) == (many > 1)
+
+
 def test_nothing_is_back_after_an_hour_without_much_of_anything(record: Record) -> None:
     def night(minutes: Any) -> Any:
         return np.where((minutes >= -60) & (minutes < 0), 20, 320)

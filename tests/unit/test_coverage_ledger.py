@@ -9,6 +9,7 @@ from queries.core import notes
 from queries.core.session import open_reader
 from queries.core.window import Window
 from recorder.write.coverage import Ledger
+from recorder.write.intake import Rows, count
 from store.coverage import Stretch, coverage_file, last_stretch, read_stretches, write_stretches
 from store.hours import HOUR_US, from_us
 from store.layout import Store
@@ -191,6 +192,18 @@ def test_a_clock_that_went_back_a_little_is_no_lag_for_ever(tmp_path: Path) -> N
     assert book.state() == "receiving"
     assert book.clock is not None
     assert book.clock.lag_us == 0
+
+
+def test_what_gathered_before_it_was_read_is_not_late(tmp_path: Path) -> None:
+    book = ledger(tmp_path / "s")
+    book.connected(NOON, mono=0)
+    block = Rows([NOON + S + tenth * S // 10 for tenth in range(30)])
+    count(book, [block], mono=4 * S)
+    assert book.state() == "receiving"
+    assert book.open is not None
+    assert book.open.max_lag_ms == 100
+    count(book, [Rows([NOON + 5 * S, NOON + 6 * S])], mono=9 * S)
+    assert book.state() == "lagging"
 
 
 def test_why_a_stretch_is_as_it_is_has_a_code(tmp_path: Path) -> None:

@@ -17,8 +17,6 @@ import pytest
 
 from qrec.__main__ import main
 from qrec.cli import command
-from qrec.doctor.source import conditions, meaning
-from recorder.source.probe import Condition, Honoured
 from recorder.write.rollup import rebuild, rebuilding, rollups
 from store.cover import segment_name
 from store.hours import hour_key, to_us
@@ -445,39 +443,3 @@ def test_misspelt_variables_and_limits(doctor: Doctor, monkeypatch: pytest.Monke
     code, document = doctor()
     assert code == 3
     assert "QREC_KEEP" in found(document, "settings")["text"]
-
-
-def honoured(**counts: Any) -> list[Honoured]:
-    """What a probe found: all as it should be, but for one condition."""
-    name = counts.pop("name", "")
-    return [
-        Honoured(one, **counts) if one.name == name
-        else Honoured(one, 0 if one.name == "nothing" else 100)
-        for one in conditions("res.status >= 400")
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("results", "status", "said"),
-    [
-        (
-            honoured(),
-            "ok",
-            "honours req.method, req.host, res.status; container.name works as well",
-        ),
-        (honoured(name="direction", expected=9, missing=9), "ok", "direction never matches"),
-        (honoured(name="direction"), "ok", "nothing had direction"),
-        (honoured(name="nothing", extra=9), "warning", "applies none"),
-        (honoured(name="req.host", expected=9, missing=2), "problem", "2 of 9 not sent"),
-        (honoured(name="your filter", expected=9, missing=9), "problem", "9 of 9 not sent"),
-        (honoured(name="res.status", refused="HTTP 400"), "problem", "is refused"),
-    ],
-)
-def test_what_a_probe_means(results: list[Honoured], status: str, said: str) -> None:
-    [check] = meaning(results, "by 100 transactions", {})
-    assert check.status == status
-    assert said in check.text
-
-
-def test_a_probe_tries_what_a_recording_would_push() -> None:
-    assert Condition("your filter", "res.status == 500") in conditions("res.status == 500")

@@ -6,11 +6,13 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from fixtures.files import bundled_stream
 from fixtures.standin.server import running
+from qrec.doctor.source import conditions, meaning
 from recorder.source.probe import Condition, Honoured, Probe, greet
 from recorder.source.subscription import LinkError
 from tests.fault.scripted import HEAD, Script, Source, answer, source, staying, stream
@@ -159,3 +161,39 @@ def test_a_refused_condition_is_told() -> None:
 def test_a_probe_of_what_does_not_answer_says_so() -> None:
     with source(answer("404 Not Found")) as there, pytest.raises(LinkError):
         Probe(there.url, SAFE).run(1.0)
+
+
+def results_of(**counts: Any) -> list[Honoured]:
+    """What a probe found: all as it should be, but for one condition."""
+    name = counts.pop("name", "")
+    return [
+        Honoured(one, **counts) if one.name == name
+        else Honoured(one, 0 if one.name == "nothing" else 100)
+        for one in conditions("res.status >= 400")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("results", "status", "said"),
+    [
+        (
+            results_of(),
+            "ok",
+            "honours req.method, req.host, res.status; container.name works as well",
+        ),
+        (results_of(name="direction", expected=9, missing=9), "ok", "direction never matches"),
+        (results_of(name="direction"), "ok", "nothing had direction"),
+        (results_of(name="nothing", extra=9), "warning", "applies none"),
+        (results_of(name="req.host", expected=9, missing=2), "problem", "2 of 9 not sent"),
+        (results_of(name="your filter", expected=9, missing=9), "problem", "9 of 9 not sent"),
+        (results_of(name="res.status", refused="HTTP 400"), "problem", "is refused"),
+    ],
+)
+def test_what_a_probe_means(results: list[Honoured], status: str, said: str) -> None:
+    [check] = meaning(results, "by 100 transactions", {})
+    assert check.status == status
+    assert said in check.text
+
+
+def test_a_probe_tries_what_a_recording_would_push() -> None:
+    assert Condition("your filter", "res.status == 500") in conditions("res.status == 500")

@@ -130,23 +130,21 @@ class Sums:
 
     d: Durations
     values: Sequence[Floats]
-    known: dict[tuple[tuple[str, ...], bool], list[Floats]] = field(default_factory=dict)
+    known: dict[tuple[str, ...], list[Floats]] = field(default_factory=dict)
 
-    def at(self, dims: tuple[str, ...], once: bool) -> list[Floats]:
-        """[groups, columns] each. once: what both ends of the wire recorded weighs half at each."""
+    def at(self, dims: tuple[str, ...]) -> list[Floats]:
+        """[groups, columns] each."""
         frame = self.d.frame
-        once = once and frame.once is not frame
-        if (dims, once) not in self.known:
+        if dims not in self.known:
             values, groups = self.values, self.d.groups(dims)
             if finer := _FINER.get(dims):
                 level = frame.level(dims)
                 groups = Groups(level.group[frame.level(finer).first], level.size)
-                values = self.at(finer, once)
-            elif once or not frame.own.all():
-                weight = frame.own[self.d.level.first] * (_once(self.d) if once else 1.0)
-                values = [x * weight[:, None] for x in values]
-            self.known[dims, once] = [groups.sums(x) for x in values]
-        return self.known[dims, once]
+                values = self.at(finer)
+            elif not frame.own.all():
+                values = [x * frame.own[self.d.level.first][:, None] for x in values]
+            self.known[dims] = [groups.sums(x) for x in values]
+        return self.known[dims]
 
 
 @dataclass(frozen=True)
@@ -190,8 +188,8 @@ def _level(
     """numbers: of the baseline's requests; of those beyond the quantile, and what each of the
     sides has; and the window's powers."""
     frame, metric = d.frame, measure[1]
-    level, once = frame.level(dims), "side" not in dims
-    [whole], [far, *each] = (sums.at(dims, once) for sums in numbers[:2])
+    level = frame.level(dims)
+    [whole], [far, *each] = (sums.at(dims) for sums in numbers[:2])
     results = [
         (side, n_b[:, 0], f_b[:, 0], n_w, f_w)
         for side, n_b, f_b, n_w, f_w in zip(sides, *(each[i::4] for i in range(4)), strict=True)
@@ -202,8 +200,8 @@ def _level(
         return []
     noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)
     bar = limits.bar(able.size)
-    # what has fewer beyond the quantile is no candidate, also where the two ends weigh half each
-    some = np.maximum(results[0][4].sum(1), results[-1][4].sum(1))[able] >= limits.FEW / 2
+    # what has fewer beyond the quantile is no candidate
+    some = np.maximum(results[0][4].sum(1), results[-1][4].sum(1))[able] >= limits.FEW
     able, noise = able[some], noise[some]
     if not able.size:
         return []
@@ -248,14 +246,14 @@ def _mean_z(d: Durations, level: Level, side: _Side, powers: Sums, runs: Runs) -
     It says more of few requests than how many of them are beyond a quantile.
     """
     also = tuple(dim for dim in ("service", "instance") if dim in level.dims)
-    part, once = d.frame.level((*_ENDPOINTS, *also)), "side" not in level.dims
-    [before] = side.moments.at(part.dims, once)
+    part = d.frame.level((*_ENDPOINTS, *also))
+    [before] = side.moments.at(part.dims)
     known = np.flatnonzero(before[:, 0] >= _SOME)
     units, now = d.groups(part.dims), d.now[0]
     band_of = ratio(units.sum(side.wide * now), units.sum(now)) / BASE
     due = (ratio(before[:, 1], before[:, 0]) + band_of)[known]
     groups = Groups(level.group[part.first[known]], level.size)
-    n, s, q = powers.at(part.dims, once)
+    n, s, q = powers.at(part.dims)
     away = np.maximum(runs.sums(groups.sums(s[known] - n[known] * due[:, None])), 0)
     some = (away.max(1) > 0)[groups.group]  # of most groups, nothing is beyond the band
     known, groups = known[some], Groups(groups.group[some], level.size)
@@ -276,14 +274,6 @@ def _mean_z(d: Durations, level: Level, side: _Side, powers: Sums, runs: Runs) -
 def _z(f: Floats, n: Floats, fb: Floats, nb: Floats, noise: Floats) -> Floats:
     z: Floats = np.maximum(odds_z(f, n, fb[:, None], nb[:, None], 0.0), 0)
     return z / np.sqrt(noise)[:, None]
-
-
-def _once(d: Durations) -> Floats:
-    """[units]: what a request weighs where both ends of the wire recorded it."""
-    frame = d.frame
-    requests = frame.requests[d.level.first] + frame.before[d.level.first]
-    once = frame.once.requests[d.level.first] + frame.once.before[d.level.first]
-    return np.divide(once, requests, out=np.ones(once.size), where=requests > 0)
 
 
 def _time(d: Durations, units: Ints, slots: list[int], against: Against) -> Floats:

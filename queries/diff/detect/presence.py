@@ -39,9 +39,10 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Births:
-    """When names came up for the first time: parent [groups]; at [groups]: the stretch of the past
-    or block of the baseline in which it did (-1: was there from the start, or is not there yet),
-    busy [groups]: its requests then, at the length of the window; of: how many there were.
+    """When names came up for the first time: parent [groups]; at [groups]: the stretch of the past,
+    or quarter of the baseline or the window, in which it did (-1: was there from the start, or is
+    not there yet), busy [groups]: its requests then, at the length of the window; of: how many
+    there were.
     young [groups]: not known to have been there from the start. late [groups]: there is no past,
     and it was not there when the baseline began.
     """
@@ -57,13 +58,17 @@ class Births:
     def often(self, g: int, requests: float) -> float:
         """The chance that a name so busy comes up under the parent of group g in the window."""
         alike = (self.at >= 0) & (self.parent == self.parent[g]) & (self.busy >= requests / 4)
+        if self.least > 1:  # what came together is one release; of a past, the window is not one
+            alike &= self.at != self.at[g]
         times = int(distinct(self.at[alike]).size)
         if alike.sum() < self.least or not self.of or (times == 1 and self.of >= WORST):
             return 0.0  # that one came once was a release, and no habit
         return min(times / self.of, 1.0)
 
 
-def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Births:
+def births_of(
+    level: Level, frame: Frame, past: Floats, baseline: Floats, window: Floats
+) -> Births:  # fmt: skip
     parent = np.zeros(level.size, dtype=np.int64)
     if len(level.dims) > 1:
         parent = frame.codes[level.dims[0]][level.first].astype(np.int64)
@@ -71,9 +76,14 @@ def births_of(level: Level, frame: Frame, past: Floats, baseline: Floats) -> Bir
     if past.shape[1] >= 2:
         course, lengths, least = past[:, ::-1], frame.seconds_p[::-1], 1
     else:  # in quarters, of which the first one cannot tell
-        quarters = np.array_split(np.arange(baseline.shape[1]), 4)
-        course = np.stack([baseline[:, q].sum(1) for q in quarters], axis=1)
-        lengths, least = np.array([frame.seconds_b[q].sum() for q in quarters]), 2
+        sides = ((baseline, frame.seconds_b), (window, frame.seconds_w))
+        quarters = [
+            (counts[:, q].sum(1), exposure[q].sum())
+            for counts, exposure in sides
+            for q in np.array_split(np.arange(counts.shape[1]), 4)
+        ]
+        course, least = np.stack([n for n, _ in quarters], axis=1), 2
+        lengths = np.array([length for _, length in quarters])
     there = course > 0
     first = np.where(there.any(1), there.argmax(1), -1)
     # a rare name is not new whenever it is first met: it has to have been missing for long enough
@@ -151,14 +161,14 @@ class _Sides:
 
     @cached_property
     def births(self) -> Births:
-        return births_of(self.level, self.frame, self.past, self.baseline)
+        return births_of(self.level, self.frame, self.past, self.baseline, self.window)
 
     @cached_property
     def failures(self) -> Births:
         """When names began to fail: that new ones do is no news where new ones always do."""
         once, bad = self.frame.counted(self.level.dims), self.part & self.frame.failed
-        past, baseline = (self.level.sums(x, bad) for x in (once.past, once.baseline))
-        return births_of(self.level, self.frame, past, baseline)
+        sides = (self.level.sums(x, bad) for x in (once.past, once.baseline, once.window))
+        return births_of(self.level, self.frame, *sides)
 
     def _active(self, groups: Mask) -> tuple[Floats, Mask]:
         """[groups]: slots of the window, of some 60, in which those groups were active; and whether
@@ -187,12 +197,7 @@ class _Sides:
         busy = self.seconds * self.factor
         rarely = busy / (busy + self.other + self.history)
         log_p = sightings * np.log(rarely)
-        blocks = self.window.shape[1] - np.argmax(self.window > 0, axis=1)
-        asleep = (blocks + 1 - (self.window > 0).sum(1)) / (blocks + 1)
-        others = self.window.shape[1] * (self.other + self.history) / self.seconds
         odds = np.exp(np.maximum(log_p, -700.0))
-        if self.level.dims != ("host",):  # a job may sleep for long; that a host is new is news
-            odds = np.maximum(odds, asleep ** max(others, 1.0))
         fresh &= self.past.sum(1) == 0
         bad = self.level.sum(self.frame.requests * (self.part & self.frame.failed))
         failing = bad >= limits.MOST * self.level.sum(self.frame.requests * self.part)
@@ -219,14 +224,14 @@ class _Sides:
         return changed
 
     def _in_runs(self) -> Mask:
-        """[keys]: of services whose calls leave out blocks of the baseline that so many calls, in
-        bunches, would have in them; how many there are, the past says, too."""
+        """[keys]: of services that were there before, whose calls leave out blocks that so many
+        calls, in bunches, would have in them."""
         frame, calls = self.frame, self.frame.level(("side", "service"))
-        baseline, blocks = calls.sums(frame.baseline), frame.baseline.shape[1]
-        usual = calls.sum(frame.earlier) * self.other / max(self.history, 1e-9)
-        bunches = np.maximum(baseline.sum(1), usual) / limits.BURSTS
-        idle = (baseline > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
-        return np.asarray(idle[calls.group])
+        known = calls.sum(frame.before + frame.earlier) > 0
+        counts = np.concatenate([calls.sums(x) for x in (frame.baseline, frame.window)], axis=1)
+        blocks, bunches = counts.shape[1], counts.sum(1) / limits.BURSTS
+        idle = (counts > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
+        return np.asarray((known & idle)[calls.group])
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)

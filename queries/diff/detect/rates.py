@@ -118,7 +118,7 @@ def _changed(
     if not able.size:
         return []
     bar = limits.bar(able.size)
-    births = births_of(level, frame, past, baseline) if "route" in dims else None
+    births = births_of(level, frame, past, baseline, window) if "route" in dims else None
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
     noise = rate_dispersion(baseline[able], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS)
@@ -174,6 +174,8 @@ def _changed(
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
         if births and _young(births, int(able[i]), float(max(n[i, 0], due[i]))):
             continue
+        if z[i] > 0 and not asked[i] and _in_runs(past[i], float(n[i, 0])):
+            continue
         side = results[int(usual[i] and not asked[i])][2]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
@@ -197,6 +199,12 @@ def _young(births: Births, g: int, requests: float) -> bool:
     if births.late[g]:
         return True
     return bool(births.young[g]) and births.often(g, requests) >= limits.HABIT
+
+
+def _in_runs(past: Floats, requests: float) -> bool:
+    """Whether it is often silent for as long as an hour, and was as busy in another one."""
+    often = past.size >= limits.KNOWN and float((past == 0).mean()) >= limits.HABIT
+    return often and requests <= past.max()
 
 
 def _signed(n: Floats, steady: Floats, nb: Floats, rho: Floats, wide: Floats) -> Floats:

@@ -41,6 +41,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ENDPOINT,
     ("side", "instance"),
     ("side", "service", "host"),
+    ("side", "service", *ENDPOINT),
     ("side", *ENDPOINT, "instance"),
 )
 

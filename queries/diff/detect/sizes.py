@@ -47,16 +47,7 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     own = moments(sums[0], sums[1], sums[2], _SPREAD)
     shared = np.maximum(own.variance, base.variance[:, None])
     window = Moments(own.n, own.mean, shared)
-    effect = np.where(
-        nb.sum(1) > 0,
-        np.log(ratio(r.sum(1), n.sum(1)) + 1) - np.log(ratio(rb.sum(1), nb.sum(1)) + 1),
-        np.nan,
-    )
-    unclear = 1 / np.maximum(own.n[:, 0], 1) + 1 / np.maximum(base.n, 1)
-    peers = np.stack([effect, base.variance * unclear], 1)
-    none = np.zeros((able.size, 0))
-    wide = band(none, none, limits.BAND, peers)
-    z, run = best(_z(window, base, wide), runs)
+    z, run = best(_z(window, base, limits.BAND), runs)
     usual = np.zeros(z.size, dtype=bool)
     if n_p.shape[1] >= limits.KNOWN:
         logs_p, there_p = _logs(n_p, r_p)
@@ -104,9 +95,9 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     return changed
 
 
-def _z(window: Moments, side: Moments, wide: Floats) -> Floats:
+def _z(window: Moments, side: Moments, wide: Floats | float) -> Floats:
     against = Moments(side.n[:, None], side.mean[:, None], side.variance[:, None])
-    return mean_z(window, against, wide[:, None])
+    return mean_z(window, against, np.reshape(wide, (-1, 1)))
 
 
 def _mean(received: Floats, n: Floats) -> float:

@@ -19,8 +19,6 @@ _BAD = ("errors", "no_response", "latency", "statuses")
 _GATEWAY, _UNAVAILABLE = (502, 503, 504), "14"
 _PART = 0.05  # of a change: less has no part in it
 _FAR = 3  # calls from a cause to the symptoms furthest up
-_MUCH = 0.1  # a deeper change explains one above it if it is at least that part of its size
-_LATER = 8  # blocks: best runs differ in length, so only a much later change is no cause
 
 Ends = tuple[dict[str, float], dict[str, float]]  # as Graph.around
 
@@ -110,8 +108,6 @@ def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) ->
             continue
         if below.kind == "latency" and above.kind != "latency":
             continue
-        if below.affected < _MUCH * above.affected or below.began > above.began + _LATER:
-            continue
         callers, callees = around[j]
         if serving & graph.above(set(callers)) and not serving & set(callees):
             fit.append((not serving & set(callers), -below.affected, j))
@@ -198,10 +194,11 @@ def _blame(
 ) -> Blame | None:
     caller = _largest(callers)
     mine = lead.key.get("side") == "out" and lead.kind in ("errors", "no_response")
-    if mine and _contrast(frame, lead) >= limits.MOST:
+    if mine and contrast(frame, lead) >= limits.MOST:
         return Blame(caller, None, "itself")  # others call the same places, and fare well
     if not callees:
-        host = lead.key.get("host") or _largest_host(frame, lead)
+        hosts = frame.level(("host",))
+        host = lead.key.get("host") or hosts.values[hosts.sum(np.abs(lead.excess)).argmax()][0]
         edge = (caller, str(host)) if caller and host else None
         return Blame(str(host) if host else caller, edge, "downstream")
     callee = _largest(callees)
@@ -211,10 +208,10 @@ def _blame(
     return Blame(callee, (caller, callee) if caller and callee else None, "itself")
 
 
-def _contrast(frame: Frame, c: Candidate) -> float:
-    """The part of a caller's failures that other callers of the same endpoints do not have.
+def contrast(frame: Frame, c: Candidate) -> float:
+    """The part of a caller's failures that are at endpoints which others call and fare well.
 
-    Where they fail alike, the endpoints are the cause and not this caller of them.
+    Where they fail alike, or nobody else calls, the endpoints are the cause and not this caller.
     """
     level = frame.level(ENDPOINT)
     failing = (frame.status == 0) if c.kind == "no_response" else frame.failed
@@ -227,7 +224,7 @@ def _contrast(frame: Frame, c: Candidate) -> float:
     worse = np.where(known, np.maximum(ratio(e_w, n_w) - ratio(e_b, n_b), 0), 0.0)
     own = np.maximum(level.sum(np.where(c.scope, c.excess, 0.0)), 0)
     due = worse * level.sum(np.where(c.scope, c.volume, 0.0))
-    return 1 - float(np.minimum(own, due).sum() / max(float(own.sum()), 1e-9))
+    return float(np.maximum(own - due, 0)[known].sum() / max(float(own.sum()), 1e-9))
 
 
 def _ends(frame: Frame, lead: Candidate) -> tuple[float, float]:
@@ -245,9 +242,3 @@ def _ends(frame: Frame, lead: Candidate) -> tuple[float, float]:
 
 def _largest(weights: dict[str, float]) -> str | None:
     return min(weights, key=lambda n: (-weights[n], n)) if weights else None
-
-
-def _largest_host(frame: Frame, lead: Candidate) -> str | None:
-    level = frame.level(("host",))
-    held = level.sum(np.abs(lead.excess))
-    return str(level.values[int(np.argmax(held))][0]) if held.any() else None

@@ -47,7 +47,9 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
     if c.kind == "rate" and c.key.get("side") == "in":
         plain *= 0.9  # it is the caller who calls more
     if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
-        plain *= 0.9  # those who serve the calls see as much, and which of them fails
+        # those who serve the calls see as much, and which of them fails, but not who calls badly
+        alone = c.kind in _KINDS and graph.contrast(frame, c) >= limits.MOST
+        plain = 1.0 if alone else 0.9 * plain
     return held * even * plain
 
 
@@ -71,7 +73,7 @@ def reach(frame: Frame, lead: Candidate) -> Mask:
     return both
 
 
-def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, int]) -> list[Candidate]:
+def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, float]) -> list[Candidate]:
     """Candidates that stand on their own, each with those that it explains folded in.
 
     tier: by id of the candidate; lower tiers are settled first.
@@ -150,15 +152,22 @@ _PLACES = (
 )  # fmt: skip
 _KINDS = ("errors", "no_response")
 _LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
+_TOGETHER = 4.5  # before each of the places that are slower
 
 
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
     calls = graph.Graph(frame)
-    candidates = [c for c in candidates if not _of_a_place(calls, c, candidates)]
+    many = _of_many_places(calls, candidates)
+    candidates = [
+        c for c in candidates if (many and c.lasts) or not _of_a_place(calls, c, candidates)
+    ]
     fresh = [c.scope for c in candidates if c.kind == "new" and set(c.key) == {"service"}]
     came = np.any([np.zeros(frame.size, dtype=bool), *fresh], axis=0)
-    found = leads(frame, candidates, {id(c): _tier(c, came) for c in candidates})
+    tiers = {
+        id(c): _TOGETHER if many and c.lasts and not c.key else _tier(c, came) for c in candidates
+    }
+    found = leads(frame, candidates, tiers)
     found = pair_moved(frame, found)
     found = graph.settle(calls, [_where_time_goes(frame, lead) for lead in found])
     for lead in found:
@@ -191,6 +200,20 @@ def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -
     due, rest = _outside(c, away)
     clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
     return due >= limits.FEW and rest < limits.MOST * due and clear
+
+
+def _of_many_places(calls: graph.Graph, candidates: list[Candidate]) -> bool:
+    """Whether most services that call nothing slower, several of them, are slower themselves: they
+    have no cause in common but their machine. What waits for the processor waits as long for a
+    short answer as for a long one, so that nothing is slower in proportion."""
+    late = [c.key for c in candidates if c.lasts and c.direction == "up" and len(c.key) == 2]
+    slow = {key["service"] for key in late if key["side"] == "in" and "service" in key}
+    level = calls.frame.level(("side", "service"))
+    requests = dict(zip(level.values, level.sum(calls.frame.requests).tolist(), strict=True))
+    served = {s for s in calls.callers if requests["in", s] >= limits.SEVERAL}
+    waiting = {caller for service in slow for caller in calls.callers.get(service, ())}
+    ends = served - waiting
+    return len(ends & slow) >= max(limits.FEW, limits.MOST * len(ends))
 
 
 def _tier(c: Candidate, came: Mask) -> int:

@@ -40,7 +40,8 @@ def summary(
         day = f"{since:%Y-%m-%d} " if (window.from_ts - since).total_seconds() > 43_200 else ""
         parts.append(f"since {day}{since:%H:%M}")
     if since and until:
-        parts.append(f"for {_length((until - since).total_seconds())}")
+        seconds = (until - since).total_seconds()
+        parts.append(f"for {seconds / 60:.0f} min" if seconds >= 90 else f"for {seconds:.0f} s")
     if caller and key.get("host") and caller not in (key.get("container"), who):
         parts.append(f"only {caller} called it")
     of = key.get("instance") or key.get("container")
@@ -55,10 +56,6 @@ def summary(
 def _broken(c: Candidate, failing: float) -> str:
     what = "new and failing" if c.kind == "new" else f"{_appeared(c).partition(':')[0]}, failing"
     return f"{what}: {percent(failing)} of {number(c.window)} requests"
-
-
-def _length(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _failures(failures: Sequence[tuple[int, str]]) -> str:
@@ -84,8 +81,9 @@ def _change(c: Candidate) -> str:
         return f"{word}: {both}/s"
     if c.kind == "broad":
         word = "slower" if c.lasts else "failing more"
-        which = f"{c.metric[:3]} " if c.lasts else ""
-        return f"{word} everywhere, no single key: {which}{_figures(c)}"
+        which, shown = (f"{c.metric[:3]} ", ms) if c.lasts else ("", percent)
+        figures = f"{shown(c.window)} ({was} {shown(c.baseline)})"
+        return f"{word} everywhere, no single key: {which}{figures}"
     if c.kind == "moved":
         return (
             f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
@@ -98,7 +96,7 @@ def _change(c: Candidate) -> str:
         return _vanished(c)
     if c.kind in ("errors", "no_response", "statuses"):
         said = {"errors": "failing", "no_response": "without a response"}
-        said["statuses"] = f"answering {_status(c)}"
+        said["statuses"] = f"answering {c.key.get('status') or 'nothing'}"
         word = said[c.kind] if c.direction == "up" or c.kind != "errors" else "failing less"
         before = "not there before" if c.baseline is None else f"{was} {percent(c.baseline)}"
         return f"{word}: {percent(c.window)} ({before})"
@@ -111,15 +109,6 @@ def _change(c: Candidate) -> str:
         return f"answers {word}: {both} bytes"
     word = "busier" if c.direction == "up" else "quieter"
     return f"{word}: {times(c.ratio)}, {number(c.window)}/s ({was} {number(c.baseline)}/s)"
-
-
-def _status(c: Candidate) -> str:
-    return str(c.key.get("status") or "nothing")
-
-
-def _figures(c: Candidate) -> str:
-    said = ms if c.lasts else percent
-    return f"{said(c.window)} (was {said(c.baseline)})"
 
 
 def _origin(c: Candidate) -> str:
