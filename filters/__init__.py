@@ -9,7 +9,7 @@ from filters.check import check
 from filters.fields import FIELDS, FieldSpec, row_fields
 from filters.nodes import Expr, FilterError, equalities
 from filters.parser import parse
-from filters.predicate import decision, predicate
+from filters.predicate import decision, is_of_recorders, predicate, takes_of
 from filters.push import pushable
 from filters.remarks import remarks
 from filters.sql import Sql, to_sql
@@ -23,10 +23,12 @@ __all__ = [
     "check",
     "decision",
     "equalities",
+    "is_of_recorders",
     "parse",
     "predicate",
     "pushable",
     "remarks",
     "row_fields",
+    "takes_of",
     "to_sql",
 ]

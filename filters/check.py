@@ -129,6 +129,9 @@ def _not_live(expr: Expr, field: Field) -> FilterError:
         why = "Qtap cannot filter on it"
     elif field.name in ("route", "error_signature", "outcome"):
         why = "qrec works it out when it stores a transaction"
+    elif field.name in ("recorder", "group", "session"):
+        why = "it is the same of all that one recorder records"
+        hint = "name it with --recorder or --group, and ask for it afterwards with --where"
     else:
         why = "Qtap has no such filter field"
     reason = f"{field.name} cannot decide what is recorded: {why}"

@@ -172,10 +172,15 @@ _all = (
         read=lambda tx: tuple(one.kind for one in tx.findings), always=True,
     ),
     _field("recorder", "recorder", "name of the recorder"),
+    _field(
+        "group", "group_name", "its group, by coverage; empty where it has none",
+        read=lambda _: "", always=True,
+    ),
     _field("session", "session", "one run of a recorder"),
 )  # fmt: skip
 
 FIELDS: Final[dict[str, FieldSpec]] = {spec.name: spec for spec in _all}
+WHOSE: Final = frozenset({"recorder", "group"})  # the same for all rows of a file
 # names of before, which go on working
 _FORMER: Final = {"findings.kind": "secrets.kind"}
 HEADER_PREFIXES: Final = {"req.header.": "req_headers", "res.header.": "res_headers"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from typing import Literal as OneOf
 
-from filters.fields import Row
+from filters.fields import WHOSE, Row
 from filters.nodes import (
     And,
     Array,
@@ -29,6 +29,7 @@ from filters.nodes import (
     Operand,
     Or,
     Truth,
+    leaves,
     missing_of,
 )
 from filters.values import FUNCTIONS, Regex, compare, compare_numbers, match, truthy
@@ -55,6 +56,21 @@ def predicate(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool]:
 def decision(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool | None]:
     """The same, and None where a field that is not there leaves it open: no event passes then."""
     return _node(expr.root, meaning == "qrec")
+
+
+def is_of_recorders(expr: Expr) -> bool:
+    """Whether a filter asks for nothing but whose rows they are."""
+    fields = expr.fields()
+    return bool(fields) and fields <= WHOSE
+
+
+def takes_of(expr: Expr) -> Callable[[str, str], bool]:
+    """Whether a filter may take a row of a recorder, by its name and its group."""
+    absent = {field.name for leaf in leaves(expr.root) if (field := missing_of(leaf))}
+    if WHOSE.isdisjoint(expr.fields()) or not absent <= WHOSE:
+        return lambda recorder, group: True
+    test = decision(expr)
+    return lambda recorder, group: test({"recorder": recorder, "group": group}) is not False
 
 
 def _node(node: Node, ours: bool) -> _Test:

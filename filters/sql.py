@@ -61,14 +61,17 @@ class Sql(NamedTuple):
             con.create_function(ZONE_FUNCTION, _zones, ["VARCHAR"], "VARCHAR", type="arrow")
 
 
-def to_sql(expr: Expr, columns: Mapping[str, str] | None = None, prefix: str = "p") -> Sql:
+def to_sql(
+    expr: Expr, columns: Mapping[str, str] | None = None, prefix: str = "p", group: str = "''"
+) -> Sql:
     """Translate a filter. `columns`: SQL for each column of `transactions` that the view has.
 
     Without `columns` all are there under their own names. Parameters are named `<prefix>1`, ….
+    group: SQL for the group of a row's recorder, which no view has by itself.
     FilterError: an unknown field or function, a field that the view has not.
     """
     check(expr, "where")
-    scope = Scope(expr, columns, prefix)
+    scope = Scope(expr, columns, prefix, group)
     answer = _node(scope, expr.root, True)
     text = answer if isinstance(answer, str) else str(answer).upper()
     # what was decided without a row may have bound more than is left in the text
@@ -154,12 +157,15 @@ class Value(NamedTuple):
 class Scope:
     """What an expression may refer to, and the parameters that it has bound so far."""
 
-    def __init__(self, expr: Expr, columns: Mapping[str, str] | None, prefix: str) -> None:
+    def __init__(
+        self, expr: Expr, columns: Mapping[str, str] | None, prefix: str, group: str = "''"
+    ) -> None:
         self.expr = expr
         self.params: dict[str, object] = {}
         self.uses_zone = False
         self._columns = columns
         self._prefix = prefix
+        self._group = group
 
     def bind(self, value: object) -> str:
         """A parameter with that value."""
@@ -204,6 +210,8 @@ class Scope:
         names = {column: column for column in spec.columns}
         if self._columns is not None:
             names = {column: self._columns.get(column, "") for column in spec.columns}
+        if "group_name" in names:
+            names["group_name"] = self._group
         if not all(names.values()):
             reason = f"{field.name} cannot be used here: this view does not have it"
             raise FilterError(self.expr.text, reason, field.start, field.end)

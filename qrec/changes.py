@@ -137,6 +137,8 @@ class Report:
 
     def _missing(self) -> str:
         """Which side was not recorded, and where the data is."""
+        if any(note.code == "unknown_recorder" for note in self.changes.notes):
+            return "nobody whom the filter takes was recording"
         held = holdings(self.run.store)
         if held.first is None or held.last is None:
             return "nobody was recording on one side at least; this store has no recordings yet"

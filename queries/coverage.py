@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, Between, Note
-from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen
-from queries.core.question import DEFAULT_LIMIT, LIMIT, Column, Question
+from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
+from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.selection import no_groups
 from queries.core.session import open_reader
 from queries.core.window import Window
+from store.errors import UsageError
 from store.hours import hour_start
 from store.marks import Mark, read_marks
 from store.values import dataclass
 
 if TYPE_CHECKING:
+    from filters.nodes import Expr
     from store.layout import Store
 
 _DAY = timedelta(days=1)
@@ -25,12 +28,14 @@ _LEAST_GAP = timedelta(minutes=1)  # of holdings; shorter ones are told with the
 
 @dataclass(frozen=True)
 class RecorderRow:
-    """One recorder in the window. `share` is of the window; counters of its stretches.
+    """One recorder in the window, or a group of so many `recorders`. `share` is of the window, and
+    of a group covered is what any of them saw; counters of its stretches. deaf: those that missed
+    some of it, together deaf_s.
 
     Stretches and gaps are in order of time; where there are more than the limit, the latest.
     """
 
-    recorder: str
+    recorder: str | None
     covered_s: float
     share: float
     events: int
@@ -40,7 +45,10 @@ class RecorderRow:
     filters: tuple[str, ...]
     gaps: tuple[Gap, ...]
     stretches: tuple[Stretch, ...]
-    group: str | None = None
+    group: str | None
+    recorders: int
+    deaf: int
+    deaf_s: float
 
 
 @dataclass(frozen=True)
@@ -61,32 +69,74 @@ class Coverage:
     version: int = field(default=VERSION)
 
 
-def coverage(store: Store, window: Window, limit: int = DEFAULT_LIMIT) -> Coverage:
-    """Stretches and gaps of each recorder in the window, at most `limit` of each."""
-    with open_reader(store, [window], tables=()) as reader:
+def coverage(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    by: str | None = None,
+) -> Coverage:
+    """Stretches and gaps of each recorder in the window that the filter takes, at most `limit` of
+    each. by: sums of each recorder, or group, instead, at most `limit`, those that missed most
+    first. UsageError: the filter asks for more than recorder and group."""
+    if where is not None:
+        import filters
+
+        if not filters.is_of_recorders(where):
+            raise UsageError(
+                "coverage knows recorders alone, and this filter asks for more",
+                'Such as group == "prod-eu", or recorder in ["a", "b"].',
+            )
+    with open_reader(store, [window], tables=(), where=where) as reader:
         recorders = seen(reader, window)
+        rows = [_row(one.recorder, [one], 0 if by else limit) for one in recorders]
+        if by == "group":
+            groups = {one.group for one in recorders}
+            rows = [_row(None, [one for one in recorders if one.group == of]) for of in groups]
+        if by:
+            rows.sort(key=lambda row: (-row.deaf_s, row.group or "", row.recorder or ""))
+        more = no_groups(reader) if by == "group" else []
+        cut = any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders)
         return Coverage(
             window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
-            notes=tuple(notes(reader, window, recorders)),
-            recorders=tuple(_row(recorder, limit) for recorder in recorders),
-            truncated=any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders),
+            notes=(*notes(reader, window, recorders), *more),
+            recorders=tuple(rows[: limit if by else None]),
+            truncated=len(rows) > limit if by else cut,
         )
 
 
-def _row(recorder: Seen, limit: int) -> RecorderRow:
-    stretches = recorder.stretches
+def coverage_by(
+    store: Store,
+    window: Window,
+    where: Expr | None = None,
+    limit: int = DEFAULT_LIMIT,
+    by: str | None = None,
+) -> Coverage:
+    """The same in a line for each recorder, or each group."""
+    return coverage(store, window, where, limit, by or "recorder")
+
+
+def _row(recorder: str | None, members: Sequence[Seen], limit: int = 0) -> RecorderRow:
+    """Of a recorder with so many of its stretches and gaps, or of all of a group."""
+    first, stretches = members[0], [s for one in members for s in one.stretches]
+    islands = together(island for one in members for island in one.islands)
+    covered = sum((end - begin).total_seconds() for begin, end in islands)
+    lost = [sum((gap.to_ts - gap.from_ts).total_seconds() for gap in one.gaps) for one in members]
     return RecorderRow(
-        recorder=recorder.recorder,
-        covered_s=recorder.covered_s,
-        share=recorder.covered_s / recorder.window.seconds,
+        recorder=recorder,
+        covered_s=covered,
+        share=covered / first.window.seconds,
         events=sum(s.events for s in stretches),
         rejected=sum(s.rejected for s in stretches),
         dropped=sum(s.dropped + (s.dropped_estimate or 0) for s in stretches),
         max_lag_ms=max(s.max_lag_ms for s in stretches),
         filters=tuple(sorted({s.filter for s in stretches if s.filter})),
-        gaps=tuple(recorder.gaps[-limit:]),
-        stretches=stretches[-limit:],
-        group=recorder.group,
+        gaps=tuple(first.gaps[-limit:]) if limit else (),
+        stretches=first.stretches[-limit:] if limit else (),
+        group=first.group,
+        recorders=len(members),
+        deaf=sum(seconds > 0 for seconds in lost),
+        deaf_s=sum(lost),
     )
 
 
@@ -160,7 +210,7 @@ COVERAGE = Question(
     function=coverage,
     answer=Coverage,
     rows="recorders",
-    arguments=(LIMIT,),
+    arguments=(WHERE, LIMIT),
     columns=(
         Column("recorder"),
         Column("from", "from_ts", "moment"),
@@ -182,6 +232,7 @@ COVERAGE = Question(
     Examples:
       qrec coverage --last 1d
       qrec coverage --from "yesterday 00:00" --to "today 00:00" --json
+      qrec coverage --by group --where 'group == "prod-eu"'
     """,
     guide="""
     What the recorders saw of a window and what they missed: stretches, gaps, losses.
@@ -189,5 +240,30 @@ COVERAGE = Question(
     Use it before concluding from absence: "no traffic" in a gap means nothing. Also tells which
     filter a recording ran under, and whether events were late, dropped or unreadable. Next: ask
     again about a window outside the gaps.
+    """,
+)
+COVERAGE_BY = replace(
+    COVERAGE,
+    tool="get_coverage_by_recorder",
+    title="Coverage by recorder",
+    function=coverage_by,
+    arguments=(WHERE, LIMIT, BY),
+    columns=(
+        *APART,
+        Column("recorders", kind="count"),
+        Column("covered", "share", "share"),
+        Column("deaf", kind="count"),
+        Column("deaf for", "deaf_s", "span"),
+        Column("events", kind="count"),
+        Column("dropped", kind="count"),
+    ),
+    lines=None,
+    core=False,
+    guide="""
+    How much each recorder, or each group of them, saw of a window: a line for each.
+
+    Use it where there are many hosts: those that missed most come first. `by` is recorder (the
+    default) or group; `where` may name some, as in group == "prod-eu". Next: get_coverage with
+    where='recorder == "…"' for the gaps of one.
     """,
 )

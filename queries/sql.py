@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from queries.core.answer import VERSION, Between, Note
 from queries.core.escape import visible_lines
 from queries.core.question import REQUIRED, Argument, Question, limit_of
-from queries.core.session import hours_of, open_reader
-from queries.core.window import Window
+from queries.core.session import open_reader
+from queries.core.window import Window, hours_of
 from store.errors import QrecError, TimedOutError, UsageError
 from store.schema import COVERAGE, RECORDED
 from store.values import dataclass

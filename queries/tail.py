@@ -13,12 +13,13 @@ import duckdb
 from queries.core.answer import Note, Side, document
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question, Where
 from queries.core.selection import condition, remarks
-from queries.core.session import CONFIG, parquet, sql_text
+from queries.core.session import CONFIG, dicts, sql_text
 from queries.core.window import Window
 from queries.search import Line, Search, line_of, search
 from store import cover
 from store.cover import Segment
 from store.errors import UsageError
+from store.files import parquet
 from store.hours import from_us
 from store.layout import Store, holder
 
@@ -33,6 +34,11 @@ class Follower:
             raise UsageError(
                 f"nothing runs in a bucket that could be followed: {store.name}",
                 "Run `qrec tail` on the host that records, or ask `qrec search --last 10m`.",
+            )
+        if where is not None and "group" in where.fields():
+            raise UsageError(
+                "what is followed here is not told apart by group",
+                'Name recorders, as in recorder == "web-1" (`qrec coverage --by recorder`).',
             )
         self.store = store
         self.notes: list[Note] = remarks(where)
@@ -86,9 +92,7 @@ class Follower:
     def _rows(self, segment: Segment) -> list[dict[str, Any]]:
         rows = parquet([segment.path])
         text = sql_text("lines", rows=rows, where=self._where, order="ts, seq")
-        result = self._con.execute(text, self._params)
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return dicts(self._con.execute(text, self._params))
 
 
 def _holds(segment: Segment, seq: int) -> bool:

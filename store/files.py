@@ -10,12 +10,13 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 TEMPORARY_SUFFIX = ".tmp"
 _MAGIC = b"PAR1"
+FILES: Final = "read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 
 
 def make_folder(path: Path) -> Path:
@@ -94,6 +95,16 @@ def looks_whole(path: Path) -> bool | None:
         return None
     except OSError:
         return False
+
+
+def file_list(paths: Iterable[Path]) -> str:
+    """The files as DuckDB lists them."""
+    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """A relation over the files, with all the columns that any of them has."""
+    return FILES.replace("{files}", file_list(paths))
 
 
 def write_text(path: Path, text: str) -> None:

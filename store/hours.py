@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import lru_cache
+from pathlib import Path
 
 HOUR_US = 3_600_000_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -55,3 +56,11 @@ def is_hour(key: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def hour_of(path: Path) -> dt.datetime | None:
+    """The hour of a file of rows or of coverage, by the name of its folder."""
+    try:
+        return hour_start(path.parent.name.removeprefix("hour="))
+    except ValueError:
+        return None

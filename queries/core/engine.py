@@ -25,9 +25,8 @@ from urllib.parse import urlsplit
 import duckdb
 
 from filters.sql import ZONE_FUNCTION, Sql
-from queries.core.session import file_list
 from store.errors import QrecError, UnavailableError, UsageError
-from store.files import is_readable
+from store.files import file_list, is_readable
 from store.layout import Store
 from store.remote import Remote
 from store.values import dataclass

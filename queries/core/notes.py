@@ -172,7 +172,7 @@ def covered_s(recorders: Sequence[Seen]) -> float:
 def notes(reader: Reader, window: Window, recorders: Sequence[Seen]) -> list[Note]:
     """What qualifies an answer about this window: gaps, lag, losses, filters, unreadable files."""
     found = [*reader.notes]
-    if covered_s(recorders) <= 0:
+    if covered_s(recorders) <= 0 and not reader.takes_nobody:
         found.append(_nothing(reader, window))
     for group in sorted({recorder.group for recorder in recorders if recorder.group}):
         found += _group_notes(group, [one for one in recorders if one.group == group])

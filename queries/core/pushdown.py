@@ -19,7 +19,7 @@ from typing import Any, Final
 import duckdb
 
 from queries.core.engine import Engine, Group, Job
-from queries.core.session import FILES, parquet
+from store.files import FILES, parquet
 from store.hours import hour_key, to_us
 from store.layout import Store
 from store.schema import RECORDED, plain

@@ -8,19 +8,21 @@ failed. A question's SQL says FROM matching and only what is its own.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
-from queries.core.session import Reader, file_list, open_reader, sql_text
+from queries.core.session import Reader, open_reader, sql_text
 from queries.core.window import Window
 from store.derived import derived_sql
 from store.errors import TooMuchError, UsageError, did_you_mean
-from store.files import looks_whole
+from store.files import file_list, looks_whole
 from store.hours import hour_end, hour_start
 from store.rollup import BUCKET_BASE, ROLLUPS, SOURCES
 from store.values import dataclass
@@ -44,8 +46,10 @@ _APART: Final = {
     "group": 'NULL::VARCHAR AS recorder, population AS "group"',
 }
 _COUNTED: Final = "counted"
+_NAME: Final = re.compile(r"[\w.-]+")  # of a recorder or a group
 # The columns that rollups have whole.
-_TOLD: Final = frozenset(SOURCES) - {"ts", "duration_ms", "seq", "bytes_sent", "bytes_received"}
+_UNTOLD: Final = {"ts", "duration_ms", "seq", "bytes_sent", "bytes_received"}
+_TOLD: Final = {*SOURCES, "group_name"} - _UNTOLD
 _PREFIX: Final = "filter_"  # of the parameters of a filter
 _SHARED: Final = ("window", "notes", "truncated")
 _NAMES: Final = ("req.host", "req.method", "route", "container.name", "container.image", "pod.name",
@@ -54,11 +58,13 @@ T = TypeVar("T")
 
 
 def condition(
-    where: Expr | None, con: Any = None, table: str = "transactions"
-) -> tuple[str, dict[str, Any]]:
+    where: Expr | None, con: Any = None, table: str = "transactions",
+    group_of: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, dict[str, Any]]:  # fmt: skip
     """A filter as a DuckDB condition over a recorded table, and its parameters.
 
-    con: the connection that will run it, made ready for the functions that it may call.
+    con: the connection that will run it, made ready for the functions that it may call. group_of:
+    as Reader.group_of.
     FilterError: a field that the table does not have.
     """
     if where is None:
@@ -71,7 +77,8 @@ def condition(
 
         columns = {name: name for name in RECORDED[table].names}
     try:
-        sql = filters.to_sql(where, columns, _PREFIX)
+        group = _group_sql(group_of) if "group" in where.fields() else ""
+        sql = filters.to_sql(where, columns, _PREFIX, group)
     except filters.FilterError as error:
         if table == "transactions":
             raise
@@ -80,6 +87,16 @@ def condition(
     if con is not None:
         sql.prepare(con)
     return f"({sql.text})", dict(sql.params)
+
+
+def _group_sql(group_of: Mapping[str, str]) -> str:
+    """The group of a row's recorder; a filter cannot take what is no name of a group."""
+    members: dict[str, list[str]] = {}
+    for recorder, group in group_of.items():
+        if _NAME.fullmatch(group) and _NAME.fullmatch(recorder):
+            members.setdefault(group, []).append(f"'{recorder}'")
+    cases = [f"WHEN recorder IN ({', '.join(of)}) THEN '{group}'" for group, of in members.items()]
+    return f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"
 
 
 def remarks(where: Expr | None) -> list[Note]:
@@ -131,7 +148,7 @@ class Selection:
         FilterError, UsageError: `where` asks for what the table does not have.
         """
         con = self.reader.con
-        text, params = condition(where, con, table)
+        text, params = condition(where, con, table, self.reader.group_of)
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
         rows = self.reader.selected(
             _COUNTED if self.counted and table == "transactions" else table,
@@ -144,9 +161,12 @@ class Selection:
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
         whose = ""
         if self.by is not None:
-            groups = {row["recorder"]: row["group_name"] for row in self.reader.coverage}
-            columns_of = {"recorder": [*groups], "population": [*groups.values()]}
-            self.reader.table("populations", {n: ("VARCHAR", of) for n, of in columns_of.items()})
+            groups = [group or None for group in self.reader.group_of.values()]
+            values: dict[str, Sequence[Any]] = {
+                "recorder": [*self.reader.group_of],
+                "population": groups,
+            }
+            self.reader.table("populations", {n: ("VARCHAR", of) for n, of in values.items()})
             whose = " LEFT JOIN populations USING (recorder)"
         if container is not None:
             con.execute("SET VARIABLE container = $value", {"value": container})
@@ -243,6 +263,14 @@ class Selection:
         return Result(side, qualified, rows[:limit], len(rows) > limit)
 
 
+def no_groups(reader: Reader) -> list[Note]:
+    """That nothing can be told apart by group, where nobody is in one."""
+    if any(reader.group_of.values()):
+        return []
+    text = "no recorder of this window is in a group: `qrec record --group NAME` puts one there"
+    return [Note("no_groups", text)]
+
+
 def _counts_tell(where: Expr) -> bool:
     """Whether rollups have what a filter reads."""
     import filters
@@ -296,7 +324,7 @@ def selection(
     which are too many to fetch, or still on their host.
     """
     counts = counts and store.engine == "" and (where is None or _counts_tell(where))
-    opened = partial(open_reader, store, [window], tables, running=counts)
+    opened = partial(open_reader, store, [window], tables, running=counts, where=where)
     with contextlib.ExitStack() as stack:
         try:
             reader = stack.enter_context(opened(pushdown=pushdown_of(store)))
@@ -314,6 +342,8 @@ def selection(
         if files:
             chosen.remarks.append(have_counted(reader, files))
         chosen.select(where, tables[0], container=container)
+        if by == "group":
+            chosen.remarks.extend(no_groups(reader))
         if container is not None:
             chosen.remarks.extend(chosen.unknown_container(container, tables[0]))
         yield chosen
@@ -328,7 +358,7 @@ def both_sides(
     spans = [window, *baseline]
     whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
     limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    with open_reader(store, spans, pushdown=pushdown_of(store)) as reader:
+    with open_reader(store, spans, pushdown=pushdown_of(store), where=where) as reader:
         chosen = Selection(reader, whole)
         chosen.select(where, "transactions")
         return chosen.rows(query, {**limits, **params})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -18,16 +19,18 @@ import duckdb
 
 from queries.core.answer import Note
 from queries.core.watch import CURRENT
-from queries.core.window import Window
+from queries.core.window import Window, hours_of
 from store.cover import Early
 from store.errors import QrecError
-from store.files import is_readable, looks_whole
-from store.hours import HOUR_US, from_us, hour_end, hour_key, hour_start, to_us
+from store.files import file_list, is_readable, looks_whole, parquet
+from store.hours import HOUR_US, from_us, hour_end, hour_key, hour_of, to_us
 from store.layout import MERGED, Store
 from store.rollup import populations_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from filters.nodes import Expr
 
 _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.InterruptException,
@@ -39,7 +42,6 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
 _SQL: Final = Path(__file__).parents[1] / "sql"
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
 T = TypeVar("T")
-FILES: Final = "read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -55,16 +57,6 @@ _LATER_COVERAGE: Final = {
 }
 
 
-def hours_of(spans: Iterable[Window]) -> list[str]:
-    """The hour partitions that the spans touch, sorted, each once."""
-    hours = set()
-    for span in spans:
-        first = to_us(span.from_ts) // HOUR_US
-        last = (to_us(span.to_ts) - 1) // HOUR_US
-        hours |= {hour_key(number * HOUR_US) for number in range(first, last + 1)}
-    return sorted(hours)
-
-
 def sql_text(name: str, **places: str) -> str:
     """A query of queries/sql by its name, without the ending; `places` fill {name} in its text."""
     text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
@@ -73,14 +65,10 @@ def sql_text(name: str, **places: str) -> str:
     return text
 
 
-def file_list(paths: Iterable[Path]) -> str:
-    """The files as DuckDB lists them."""
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
-
-
-def parquet(paths: Iterable[Path]) -> str:
-    """A relation over the files, with all the columns that any of them has."""
-    return FILES.replace("{files}", file_list(paths))
+def dicts(result: Any) -> list[dict[str, Any]]:
+    """The rows of a statement's result."""
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 class Pushdown(Protocol):
@@ -104,11 +92,18 @@ class Reader:
     def __init__(
         self, store: Store, spans: Sequence[Window], tables: Sequence[str], views: bool = True,
         pushdown: Callable[..., Pushdown] | None = None, running: bool = False,
+        where: Expr | None = None,
     ) -> None:  # fmt: skip
         self.store = store
+        self._takes: Callable[[str, str], bool] = lambda recorder, group: True
+        if where is not None:
+            import filters
+
+            self._takes = filters.takes_of(where)
+        self.group_of: dict[str, str] = {}  # of each recorder, by its last; "": in none
         self._views = views
         self.spans = list(spans)
-        self.tables = list(tables)
+        self._tables = ["coverage", *tables]
         self.notes: list[Note] = []
         self._bad: set[Path] = set()
         self.unreadable: list[tuple[str, dt.datetime]] = []  # recorders, and hours of theirs
@@ -146,13 +141,8 @@ class Reader:
         self, name: str, params: Mapping[str, Any] | None = None, **places: str
     ) -> list[dict[str, Any]]:
         """The rows of queries/sql/<name>.sql as dicts, without Arrow: for answers of few rows."""
-
-        def dicts(statement: Any, named: dict[str, Any]) -> list[dict[str, Any]]:
-            result = self.con.execute(statement, named)
-            names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-        rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
+        text = sql_text(name, **places)
+        rows: list[Any] = self._result(text, params, lambda *of: dicts(self.con.execute(*of)))
         return rows
 
     def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -191,8 +181,7 @@ class Reader:
         self, paths: Callable[[], Sequence[Path]], *of: Any
     ) -> list[tuple[str, Mapping[str, Path]]]:
         """What the tasks of an engine make of files (Pushdown.results); nothing without one."""
-        pushdown = self._pushdown
-        if pushdown is None:
+        if (pushdown := self._pushdown) is None:
             return []
         return self._mending(lambda: pushdown.results(paths(), *of))
 
@@ -232,16 +221,14 @@ class Reader:
     def close(self) -> None:
         if self._watch is not None:
             self._watch.end(self.con)
-        self.con.close()
+        threading.Thread(target=self.con.close).start()  # takes 60 ms after a large answer
         if self._pushdown is not None:
             self._pushdown.close()
 
     def _open_views(self) -> None:
-        hours, tables = hours_of(self.spans), (*self.tables, "coverage")
-        self.store.look(
-            self.store.sealed_hour(table, hour) for table in (*tables, MERGED) for hour in hours
-        )
-        for table in tables:
+        hours, tables = hours_of(self.spans), (*self._tables, MERGED)
+        self.store.look(self.store.sealed_hour(table, hour) for table in tables for hour in hours)
+        for table in self._tables:
             listed = self._listed(table)
             if table == "coverage" or (self._views and self._pushdown is None):
                 self.store.fetch(listed)
@@ -266,9 +253,10 @@ class Reader:
         """The files that make up the hours of the spans now."""
         hours = hours_of(self.spans)
         if table != "coverage":
-            rows = [path for hour in hours for _, path in self.store.visible(table, hour)]
-            early = self.early.keys if table == "transactions" and not self._views else ()
-            return [*rows, *early]
+            rows = [pair for hour in hours for pair in self.store.visible(table, hour)]
+            if table == "transactions" and not self._views:
+                rows += [(self.store.recorder_of(path), path) for path in self.early.keys]
+            return [path for recorder, path in rows if self._is_asked(recorder)]
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
         return [path for hour in (*before, *hours) for path in self._coverage(hour)]
@@ -285,7 +273,9 @@ class Reader:
     def groups(self) -> dict[str, dict[str, str]]:
         """The group of each recorder that is in one, by hour."""
         groups: dict[str, dict[str, str]] = {}
-        for recorder, hour, group in self.con.execute(populations_sql("coverage")).fetchall():
+        told = any(row["group_name"] for row in self.coverage)
+        rows = self.con.execute(populations_sql("coverage")).fetchall() if told else []
+        for recorder, hour, group in rows:
             groups.setdefault(hour_key(hour * HOUR_US), {})[recorder] = group
         return groups
 
@@ -317,13 +307,28 @@ class Reader:
             self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
             return
         # few rows, which are looked at again and again: each statement would open the files anew
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
-        rows = self.con.execute("FROM coverage")
-        names, later = [column[0] for column in rows.description], dict.fromkeys(_LATER_COVERAGE)
-        self.coverage = [later | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        later = ", ".join(f"NULL::{kind} AS {name}" for name, kind in _LATER_COVERAGE.items())
+        text = f"FROM {source}{self._early()} UNION ALL BY NAME SELECT {later} WHERE false"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS {text}")
+        self.coverage = dicts(self.con.execute("FROM coverage"))
         self.coverage.sort(key=lambda row: (row["recorder"], row["from_ts"], row["to_ts"]))
-        for name in sorted(_LATER_COVERAGE.keys() - set(names)):
-            self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
+        self.group_of = {row["recorder"]: row["group_name"] or "" for row in self.coverage}
+        self._leave_out_others()
+
+    def _is_asked(self, recorder: str) -> bool:
+        return self._takes(recorder, self.group_of.get(recorder, ""))
+
+    def _leave_out_others(self) -> None:
+        """What recorders saw of which the filter takes nothing is not in question."""
+        others = {name for name in self.group_of if not self._is_asked(name)}
+        if others:
+            self.con.execute("DELETE FROM coverage WHERE recorder IN $of", {"of": [*others]})
+            self.coverage = [row for row in self.coverage if row["recorder"] not in others]
+        self.takes_nobody = bool(others) and not self.coverage
+        if self.takes_nobody:
+            groups = ", ".join(sorted(set(self.group_of.values()) - {""})[:10]) or "(none)"
+            text = f"the filter takes no recorder: there were {', '.join(sorted(others)[:10])}"
+            self.notes.append(Note("unknown_recorder", f"{text}, of group {groups}"))
 
     def _early(self) -> str:
         """More rows of coverage, of hours that are not over, as far as all have told."""
@@ -361,7 +366,7 @@ class Reader:
         place = path.relative_to(self.store.path)
         if place.parts[0] == MERGED:
             return  # what it was made of is read
-        hour = _hour_of(path)
+        hour = hour_of(path)
         if hour is not None and "transactions" in place.parts:
             owner = self.store.recorder_of(path)
             self.unreadable.append((owner, hour))
@@ -406,8 +411,8 @@ class Reader:
 
     def _tell_deleted(self, table: str, gone: Sequence[Path], left: Sequence[Path]) -> None:
         """A note for each hour of which rows were listed and nothing is left."""
-        deleted = {hour for path in gone if (hour := _hour_of(path))}
-        for hour in sorted(deleted - {_hour_of(path) for path in left}):
+        deleted = {hour for path in gone if (hour := hour_of(path))}
+        for hour in sorted(deleted - {hour_of(path) for path in left}):
             text = f"hour {hour_key(to_us(hour))} of {table} was deleted while this was asked"
             self.notes.append(Note("deleted", text, hour, hour + dt.timedelta(hours=1)))
 
@@ -420,6 +425,7 @@ def open_reader(
     views: bool = True,
     pushdown: Callable[..., Pushdown] | None = None,
     running: bool = False,
+    where: Expr | None = None,
 ) -> Iterator[Reader]:
     """A reader over the hours that `spans` touch, closed at the end.
     Raises StoppedError when it was stopped under way.
@@ -427,10 +433,12 @@ def open_reader(
     views: whether the tables are views; if not, their files are listed and none is opened.
     pushdown: makes what has an engine read them; without it they are read here. running: also
     what a bucket has of hours that are not over (store/cover.py): coverage, and keys for rows.
+    where: what is of recorders of which it takes nothing is left out, their coverage as well.
     """
     watch = CURRENT.get()
     try:
-        with contextlib.closing(Reader(store, spans, tables, views, pushdown, running)) as reader:
+        opened = Reader(store, spans, tables, views, pushdown, running, where)
+        with contextlib.closing(opened) as reader:
             yield reader
     except duckdb.InterruptException:
         if watch is not None:  # our word for it, where it was the watch that did it
@@ -440,11 +448,3 @@ def open_reader(
         raise QrecError(
             "the question needs more memory than there is", "Ask for a shorter window."
         ) from error
-
-
-def _hour_of(path: Path) -> dt.datetime | None:
-    """The hour of a file of rows or of coverage, by the name of its folder."""
-    try:
-        return hour_start(path.parent.name.removeprefix("hour="))
-    except ValueError:
-        return None

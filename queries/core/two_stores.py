@@ -18,8 +18,8 @@ from pathlib import Path
 
 from queries.core.answer import Changes, Finding, Note
 from queries.core.notes import SEEING, Seen, seen
-from queries.core.session import CONFIG, hours_of, open_reader
-from queries.core.window import Window
+from queries.core.session import CONFIG, open_reader
+from queries.core.window import Window, hours_of
 from store.errors import UsageError
 from store.files import make_folder
 from store.hours import hour_end, hour_start, to_us

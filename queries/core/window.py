@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from itertools import pairwise
@@ -25,6 +25,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from store.errors import UsageError, did_you_mean
+from store.hours import HOUR_US, hour_key, to_us
 from store.values import dataclass
 
 BaselineKind = Literal["previous", "same_hour", "explicit", "mark"]
@@ -102,6 +103,16 @@ class Asked:
     around: str | None = None
     since: str | None = None
     marks: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def hours_of(spans: Iterable[Window]) -> list[str]:
+    """The hour partitions that the spans touch, sorted, each once."""
+    hours = set()
+    for span in spans:
+        first = to_us(span.from_ts) // HOUR_US
+        last = (to_us(span.to_ts) - 1) // HOUR_US
+        hours |= {hour_key(number * HOUR_US) for number in range(first, last + 1)}
+    return sorted(hours)
 
 
 def resolve_window(asked: Asked, now: datetime, tz: tzinfo) -> Window:

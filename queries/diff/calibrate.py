@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, BaselineKind, Between, Calibration, Note, iso
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Question
-from queries.core.session import hours_of
-from queries.core.window import Baseline, Window
+from queries.core.window import Baseline, Window, hours_of
 from queries.diff import limits
 from queries.diff.axis import past_of
 from queries.diff.compare import compared

@@ -79,7 +79,7 @@ def compared(
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
     pushdown = pushdown_of(store)
     with open_reader(
-        store, [*spans, *earlier], views=False, pushdown=pushdown, running=running
+        store, [*spans, *earlier], views=False, pushdown=pushdown, running=running, where=where
     ) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
@@ -133,12 +133,16 @@ def _condition(
     reader: Reader, expressions: Sequence[str], where: Expr | None
 ) -> tuple[str | None, Mapping[str, Any]]:
     """All the expressions as one condition over `transactions`, with its parameters."""
-    texts = [*expressions, *([where.text] if where is not None else [])]
-    if not texts:
-        return None, {}
     import filters
 
-    return condition(filters.parse(" AND ".join(f"({text})" for text in texts)), reader.con)
+    texts = list(expressions)
+    # one about recorders alone has chosen the files: there is nothing left to ask of rows
+    if where is not None and not filters.is_of_recorders(where):
+        texts.append(where.text)
+    if not texts:
+        return None, {}
+    both = filters.parse(" AND ".join(f"({text})" for text in texts))
+    return condition(both, reader.con, group_of=reader.group_of)
 
 
 class _Question:
@@ -168,7 +172,7 @@ class _Question:
             blind = [
                 Note("no_data", f"no recorder was receiving in the {name}")
                 for name, seconds in zip(("window", "baseline"), seen, strict=True)
-                if seconds <= 0
+                if seconds <= 0 and not self.reader.takes_nobody
             ]
             notes += blind or [Note("no_common_minutes", _APART)]
             return self._changes(frame, verdict, notes, ())

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.core.session import Reader, hours_of, parquet, sql_text
+from queries.core.session import Reader, sql_text
+from queries.core.window import hours_of
 from queries.diff import limits
 from queries.diff.counts import Counts
 from queries.diff.rollups import (
@@ -20,6 +21,7 @@ from queries.diff.rollups import (
     rows_relation,
 )
 from queries.diff.stats import Floats, add_up, ratio
+from store.files import parquet
 from store.rollup import KEYS
 
 if TYPE_CHECKING:

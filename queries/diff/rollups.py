@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from store.errors import TooMuchError
-from store.files import looks_whole
+from store.files import file_list, looks_whole
 from store.rollup import rollup_sql
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def rollups_of(
 
 def whole_parquet(paths: Iterable[Path]) -> str:
     """A relation over files that all have to have the same columns: an old rollup is none."""
-    listed = ", ".join(_quoted(str(path)) for path in paths)
-    return f"read_parquet([{listed}], hive_partitioning = false)"
+    return f"read_parquet({file_list(paths)}, hive_partitioning = false)"
 
 
 def rows_relation(rows: str, file: int = 0) -> str:

@@ -19,7 +19,7 @@ import duckdb
 from recorder.write.rollup import scratch_duckdb
 from store.derived import SQL
 from store.errors import unwritable
-from store.files import replacing
+from store.files import file_list, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.layout import MERGED, Store
 from store.rollup import DURATIONS, KEYS, MINUTES, NAMES, populations_sql
@@ -184,8 +184,7 @@ def _coverage(files: Sequence[Path]) -> str:
 
 
 def _relation(paths: Sequence[Path], *options: str) -> str:
-    listed = ", ".join([f"[{', '.join(map(_quoted, paths))}]", *options])
-    return f"read_parquet({listed}, hive_partitioning = false)"
+    return f"read_parquet({', '.join([file_list(paths), *options])}, hive_partitioning = false)"
 
 
 def _quoted(path: Path) -> str:

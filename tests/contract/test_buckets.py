@@ -164,6 +164,7 @@ COUNTING: tuple[list[str], ...] = (
     ["hosts"], ["endpoints"], ["statuses"], ["timeline", "--by", "host"],
     ["hosts", "--by", "recorder"],
     ["statuses", "--where", 'req.host == "api.stripe.com" and res.status >= 500'],
+    ["hosts", "--where", 'group == "" and recorder == "web"'],
 )  # fmt: skip
 WITHIN = partial(pytest.approx, rel=0.05)
 
@@ -204,6 +205,24 @@ def test_rows_that_are_too_many_are_counted_by_rollups(
     for path in (tmp_path / "cache").rglob("rollups/keys/*/*.parquet"):
         path.write_bytes(b"broken")
     assert cli("hosts", *few, "--now", NOW.isoformat())[0] == 3
+
+
+def test_files_of_recorders_that_a_filter_does_not_take_are_not_fetched(
+    cli: Cli, way: Way, url: str, tmp_path: Path
+) -> None:
+    for name in ("web", "web-2"):
+        store = stored(tmp_path / name, name)
+        assert cli("ship", url, "--store", str(store.path))[0] == 0
+    for words in (["diff"], ["search"], ["timeline"], ["hosts", "--by", "recorder"]):
+        there = ("--where", 'recorder == "web-2" and group == ""', "--store", url)
+        expected = json.loads(answered(cli, *words, "--store", str(store.path)))
+        document = json.loads(answered(cli, *words, *there))
+        assert document["window"] == expected["window"]
+        assert len(document.get("findings", [])) == len(expected.get("findings", []))
+    files = [path for method, path in way.seen if method == "GET" and path.endswith(".parquet")]
+    fetched = [path.rpartition("/")[2] for path in files if "/coverage/" not in path]
+    assert fetched
+    assert all(name.startswith("web-2-") for name in fetched)
 
 
 def test_who_is_behind_bounds_what_is_compared(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_every_question_gives_the_same_document(
         ["timeline", "--by", "endpoint"],
         ["timeline", "--by", "group"],
         ["hosts", "--by", "recorder"],
+        ["hosts", "--where", 'group == "" and recorder in ["web-2", "web-3"]'],
         ["diff", "--where", "res.status >= 400"],
+        ["diff", "--where", 'recorder == "web-2"'],
         ["diff", "--where", 'req.host == "api.stripe.com"', "--last", "50m"],
         ["diff", "--last", "5m"],
     ]  # fmt: skip

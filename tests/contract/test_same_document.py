@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 QUESTIONS = {tool: one for tool, one in tools().items() if one.window}
 COMMANDS = {tool: one.name for tool, one in QUESTIONS.items()} | {
     "get_errors_by_container": "errors --by container",
+    "get_coverage_by_recorder": "coverage --by recorder",
     "get_traffic": "search",  # the newest of all; `qrec tail` follows them instead
     "compare_schemas": "schema --vs previous",
 }
@@ -44,6 +45,8 @@ def asked_of(tool: str) -> list[dict[str, Any]]:
     extra = {
         "where": [EVERYWHERE], "container": ["shop", "shp"], "every": ["hour", "90s"],
     }  # fmt: skip
+    if question.name == "coverage":  # which knows nothing but recorders
+        extra["where"] = ['group == ""']
     for argument in question.arguments:
         asked += [{argument.name: one} for one in extra.get(argument.name, argument.choices)]
     return asked

@@ -17,7 +17,7 @@ import filters
 from queries.core.answer import Changes, to_document
 from queries.core.question import Question
 from queries.core.window import Baseline, Window
-from queries.coverage import coverage
+from queries.coverage import COVERAGE_BY, coverage
 from queries.diff.explain.evidence import Rows as Rows_
 from queries.diff.what_changed import what_changed
 from queries.endpoints import ENDPOINTS
@@ -283,6 +283,90 @@ def test_counts_apart_by_recorder_and_group(tmp_path: Path, question: Question) 
     assert {one.value: one.requests for one in series} == {GROUP: 540, None: 180}
     with pytest.raises(UsageError):
         counts(by="container")
+
+
+@pytest.mark.parametrize(
+    ("where", "hosts"),
+    [
+        ('group == "prod-eu"', {"of-a1": 180, "of-a2": 180}),
+        ('group == ""', {"of-lone": 180}),
+        ('not group == "prod-eu"', {"of-lone": 180}),
+        ('recorder in ["a2", "lone"]', {"of-a2": 180, "of-lone": 180}),
+        ('recorder == "a2" or req.host == "of-lone"', {"of-a2": 180, "of-lone": 180}),
+        ('group != "prod-eu" or req.host == "of-a1"', {"of-a1": 180, "of-lone": 180}),
+        ('group == "prod-eu" and not missing(req.host)', {"of-a1": 180, "of-a2": 180}),
+        ('group matches /^prod/ and recorder != "a1"', {"of-a2": 180}),
+        ("missing(group)", {}),
+        ('group == "prod-us"', {}),
+    ],
+)
+def test_a_filter_names_groups_and_recorders(
+    tmp_path: Path, where: str, hosts: dict[str, int]
+) -> None:
+    """By itself, where files of others are not read, and together with what only rows tell."""
+    names = ("a1", "a2", "lone")
+    rows = {name: calls(f"of-{name}") for name in names}
+    store = stored(tmp_path / "store", rows, [seen("a1"), seen("a2"), seen("lone", group=None)])
+    answer = HOSTS.ask(store, {"where": where}, NOW, UTC)
+    assert {one.host: one.requests for one in answer.hosts} == hosts
+    points = TIMELINE.ask(store, {"where": where, "by": "host"}, NOW, UTC)
+    assert {one.value: one.requests for one in points.series} == hosts
+    changes = what_changed(store, WINDOW, BASELINE, where=filters.parse(where))
+    assert changes.window.requests == changes.baseline.requests == sum(hosts.values())
+    assert changes.verdict == ("nothing_changed" if hosts else "no_data")
+    codes = {note.code for note in (*answer.notes, *changes.notes)}
+    assert ("unknown_recorder" in codes) == (not hosts)
+
+
+def test_what_others_missed_is_not_told_of_a_group(tmp_path: Path) -> None:
+    rows = {name: calls("api.example.com") for name in ("a1", "lone")}
+    cut = seen("lone", minute(30), NOW, group=None, state="disconnected", reason="cut")
+    stretches = [seen("a1"), seen("lone", end=minute(30), group=None), cut]
+    store = stored(tmp_path / "store", rows, stretches)
+
+    def told(**values: Any) -> tuple[set[str], float]:
+        answer = HOSTS.ask(store, values, NOW, UTC)
+        return {note.code for note in answer.notes}, answer.window.covered_s
+
+    assert told() == ({"gap"}, 3600)
+    assert told(where='group == "prod-eu"') == (set(), 3600)
+    assert told(where='recorder == "lone" and res.status == 200') == ({"gap"}, 1800)
+
+
+def test_coverage_apart_by_recorder_and_group(tmp_path: Path, cli: Cli) -> None:
+    deaf = [seen("a2", end=minute(50)),
+            seen("a2", minute(50), NOW, state="disconnected", reason="cut")]  # fmt: skip
+    store = stored(tmp_path / "store", {}, [seen("a1"), *deaf, seen("lone", group=None)])
+
+    def counts(*words: str) -> dict[str | None, tuple[int, float, int, float]]:
+        words = ("coverage", *words, "--store", str(store.path), "--now", NOW.isoformat())
+        code, out, err = cli(*words, "--json")
+        assert code == 0, err
+        rows = json.loads(out)["recorders"]
+        return {one["recorder"] or one["group"]:
+                (one["recorders"], one["covered_s"], one["deaf"], one["deaf_s"])
+                for one in rows}  # fmt: skip
+
+    assert counts("--by", "group") == {GROUP: (2, 3600, 1, 600), None: (1, 3600, 0, 0)}
+    apart = counts("--by", "recorder")
+    assert apart == {"a2": (1, 3000, 1, 600), "a1": (1, 3600, 0, 0), "lone": (1, 3600, 0, 0)}
+    assert next(iter(apart)) == "a2", "who missed most comes first"
+    assert counts("--by", "recorder", "--where", 'group == ""').keys() == {"lone"}
+    code, _, err = cli("coverage", "--where", "res.status == 500", "--store", str(store.path))
+    assert code == 2
+    assert "coverage knows recorders alone" in err
+
+
+@pytest.mark.parametrize("group", [GROUP, None])
+def test_that_nobody_is_in_a_group_is_said(tmp_path: Path, group: str | None) -> None:
+    stretches = [seen("a1", group=group)]
+    store = stored(tmp_path / "store", {"a1": calls("api.example.com")}, stretches)
+    for question in (HOSTS, ENDPOINTS, STATUSES, TIMELINE, COVERAGE_BY):
+        for by in ("group", "recorder"):
+            notes = question.ask(store, {"by": by}, NOW, UTC).notes
+            texts = [note.text for note in notes if note.code == "no_groups"]
+            assert len(texts) == (by == "group" and group is None)
+            assert all("qrec record --group NAME" in text for text in texts)
 
 
 def test_record_writes_its_group(cli: Cli, isolated: Path) -> None:

@@ -21,7 +21,7 @@ import recorder.write.rollup
 import recorder.write.seal
 from fixtures.files import bundled_stream
 from queries.core.answer import to_document
-from queries.core.session import open_reader, parquet
+from queries.core.session import open_reader
 from queries.core.window import Baseline, Window
 from queries.diff.axis import Axis
 from queries.diff.compare import affordable
@@ -31,6 +31,7 @@ from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from store.cover import sealed_name, segment_name
+from store.files import parquet
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS

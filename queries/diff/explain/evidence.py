@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from queries.core.session import hours_of, parquet, sql_text
+from queries.core.session import sql_text
+from queries.core.window import Window, hours_of
 from queries.diff.axis import hour_of
 from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
 from store.cover import is_early
+from store.files import parquet
 from store.hours import to_us
 from store.rollup import KEYS, MINUTES
 from store.values import dataclass
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queries.core.session import Reader
-    from queries.core.window import Window
     from queries.diff.counts import Counts
     from queries.diff.frame import Frame
     from queries.diff.stats import Floats, Mask
