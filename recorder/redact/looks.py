@@ -32,6 +32,11 @@ from recorder.redact.text import (
 # ten passes the Luhn check.
 _ISSUERS = re.compile(f"(?:{'|'.join(builtin().issuers)})\\Z".encode())
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+# card[number]=…, {"card": {"number": …; and a string under "number", which no counter is
+_CARDS_NUMBER = re.compile(
+    rb"(?i)(?:\b(?:cards?|payment)[^a-z0-9]{1,8}number[^a-z0-9]{1,6}"
+    rb"|[\"']number\\*[\"']: ?\\*[\"'])\Z"
+)
 _SEPARATORS = b"\"'\\ :=#./"
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 
@@ -66,8 +71,8 @@ def other_number(before: bytes) -> bool:
     text = before.rstrip(_SEPARATORS)
     parts = words(text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1"))
     rules = builtin()
-    if parts in ([], ["number"]) or rules.card_words.intersection(parts):
-        return False  # {"card": {"number": …}}
+    if not parts or rules.card_words.intersection(parts) or _CARDS_NUMBER.search(before):
+        return False
     return not rules.other_numbers.isdisjoint((parts[-1], parts[-1].removesuffix("s")))
 
 
