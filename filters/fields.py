@@ -228,8 +228,7 @@ _TOKEN = re.compile(r"[a-z0-9_.-]+")  # what a name of a filter can hold, safe i
 @lru_cache(maxsize=256)
 def _header(name: str) -> FieldSpec | None:
     prefix, column = next(
-        ((one, column) for one, column in HEADER_PREFIXES.items() if name.startswith(one)),
-        ("", ""),
+        ((one, column) for one, column in HEADER_PREFIXES.items() if name.startswith(one)), ("", "")
     )
     header = name[len(prefix) :].lower()
     if not prefix or not _TOKEN.fullmatch(header):
