@@ -348,11 +348,7 @@ def _connection(name: str, data: str) -> Decoded:
 
 
 _DECODERS = {
-    _TRANSACTION: _artifact,
-    "request.grpc": _grpc,
-    "artifact.created": _artifact,
-    DATABASE: _database,
-    "connection.opened": _connection,
-    "connection.updated": _connection,
+    _TRANSACTION: _artifact, "request.grpc": _grpc, "artifact.created": _artifact,
+    DATABASE: _database, "connection.opened": _connection, "connection.updated": _connection,
     "connection.closed": _connection,
-}
+}  # fmt: skip
