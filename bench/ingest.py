@@ -33,7 +33,7 @@ from store.hours import HOUR_US, hour_key, hour_start, to_us
 from store.layout import Store
 
 _POLL_S = 0.5
-_SETTLED_S = 15.0  # four times Python starts, on a machine that has other work
+_SETTLED_S = 25.0  # four times Python starts, on a machine that has other work
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ compare the ratios, not the seconds: of the clock on an idle machine, of the pro
 --hours: stored hours; those before the last two are links to their files, whose rollups count the
 minutes of whatever hour they lie in. --live: the last hour lies in segments of 20 seconds, as a
 recorder leaves them. --early: the window ends so many minutes before the hour does, and so cuts all
-hours in two. --last: the window's minutes, and the baseline's before it.
+hours in two. --last: the window's minutes, and the baseline's before it. --parts: of the live hour
+what is enough for a sealed file is one, as a recorder leaves it; without, all of it is live.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 
 import duckdb
 
-from store.cover import sealed_name, segment_name
+from store.cover import sealed_in, sealed_name, segment_name
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key, to_us
 from store.layout import Store
@@ -42,11 +43,15 @@ _SEGMENTS = 180  # of a live hour
 _FAULTS = ("status = 503", "duration_ms = duration_ms * 6", "bytes_received = 12")  # in turn
 
 
-def make_store(path: Path, requests: int, hours: int, live: bool = False, faults: int = 0) -> Store:
+def make_store(
+    path: Path, requests: int, hours: int, live: bool = False, faults: int = 0, parts: bool = False
+) -> Store:
     """Hours with rollups and coverage, of `requests` each, up to END; `live`: the last in segments,
-    not sealed. `faults`: so many endpoints fail, are slow or answer little in the last hour."""
+    not sealed, but for its `parts`. `faults`: so many endpoints fail, are slow or answer little in
+    the last hour."""
     from recorder.write.coverage import Ledger  # pyarrow: 32 MB that who asks does not have
     from recorder.write.seal import Housekeeper
+    from recorder.write.segments import live_segments
 
     store = Store.create(path)
     keeper = Housekeeper(store, "bench", "none")
@@ -59,6 +64,10 @@ def make_store(path: Path, requests: int, hours: int, live: bool = False, faults
         start = from_us(END - (number + 1) * HOUR_US).isoformat()
         if live and number == 0:
             _write_live(store, hour, requests, start)
+            for sealed in keeper.seal("transactions", hour, whole=False) if parts else ():
+                for segment in live_segments(store, "bench", "transactions", hour):
+                    if sealed_in([sealed])[0].last >= segment.last:
+                        segment.path.unlink()
         elif number < _FRESH + live:
             target = _sealed(store, "transactions", number)
             write_rows(target, requests, start, number, 0 if number else faults)
@@ -173,7 +182,7 @@ def one(requests: int, options: argparse.Namespace) -> dict[str, Any]:
     """One volume, both ways, in processes of their own."""
     with tempfile.TemporaryDirectory(dir=options.dir) as name:
         path = Path(name) / "s"
-        make_store(path, requests, options.hours, options.live)
+        make_store(path, requests, options.hours, options.live, parts=options.parts)
         found = {}
         for way in ("ours", "plain"):
             command = [sys.executable, "-m", "bench.query", "--ask", way, "--dir", str(path)]
@@ -185,6 +194,7 @@ def one(requests: int, options: argparse.Namespace) -> dict[str, Any]:
         "requests_per_hour": requests,
         "hours_stored": options.hours,
         "live": options.live,
+        "parts": options.parts,
         "early": options.early,
         "last": options.last,
         **{f"diff_{key}": value for key, value in found["ours"].items()},
@@ -201,6 +211,7 @@ def main() -> None:
     parser.add_argument("--early", type=int, default=0, help="minutes; wants one more hour")
     parser.add_argument("--last", type=int, default=60, help="minutes of the window")
     parser.add_argument("--live", action="store_true", help="the last hour is not sealed")
+    parser.add_argument("--parts", action="store_true", help="and a part of it is")
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--dir", help="where the stores are made")
     parser.add_argument("--ask", choices=("ours", "plain"), help=argparse.SUPPRESS)

@@ -39,6 +39,7 @@ from bench.redaction_cases import (
     Secret,
     transaction,
 )
+from bench.redaction_credsweeper import half
 from bench.redaction_documented import documented
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_outside import anew
@@ -50,7 +51,9 @@ from recorder.replay import replay
 
 PIECE = 7  # so many characters in a row of a secret count as a leak
 
-_PUBLIC = re.compile(r"-----[A-Z ]+-----|https?://[a-z.]+/services/|AccountKey=|rubygems_")
+_PUBLIC = re.compile(
+    r"-----[A-Z ]+-----|https?://[a-z.]+/(?:services|api/webhooks)/|AccountKey=|rubygems_"
+)
 _PLACEHOLDER = re.compile(r"\[redacted:[a-z0-9_]*(?::[0-9a-f]{0,12}\]?|$)", re.MULTILINE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 
@@ -310,6 +313,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result["held_back_anew"] = what_leaks(anew())
     result["held_back_documented"] = what_leaks(documented())
     result["held_back_betterleaks"] = what_leaks(formats())
+    result["held_back_credsweeper"] = what_leaks(half())
     result["held_back_singles"] = what_leaks(singles())
     result["harmless"] = harmless(seed)
     if options.store:

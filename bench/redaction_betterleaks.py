@@ -113,7 +113,7 @@ _FORMATS: dict[str, tuple[str, str, int, str]] = {
     "vercel": ("vcp_", _URL, 56, ""),
 }
 
-_PLACES = [
+PLACES = [
     Place("value", lambda n, s: json_body('{"value":"' + s + '","n":1}'), False),
     Place("message", lambda n, s: text_body(f"why does {s} fail?"), False),
     Place("table", lambda n, s: text_body(f"id,note\n7,{s}\n", "text/csv"), False),
@@ -123,4 +123,4 @@ _PLACES = [
 
 def formats(seed: int = 20_261_130) -> Iterator[tuple[str, str, Transaction]]:
     """(label, planted secret, transaction) of every format in every place."""
-    return planted(by_looks(_FORMATS), _PLACES, seed)
+    return planted(by_looks(_FORMATS), PLACES, seed)

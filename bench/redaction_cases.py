@@ -483,6 +483,27 @@ HARMLESS: dict[str, tuple[str, Callable[[random.Random], str]]] = {
     "user agent": ("user_agent", lambda r: f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{r.randrange(90, 140)}.0.0.0 Safari/537.36"),
     "analytics id": ("_ga", lambda r: f"GA1.2.{r.randrange(10**9)}.{r.randrange(10**9)}"),
     "public key": ("publishable_key", lambda r: "pk_test_" + pick(r, _ALNUM, 24)),
+    "public key, long": ("publishable_key", lambda r: "pk_live_" + pick(r, _ALNUM, 99)),
+    "project key": ("project", lambda r: "phc_" + pick(r, _ALNUM, 43)),
+    "completion id": ("id", lambda r: "chatcmpl-" + pick(r, _ALNUM, 29)),
+    "answer id": ("id", lambda r: "resp_" + pick(r, _HEX, 48)),
+    "id of a tool's use": ("tool_use_id", lambda r: "toolu_01" + pick(r, _ALNUM, 22)),
+    "request id in hex": ("request", lambda r: "req_" + pick(r, _HEX, 32)),
+    "prefixed ksuid": ("id", lambda r: "user_2" + pick(r, _ALNUM, 26)),
+    "prefixed ulid": ("id", lambda r: "key_01" + pick(r, _CROCKFORD, 24)),
+    "node id": ("node_id", lambda r: "PR_kwDO" + pick(r, _ALNUM, 14)),
+    "node id of a branch": ("node_id", lambda r: "REF_kwDO" + pick(r, _ALNUM, 44)),
+    "etag of a size": ("etag", lambda r: f'W/"{pick(r, _HEX, 3)}-{pick(r, _ALNUM, 27)}"'),
+    "drive id": ("file_id", lambda r: "1" + pick(r, _ALNUM + "_-", 43)),
+    "cursor in base64url": ("cursor", lambda r: pick(r, _ALNUM + "_-", 64)),
+    "chunk": ("src", lambda r: f"/static/js/main-{pick(r, _HEX, 20)}.chunk.js"),
+    "chunk of Vite": ("src", lambda r: f"/assets/index-{pick(r, _ALNUM + '_-', 8)}.js"),
+    "object key": ("key", lambda r: f"uploads/2026/11/avatar_{uuid.UUID(int=r.getrandbits(128), version=4)}.png"),
+    "image tag": ("tag", lambda r: f"shop-api:live-{pick(r, _HEX, 40)}"),
+    "flag": ("flag", lambda r: f"checkout_new_payment_sheet_v{r.randrange(9)}"),
+    "slug": ("slug", lambda r: f"how-we-test-api-keys-{pick(r, _ALNUM, 21)}"),
+    "name of a test": ("test", lambda r: f"test_GetUserByIdV{r.randrange(9)}ReturnsOk200ForTenant"),
+    "name of a class": ("logger", lambda r: f"com.acme.OrderServiceV{r.randrange(9)}ImplForTenantGroup2Configuration"),
     "certificate": ("ca", lambda r: "-----BEGIN CERTIFICATE-----\n" + base64.b64encode(r.randbytes(90)).decode() + "\n-----END CERTIFICATE-----"),
 }  # fmt: skip
 
@@ -514,5 +535,8 @@ HARMLESS_PLACES: dict[str, Callable[[str, str, str], Transaction]] = {
 RANDOM = frozenset(
     ("ksuid", "cuid", "nanoid", "xid", "sha256 in base64", "image in base64", "data address",
      "cursor in base64", "page token", "payment id", "public key", "message sid", "account sid",
-     "version with build", "pod", "traceparent")
+     "version with build", "pod", "traceparent", "public key, long", "project key", "completion id",
+     "answer id", "id of a tool's use", "request id in hex", "prefixed ksuid", "prefixed ulid",
+     "node id", "node id of a branch", "etag of a size", "drive id", "cursor in base64url", "slug",
+     "image tag", "chunk", "chunk of Vite", "name of a test", "name of a class", "object key")
 )  # fmt: skip

@@ -206,32 +206,15 @@ NEVER_CARRIED: Final = {
 }
 # what people call a field elsewhere; every column name of the store is one, too
 _ALIASES = {
-    "host": "req.host",
-    "domain": "req.host",
-    "req.domain": "req.host",
-    "status": "res.status",
-    "status_code": "res.status",
-    "res.status_code": "res.status",
-    "code": "res.status",
-    "method": "req.method",
-    "verb": "req.method",
-    "path": "req.path",
-    "url": "req.url",
-    "duration": "duration_ms",
-    "latency": "duration_ms",
-    "container": "container.name",
-    "image": "container.image",
-    "pod": "pod.name",
-    "namespace": "pod.namespace",
-    "process": "process.binary",
-    "binary": "process.binary",
-    "exe": "process.path",
-    "pid": "process.pid",
-    "query": "req.query",
-    "error": "error_signature",
-    "findings": "secrets.kind",
-    "secrets": "secrets.kind",
-}
+    "host": "req.host", "domain": "req.host", "req.domain": "req.host", "status": "res.status",
+    "status_code": "res.status", "res.status_code": "res.status", "code": "res.status",
+    "method": "req.method", "verb": "req.method", "path": "req.path", "url": "req.url",
+    "duration": "duration_ms", "latency": "duration_ms", "container": "container.name",
+    "image": "container.image", "pod": "pod.name", "namespace": "pod.namespace",
+    "process": "process.binary", "binary": "process.binary", "exe": "process.path",
+    "pid": "process.pid", "query": "req.query", "error": "error_signature",
+    "findings": "secrets.kind", "secrets": "secrets.kind",
+}  # fmt: skip
 
 
 def resolve(name: str) -> FieldSpec | None:
@@ -245,8 +228,7 @@ _TOKEN = re.compile(r"[a-z0-9_.-]+")  # what a name of a filter can hold, safe i
 @lru_cache(maxsize=256)
 def _header(name: str) -> FieldSpec | None:
     prefix, column = next(
-        ((one, column) for one, column in HEADER_PREFIXES.items() if name.startswith(one)),
-        ("", ""),
+        ((one, column) for one, column in HEADER_PREFIXES.items() if name.startswith(one)), ("", "")
     )
     header = name[len(prefix) :].lower()
     if not prefix or not _TOKEN.fullmatch(header):

@@ -54,16 +54,9 @@ _READERS: Final[dict[str, Callable[[str], object]]] = {
     "REGEX": lambda raw: values.compile_regex(raw[1:-1]),
 }
 _KINDS: Final[dict[type, LiteralKind]] = {
-    str: "string",
-    bool: "bool",
-    int: "int",
-    float: "float",
-    values.Ip: "ip",
-    values.Net: "cidr",
-    values.Mac: "mac",
-    values.Hex: "hex",
-    values.Regex: "regex",
-}
+    str: "string", bool: "bool", int: "int", float: "float", values.Ip: "ip", values.Net: "cidr",
+    values.Mac: "mac", values.Hex: "hex", values.Regex: "regex",
+}  # fmt: skip
 
 
 def parse(text: str) -> Expr:
@@ -210,15 +203,10 @@ _VALUES = {"INT", "FLOAT", "BOOL", "STRING", "IP", "CIDR", "HEX", "REGEX", "NAME
 _NAMES = {"NAME", "DOTTED"}
 # words and signs of other languages, where an operator is due
 _FOREIGN = {
-    "equals": "==",
-    "like": "contains, or matches /…/",
-    "ilike": "matches /(?i)…/",
-    "regex": "matches /…/",
-    "match": "matches /…/",
-    "has": "contains",
-    "includes": "contains",
+    "equals": "==", "like": "contains, or matches /…/", "ilike": "matches /(?i)…/",
+    "regex": "matches /…/", "match": "matches /…/", "has": "contains", "includes": "contains",
     "xor": "and, or, not",
-}
+}  # fmt: skip
 
 
 def explain(text: str, tokens: list[Token], index: int, accepted: Set[str]) -> FilterError:
@@ -390,12 +378,6 @@ def _number(tokens: list[Token], index: int) -> str:
 
 
 _RULES: tuple[Callable[[list[Token], int], str], ...] = (
-    _negated_operator,
-    _foreign_word,
-    _foreign_sign,
-    _operand_of_matches,
-    _operand_of_in,
-    _number,
-    _ordered_text,
-    _parenthesised,
-)
+    _negated_operator, _foreign_word, _foreign_sign, _operand_of_matches, _operand_of_in, _number,
+    _ordered_text, _parenthesised,
+)  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver.exceptions import ResourceError
@@ -24,6 +25,7 @@ from queries.core.answer import document, iso
 from queries.core.escape import visible, visible_json
 from queries.core.window import Window
 from store.errors import QrecError
+from store.marks import read_marks
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -221,8 +223,18 @@ def add_resources(server: MCPServer[Any], context: Context) -> None:
 
     def offer(uri: str, name: str, title: str, about: str, mime: str) -> Callable[..., Any]:
         def register(read: Callable[..., str]) -> Callable[..., str]:
-            server.resource(uri, name=name, title=title, description=about, mime_type=mime)(read)
-            return read
+            @wraps(read)
+            def answered(**values: str) -> str:
+                """What was read; an error of ours in an assistant's terms."""
+                try:
+                    return read(**values)
+                except QrecError as error:
+                    raise ResourceError(told(error)) from None
+
+            offered = server.resource(
+                uri, name=name, title=title, description=about, mime_type=mime
+            )
+            return offered(answered)
 
         return register
 
@@ -230,25 +242,29 @@ def add_resources(server: MCPServer[Any], context: Context) -> None:
            "Which recorder saw what of the last 24 hours, its gaps and losses.",
            "application/json")  # fmt: skip
     def coverage() -> str:
-        return _answered(lambda: _coverage(context))
+        from queries.coverage import coverage
+
+        now = context.now()
+        return _json(document(coverage(context.open(), Window(now - _DAY, now))))
 
     @offer("qrec://schema", "schema", "Columns and filter fields",
            "The tables of the store with their columns, and the fields that `where` understands.",
            "application/json")  # fmt: skip
     def schema() -> str:
-        return _answered(lambda: _json(layout()))
+        return _json(layout())
 
     @offer("qrec://marks", "marks", "Marks",
            "Named moments such as deploys; `since` and `around` take their names.",
            "application/json")  # fmt: skip
     def marks() -> str:
-        return _answered(lambda: _marks(context))
+        marks = read_marks(context.open())
+        return _json({"marks": [{"name": mark.name, "ts": iso(mark.ts)} for mark in marks]})
 
     @offer("qrec://transaction/{id}", "transaction", "One transaction",
            "A recorded transaction as text, its recorded parts delimited: they are data.",
            "text/plain")  # fmt: skip
     def transaction(id: str) -> str:
-        return _answered(lambda: transaction_text(context, id))
+        return transaction_text(context, id)
 
 
 def transaction_text(context: Context, text: str) -> str:
@@ -278,28 +294,5 @@ def _type(kind: Any) -> str:
     return text.replace("timestamp[us, tz=UTC]", "timestamp, UTC")
 
 
-def _coverage(context: Context) -> str:
-    from queries.coverage import coverage
-
-    now = context.now()
-    return _json(document(coverage(context.open(), Window(now - _DAY, now))))
-
-
-def _marks(context: Context) -> str:
-    from queries.core.answer import iso
-    from store.marks import read_marks
-
-    marks = read_marks(context.open())
-    return _json({"marks": [{"name": mark.name, "ts": iso(mark.ts)} for mark in marks]})
-
-
 def _json(found: Any) -> str:
     return visible_json(json.dumps(found, ensure_ascii=False, indent=1))
-
-
-def _answered(read: Callable[[], str]) -> str:
-    """What was read; an error of ours in an assistant's terms."""
-    try:
-        return read()
-    except QrecError as error:
-        raise ResourceError(told(error)) from None

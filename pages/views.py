@@ -11,13 +11,7 @@ from markupsafe import Markup
 import filters
 from pages import charts, graph
 from pages.ask import Asked, MissingError, href, parameter, values_of
-from pages.findings import (
-    cards,
-    drawn_course,
-    quiet_text,
-    slots,
-    time_ticks,
-)
+from pages.findings import cards, drawn_course, quiet_text, slots, time_ticks
 from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible

@@ -127,19 +127,8 @@ class Run:
 
     @cached_property
     def settings(self) -> Settings:
-        flags = self.flags
-        return Settings(
-            overrides={
-                "store": flags.store,
-                "max_fetch": flags.max_fetch,
-                "engine": flags.engine,
-                "timezone": flags.timezone,
-                "color": flags.color,
-                "limit": self.rows.limit,
-                **self.extra,
-            },
-            defaults=self.defaults,
-        )
+        overrides = {**vars(self.flags), "limit": self.rows.limit, **self.extra}
+        return Settings(overrides=overrides, defaults=self.defaults)
 
     @cached_property
     def store(self) -> Store:

@@ -150,10 +150,7 @@ def _secret(row: dict[str, Any]) -> SecretRow:
     for name in ("hosts", "sources", "places"):
         lists |= {name: tuple(row[name][:_MOST]), f"{name}_total": len(row[name])}
     return SecretRow(
-        hint=row["hint"],
-        kinds=tuple(row["kinds"]),
-        transactions=row["transactions"],
-        **lists,
+        hint=row["hint"], kinds=tuple(row["kinds"]), transactions=row["transactions"], **lists
     )
 
 

@@ -63,11 +63,7 @@ class SqlAnswer:
 
 
 def query_sql(
-    store: Store,
-    window: Window,
-    sql: str,
-    limit: int = DEFAULT_ROWS,
-    timeout_s: float = TIMEOUT_S,
+    store: Store, window: Window, sql: str, limit: int = DEFAULT_ROWS, timeout_s: float = TIMEOUT_S
 ) -> SqlAnswer:
     """Run one SELECT over the window's rows; at most `limit` rows and about 60,000 characters.
 

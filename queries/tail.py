@@ -13,7 +13,7 @@ import duckdb
 from queries.core.answer import Note, Side, document
 from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question, Where
 from queries.core.selection import condition, remarks
-from queries.core.session import CONFIG, sql_text
+from queries.core.session import CONFIG, dicts, sql_text
 from queries.core.window import Window
 from queries.search import Line, Search, line_of, search
 from store import cover
@@ -92,9 +92,7 @@ class Follower:
     def _rows(self, segment: Segment) -> list[dict[str, Any]]:
         rows = parquet([segment.path])
         text = sql_text("lines", rows=rows, where=self._where, order="ts, seq")
-        result = self._con.execute(text, self._params)
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return dicts(self._con.execute(text, self._params))
 
 
 def _holds(segment: Segment, seq: int) -> bool:

@@ -247,10 +247,7 @@ class _Run:
         self._rows = Counter[str]()
 
     def run(
-        self,
-        shift_to_us: int | None = None,
-        again: bool = False,
-        progress: Progress | None = None,
+        self, shift_to_us: int | None = None, again: bool = False, progress: Progress | None = None
     ) -> Replayed:
         path, about = self.source.path, self.source.survey
         done, sessions = _before(self.journal, about.digest)

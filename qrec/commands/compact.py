@@ -19,12 +19,9 @@ from store.errors import QrecError
 from store.hours import hour_end
 
 _SAID = {
-    "merged": "merged",
-    "ready": "was merged",
-    "single": "nothing to merge",
-    "waiting": "not all is there yet",
-    "failed": "cannot be read",
-}
+    "merged": "merged", "ready": "was merged", "single": "nothing to merge",
+    "waiting": "not all is there yet", "failed": "cannot be read",
+}  # fmt: skip
 _COLUMNS = (
     Column("hour (UTC)", "hour"), Column("recorders", kind="count"),
     Column("counts", lambda c: _SAID[c.state]),

@@ -100,15 +100,11 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
 
 def _of_store(store: Store) -> Iterator[Check]:
     checks = {
-        "permissions": contents.permissions,
-        "recorders": contents.recorders,
-        "unsealed": contents.unsealed,
-        "leftovers": contents.leftovers,
-        "files": contents.files,
-        "rollups": contents.rolled_up,
-        "shipping": contents.shipping,
+        "permissions": contents.permissions, "recorders": contents.recorders,
+        "unsealed": contents.unsealed, "leftovers": contents.leftovers, "files": contents.files,
+        "rollups": contents.rolled_up, "shipping": contents.shipping,
         "redaction": contents.redaction,
-    }
+    }  # fmt: skip
     for name, check in checks.items():
         yield from guarded(name, partial(check, store))
 

@@ -35,8 +35,7 @@ def record(
     ] = False,
     duration: Annotated[str | None, flag("DURATION", "Stop after so long: 90s, 1h.")] = None,
     flush_interval: Annotated[
-        str | None,
-        flag("DURATION", "How long events gather before they are on disk. Default: 1s."),
+        str | None, flag("DURATION", "How long events gather before they are on disk. Default: 1s.")
     ] = None,
     wait: Annotated[bool, switch("--wait", "Wait for Qtap where it does not answer yet.")] = False,
     until_end: Annotated[

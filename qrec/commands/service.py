@@ -297,13 +297,9 @@ def status(
     text = _read(unit)
     state = unit.state()
     document: dict[str, Any] = {
-        "version": 1,
-        "name": name,
-        "path": str(unit.path),
-        "installed": text is not None,
-        "state": state,
-        "file": text,
-    }
+        "version": 1, "name": name, "path": str(unit.path), "installed": text is not None,
+        "state": state, "file": text,
+    }  # fmt: skip
     if json:
         emit(to_json(document))
     elif text is None:

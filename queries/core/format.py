@@ -12,16 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from queries.core.escape import visible
 
 if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does not need
-    from queries.core.answer import (
-        Changes,
-        Effect,
-        Finding,
-        Key,
-        Note,
-        Numbers,
-        Side,
-        Symptom,
-    )
+    from queries.core.answer import Changes, Effect, Finding, Key, Note, Numbers, Side, Symptom
     from queries.core.window import Baseline, Window
 
 _BEHIND_S = 10  # of a recorder that flushes, or ends, in good order

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -62,6 +63,12 @@ def sql_text(name: str, **places: str) -> str:
     for place, value in places.items():
         text = text.replace("{" + place + "}", value)
     return text
+
+
+def dicts(result: Any) -> list[dict[str, Any]]:
+    """The rows of a statement's result."""
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 class Pushdown(Protocol):
@@ -134,13 +141,8 @@ class Reader:
         self, name: str, params: Mapping[str, Any] | None = None, **places: str
     ) -> list[dict[str, Any]]:
         """The rows of queries/sql/<name>.sql as dicts, without Arrow: for answers of few rows."""
-
-        def dicts(statement: Any, named: dict[str, Any]) -> list[dict[str, Any]]:
-            result = self.con.execute(statement, named)
-            names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-        rows: list[dict[str, Any]] = self._result(sql_text(name, **places), params, dicts)
+        text = sql_text(name, **places)
+        rows: list[Any] = self._result(text, params, lambda *of: dicts(self.con.execute(*of)))
         return rows
 
     def arrays(self, text: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -179,8 +181,7 @@ class Reader:
         self, paths: Callable[[], Sequence[Path]], *of: Any
     ) -> list[tuple[str, Mapping[str, Path]]]:
         """What the tasks of an engine make of files (Pushdown.results); nothing without one."""
-        pushdown = self._pushdown
-        if pushdown is None:
+        if (pushdown := self._pushdown) is None:
             return []
         return self._mending(lambda: pushdown.results(paths(), *of))
 
@@ -220,7 +221,7 @@ class Reader:
     def close(self) -> None:
         if self._watch is not None:
             self._watch.end(self.con)
-        self.con.close()
+        threading.Thread(target=self.con.close).start()  # takes 60 ms after a large answer
         if self._pushdown is not None:
             self._pushdown.close()
 
@@ -272,7 +273,9 @@ class Reader:
     def groups(self) -> dict[str, dict[str, str]]:
         """The group of each recorder that is in one, by hour."""
         groups: dict[str, dict[str, str]] = {}
-        for recorder, hour, group in self.con.execute(populations_sql("coverage")).fetchall():
+        told = any(row["group_name"] for row in self.coverage)
+        rows = self.con.execute(populations_sql("coverage")).fetchall() if told else []
+        for recorder, hour, group in rows:
             groups.setdefault(hour_key(hour * HOUR_US), {})[recorder] = group
         return groups
 
@@ -304,14 +307,12 @@ class Reader:
             self.con.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {source}")
             return
         # few rows, which are looked at again and again: each statement would open the files anew
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS FROM {source}{self._early()}")
-        rows = self.con.execute("FROM coverage")
-        names, later = [column[0] for column in rows.description], dict.fromkeys(_LATER_COVERAGE)
-        self.coverage = [later | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        later = ", ".join(f"NULL::{kind} AS {name}" for name, kind in _LATER_COVERAGE.items())
+        text = f"FROM {source}{self._early()} UNION ALL BY NAME SELECT {later} WHERE false"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS {text}")
+        self.coverage = dicts(self.con.execute("FROM coverage"))
         self.coverage.sort(key=lambda row: (row["recorder"], row["from_ts"], row["to_ts"]))
         self.group_of = {row["recorder"]: row["group_name"] or "" for row in self.coverage}
-        for name in sorted(_LATER_COVERAGE.keys() - set(names)):
-            self.con.execute(f"ALTER TABLE coverage ADD COLUMN {name} {_LATER_COVERAGE[name]}")
         self._leave_out_others()
 
     def _is_asked(self, recorder: str) -> bool:

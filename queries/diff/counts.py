@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NO_DURATION = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
-_FEW_MINUTES = 10  # of an hour, so that they are counted from rows
+_FEW_MINUTES, _FEW_NAMES = 10, 5_000  # so few are counted from rows, and fetched with all texts
 _CELLS = "cells"  # what an engine counts, a table beside its keys
 
 
@@ -130,8 +130,7 @@ class _Counting:
         cut_in = cache(partial(self.axis.rows, cut=True))  # there are hundreds of files an hour
         # of an hour that goes on, a part may be sealed: its keys take longer than rows of minutes
         growing = {hour_of(one.path) for one in segments_in(files)}
-        tables = {hour: np.array(self.axis.minutes(hour)) for hour in growing}
-        short = {hour for hour, slots in tables.items() if (slots >= 0).sum() <= _FEW_MINUTES}
+        short = {h for h in growing if (np.array(self.axis.minutes(h)) >= 0).sum() <= _FEW_MINUTES}
         for path in files:
             hour = hour_of(path)
             rollup = None if hour in short else rollup_of.get(path)
@@ -159,9 +158,8 @@ class _Counting:
         parts = [
             cells for file in range(self._starts.size - 1) for cells in self._traffic(file, sums)
         ]
-        size = self._firsts.size
         traffic = _joined(parts)
-        keys = keys_of(names, add_up(traffic.key, traffic.requests, size))
+        keys = keys_of(names, add_up(traffic.key, traffic.requests, self._firsts.size))
         of = keys.of.astype(np.int32)
         self._key = of[self._number]
         traffic = replace(traffic, key=of[traffic.key])
@@ -283,13 +281,18 @@ class _Counting:
             "number": np.arange(file.size, dtype=np.int32),
         })  # fmt: skip
         text = sql_text("compare_names", keys=" UNION ALL BY NAME ".join(relations))
-        self._execute(f"CREATE OR REPLACE TEMP TABLE named AS {text}")
-        hashes = self._fetch(f"SELECT number, {', '.join(PARTS)} FROM named")
-        order = np.argsort(hashes.pop("number"))
-        parts = [(PARTS[part], *_numbered(column[order])) for part, column in hashes.items()]
+        few = file.size <= _FEW_NAMES
+        if not few:
+            self._execute(f"CREATE OR REPLACE TEMP TABLE named AS {text}")
+        columns = self._fetch(text if few else f"SELECT number, {', '.join(PARTS)} FROM named")
+        order = np.argsort(columns["number"])
+        parts = [(of, *_numbered(columns[part][order])) for part, of in PARTS.items()]
         chosen = np.concatenate([firsts for _, firsts, _ in parts])
-        self.con.register("chosen", {"number": chosen, "place": np.arange(chosen.size)})
-        columns = self._fetch("FROM named JOIN chosen USING (number) ORDER BY place")
+        if few:
+            columns = {name: column[order[chosen]] for name, column in columns.items()}
+        else:
+            self.con.register("chosen", {"number": chosen, "place": np.arange(chosen.size)})
+            columns = self._fetch("FROM named JOIN chosen USING (number) ORDER BY place")
         ends = np.cumsum([firsts.size for _, firsts, _ in parts])
         values = {
             name: columns[name][end - firsts.size : end].tolist()
@@ -363,10 +366,8 @@ class _Counting:
 
     def _hour(self, file: int, slot: int) -> Cells:
         """The durations of a whole hour."""
-        columns = self._fetch(
-            "SELECT key, requests, bucket AS value"
-            f" FROM {whole_parquet([self.files[file][1][DURATIONS]])}"
-        )
+        path = self.files[file][1][DURATIONS]
+        columns = self._fetch(f"SELECT key, requests, bucket AS value FROM {whole_parquet([path])}")
         return self._cells(file, columns, slot, columns["value"])
 
     def _minutes(self, file: int, hour: int, path: Path, value: str) -> Iterator[Cells]:

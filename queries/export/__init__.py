@@ -54,12 +54,7 @@ def format_of(text: str | None, file: str | None) -> str:
 
 
 def export(
-    store: Store,
-    window: Window,
-    where: Where,
-    kind: str,
-    out: BinaryIO,
-    limit: int | None = None,
+    store: Store, window: Window, where: Where, kind: str, out: BinaryIO, limit: int | None = None
 ) -> Exported:
     """Write the window's transactions that match, oldest first, to `out`; at most `limit`."""
     with selection(store, window, where) as chosen:

@@ -63,6 +63,7 @@ def decode(name: str, data: str) -> Decoded:
 OVERSIZED = "qrec.oversized"  # the name that our own reader gives to an event it had to cut
 CONNECTED = "system.connected"
 DATABASE = "request.database"
+_TRANSACTION = "request.http_transaction"
 
 
 def _short(error: Exception) -> str:
@@ -157,13 +158,16 @@ def _status(response: wire.Response | None) -> int | None:
     return response.status
 
 
-def _http(_name: str, data: str) -> Decoded:
+def _artifact(name: str, data: str) -> Decoded:
+    """An HTTP transaction; of the other artifacts, those of gRPC calls give rows."""
     envelope = _ARTIFACT.decode(data)
-    broadcast = _moment(envelope.ts)
+    broadcast, outer = _moment(envelope.ts), envelope.data.data
+    if name != _TRANSACTION and outer.type != "grpc_transaction":
+        return Decoded(broadcast)
     try:
-        outer = envelope.data.data
-        inner = _HTTP.decode(outer.data)
-        row = _transaction(inner, _when(inner.transaction_time, broadcast), outer.requestId)
+        inner: Any = (_HTTP if name == _TRANSACTION else _GRPC_TRANSACTION).decode(outer.data)
+        make: Any = _transaction if name == _TRANSACTION else _grpc_transaction
+        row = make(inner, _when(inner.transaction_time, broadcast), outer.requestId)
     except (msgspec.DecodeError, ValueError, OverflowError) as error:
         return Decoded(broadcast, reason=_short(error))
     return Decoded(broadcast, "transactions", row)
@@ -255,21 +259,6 @@ def _grpc(_name: str, data: str) -> Decoded:
     return Decoded(broadcast, "transactions", tx)
 
 
-def _artifact(_name: str, data: str) -> Decoded:
-    """Of the artifacts that are no HTTP transaction, those of gRPC calls give rows."""
-    envelope = _ARTIFACT.decode(data)
-    broadcast = _moment(envelope.ts)
-    outer = envelope.data.data
-    if outer.type != "grpc_transaction":
-        return Decoded(broadcast)
-    try:
-        inner = _GRPC_TRANSACTION.decode(outer.data)
-        row = _grpc_transaction(inner, _when(inner.transaction_time, broadcast), outer.requestId)
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
-        return Decoded(broadcast, reason=_short(error))
-    return Decoded(broadcast, "transactions", row)
-
-
 def _grpc_transaction(inner: wire.GrpcTransaction, ts: int, request_id: str | None) -> Transaction:
     """The call as an HTTP transaction, which is what it was: address and status in the headers."""
     request, response = inner.request or wire.GrpcSide(), inner.response or wire.GrpcSide()
@@ -359,11 +348,7 @@ def _connection(name: str, data: str) -> Decoded:
 
 
 _DECODERS = {
-    "request.http_transaction": _http,
-    "request.grpc": _grpc,
-    "artifact.created": _artifact,
-    DATABASE: _database,
-    "connection.opened": _connection,
-    "connection.updated": _connection,
+    _TRANSACTION: _artifact, "request.grpc": _grpc, "artifact.created": _artifact,
+    DATABASE: _database, "connection.opened": _connection, "connection.updated": _connection,
     "connection.closed": _connection,
-}
+}  # fmt: skip

@@ -51,10 +51,7 @@ _DECODER: Final = msgspec.json.Decoder()
 
 
 def error_signature(
-    status: int | None,
-    content_type: str | None,
-    body: bytes | None,
-    grpc_status: str | None = None,
+    status: int | None, content_type: str | None, body: bytes | None, grpc_status: str | None = None
 ) -> str | None:
     """The signature of a failed response (status 400 and up, or a gRPC status other than OK), at
     most MAX_SIGNATURE characters; None for one that did not fail, or says nothing readable.

@@ -12,8 +12,8 @@ from typing import Any
 
 import re2
 
-from recorder.redact.names import opaque
-from recorder.redact.rules import Rules, builtin, words
+from recorder.redact.names import jumbled, opaque
+from recorder.redact.rules import Rules, Shape, builtin, words
 from recorder.redact.text import (
     BINARY,
     NO_CARD,
@@ -32,6 +32,11 @@ from recorder.redact.text import (
 # ten passes the Luhn check.
 _ISSUERS = re.compile(f"(?:{'|'.join(builtin().issuers)})\\Z".encode())
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+# card[number]=…, {"card": {"number": …; and a string under "number", which no counter is
+_CARDS_NUMBER = re.compile(
+    rb"(?i)(?:\b(?:cards?|payment)[^a-z0-9]{1,8}number[^a-z0-9]{1,6}"
+    rb"|[\"']number\\*[\"']: ?\\*[\"'])\Z"
+)
 _SEPARATORS = b"\"'\\ :=#./"
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 
@@ -66,7 +71,7 @@ def other_number(before: bytes) -> bool:
     text = before.rstrip(_SEPARATORS)
     parts = words(text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1"))
     rules = builtin()
-    if not parts or rules.card_words.intersection(parts):
+    if not parts or rules.card_words.intersection(parts) or _CARDS_NUMBER.search(before):
         return False
     return not rules.other_numbers.isdisjoint((parts[-1], parts[-1].removesuffix("s")))
 
@@ -221,6 +226,13 @@ _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])++(?:=|%3[Dd]){0,2}")
 _BASE64_CLASS = re.compile(r"\[[^]]*\+/[^]]*\]")
 _MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
+_LONG_NO_HEX = re.compile(rb"(?=[a-z0-9]*[g-z])[a-z0-9]{36}|(?=[A-Z0-9]*[G-Z])[A-Z0-9]{36}")
+_RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_HEAD = re.compile(rb"(?:(?:[a-z][a-z0-9]{1,15}|[A-Z][A-Z0-9]{1,15})[._-])++")
+_PUBLIC = re.compile(rb"(?i)(?<![a-z])(?:pk|pub|public|publishable|phc|nonce|sha[0-9]+|md5)[._-]")
+_SEPARATOR = re.compile(rb"[._-]")
+_MOST_WORDS = 3  # before a key; a slug has more
+_SURE_HEAD = 4  # before a run with a dash or underline in it; "a_" may be a part of that
 _DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
 _ENCODED_COST = 512  # bytes of base64 that cost about as much as one candidate
 
@@ -257,7 +269,7 @@ class Shapes:
             begin = run_before(buf, start, self._backs[index], _LONGEST_BACK)
             if start - begin < rule.back_min:
                 return 0
-        if rule.opaque and not opaque(buf[begin:end]):
+        if not fits(rule, buf, begin, end):
             return 0
         text.add(begin, end, rule.kind)
         if rule.kind == "aws_key":
@@ -294,6 +306,26 @@ def _escaped(pattern: str) -> str:
     """A pattern whose classes take + and / also as they stand in addresses and in JSON."""
     escapes = r"\\{1,7}/|\\{1,7}u002[bBfF]|%2[BbFf]|%3[Dd]"
     return _BASE64_CLASS.sub(lambda match: f"(?:{match[0]}|{escapes})", pattern)
+
+
+def fits(rule: Shape, buf: bytes, begin: int, end: int) -> bool:
+    """Whether what a shape's pattern found at begin..end looks as the rule wants it besides."""
+    if rule.headed:
+        start = past_escape(buf, run_before(buf, begin, _RUN, _LONGEST_BACK))
+        if buf[start - 1 : start] == b"%":
+            start += 2
+        head = _HEAD.match(buf, start, end)
+        if head is None or head.end() <= begin or _PUBLIC.search(head[0]):
+            return False
+        if len(_SEPARATOR.findall(head[0])) > _MOST_WORDS:
+            return False  # how-to-rotate-api-keys-V1StGXR8Z5jdHi6B
+        begin = head.end()
+        if begin - start < _SURE_HEAD and not buf[begin:end].isalnum():
+            return False
+    body = buf[begin:end]
+    if rule.mixed:
+        return jumbled(body) or (_LONG_NO_HEX.match(body) is not None and opaque(body))
+    return not rule.opaque or opaque(body)
 
 
 def _members(characters: str) -> bytes:

@@ -172,6 +172,15 @@ def opaque(value: bytes) -> bool:
     return classes.count(b"0") >= 2 and 4 * sum(map(classes.count, _CHANGES)) >= len(classes)
 
 
+def jumbled(value: bytes) -> bool:
+    """Whether capitals, small letters and digits stand in no order. In camelCase nearly every
+    capital has a small letter behind it."""
+    classes = value.translate(_CLASSES, b"_-=")
+    if b"0" not in classes or classes.count(b"A") - classes.count(b"Aa") < 2:
+        return False
+    return b"a" in classes and 5 * sum(map(classes.count, _CHANGES)) >= 2 * len(classes)
+
+
 # What stands before credentials in an Authorization header stays readable.
 AUTH_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|oauth|hawk|ssws|bot|key"

@@ -28,6 +28,8 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     back: str = ""
     back_min: int = 0
     opaque: bool = False
+    headed: bool = False
+    mixed: bool = False
     source: str = ""
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recorder.write import seal_process
+from recorder.write import seal, seal_process
 from recorder.write.seal import Housekeeper
 from recorder.write.seal_process import Sealer
 from store.layout import Store
@@ -21,7 +21,7 @@ from tests.fault.processes import child, has_rows, recording, wait_until
 from tests.fault.scripted import source, staying
 from tests.fault.test_housekeeping import HOURS, LATER, Notes, recorded, sealed, segments, spoil
 from tests.fault.test_source import event, hello
-from tests.kit import visible_ids, wait_for
+from tests.kit import NOON, visible_ids, wait_for
 
 
 @pytest.fixture
@@ -55,6 +55,20 @@ def test_it_seals_as_the_recorder_itself_would(tmp_path: Path) -> None:
     assert keeper(desk.store, notes, Sealer()).round(LATER) == HOURS
     assert sealed(desk.store) == HOURS
     assert all(list(desk.store.path.glob(f"{table}/hour=*/*.parquet")) for table in ROLLUPS)
+    assert len(visible_ids(tmp_path / "s")) == 9
+    assert notes == []
+
+
+def test_of_an_hour_that_goes_on_it_seals_what_fills_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("from recorder.write import seal\nseal._ROWS = 2\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal_process.__file__).parents[2]}")
+    monkeypatch.setattr(seal, "_ROWS", 2)
+    desk, notes = recorded(tmp_path / "s"), Notes()
+    assert keeper(desk.store, notes, Sealer()).round(NOON) == []
+    assert sealed(desk.store) == HOURS
+    assert [len(segments(desk.store, hour)) for hour in HOURS] == [1, 1, 1]
     assert len(visible_ids(tmp_path / "s")) == 9
     assert notes == []
 

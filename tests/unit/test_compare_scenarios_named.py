@@ -429,6 +429,21 @@ def test_a_service_is_named_before_its_callers(record: Record) -> None:
     assert len(document["findings"]) == 1
 
 
+def test_a_few_failures_below_do_not_explain_many_above(record: Record) -> None:
+    """The gateway refuses what it had refused half of the time; a service behind it coughs."""
+    lines = [
+        *(calls("front:80", "/orders", 900, "gate", "front", from_=begin, to=end, failing=share)
+          for begin, end, share in ((-60, 40, 0.005), (40, 44, 0.6), (44, 60, 0.005))),
+        traffic("shop.example", "/items", 400, direction="ingress", container="gate",
+                method="POST", failing=step(0, 0.5, 0.96), status=401),
+        traffic("shop.example", "/orders", 900, direction="ingress", container="gate",
+                failing=0.005),
+    ]  # fmt: skip
+    finding, other = record(*lines).diff()["findings"]
+    says(finding, key={"host": "shop.example", "route": "/items"}, direction="up")
+    says(other, key={"host": "front:80"}, direction="up")
+
+
 @pytest.mark.parametrize(("status", "rows"), [(502, 1), (500, 2)])
 def test_a_service_that_is_gone_is_named_before_what_its_caller_answers(
     record: Record, status: int, rows: int

@@ -107,6 +107,28 @@ def test_cards_of_fewer_people_are_cards(number: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '{"card":{"number":"5555555555554444","exp_year":2029}}', '{"payment": {"number": 5555555555554444}}',
+        "card[number]=5555555555554444&card[exp_year]=2029",
+    ],
+)  # fmt: skip
+def test_the_number_of_a_card_is_a_card(text: str) -> None:
+    tx = _text(text, "application/json" if text[0] == "{" else "application/x-www-form-urlencoded")
+    _REDACTOR.redact(tx)
+    assert "5555555555554444" not in repr(tx)
+    assert "4444444444444448" in _REDACTOR.text('{"order_number":"4444444444444448"}')
+
+
+def test_credentials_in_binary_metadata_of_grpc_go_by_their_name() -> None:
+    pair = base64.b64encode(f"user:{_S}".encode()).decode()
+    tx = _tx(req_headers={"authorization-bin": pair, "x-token-bin": pair, "grpc-trace-bin": "AAAB"})
+    _REDACTOR.redact(tx)
+    assert pair not in repr(tx)
+    assert tx.req_headers["grpc-trace-bin"] == "AAAB"
+
+
+@pytest.mark.parametrize(
     "secret",
     [
         # formats that an outside corpus has and the table had not, or only in part
@@ -189,3 +211,35 @@ def test_a_key_of_any_vendor_is_known_by_how_vendors_mark_keys(mark: str) -> Non
 )  # fmt: skip
 def test_what_is_only_named_alike_stays(text: str) -> None:
     assert _REDACTOR.text(f"see {text} and") == f"see {text} and"
+
+
+_MIXED = "aB3dE5fGh1J2kL3mN4pQ7rS9tU0vW2xY4zA6"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        f"acme_{_MIXED}", f"acme-{_MIXED}", f"act.{_MIXED}_-{_MIXED}", f"acme_live_{_MIXED[:24]}",
+        f"acme_{_MIXED.lower()}", f"sk_{_MIXED[:22]}", f"secret-{_MIXED[:24]}", f"acme_key_{_HEX * 2}",
+    ],
+)  # fmt: skip
+def test_a_key_of_whoevers_making_goes_by_its_form(secret: str) -> None:
+    for text in (f'{{"v":"{secret}"}}', f"a\\n{secret} b", f"?v=a%3D{secret}&x=1"):
+        clean = _REDACTOR.text(text)
+        assert secret[-12:] not in clean
+        assert "[redacted:vendor_key:" in clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"pk_live_{_MIXED}", f"phc_{_MIXED}", f"acme_publishable_{_MIXED}", f"sha256-{_MIXED}", f"nonce-{_MIXED}",
+        "chatcmpl-aB3dE5fGh1J2kL3mN4pQ7rS9tU0vW", f"resp_{_HEX * 3}", f"req_{_HEX * 2}", "msg_01aB3dE5fGh1J2kL3mN4pQ7r",
+        "REF_kwDOaB3dE5fGh1J2kL3mN4pQ7rS9tU0vW2xY4zA6", "user_01h455vb4pex5vsknk084sn02q", f"{_MIXED}_{_MIXED}",
+        "how-to-rotate-your-api-keys-aB3dE5fGh1J2kL3mN4pQ", "test_GetUserByIdV2ReturnsOk200ForTenant",
+        "com.acme.OrderServiceV7ImplForTenantGroup2Configuration", f"shop-api:live-{_HEX * 2}{_HEX[:8]}",
+        f"/v1/things?key=uploads/2026/11/avatar_{_ID}.png",
+    ],
+)  # fmt: skip
+def test_what_only_names_something_is_no_key(text: str) -> None:
+    assert _REDACTOR.text(f"see {text} there") == f"see {text} there"

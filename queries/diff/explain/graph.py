@@ -108,6 +108,9 @@ def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) ->
             continue
         if below.kind == "latency" and above.kind != "latency":
             continue
+        few = below.hit(graph.frame.incoming) < limits.MOST * above.hit(graph.frame.incoming)
+        if few and above.metric.endswith("_share"):
+            continue  # one failed call is no reason for two failed requests
         callers, callees = around[j]
         if serving & graph.above(set(callers)) and not serving & set(callees):
             fit.append((not serving & set(callers), -below.affected, j))
