@@ -42,21 +42,22 @@ def count_rows(con: Any, weighed: bool = False) -> None:
         con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")
 
 
-def have_counted(reader: Reader, files: Sequence[Path]) -> list[Note]:
+def have_counted(reader: Reader, files: Sequence[Path], sizes: bool) -> list[Note]:
     """Make the view of all transactions, with those that only the rollups of these files tell of.
 
-    Where a rollup cannot be read, its rows are. TooMuchError: they are more than may be fetched.
+    sizes: with bytes. Where a rollup cannot be read, its rows are. TooMuchError: they are more than
+    may be fetched.
     """
     store, con = reader.store, cast(Any, reader.con)
     rollups = {path: store.rollup(path) for path in files}
     store.fetch(path for rollup in rollups.values() for path in rollup.values())
-    broken = _made(reader, rollups)
+    broken = _made(reader, rollups, sizes)
     if broken:  # it may be what is kept here alone
         again = [one for path in broken for one in rollups[path].values()]
         for one in again:
             one.unlink(missing_ok=True)
         store.fetch(again)
-        broken = _made(reader, rollups)
+        broken = _made(reader, rollups, sizes)
     rows = [path for path in broken if not is_early(path)]
     try:
         store.fetch(rows)
@@ -87,11 +88,11 @@ def have_counted(reader: Reader, files: Sequence[Path]) -> list[Note]:
     return notes
 
 
-def _made(reader: Reader, rollups: Mapping[Path, Mapping[str, Path]]) -> list[Path]:
+def _made(reader: Reader, rollups: Mapping[Path, Mapping[str, Path]], sizes: bool) -> list[Path]:
     """Make the tables of keys and cells; of which files there is no rollup that can be read."""
     whole = {path: of for path, of in rollups.items() if all(map(looks_whole, of.values()))}
     try:
-        _read(reader, list(whole.values()))
+        _read(reader, list(whole.values()), sizes)
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error:
@@ -99,12 +100,13 @@ def _made(reader: Reader, rollups: Mapping[Path, Mapping[str, Path]]) -> list[Pa
         if len(left) == len(whole):
             raise
         whole = left
-        _read(reader, list(whole.values()))
+        _read(reader, list(whole.values()), sizes)
     return [path for path in rollups if path not in whole]
 
 
-def _read(reader: Reader, rollups: Sequence[Mapping[str, Path]]) -> None:
+def _read(reader: Reader, rollups: Sequence[Mapping[str, Path]], sizes: bool) -> None:
     places = {t.rpartition("/")[2]: file_list(of[t] for of in rollups) for t in ROLLUPS}
+    places["wanted"] = str(sizes)
     for name in ("keys", "cells"):
         text = sql_text(f"{COUNTED}_{name}", base=str(BUCKET_BASE), **places)
         reader.con.execute(f"CREATE OR REPLACE TEMP TABLE {COUNTED}_{name} AS {text}")

@@ -323,7 +323,7 @@ def selection(
         filtered = where if tables[0] == "transactions" else None
         chosen = Selection(reader, window, remarks(where), {}, filtered, by, bool(files))
         if files:
-            chosen.remarks.extend(have_counted(reader, files))
+            chosen.remarks.extend(have_counted(reader, files, "database" in tables))
             if "database" in tables:
                 text = "calls of databases are left out where only rollups tell of requests"
                 chosen.remarks.append(Note("no_databases", text))

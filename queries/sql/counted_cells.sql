@@ -1,5 +1,6 @@
 -- Requests of rollups by key, minute and duration (the middle of its bucket); a row more of each
--- minute has its bytes, and its requests without a duration, of which there may be none.
+-- minute has its bytes, and its requests without a duration: where there are any, or bytes are
+-- asked for.
 WITH lasted AS (
     SELECT
         file_index AS file,
@@ -32,3 +33,4 @@ FROM (
 ) AS m
 LEFT JOIN (SELECT file, key, minute, sum(requests) AS requests FROM lasted GROUP BY ALL) AS l
     USING (file, key, minute)
+WHERE {wanted} OR m.requests > coalesce(l.requests, 0)
