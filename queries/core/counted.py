@@ -45,8 +45,7 @@ def count_rows(con: Any, weighed: bool = False) -> None:
 def have_counted(reader: Reader, files: Sequence[Path], sizes: bool) -> list[Note]:
     """Make the view of all transactions, with those that only the rollups of these files tell of.
 
-    sizes: with bytes. Where a rollup cannot be read, its rows are. TooMuchError: they are more than
-    may be fetched.
+    sizes: with bytes. Where a rollup cannot be read, its rows are. TooMuchError: they are too many.
     """
     store, con = reader.store, cast(Any, reader.con)
     rollups = {path: store.rollup(path) for path in files}

@@ -117,9 +117,8 @@ def compared(
 def _sound(reader: Reader) -> bool:
     """Whether all rollups of the files can be read as they were written."""
     of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
-    return all(
-        is_sound(reader.con, one) for one in {one[KEYS]: one for one in of.values()}.values()
-    )
+    rollups = {one[KEYS]: one for one in of.values()}
+    return all(is_sound(reader.con, one) for one in rollups.values())
 
 
 def affordable(
