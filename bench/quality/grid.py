@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.quality.ablation import documents
+from bench.quality.fifth import FIFTH
 from bench.quality.fourth import FOURTH
 from bench.quality.incidents import INCIDENTS, NEEDS_PAST
 from bench.quality.oracle import VISIBLE, z_score
@@ -42,7 +43,7 @@ PASTS = (0, 3, 24)  # hours before the baseline
 VOLUMES = (200, 2_000, 20_000, 200_000)  # rows an hour
 _SEQ = 10_000_000  # each hour's rows are numbered from a multiple of it on
 _SATURDAY = 5
-HELD_BACK = {"third": THIRD, "fourth": FOURTH}
+HELD_BACK = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH}
 _ROLLED_UP = 10_000  # rows an hour
 
 
