@@ -2,7 +2,8 @@
 
 Records a steady stream and looks every few seconds at what the recorder's processes hold: memory,
 file descriptors, threads. The slope is a straight line through the second half of the looks, when
-everything has been used once. At the end the rows in the store are counted beside the source's own
+everything has been used once, as far as they saw the same number of processes: a second worker, or
+one that seals, is no growth. At the end the rows in the store are counted beside the source's own
 count: `lost` is what no side accounts for. An hour is sealed in it where it goes on for some six
 minutes after the hour's end.
 """
@@ -44,6 +45,8 @@ def soak(rate: float, minutes: float, pool: int) -> dict[str, Any]:
         own = json.loads(process.communicate()[0])
         sent, kept = source_stats(url), _kept(store)
     half = np.array(looks[len(looks) // 2 :])
+    processes = float(np.median(half[:, -1]))
+    half = half[half[:, -1] == processes]
     hours = half[:, 0] / 3600
     names = ("pss_mb", "file_descriptors", "threads")
     slopes = {f"{n}_an_hour": _slope(hours, half[:, i + 1]) for i, n in enumerate(names)}
@@ -52,6 +55,8 @@ def soak(rate: float, minutes: float, pool: int) -> dict[str, Any]:
         "rate": rate,
         "minutes": minutes,
         "looks": len(looks),
+        "processes": processes,
+        "processes_peak": max(look[-1] for look in looks),
         "written": own["written"],
         "dropped": sent["dropped"] + own["dropped_here"],
         "bodies_shed": own["bodies_shed"],
@@ -73,11 +78,11 @@ def _kept(path: Path) -> dict[str, int]:
     return {"rows": rows, "twice": twice, "sealed_hours": sum(map(Path.is_dir, folders))}
 
 
-def _held(family: psutil.Process) -> tuple[float, float, float]:
+def _held(family: psutil.Process) -> tuple[float, ...]:
     processes = [family, *family.children()]
     memory = sum(getattr(p.memory_full_info(), "pss", 0) for p in processes) / 2**20
     descriptors = sum(p.num_fds() for p in processes)
-    return memory, descriptors, sum(p.num_threads() for p in processes)
+    return memory, descriptors, sum(p.num_threads() for p in processes), len(processes)
 
 
 def _slope(hours: Any, values: Any) -> float:
