@@ -86,6 +86,18 @@ def test_a_host_of_which_another_one_takes_over_a_few_requests(record: Record) -
     says(first(document), ("moved",), {"host": "eu.cdn.example"}, "moved")
 
 
+def test_a_host_that_one_of_its_callers_leaves_for_another_one(record: Record) -> None:
+    """That the caller no longer calls the one host says the same as that it calls the other."""
+    lines = [
+        traffic("api.pay.example", "/v1/charges", 43, container="payment", to=0),
+        traffic("api.pay.example", "/v1/charges", 5, container="batch"),
+        traffic("eu.api.pay.example", "/v1/charges", 43, container="payment", from_=0),
+    ]
+    document = record(*lines, from_=-60, beside=300).diff()
+    says(first(document), ("moved",), {"host": "eu.api.pay.example"}, "moved")
+    assert len(document["findings"]) == 1
+
+
 def test_a_host_that_was_silent_for_an_hour_yesterday_is_gone_today(record: Record) -> None:
     """Once was an incident, and no habit."""
     line = traffic("rates.example", "/v1/latest", 400, container="fx", from_=DAY, to=0)

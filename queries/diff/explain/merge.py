@@ -249,10 +249,8 @@ def _retries(frame: Frame, lead: Candidate) -> None:
         return
     service = level.values[caller][1]
     asked = [g for g, value in enumerate(level.values) if value == ("in", service)]
-    if not asked or not service:
-        return
     now, before = level.sum(frame.requests), level.sum(frame.before)
-    if now[asked[0]] < 1.5 * before[asked[0]] * frame.scale:
+    if service and any(now[g] < 1.5 * before[g] * frame.scale for g in asked):
         lead.kind = "retries"
 
 
@@ -289,12 +287,10 @@ def narrow(frame: Frame, lead: Candidate) -> None:
             continue
         level = frame.level(dims)
         held = np.abs(level.sum(lead.excess))
-        top = int(np.argmax(held))
-        usual = level.sum(base)
-        if dims == ("status",) and 0 < level.values[top][0] < 400:
-            continue  # they failed by their gRPC status
-        if not level.values[top][0]:
-            continue  # of no host, say
+        top, usual = int(np.argmax(held)), level.sum(base)
+        value = level.values[top][0]
+        if not value or (dims == ("status",) and value < 400):
+            continue  # of no host, say; or they failed by their gRPC status
         most = held[top] >= limits.NEARLY_ALL * total
         if most and usual[top] < limits.NEARLY_ALL * usual.sum():
             lead.key.update(zip(dims, level.values[top], strict=True))
@@ -327,25 +323,29 @@ _WORD = re.compile(r"[A-Za-z]{3,}|\{[a-z_]+\}")
 
 
 def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
-    """Replace each fitting pair of a gone and a new lead by one that has moved."""
+    """Replace each fitting pair of a gone and a new lead by one that has moved. Who no longer calls
+    the one, or now calls the other, is no other piece of news."""
     gone = [c for c in leads if c.direction == "gone"]
     fresh = [c for c in leads if c.direction == "new" and c.kind != "back"]
-    taken: set[int] = set()
     for old in sorted(gone, key=Candidate.order):
         fits = [
             (-_likeness(frame, old, new), *new.order(), i)
             for i, new in enumerate(fresh)
-            if i not in taken
+            if new.direction == "new"
             and set(old.key) == set(new.key)
             and _same_size(old.affected, new.affected)
         ]
         if fits and -min(fits)[0] >= limits.MOST:
-            place = min(fits)[-1]
-            taken.add(place)
-            _join(old, fresh[place])
+            _join(old, fresh[min(fits)[-1]])
             leads = [c for c in leads if c is not old]
     _others(frame, leads)
-    return leads
+    others = [c for c in leads if c.direction in ("new", "gone")]
+    moved = [c for c in leads if c.direction == "moved"]
+    into = {id(c): m for m in moved for c in others if not (c.scope & ~m.scope).any()}
+    for c in others:
+        if id(c) in into:
+            into[id(c)].folded.append(c)
+    return [c for c in leads if id(c) not in into]
 
 
 def _others(frame: Frame, leads: list[Candidate]) -> None:
