@@ -72,16 +72,15 @@ class Bucket(Store):
         blobs, folders = bucket._remote.list()
         text = bucket._remote.get(MANIFEST) if any(b.name == MANIFEST for b in blobs) else None
         if text is None:
-            what = "holds other things and no qrec store" if blobs or folders else "is empty"
-            raise UnavailableError(
-                f"{url} {what}",
-                f"Ship recordings there: `qrec ship {url}`, or `qrec record --ship {url}`.",
-            )
+            what, to = "is empty", url
+            if blobs or folders:
+                what, to = "holds other things and no qrec store", f"{url.rstrip('/')}/qrec"
+            hint = f"Ship recordings there: `qrec ship {to}`, or `qrec record --ship {to}`."
+            raise UnavailableError(f"{url} {what}", hint)
         bucket._check_version(text.decode(errors="replace"))
         manifest = json.loads(text)
         if UNREDACTED in folders:
-            first = next(iter(bucket._objects(UNREDACTED)), {})
-            manifest[UNREDACTED] = first or True
+            manifest[UNREDACTED] = next(iter(bucket._objects(UNREDACTED)), {}) or True
         with bucket._cache():
             make_folder(bucket.path)
             write_text(bucket.manifest, json.dumps(manifest) + "\n")

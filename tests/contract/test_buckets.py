@@ -483,6 +483,7 @@ def test_a_prefix_that_holds_something_else_is_left_alone(
         code, _, err = cli(*words)
         assert code == 3
         assert "other things" in err
+    assert f"`qrec ship {url}/qrec`" in err
     assert [path.name for path in (tmp_path / "shared").iterdir()] == ["thesis.doc"]
 
 
