@@ -98,6 +98,26 @@ def test_a_host_that_one_of_its_callers_leaves_for_another_one(record: Record) -
     assert len(document["findings"]) == 1
 
 
+@pytest.mark.parametrize(("rate", "others"), [(120, 0), (240, 20)])
+def test_a_caller_that_takes_another_host_where_new_hosts_are_no_news(
+    record: Record, rate: float, others: float
+) -> None:
+    """Somebody else calls a new host every few hours; this one took over from one that is silent,
+    or that others still call."""
+    routes = [f"/v1/{name}" for name in ("labels", "sizes", "colours", "prices", "images", "texts")]
+    lines = [traffic("cdn.example", "/v1/labels", others, container="batch", from_=DAY)]
+    for route in routes:
+        shop = {"route": route, "per_hour": rate / len(routes), "container": "shop"}
+        lines.append(traffic("cdn.example", from_=DAY, to=51, **shop))  # type: ignore[arg-type]
+        lines.append(traffic("eu.cdn.example", from_=51, **shop))  # type: ignore[arg-type]
+    for begin in (-600, -470):
+        host = f"m{-begin}.example"
+        lines.append(traffic(host, "/push", 200, container="ops", from_=begin, to=begin + 100))
+    document = record(*lines, from_=DAY, beside=300).diff(last="10m")
+    says(first(document), ("moved",), {"host": "eu.cdn.example"}, "moved")
+    assert len(document["findings"]) == 1
+
+
 def test_a_host_that_was_silent_for_an_hour_yesterday_is_gone_today(record: Record) -> None:
     """Once was an incident, and no habit."""
     line = traffic("rates.example", "/v1/latest", 400, container="fx", from_=DAY, to=0)

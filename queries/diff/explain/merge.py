@@ -339,13 +339,12 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
             _join(old, fresh[min(fits)[-1]])
             leads = [c for c in leads if c is not old]
     _others(frame, leads)
-    others = [c for c in leads if c.direction in ("new", "gone")]
-    moved = [c for c in leads if c.direction == "moved"]
-    into = {id(c): m for m in moved for c in others if not (c.scope & ~m.scope).any()}
-    for c in others:
-        if id(c) in into:
-            into[id(c)].folded.append(c)
-    return [c for c in leads if id(c) not in into]
+    for c in [c for c in reversed(leads) if c.direction in ("new", "gone", "moved")]:
+        wider = (m for m in leads if m is not c and m.direction == "moved")
+        if whole := next((m for m in wider if not (c.scope & ~m.scope).any()), None):
+            whole.folded.append(c)
+            leads = [other for other in leads if other is not c]
+    return leads
 
 
 def _others(frame: Frame, leads: list[Candidate]) -> None:
@@ -387,7 +386,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
                 leads[leads.index(old)] = new
 
 
-_MOVE = ({"host"}, set(ENDPOINT))
+_MOVE = ({"host"}, {"service", "host"}, set(ENDPOINT))
 
 
 def _one(
