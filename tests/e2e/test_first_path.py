@@ -135,6 +135,8 @@ def test_a_signal_flushes_and_ends_with_zero(number: signal.Signals, tmp_path: P
                    home=tmp_path) as recorder,
     ):  # fmt: skip
         wait_for(lambda: qtap.stats()["state"] == "quiet")  # all is played
+        assert recorder.stdout is not None
+        assert any("connected to" in line for line in recorder.stdout)  # it has begun to read
         recorder.send_signal(number)
         assert recorder.wait(PATIENCE_S) == 0
     assert len(visible_ids(store)) > 1000

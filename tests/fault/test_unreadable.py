@@ -72,4 +72,6 @@ def test_a_broken_rollup_changes_no_answer(store: Store, damage: object) -> None
     for path in [path for table in ROLLUPS for path in files(store, table)]:
         assert callable(damage)
         damage(path)
-    assert to_document(what_changed(store, WINDOW, BASELINE)) == expected
+    document = to_document(what_changed(store, WINDOW, BASELINE))
+    document["notes"] = [one for one in document["notes"] if one["code"] != "unreadable_file"]
+    assert document == expected

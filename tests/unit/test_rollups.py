@@ -62,6 +62,14 @@ def asked(store: Store, early: int) -> dict[str, Any]:
     return to_document(what_changed(store, window, Baseline("previous", (before,))))
 
 
+def asked_of_broken(store: Store, early: int) -> dict[str, Any]:
+    """The same, but for the note that a rollup cannot be read, which has to be there."""
+    document = asked(store, early)
+    notes = [note for note in document["notes"] if note["code"] != "unreadable_file"]
+    assert len(notes) < len(document["notes"])
+    return {**document, "notes": notes}
+
+
 def rollups(store: Store, table: str = KEYS) -> list[Path]:
     paths = sorted((store.path / table).glob("*/*.parquet"))
     assert paths
@@ -242,7 +250,7 @@ def test_a_rollup_that_lacks_a_column_is_left_alone_and_rows_are_counted(store: 
     expected = asked(store, 0)
     for path in rollups(store):
         pq.write_table(pq.read_table(path).drop_columns(["grpc_status"]), path)
-    assert asked(store, 0) == expected
+    assert asked_of_broken(store, 0) == expected
 
 
 @pytest.mark.parametrize("table", ROLLUPS)
@@ -260,7 +268,7 @@ def test_durations_in_a_thread_of_their_own_answer_the_same_and_break_the_same(
     assert asked(store, 7) == expected
     for path in rollups(store, DURATIONS):
         pq.write_table(pq.read_table(path).drop_columns(["bucket"]), path)
-    assert asked(store, 7) == expected
+    assert asked_of_broken(store, 7) == expected
 
 
 @pytest.mark.parametrize(
@@ -281,7 +289,8 @@ def test_a_rollup_that_breaks_where_it_is_read_late_costs_nothing(
         path.write_bytes(data)
         with pytest.raises((OSError, pa.ArrowException)):
             pq.ParquetFile(path).read(columns=[column])
-    assert asked(store, 0) == expected
+    of_broken = asked if column == "seq" else asked_of_broken  # numbers of rows are not read
+    assert of_broken(store, 0) == expected
 
 
 def call(number: int, minute: int, refused: bool) -> Event:
