@@ -52,6 +52,7 @@ _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried 
 _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
 _ROWS, _BYTES = 1_000_000, 1 << 30  # of the sources of a sealed file
+_ROW_S = 2e-4  # where rows come faster than that there is no time to seal a part of them meanwhile
 _EVERY_S = 5.0
 _OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
 _PATIENCE_S = 60.0  # at its limit a recorder must merge and seal all the same
@@ -289,7 +290,8 @@ class Housekeeper:
         """Whether a sealed file of an hour that goes on can be made of what is there."""
         late = [file for file in maximal_cover(files) if not isinstance(file, Sealed)]
         numbers = sum(file.last - file.first + 1 for file in late)  # to open them costs more
-        return numbers > _ROWS and len(list(_packed(late))) > 1
+        took = _written(late[-1].path) - _written(late[0].path) if late else 0.0
+        return numbers > _ROWS and took >= numbers * _ROW_S and len(list(_packed(late))) > 1
 
     def _sealed(self, table: str, hour: str) -> list[Sealed]:
         files = sealed_in(cover.list_folder(self.store.sealed_hour(table, hour)))

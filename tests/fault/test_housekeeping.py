@@ -218,6 +218,10 @@ def test_a_large_hour_is_sealed_in_part_while_it_goes_on(
     desk = recorded(tmp_path / "s", flushes=10)
     before = NOON + HOUR_US // 2
     house, expected = keeper(desk.store, []), visible_ids(tmp_path / "s")
+    monkeypatch.setattr(seal, "_ROW_S", 60.0)
+    assert house.round(before) == []
+    assert len(segments(desk.store, HOURS[0])) == 10  # they came faster than a row a minute
+    monkeypatch.setattr(seal, "_ROW_S", 0.0)
     assert house.round(before) == []  # no hour is over
 
     def rows() -> list[int]:

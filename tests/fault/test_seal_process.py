@@ -65,6 +65,7 @@ def test_of_an_hour_that_goes_on_it_seals_what_fills_a_file(
     (tmp_path / "sitecustomize.py").write_text("from recorder.write import seal\nseal._ROWS = 2\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal_process.__file__).parents[2]}")
     monkeypatch.setattr(seal, "_ROWS", 2)
+    monkeypatch.setattr(seal, "_ROW_S", 0.0)
     desk, notes = recorded(tmp_path / "s"), Notes()
     assert keeper(desk.store, notes, Sealer()).round(NOON) == []
     assert sealed(desk.store) == HOURS

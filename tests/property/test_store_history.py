@@ -32,6 +32,7 @@ class StoreHistory(RuleBasedStateMachine):
     def begin(self, rows: int) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(seal, "_ROWS", rows)
+        self.patch.setattr(seal, "_ROW_S", 0.0)
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "store"
         self.acknowledged: list[str] = []
