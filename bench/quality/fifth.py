@@ -100,11 +100,10 @@ def restarted_cold(s: Stage) -> Planted:
     service = s.service(s.served)
     s.begin = -s.length * float(s.rng.uniform(0.4, 0.95))
     warm = s.begin + 0.25 * s.length
-    factor = 6.0
 
     def change(visit: Visit, mask: Any, rng: np.random.Generator) -> None:
         cold = mask & (visit.at() < warm)
-        visit.own[cold] = factor * visit.own[cold] + 30
+        visit.own[cold] = 6 * visit.own[cold] + 30
 
     look = Look(s.at(*s.world.system.of(service)), "slow")
     faults = (
@@ -233,7 +232,7 @@ def not_ready(s: Stage) -> Planted:
     names = s.names_of(service).union(*(s.around(r) for r in probes))
     keys = (*s.pod(service, pod), *(key for r in probes for key in s.endpoint(r)))
     fault = s.fault(only_if(lambda v: v.route.service == service, change))
-    kinds = (*FAILING, "gone", "rate", "instances")
+    kinds = (*FAILING, "gone", "rate")
     return [fault], Truth(kinds, keys, "any", look, names)
 
 
