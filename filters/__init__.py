@@ -5,8 +5,7 @@ Importing this package is cheap; RE2 and the public suffix list come when first 
 
 from __future__ import annotations
 
-from filters.check import check
-from filters.fields import FIELDS, FieldSpec, row_fields
+from filters.fields import FIELDS, FieldSpec, check, row_fields
 from filters.nodes import Expr, FilterError, equalities
 from filters.parser import parse
 from filters.predicate import decision, is_of_recorders, predicate, takes_of

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 from typing import Literal as OneOf
 
-from filters.check import check
-from filters.fields import FieldSpec, resolve
+from filters.fields import FieldSpec, check, resolve
 from filters.nodes import (
     And,
     Array,

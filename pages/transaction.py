@@ -16,8 +16,8 @@ from pages.render import tree
 from queries.core import format as words
 from queries.core.answer import Note, document, iso
 from queries.diff.explain.breakdown import filter_of
+from queries.export import command
 from queries.export.har import entry
-from queries.export.tables import command
 from queries.show import DEFAULT_CHARS, MAX_CHARS, Body, Shown, find_row, parse_id, shown_row
 from store.derived import failed
 from store.errors import UsageError

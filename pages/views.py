@@ -1,29 +1,45 @@
-"""What each page shows: a question asked, its answer as the fields of a template."""
+"""What each page shows: a question asked, its answer as the fields of a template; and the report,
+a comparison as one file to send.
+
+The report's file needs no network and runs nothing: its style stands in it, allowed by its hash
+alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from markupsafe import Markup
 
 import filters
 from pages import charts, graph
 from pages.ask import Asked, MissingError, href, parameter, values_of
-from pages.findings import cards, drawn_course, quiet_text, slots, time_ticks
+from pages.findings import (
+    Detail,
+    cards,
+    details,
+    drawn_course,
+    finding,
+    quiet_text,
+    slots,
+    time_ticks,
+)
+from pages.render import markdown, page, style
 from queries.core import format as words
-from queries.core.answer import document
+from queries.core.answer import Changes, document, iso
 from queries.core.escape import visible
 from queries.core.question import Argument, Column, Question, in_use, parsed, questions_of
 from queries.core.selection import selection
-from queries.core.window import Window
+from queries.core.window import Baseline, Window
 from queries.dependencies import marked
 from queries.diff.explain.breakdown import filter_of, quotable
 from queries.search import SEARCH
 from store.derived import failed
 from store.errors import did_you_mean
 from store.values import dataclass
+from store.version import __version__
 
 _KEYS: Final = {  # what a row may have -> the name that filters of a finding's key know it by
     "host": "host", "method": "method", "route": "route", "status": "status",
@@ -183,24 +199,32 @@ def front(asked: Asked) -> Page:
     """What changed: the findings as cards, over the course of window and baseline."""
     question, values = asked.question("diff")
     if values["explain"] is not None:
-        from pages.findings import finding
-
         return Page("finding.html", finding(asked, question, values, common))
-    window, baseline = asked.windows(values)
-    changes = asked.answer(question, values)
+    window, baseline, changes, shown = _compared(asked, question, values)
     fixed = asked.fixed(window, baseline)
     return Page("front.html", {
         **common(asked, question, changes, "What changed"),
-        "changes": changes,
+        **shown,
         "cards": cards(changes, baseline, asked.tz, lambda one: href(
             "/diff", {**fixed, "where": asked.where, "explain": one.id})),
-        "against": words.against(baseline, window, asked.tz),
-        "before": f"{words.counts_text(changes.baseline)}, "
-                  f"{words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)}",
-        "course": drawn_course(asked, "course", window, changes),
-        "quiet": quiet_text(changes),
         "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
     })  # fmt: skip
+
+
+def _compared(
+    asked: Asked, question: Question, values: Mapping[str, Any], links: bool = True
+) -> tuple[Window, Baseline, Changes, dict[str, Any]]:
+    """The comparison, and what page and report alike say of it. links: from parts of its course."""
+    window, baseline = asked.windows(values)
+    changes: Changes = asked.answer(question, values)
+    seen = words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)
+    return window, baseline, changes, {
+        "changes": changes,
+        "against": words.against(baseline, window, asked.tz),
+        "before": f"{words.counts_text(changes.baseline)}, {seen}",
+        "course": drawn_course(asked, "course", window, changes, links),
+        "quiet": quiet_text(changes),
+    }  # fmt: skip
 
 
 def any_question(asked: Asked) -> Page:
@@ -347,3 +371,49 @@ VIEWS: Final[Mapping[str, View]] = {
 
 def view_of(name: str) -> View:
     return VIEWS.get(name, any_question)
+
+
+_EDGES: Final = 40  # of the graph's table
+Form = Literal["html", "md"]
+
+
+def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
+    """What `asked` asks of the comparison, as a document; notes: what a person adds."""
+    question, values = asked.question("diff")
+    window, baseline, changes, shown = _compared(asked, question, values, links=False)
+    fixed = asked.fixed(window, baseline)
+    chosen = cards(changes, baseline, asked.tz, lambda one: "")
+    found = details(asked.store, window, baseline, chosen, asked.tz, asked.where)
+    context: dict[str, Any] = {
+        "tz": asked.tz,
+        "title": f"What changed, {words.stretch(window.from_ts, window.to_ts, asked.tz)}",
+        "heading": words.window_heading(changes.window, asked.tz, "request", changes.notes),
+        **shown,
+        "where": asked.where or "",
+        "notes": [words.note_text(note, asked.tz) for note in changes.notes],
+        "added": list(notes),
+        "details": found,
+        "commands": _commands(asked, fixed, found),
+        "written": f"{words.clock(asked.now, asked.tz)} {words.zone_name(window.to_ts)}",
+        "version": __version__,
+    }
+    if form == "md":
+        return markdown(**context)
+    calls: dict[str, Any] = {"drawing": None, "table": None, "compared": False}
+    if changes.verdict in ("changed", "nothing_changed"):
+        [question] = questions_of("dependencies")
+        times = {"from_time": iso(window.from_ts), "to_time": iso(window.to_ts)}
+        answer = asked.answer(question, {**times, "where": asked.where, "limit": _EDGES})
+        calls = who_calls_whom(asked, question, answer, window)
+    text, hashed = style()
+    return page("report.html", **context, **calls, style=text, hashed=hashed)
+
+
+def _commands(asked: Asked, fixed: dict[str, str], found: Sequence[Detail]) -> list[str]:
+    """What repeats it, the times written out."""
+    first = asked.command("diff", {**fixed, "where": asked.where})
+    each = [
+        asked.command("diff", {**fixed, "where": asked.where, "explain": one.card.finding.id})
+        for one in found
+    ]
+    return [first, *each]

@@ -48,10 +48,7 @@ class Entry:
 
 
 # Commands that do not live in the module of their own name.
-MODULES = {
-    "mark": "marks", "pin": "pins", "unpin": "pins",
-    "import": "import_",
-}  # fmt: skip
+MODULES = {"mark": "marks", "pin": "marks", "pins": "marks", "unpin": "marks", "import": "replay"}
 
 
 def _entries(summaries: dict[str, str]) -> dict[str, Entry]:

@@ -1,23 +1,32 @@
-"""`qrec diff`: what changed in a window against its baseline."""
+"""`qrec diff`: what changed in a window against its baseline; asked, and shown to people: what was
+compared, an entry a finding, or one in full."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from qrec.changes import Explanation, Report
-from qrec.output import emit, say, to_jsonl
+from qrec.output import Answer, bars, emit, note_text, present, say, to_jsonl, unicode_output
+from qrec.questions import table
 from qrec.run import Run
 from qrec.watch import Memory, News, every, looks
-from queries.core.answer import document, iso
+from queries.core import format as words
+from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible
-from queries.core.format import clock
-from queries.core.question import BASELINE, WINDOW, Argument, Question, asked_window
+from queries.core.format import clock, short_id
+from queries.core.question import BASELINE, WINDOW, Argument, Column, Question, asked_window
 from queries.core.window import Baseline, Window, explicit_baseline
+from queries.coverage import holdings
 from queries.diff.explain.breakdown import by_container, part_text, within
 from store.errors import QrecError, UsageError
 from store.layout import Store
+from store.values import dataclass
+
+if TYPE_CHECKING:
+    from queries.core.answer import Changes, Finding
 
 CHANGED, NO_ANSWER = 10, 3
 _MOST = 200  # findings of one look of --watch
@@ -154,3 +163,192 @@ def _named(run: Run, store: str) -> Store:
 def _code(verdict: str) -> int:
     """Quiet and deaf are not the same to a script either."""
     return {"changed": CHANGED, "nothing_changed": 0}.get(verdict, NO_ANSWER)
+
+
+_STYLES = {"high": "red", "medium": "yellow", "low": None}
+_SPARK = 12  # characters
+_HARD_BLANK = "\u00a0"  # where a line is not broken: `29 %`, `73 affected`
+_INCOMPARABLE = ("empty_window", "overlap", "no_common_minutes")  # notes that say why
+_UNLIKE = "the two sides were not recorded alike, see the notes"
+
+
+@dataclass(frozen=True)
+class Report:
+    """One comparison, to be shown as a list."""
+
+    run: Run
+    changes: Changes
+    baseline: Baseline
+
+    def show(self) -> None:
+        found = self.changes.findings
+        columns = (
+            Column("rank", kind="count"), Column("severity"), Column("kind"),
+            Column("what", lambda f: words.summary_text(f, self.run.tz), give=1),
+            Column("affected", "effect.affected", "count"),
+        )  # fmt: skip
+        lines = [*self.heading(), "", *self._entries(found), self.verdict()]
+        answer = Answer(
+            document(self.changes), "findings", *table(columns, found, self.run.tz), empty="",
+            text="\n".join(lines), announced=True, said=_INCOMPARABLE,
+        )  # fmt: skip
+        present(self.run, answer)
+
+    def heading(self) -> list[str]:
+        window, before = self.changes.window, self.changes.baseline
+        tz = self.run.tz
+        this = words.stretch(window.from_ts, window.to_ts, tz)
+        against = words.against(self._before, window, tz)
+        if self.changes.verdict == "no_data":  # counts would be of one side alone
+            return [self._bold(this), f"against {against}"]
+        notes = self.changes.notes
+        lines = [
+            f"{self._bold(this)}: {words.counts_text(window)}, {words.covered(window, notes)}",
+            f"against {against}: {words.counts_text(before)}, "
+            f"{words.covered_spans(before, len(self.baseline.spans), notes)}",
+        ]
+        calibration = self.changes.calibration
+        if calibration is not None:
+            found = len(self.changes.findings) + self.changes.more
+            lines.append(
+                f"{words.plural(found, 'finding')}; your quiet hours: median "
+                f"{calibration.median:g}, p95 {calibration.p95:g} "
+                f"({words.plural(calibration.pairs, 'past pair')})"
+            )
+        return lines
+
+    def _entries(self, findings: Sequence[Finding]) -> list[str]:
+        sparks = [self._spark(finding) for finding in findings]
+        room = max((len(spark) for spark in sparks), default=0)
+        return [
+            self.entry(finding, spark.ljust(room) + "  " if room else "")
+            for finding, spark in zip(findings, sparks, strict=True)
+        ]
+
+    @property
+    def _before(self) -> Baseline:
+        """The baseline by the answer's times: those of another store are its own there."""
+        if len(self.baseline.spans) > 1:
+            return self.baseline
+        side = self.changes.baseline
+        return Baseline(self.baseline.kind, (Window(side.from_ts, side.to_ts),))
+
+    def _spark(self, finding: Finding) -> str:
+        """The finding's own measure around its onset, a few minutes a character."""
+        window = self.changes.window
+        part = words.around_onset(finding, window, words.adjacent(self._before, window))
+        return bars(part, max(part, default=0.0), _SPARK, unicode_output())
+
+    def entry(self, finding: Finding, spark: str = "", first: str = "") -> str:
+        """`1  high  ▁▁▆█  what happened … [412 requests, x171]`, wrapped under itself.
+
+        first: what stands before it instead of its rank.
+        """
+        head = f"{first or f'{finding.rank:>2}'}  {finding.severity:<6}  {spark}"
+        doubt = ["possible"] if finding.confidence == "possible" else []
+        more = [words.plural(len(finding.also), "symptom")] if finding.also else []
+        facts = ", ".join([*words.affected_text(finding), *more, *doubt]).replace(" ", _HARD_BLANK)
+        text = words.summary_text(finding, self.run.tz).replace(" %", f"{_HARD_BLANK}%")
+        text += f" [{facts}]" if facts else ""
+        room = max((self.run.width or 10_000) - len(head), 30)
+        lines = textwrap.wrap(text.replace(f",{_HARD_BLANK}", ", "), room, break_on_hyphens=False)
+        lines = [line.replace(_HARD_BLANK, " ") for line in lines]
+        painted = head.replace(
+            finding.severity, self.run.paint(finding.severity, _STYLES[finding.severity])
+        )
+        return painted + ("\n" + " " * len(head)).join(lines)
+
+    def verdict(self) -> str:
+        changes = self.changes
+        if changes.verdict == "no_data":
+            return f"no data: {self._missing()}"
+        if changes.verdict == "not_comparable":
+            why = [note.text for note in changes.notes if note.code in _INCOMPARABLE]
+            return f"not comparable: {'; '.join(why) or _UNLIKE}"
+        if changes.more:
+            return f"{changes.more:,} more: --limit {len(changes.findings) + changes.more}"
+        if changes.findings:
+            return words.beyond_chance(changes)
+        small = would_have_shown(changes.sensitivity)
+        shown = textwrap.fill(f"would have shown: {small}", self.run.width or 10_000)
+        return words.beyond_chance(changes) + (f"\n{shown}" if small else "")
+
+    def _missing(self) -> str:
+        """Which side was not recorded, and where the data is."""
+        if any(note.code == "unknown_recorder" for note in self.changes.notes):
+            return "nobody whom the filter takes was recording"
+        held = holdings(self.run.store)
+        if held.first is None or held.last is None:
+            return "nobody was recording on one side at least; this store has no recordings yet"
+        ends = words.clock(held.last, self.run.tz)
+        window = self.changes.window
+        if window.from_ts < held.last and window.to_ts > held.first:
+            begins = words.clock(held.first, self.run.tz)
+            return (
+                "nobody was recording at the time that the window is compared with; the recordings"
+                f" begin at {begins} and end at {ends}"
+            )
+        return (
+            "nobody was recording on one side at least; the recordings end at"
+            f" {ends} (try --now {words.just_after(held.last)})"
+        )
+
+    def _bold(self, text: str) -> str:
+        return self.run.paint(text, "bold")
+
+
+_BARS = 20  # a side
+_SLOTS = {1.0: "second", 60.0: "minute", 3600.0: "hour"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A comparison's one finding, with its parts by container.
+
+    where: the filter that names its transactions; empty for all.
+    """
+
+    report: Report
+    finding: Finding
+    parts: Sequence[str]
+    where: str = ""
+
+    def show(self) -> None:
+        run = self.report.run
+        lines = [*self.report.heading(), "", self.report.entry(self.finding), "", *self._details()]
+        lines += ["", "next:", *(f"    {command}" for command in self._commands())]
+        notes = [note_text(run, note) for note in document(self.report.changes)["notes"]]
+        emit(
+            "\n".join(lines + ([""] + [f"note: {text}" for text in notes] if notes else [])) + "\n"
+        )
+
+    def _details(self) -> Iterator[str]:
+        finding = self.finding
+        for name, text in words.details(finding, self.parts, self.report.run.tz):
+            yield f"    {name:<9} {text}"
+        if course := self._course():
+            slot = f"a {_SLOTS.get(finding.slot_s, 'slot')}"
+            yield f"    {slot:<9} {course}"
+
+    def _course(self) -> str:
+        """The finding's measure slot by slot, baseline | window, on one scale."""
+        before, after = self.finding.minutes_baseline, self.finding.minutes_window
+        top = max([*before, *after], default=0.0)
+        if top <= 0:
+            return ""
+        blocks = unicode_output()
+        drawn = " | ".join(bars(values, top, _BARS, blocks) for values in (before, after))
+        return f"{drawn} (peak {words.number(top)})"
+
+    def _commands(self) -> Iterator[str]:
+        """What to type next; the times are written out, since "the last hour" moves on."""
+        flags, window = self.report.run.flags, self.report.changes.window
+        store = f" --store {quote(flags.store)}" if flags.store else ""
+        when = f" --from {iso(window.from_ts)} --to {iso(window.to_ts)}"
+        where = f" --where {quote(visible(self.where))}" if self.where else ""
+        shown = [*self.finding.evidence.window, *self.finding.evidence.baseline]
+        if shown:
+            yield f"qrec show {quote(visible(short_id(shown[0])))}{store}"
+        if self.finding.window.errors:
+            yield f"qrec errors{where}{when}{store}"
+        yield f"qrec timeline --by container{where}{when}{store}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,13 @@ from qrec.recording import checked_table
 from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
 from queries.core.format import number, plural, size
-from queries.info import store_info
+from store.cover import list_folder
 from store.errors import QrecError
+from store.layout import Store, holder
+from store.manifest import unredacted
+from store.marks import read_marks
 from store.remote import is_url
+from store.schema import RECORDED
 from store.version import __version__
 
 
@@ -78,13 +83,11 @@ def _without_password(text: str) -> str:
 
 
 def _store(run: Run) -> dict[str, Any]:
-    """The store's summary, or why there is none: a missing store is worth showing, not failing."""
+    """What the store holds, or why there is none: a missing store is worth showing, not failing."""
     try:
-        summary = asdict(store_info(run.store))
+        return holdings(run.store)
     except QrecError as error:
         return {"problem": error.message, "hint": error.hint}
-    summary["notes"] = [{"code": n["code"], "text": n["text"]} for n in summary["notes"]]
-    return summary
 
 
 def _text(run: Run, document: dict[str, Any]) -> str:
@@ -137,3 +140,75 @@ def _store_text(run: Run, store: dict[str, Any]) -> str:
         to_table(columns, cells, run.width, run.paint),
     ]
     return "".join(lines + [f"note: {note['text']}\n" for note in store["notes"]])
+
+
+_NAMED = 5  # unreadable files that are named one by one
+
+
+def holdings(store: Store) -> dict[str, Any]:
+    """Recorders (pid: null while nobody writes), and of each table its hours (UTC keys such as
+    2026-11-22T13), files, rows and bytes. Reads only the files' footers.
+
+    Files that cannot be read are told in notes, never raised.
+    """
+    manifest = json.loads(store.manifest.read_text(encoding="utf-8"))
+    recorders, unreadable = set(store.live_recorders()), list[Path]()
+    tables = [_table(store, table, recorders, unreadable) for table in RECORDED]
+    return {
+        "format_version": int(manifest["format"]),
+        "created": manifest.get("created"),
+        "recorders": [{"name": name, "pid": holder(store, name)} for name in sorted(recorders)],
+        "tables": tables,
+        "marks": len(read_marks(store)),
+        "rejected_files": len(list_folder(store.rejected)),
+        "notes": [*_unredacted(store), *_unreadable(unreadable)],
+    }
+
+
+def _table(store: Store, table: str, recorders: set[str], unreadable: list[Path]) -> dict[str, Any]:
+    """One recorded table; its recorders, and what of it cannot be read, are added to those.
+
+    Rows are null where files of a bucket would have to be fetched to be counted.
+    """
+    hours = store.hours(table)
+    files = [(name, path) for hour in hours for name, path in store.visible(table, hour)]
+    rows: int | None = 0
+    size = 0
+    for recorder, path in files:
+        recorders.add(recorder)
+        counted = _rows_and_bytes(store, path)
+        if counted is None:
+            unreadable.append(path)
+            continue
+        size += counted[1]
+        rows = None if rows is None or counted[0] is None else rows + counted[0]
+    first, last = (hours[0], hours[-1]) if hours else (None, None)
+    return {"name": table, "hours": len(hours), "first_hour": first, "last_hour": last,
+            "files": len(files), "rows": rows, "bytes": size}  # fmt: skip
+
+
+def _rows_and_bytes(store: Store, path: Path) -> tuple[int | None, int] | None:
+    """None where the file cannot be read; no rows where it would have to be fetched for them."""
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_metadata(path).num_rows if store.is_local else None
+        return rows, store.size(path)
+    except (OSError, ValueError):  # ArrowInvalid is a ValueError
+        return None
+
+
+def _unredacted(store: Store) -> Iterator[dict[str, str]]:
+    if mark := unredacted(store):
+        who = f"recorder {mark.recorder}, first {mark.since:%Y-%m-%d %H:%M} UTC"
+        text = f"this store holds traffic recorded without redaction ({who})"
+        yield {"code": "unredacted", "text": text}
+
+
+def _unreadable(paths: Sequence[Path]) -> Iterator[dict[str, str]]:
+    for path in paths[:_NAMED]:
+        text = f"{path.parent.name}/{path.name} cannot be read and is left out"
+        yield {"code": "unreadable_file", "text": text}
+    if more := len(paths[_NAMED:]):
+        text = f"{more} more files cannot be read and are left out"
+        yield {"code": "unreadable_file", "text": text}

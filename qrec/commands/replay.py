@@ -1,24 +1,28 @@
-"""`qrec replay`: recorded streams into the store; and what any recording read from a file says."""
+"""`qrec replay` and `qrec import`: recorded streams and HAR files into the store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fixtures.files import stream_path
+from qrec.output import say
 from qrec.progress import FileProgress
 from qrec.recording import rows, write_options
 from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 from queries.core.format import clock, just_after, plural
 from queries.core.notes import newest
 from queries.core.window import parse_moment
-from recorder.replay import Replayed
+from recorder.replay import Replayed, import_har
 from recorder.replay import replay as replay_files
 from store.hours import to_us
+
+_BAD_LINES = 5  # unreadable entries that are told one by one
 
 
 def replay(
@@ -52,6 +56,34 @@ def replay(
     run = Run(store, extra=what)
     paths = [stream_path(name) for name in files]
     read_in(run, partial(replay_files, paths), "replayed", shift_to, again, connections=connections)
+
+
+def import_(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="HAR files (.har, .gz).")],
+    shift_to: Annotated[str | None, flag("TIME", "Move the exchanges to end then.")] = None,
+    again: Annotated[
+        bool, switch("--again", "Read a file once more that was imported before.")
+    ] = False,
+    *,
+    what: RecordFlags,
+    store: StoreFlags,
+) -> None:
+    """Put HAR files of browsers and proxies into the store, redacted as live traffic is.
+
+    \b
+    Examples:
+      qrec import session.har
+      qrec import session.har --shift-to now --store ./try
+      qrec endpoints --store ./try
+    """
+    run = Run(store, extra=what)
+    bad: list[str] = []
+    paths = [Path(name).expanduser() for name in files]
+    read_in(run, partial(import_har, paths, on_bad=bad.append), "imported", shift_to, again)
+    for line in bad[:_BAD_LINES]:
+        say(f"note: {line}")
+    if len(bad) > _BAD_LINES:
+        say(f"note: {len(bad) - _BAD_LINES} more entries could not be read")
 
 
 def read_in(

@@ -1,32 +1,105 @@
 """A window's transactions as a file: HAR, a stream to replay, JSON lines, CSV, Parquet, curl.
 
-What is written is what the store has: redacted, and with bodies as far as they were kept.
+What is written is what the store has: redacted, with bodies as far as they were kept, oldest first,
+in pieces that fit memory. Here are the rows and the plain formats; nothing recorded can act on the
+shell or the terminal that a curl command is pasted into.
 """
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from importlib import import_module
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
 
-from queries.core.answer import Note
+from queries.core.answer import Note, iso
+from queries.core.escape import UNSAFE, visible, visible_json
 from queries.core.notes import notes, seen
 from queries.core.question import Where
-from queries.core.selection import selection
+from queries.core.selection import Selection, selection
+from queries.core.session import sql_text
 from queries.core.window import Window
-from queries.export.tables import source
+from queries.show import transaction_id
 from store.errors import UsageError, did_you_mean
 from store.layout import Store
+from store.schema import TRANSACTIONS
 from store.values import dataclass
 
-# Format -> its module here, whose function write_<format> makes it; endings of files that mean it.
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Format -> endings of files that mean it. write_<format> makes it, here or in a module of its name.
 FORMATS = {
-    "har": ("har", ".har"),
-    "sse": ("sse", ".sse"),
-    "jsonl": ("tables", ".jsonl", ".ndjson"),
-    "csv": ("tables", ".csv"),
-    "parquet": ("tables", ".parquet"),
-    "curl": ("tables", ".sh"),
-}
+    "har": (".har",), "sse": (".sse",), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",),
+    "parquet": (".parquet",), "curl": (".sh",),
+}  # fmt: skip
+_PIECE = 25_000  # rows, with their bodies
+_BATCH = 500  # rows as Python objects
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Source:
+    """The transactions of a window that match. `given`: how many were read so far."""
+
+    chosen: Selection
+    stretches: Sequence[tuple[datetime, datetime]]
+    total: int
+    limit: int | None
+    given: int = 0
+
+    @property
+    def window(self) -> Window:
+        return self.chosen.window
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Arrow tables with every column of the store, in order of time."""
+        for start, end in self.stretches:
+            table = self.chosen.reader.query(sql_text("export"), {"from_ts": start, "to_ts": end})
+            if self.limit is not None:
+                table = table.slice(0, self.limit - self.given)
+            self.given += table.num_rows
+            if table.num_rows:
+                yield table
+            if self.limit is not None and self.given >= self.limit:
+                return
+
+    def rows(self) -> Iterator[Row]:
+        """The same one by one; headers as dicts, findings as lists of dicts."""
+        for table in self.tables():
+            for batch in table.to_batches(max_chunksize=_BATCH):
+                for row in batch.to_pylist():
+                    for side in ("req_headers", "res_headers"):
+                        row[side] = dict(row[side] or ())
+                    yield row
+
+
+def source(chosen: Selection, limit: int | None) -> Source:
+    """What is to be written: one cheap pass counts the rows of each second."""
+    counts = chosen.rows("export_seconds")
+    total = sum(row["requests"] for row in counts)
+    return Source(chosen, _stretches(chosen.window, counts), total, limit)
+
+
+def _stretches(window: Window, counts: Sequence[Row]) -> list[tuple[datetime, datetime]]:
+    """The window in half-open pieces of at most _PIECE rows, unless one second has more."""
+    found: list[tuple[datetime, datetime]] = []
+    start, held = window.from_ts, 0
+    for row in counts:
+        if held and held + row["requests"] > _PIECE:
+            found.append((start, max(row["second"], start)))
+            start, held = max(row["second"], start), 0
+        held += row["requests"]
+    if held:
+        found.append((start, window.to_ts))
+    return [(a, b) for a, b in found if b - a > timedelta(0)]
 
 
 @dataclass(frozen=True)
@@ -47,8 +120,8 @@ def format_of(text: str | None, file: str | None) -> str:
             f"nothing is exported as {text[:40]!r}",
             did_you_mean(text, FORMATS, f"Formats: {', '.join(FORMATS)}."),
         )
-    for name, (_, *endings) in FORMATS.items():
-        if file is not None and file.endswith(tuple(endings)):
+    for name, endings in FORMATS.items():
+        if file is not None and file.endswith(endings):
             return name
     return "jsonl"
 
@@ -60,7 +133,131 @@ def export(
     with selection(store, window, where) as chosen:
         rows = source(chosen, limit)
         recorders = seen(chosen.reader, window)
-        module = import_module(f"queries.export.{FORMATS[kind][0]}")
-        getattr(module, f"write_{kind}")(rows, out)
+        own = {"har": "queries.export.har", "sse": "queries.export.sse"}
+        getattr(import_module(own.get(kind, __name__)), f"write_{kind}")(rows, out)
         qualified = (*chosen.remarks, *notes(chosen.reader, window, recorders))
         return Exported(rows.given, qualified, rows.given < rows.total)
+
+
+_BODIES = ("req_body", "res_body")
+_NESTED = ("req_headers", "res_headers", "findings")
+# A cell that begins so is a formula to a spreadsheet, and traffic chooses what cells hold.
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+
+
+def write_jsonl(source: Source, out: BinaryIO) -> None:
+    """One object a line, under the column names of the store; binary bodies as base64."""
+    for row in source.rows():
+        plain = {name: _json(row[name]) for name in TRANSACTIONS.names}
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+        out.write(visible_json(text).encode("utf-8", "replace") + b"\n")
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode()}
+    return iso(value) if hasattr(value, "astimezone") else value
+
+
+def write_csv(source: Source, out: BinaryIO) -> None:
+    """RFC 4180 with a header, without headers and bodies; no cell can run as a formula."""
+    names = [name for name in TRANSACTIONS.names if name not in (*_BODIES, *_NESTED)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([*names, "findings"])
+    for row in source.rows():
+        kinds = " ".join(sorted({one["kind"] for one in row["findings"] or ()}))
+        writer.writerow([*(_cell(row[name]) for name in names), kinds])
+        if text.tell() > 1 << 16:
+            _drain(text, out)
+    _drain(text, out)
+
+
+def _drain(text: io.StringIO, out: BinaryIO) -> None:
+    out.write(text.getvalue().encode("utf-8", "replace"))
+    text.seek(0)
+    text.truncate()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        text = visible(value)
+        return "'" + text if _FORMULA.match(text) else text
+    return iso(value) if hasattr(value, "astimezone") else value
+
+
+def write_parquet(source: Source, out: BinaryIO) -> None:
+    """One file with the columns and types of the store."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(out, TRANSACTIONS, compression="zstd") as writer:
+        for table in source.tables():
+            columns = [
+                table[f.name].cast(f.type) if f.name in table.column_names
+                else pa.nulls(table.num_rows, f.type)
+                for f in TRANSACTIONS
+            ]  # fmt: skip
+            writer.write_table(pa.Table.from_arrays(columns, schema=TRANSACTIONS))
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # what a header's name may hold
+_HOST = re.compile(r"[A-Za-z0-9._~%\[\]:-]+")
+# What curl makes itself, or what belongs to the connection that is gone.
+_LEFT_OUT = frozenset(
+    {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
+)
+_HEAD = b"""# Written by qrec: requests as they were recorded, oldest first. Secrets were redacted:
+# fill in what stands as [redacted:kind:fingerprint] before you send one again.
+"""
+
+
+def write_curl(source: Source, out: BinaryIO) -> None:
+    """A command a transaction, each after a comment that tells what came of it then."""
+    out.write(_HEAD)
+    for row in source.rows():
+        status = "no response" if row["status"] is None else str(row["status"])
+        about = f"{transaction_id(row)}  {iso(row['ts'])}  {row['container_name'] or ''}  {status}"
+        out.write(f"\n# {visible(about)}\n{command(row)}\n".encode("utf-8", "replace"))
+
+
+def command(row: Row) -> str:
+    """The curl command of one transaction; a comment where its address is not known."""
+    host = row["host"] or ""
+    if row["scheme"] not in ("http", "https") or not _HOST.fullmatch(host):
+        return "# its address was not recorded"
+    path = quote(row["path"] or "/", safe="/:@!$&'()*+,;=~%-._[]")
+    query = quote(row["query"] or "", safe="/:@!$&'()*+,;=~%-._?[]")
+    url = f"{row['scheme']}://{host}{'' if path.startswith('/') else '/'}{path}"
+    method = row["method"] if row["method"] and _TOKEN.fullmatch(row["method"]) else "GET"
+    parts = ["curl --globoff", f"--request {_quoted(method)}",
+             f"--url {_quoted(f'{url}?{query}' if query else url)}"]  # fmt: skip
+    for name, value in row["req_headers"].items():
+        # A header that begins with @ would have curl read a file.
+        if _TOKEN.fullmatch(name) and name.lower() not in _LEFT_OUT:
+            parts.append(f"--header {_quoted(f'{name}: {value}' if value else f'{name};')}")
+    body = row["req_body"]
+    if body:
+        try:
+            parts.append(f"--data-raw {_quoted(body.decode('utf-8'))}")
+        except UnicodeDecodeError:
+            parts.append(f"# and a body of {len(body)} bytes that is no text (qrec show --raw)")
+    return " \\\n  ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """The text as one word of a shell; control and unseen characters as escapes of $'…'."""
+    if _PLAIN.fullmatch(text):
+        return text
+    if not UNSAFE.search(text):
+        return "'" + text.replace("'", "'\\''") + "'"
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + UNSAFE.sub(lambda found: _bytes(found[0]), escaped) + "'"
+
+
+def _bytes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "replace"))

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from queries.core.answer import iso
 from queries.core.escape import visible_json
-from queries.export.tables import Row, Source
+from queries.export import Row, Source
 from queries.show import transaction_id
 from store.version import __version__
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from queries.core.answer import iso
 from queries.core.notes import seen, together
-from queries.export.tables import Row, Source
+from queries.export import Row, Source
 
 _QUIET = timedelta(minutes=5)
 _NO_RESPONSE = 422  # what Qtap reports, without headers, when it saw no response

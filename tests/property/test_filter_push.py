@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters import parse, predicate, pushable, row_fields
-from filters.check import check
+from filters.fields import check
 from recorder.decode.row import Transaction
 from tests.property.filter_strategies import FIELDS, PUSHED, filters, transactions
 

@@ -16,8 +16,7 @@ import pytest
 import filters
 from fixtures.files import bundled_stream
 from queries.core.window import Window
-from queries.export import export, format_of
-from queries.export.tables import command
+from queries.export import command, export, format_of
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from recorder.source.har import read_har

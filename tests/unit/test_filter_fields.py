@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filters import FIELDS, FilterError, check, parse, predicate, remarks, row_fields
-from filters.check import Place
+from filters.fields import Place
 from recorder.decode.row import Secret, Transaction
 from store.schema import TRANSACTIONS
 

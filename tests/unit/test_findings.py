@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from qrec.changes import Explanation, Report
+from qrec.commands.diff import Explanation, Report
 from qrec.run import RowFlags, Run, StoreFlags
 from queries.core.answer import (
     BaselineSide,

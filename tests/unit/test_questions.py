@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import filters
+from qrec.commands.info import holdings
 from queries.core.answer import document
 from queries.core.notes import newest
 from queries.core.window import Window
 from queries.coverage import coverage
 from queries.endpoints import ENDPOINTS, endpoints
 from queries.hosts import hosts
-from queries.info import store_info
 from queries.statuses import statuses
 from store.errors import UsageError
 from store.layout import Store
@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_read_is_left_out_and_named(store: Store) -> None:
     answer = hosts(store, HOUR)
     assert answer.window.requests == 68
     assert [note.code for note in answer.notes] == ["unreadable_file"]
-    assert store_info(store).notes[0].code == "unreadable_file"
+    assert holdings(store)["notes"][0]["code"] == "unreadable_file"
 
 
 def gapped(tmp_path: Path) -> Store:
@@ -216,16 +216,16 @@ def test_stretches_that_overlap_count_once(tmp_path: Path) -> None:
 
 
 def test_a_summary_of_the_store(store: Store, tmp_path: Path) -> None:
-    info = store_info(store)
-    table = next(t for t in info.tables if t.name == "transactions")
-    assert (table.hours, table.first_hour, table.last_hour, table.rows) == (
+    info = holdings(store)
+    table = next(t for t in info["tables"] if t["name"] == "transactions")
+    assert (table["hours"], table["first_hour"], table["last_hour"], table["rows"]) == (
         3, "2026-11-22T12", "2026-11-22T14", 70,
     )  # fmt: skip
-    assert [(r.name, r.pid) for r in info.recorders] == [("web", None)]
+    assert info["recorders"] == [{"name": "web", "pid": None}]
     assert newest(store) == NOW
     empty = Store.create(tmp_path / "empty")
     assert newest(empty) is None
-    assert store_info(empty).recorders == ()
+    assert holdings(empty)["recorders"] == []
 
 
 def test_a_document_names_things_as_json_does_and_has_no_odd_numbers(store: Store) -> None:
