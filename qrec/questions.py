@@ -1,14 +1,15 @@
 """A question as a command: its flags from its arguments, its table from its columns.
 
-A module qrec/commands/<name>.py may have a `draw` of its own, for an answer that is more than a
-table, with `FLAGS` that only people need and a `check` of them; or a `respond`, which asks and
-answers by itself, with `ARGUMENTS` where the command takes others than the question.
+A module qrec/commands/<name>.py may have a `draw` of its own, for an answer that is more than
+lines and tables, with `FLAGS` that only people need and a `check` of them; or a `respond`, which
+asks and answers by itself, with `ARGUMENTS` where the command takes others than the question.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from importlib import import_module
@@ -20,9 +21,12 @@ from qrec.output import Column as Laid
 from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
 from queries.core import format as words
 from queries.core.answer import document, to_document
+from queries.core.escape import visible
+from queries.core.format import Paragraph, Title
 from queries.core.question import (
     Argument,
     Column,
+    Part,
     Question,
     chosen,
     in_use,
@@ -105,10 +109,10 @@ def command(name: str) -> Command | None:
     if name not in question_names():
         return None
     gc.set_threshold(_COLLECTED)
-    if not (questions := questions_of(name)):
-        return None
     module = f"qrec.commands.{name}"
-    return Command(questions, import_module(module) if find_spec(module) is not None else None)
+    return Command(
+        questions_of(name), import_module(module) if find_spec(module) is not None else None
+    )
 
 
 def answered(argv: Sequence[str]) -> int | None:
@@ -185,7 +189,23 @@ def shown_answer(run: Run, question: Question, answer: Any) -> Answer:
     columns, cells = table(question.columns, lines, run.tz)
     heading = words.window_heading(answer.window, run.tz, question.noun, answer.notes)
     records = None if question.lines is None else [to_document(line) for line in lines]
-    return Answer(document(answer), question.rows, columns, cells, heading, question.empty, records)
+    text = None if question.parts is None else _drawn(run, question.parts(answer, heading, run.tz))
+    return Answer(
+        document(answer), question.rows, columns, cells, heading, question.empty, records, text
+    )
+
+
+def _drawn(run: Run, parts: Iterable[Part]) -> str:
+    """Lines and tables beneath one another."""
+    drawn: list[str] = []
+    for part in parts:
+        if not isinstance(part, str):
+            drawn.append(laid_table(run, *part).rstrip("\n"))
+        elif isinstance(part, Paragraph):
+            drawn += textwrap.wrap(part, (run.width or 100) - 2, subsequent_indent="    ")
+        else:
+            drawn.append(run.paint(visible(part), "bold" if isinstance(part, Title) else None))
+    return "\n".join(drawn)
 
 
 def table(

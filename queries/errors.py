@@ -239,7 +239,6 @@ ERRORS_BY_CONTAINER = Question(
         Column("kinds", kind="count"),
     ),
     empty="nothing failed that matches",
-    help="""What fails, by container.""",
     guide="""
     Which containers have failing requests, most failures first, with their five worst kinds.
 

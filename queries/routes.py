@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from itertools import groupby
 from typing import Any
 
 from queries.core.answer import PagedAnswer, Side
-from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
+from queries.core.question import CURSOR, LIMIT, WHERE, Column, Part, Question
 from queries.core.selection import listing, share
 from store.derived import Place
 from store.values import dataclass
@@ -66,6 +69,16 @@ def _row(row: dict[str, Any], _: Side) -> RouteRow:
     )
 
 
+def _parts(answer: Routes, heading: str, _: tzinfo) -> Iterator[Part]:
+    """A table for each host, in the order of the answer; the host's name stands over its routes."""
+    yield heading
+    for (host, place), rows in groupby(answer.routes, lambda row: (row.host, row.place)):
+        first, *rest = ROUTES.columns[2:]
+        yield ""
+        named = replace(first, title=f"{host or '(no host)'} ({place})", value="route")
+        yield (named, *rest), list(rows)
+
+
 routes = listing("routes", Routes, _row, routes=True)
 ROUTES = Question(
     name="routes",
@@ -86,6 +99,7 @@ ROUTES = Question(
         Column("statuses", lambda r: " ".join(str(s.status or "none") for s in r.statuses), give=3),
         Column("such as", lambda r: " ".join(r.examples[:1]), give=2),
     ),
+    parts=_parts,
     page="used_routes.md",
     help="""
     Which routes each host has: how they are used, what they answer, with real paths.

@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from datetime import tzinfo
 from typing import Any, Literal
 
 from queries.core.answer import BaselineSide, Note, PagedAnswer, Side
 from queries.core.escape import visible
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
+from queries.core.format import Title, plural, stretch
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Part, Question, Where
 from queries.core.selection import Selection, selection
 from queries.core.window import Baseline, Window
 from store.layout import Store
@@ -166,9 +168,11 @@ def compare_schemas(
             old.setdefault(key, {}).update(parts)  # of several days the last that had it
     shared = [key for key in now.requests if key in now.shapes and key in old]
     changes = [change for key in shared for change in _changes(key, old[key], now.shapes[key])]
+    sums = {name: sum(getattr(one.window, name) for one in before)
+            for name in ("covered_s", "requests", "errors")}  # fmt: skip
     return SchemaChanges(
         window=now.window,
-        baseline=_baseline_side(baseline, [looked.window for looked in before]),
+        baseline=BaselineSide(baseline.from_ts, baseline.to_ts, **sums, kind=baseline.kind),
         notes=tuple(dict.fromkeys(note for one in (now, *before) for note in one.notes)),
         compared=len(shared),
         changes=tuple(changes[:limit]),
@@ -209,10 +213,10 @@ def _endpoint(key: Endpoint, requests: int, parts: Mapping[Side_, Shape]) -> End
     request = parts.get(("request", ""))
     method, host, route = map(visible, key)
     return EndpointSchema(
-        method=method,
-        host=host,
-        route=route,
-        requests=requests,
+        method,
+        host,
+        route,
+        requests,
         sampled=sum(shape.seen for shape in parts.values()),
         request=None if request is None else schema_of(request),
         responses={
@@ -230,17 +234,6 @@ def _changes(
     for side in sorted(old.keys() & new.keys()):
         part = " ".join(side).strip()
         yield from differences(old[side], new[side], (method, host, route, part))
-
-
-def _baseline_side(baseline: Baseline, sides: list[Side]) -> BaselineSide:
-    return BaselineSide(
-        from_ts=baseline.from_ts,
-        to_ts=baseline.to_ts,
-        covered_s=sum(side.covered_s for side in sides),
-        requests=sum(side.requests for side in sides),
-        errors=sum(side.errors for side in sides),
-        kind=baseline.kind,
-    )
 
 
 def add_body(shape: Shape, body: bytes | None) -> bool:
@@ -356,6 +349,26 @@ def _side(kinds: tuple[str, ...], part: float | None) -> str:
     return text if part in (None, 0.0, 1.0) else f"{text} ({part:.0%})"
 
 
+def _parts(answer: Schemas, heading: str, _: tzinfo) -> Iterator[Part]:
+    """One endpoint in full, `response 2xx  $.items[].price?  number`; several as a table."""
+    yield heading
+    if len(answer.endpoints) == 1:
+        [one] = answer.endpoints
+        yield Title(" ".join(part for part in (one.method, one.host, one.route) if part))
+        yield from (f"  {part:<12}  {path}  {kind}" for part, path, kind in fields(one))
+    elif answer.endpoints:
+        yield SCHEMA.columns, answer.endpoints
+
+
+def _changed_parts(answer: SchemaChanges, _: str, tz: tzinfo) -> Iterator[Part]:
+    now, before = answer.window, answer.baseline
+    against = stretch(before.from_ts, before.to_ts, tz, now.from_ts)
+    yield (f"{stretch(now.from_ts, now.to_ts, tz)} against {against}: "
+           f"{plural(answer.compared, 'endpoint')} compared")  # fmt: skip
+    if answer.changes:
+        yield COMPARE_SCHEMAS.columns, answer.changes
+
+
 SCHEMA = Question(
     name="schema",
     tool="get_schema",
@@ -374,6 +387,7 @@ SCHEMA = Question(
         Column("sampled", kind="count"),
         Column("fields", lambda e: len(fields(e)), "count"),
     ),
+    parts=_parts,
     empty="no bodies were kept in what matches",
     help="""
     The shape of an endpoint's JSON bodies; with --vs, which fields came, went or changed type.
@@ -415,8 +429,8 @@ COMPARE_SCHEMAS = Question(
         Column("after", lambda c: _side(c.after, c.after_share)),
     ),
     baseline=True,
+    parts=_changed_parts,
     empty="no field appeared, vanished or changed its type",
-    help="""Which fields came, went or changed type.""",
     guide="""
     Which fields of JSON bodies appeared, vanished or changed type between two windows.
 

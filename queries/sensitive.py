@@ -7,12 +7,13 @@ own key) stands for each, so that the same secret is recognised wherever it turn
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, tzinfo
 from typing import Any, Literal
 
 from queries.core.answer import Note, PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
+from queries.core.format import Paragraph, Title
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Part, Question, Where
 from queries.core.selection import selection
 from queries.core.session import Reader
 from queries.core.window import Window
@@ -218,6 +219,32 @@ def concern(kind: str, place: str, goes: str, plain: bool) -> Concern:
     return "leak" if side == "response" and kind not in _SESSION else "review"
 
 
+_SECRETS = (
+    Column("secret", "hint"),
+    Column("kinds", lambda s: " ".join(s.kinds), give=1),
+    Column("hosts", lambda s: (s.hosts, s.hosts_total), "names", give=2),
+    Column("by", lambda s: (s.sources, s.sources_total), "names", give=2),
+    Column("places", lambda s: (s.places, s.places_total), "names", give=3),
+)
+
+
+def _parts(answer: Sensitive, heading: str, _: tzinfo) -> Iterator[Part]:
+    """Where secrets were, which are in several places, and what to do."""
+    yield f"{heading}; {answer.affected:,} with findings"
+    if not answer.findings:
+        return
+    yield SENSITIVE.columns, answer.findings
+    if answer.secrets:
+        yield from ("", Title("the same secret in several places"), (_SECRETS, answer.secrets))
+    yield from ("", Title("what to do"))
+    kinds_by_advice: dict[str, list[str]] = {}
+    for kind in answer.kinds:
+        if kind.concern != "expected":
+            kinds_by_advice.setdefault(kind.advice, []).append(kind.kind)
+    for advice, kinds in kinds_by_advice.items():
+        yield Paragraph(f"  {', '.join(kinds)}: {advice}")
+
+
 SENSITIVE = Question(
     name="sensitive",
     tool="check_sensitive_data",
@@ -238,6 +265,7 @@ SENSITIVE = Question(
         Column("times", "transactions", "count"),
         Column("secrets", kind="count"),
     ),
+    parts=_parts,
     empty="redaction found nothing in what matches",
     help="""
     Which secrets and personal data were in traffic: kind, place, host, source; never the value.

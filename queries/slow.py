@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
 
 from queries.core.answer import PagedAnswer
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
+from queries.core.format import plural
+from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Part, Question, Where
 from queries.core.selection import selection, totals
 from queries.core.window import Window
 from queries.endpoints import EndpointRow, endpoint_row
@@ -61,6 +63,31 @@ def slow(store: Store, window: Window, where: Where = None, limit: int = DEFAULT
     )
 
 
+_ENDPOINTS = (
+    Column("p95", "p95_ms", "ms"),
+    Column("p50", "p50_ms", "ms"),
+    Column("p99", "p99_ms", "ms", optional=True),
+    Column("requests", kind="count"),
+    Column("failed", "error_share", "share"),
+    Column("place"),
+    Column("endpoint", lambda e: (e.method, e.host, e.route), "endpoint", give=1),
+)
+
+
+def _parts(answer: Slow, heading: str, _: tzinfo) -> Iterator[Part]:
+    """Both tables, and how many requests have no time at all."""
+    yield heading
+    if answer.endpoints:
+        yield ""
+        yield _ENDPOINTS, answer.endpoints
+        yield ""
+        yield SLOW.columns, answer.transactions
+    if answer.no_response:
+        waiting = plural(answer.no_response, "request")
+        yield from [""] * bool(answer.endpoints)
+        yield f"{waiting} got no response at all, and so have no duration here"
+
+
 SLOW = Question(
     name="slow",
     tool="get_slow",
@@ -80,6 +107,7 @@ SLOW = Question(
         Column("by", "container", give=2, optional=True),
         Column("request", lambda t: (t.method, t.host, t.path), "endpoint", give=1),
     ),
+    parts=_parts,
     help="""
     What is slow: endpoints by their 95th percentile, and the slowest single transactions.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from queries.core.answer import PagedAnswer, StatusClasses, status_classes
-from queries.core.question import CURSOR, WHERE, Column, Question, limit_of
+from queries.core.format import millis, plural, size
+from queries.core.question import CURSOR, WHERE, Column, Part, Question, limit_of
 from queries.core.selection import Selection, selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
@@ -161,6 +163,53 @@ def _picked(kind: type[Any], row: dict[str, Any]) -> Any:
     return kind(**{name: row[name] for name in kind.__dataclass_fields__})
 
 
+_REQUESTS, _FAILED = Column("requests", kind="count"), Column("failed", "error_share", "share")
+_PLACE, _P95 = Column("place"), Column("p95", "p95_ms", "ms")
+# The list of the answer -> its columns.
+_TABLES = {
+    "hosts": (Column("busiest hosts", "host", give=1), _PLACE, _REQUESTS, _FAILED, _P95),
+    "containers": (
+        Column("busiest containers", "container", "program", give=1), _REQUESTS, _FAILED,
+    ),
+    "failures": (
+        Column("most failures", lambda f: (f.method, f.host, f.route), "endpoint", give=1),
+        Column("status", lambda f: (f.status, f.grpc_status), "status"),
+        Column("errors", kind="count"), Column("last seen", "last_seen", "clock"),
+    ),
+    "slowest": (
+        Column("slowest", lambda e: (e.method, e.host, e.route), "endpoint", give=1),
+        _PLACE, _REQUESTS, _P95,
+    ),
+}  # fmt: skip
+
+
+def _parts(answer: Summary, heading: str, _: tzinfo) -> Iterator[Part]:
+    """Facts of the whole window, then the first few of each list."""
+    yield heading
+    if answer.window.requests:
+        yield from _facts(answer)
+        for name, columns in _TABLES.items():
+            if rows := getattr(answer, name):
+                yield ""
+                yield columns, rows
+
+
+def _facts(answer: Summary) -> Iterator[str]:
+    counts, classes = answer.counts, answer.statuses
+    named = {"2xx": classes.s2xx, "3xx": classes.s3xx, "4xx": classes.s4xx, "5xx": classes.s5xx,
+             "1xx": classes.s1xx, "no response": classes.no_response}  # fmt: skip
+    yield "answers    " + ", ".join(f"{name} {n:,}" for name, n in named.items() if n)
+    times = (answer.p50_ms, answer.p95_ms, answer.p99_ms)
+    yield "times      p50 {}, p95 {}, p99 {}".format(*map(millis, times))
+    yield f"where      outside {counts.outside:,}, inside {counts.inside:,}, here {counts.here:,}"
+    yield f"who        {plural(counts.containers, 'container')}, {plural(counts.hosts, 'host')}"
+    sent, received = size(answer.bytes_sent), size(answer.bytes_received)
+    yield f"bytes      {sent} in requests, {received} in responses"
+    if answer.databases:
+        calls = (f"{d.type or '-'} {d.calls:,} ({d.errors:,} failed)" for d in answer.databases)
+        yield "databases  " + ", ".join(calls)
+
+
 _LIMIT = limit_of(SUMMARY_LIMIT, "Entries of each list at most.")
 SUMMARY = Question(
     name="summary",
@@ -178,6 +227,7 @@ SUMMARY = Question(
         Column("requests", kind="count"),
         Column("failed", "errors", "count"),
     ),
+    parts=_parts,
     core=True,
     help="""
     A window at a glance: how much, how well, how fast, and the first few of everything.

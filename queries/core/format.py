@@ -15,6 +15,15 @@ if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does
     from queries.core.answer import Changes, Effect, Finding, Key, Note, Numbers, Side, Symptom
     from queries.core.window import Baseline, Window
 
+
+class Title(str):
+    """A line that stands over what follows it."""
+
+
+class Paragraph(str):
+    """Text that is broken where a line ends."""
+
+
 _BEHIND_S = 10  # of a recorder that flushes, or ends, in good order
 
 

@@ -71,6 +71,10 @@ class Column:
         return row
 
 
+# What people see of an answer: a line of text (queries.core.format has two kinds more), or a table.
+Part: TypeAlias = str | tuple[Sequence[Column], Sequence[Any]]
+
+
 def in_use(columns: Sequence[Column], rows: Sequence[Any]) -> list[Column]:
     """Those that a table of these rows shows."""
     return [c for c in columns if not c.sparse or any(c.of(row) is not None for row in rows)]
@@ -187,7 +191,8 @@ class Question:
     which asks this instead of the module's first question. filter_first: the command takes its
     filter without --where, too. core: one of the few tools that an assistant is shown from the
     start; it asks the others by their names. further: lists of the answer beside `rows` that
-    `limit` cuts as well.
+    `limit` cuts as well. parts: what people see where that is more than a table of the rows, of
+    the answer, what its window says (a line to begin with), and the zone of times.
     """
 
     name: str
@@ -197,14 +202,15 @@ class Question:
     group: Group
     function: Callable[..., Any]
     answer: type[Any]
-    help: str
     guide: str
+    help: str = ""
     rows: str = ""
     arguments: Sequence[Argument] = ()
     window: bool = True
     baseline: bool = False
     columns: Sequence[Column] = ()
     lines: Callable[[Any], Sequence[Any]] | None = None
+    parts: Callable[[Any, str, tzinfo], Iterator[Part]] | None = None
     noun: str = "request"
     empty: str = "nothing was recorded that matches"
     page: str = ""

@@ -20,7 +20,7 @@ from unittest import mock
 from qrec.__main__ import main
 from qrec.cli import COMMANDS
 from qrec.settings import SETTINGS, env_name
-from queries.core.question import every_question, question_names, questions_of
+from queries.core.question import every_question, question_names
 from queries.diff import limits
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -76,7 +76,7 @@ def cli_page() -> str:
     """docs/cli.md: the help of each command that is no question; those have a page of their own."""
     parts = [_CLI_HEAD]
     for name in (
-        *(name for name in COMMANDS if name not in question_names() or not questions_of(name)),
+        *(name for name in COMMANDS if name not in question_names()),
         *SERVICE,
     ):
         title = f"qrec {name}"
