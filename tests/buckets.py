@@ -23,12 +23,18 @@ CREDENTIALS = {
 Fault = Callable[[str, str], int | str | None]
 
 
+def free_port() -> int:
+    """A port of this machine on which nothing listens yet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextlib.contextmanager
 def s3_server() -> Iterator[str]:
     """The address of an S3 with an empty bucket `acme`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1"]
     process = subprocess.Popen(
         [*command, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -124,18 +124,14 @@ class Engine:
         """
         url = "" if self.store.is_local else self.store.name
         job = Job(job.selects, job.before, job.params, url)
-        rows = [
-            (number, json.dumps([self._address_of(path) for path in group.files]),
-             json.dumps(dict(group.places)))
-            for number, group in enumerate(groups)
-        ]  # fmt: skip
+        parts = [([self._address_of(path) for path in group.files], dict(group.places))
+                 for group in groups]  # fmt: skip
         results: list[dict[str, Path]] = [{} for _ in groups]
         bad: list[Path] = []
         with self._told():
-            frame = _session(self.url, self._address).createDataFrame(
-                rows, "number int, files string, places string"
-            )
-            frame = frame.repartition(len(rows)).mapInArrow(partial(task, job), _RESULT)
+            # a partition of one number each; rows of our own need settings that versions differ in
+            numbers = _session(self.url, self._address).range(0, len(parts), 1, len(parts))
+            frame = numbers.mapInArrow(partial(task, job, parts), _RESULT)
             for number, name, piece in frame.toLocalIterator():
                 if name in (_GONE, _BROKEN, _VERSION):
                     bad += self._complaint(name, bytes(piece).decode(), groups[number].files)
@@ -219,17 +215,19 @@ def _session(url: str, address: tuple[str, int]) -> Any:
     return session
 
 
-def task(job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """On a worker: (number, files, what stands in braces) in, (number, name, a piece of a result or
-    a complaint) out."""
+def task(
+    job: Job, parts: Sequence[tuple[Sequence[str], Mapping[str, str]]],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:  # fmt: skip
+    """On a worker: numbers of parts in, (number, name, a piece of a result or a complaint) out."""
     import pyarrow as pa
 
+    kinds = pa.schema({"number": pa.int32(), "name": pa.string(), "piece": pa.binary()})
     for batch in batches:
-        for row in batch.to_pylist():
-            for name, piece in _done(job, json.loads(row["files"]), json.loads(row["places"])):
-                columns = {"number": [row["number"]], "name": [name], "piece": [piece]}
-                kinds = {"number": pa.int32(), "name": pa.string(), "piece": pa.binary()}
-                yield pa.RecordBatch.from_pydict(columns, schema=pa.schema(kinds))
+        for number in batch["id"].to_pylist():
+            for name, piece in _done(job, *parts[number]):
+                columns = {"number": [number], "name": [name], "piece": [piece]}
+                yield pa.RecordBatch.from_pydict(columns, schema=kinds)
 
 
 def _done(job: Job, files: Sequence[str], places: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

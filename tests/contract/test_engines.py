@@ -15,29 +15,43 @@ import pytest
 from queries.core import engine
 from queries.core.question import every_question
 from store.layout import Store
-from tests.buckets import Way
+from tests.buckets import CREDENTIALS, Way
 from tests.contract.conftest import answered, stored
 from tests.contract.stored import NOW, build, minute, row
+from tests.engines import sail_server, spark_server
 from tests.kit import Cli
 
 pytestmark = pytest.mark.xdist_group("engines")
 NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def main_module() -> Iterator[None]:
+    """pyspark takes a main module without a file, as xdist has it, for its own doctests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def sail() -> Iterator[str]:
-    """A Spark Connect in this process."""
-    spark = pytest.importorskip("pysail.spark", reason="pip install pysail 'qrec[spark]'")
-    server = spark.SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    address = server.listening_address
-    with pytest.MonkeyPatch.context() as patch:
-        # pyspark takes a main module without a file, as xdist has it, for its own doctests
-        patch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
-        yield "sc://{}:{}".format(*address)
-        engine._session("sc://{}:{}".format(*address), address).stop()
-    engine._session.cache_clear()
-    server.stop()
+    with sail_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def spark(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An Apache Spark whose workers have the credentials of the tests' S3."""
+    environ = {**CREDENTIALS, "AWS_ENDPOINT_URL": server}
+    with spark_server(tmp_path_factory.mktemp("spark"), environ=environ) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=["sail", pytest.param("spark", marks=pytest.mark.long)])
+def either(request: pytest.FixtureRequest) -> str:
+    """A Spark Connect, of both that there are."""
+    url: str = request.getfixturevalue(request.param)
+    return url
 
 
 @pytest.fixture
@@ -56,7 +70,7 @@ def two(tmp_path: Path) -> Store:
 
 
 def test_every_question_gives_the_same_document(
-    cli: Cli, sail: str, two: Store, isolated: Path
+    cli: Cli, either: str, two: Store, isolated: Path
 ) -> None:
     """Of a folder that the workers see, and of one with a live hour."""
     asked = [[question.name, *NEEDED.get(question.name, [])] for question in every_question()]
@@ -79,13 +93,15 @@ def test_every_question_gives_the_same_document(
         if words[0] == "tail":
             continue
         expected = answered(cli, *words, "--store", str(two.path))
-        assert answered(cli, *words, "--store", str(two.path), "--engine", sail) == expected, words
+        assert answered(cli, *words, "--store", str(two.path), "--engine", either) == expected, (
+            words
+        )
 
 
 @pytest.mark.parametrize("scheme", ["file", "s3"])
 def test_a_bucket_is_read_by_the_workers(
-    cli: Cli, sail: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    way: Way, scheme: str, url: str,
+    cli: Cli, either: str, isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    way: Way, scheme: str, url: str, request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     """Here are only what was found, rollups and coverage: less than the rows would be."""
     store = stored(tmp_path / "local")
@@ -97,24 +113,25 @@ def test_a_bucket_is_read_by_the_workers(
         ["search", "res.status >= 500"], ["hosts", "--by", "recorder"],
     ):  # fmt: skip
         expected = answered(cli, *words, "--store", str(store.path))
-        assert answered(cli, *words, "--store", url, "--engine", sail) == expected, words
-    assert bool(way.count("GET", "/transactions/hour")) == (scheme == "s3"), "by the workers"
+        assert answered(cli, *words, "--store", url, "--engine", either) == expected, words
+    by_sail = scheme == "s3" and "spark" not in request.node.name  # Spark's have their own way
+    assert bool(way.count("GET", "/transactions/hour")) == by_sail, "by the workers"
     assert not list((tmp_path / "cache").rglob("transactions/*/*.parquet"))
     words = ["diff", "--where", 'req.method == "POST"']
     expected = answered(cli, *words, "--store", str(store.path))
-    assert answered(cli, *words, "--store", url, "--engine", sail) == expected
+    assert answered(cli, *words, "--store", url, "--engine", either) == expected
 
 
-def test_an_export_is_the_same(cli: Cli, sail: str, two: Store, isolated: Path) -> None:
+def test_an_export_is_the_same(cli: Cli, either: str, two: Store, isolated: Path) -> None:
     words = ("export", "res.status >= 500", "--format", "jsonl", "-o", "-", "--store",
              str(two.path), "--now", NOW.isoformat())  # fmt: skip
     code, out, _ = cli(*words)
     assert (code, len(out.splitlines())) == (0, 360)
-    assert cli(*words, "--engine", sail)[:2] == (0, out)
+    assert cli(*words, "--engine", either)[:2] == (0, out)
 
 
 def test_a_broken_file_is_left_out_with_a_note(
-    cli: Cli, sail: str, two: Store, isolated: Path, tmp_path: Path
+    cli: Cli, either: str, two: Store, isolated: Path, tmp_path: Path
 ) -> None:
     [file] = [p for p in two.path.glob("transactions/*T13/*.parquet") if "web-2" in p.name]
     content = bytearray(file.read_bytes())
@@ -123,10 +140,10 @@ def test_a_broken_file_is_left_out_with_a_note(
     for words in (["hosts"], ["diff", "--where", "res.status > 0"]):
         expected = answered(cli, *words, "--store", str(two.path))
         assert "unreadable_file" in expected
-        assert answered(cli, *words, "--store", str(two.path), "--engine", sail) == expected
+        assert answered(cli, *words, "--store", str(two.path), "--engine", either) == expected
     url = (tmp_path / "shared").as_uri()
     assert cli("ship", url, "--store", str(two.path))[0] == 0
-    assert "unreadable_file" in answered(cli, "hosts", "--store", url, "--engine", sail)
+    assert "unreadable_file" in answered(cli, "hosts", "--store", url, "--engine", either)
 
 
 def refused(cli: Cli, store: Store, url: str) -> str:
