@@ -19,8 +19,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, EmbeddedResource, TextResourceContents
 from pydantic import Field, ValidationError
 
-from mcp_tools.errors import invalid, told, without_paths
-from mcp_tools.text import Context, labelled
+from mcp_tools.text import Context, invalid, labelled, told, without_paths
 from queries.core.answer import document, iso
 from queries.core.escape import visible, visible_json
 from queries.core.window import Window

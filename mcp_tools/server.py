@@ -19,29 +19,42 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)  # fmt: skip
 
+import anyio
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from mcp_tools.errors import AskTool, CarefulTool
 from mcp_tools.prompts import add_prompts, add_resources, instructions
-from mcp_tools.text import Context, result
+from mcp_tools.text import Context, capped, invalid, result, told
 from queries.core.escape import visible
 from queries.core.question import REQUIRED, Argument, Question, tools
-from store.errors import UnavailableError, did_you_mean
+from queries.core.watch import Watch, watched
+from store import __version__
+from store.errors import QrecError, UnavailableError, did_you_mean
 from store.layout import Store
-from store.version import __version__
 
 Listed = Literal["core", "all"]
+T = TypeVar("T")
 _READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
@@ -192,6 +205,89 @@ def _plain(kind: Any) -> Any:
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return dict[str, _plain(args[1])]  # type: ignore[misc]
     return kind
+
+
+FIRST_WORD_S = 1.0  # most answers are there by then
+_EVERY_S = 1.0
+
+
+async def accompanied(answer: Awaitable[T], context: Any) -> T:
+    """The answer, with progress told to `context` once it takes longer than a second.
+
+    When the request is cancelled, the queries behind it are interrupted: DuckDB stops within
+    milliseconds, so that the machine that is in trouble is not kept busy for nobody.
+    """
+    watch, outcome = Watch(), []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_tell, watch, context)
+        with watched(watch):
+            try:
+                outcome.append(await answer)
+            except Exception as error:  # out of the group as it is, not in one of its own
+                failure: Exception | None = error
+            else:
+                failure = None
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return outcome[0]
+
+
+async def _tell(watch: Watch, context: Any) -> None:
+    waited = FIRST_WORD_S
+    try:
+        await anyio.sleep(FIRST_WORD_S)
+        while True:
+            percent = watch.percent()
+            how_far = "" if percent is None else f", {percent:.0f} % of this step"
+            await context.report_progress(waited, None, f"scanning for {waited:.0f} s{how_far}")
+            await anyio.sleep(_EVERY_S)
+            waited += _EVERY_S
+    finally:
+        # Either the answer is there, and nothing runs, or nobody wants it any more.
+        with anyio.CancelScope(shield=True):
+            while not watch.stop():
+                await anyio.sleep(0.02)
+
+
+class CarefulTool(Tool):
+    """A tool that tells qrec's own errors and bad arguments in an assistant's terms.
+
+    It runs in a thread, under the eyes of `accompanied`.
+    """
+
+    async def run(
+        self, arguments: dict[str, Any], context: Any, convert_result: bool = False
+    ) -> Any:
+        """As the base class. Raises ToolError; anything unforeseen keeps its text to itself."""
+        try:
+            return await accompanied(super().run(arguments, context, convert_result), context)
+        except ToolError as error:
+            cause = error.__cause__
+            if isinstance(cause, QrecError):
+                raise ToolError(told(cause)) from None
+            if isinstance(cause, ValidationError):
+                known = list(self.fn_metadata.arg_model.model_fields)
+                raise ToolError(capped(invalid(cause, known))) from None
+            raise
+
+
+class AskTool(CarefulTool):
+    """A tool that hands its arguments on to the tool of the question that it is asked."""
+
+    answering: dict[str, Tool] = Field(default={}, exclude=True)
+
+    async def run(
+        self, arguments: dict[str, Any], context: Any, convert_result: bool = False
+    ) -> Any:
+        """As the base class. Arguments that are null count as left out."""
+        values = {name: value for name, value in arguments.items() if value is not None}
+        name = str(values.pop("question", ""))[:60]
+        if name not in self.answering:
+            known = list(self.answering)
+            hint = did_you_mean(name, known, f"It is one of {', '.join(known)}.")
+            raise ToolError(capped(f"question: {name!r} is none. {hint}"))
+        return await self.answering[name].run(values, context, convert_result)
 
 
 class Server(MCPServer[Any]):

@@ -7,11 +7,15 @@ bytes of such text for one, so that is rather too many than too few.
 A transaction: text in which nothing recorded can pass for anything else. Every recorded part stands
 between two lines with a number that was drawn for this text alone, so that no body can hold the
 line that ends it.
+
+An error: what is wrong with which argument and what to write; never a path of the machine, never a
+page of a library's own words, never over MAX_ERROR characters.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,13 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, TextContent
+from pydantic import ValidationError
 
 from mcp_tools.tables import cut, head, outline
 from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible, visible_json
 from queries.core.format import affected_text, blame_text, details, short_id
+from queries.core.question import tools
 from queries.diff.explain.breakdown import filter_of
 from queries.diff.limits import BAND, BYTES
+from store.errors import QrecError, did_you_mean
 from store.layout import Store
 from store.values import dataclass
 
@@ -315,3 +322,50 @@ def _body_lines(number: str, name: str, body: Body) -> list[str]:
 
 def _block(number: str, text: str) -> list[str]:
     return [f"[recorded {number}", text, f"recorded {number}]"]
+
+
+MAX_ERROR = 500
+# The flag of the command line that an error may speak of -> the argument's name here.
+_ARGUMENTS = {"--from": "from_time", "--to": "to_time"}
+
+
+def told(error: QrecError) -> str:
+    """The error with argument names for flags and without paths."""
+    text = f"{error.message}. {error.hint}" if error.hint else error.message
+    text = re.sub(r"`qrec ([a-z]+)[^`]*`", _tool, text)
+    text = re.sub(r"--[a-z][a-z-]*", lambda m: _argument(m[0]), text)
+    return capped(without_paths(text))
+
+
+def without_paths(text: str) -> str:
+    """The text without this machine's paths: those that begin in a folder of its root."""
+    roots = "|".join(re.escape(path.name) for path in sorted(Path("/").iterdir()) if path.is_dir())
+    return re.sub(rf"/(?:{roots})(?:/[^\s'\":;,]*)?(?=[\s'\":;,]|$)", "…", text)
+
+
+def invalid(error: ValidationError, known: list[str]) -> str:
+    """What is wrong with the arguments, one sentence each."""
+    return " ".join(_sentence(detail, known) for detail in error.errors()[:3])
+
+
+def _sentence(detail: Any, known: list[str]) -> str:
+    name = str(detail["loc"][0])[:60] if detail["loc"] else "arguments"
+    if detail["type"] == "extra_forbidden":
+        hint = did_you_mean(name, known, f"Arguments: {', '.join(known)}.")
+        return f"There is no argument {name}. {hint}"
+    return f"{name}: {detail['msg']}."
+
+
+def _argument(flag: str) -> str:
+    return _ARGUMENTS.get(flag, flag[2:].replace("-", "_"))
+
+
+def _tool(command: re.Match[str]) -> str:
+    """What an assistant has for a command: a tool, or else the command, for a person to run."""
+    if command[1] == "marks":
+        return "The resource qrec://marks"
+    return next((t for t, one in tools().items() if one.name == command[1]), command[0])
+
+
+def capped(text: str) -> str:
+    return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"

@@ -19,10 +19,10 @@ from queries.diff.explain.breakdown import filter_of
 from queries.export import command
 from queries.export.har import entry
 from queries.show import DEFAULT_CHARS, MAX_CHARS, Body, Shown, find_row, parse_id, shown_row
+from store import __version__
 from store.derived import failed
 from store.errors import UsageError
 from store.values import dataclass
-from store.version import __version__
 
 _NEAR_S: Final = 300  # seconds around a transaction in which the others of its trace are looked for
 Row = dict[str, Any]

@@ -36,10 +36,10 @@ from queries.core.window import Baseline, Window
 from queries.dependencies import marked
 from queries.diff.explain.breakdown import filter_of, quotable
 from queries.search import SEARCH
+from store import __version__
 from store.derived import failed
 from store.errors import did_you_mean
 from store.values import dataclass
-from store.version import __version__
 
 _KEYS: Final = {  # what a row may have -> the name that filters of a finding's key know it by
     "host": "host", "method": "method", "route": "route", "status": "status",

@@ -23,9 +23,9 @@ from qrec.questions import Command, with_left_out
 from qrec.questions import command as question_command
 from qrec.run import FLAGS
 from queries.core.question import REQUIRED, Argument, question_names, summaries
+from store import __version__
 from store.errors import UsageError, did_you_mean
 from store.values import dataclass
-from store.version import __version__
 
 _PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -48,7 +48,10 @@ class Entry:
 
 
 # Commands that do not live in the module of their own name.
-MODULES = {"mark": "marks", "pin": "marks", "pins": "marks", "unpin": "marks", "import": "replay"}
+MODULES = {
+    "mark": "marks", "pin": "marks", "pins": "marks", "unpin": "marks", "import": "replay",
+    "report": "export", "compact": "rollup", "mcp": "web",
+}  # fmt: skip
 
 
 def _entries(summaries: dict[str, str]) -> dict[str, Entry]:

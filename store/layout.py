@@ -30,13 +30,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from store import cover
+from store import FORMAT_VERSION, cover
 from store.errors import QrecError, UnavailableError, UsageError, unwritable
 from store.files import append_line, make_folder, sync_folder, write_text
 from store.hours import is_hour
 from store.rollup import ROLLUPS
 from store.values import dataclass
-from store.version import FORMAT_VERSION
 
 LIVE = "_live"
 REJECTED = "_rejected"

@@ -12,11 +12,11 @@ import datetime as dt
 import json
 from typing import Any
 
+from store import FORMAT_VERSION
 from store.errors import UnavailableError
 from store.files import make_folder, write_text
 from store.layout import Store
 from store.values import dataclass
-from store.version import FORMAT_VERSION
 
 _KEY = "unredacted"
 

@@ -14,6 +14,7 @@ from qrec.recording import checked_table
 from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
 from queries.core.format import number, plural, size
+from store import __version__
 from store.cover import list_folder
 from store.errors import QrecError
 from store.layout import Store, holder
@@ -21,7 +22,6 @@ from store.manifest import unredacted
 from store.marks import read_marks
 from store.remote import is_url
 from store.schema import RECORDED
-from store.version import __version__
 
 
 def info(

@@ -25,12 +25,12 @@ from urllib.parse import urlsplit
 import duckdb
 
 from filters.sql import ZONE_FUNCTION, Sql
+from store import __version__
 from store.errors import QrecError, UnavailableError, UsageError
 from store.files import file_list, is_readable
 from store.layout import Store
 from store.remote import Remote
 from store.values import dataclass
-from store.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,10 +22,10 @@ from queries.diff import limits
 from queries.diff.axis import past_of
 from queries.diff.compare import compared
 from queries.diff.stats import median
+from store import __version__
 from store.files import write_text
 from store.hours import from_us, hour_key, to_us
 from store.values import dataclass
-from store.version import __version__
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

@@ -17,7 +17,7 @@ from queries.core.answer import iso
 from queries.core.escape import visible_json
 from queries.export import Row, Source
 from queries.show import transaction_id
-from store.version import __version__
+from store import __version__
 
 _VERSIONS = {"http1": "HTTP/1.1", "http2": "HTTP/2.0", "http3": "HTTP/3.0", "grpc": "HTTP/2.0"}
 

@@ -15,12 +15,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store import cover
+from store import FORMAT_VERSION, __version__, cover
 from store.cover import Sealed, Segment, maximal_cover, segment_name, segments_in
 from store.files import make_folder, replacing
 from store.layout import Store
 from store.schema import RECORDED
-from store.version import FORMAT_VERSION, __version__
 
 GRACE_S = 60.0
 FAN_IN = 20  # so many neighbours of about the same size become one

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from store import FORMAT_VERSION
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
 from store.errors import QrecError, UnavailableError
 from store.files import append_line, read_entries, write_text
@@ -27,7 +28,6 @@ from store.manifest import unredacted
 from store.remote import Remote
 from store.schema import RECORDED
 from store.values import dataclass
-from store.version import FORMAT_VERSION
 
 LEDGER: Final = "_shipped.jsonl"
 _PROBE: Final = "_probe"  # an object that is written once, and tried again by everybody

@@ -14,8 +14,8 @@ from mcp import Client
 from mcp.server import MCPServer
 from mcp_types import TextContent
 
-from mcp_tools.errors import MAX_ERROR, without_paths
 from mcp_tools.server import build as build_server
+from mcp_tools.text import MAX_ERROR, without_paths
 from queries.core.question import tools
 from store.layout import Store
 from tests.contract.stored import NOW, build, minute, row

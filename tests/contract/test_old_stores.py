@@ -8,10 +8,10 @@ import pytest
 
 from queries.core.session import open_reader
 from queries.core.window import Window
+from store import FORMAT_VERSION
 from store.hours import HOUR_US, from_us
 from store.layout import Store
 from store.marks import read_marks, read_pins
-from store.version import FORMAT_VERSION
 from tests.contract.old_store import ROWS
 from tests.kit import NOON
 

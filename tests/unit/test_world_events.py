@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures import wire
+from fixtures.standin import events as wire
 from tests.world import events
 from tests.world.events import Actor, Transaction
 from tests.world.xids import XidMaker, make_xid, xid_seconds

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures.files import FOLDER, bundled, bundled_stream
-from fixtures.wire import NS
+from fixtures.standin.events import NS
 from store.errors import UsageError
 from tests.world.events import Transaction
 from tests.world.incidents import CHECKOUT_INCIDENT, GRPC_INCIDENT, QUIET

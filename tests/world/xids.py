@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from fixtures.wire import XID_ALPHABET, XID_LENGTH
+from fixtures.standin.events import XID_ALPHABET, XID_LENGTH
 
 
 def make_xid(seconds: int, rest: int) -> str:
