@@ -7,6 +7,7 @@ has bounded memory and time, and is killed when it takes longer (see sql_child).
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,7 +35,6 @@ TIMEOUT_S = 15
 _CHARS, _CELL = 60_000, 1_000
 _CHILD = Path(__file__).parent / "core" / "sql_child.py"
 _MEMORY_MB, _PROCESS_MB = 512, 3_072
-_HINT = "Tables: transactions, connections, database, coverage; qrec://schema has their columns."
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def query_sql(
     """
     sql = sql.strip().rstrip(";").strip()
     if not sql or len(sql) > MAX_SQL or "\x00" in sql:
-        raise UsageError(f"a statement has 1 to {MAX_SQL} characters", _HINT)
+        raise UsageError(f"a statement has 1 to {MAX_SQL} characters", _columns(""))
     with open_reader(store, [window], tuple(RECORDED)) as reader:
         views = {name: _view(reader.files[name], RECORDED[name], window, "ts") for name in RECORDED}
         notes = tuple(reader.notes)
@@ -80,7 +80,7 @@ def query_sql(
     asked = {"sql": sql, "views": views, "rows": limit, "chars": _CHARS, "cell": _CELL,
              "memory_mb": _MEMORY_MB, "process_mb": _PROCESS_MB,
              "cpu_s": int(timeout_s * 2) + 2}  # fmt: skip
-    answer = _told(_ask(asked, timeout_s))
+    answer = _told(_ask(asked, timeout_s), _columns(sql))
     return SqlAnswer(
         window=SqlWindow(window.from_ts, window.to_ts),
         notes=notes,
@@ -88,6 +88,14 @@ def query_sql(
         rows=tuple(tuple(row) for row in answer["rows"]),
         truncated=answer["truncated"],
     )
+
+
+def _columns(sql: str) -> str:
+    """What can be asked for: the columns of the tables that a statement names, else the tables."""
+    tables = {**RECORDED, "coverage": COVERAGE}
+    words = set(re.findall(r"\w+", sql.lower()))
+    named = [f"{name} has {', '.join(tables[name].names)}." for name in tables if name in words]
+    return "\n".join(named) or f"Tables: {', '.join(tables)}."
 
 
 def _coverage(store: Store, window: Window) -> list[Path]:
@@ -106,13 +114,7 @@ def _view(paths: list[Path], columns: pa.Schema, window: Window, ts: str) -> dic
 
 
 def _ask(asked: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-    child = [
-        sys.executable,
-        "-I",
-        "-X",
-        "utf8",
-        str(Path(__file__).parent / "core" / "sql_child.py"),
-    ]
+    child = [sys.executable, "-I", "-X", "utf8", str(_CHILD)]
     try:
         done = subprocess.run(
             child, input=json.dumps(asked), capture_output=True, text=True, encoding="utf-8",
@@ -130,11 +132,11 @@ def _ask(asked: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     return answer
 
 
-def _told(answer: dict[str, Any]) -> dict[str, Any]:
+def _told(answer: dict[str, Any], hint: str) -> dict[str, Any]:
     if "refused" in answer:
-        raise UsageError(visible_lines(answer["refused"]), _HINT)
+        raise UsageError(visible_lines(answer["refused"]), hint)
     if "error" in answer:
-        raise UsageError(f"the statement cannot run: {visible_lines(answer['error'])}", _HINT)
+        raise UsageError(f"the statement cannot run: {visible_lines(answer['error'])}", hint)
     if "memory" in answer:
         raise QrecError(
             "the statement needs more memory or processor time than it may have",

@@ -233,6 +233,20 @@ def test_errors_name_no_path(store: Store, tmp_path: Path) -> None:
     assert "nope" in result.content[0].text
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("SELECT started_at FROM transactions", "transactions has ts, duration_ms"),
+        ("DESCRIBE coverage", "coverage has recorder, session, from_ts"),
+        ("SELECT * FROM requests", "Tables: transactions, connections, database, coverage."),
+    ],
+)
+def test_what_cannot_be_asked_tells_what_can(store: Store, text: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        query_sql(store, HOUR, text)
+    assert caught.value.hint.startswith(told)
+
+
 def test_a_store_by_a_relative_path_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that runs the statement stands in the root of the file system."""
     monkeypatch.chdir(store.path.parent)
