@@ -259,17 +259,21 @@ def _header(name: str) -> FieldSpec | None:
     return _field(name, column, f"the header {header}", sql=sql, read=read)
 
 
+def known_as(name: str) -> str | None:
+    """The field that other tools, or the store's columns, call by that name."""
+    wanted = name.lower()
+    for prefix in ("http.", "request.", "response.", "http.request.", "http.response."):
+        wanted = wanted.removeprefix(prefix)
+    columns = {column: spec.name for spec in reversed(_all) for column in spec.columns[:1]}
+    return _ALIASES.get(wanted) or columns.get(wanted)
+
+
 def nearest(name: str, among: Iterable[str]) -> str | None:
     """The name that was probably meant, by other tools' names for it or by spelling."""
     among = list(among)
     if name.lower().startswith(("req.headers.", "res.headers.")):
         return f"{name[:3].lower()}.header.{name[12:]}"
-    wanted = name.lower()
-    for prefix in ("http.", "request.", "response.", "http.request.", "http.response."):
-        wanted = wanted.removeprefix(prefix)
-    columns = {column: spec.name for spec in reversed(_all) for column in spec.columns[:1]}
-    known = _ALIASES.get(wanted) or columns.get(wanted)
-    if known in among:
+    if (known := known_as(name)) in among:
         return known
     lowered = {one.lower(): one for one in among}
     lowered |= {alias: one for alias, one in _ALIASES.items() if one in among}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -70,11 +71,18 @@ def _run(argv: list[str]) -> int:
 
 
 def _usage(text: str, ctx: object) -> tuple[str, str]:
+    from filters.fields import known_as
+
     path = getattr(ctx, "command_path", "qrec")
     message, _, suggestion = text.partition(" Did you mean")
     hint = f"`{path} --help` lists what there is."
     if suggestion:
         hint = f"Did you mean{suggestion} {hint}"
+    wanted = re.match(r"No such option: --([\w-]+)", text)
+    field = wanted and known_as(wanted[1].replace("-", "_"))
+    options = [one.name for one in getattr(getattr(ctx, "command", None), "params", ())]
+    for option in {"where", "filter"}.intersection(options if field else ()):
+        hint = f"A filter chooses by it: --{option} '{field} == …'. {hint}"
     return message[:1].lower() + message[1:].rstrip("."), hint
 
 

@@ -116,6 +116,8 @@ def test_the_version(run: Cli) -> None:
         (["serve", "quiet", "--speed", "warp"], "--speed"),
         (["demo", "--store", "store"], "store is not empty"),
         (["replay", "quiet", "--shift-to", "whenever"], "is not a time"),
+        (["hosts", "--status", "500"], "--where 'res.status == …'"),
+        (["record", "--container-name", "a"], "--filter 'container.name == …'"),
     ],
 )
 def test_usage_errors_exit_2_and_say_what_to_write(run: Cli, argv: list[str], said: str) -> None:
