@@ -388,6 +388,21 @@ def test_quiet_says_how_small_a_change_it_would_have_shown(record: Record) -> No
     assert 1 < sensitivity["latency_ratio"] < 2
 
 
+def test_what_it_says_that_it_would_have_shown_it_shows(record: Record) -> None:
+    """An endpoint that became busier is no measure of those that are as busy as it was."""
+    shop = [
+        traffic("shop.example", f"/{name}{n}", per_hour, container="shop")
+        for name, per_hour in (("rare", 30), ("busy", 200)) for n in range(4)
+    ]  # fmt: skip
+    sale = traffic("shop.example", "/sale", step(0, 60, 600), container="shop")
+    failing = traffic(**CHARGE, per_hour=60, failing=step(0, 0.0, 0.4))
+    document = record(*shop, sale, failing, beside=0).diff()
+    small = document["sensitivity"]
+    assert small["seen_by"] in {f"endpoints with {n} requests or more" for n in range(45, 75)}
+    assert 0.2 < small["error_share"] < 0.4
+    says(document["findings"][1], key=CHARGE, direction="up")
+
+
 def test_what_was_recorded_before_the_time_jumps_is_covered(tmp_path: Path) -> None:
     """A replayed file whose second half is of the next day."""
     begin, hour = to_us(at(0)), to_us(at(60)) - to_us(at(0))

@@ -28,8 +28,8 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
     if not judged.size:
         return None
     typical = judged[np.argsort(smaller[judged], kind="stable")[judged.size // 2]]
-    now, before = float(n[typical].sum()), float(nb[typical].sum())
-    due = float(level.sum(frame.once.due * own)[typical])
+    now = due = float(smaller[typical])  # one that stays as busy as it was
+    before = now * float(nb[typical].sum()) / float(level.sum(frame.once.due * own)[typical])
     bar = limits.bar(level.size)
     failed = level.sums(frame.once.baseline, own & frame.failed)
     clustered = median(dispersion(
