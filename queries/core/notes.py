@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from queries.core.answer import Between, Note, iso
+from queries.core.format import span
 from queries.core.session import Reader, open_reader
 from queries.core.window import Window
 from store.hours import hour_start
@@ -224,12 +225,8 @@ def _group_notes(group: str, members: Sequence[Seen]) -> list[Note]:
 
 def deaf_names(deaf: Sequence[str], missed: Mapping[str, float]) -> str:
     """The first of those recorders, with the time that each of them missed."""
-    names = [f"{name} ({lasted(missed[name])})" for name in deaf[:_TOLD]]
+    names = [f"{name} ({span(missed[name])})" for name in deaf[:_TOLD]]
     return ", ".join([*names, f"{len(deaf) - _TOLD} more"] if len(deaf) > _TOLD else names)
-
-
-def lasted(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _gap_notes(recorder: Seen) -> list[Note]:
@@ -248,7 +245,7 @@ def _gap_notes(recorder: Seen) -> list[Note]:
 
 
 def _length(gap: Gap) -> str:
-    return lasted((gap.to_ts - gap.from_ts).total_seconds())
+    return span((gap.to_ts - gap.from_ts).total_seconds())
 
 
 def losses(recorder: Seen) -> list[Note]:

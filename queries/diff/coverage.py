@@ -11,6 +11,7 @@ import numpy as np
 
 from queries.core import notes
 from queries.core.answer import Note
+from queries.core.format import span
 from queries.core.session import Reader
 from queries.core.window import Baseline, Window
 from queries.diff import limits
@@ -135,7 +136,7 @@ def _deaf(population: str, members: Members, slots: Slots, seen: Floats) -> Iter
     out = (slots.edges[1:] - slots.edges[:-1])[expected & (seen[place] <= 0)].sum() / 1e6
     if out:
         least = round(100 * limits.RECEIVING)
-        text += f"; {notes.lasted(out)} are left out, with less than {least} % of it received"
+        text += f"; {span(out)} are left out, with less than {least} % of it received"
     yield Note("gap", text, begin, end)
 
 
@@ -183,7 +184,7 @@ def _gaps(recorder: str, span: Window, islands: Sequence[tuple[int, int]]) -> It
 
 def _note(recorder: str, begin: datetime, end: datetime) -> Note:
     clock = "%H:%M" if begin.second == end.second == 0 else "%H:%M:%S"
-    length = notes.lasted((end - begin).total_seconds())
+    length = span((end - begin).total_seconds())
     text = (
         f"recorder {recorder} did not see {begin:{clock}} to {end:{clock}} ({length}); "
         "rates are of the time that it saw"

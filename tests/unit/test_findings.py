@@ -169,7 +169,7 @@ def test_an_onset_of_the_day_before_has_its_day_in_the_users_zone(
     old = replace(
         FINDING, since=AT - timedelta(hours=14, minutes=10), until=AT + timedelta(minutes=20),
         effect=Effect("error_share", 0.9, 0.01, 90.0, 50.0, 120.0, 412, "usual"), slot_s=5.0,
-        summary="api.stripe.com failing: 90 % (usually 1 %), since 2026-11-21 22:50, for 870 min",
+        summary="api.stripe.com failing: 90 %, since 2026-11-21 22:50, for 14 h 30 min",
     )  # fmt: skip
     Explanation(Report(berlin, replace(CHANGES, findings=(old,)), BASELINE), old, []).show()
     out = capsys.readouterr().out

@@ -152,7 +152,7 @@ def test_one_of_forty_that_is_deaf_is_named_and_costs_nothing(tmp_path: Path) ->
     assert changes.window.covered_s == pytest.approx(3600 * 39 / 40)
     [note] = [note for note in changes.notes if note.code == "gap"]
     assert "1 of 40 recorders of group prod-eu" in note.text
-    assert "node-07 (60 min)" in note.text
+    assert "node-07 (1 h)" in note.text
     assert "left out" not in note.text
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.core.answer import Shown
+from queries.core.format import span
 from queries.core.window import Window
 from queries.diff import limits
 from queries.diff.candidate import Candidate
@@ -40,8 +41,7 @@ def summary(
         day = f"{since:%Y-%m-%d} " if (window.from_ts - since).total_seconds() > 43_200 else ""
         parts.append(f"since {day}{since:%H:%M}")
     if since and until:
-        seconds = (until - since).total_seconds()
-        parts.append(f"for {seconds / 60:.0f} min" if seconds >= 90 else f"for {seconds:.0f} s")
+        parts.append(f"for {span((until - since).total_seconds())}")
     if caller and key.get("host") and caller not in (key.get("container"), who):
         parts.append(f"only {caller} called it")
     of = key.get("instance") or key.get("container")
