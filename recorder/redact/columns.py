@@ -36,7 +36,7 @@ from recorder.redact.redactor import (
     is_trace,
 )
 from recorder.redact.redactor import FEW as FEW_SLOTS
-from recorder.redact.text import PACKED, as_text
+from recorder.redact.text import PACKED, as_text, without_runs
 
 _SLOT_OF = {slot.name: slot for slot in (*FEW_SLOTS, *IDS, PATH, QUERY, TRACE)}
 _BODY_SLOTS = (REQUEST_BODY, RESPONSE_BODY)
@@ -262,8 +262,8 @@ class ColumnRedactor:
     ) -> None:
         """Look at each text in which the scan finds a candidate."""
         first_in, data = self._redactor.first_in, scan.data.to_pybytes()
-        ends = scan.ends.tolist()
-        at = first_in(data, 0, len(data))[0]
+        ends, scanned = scan.ends.tolist(), without_runs(data)
+        at = first_in(scanned, 0, len(data))[0]
         while at >= 0:
             index = bisect_right(ends, at)
             kind, owner = int(scan.kinds[index]), int(scan.owners[index])
@@ -280,7 +280,7 @@ class ColumnRedactor:
                     self._column(TEXTS[kind - _PAIR - 1], owner, text, first, cleared)
                 else:
                     self._body(batch, kind - _BODY, owner, text, first, cleared)
-            at = first_in(data, ends[index], len(data))[0]
+            at = first_in(scanned, ends[index], len(data))[0]
 
     def _few(self, batch: Batch, name: str, number: int, text: bytes, cleared: Cleared) -> None:
         if self._redactor.replacer.replace(text, _SLOT_OF[name].flags)[1]:

@@ -49,11 +49,15 @@ class NameBook:
         self._within: list[tuple[str, int]] = []
         self._words: dict[str, list[tuple[list[str], int]]] = defaultdict(list)  # by the first
         self._ends: list[tuple[str, int]] = []
+        self._common: list[tuple[str, int]] = []
         for index, rule in enumerate(rules.fields):
             for name in rule.exact:
                 self._exact[name.replace(" ", "")].add(index)
             self._within += [(name.replace(" ", ""), index) for name in rule.within]
             for name in rule.words:
+                if rule.unless:
+                    self._common.append((name, index))
+                    continue
                 self._words[name.partition(" ")[0]].append((name.split(" "), index))
                 if " " not in name and len(name) >= _LONG_WORD:
                     self._ends.append((name, index))
@@ -81,6 +85,13 @@ class NameBook:
                 continue
             return rule
         return None
+
+    def describes(self, name: bytes) -> bool:
+        """Whether what stands under a name, inside what is secret, only says something of that:
+        createdAt, ARN; not DATABASE_URL, which may be any of a map of secrets."""
+        parts = words(name.decode("latin-1"))
+        variable = b"_" in name and name.isupper()
+        return not variable and parts[-1:] != [] and parts[-1] in self._rules.harmless_after
 
     def kinds(self, name: bytes, place: str) -> tuple[str, str, bool]:
         """The kinds of which a value under a name is: one that looks random, and any other ("" for
@@ -120,6 +131,11 @@ class NameBook:
                     fitting.add(rule)
             if part.endswith(self._any_end) and about < starts[index + 1]:
                 fitting.update(rule for word, rule in self._ends if part.endswith(word))
+        for word, rule in self._common:
+            if parts[-1].endswith(word):
+                before = parts[-1].removesuffix(word) or "".join(parts[-2:-1])
+                if before and before not in self._rules.fields[rule].unless:
+                    fitting.add(rule)
         return fitting
 
 
@@ -191,6 +207,7 @@ _SHORT_VALUE = 256  # a longer one is not looked at again
 _LONG_NAME = 40  # a longer run of name characters may hide a shape
 _TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
 _NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>/]*>")
+_ARN = re.compile(rb"arn:[a-z0-9:-]+:\Z")
 _TAG_BEFORE = re.compile(rb"(?:<|\\u003[cC])[A-Za-z0-9_.-]{0,40}:?\Z")
 
 
@@ -222,7 +239,7 @@ class NamedSecrets:
                 if operator is None:
                     return name.end + 1
                 end = operator
-            if _ends_string(text, name, end):
+            if _ends_string(text, name, end) or _in_arn(text.buf, name):
                 return name.end + 1
             whole_line = any(rule.kind == "authorization" for rule in named.rules)
             loose = not text.json
@@ -265,7 +282,7 @@ class NamedSecrets:
         The scan goes on inside: keys, numbers and what is not secret by this name may hold more.
         """
         if not rule.only or "body" in rule.only:
-            strings = leaves(text.buf, pos, len(name.backslashes), text.left)
+            strings = leaves(text.buf, pos, len(name.backslashes), text.left, self.names.describes)
             text.left -= strings.cost
             for start, end in strings.spans:
                 if self.names.rule(name.text, "body", text.buf[start:end]):
@@ -283,6 +300,11 @@ def _ends_string(text: Text, name: Name, pos: int) -> bool:
     if name.quoted:
         return len(quote[1]) < len(name.backslashes)
     return not text.opens_string(name.start, len(quote[1]))
+
+
+def _in_arn(buf: bytes, name: Name) -> bool:
+    """Whether a name is the type of a resource of AWS: arn:aws:secretsmanager:…:secret:name."""
+    return name.ending == b":" and _ARN.search(buf, max(0, name.start - 96), name.start) is not None
 
 
 def _in_query(text: Text, start: int) -> bool:

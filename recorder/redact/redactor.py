@@ -24,7 +24,7 @@ from recorder.redact.places import json_places, near_places
 from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer, allowed_values
 from recorder.redact.rules import TABLE, rules_for
 from recorder.redact.scan import redis_hits
-from recorder.redact.text import FORM, NO_CARD, PACKED, as_text
+from recorder.redact.text import FORM, NO_CARD, PACKED, as_text, without_runs
 
 HEADER, COLUMN, BODY = range(3)
 
@@ -267,7 +267,7 @@ class Redactor:
         if tx.res_body:
             self._body(row, RESPONSE_BODY, tx.res_body)
         if row.bodies:
-            joined = BETWEEN.join((joined, *row.bodies))
+            joined = without_runs(BETWEEN.join((joined, *row.bodies)))
         at = self.first_in(joined, 0, len(joined))[0]
         dirty = self._inspect(row, joined, at) if at >= 0 else ()
         for index, side, item in row.missed:

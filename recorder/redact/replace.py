@@ -16,6 +16,7 @@ from recorder.redact.looks import other_number
 from recorder.redact.rules import builtin, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
+from recorder.redact.views import apart
 from store.errors import UsageError
 
 BETWEEN = b"\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
@@ -224,7 +225,8 @@ class Replacer:
         self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None
     ) -> tuple[bytes, list[Mark]]:
         if by_name:
-            hits = self.scanner.merged(hits, by_name, len(buf) if cut < 0 else cut)
+            # The kind of what is known by name stands where both hit.
+            hits = apart(by_name + hits, len(buf) if cut < 0 else cut)
         if not hits and cut < 0:
             return buf, []
         marks: list[Mark] = []

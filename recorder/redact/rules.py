@@ -49,6 +49,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opaque: bool = False
     value: str = ""
     numbers: bool = False
+    unless: frozenset[str] = frozenset()
     source: str = ""
 
 

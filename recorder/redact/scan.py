@@ -25,6 +25,7 @@ from recorder.redact.text import (
     options,
     run_before,
     where,
+    without_runs,
 )
 from recorder.redact.values import string_end
 from recorder.redact.views import (
@@ -44,7 +45,7 @@ from recorder.redact.views import (
     without_lengths,
 )
 
-NAME, EMAIL, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(9)
+NAME, COMMON, EMAIL, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(10)
 
 _SHORT = 4  # a word of so few letters counts as a whole word only
 # What a secret may follow: no letter or digit, but for the last one of an escape.
@@ -58,12 +59,19 @@ _FILED_UNDER = (
     r"|</[a-z]{1,8}>[ \t\r\n]{0,16}<[a-z]{1,8}[^<>]*>"
     r"|>|\\+u003[eE]|[ \t\r\n]{1,8}[A-Za-z_][A-Za-z0-9_:.-]*=\\*[\"']|\\*[\"']"
 )
+# What stands between a common name (shodan_key) and a value of 16 characters that may be random.
+_BEFORE_RANDOM = (
+    r"[0-9_\]]{0,3}(?:\\*[\"'])?[ \t]{0,4}"
+    r"(?:=>|[:=>]|,[ \t]{0,4}\\*[\"'](?i:value)\\*[\"'][ \t]{0,4}:)[ \t]{0,4}\\*[\"'`]?"
+)
+_RANDOM = r"[A-Za-z0-9]{9}[A-Za-z0-9_+.-]{7}"
 # How JSON begins in base64, but for {" (eyJ: see jwt in the rules): with a blank after the bracket,
 # or before it, or as a list.
 _ENCODED_JSON = (
     r"(?:e(?:w[0ko]|y[AI])|W(?:3s|1[st]|y[ABIJ]|w[0op])|I[FH]s|C[ln]s)[A-Za-z0-9+/_-]{4}"
 )
 _SLASH = r"(?:\\*/)"
+_FILED = re.compile(_FILED_UNDER.encode())
 
 
 def _spaced(name: str) -> str:
@@ -83,6 +91,8 @@ def _stems(fields: tuple[Field, ...]) -> tuple[list[str], list[str], list[str], 
     ends: set[str] = set()  # X-Amz-Signature
     exact: set[str] = set()
     for field in fields:
+        if field.unless:
+            continue
         if field.only and not field.only & {"header", "body"}:
             ends.update(field.words)
             exact.update(field.exact)
@@ -133,7 +143,9 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, b
         ENCODED: ("base64", _ENCODED_JSON),
         IBAN: ("iban", looks.IBAN_START),
     }
-    parts += [(NAME, whole, True), (NAME, anywhere, False)]
+    common = _any(word for field in rules.fields if field.unless for word in field.words)
+    known = rf"[A-Za-z0-9_.-](?i:{common or '[^ -~]{9}'}){_BEFORE_RANDOM}{_RANDOM}"
+    parts += [(NAME, whole, True), (NAME, anywhere, False), (COMMON, known, False)]
     for group, edge in ((other, False), (at_edge, True)):
         for category, (kind, text) in group.items():
             if kind not in skipped or category == EMAIL:  # userinfo, too
@@ -279,8 +291,10 @@ class Scanner:
         self._skipped = skipped
         self.patterns = Patterns(rules, skipped)
         self.shapes = Shapes(rules, self._unwrapped)
+        self._named = NamedSecrets(self.names)
         self._handlers = {
-            NAME: NamedSecrets(self.names).look,
+            NAME: self._named.look,
+            COMMON: self._common,
             EMAIL: looks.email,
             DIGITS: looks.digits,
             IBAN: looks.iban,
@@ -346,10 +360,10 @@ class Scanner:
             hits = hits + (in_strings(buf, deep) if text.json else deep)
         return apart(hits, len(buf) if cut < 0 else cut), cut
 
-    @staticmethod
-    def merged(hits: list[Hit], more: list[Hit], end: int) -> list[Hit]:
-        """Two lists of hits as one, in order and apart; `more` gives its kind where both hit."""
-        return apart(more + hits, end)
+    def _common(self, text: Text, start: int, end: int) -> int:
+        """A name that is a secret's only where what follows looks random: it ends before that."""
+        filed = _FILED.search(text.buf, start + 1, end)
+        return self._named.look(text, start, filed.end()) if filed else start + 1
 
     def _statement(self, text: Text, start: int, end: int) -> int:
         """ENV and SetEnv set what they name; the other phrases go before secrets only."""
@@ -368,7 +382,7 @@ class Scanner:
         return text
 
     def _scan(self, text: Text, pos: int = 0) -> None:
-        buf, end = text.buf, len(text.buf)
+        buf, end = without_runs(text.buf), len(text.buf)
         candidate_in = self.patterns.candidate_in
         while pos < end:
             stretch = _STRETCH if text.left > _DENSE else _STRETCH // 4

@@ -10,6 +10,7 @@ queries and forms, XML elements, assignments, header lines, YAML, multipart form
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from recorder.redact.text import compiled, odd_backslashes, run_before
@@ -231,7 +232,7 @@ def _plain(match: re.Match[bytes] | None) -> Value | None:
     if match is None or _CONSTANT.match(match[1]) or not match[1].strip(b"= "):
         return None
     start = match.start(1)
-    return Value(start, start + len(match[1].rstrip(b" \t,")), delimited=False)
+    return Value(start, start + len(match[1].rstrip(b" \t,;')>]}")), delimited=False)
 
 
 def _begins_line(buf: bytes, start: int) -> bool:
@@ -340,13 +341,6 @@ def _until(text: bytes, stops: bytes) -> bytes:
 _TOKEN = re.compile(rb"(\\*)\"|[\[\]{}:,]")
 _PER_CANDIDATE = 8  # tokens that cost about as much as one candidate of the scan
 
-# Keys whose values describe a secret and are none, also beneath a secret's name.
-_ABOUT = frozenset(
-    b"type format description title name id object status created updated created_at updated_at "
-    b"expires expires_at expires_in expiry kind method provider issuer scope algorithm alg pattern "
-    b"$ref default label placeholder".split()
-)
-
 
 class Leaves(NamedTuple):
     """Byte ranges of the strings, where the container ends, what it cost; `cut` when it cost
@@ -358,9 +352,11 @@ class Leaves(NamedTuple):
     cut: bool
 
 
-def leaves(buf: bytes, pos: int, backslashes: int, left: int) -> Leaves:
+def leaves(
+    buf: bytes, pos: int, backslashes: int, left: int, describes: Callable[[bytes], bool]
+) -> Leaves:
     """The strings inside the container that opens at or after `pos`, in JSON whose quotes stand
-    behind so many backslashes. Keys are not among them, nor what describes a secret."""
+    behind so many backslashes. Keys are not among them, nor what by its key `describes` one."""
     level = (backslashes + 1).bit_length() - 1
     spans: list[tuple[int, int]] = []
     depth, start, key = 0, -1, b""
@@ -383,7 +379,7 @@ def leaves(buf: bytes, pos: int, backslashes: int, left: int) -> Leaves:
         elif token == b":":
             key, pending = buf[slice(*pending)] if pending else b"", None
         else:
-            if pending and key not in _ABOUT:
+            if pending and not describes(key):
                 spans.append(pending)
             pending = None
             depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token, 0)
@@ -392,6 +388,6 @@ def leaves(buf: bytes, pos: int, backslashes: int, left: int) -> Leaves:
     if start >= 0:
         spans.append((start, len(buf)))
         at = len(buf)
-    elif pending and key not in _ABOUT:
+    elif pending and not describes(key):
         spans.append(pending)
     return Leaves(spans, at, tokens // _PER_CANDIDATE, False)

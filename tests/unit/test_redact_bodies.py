@@ -52,6 +52,9 @@ def _masked(body: str | bytes, kind: str = "application/json") -> str:
         ('{"password":{"type":"string","minLength":8}}', '{"password":{"type":"string","minLength":8}}'),
         ('{"p":"{\\"token\\":\\"t1\\",\\"n\\":2}"}', '{"p":"{\\"token\\":\\"[token]\\",\\"n\\":2}"}'),
         ('{"p":"{\\"pin\\":4321}"}', '{"p":"{\\"pin\\":\\"[pin]\\"}"}'),
+        ('{"secrets":{"createdAt":"t","ARN":"r","DB_URL":"u"}}', '{"secrets":{"createdAt":"t","ARN":"r","DB_URL":"[secret]"}}'),
+        ('{"ssh_keys":["ssh-ed25519 AAAAC3Nz"]}', '{"ssh_keys":["ssh-ed25519 AAAAC3Nz"]}'),
+        ('{"a":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:Db-a1b2c3"}', '{"a":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:Db-a1b2c3"}'),
         ('{"env":[{"name":"DB_PASS","value":"x y"}]}', '{"env":[{"name":"DB_PASS","value":"[password]"}]}'),
         ('{"key":"db.password","value":{"stringValue":"x y"},"n":"a"}', '{"key":"db.password","value":{"stringValue":"[password]"},"n":"a"}'),
         ('{"env":[{"value":"x y","name":"DB_PASS"}]}', '{"env":[{"value":"[password]","name":"DB_PASS"}]}'),
@@ -270,6 +273,26 @@ def test_a_secret_across_the_limit_leaves_nothing() -> None:
         assert len(clean) == 64 << 10
         assert b"ghp_" not in clean
         assert b"aB3" not in clean
+
+
+_RUN = base64.urlsafe_b64encode(random.Random(8).randbytes(6000)).decode()
+
+
+@pytest.mark.parametrize("size", [4000, 4095, 4096, 4097, 5000, 6143, 6144, 6145, 8000])
+def test_what_stands_around_long_base64_is_found(size: int) -> None:
+    """The inside of an image or attachment is not looked at; where it begins and ends is."""
+    run, token = _RUN[:size], "eyJhbGciOiJIUzI1NiJ9." + _RUN[:90] + "." + _RUN[90:133]
+    hidden = base64.b64encode(json.dumps({"password": "Zx81Qw", "pad": run}).encode()).decode()
+    for before in range(0, 2048, 341):
+        body = f'{{"a":"{"." * before}","b":"{run}","password":"Zx81Qw","c":"{token}{run}","d":"{hidden}"}}'
+        clean = _masked(body)
+        assert clean.count(run) == 1
+        assert clean.count("[password]") == 1
+        assert "[jwt]" in clean
+        assert "[base64]" in clean
+        assert "Zx81" not in clean
+    assert _masked(f"{run}.password=Zx81Qw", "text/plain").endswith(".password=[password]")
+    assert _masked(f"{run}password=Zx81Qw", "text/plain").endswith("password=[password]")
 
 
 def test_a_text_with_too_much_to_look_at_is_cut_off() -> None:

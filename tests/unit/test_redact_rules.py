@@ -148,6 +148,38 @@ def test_names_of_other_things(name: str) -> None:
     assert NameBook(_RULES).rule(name.encode(), "body", b"Zx81-something-99") is None
 
 
+_RANDOM = "7q2mZx8Rt4Lk9Wd3Vn6Bh1Yc5Jf0Gs"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"shodan_key": "{_RANDOM}"}}', f'{{"a":"{{\\"weatherKey\\":\\"{_RANDOM}\\"}}"}}', f"DEEPGRAM_KEY={_RANDOM}",
+        f"export FASTLY_KEY='{_RANDOM}'", f"maps.key: {_RANDOM}", f"fastly-key: {_RANDOM}", f"<mapsKey>{_RANDOM}</mapsKey>",
+        f'[{{"name": "SHODAN_KEY", "value": "{_RANDOM}"}}]', f"see 'https://x.example/?q=a&key={_RANDOM}'",
+        f"(https://x.example/?shodankey={_RANDOM})", f"x = {{rapidKey: '{_RANDOM}'}}",
+    ],
+)  # fmt: skip
+def test_a_random_value_under_any_vendors_key_goes(text: str) -> None:
+    assert _RANDOM not in _REDACTOR.text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f'{{"{name}": "{_RANDOM}"}}' for name in (
+            "cache_key", "sortKey", "partitionKey", "objectKey", "idempotency_key", "publicKey", "nextKey",
+            "key", "keyboard", "monkey", "site_key", "x_key_hash",
+        )),
+        '{"shodan_key": "9f86d081-884c-4d65-9a2f-eaa0c55ad015"}', '{"issueKey": "PLATFORM-1234"}',
+        '{"labelKey": "page.settings.title.long"}', '{"photoKey": "2026/11/img9Xk2mQ7.png"}',
+        f"Sec-WebSocket-Key: {_RANDOM}", f"Surrogate-Key: {_RANDOM}", '{"vendorKey": "someCamelCaseIdentifier"}',
+    ],
+)  # fmt: skip
+def test_a_key_that_only_finds_something_stays(text: str) -> None:
+    assert _REDACTOR.text(text) == text
+
+
 def test_some_names_count_in_a_query_only() -> None:
     book = NameBook(_RULES)
     for name, value in ((b"sig", b"abc"), (b"code", b"4f8Kq1Zx9Lm2Rt5Yv7Bn"), (b"sid", b"x1")):
