@@ -26,6 +26,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from bench.redaction_apis import FIRST, HELD_BACK, in_use, under_vendors
 from bench.redaction_betterleaks import formats
 from bench.redaction_cases import (
     HARMLESS,
@@ -43,7 +44,7 @@ from bench.redaction_credsweeper import half
 from bench.redaction_documented import documented
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_outside import anew
-from bench.redaction_speed import cold_headers, speed, worst
+from bench.redaction_speed import cold_headers, speed, unseen, worst
 from recorder.decode.row import Transaction
 from recorder.options import RecordOptions
 from recorder.redact import RedactConfig, Redactor
@@ -302,7 +303,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for, in one document."""
     result: dict[str, Any] = {}
     if options.speed:
-        result["speed"] = speed() | cold_headers()
+        result["speed"] = speed() | cold_headers() | unseen()
     if options.worst:
         result["worst"] = worst()
     if result:
@@ -314,6 +315,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result["held_back_documented"] = what_leaks(documented())
     result["held_back_betterleaks"] = what_leaks(formats())
     result["held_back_credsweeper"] = what_leaks(half())
+    for label, apis in (("apis", FIRST), ("held_back_apis", HELD_BACK)):
+        result[label] = what_leaks(in_use(apis))
+        result[f"{label}_under_vendors"] = what_leaks(under_vendors(apis))
     result["held_back_singles"] = what_leaks(singles())
     result["harmless"] = harmless(seed)
     if options.store:

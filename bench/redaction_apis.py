@@ -22,6 +22,7 @@ from recorder.decode.row import Transaction
 _ALNUM = string.ascii_letters + string.digits
 _URL = _ALNUM + "-_"
 _HEX = "0123456789abcdef"
+_LETTERS = string.ascii_lowercase
 _LOWER = string.ascii_lowercase + string.digits
 _UPPER = string.ascii_uppercase + string.digits
 
@@ -30,7 +31,8 @@ _Make = Callable[[random.Random], str]
 
 class Api(NamedTuple):
     """How an API takes its key. `carrier`: a header ("X-Key"), a header with a scheme before the
-    key ("Authorization Bearer"), "?name" in the query, "/v1/{}/x" in the path, "basic user:"."""
+    key ("Authorization Bearer"), "?name" in the query, "/v1/{}/x" in the path, "&name" in a form, "{name" in JSON, "basic user:"; "basic :" where the key
+    is the user."""
 
     host: str
     carrier: str
@@ -120,17 +122,88 @@ FIRST = {
 }  # fmt: skip
 
 
+HELD_BACK = {
+    "magicbell": Api("api.magicbell.com", "X-MAGICBELL-API-KEY", some(_ALNUM + "-", 40)),
+    "lastfm": Api("ws.audioscrobbler.com", "?api_key", some(_LOWER, 32)),
+    "zonkafeedback": Api("app-us1.zonkafeedback.com", "Z-API-TOKEN", some(_ALNUM, 36)),
+    "splunkobservability": Api("api.us1.signalfx.com", "X-Sf-Token", some(_ALNUM, 22)),
+    "pagerduty": Api("api.pagerduty.com", "Authorization Token", lambda r: f"{pick(r, _LETTERS, 1)}+{pick(r, _LETTERS, 9)}-{pick(r, _LETTERS, 2)}-{pick(r, _LOWER, 5)}"),
+    "scalr": Api("acme.scalr.io", BEARER, some(_ALNUM + "._", 136)),
+    "clustdoc": Api("clustdoc.com", BEARER, some(_ALNUM, 60)),
+    "swiftype": Api("search-api.swiftype.com", "{auth_token", lambda r: f"{pick(r, _ALNUM, 6)}_{pick(r, _ALNUM, 6)}-{pick(r, _ALNUM, 6)}"),
+    "graphhopper": Api("graphhopper.com", "?key", UUID),
+    "scrapestack": Api("api.scrapestack.com", "?access_key", some(_LOWER, 32)),
+    "webex": Api("webexapis.com", "&client_secret", some(_HEX, 64)),
+    "kontent": Api("deliver.kontent.ai", "/{}/items", UUID),
+    "cicero": Api("cicero.azavea.com", "?key", some(_LOWER, 40)),
+    "workstack": Api("app.workstack.io", "?api_token", some(_ALNUM, 60)),
+    "prospectcrm": Api("api-batch-v1.prospect365.com", BEARER, some(_LOWER + "-", 32)),
+    "geocodify": Api("api.geocodify.com", "?api_key", some(_LOWER, 40)),
+    "apiscience": Api("api.apiscience.com", BEARER, some(_ALNUM + "_", 22)),
+    "uclassify": Api("api.uclassify.com", "Authorization Token", some(_ALNUM, 12)),
+    "salesflare": Api("api.salesflare.com", BEARER, some(_ALNUM + "_", 45)),
+    "myintervals": Api("api.myintervals.com", "basic :X", some(_LOWER, 11)),
+    "alconost": Api("nitro.alconost.com", "basic :", some(_LOWER, 32)),
+    "wistia": Api("api.wistia.com", "?access_token", some(_LOWER, 64)),
+    "mailmodo": Api("api.mailmodo.com", "mmApiKey", groups(_UPPER, 7, 7, 7, 7)),
+    "apptivo": Api("api.apptivo.com", "?accessKey", some(_ALNUM + "-", 32)),
+    "refiner": Api("api.refiner.io", BEARER, UUID),
+    "carboninterface": Api("www.carboninterface.com", BEARER, some(_ALNUM, 21)),
+    "midise": Api("hooks.zapier.com", BEARER, some(_ALNUM, 54, "midi-662b69edd2")),
+    "serphouse": Api("api.serphouse.com", BEARER, some(_ALNUM, 60)),
+    "simplynoted": Api("api.simplynoted.com", BEARER, some(_URL, 350)),
+    "droneci": Api("cloud.drone.io", BEARER, some(_ALNUM, 32)),
+    "caspio": Api("a1b2c3d4.caspio.com", "&client_secret", some(_LOWER, 50)),
+    "cliengo": Api("api.cliengo.com", "?api_key", UUID),
+    "humanity": Api("www.humanity.com", "?access_token", some(_LOWER, 40)),
+    "travisci": Api("api.travis-ci.com", "Authorization token", some(_ALNUM + "_", 22)),
+    "glassnode": Api("api.glassnode.com", "?api_key", some(_ALNUM, 27)),
+    "hellosign": Api("api.hellosign.com", "basic :", some(_ALNUM + "/+", 64)),
+    "podio": Api("api.podio.com", BEARER, some(_LOWER, 32)),
+    "visualcrossing": Api("weather.visualcrossing.com", "?key", some(_UPPER, 25)),
+    "elasticemail": Api("api.elasticemail.com", "?apikey", some(_URL, 96)),
+    "ipapi": Api("api.ipapi.com", "?access_key", some(_LOWER, 32)),
+    "ethplorer": Api("api-mon.ethplorer.io", "&apiKey", some(_ALNUM + "-", 22)),
+    "mailjet": Api("api.mailjet.com", "basic 0f1e2d3c4b5a49788695a4b3c2d1e0f9:", some(_HEX, 32)),
+    "financialmodelingprep": Api("financialmodelingprep.com", "?apikey", some(_ALNUM, 32)),
+    "tradier": Api("api.tradier.com", BEARER, some(_ALNUM, 28)),
+    "metaapi": Api("api.meta-api.io", "apikey", some(_HEX, 64)),
+    "geoapify": Api("api.geoapify.com", "?apiKey", some(_LOWER, 32)),
+    "revampcrm": Api("app.revampcrm.com", "basic dev@mail.example:", some(_ALNUM, 40)),
+    "apitemplate": Api("api.apitemplate.io", "X-API-KEY", some(_ALNUM, 39)),
+    "clicksend": Api("rest.clicksend.com", "basic dev@mail.example:", groups(_UPPER, 8, 4, 4, 4, 12)),
+    "overloop": Api("api.overloop.com", "Authorization", some(_URL, 50)),
+    "uptimerobot": Api("api.uptimerobot.com", "?api_key", groups(_ALNUM, 9, 24)),
+    "todoist": Api("api.todoist.com", BEARER, some(_LOWER, 40)),
+    "guru": Api("api.getguru.com", "basic dev@mail.example:", UUID),
+    "planyo": Api("www.planyo.com", "?api_key", some(_LOWER, 62)),
+    "getgeoapi": Api("api.getgeoapi.com", "?api_key", some(_LOWER, 40)),
+    "documo": Api("api.documo.com", "Authorization Basic", jwt(151)),
+}  # fmt: skip
+
+
 def _request(api: Api, secret: str) -> tuple[str, str, dict[str, str]]:
     """Path, query and headers of a call of the API with that key."""
     word, _, scheme = api.carrier.partition(" ")
+    if word[0] in "&{":
+        return "/v1/me", "", {}
     if word == "basic":
-        pair = secret + ":" if scheme == ":" else scheme + secret
+        pair = secret + scheme if scheme[0] == ":" else scheme + secret
         return "/v1/me", "", {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
     if word[0] == "/":
         return word.format(secret), "", {}
     if word[0] == "?":
         return "/v1/me", f"limit=10&{word[1:]}={secret}", {}
     return "/v1/me", "", {word: f"{scheme} {secret}".strip()}
+
+
+def _data(api: Api, secret: str) -> tuple[str, str]:
+    """The body of a call of the API and its type."""
+    if api.carrier[0] == "&":
+        return f"grant_type=x{api.carrier}={secret}&n=1", "application/x-www-form-urlencoded"
+    if api.carrier[0] == "{":
+        return json.dumps({"q": "x", api.carrier[1:]: secret}), "application/json"
+    return "", ""
 
 
 def _places(vendor: str, api: Api, secret: str) -> Iterator[tuple[str, str, Transaction]]:
@@ -141,17 +214,20 @@ def _places(vendor: str, api: Api, secret: str) -> Iterator[tuple[str, str, Tran
     shown = headers.get("Authorization", "") if api.carrier.startswith("basic") else ""
     secret = shown.removeprefix("Basic ") or secret
     sent = {":authority": api.host, ":path": target, **headers}
-    yield (
-        "the request",
-        secret,
-        transaction(host=api.host, authority=api.host, path=path, query=query, req_headers=sent),
-    )
-    log = {"level": "debug", "request": {"method": "GET", "url": url, "headers": headers}}
-    yield "a log of it", secret, json_body(json.dumps(log))
+    tx = transaction(host=api.host, authority=api.host, path=path, query=query, req_headers=sent)
+    data, kind = _data(api, secret)
+    if data:
+        tx.req_body, tx.req_content_type = data.encode(), kind
+    yield "the request", secret, tx
+    request = {"method": "GET", "url": url, "headers": headers, "body": data}
+    yield "a log of it", secret, json_body(json.dumps({"level": "debug", "request": request}))
     options = "".join(f" -H '{name}: {value}'" for name, value in headers.items())
+    if data:
+        options += f" -d '{data}'"
     yield "a curl command", secret, text_body(f"try:\n\n  curl{options} '{url}'\n\nand see")
     pairs = [{"name": name, "value": value} for name, value in headers.items()]
-    har = {"log": {"entries": [{"request": {"method": "GET", "url": url, "headers": pairs}}]}}
+    archived = {"method": "GET", "url": url, "headers": pairs, "postData": {"text": data}}
+    har = {"log": {"entries": [{"request": archived}]}}
     yield "an archive of it", secret, json_body(json.dumps(har))
 
 

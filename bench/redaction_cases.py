@@ -407,6 +407,14 @@ HARMLESS: dict[str, tuple[str, Callable[[random.Random], str]]] = {
     "trace id": ("trace_id", lambda r: pick(r, _HEX, 32)),
     "traceparent": ("traceparent", lambda r: f"00-{pick(r, _HEX, 32)}-{pick(r, _HEX, 16)}-01"),
     "span id": ("span_id", lambda r: pick(r, _HEX, 16)),
+    "cache key, a hash": ("cache_key", lambda r: pick(r, _HEX, 40)),
+    "sort key": ("sort_key", lambda r: pick(r, _ALNUM, 24)),
+    "idempotency key, random": ("idempotency_key", lambda r: pick(r, _ALNUM, 32)),
+    "key of a partition": ("partitionKey", _uuid),
+    "key of a row": ("tenant_key", _uuid),
+    "key of a text": ("title_key", lambda r: f"settings.page{r.randrange(10**4)}.title.long"),
+    "key of a websocket": ("websocket_key", lambda r: base64.b64encode(r.randbytes(16)).decode()),
+    "key of an issue": ("issue_key", lambda r: f"PLATFORM-{r.randrange(10**6)}"),
     "commit": ("commit", lambda r: pick(r, _HEX, 40)),
     "short commit": ("sha", lambda r: pick(r, _HEX, 7)),
     "sha256": ("sha256", lambda r: pick(r, _HEX, 64)),
@@ -538,5 +546,5 @@ RANDOM = frozenset(
      "version with build", "pod", "traceparent", "public key, long", "project key", "completion id",
      "answer id", "id of a tool's use", "request id in hex", "prefixed ksuid", "prefixed ulid",
      "node id", "node id of a branch", "etag of a size", "drive id", "cursor in base64url", "slug",
-     "image tag", "chunk", "chunk of Vite", "name of a test", "name of a class", "object key")
+     "cache key, a hash", "sort key", "idempotency key, random", "key of a websocket", "image tag", "chunk", "chunk of Vite", "name of a test", "name of a class", "object key")
 )  # fmt: skip

@@ -185,6 +185,34 @@ def cold_headers(events: int = 4_000) -> dict[str, float]:
     }
 
 
+def unseen(bodies: int = 40) -> dict[str, float]:
+    """CPU time (ns) a byte of bodies of 64 KB that were not seen before, the median of so many of
+    each kind in turns: ordinary JSON, and JSON around random text."""
+    rnd = random.Random(9)
+    redactor = Redactor(_KEY, RedactConfig())
+    makes: dict[str, Callable[[], str]] = {
+        "json": lambda: json.dumps([_document(rnd, rnd.randrange(10**6)) for _ in range(82)]),
+        "base64": lambda: json.dumps({"data": base64.b64encode(rnd.randbytes(48_000)).decode()}),
+        "alnum": lambda: json.dumps({"data": "".join(rnd.choices(_LETTERS, k=64_000))}),
+        "base64_lines": lambda: json.dumps({"data": base64.encodebytes(rnd.randbytes(46_000)).decode()}),
+        "base64_short": lambda: json.dumps([base64.b64encode(rnd.randbytes(1_500)).decode() for _ in range(31)]),
+    }  # fmt: skip
+    costs: dict[str, list[float]] = {label: [] for label in makes}
+    for _ in range(bodies):
+        for label, make in makes.items():
+            body = make().encode()
+            tx = Transaction(
+                ts=0, method="POST", req_body=body, req_content_type="application/json"
+            )
+            started = time.thread_time()
+            redactor.redact(tx)
+            costs[label].append((time.thread_time() - started) * 1e9 / len(body))
+    return {
+        f"ns_per_byte_unseen_{label}": round(sorted(some)[bodies // 2], 2)
+        for label, some in costs.items()
+    }
+
+
 def size_of(tx: Transaction) -> int:
     """The bytes of a transaction that redaction reads."""
     texts = [*tx.req_headers.items(), *tx.res_headers.items()]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import islice
 
 from bench.redaction import SECRETS, cases, harmless, leaked, pieces, what_leaks
+from bench.redaction_apis import FIRST, HELD_BACK, in_use, under_vendors
 from bench.redaction_cases import PLACES
 from recorder.redact import RedactConfig, Redactor
 
@@ -25,6 +26,14 @@ def test_at_most_one_harmless_value_in_a_thousand_is_taken_out() -> None:
     result = harmless(seed=11, each=8)
     assert result["values"] > 4_000
     assert result["per_1000"] <= 1, result["examples"]
+
+
+def test_keys_without_a_mark_go_where_apis_take_them() -> None:
+    """All but keys in a path and a UUID as `key`; most also under the vendor's name and `key`."""
+    result = what_leaks(in_use(FIRST | HELD_BACK))
+    assert result["leaked"] <= 0.05 * result["planted"], result["examples"]
+    result = what_leaks(under_vendors(FIRST | HELD_BACK))
+    assert result["leaked"] <= 0.2 * result["planted"], result["examples"]
 
 
 def test_the_evaluation_would_see_a_leak() -> None:
