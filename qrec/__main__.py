@@ -78,11 +78,15 @@ def _usage(text: str, ctx: object) -> tuple[str, str]:
     hint = f"`{path} --help` lists what there is."
     if suggestion:
         hint = f"Did you mean{suggestion} {hint}"
-    wanted = re.match(r"No such option: --([\w-]+)", text)
-    field = wanted and known_as(wanted[1].replace("-", "_"))
-    options = [one.name for one in getattr(getattr(ctx, "command", None), "params", ())]
-    for option in {"where", "filter"}.intersection(options if field else ()):
-        hint = f"A filter chooses by it: --{option} '{field} == …'. {hint}"
+    found = re.match(r"No such option: --([\w-]+)", text)
+    wanted = found[1].replace("-", "_") if found else ""
+    # of an argument or option that the command has: what is unknown is then an argument
+    taken = [one.name for one in getattr(getattr(ctx, "command", None), "params", ())]
+    if wanted in taken:
+        hint = f"It is written without its name: {path} {wanted.upper()}. {hint}"
+    elif field := known_as(wanted):
+        for option in {"where", "filter"}.intersection(taken):
+            hint = f"A filter chooses by it: --{option} '{field} == …'. {hint}"
     return message[:1].lower() + message[1:].rstrip("."), hint
 
 

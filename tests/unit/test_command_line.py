@@ -117,6 +117,7 @@ def test_the_version(run: Cli) -> None:
         (["demo", "--store", "store"], "store is not empty"),
         (["replay", "quiet", "--shift-to", "whenever"], "is not a time"),
         (["hosts", "--status", "500"], "--where 'res.status == …'"),
+        (["record", "--url", "http://10.0.0.7:10001"], "without its name: qrec record URL"),
         (["record", "--container-name", "a"], "--filter 'container.name == …'"),
     ],
 )
