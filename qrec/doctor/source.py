@@ -20,7 +20,7 @@ from recorder.source.subscription import LinkError
 from store.errors import QrecError
 
 _REMEDY = {
-    "refused": "Start Qtap with --enable-dev-tools, or name its address (`qrec record URL`).",
+    "refused": "Start Qtap with --enable-dev-tools, or name another: qrec record URL.",
     "timeout": "Check that this is Qtap's address, and that nothing between holds it up.",
     "status": "Start Qtap with --enable-dev-tools; while it starts, it answers 404 for a moment.",
     "filter": "Record with --push none: the whole filter is applied here.",
