@@ -34,57 +34,36 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A command: the module of qrec.commands that it lives in, and what it is for in at most 25
-    letters."""
-
-    name: str
-    module: str
-    summary: str
-
-    def load(self) -> Any:
-        return getattr(import_module(self.module), self.name + "_" * iskeyword(self.name))
-
-
-# Commands that do not live in the module of their own name.
+# Commands that do not live in the module of qrec.commands of their own name.
 MODULES = {
     "mark": "marks", "pin": "marks", "pins": "marks", "unpin": "marks", "import": "replay",
     "report": "export", "compact": "rollup", "mcp": "web",
 }  # fmt: skip
 
-
-def _entries(summaries: dict[str, str]) -> dict[str, Entry]:
-    return {
-        name: Entry(name, f"qrec.commands.{MODULES.get(name, name)}", summary)
-        for name, summary in summaries.items()
-    }
-
-
-FIRST = _entries({
-    "demo": "see it work, without Qtap",
-    "record": "record a Qtap stream into the store",
-    "diff": "what changed in the last hour?",
-})  # fmt: skip
-GROUPS: dict[str, dict[str, Entry]] = {
-    "Begin with these": FIRST,
-    "During an incident": _entries({
+# Every command that is no question (and some that are): what it is for, in at most 25 letters.
+GROUPS = {
+    "Begin with these": {
+        "demo": "see it work, without Qtap",
+        "record": "record a Qtap stream into the store",
+        "diff": "what changed in the last hour?",
+    },
+    "During an incident": {
         "mark": "give a moment a name",
         "marks": "list the marks",
         "pin": "keep an incident's hours",
         "pins": "list the pins",
         "unpin": "let pinned hours go",
         "calibrate": "findings that are usual",
-    }),
-    "Files and hours": _entries({
+    },
+    "Files and hours": {
         "export": "a window into a file",
         "report": "what changed, to send",
         "import": "HAR files into the store",
         "replay": "recorded streams into it",
         "rollup": "counts of finished hours",
         "prune": "delete the oldest hours",
-    }),
-    "Keep it running": _entries({
+    },
+    "Keep it running": {
         "service": "record for good",
         "alert": "be told of findings",
         "doctor": "check source and store",
@@ -95,9 +74,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "serve": "stand in for Qtap",
         "ship": "hours to a bucket",
         "compact": "many hosts' counts as one",
-    }),
-}  # fmt: skip
-OTHERS: dict[str, Entry] = {name: one for group in GROUPS.values() for name, one in group.items()}
+    },
+}
+OTHERS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 COMMANDS = tuple(dict.fromkeys((*(n for n in question_names() if n not in OTHERS), *OTHERS)))
 
 _HELP = """\
@@ -151,7 +130,9 @@ class _Command(TyperCommand):
 
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
-    app: Any = question_command(name) or OTHERS[name].load()
+    app: Any = question_command(name) or getattr(
+        import_module(f"qrec.commands.{MODULES.get(name, name)}"), name + "_" * iskeyword(name)
+    )
     if isinstance(app, typer.Typer):
         return get_command(app)
     single = typer.Typer(add_completion=False, **_PLAIN)
@@ -246,9 +227,7 @@ class _Commands(TyperGroup):
 
 def _listed() -> Iterator[str]:
     """The groups: the first a line a command, the others two to a line."""
-    own = {title: {name: one.summary for name, one in group.items()}
-           for title, group in GROUPS.items()}  # fmt: skip
-    first, *others = own.items()
+    first, *others = GROUPS.items()
     questions = {name: text for name, text in summaries().items() if name not in OTHERS}
     for title, entries in (first, ("Ask about a window of time", questions), *others):
         yield f"{title}:"

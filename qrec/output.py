@@ -17,6 +17,8 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal, Protocol, TextIO
 
 from queries.core.escape import cut, visible, visible_json, width
+from queries.core.format import NUMERIC
+from queries.core.question import Column
 from store.errors import QrecError
 from store.values import dataclass
 
@@ -28,20 +30,6 @@ _LEAST = 12  # columns that a shortened cell keeps
 
 class ReaderGone(Exception):
     """Whoever read our output closed it: `| head` had enough. No error."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its heading and how it is laid out.
-
-    give: its cells may be cut where the terminal is narrow, those with a higher number first;
-    optional: it is left out altogether before anything is cut.
-    """
-
-    title: str
-    right: bool = False
-    give: int = 0
-    optional: bool = False
 
 
 def emit(text: str) -> None:
@@ -156,7 +144,7 @@ def to_markdown(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str
     def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(visible(c).replace("|", "\\|") for c in cells) + " |\n"
 
-    rule = line("---:" if column.right else "---" for column in columns)
+    rule = line("---:" if column.kind in NUMERIC else "---" for column in columns)
     return line(column.title for column in columns) + rule + "".join(map(line, rows))
 
 
@@ -213,7 +201,7 @@ def _line(
     for at in kept:
         text = cut(cells[at], widths[at])
         space = " " * (widths[at] - width(text))
-        laid.append(space + text if columns[at].right else text + space)
+        laid.append(space + text if columns[at].kind in NUMERIC else text + space)
     return "  ".join(laid).rstrip()
 
 

@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from qrec.output import Answer, present, to_table
-from qrec.output import Column as Laid
 from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
 from queries.core import format as words
 from queries.core.answer import document, to_document
@@ -210,11 +209,10 @@ def _drawn(run: Run, parts: Iterable[Part]) -> str:
 
 def table(
     columns: Sequence[Column], rows: Sequence[Any], tz: tzinfo
-) -> tuple[list[Laid], list[list[str]]]:
-    """Columns as they are laid out, and the cells of each row."""
-    columns = in_use(columns, rows)
-    laid = [Laid(c.title, c.kind in words.NUMERIC, c.give, c.optional) for c in columns]
-    return laid, [[words.cell(c.kind, c.of(row), tz) for c in columns] for row in rows]
+) -> tuple[list[Column], list[list[str]]]:
+    """The columns that are shown, and the cells of each row."""
+    used = in_use(columns, rows)
+    return used, [[words.cell(c.kind, c.of(row), tz) for c in used] for row in rows]
 
 
 def laid_table(run: Run, columns: Sequence[Column], rows: Sequence[Any]) -> str:

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from queries.core.answer import VERSION, Between, Note
 from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
-from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import no_groups
 from queries.core.session import open_reader
 from queries.core.window import Window
 from store.errors import UsageError
 from store.hours import hour_start
+from store.layout import Store
 from store.marks import Mark, read_marks
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 _DAY = timedelta(days=1)
 _LEAST_GAP = timedelta(minutes=1)  # of holdings; shorter ones are told with the answers they touch
@@ -72,7 +68,7 @@ class Coverage:
 def coverage(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     by: str | None = None,
 ) -> Coverage:
@@ -108,7 +104,7 @@ def coverage(
 def coverage_by(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     by: str | None = None,
 ) -> Coverage:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from queries.core.answer import Note, PagedAnswer
-from queries.core.question import CONTAINER, CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question
+from queries.core.question import (
+    CONTAINER,
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    WHERE,
+    Column,
+    Question,
+    Where,
+)
 from queries.core.selection import selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
 from store.errors import UsageError
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 NodeKind = Literal["container", "process", "host", "database", "outside"]
 _HOSTS = 5
@@ -65,7 +71,7 @@ class Dependencies(PagedAnswer):
 def dependencies(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     container: str | None = None,
 ) -> Dependencies:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import PagedAnswer, StatusClasses, status_classes
 from queries.core.format import millis, plural, size
-from queries.core.question import CURSOR, WHERE, Column, Part, Question, limit_of
+from queries.core.question import CURSOR, WHERE, Column, Part, Question, Where, limit_of
 from queries.core.selection import Selection, selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 SUMMARY_LIMIT = 5  # of each list
 
@@ -111,7 +108,7 @@ class Summary(PagedAnswer):
 
 
 def summary(
-    store: Store, window: Window, where: Expr | None = None, limit: int = SUMMARY_LIMIT
+    store: Store, window: Window, where: Where = None, limit: int = SUMMARY_LIMIT
 ) -> Summary:
     """The window's transactions that match `where`, summed up; at most `limit` of each list."""
     with selection(store, window, where, ("transactions", "database"), counts=True) as chosen:

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.notes import Seen, seen
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, WHERE, Argument, Column, Question
+from queries.core.question import (
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    WHERE,
+    Argument,
+    Column,
+    Question,
+    Where,
+)
 from queries.core.selection import selection
 from queries.core.window import Window, parse_duration
 from store.errors import UsageError
+from store.layout import Store
 from store.values import dataclass
-
-if TYPE_CHECKING:
-    from filters.nodes import Expr
-    from store.layout import Store
 
 # What a series may be of, as SQL.
 _SQL = {
@@ -99,7 +105,7 @@ def step_of(every: str | None, window: Window) -> timedelta:
 def timeline(
     store: Store,
     window: Window,
-    where: Expr | None = None,
+    where: Where = None,
     limit: int = DEFAULT_LIMIT,
     by: str | None = None,
     every: str | None = None,

@@ -6,14 +6,17 @@ import json
 import platform
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
-from qrec.output import Column, emit, to_json, to_table
+from qrec.output import emit, to_json
+from qrec.questions import laid_table
 from qrec.recording import checked_table
 from qrec.run import Run, StoreFlags, switch
 from qrec.settings import SETTINGS
-from queries.core.format import number, plural, size
+from queries.core.format import plural
+from queries.core.question import Column
 from store import __version__
 from store.cover import list_folder
 from store.errors import QrecError
@@ -22,6 +25,17 @@ from store.manifest import unredacted
 from store.marks import read_marks
 from store.remote import is_url
 from store.schema import RECORDED
+
+_SETTINGS = (
+    Column("setting", itemgetter("name")), Column("value", lambda s: _plain(s["value"]), give=1),
+    Column("from", itemgetter("origin"), give=1),
+)  # fmt: skip
+_TABLES = (
+    Column("table", itemgetter("name")), Column("hours", itemgetter("hours"), "count"),
+    Column("first (UTC)", itemgetter("first_hour")), Column("last (UTC)", itemgetter("last_hour")),
+    Column("files", itemgetter("files"), "count"), Column("rows", itemgetter("rows"), "count"),
+    Column("size", itemgetter("bytes"), "bytes"),
+)  # fmt: skip
 
 
 def info(
@@ -91,11 +105,9 @@ def _store(run: Run) -> dict[str, Any]:
 
 
 def _text(run: Run, document: dict[str, Any]) -> str:
-    columns = [Column("setting"), Column("value", give=1), Column("from", give=1)]
-    cells = [[s["name"], _plain(s["value"]), s["origin"]] for s in document["settings"]]
     parts = [
         f"qrec {document['qrec']}, Python {document['python']}\n\n",
-        to_table(columns, cells, run.width, run.paint),
+        laid_table(run, _SETTINGS, document["settings"]),
         "\n",
         *_paths(document),
     ]
@@ -124,20 +136,11 @@ def _store_text(run: Run, store: dict[str, Any]) -> str:
         f"{r['name']} ({'idle' if r['pid'] is None else 'recording, pid ' + str(r['pid'])})"
         for r in store["recorders"]
     ]
-    columns = [
-        Column("table"), Column("hours", right=True), Column("first (UTC)"), Column("last (UTC)"),
-        Column("files", right=True), Column("rows", right=True), Column("size", right=True),
-    ]  # fmt: skip
-    cells = [
-        [t["name"], number(t["hours"]), t["first_hour"] or "-", t["last_hour"] or "-",
-         number(t["files"]), "-" if t["rows"] is None else number(t["rows"]), size(t["bytes"])]
-        for t in store["tables"]
-    ]  # fmt: skip
     lines = [
         f"format {store['format_version']}, since {store['created'] or 'unknown'}, "
         f"{plural(store['marks'], 'mark')}, {plural(store['rejected_files'], 'rejected file')}\n",
         f"recorders: {', '.join(writing) or 'none yet'}\n",
-        to_table(columns, cells, run.width, run.paint),
+        laid_table(run, _TABLES, store["tables"]),
     ]
     return "".join(lines + [f"note: {note['text']}\n" for note in store["notes"]])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.output import Answer, Column, present
+from qrec.output import Answer, present
 from qrec.run import Run
 from queries.core.answer import document
-from queries.core.question import Argument, Question
+from queries.core.question import Argument, Column, Kind, Question
 from queries.core.window import parse_duration
 
 _MOST_S = 3600
@@ -20,15 +20,16 @@ def respond(run: Run, question: Question, values: Mapping[str, Any], timeout: st
     seconds = min(parse_duration(timeout).total_seconds(), _MOST_S)
     values = {**values, "limit": run.limit}
     answer = question.ask(run.store, values, run.now, run.tz, timeout_s=seconds)
-    columns = [Column(c.name, right=_number(c.type), give=1) for c in answer.columns]
+    columns = [Column(c.name, kind=_kind(c.type), give=1) for c in answer.columns]
     cells = [[_cell(value) for value in row] for row in answer.rows]
     names = _unique([c.name for c in answer.columns])
     records = [dict(zip(names, row, strict=True)) for row in answer.rows]
     present(run, Answer(document(answer), "rows", columns, cells, "", question.empty, records))
 
 
-def _number(kind: str) -> bool:
-    return kind.startswith(("int", "uint", "float", "double", "decimal"))
+def _kind(arrow: str) -> Kind:
+    is_number = arrow.startswith(("int", "uint", "float", "double", "decimal"))
+    return "count" if is_number else "text"
 
 
 def _cell(value: Any) -> str:

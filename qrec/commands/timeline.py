@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from qrec.output import Answer, Column, chart, legend, squeezed, unicode_output
+from qrec.output import Answer, chart, legend, squeezed, unicode_output
 from qrec.run import Run
 from queries.core.escape import cut, visible, width
 from queries.core.format import clock, millis, number, span
+from queries.core.question import Column
 from queries.timeline import Timeline
 from store.values import dataclass
 
@@ -22,7 +23,7 @@ def draw(run: Run, answer: Timeline, table: Answer) -> Answer:
     columns = [replace(table.columns[0], title=answer.by or "time"), *table.columns[1:]]
     cells = list(table.cells)
     if answer.by is None:
-        columns.append(Column("p95", right=True))
+        columns.append(Column("p95", kind="ms"))
         cells = list(_buckets(run, answer))
     return replace(
         table,

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrec.output import Column, Painter, flatten, to_csv, to_json, to_jsonl, to_markdown, to_table
+from qrec.output import Painter, flatten, to_csv, to_json, to_jsonl, to_markdown, to_table
 from queries.core.escape import cut, visible, visible_json, width
+from queries.core.question import Column
 
 HOSTILE = "a\x1b[2Jb\r\n\x07\u202ec\u2028d\x9be\U000e0041f\ud800g"
 ACTING = {chr(code) for code in [*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2028, 0x200B, 0xFEFF]}
-COLUMNS = (Column("host", give=1), Column("requests", right=True), Column("by", give=2))
+COLUMNS = (Column("host", give=1), Column("requests", kind="count"), Column("by", give=2))
 
 
 def test_what_acts_on_a_terminal_is_made_visible() -> None:
@@ -57,7 +58,7 @@ def test_csv_is_flat_quoted_and_has_a_header_without_rows() -> None:
 
 
 def test_markdown_keeps_cells_in_their_columns() -> None:
-    text = to_markdown([Column("a"), Column("n", right=True)], [["x|y\nz", "1"]])
+    text = to_markdown([Column("a"), Column("n", kind="count")], [["x|y\nz", "1"]])
     assert text == "| a | n |\n| --- | ---: |\n| x\\|y\\nz | 1 |\n"
 
 
