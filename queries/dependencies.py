@@ -8,16 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from queries.core.answer import Note, PagedAnswer
-from queries.core.question import (
-    CONTAINER,
-    CURSOR,
-    DEFAULT_LIMIT,
-    LIMIT,
-    WHERE,
-    Column,
-    Question,
-    Where,
-)
+from queries.core.question import CONTAINER, CURSOR, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import selection, share, totals
 from queries.core.window import Window
 from store.derived import Place
@@ -72,7 +63,7 @@ def dependencies(
     store: Store,
     window: Window,
     where: Where = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int = LIMIT.default,
     container: str | None = None,
 ) -> Dependencies:
     """Who calls whom among the window's transactions that match `where`; at most `limit` edges.

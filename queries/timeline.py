@@ -11,16 +11,7 @@ from typing import Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.notes import Seen, seen
-from queries.core.question import (
-    CURSOR,
-    DEFAULT_LIMIT,
-    LIMIT,
-    WHERE,
-    Argument,
-    Column,
-    Question,
-    Where,
-)
+from queries.core.question import CURSOR, LIMIT, WHERE, Argument, Column, Question, Where
 from queries.core.selection import selection
 from queries.core.window import Window, parse_duration
 from store.errors import UsageError
@@ -106,7 +97,7 @@ def timeline(
     store: Store,
     window: Window,
     where: Where = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int = LIMIT.default,
     by: str | None = None,
     every: str | None = None,
 ) -> Timeline:

@@ -16,7 +16,7 @@ import msgspec
 from recorder.decode.row import Transaction
 from recorder.redact.config import BODY_LIMIT, RedactConfig, load_key
 from store.layout import Store
-from store.manifest import mark_unredacted
+from store.marks import mark_unredacted
 from store.schema import DATABASE
 
 DEFAULT_URL = "http://localhost:10001"

@@ -44,7 +44,7 @@ from recorder.write.writer import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store, check_recorder, holder, recorder_lock
-from store.manifest import mend
+from store.marks import mend
 
 if TYPE_CHECKING:
     from recorder.metrics import Metrics

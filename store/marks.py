@@ -1,12 +1,21 @@
-"""Named moments ("deploy 1234") that windows can be laid around, and pins: stretches, such as an
-incident's, that retention never deletes. Both append-only, one JSON document a line."""
+"""What is noted of a store beside its recordings.
+
+Named moments ("deploy 1234") that windows can be laid around, and pins: stretches, such as an
+incident's, that retention never deletes; both append-only, one JSON document a line. And whether
+anything was recorded without redaction, for ever: that mark stands in the manifest, since what a
+file says of itself is lost when rows of several runs are sealed into one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
+from typing import Any
 
-from store.errors import UsageError, did_you_mean
-from store.files import read_entries
+from store import FORMAT_VERSION
+from store.errors import UnavailableError, UsageError, did_you_mean
+from store.files import make_folder, read_entries, write_text
 from store.hours import hour_end, hour_start
 from store.layout import Store
 from store.values import dataclass
@@ -94,3 +103,66 @@ def _check_name(what: str, name: str, example: str) -> None:
 
 def _moment(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+_KEY = "unredacted"
+
+
+@dataclass(frozen=True)
+class Unredacted:
+    """The first time that it happened, and under which recorder's name; `since` is aware UTC."""
+
+    since: dt.datetime
+    recorder: str
+
+
+def mend(store: Store, policy: str, recorder: str) -> None:
+    """Make the manifest anew where somebody deleted it, or the whole store, under a recorder.
+
+    policy: of redaction; `off` is marked again. OSError when the disk refuses.
+    """
+    if not store.manifest.exists():
+        make_folder(store.path)
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        write_text(store.manifest, json.dumps({"format": FORMAT_VERSION, "created": now}) + "\n")
+        if policy == "off":
+            with contextlib.suppress(UnavailableError):
+                mark_unredacted(store, recorder)
+
+
+def mark_unredacted(store: Store, recorder: str) -> None:
+    """Mark the store, before the first row is written. UnavailableError when it cannot be."""
+    try:
+        manifest = _manifest(store)
+        if _KEY in manifest:
+            return
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        manifest[_KEY] = {"since": now, "recorder": recorder}
+        write_text(store.manifest, json.dumps(manifest) + "\n")
+    except (OSError, ValueError) as error:
+        raise UnavailableError(
+            f"cannot mark {store.manifest} as unredacted: {error}",
+            "Nothing was recorded. Mend the store (`qrec doctor`), or record with redaction.",
+        ) from None
+
+
+def unredacted(store: Store) -> Unredacted | None:
+    """The mark of a store; None where everything in it was redacted."""
+    try:
+        mark = _manifest(store).get(_KEY)
+    except (OSError, ValueError):
+        return None
+    if not mark:
+        return None
+    try:
+        since = dt.datetime.fromisoformat(mark["since"]).astimezone(dt.UTC)
+        return Unredacted(since, str(mark["recorder"]))
+    except (ValueError, KeyError, TypeError):  # marked by hand: a mark all the same
+        return Unredacted(dt.datetime.fromtimestamp(0, dt.UTC), "unknown")
+
+
+def _manifest(store: Store) -> dict[str, Any]:
+    manifest = json.loads(store.manifest.read_text(encoding="utf-8"))
+    if not isinstance(manifest, dict):
+        raise ValueError("it is no manifest")
+    return manifest

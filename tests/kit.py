@@ -19,7 +19,7 @@ from recorder.write.intake import Part, count
 from recorder.write.writer import Numbers, Writer, new_session
 from store.hours import from_us
 from store.layout import Store
-from store.manifest import mend
+from store.marks import mend
 
 S = 1_000_000
 NOON = 1_795_348_800 * S  # 2026-11-22T12:00:00Z, µs

@@ -21,8 +21,7 @@ from store import __version__
 from store.cover import list_folder
 from store.errors import QrecError
 from store.layout import Store, holder
-from store.manifest import unredacted
-from store.marks import read_marks
+from store.marks import read_marks, unredacted
 from store.remote import is_url
 from store.schema import RECORDED
 

@@ -28,7 +28,7 @@ from store.coverage import coverage_file, last_stretch
 from store.files import TEMPORARY_SUFFIX
 from store.hours import hour_key
 from store.layout import Store, holder
-from store.manifest import unredacted
+from store.marks import unredacted
 from store.remote import Remote
 from store.schema import RECORDED
 

@@ -24,7 +24,7 @@ from store.errors import QrecError, UnavailableError
 from store.files import append_line, read_entries, write_text
 from store.hours import hour_end
 from store.layout import Store
-from store.manifest import unredacted
+from store.marks import unredacted
 from store.remote import Remote
 from store.schema import RECORDED
 from store.values import dataclass

@@ -32,8 +32,7 @@ from recorder.write.ship import LEDGER, Shipper, unshipped_hours, waiting
 from store.bucket import Bucket, Limits
 from store.cover import sealed_name
 from store.layout import Store
-from store.manifest import mark_unredacted
-from store.marks import add_mark
+from store.marks import add_mark, mark_unredacted
 from store.remote import Remote
 from store.rollup import ROLLUPS
 from tests.buckets import Way

@@ -21,7 +21,7 @@ from recorder.write.rollup import rebuild, rebuilding, rollups
 from store.cover import segment_name
 from store.hours import hour_key, to_us
 from store.layout import Store, recorder_lock
-from store.manifest import mark_unredacted
+from store.marks import mark_unredacted
 from tests.contract.stored import build, row, stretch
 from tests.fault.scripted import answer, source, staying
 from tests.kit import Cli, connected, frame

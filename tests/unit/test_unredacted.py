@@ -12,7 +12,7 @@ from qrec.recording import body_options, checked_table, redact_config
 from qrec.settings import Settings
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
-from store.manifest import mark_unredacted, unredacted
+from store.marks import mark_unredacted, unredacted
 
 
 def settings(tmp_path: Path, text: str = "", **environ: str) -> Settings:
