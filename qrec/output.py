@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Literal, Protocol, TextIO
 
+from queries.core import format as words
 from queries.core.escape import cut, visible, visible_json, width
-from queries.core.format import NUMERIC
 from queries.core.question import Column
 from store.errors import QrecError
 from store.values import dataclass
@@ -144,7 +144,7 @@ def to_markdown(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str
     def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(visible(c).replace("|", "\\|") for c in cells) + " |\n"
 
-    rule = line("---:" if column.kind in NUMERIC else "---" for column in columns)
+    rule = line("---:" if column.kind in words.NUMERIC else "---" for column in columns)
     return line(column.title for column in columns) + rule + "".join(map(line, rows))
 
 
@@ -201,7 +201,7 @@ def _line(
     for at in kept:
         text = cut(cells[at], widths[at])
         space = " " * (widths[at] - width(text))
-        laid.append(space + text if columns[at].kind in NUMERIC else text + space)
+        laid.append(space + text if columns[at].kind in words.NUMERIC else text + space)
     return "  ".join(laid).rstrip()
 
 
@@ -286,10 +286,9 @@ def write_notes(run: Printing, document: dict[str, Any], shown: int) -> None:
 def note_text(run: Printing, note: Mapping[str, Any]) -> str:
     """A note of a document as a line of text."""
     from queries.core.answer import Note
-    from queries.core.format import note_text
 
     times = [note.get(name) and datetime.fromisoformat(note[name]) for name in ("from", "to")]
-    return note_text(Note(note["code"], note["text"], *times), run.tz)
+    return words.note_text(Note(note["code"], note["text"], *times), run.tz)
 
 
 _BLOCKS, _DEAF = "▁▂▃▄▅▆▇█", "·"
