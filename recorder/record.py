@@ -365,6 +365,8 @@ class Recording:
             # failure what was under way is lost: then only what is written counts as seen.
             self.ledger.alive(mono_us())
         self.ledger.count("dropped", lost)
+        if lost:
+            self.reporter.note(f"lost: {lost:,} events that were read did not reach the disk in time")
         self._write_coverage(everything=True)
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
         self._write_coverage(everything=True)

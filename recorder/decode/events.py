@@ -97,12 +97,8 @@ def _duration(value: float | None) -> int | None:
     return int(value) if value is not None and 0 <= value <= _INT32 else None
 
 
-def _size(value: int | None) -> int | None:
-    return value if value is not None and 0 <= value < 2**63 else None
-
-
-def _within(value: int | None, largest: int) -> int | None:
-    """A number that is no status or port at all must not cost the rows around it."""
+def _within(value: int | None, largest: int = 2**63 - 1) -> int | None:
+    """A number that is no size, status or port at all must not cost the rows around it."""
     return value if value is not None and 0 <= value <= largest else None
 
 
@@ -196,8 +192,8 @@ def _transaction(inner: wire.HttpTransaction, ts: int, outer_id: str | None) -> 
         container_image=about.container_image,
         pod_name=about.pod_name,
         pod_namespace=about.pod_namespace,
-        bytes_sent=_size(about.bytes_sent),
-        bytes_received=_size(about.bytes_received),
+        bytes_sent=_within(about.bytes_sent),
+        bytes_received=_within(about.bytes_received),
         connection_id=about.connection_id,
         endpoint_id=about.endpoint_id,
         request_id=request.request_id or outer_id,
@@ -218,8 +214,8 @@ def _transaction(inner: wire.HttpTransaction, ts: int, outer_id: str | None) -> 
 
 def _kept(tx: Transaction, kept: wire.Kept) -> None:
     """An export of ours is read again: sizes of before redaction, and what redaction found."""
-    tx.req_body_bytes = _size(kept.req_body_bytes)
-    tx.res_body_bytes = _size(kept.res_body_bytes)
+    tx.req_body_bytes = _within(kept.req_body_bytes)
+    tx.res_body_bytes = _within(kept.res_body_bytes)
     tx.error_signature = kept.error_signature
     tx.findings = [Secret(*one) for one in kept.findings]
 
@@ -235,8 +231,8 @@ def _who(call: wire.Call) -> dict[str, Any]:
         "container_image": process.containerImage,
         "pod_name": process.podName,
         "pod_namespace": process.podNamespace,
-        "bytes_sent": _size(call.bytesSent),
-        "bytes_received": _size(call.bytesReceived),
+        "bytes_sent": _within(call.bytesSent),
+        "bytes_received": _within(call.bytesReceived),
         "connection_id": call.connectionId,
         "request_id": call.requestId,
     }
@@ -304,8 +300,8 @@ def _database(_name: str, data: str) -> Decoded:
         "statement": call.statement,
         "is_error": call.isError,
         "error_message": call.errorMsg,
-        "affected_count": _size(call.affectedCount),
-        "result_count": _size(call.resultCount),
+        "affected_count": _within(call.affectedCount),
+        "result_count": _within(call.resultCount),
         **_who(call),
     }
     return Decoded(broadcast, "database", row)
@@ -336,8 +332,8 @@ def _connection(name: str, data: str) -> Decoded:
         "container_image": container.image,
         "pod_name": _text(pod.get("name")),
         "pod_namespace": _text(pod.get("namespace")),
-        "bytes_sent": _size(about.bytesSent),
-        "bytes_received": _size(about.bytesReceived),
+        "bytes_sent": _within(about.bytesSent),
+        "bytes_received": _within(about.bytesReceived),
         "opened_ts": _moment(about.createdAt),
         "closed_ts": _moment(about.closedAt),
     }

@@ -124,7 +124,7 @@ class _Worker(_Process):
         with contextlib.suppress(OSError):  # it ended already
             os.write(self.blocks, settings)
         self.number = number
-        self.hired = False  # the reader knows of it, and alone holds its pipe
+        self.hired = self.wrote = False  # hired: the reader knows of it, and alone holds its pipe
         self.frames = Receiver(self.pipe, frames.from_worker)
         self.at: At | None = None
 
@@ -186,8 +186,8 @@ class Workers:
 
     @property
     def starting(self) -> bool:
-        """Whether a worker has not come up yet."""
-        return any(worker.at is None for worker in self._workers.values())
+        """Whether a worker has written no rows yet: it comes up, or loads what it writes with."""
+        return not all(worker.wrote for worker in self._workers.values())
 
     def start(self, subscription: Subscription, gather_s: float) -> None:
         """Start reading; a process that read before is ended, and its workers finish."""
@@ -335,6 +335,7 @@ class Workers:
             case Done():
                 self.refused = ""
                 self._ended_at.clear()
+                worker.wrote = worker.wrote or bool(frame.rows)
                 worker.at = At(frame.first, READY)
                 if (handout := self._handouts.get(frame.first)) and handout.open:
                     handout.done = frame

@@ -133,6 +133,42 @@ def test_what_the_kernel_holds_at_a_stop_is_read_to_its_end(
     assert visible_ids(tmp_path / "s") == sorted(["e0", *names])
 
 
+@pytest.mark.parametrize("seconds", [3, 60])
+def test_a_stop_waits_for_a_worker_that_comes_up_late_or_says_what_is_lost(
+    seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it may take longer to come up than an end waits for what does not move."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib, sys, time\n"
+        "if 'recorder.pipeline.worker' in sys.orig_argv:\n"
+        f"    while not pathlib.Path({str(tmp_path / 'stopped')!r}).exists(): time.sleep(0.01)\n"
+        f"    time.sleep({seconds})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
+    told_to_stop = workers.Workers.stop
+
+    def stop(self: workers.Workers) -> None:
+        told_to_stop(self)
+        (tmp_path / "stopped").touch()
+
+    monkeypatch.setattr(workers.Workers, "stop", stop)
+    sent = threading.Event()
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("a") + event("b"))
+        sent.set()
+        client.recv(1)
+
+    with source(script) as qtap:
+        summary, listener = run(qtap.url, tmp_path / "s", lambda _: sent.is_set())
+    if seconds == 3:
+        assert visible_ids(tmp_path / "s") == ["a", "b"]
+        assert not [note for note in listener.notes if "lost" in note]
+    else:
+        assert summary.written == 0
+        assert "lost: 3 events that were read did not reach the disk in time" in listener.notes
+
+
 def unacknowledged(client: socket.socket) -> int:
     """Bytes that the other side's kernel does not have yet."""
     return int.from_bytes(fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
