@@ -36,9 +36,12 @@ _PLAIN: dict[str, Any] = {
 
 # Commands that do not live in the module of qrec.commands of their own name.
 MODULES = {
-    "mark": "marks", "pin": "marks", "pins": "marks", "unpin": "marks", "import": "replay",
-    "report": "export", "compact": "rollup", "mcp": "web", "demo": "serve",
-}  # fmt: skip
+    "mark": "marks",
+    "pin": "marks",
+    "pins": "marks",
+    "unpin": "marks",
+    "import": "replay",
+}
 
 # Every command that is no question (and some that are): what it is for, in at most 25 letters.
 GROUPS = {

@@ -1,11 +1,9 @@
-"""`qrec rollup`: whether each sealed hour has its per-minute cells, and making them again; `qrec
-compact`: those of an hour's many recorders become those of one."""
+"""`qrec rollup`: whether each sealed hour has its per-minute cells, and making them again."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import groupby
 from shlex import quote
 from typing import Annotated, Any
@@ -16,16 +14,14 @@ from qrec.output import emit, say, to_json
 from qrec.progress import Line
 from qrec.questions import laid_table
 from qrec.run import Run, StoreFlags, flag, switch
-from queries.core.format import plural, size
+from queries.core.format import plural
 from queries.core.question import Column
-from queries.core.window import parse_duration, parse_moment
-from recorder.write.compact import Compacted
-from recorder.write.compact import compact as compacted
+from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
 from recorder.write.rollup import rebuild as rebuilt
 from recorder.write.seal import Housekeeper
 from store.errors import QrecError, UsageError
-from store.hours import hour_end, hour_key, to_us
+from store.hours import hour_key, to_us
 
 _SAID = {
     "ok": "has its cells",
@@ -188,70 +184,3 @@ def _tell(
             f"qrec rollup --rebuild --missing --store {quote(str(run.folder.path))}")  # fmt: skip
     else:
         say(f"all {plural(len(found), 'rollup')} are in order")
-
-
-_MERGED = {
-    "merged": "merged", "ready": "was merged", "single": "nothing to merge",
-    "waiting": "not all is there yet", "failed": "cannot be read",
-}  # fmt: skip
-_MERGED_COLUMNS = (
-    Column("hour (UTC)", "hour"), Column("recorders", kind="count"),
-    Column("counts", lambda c: _MERGED[c.state]),
-    Column("made", lambda c: c.bytes if c.files else None, "bytes"),
-)  # fmt: skip
-
-
-def compact(
-    last: Annotated[str, flag("DURATION", "The hours that ended so lately.")] = "2d",
-    clean: Annotated[
-        bool, switch("--clean", "Delete what has counted no more for an hour.")
-    ] = False,
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
-    *,
-    store: StoreFlags,
-) -> None:
-    """Merge the counts of many recorders, an hour at a time, so that `qrec diff` stays quick.
-
-    Answers are the same with and without. Any number may run, anywhere, as often as they like:
-    what is there already is left alone, and what came late is merged anew. With --clean merged
-    files that late ones made useless are deleted, and in a bucket what was told of hours before
-    they were over.
-
-    \b
-    Examples:
-      qrec compact --store s3://acme-qrec/prod
-      qrec compact --store s3://acme-qrec/prod --last 30d
-      20 * * * *  qrec compact --clean --store s3://acme-qrec/prod   # in a crontab: at 20 past
-    """
-    run, line = Run(store, defaults={"max_fetch": "1TB"}), Line()
-    begin = run.now - parse_duration(last)
-    hours = [h for h in run.store.hours("coverage") if begin < hour_end(h) <= run.now]
-    done: list[Compacted] = []
-    try:
-        for one in compacted(run.store, hours, clean):
-            done.append(one)
-            line.show(f"hour {one.hour} {_MERGED[one.state]}: {len(done)} of {len(hours)}")
-    finally:
-        line.clear()
-    if json:
-        emit(to_json({"version": 1, "hours": [asdict(one) for one in done]}))
-    else:
-        _show_merged(run, done)
-    failed = [one for one in done if one.state == "failed"]
-    if failed:
-        raise QrecError(
-            f"{plural(len(failed), 'hour')} could not be merged; of {failed[0].hour}: "
-            f"{failed[0].reason}",
-            "Their answers come from the single files. `qrec doctor` looks at the store.",
-        )
-
-
-def _show_merged(run: Run, done: Sequence[Compacted]) -> None:
-    if done:
-        emit(laid_table(run, _MERGED_COLUMNS, done))
-    made = [one for one in done if one.state == "merged"]
-    ready = sum(one.state == "ready" for one in done)
-    deleted = sum(one.deleted for one in done)
-    say(f"merged {plural(len(made), 'hour')}, {size(sum(one.bytes for one in made))}; "
-        f"{ready} of {plural(len(done), 'hour')} had been merged before"
-        + (f"; deleted {plural(deleted, 'file')}" if deleted else ""))  # fmt: skip

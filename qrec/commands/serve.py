@@ -1,26 +1,16 @@
-"""Without Qtap: `qrec serve` stands in for it, with recorded streams served as its DevTools would;
-`qrec demo` records an incident from that stand-in and asks what changed."""
+"""`qrec serve`: a stand-in for Qtap, which serves recorded streams as its DevTools would."""
 
 from __future__ import annotations
 
-import tempfile
-import time
-from dataclasses import replace
-from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from fixtures.files import bundled_stream, stream_path
+from fixtures.files import stream_path
 from fixtures.standin.producer import Plan
-from fixtures.standin.server import running
 from fixtures.standin.server import serve as serve_streams
-from qrec.commands.web import needs_web, run_site
-from qrec.output import emit, say
-from qrec.progress import RecordingLine
-from qrec.questions import command
-from qrec.run import Run, StoreFlags, flag, switch
+from qrec.output import say
+from qrec.run import flag, switch
 from store.errors import UsageError
 
 
@@ -77,64 +67,3 @@ def _speed(text: str) -> Any:
         raise UsageError(
             f"--speed cannot be {text[:40]!r}", "Give 1, 10 or another factor, or max."
         ) from None
-
-
-def demo(
-    web: Annotated[bool, switch("--web", "Then look at it in a browser, until Ctrl-C.")] = False,
-    no_open: Annotated[bool, switch("--no-open", "With --web: open no browser.")] = False,
-    *,
-    store: StoreFlags,
-) -> None:
-    """See it work without Qtap: record an incident from a stand-in, and ask what changed.
-
-    \b
-    Examples:
-      qrec demo
-      qrec demo --web
-      qrec demo --store ./demo
-    """
-    if web:
-        needs_web()
-    begun = time.monotonic()
-    folder = Path(store.store or tempfile.mkdtemp(prefix="qrec-demo-")).expanduser().absolute()
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", "Name a new folder, or leave --store out.")
-    say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
-    written = _record_incident(folder)
-    say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
-    diff = command("diff")
-    assert diff is not None
-    flags = replace(store, store=str(folder))
-    diff(**vars(flags))
-    emit(_NEXT.format(store=quote(str(folder)), seconds=time.monotonic() - begun))
-    if web:
-        run_site(Run(flags), "127.0.0.1", 0, not no_open)
-
-
-_NEXT = """
-That took {seconds:.0f} s. Ask further:
-  qrec diff --explain 1 --store {store}
-  qrec endpoints --sort errors --store {store}
-  qrec hosts --store {store}
-In a browser:
-  qrec web --store {store}
-On a host with Qtap:
-  qrec record --wait
-  qrec diff
-For an assistant:
-  claude mcp add qrec -- qrec mcp --store {store}
-"""
-
-
-def _record_incident(folder: Path) -> int:
-    from recorder import options, record  # a second that `qrec serve` need not wait for
-
-    reporter = RecordingLine(quiet=True)
-    try:
-        with running([bundled_stream("checkout-incident")], patience=10.0) as standin:
-            asked = options.RecordOptions(
-                store=folder, url=standin.url, recorder="demo", until_end=True
-            )
-            return record.record(asked, reporter).written
-    finally:
-        reporter.line.clear()

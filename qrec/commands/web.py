@@ -1,4 +1,4 @@
-"""The questions for others: `qrec web`, pages for a browser; `qrec mcp`, tools for an assistant."""
+"""`qrec web`: the questions as pages for a browser."""
 
 from __future__ import annotations
 
@@ -85,39 +85,3 @@ def _screen() -> bool:
     return sys.platform in ("darwin", "win32") or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
-
-
-def mcp(
-    http: Annotated[
-        int | None, flag("PORT", "Serve streamable HTTP on 127.0.0.1 instead of stdio.")
-    ] = None,
-    allow_sql: Annotated[
-        bool, switch("--allow-sql", "Let the assistant run SELECT statements of its own.")
-    ] = False,
-    tools: Annotated[
-        str, flag("WHICH", "List core (few, for a model) or all (with schemas, for a program).")
-    ] = "core",
-    *,
-    store: StoreFlags,
-) -> None:
-    """Answer an assistant's questions over the Model Context Protocol (stdio).
-
-    \b
-    Examples:
-      claude mcp add qrec -- qrec mcp
-      qrec mcp --store /var/lib/qrec
-      qrec mcp --http 8765
-    """
-    from mcp_tools.server import build, serve
-
-    run = Run(store)
-    if tools not in ("core", "all"):
-        raise UsageError(f"--tools cannot be {tools[:40]!r}", "It is one of core, all.")
-    if http is None and sys.stdin is not None and sys.stdin.isatty():
-        say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
-            "claude mcp add qrec -- qrec mcp")  # fmt: skip
-    server = build(
-        run.settings.store, run.tz, lambda: Run(store).now, allow_sql,
-        listed="all" if tools == "all" else "core",
-    )  # fmt: skip
-    serve(server, http)
