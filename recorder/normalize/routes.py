@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
-from recorder.normalize.tokens import MAX_SEGMENT, name_segment
+from recorder.normalize.tokens import MAX_SEGMENT, TABLES, name_segment
 from store.errors import UsageError
 
 MAX_ROUTE: Final = 512  # characters
@@ -24,13 +24,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 _API: Final = frozenset({"api", "apis", "rest"})
 _NUMBERED_API: Final = re.compile(r"\d{1,2}(?:\.\d{1,2})?")  # /rest/api/2/issue, /api/2.1/jobs
 _FIRST_API: Final = re.compile(r"\d\.\d{1,2}")  # /2.0/repositories, /1.1/statuses
-# A date in a path is a date, except for these: versions that AWS and Twilio put first.
-_DATED: Final = """
-2010-04-01 2013-01-01 2013-04-01 2014-11-13 2015-01-01 2015-02-01 2015-03-31 2016-02-16 2016-08-19
-2017-03-25 2017-03-31 2017-10-31 2018-06-01 2018-10-31 2019-09-25 2019-09-30 2020-01-01 2020-04-22
-2020-05-31 2020-06-30 2020-08-15 2021-01-01 2021-10-31 2021-11-15 2022-07-01
-"""
-_DATED_API: Final = frozenset(_DATED.split())
+_DATED_API: Final = frozenset(TABLES["dated_api"].split())  # versions that are put first
 
 
 class Router:

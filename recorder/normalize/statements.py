@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from recorder.normalize.tokens import name_segment
+from recorder.normalize.tokens import TABLES, name_segment
 
 MAX_INPUT: Final = 8192  # characters looked at
 MAX_STATEMENT: Final = 1000  # characters kept
@@ -42,26 +42,10 @@ _ROWS: Final = re.compile(r"(\((?:[^()]|\([^()]{0,200}\)){0,2000}\))(?:, ?\1)+")
 _AFTER: Final = frozenset({"savepoint", "prepare", "execute", "deallocate", "listen", "notify"})
 
 _ARGUMENT: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|\S+")
-_PLAIN: Final = """
-AUTH HELLO PING ECHO SELECT QUIT INFO TIME MULTI EXEC DISCARD UNWATCH DBSIZE FLUSHDB FLUSHALL
-SCAN KEYS RANDOMKEY SAVE BGSAVE LASTSAVE ROLE WAIT MONITOR SYNC PSYNC RESET
-"""
-_SUBS: Final = """
-ACL CLIENT CLUSTER COMMAND CONFIG FUNCTION LATENCY MEMORY MODULE OBJECT PUBSUB SCRIPT SLOWLOG
-XGROUP XINFO SENTINEL
-"""
-_MANY: Final = """
-DEL UNLINK EXISTS MGET TOUCH WATCH SINTER SUNION SDIFF PFCOUNT SUBSCRIBE PSUBSCRIBE
-"""
-_PLAIN_COMMANDS: Final = frozenset(_PLAIN.split())  # no key, or an argument that tells nothing
-_SUB_COMMANDS: Final = frozenset(_SUBS.split())  # two words
-_SUB_WITH_KEY: Final = frozenset({"MEMORY", "OBJECT", "XGROUP", "XINFO"})
-_MANY_KEYS: Final = frozenset(_MANY.split())  # every argument is a key
-_COUNTED_KEYS: Final = {  # where the number of keys stands
-    "EVAL": 2, "EVALSHA": 2, "EVAL_RO": 2, "EVALSHA_RO": 2, "FCALL": 2, "FCALL_RO": 2,
-    "ZUNION": 1, "ZINTER": 1, "ZDIFF": 1, "SINTERCARD": 1, "ZINTERCARD": 1, "LMPOP": 1, "ZMPOP": 1,
-    "BLMPOP": 2, "BZMPOP": 2,
-}  # fmt: skip
+_REDIS: Final = TABLES["redis"]
+_PLAIN_COMMANDS, _SUB_COMMANDS, _SUB_WITH_KEY, _MANY_KEYS = (
+    frozenset(_REDIS[name].split()) for name in ("plain", "sub", "sub_with_key", "many_keys")
+)
 
 
 def normalise(database_type: str, statement: str | None) -> str | None:
@@ -149,7 +133,7 @@ def _keys(command: str, words: list[str]) -> list[str]:
         upper = [word.upper() for word in words]
         at = upper.index("STREAMS") + 1 if "STREAMS" in upper else len(words)
         return words[at : at + (len(words) - at + 1) // 2]
-    if (at := _COUNTED_KEYS.get(command, 0)) and len(words) > at:
+    if (at := _REDIS["counted_keys"].get(command, 0)) and len(words) > at:
         count = int(words[at]) if words[at].isdecimal() and len(words[at]) < 4 else 0
         return words[at + 1 : at + 1 + count]
     return words[1:2]
