@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
-import duckdb
-
 from queries.core.answer import Note
 from queries.core.session import Reader, sql_text
+from queries.core.watch import duckdb
 from store.cover import is_early
 from store.errors import TooMuchError
 from store.files import file_list, is_readable, looks_whole, parquet

@@ -20,6 +20,7 @@ from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
 from queries.core.counted import COUNTED, count_rows, have_counted
 from queries.core.session import Reader, open_reader
+from queries.core.watch import with_arrow
 from queries.core.window import Window
 from store.derived import derived_sql
 from store.errors import TooMuchError, UsageError, did_you_mean
@@ -319,7 +320,7 @@ def selection(
             from store.schema import RECORDED, plain  # pyarrow: 0.1 s that few questions need
 
             for table in tables:
-                reader.con.register(table, plain(RECORDED[table]).empty_table())
+                with_arrow(reader.con).register(table, plain(RECORDED[table]).empty_table())
         filtered = where if tables[0] == "transactions" else None
         chosen = Selection(reader, window, remarks(where), {}, filtered, by, bool(files))
         if files:

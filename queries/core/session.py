@@ -13,12 +13,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-
-import duckdb
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from queries.core.answer import Note
-from queries.core.watch import CURRENT
+from queries.core.watch import CURRENT, duckdb, with_arrow
 from queries.core.window import Window, hours_of
 from store.cover import Early
 from store.errors import QrecError
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from filters.nodes import Expr
-
 _NOT_THE_FILES: Final = (  # what a broken file never raises
     duckdb.InterruptException,
     duckdb.OutOfMemoryException,
@@ -71,27 +68,12 @@ def dicts(result: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-class Pushdown(Protocol):
-    """Reads the recorded tables elsewhere (queries/core/pushdown.py)."""
-
-    def declare(self, table: str, paths: list[Path]) -> None: ...
-    def select(self, table: str, condition: str, params: Mapping[str, Any]) -> str: ...
-    def picked(self, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None: ...
-    def bring(self, text: str, params: Mapping[str, Any]) -> None: ...
-    def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]: ...
-    def results(
-        self, paths: Sequence[Path], before: Sequence[str], selects: Mapping[str, str],
-        params: Mapping[str, Any], places: Mapping[str, Mapping[str, str]],
-    ) -> list[tuple[str, Mapping[str, Path]]]: ...  # fmt: skip
-    def close(self) -> None: ...
-
-
 class Reader:
     """An open connection and what it reads. Close it, or use `open_reader`."""
 
     def __init__(
         self, store: Store, spans: Sequence[Window], tables: Sequence[str], views: bool = True,
-        pushdown: Callable[..., Pushdown] | None = None, running: bool = False,
+        pushdown: Callable[..., Any] | None = None, running: bool = False,
         where: Expr | None = None,
     ) -> None:  # fmt: skip
         self.store = store
@@ -117,7 +99,7 @@ class Reader:
         # the rows of the table of that name, in the order of recorder and time
         self.coverage: list[dict[str, Any]] = []
         self.early = store.early(hours_of(spans)) if running else Early()
-        self._pushdown: Pushdown | None = None
+        self._pushdown: Any = None  # Pushdown (queries/core/pushdown.py)
         try:
             if pushdown is not None:
                 self._pushdown = pushdown(store, self.con, self._drop)
@@ -132,7 +114,7 @@ class Reader:
         def arrow(statement: Any, named: dict[str, Any]) -> Any:
             import pyarrow as pa
 
-            result = self.con.sql(statement, params=named)
+            result = with_arrow(self.con).sql(statement, params=named)
             return pa.table({}) if result is None else result.to_arrow_table()
 
         return self._result(text, params, arrow)
@@ -170,7 +152,7 @@ class Reader:
     def selected(self, table: str, condition: str, params: Mapping[str, Any]) -> str:
         """A relation of the rows of a table under a condition with parameters, for a view."""
         if self._pushdown is not None:
-            return self._pushdown.select(table, condition, params)
+            return str(self._pushdown.select(table, condition, params))
         for variable, value in params.items():
             self.con.execute(f"SET VARIABLE {variable} = $value", {"value": value})
         # A view takes no parameters; variables are constants to it, and prune files as those do.
@@ -347,7 +329,7 @@ class Reader:
         from store.schema import COVERAGE, RECORDED
 
         schema = COVERAGE if table == "coverage" else RECORDED[table]
-        self.con.register(f"empty_{table}", schema.empty_table())
+        with_arrow(self.con).register(f"empty_{table}", schema.empty_table())
         return f"empty_{table}"
 
     def _readable(self, path: Path) -> bool:
@@ -423,7 +405,7 @@ def open_reader(
     spans: Sequence[Window],
     tables: Sequence[str] = ("transactions",),
     views: bool = True,
-    pushdown: Callable[..., Pushdown] | None = None,
+    pushdown: Callable[..., Any] | None = None,
     running: bool = False,
     where: Expr | None = None,
 ) -> Iterator[Reader]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from queries.core.answer import Changes, Finding, Note
 from queries.core.notes import SEEING, Seen, seen
 from queries.core.session import CONFIG, open_reader
+from queries.core.watch import with_arrow
 from queries.core.window import Window, hours_of
 from store.errors import UsageError
 from store.files import make_folder
@@ -213,7 +214,7 @@ class _Target:
             for hour in hours_of([moved]):
                 folder = make_folder(self.made.sealed_hour("coverage", hour))
                 begin = hour_start(hour)
-                rows = reader.con.sql(
+                rows = with_arrow(reader.con).sql(
                     "FROM cut WHERE from_ts >= $a AND from_ts < $b",
                     params={"a": begin, "b": begin + _HOUR},
                 )

@@ -1,14 +1,30 @@
-"""Whoever waits for an answer can watch the connections behind it, and stop them."""
+"""DuckDB, and watching its connections: whoever waits for an answer can stop them."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from store.errors import QrecError
+
+if TYPE_CHECKING:
+    import duckdb as duckdb
+else:
+    # DuckDB without the Python around it, which builds statements and knows Arrow: that takes twice
+    # as long to load as the engine. Of versions that were tried so.
+    duckdb = importlib.import_module("_duckdb")
+    if not duckdb.__version__.startswith("2.0."):
+        duckdb = importlib.import_module("duckdb")
+
+
+def with_arrow(con: Any) -> Any:
+    """A connection, after what of DuckDB's package gives and takes Arrow's tables was loaded."""
+    importlib.import_module("duckdb")
+    return con
 
 
 class StoppedError(QrecError):

@@ -12,14 +12,24 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from queries.core.session import sql_text
+from queries.core.watch import duckdb
 from queries.diff.axis import hour_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
-from queries.diff.rollups import LISTED, NAMES, keys_relation, place_of, rollups_of, whole_parquet
-from queries.diff.stats import add_up, changes, distinct
+from queries.diff.rollups import (
+    LISTED,
+    NAMES,
+    BrokenRollup,
+    fetched,
+    keys_relation,
+    place_of,
+    rollups_of,
+    size_of,
+    whole_parquet,
+)
+from queries.diff.stats import add_up, distinct, numbered
 from store.cover import is_early, segments_in
 from store.files import FILES, parquet
 from store.hours import HOUR_US, hour_key, hour_start, to_us
@@ -35,12 +45,9 @@ if TYPE_CHECKING:
 NO_DURATION = 255  # the bucket of a request without a duration
 _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of other days
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
-_FEW_MINUTES, _FEW_NAMES = 10, 5_000  # so few are counted from rows, and fetched with all texts
+_FEW_MINUTES = 10  # so few are counted from rows
+_SMALL, _FEW_NAMES = 1_000_000, 5_000  # bytes of rollups, and keys counted from rows
 _CELLS = "cells"  # what an engine counts, a table beside its keys
-
-
-class BrokenRollup(Exception):
-    """A rollup that cannot be read; the rows that it was made of may still be there."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class _Counting:
         self, reader: Reader, axis: Axis, where: str | None, params: Mapping[str, Any]
     ) -> None:
         self.reader, self.con, self.axis = reader, reader.con, axis
+        self._fetch = partial(fetched, reader.con)
         self.where, self.params = where, params
         self.files: list[tuple[int, Mapping[str, Path]]] = []
         self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
@@ -119,6 +127,8 @@ class _Counting:
         none: Any = np.zeros(0, dtype=np.int64)
         self._starts, self._recorder, self._number, self._firsts = none, none, none, none
         self._key, self._hashes = none, none
+        # what is small is read at once, with all its texts: less work than to ask for some of it
+        self._small, self._tables = False, dict[str, dict[str, Any]]()
         self._owners: tuple[list[str], Any] = [], none  # recorders before they are populations
 
     def run(self, rollups: bool) -> Counts:
@@ -153,8 +163,10 @@ class _Counting:
                 store.fetch(paths)
                 self._count(paths, *told)
                 self.raw_hours += [hour] * (len(self.raw) - len(self.raw_hours))
+        counted = sum(int(cells["key"].max(initial=-1)) + 1 for _, cells in self.raw)
+        self._small = size_of(of for _, of in self.files) <= _SMALL and counted <= _FEW_NAMES
         sums = self._read_keys()
-        names = self._names()
+        names = self._names(sums)
         parts = [
             cells for file in range(self._starts.size - 1) for cells in self._traffic(file, sums)
         ]
@@ -208,27 +220,39 @@ class _Counting:
         """Those that the reader did not leave out."""
         return [path for path in self.reader.files["transactions"] if path in paths]
 
+    def _keys(self, files: Sequence[int]) -> str:
+        """A relation of the keys of some files, numbered as they stand here."""
+        sealed = [self.files[i][1][KEYS] for i in files if i < len(self.files)]
+        relations = [keys_relation(sealed)] if sealed else []
+        sums = "key, 0 AS requests, 0 AS bytes_received"
+        relations += [
+            f"SELECT {at} AS file, {sums}, {LISTED} FROM {self.raw[i - len(self.files)][0]}"
+            for at, i in enumerate(files)
+            if i >= len(self.files)
+        ]
+        if not relations:
+            nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in NAMES)
+            relations.append(f"SELECT 0 AS file, 0 AS {sums}, {nulls} WHERE false")
+        return " UNION ALL BY NAME ".join(relations)
+
     def _read_keys(self) -> dict[str, Any]:
-        """The rows of keys of all files, one behind the other: requests and bytes of their hours.
+        """The rows of keys of all files, one behind the other: requests and bytes of their hours,
+        hashes of the parts of their names and, where they are few, the names themselves.
 
         Sets for each row its number and recorder, and for each number the row that has its names.
         """
-        relations = [
-            f"SELECT {len(self.files) + i} AS file, key, 0 AS requests, 0 AS bytes_received,"
-            f" {LISTED} FROM {table}"
-            for i, (table, _) in enumerate(self.raw)
-        ]
-        if self.files:
-            relations.append(keys_relation(paths[KEYS] for _, paths in self.files))
-        if not relations:
-            nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in NAMES)
-            sums = "0 AS file, 0 AS key, 0 AS requests, 0 AS bytes_received"
-            relations.append(f"SELECT {sums}, {nulls} WHERE false")
-        keys = " UNION ALL BY NAME ".join(relations)
-        known = self._execute(f"SELECT DISTINCT recorder FROM ({keys}) ORDER BY 1")
-        self._recorders = [name for (name,) in known]
-        text = sql_text("compare_rows", keys=keys, place=place_of(self._recorders))
-        columns = self._fetch(text)
+        keys = self._keys(range(len(self.files) + len(self.raw)))
+        if self._small:
+            columns = self._fetch(sql_text("compare_rows", keys=keys, place="0"))
+            self._recorders = sorted(set(columns["recorder"].tolist()))
+            place = {name: i for i, name in enumerate(self._recorders)}
+            columns["place"] = np.array([place[name] for name in columns["recorder"]], np.int16)
+        else:
+            known = self._fetch(f"SELECT DISTINCT recorder FROM ({keys}) ORDER BY 1")
+            self._recorders = known["recorder"].tolist()
+            text = sql_text("compare_rows", keys=keys, place=place_of(self._recorders))
+            numbers = f"file, key, place, requests, bytes_received, names, {', '.join(PARTS)}"
+            columns = self._fetch(f"SELECT {numbers} FROM ({text})")
         sizes = np.bincount(columns["file"], minlength=len(self.files) + len(self.raw))
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
         order = self._starts[columns.pop("file")] + columns.pop("key")
@@ -239,7 +263,7 @@ class _Counting:
         self._owners = self._recorders, place.copy() if self._groups else place
         self._recorder = self._populations(place)
         hashes = columns.pop("names")
-        self._firsts, self._number = _numbered(hashes)
+        self._firsts, self._number = numbered(hashes)
         self._hashes = hashes[self._firsts]
         return columns
 
@@ -258,48 +282,31 @@ class _Counting:
         self._recorders = names
         return recorder
 
-    def _names(self) -> Names:
-        """Those of each number, read from the files that are the first to have them: a hash of each
-        part of them, and the text of each different part once."""
-        file = np.searchsorted(self._starts, self._firsts, "right") - 1
-        files = distinct(file).tolist()
-        relations = [
-            f"SELECT {files.index(i)} AS file, key, {LISTED}"
-            f" FROM {self.raw[i - len(self.files)][0]}"
-            for i in files
-            if i >= len(self.files)
-        ]
-        sealed = [self.files[i][1][KEYS] for i in files if i < len(self.files)]
-        if sealed:
-            relations.insert(0, keys_relation(sealed))
-        if not relations:
-            none: Any = np.zeros(0, dtype=np.int64)
-            return Names({name: [] for name in DIMS}, dict.fromkeys(DIMS, none))
-        self.con.register("firsts", {
-            "file": np.searchsorted(files, file).astype(np.int32),
-            "key": (self._firsts - self._starts[file]).astype(np.int32),
-            "number": np.arange(file.size, dtype=np.int32),
-        })  # fmt: skip
-        text = sql_text("compare_names", keys=" UNION ALL BY NAME ".join(relations))
-        few = file.size <= _FEW_NAMES
-        if not few:
-            self._execute(f"CREATE OR REPLACE TEMP TABLE named AS {text}")
-        columns = self._fetch(text if few else f"SELECT number, {', '.join(PARTS)} FROM named")
-        order = np.argsort(columns["number"])
-        parts = [(of, *_numbered(columns[part][order])) for part, of in PARTS.items()]
-        chosen = np.concatenate([firsts for _, firsts, _ in parts])
-        if few:
-            columns = {name: column[order[chosen]] for name, column in columns.items()}
-        else:
-            self.con.register("chosen", {"number": chosen, "place": np.arange(chosen.size)})
-            columns = self._fetch("FROM named JOIN chosen USING (number) ORDER BY place")
+    def _names(self, columns: Mapping[str, Any]) -> Names:
+        """Those of each number, by the different texts of each part of them; columns: as
+        _read_keys. What is not among these is read from files that have it."""
+        parts = [(of, *numbered(columns[part][self._firsts])) for part, of in PARTS.items()]
+        rows = self._firsts[np.concatenate([firsts for _, firsts, _ in parts])]
+        texts = {name: columns[name][rows] for name in DIMS} if self._small else self._texts(rows)
         ends = np.cumsum([firsts.size for _, firsts, _ in parts])
         values = {
-            name: columns[name][end - firsts.size : end].tolist()
+            name: texts[name][end - firsts.size : end].tolist()
             for (of, firsts, _), end in zip(parts, ends, strict=True)
             for name in of
         }
         return Names(values, {name: place for of, _, place in parts for name in of})
+
+    def _texts(self, rows: Any) -> dict[str, Any]:
+        """The names in some rows of keys."""
+        file = np.searchsorted(self._starts, rows, "right") - 1
+        files = distinct(file)
+        self.con.register("chosen", {
+            "file": np.searchsorted(files, file).astype(np.int32),
+            "key": (rows - self._starts[file]).astype(np.int32),
+            "row": np.arange(rows.size),
+        })  # fmt: skip
+        text = sql_text("compare_rows", keys=self._keys(files.tolist()), place="0")
+        return self._fetch(f"FROM ({text}) JOIN chosen USING (file, key) ORDER BY row")
 
     def _traffic(self, file: int, sums: Mapping[str, Any]) -> Iterator[Cells]:
         """Requests and bytes of one file, under numbers in the place of keys."""
@@ -307,41 +314,47 @@ class _Counting:
         if counted is not None:
             yield self._cells(file, counted, counted["slot"], counted["received"])
             return
-        hour, paths = self.files[file]
-        whole = self.axis.whole(hour)
+        whole = self.axis.whole(self.files[file][0])
         if whole is not None:
             rows = slice(self._starts[file], self._starts[file + 1])
-            columns = {name: column[rows] for name, column in sums.items()}
+            columns = {name: sums[name][rows] for name in ("requests", "bytes_received")}
             columns["key"] = np.arange(columns["requests"].size)
             yield self._cells(file, columns, whole, columns["bytes_received"])
             return
-        yield from self._minutes(file, hour, paths[MINUTES], "bytes_received")
+        yield from self._minutes(file, MINUTES, "bytes_received", self._cut_hours())
+
+    def _cut_hours(self) -> list[int]:
+        """The files of which minutes are asked for."""
+        return [file for file, (hour, paths) in enumerate(self.files)
+                if _CELLS not in paths and self.axis.whole(hour) is None]  # fmt: skip
 
     def _spread(self, of: Any) -> Iterator[Cells]:
         """Durations, file by file; those of whole past hours from some of these."""
         self._number = of[self._key]
+        past = sorted(
+            (slot, file)
+            for file, (hour, paths) in enumerate(self.files)
+            if _CELLS not in paths and (slot := self.axis.whole(hour)) is not None
+        )
+        slots, half = sorted({slot for slot, _ in past}), _SPREAD_HOURS // 2
+        # newest first by number: near ones and far ones
+        chosen = [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
+        cut, past = self._cut_hours(), [one for one in past if one[0] in chosen]
+        among = [*cut, *(file for _, file in past)]
         for file in range(self._starts.size - 1):
             counted = self._from_rows(file)
             if counted is not None:
                 known = counted["bucket"] != NO_DURATION
                 part = {name: column[known] for name, column in counted.items()}
                 yield self._cells(file, part, part["slot"], part["bucket"])
-            elif self.axis.whole(self.files[file][0]) is None:
-                hour, paths = self.files[file]
-                yield from self._minutes(file, hour, paths[DURATIONS], "bucket")
-        past = [
-            (slot, file)
-            for file, (hour, paths) in enumerate(self.files)
-            if _CELLS not in paths and (slot := self.axis.whole(hour)) is not None
-        ]
-        slots, half = sorted({slot for slot, _ in past}), _SPREAD_HOURS // 2
-        # newest first by number: near ones and far ones
-        chosen = [*slots[:half], *slots[half :: max((len(slots) - half) // half, 1)][:half]]
-        read = 0
-        for slot, file in sorted(past):
-            if slot in chosen[:_LEAST_HOURS] or (slot in chosen and read < _ENOUGH):
-                cells = [self._hour(file, slot)]
-                read += cells[0].key.size
+            elif file in cut:
+                yield from self._minutes(file, DURATIONS, "bucket", among)
+        read, what = 0, "key, requests, bucket AS value"
+        for slot, file in past:
+            if slot in chosen[:_LEAST_HOURS] or read < _ENOUGH:
+                hour = [self._table(file, DURATIONS, what, among)]
+                read += hour[0]["key"].size
+                cells = [self._cells(file, hour[0], slot, hour.pop()["value"])]
                 yield cells.pop()  # nobody but the reader of them holds them
 
     def _from_rows(self, file: int) -> dict[str, Any] | None:
@@ -364,26 +377,36 @@ class _Counting:
                 )
         return names, _joined(parts)
 
-    def _hour(self, file: int, slot: int) -> Cells:
-        """The durations of a whole hour."""
-        path = self.files[file][1][DURATIONS]
-        columns = self._fetch(f"SELECT key, requests, bucket AS value FROM {whole_parquet([path])}")
-        return self._cells(file, columns, slot, columns["value"])
+    def _table(
+        self, file: int, table: str, what: str, among: Sequence[int], within: str = ""
+    ) -> dict[str, Any]:
+        """Columns of a file's table, of small ones those of all files `among` which it is asked
+        for at once. within: a condition; rows for which it does not hold may come as well."""
+        if not self._small:
+            path = self.files[file][1][table]
+            return self._fetch(f"SELECT {what} FROM {whole_parquet([path])} {within}")
+        if table not in self._tables:
+            paths = whole_parquet(self.files[one][1][table] for one in among)
+            self._tables[table] = fetched(
+                self.con, f"SELECT file_index AS file, {what} FROM {paths}"
+            )
+        rows = self._tables[table]
+        mine = rows["file"] == among.index(file)
+        return {name: column[mine] for name, column in rows.items()}
 
-    def _minutes(self, file: int, hour: int, path: Path, value: str) -> Iterator[Cells]:
+    def _minutes(self, file: int, table: str, value: str, among: Sequence[int]) -> Iterator[Cells]:
         """What a table says of the minutes of its hour that spans or the past have."""
-        tables = self.axis.minutes(hour)
+        tables = self.axis.minutes(self.files[file][0])
         told = np.flatnonzero(np.max(tables, axis=0) >= 0) if tables else np.zeros(0)
         if not told.size:
             return
-        columns = self._fetch(
-            f"SELECT key, minute, requests, {value} AS value FROM {whole_parquet([path])}"
-            f" WHERE minute BETWEEN {told[0]} AND {told[-1]}"
-        )
+        within = f"WHERE minute BETWEEN {told[0]} AND {told[-1]}"
+        what = f"key, minute, requests, {value} AS value"
+        columns = self._table(file, table, what, among, within)
         for slots in tables:
             slot = slots.astype(np.int16)[columns["minute"]]
             part = columns
-            if slots[told[0] : told[-1] + 1].min() < 0:
+            if slot.min(initial=0) < 0:
                 inside = np.flatnonzero(slot >= 0)
                 part, slot = {n: c[inside] for n, c in columns.items()}, slot[inside]
             yield self._cells(file, part, slot, part["value"])
@@ -399,18 +422,6 @@ class _Counting:
             columns["requests"].astype(np.int32, copy=False),
             value,
         )
-
-    def _fetch(self, text: str) -> dict[str, Any]:
-        columns: dict[str, Any] = self._execute(text, "fetchnumpy")
-        return columns
-
-    def _execute(self, text: str, how: str = "fetchall") -> Any:
-        try:
-            return getattr(self.con.execute(text), how)()  # which reads most of it
-        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
-            raise
-        except duckdb.Error as error:
-            raise BrokenRollup(str(error)) from error
 
 
 def _counting(
@@ -437,13 +448,3 @@ def _joined(parts: Sequence[Cells]) -> Cells:
         np.concatenate([np.zeros(0, dtype=kind), *(getattr(part, name) for part in parts)])
         for name, kind in {**kinds, "value": np.int64}.items()
     ))  # fmt: skip
-
-
-def _numbered(hashes: Any) -> tuple[Any, Any]:
-    """(the first row of each different hash; [rows]: the number of its hash)."""
-    order = np.argsort(hashes)
-    starts = changes(hashes[order])
-    number = np.empty(hashes.size, dtype=np.int32)
-    number[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=hashes.size))
-    firsts = np.minimum.reduceat(order, starts) if hashes.size else order
-    return firsts, number

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import duckdb
-
+from queries.core.watch import duckdb
 from store.errors import TooMuchError
 from store.files import file_list, looks_whole
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
@@ -22,6 +22,10 @@ NAMES = (
 )  # fmt: skip
 LISTED = ", ".join(NAMES)
 T = TypeVar("T")
+
+
+class BrokenRollup(Exception):
+    """A rollup that cannot be read; the rows that it was made of may still be there."""
 
 
 def if_readable(read: Callable[[], T], otherwise: T) -> T:
@@ -58,6 +62,17 @@ def rollups_of(
     return {path: rollup for path, rollup in places.items() if whole[tuple(rollup.values())]}
 
 
+def fetched(con: Any, text: str) -> dict[str, Any]:
+    """The columns of a statement about rollups, by name. Raises BrokenRollup."""
+    try:
+        columns: dict[str, Any] = con.execute(text).fetchnumpy()
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error as error:
+        raise BrokenRollup(str(error)) from error
+    return columns
+
+
 def is_sound(con: Any, rollup: Mapping[str, Path]) -> bool:
     """Whether the numbers of a rollup fit together: bytes that a disk has changed may be read as
     other numbers."""
@@ -72,6 +87,14 @@ def is_sound(con: Any, rollup: Mapping[str, Path]) -> bool:
         for table in tables for name, size in ranges.items() if name in table
     )  # fmt: skip
     return all(inside) and bool(keys["requests"].sum() == tables[0]["requests"].sum())
+
+
+def size_of(rollups: Iterable[Mapping[str, Path]]) -> float:
+    """Bytes of all their tables; a table that has gone meanwhile is no small one."""
+    try:
+        return sum(table.stat().st_size for rollup in rollups for table in rollup.values())
+    except OSError:
+        return math.inf
 
 
 def whole_parquet(paths: Iterable[Path]) -> str:

@@ -8,6 +8,7 @@ news however many requests show it. Everything is over arrays, [groups] or [grou
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ def odds_z(fw: Floats, nw: Floats, fb: Floats, nb: Floats, band: Floats | float)
     with np.errstate(divide="ignore", invalid="ignore"):
         signs = np.sign(_logit(fw, nw) - _logit(fb, nb))
         beyond = (signs * (_raw(fw, nw) - _raw(fb, nb)) > band) & (nw > 0) & (nb > 0)
+        if not beyond.any():
+            return np.zeros(beyond.shape)
         columns = np.broadcast_arrays(fw, nw, fb, nb, band, signs)
         fw, nw, fb, nb, band, sign = (column[beyond] for column in columns)  # mostly few
         psi = np.exp(sign * band)
@@ -235,6 +238,7 @@ class Runs:
         return total
 
 
+@cache
 def runs_of(blocks: int, over: bool = True) -> Runs:
     """Whole; the last 3/4, half, quarter, sixth and block; each quarter and block within, which
     are over."""
@@ -298,6 +302,16 @@ def changes(values: Any) -> Any:
     fresh = np.ones(values.size, dtype=bool)
     np.not_equal(values[1:], values[:-1], out=fresh[1:])
     return np.flatnonzero(fresh)
+
+
+def numbered(hashes: Any) -> tuple[Any, Any]:
+    """(the first row of each different hash; [rows]: the number of its hash)."""
+    order = np.argsort(hashes)
+    starts = changes(hashes[order])
+    number = np.empty(hashes.size, dtype=np.int32)
+    number[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=hashes.size))
+    firsts = np.minimum.reduceat(order, starts) if hashes.size else order
+    return firsts, number
 
 
 def xlogy(x: Floats, y: Floats) -> Floats:

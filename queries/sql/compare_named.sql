@@ -1,14 +1,32 @@
--- Transactions of the given names, with their name, that pass the condition of the comparison.
-SELECT
-    *,
-    concat_ws(
-        chr(31), coalesce(host, ''), coalesce(method, ''), coalesce(route, ''),
-        coalesce(status, 0), coalesce(grpc_status, ''), coalesce(container_name, ''),
-        coalesce(pod_name, ''), coalesce(error_signature, '')
-    ) AS name
-FROM {rows}
--- the first and the third part of names, so that few rows get to what follows
-WHERE coalesce(host, '') IN (SELECT split_part(unnest(flatten($names::VARCHAR[][])), chr(31), 1))
-    AND coalesce(route, '') IN (SELECT split_part(unnest(flatten($names::VARCHAR[][])), chr(31), 3))
-    AND name IN (SELECT unnest(flatten($names::VARCHAR[][])))
-    AND ({where})
+-- Transactions that pass the condition of the comparison, of the names and the times that are wanted, a
+-- row of parameters each; and the place of what they are wanted for.
+SELECT named.*, place
+FROM (
+    SELECT
+        ts,
+        duration_ms,
+        bytes_received,
+        recorder,
+        session,
+        seq,
+        concat_ws(
+            chr(31), coalesce(host, ''), coalesce(method, ''), coalesce(route, ''),
+            coalesce(status, 0), coalesce(grpc_status, ''), coalesce(container_name, ''),
+            coalesce(pod_name, ''), coalesce(error_signature, '')
+        ) AS name
+    FROM {rows}
+    -- so that few rows get to what follows, and row groups outside of all times are not read
+    WHERE coalesce(host, '') IN $hosts::VARCHAR[]
+        AND coalesce(route, '') IN $routes::VARCHAR[]
+        AND ts >= list_min($starts::TIMESTAMPTZ[])
+        AND ts < list_max($ends::TIMESTAMPTZ[])
+        AND ({where})
+) AS named
+JOIN (
+    SELECT
+        unnest($names::VARCHAR[]) AS name,
+        unnest($places::INTEGER[]) AS place,
+        unnest($starts::TIMESTAMPTZ[]) AS starts,
+        unnest($ends::TIMESTAMPTZ[]) AS ends
+) USING (name)
+WHERE ts >= starts AND ts < ends

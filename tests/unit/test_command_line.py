@@ -311,7 +311,7 @@ def test_help_and_diff_start_without_what_they_do_not_use(store: Path) -> None:
     code = (
         "import sys; from qrec.__main__ import main; main({argv!r}); "
         "heavy = 'mcp httpx rich pydantic starlette asyncio pyarrow recorder fixtures'.split(); "
-        "heavy += ['numpy'] * ({argv!r} != ['diff']); "
+        "heavy += ['duckdb', 'filters'] + ['numpy'] * ({argv!r} != ['diff']); "
         "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
     )
     for argv in (["--help"], ["hosts"], ["diff"]):
@@ -321,3 +321,18 @@ def test_help_and_diff_start_without_what_they_do_not_use(store: Path) -> None:
             cwd=Path(__file__).parents[2],
         )  # fmt: skip
         assert done.stderr.splitlines()[-1] == "[]", argv
+
+
+def test_a_duckdb_that_was_not_tried_without_its_python_is_loaded_whole(store: Path) -> None:
+    code = (
+        "import sys, _duckdb; _duckdb.__version__ = '2.9.0'; "
+        "from qrec.__main__ import main; main(['hosts', '--json']); "
+        "print('duckdb' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "QREC_STORE": str(store), "QREC_NOW": NOW.isoformat()},
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1] == "True"
+    assert json.loads(done.stdout)["hosts"]

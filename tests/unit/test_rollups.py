@@ -97,6 +97,15 @@ def test_rollups_and_rows_give_the_same_document(store: Store, early: int) -> No
 
 
 @pytest.mark.parametrize("early", [0, 7, 25])
+def test_large_rollups_read_one_by_one_give_the_same_document(
+    store: Store, early: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = asked(store, early)
+    monkeypatch.setattr(queries.diff.counts, "_SMALL", -1)
+    assert asked(store, early) == expected
+
+
+@pytest.mark.parametrize("early", [0, 7, 25])
 def test_no_row_is_read_where_there_are_rollups(
     store: Store, early: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

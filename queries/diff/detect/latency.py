@@ -198,13 +198,13 @@ def _level(
     able = np.flatnonzero(enough & frame.named(level))
     if not able.size:
         return []
-    noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)
-    bar = limits.bar(able.size)
     # what has fewer beyond the quantile is no candidate
     some = np.maximum(results[0][4].sum(1), results[-1][4].sum(1))[able] >= limits.FEW
-    able, noise = able[some], noise[some]
-    if not able.size:
+    if not some.any():
         return []
+    noise = dispersion(whole[able], far[able], limits.CLUSTER, limits.MOST_CLUSTERED)
+    bar = limits.bar(able.size)
+    able, noise = able[some], noise[some]
     runs = runs_of(frame.window.shape[1])
     n_o, f_o = whole[able], far[able]
 

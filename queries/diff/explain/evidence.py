@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Order = Literal["first", "last", "slowest", "smallest", "largest"]
 _MOST = 3  # examples a side
+_BETWEEN = "\x1f"  # the parts of a name
+_WANTED = ("names", "hosts", "routes", "places", "starts", "ends")  # of compare_named.sql
 _NAMES = 20  # raw names of a finding's keys that are looked for
 
 
@@ -55,11 +57,11 @@ class Rows:
     params: Mapping[str, Any]
 
     def ask(self, name: str, wanted: Sequence[Wanted], **params: Any) -> list[tuple[Any, ...]]:
-        """What queries/sql/<name>.sql says of rows of the busiest names of what is wanted.
+        """What queries/sql/<name>.sql says of rows of the busiest names of what is wanted, whose
+        place is its number there.
 
         Nothing where a file cannot be read (any more): a finding stands without its rows.
         """
-        names = [self._names(one) for one in wanted]
         looked = [(set(hours_of(one.spans)), one.recorders) for one in wanted]
 
         def may_have_some(path: Path) -> bool:
@@ -68,10 +70,17 @@ class Rows:
             return not is_early(path) and any(not some or name(path) in some for some in of)
 
         paths = [path for path in self.reader.files["transactions"] if may_have_some(path)]
-        if not any(names) or not paths:
+        rows = [
+            (raw, *raw.split(_BETWEEN)[:3:2], place, span.from_ts, span.to_ts)
+            for place, one in enumerate(wanted)
+            for raw in self._names(one)
+            for span in one.spans
+        ]
+        if not rows or not paths:
             return []
         named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
-        values = {**self.params, "names": names, **params}
+        columns = zip(_WANTED, zip(*rows, strict=True), strict=True)
+        values = {**self.params, **params, **{name: list(of) for name, of in columns}}
 
         def read() -> list[tuple[Any, ...]]:
             self.reader.store.fetch(paths)
@@ -85,16 +94,14 @@ class Rows:
         chosen = np.flatnonzero(wanted.keys[counts.keys.of])
         order = np.argsort(-wanted.weights[counts.keys.of[chosen]], kind="stable")
         busiest = map(counts.names.of, chosen[order[:_NAMES]].tolist())
-        return sorted({"\x1f".join(str(name[part]) for part in _COLUMNS) for name in busiest})
+        return sorted({_BETWEEN.join(str(name[part]) for part in _COLUMNS) for name in busiest})
 
 
 def examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
     """Ids of transactions of each of these, by its order: one pass over the rows for all of them,
     unless a file that some of them lie in cannot be read."""
-    starts, ends = ([[getattr(s, name) for s in one.spans] for one in wanted] for name in _EDGES)
-    limits = {"starts": starts, "ends": ends, "most": _MOST}
     sorts = [one.order for one in wanted]
-    pairs = rows.ask("compare_examples", wanted, sorts=sorts, **limits)
+    pairs = rows.ask("compare_examples", wanted, sorts=sorts, most=_MOST)
     if not pairs and len(wanted) > 1:
         return [ids for one in wanted for ids in examples(rows, [one])]
     return [tuple(id for at, id, _ in pairs if at == place) for place in range(len(wanted))]
@@ -109,13 +116,13 @@ def minutes(
         told = _rolled_up(rows, scope, part, span)
         if told is not None:
             return told
-    edges = {"from_ts": span.from_ts, "to_ts": span.to_ts}
-    totals = []
-    for keys in (part, scope):
-        counted = rows.ask("compare_onset", [Wanted(keys, weights, [span])], **edges)
-        at = np.array(counted, dtype=np.int64).reshape(-1, 2)
-        totals.append(add_up(at[:, 0], at[:, 1], span.minutes))
-    return totals[0], totals[1]
+    wanted = [Wanted(keys, weights, [span]) for keys in (part, scope)]
+    counted = rows.ask("compare_onset", wanted, begin=span.from_ts)
+    place, at, requests = np.array(counted, dtype=np.int64).reshape(-1, 3).T
+    of_part, of_scope = (
+        add_up(at[mine], requests[mine], span.minutes) for mine in (place == 0, place == 1)
+    )
+    return of_part, of_scope
 
 
 def _rolled_up(rows: Rows, scope: Mask, part: Mask, span: Window) -> tuple[Floats, Floats] | None:
@@ -148,7 +155,6 @@ def _rolled_up(rows: Rows, scope: Mask, part: Mask, span: Window) -> tuple[Float
 
 
 _MINUTE_US = 60_000_000
-_EDGES = ("from_ts", "to_ts")
 _COLUMNS = ("host", "method", "route", "status", "grpc_status", "container", "pod", "signature")
 
 
