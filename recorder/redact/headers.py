@@ -34,11 +34,6 @@ def header_hits(names: NameBook, name: str, value: bytes) -> list[Hit]:
     return [hit for hit in hits if not PLACEHOLDER.fullmatch(hit.secret)]
 
 
-def is_whole(value: bytes, hits: list[Hit]) -> bool:
-    """Whether the `header_hits` say all there is to say of a header."""
-    return value[:5] == b"AWS4-" or (len(hits) == 1 and hits[0].end == len(value))
-
-
 def cookies(lower: str, header: bytes) -> tuple[list[bytes], bytes | None]:
     """The cookies of a Cookie header as written, or the one of a Set-Cookie header and what is said
     of it; and the rest that is too much to look at, if any."""

@@ -30,7 +30,7 @@ from recorder.redact.text import (
 
 # Numbers of other lengths count only under a name that says card (rules.toml), since one number in
 # ten passes the Luhn check.
-_ISSUERS = re.compile(f"(?:{'|'.join(builtin().issuers)})\\Z".encode())
+_ISSUERS = re.compile(f"(?:{'|'.join(builtin().numbers_issuers)})\\Z".encode())
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 # card[number]=…, {"card": {"number": …; and a string under "number", which no counter is
 _CARDS_NUMBER = re.compile(
@@ -40,7 +40,7 @@ _CARDS_NUMBER = re.compile(
 _SEPARATORS = b"\"'\\ :=#./"
 _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 
-IBAN_LENGTHS = {country.encode(): length for country, length in builtin().iban.items()}
+IBAN_LENGTHS = {country.encode(): length for country, length in builtin().numbers_iban.items()}
 IBAN_START = (
     f"(?:{'|'.join(sorted(country.decode() for country in IBAN_LENGTHS))})"
     r"[0-9]{2}(?:[ +-]|%20)?[A-Z0-9]{4}"
@@ -71,9 +71,9 @@ def other_number(before: bytes) -> bool:
     text = before.rstrip(_SEPARATORS)
     parts = words(text[len(text.rstrip(_NAME_BYTES)) :].decode("latin-1"))
     rules = builtin()
-    if not parts or rules.card_words.intersection(parts) or _CARDS_NUMBER.search(before):
+    if not parts or rules.numbers_card.intersection(parts) or _CARDS_NUMBER.search(before):
         return False
-    return not rules.other_numbers.isdisjoint((parts[-1], parts[-1].removesuffix("s")))
+    return not rules.numbers_other.isdisjoint((parts[-1], parts[-1].removesuffix("s")))
 
 
 def is_card(text: bytes, before: bytes) -> bool:

@@ -45,6 +45,7 @@ class NameBook:
         self._judged = lru_cache(_REMEMBERED)(self._judge)
         self._values = {rule: compiled(rule.value) for rule in rules.fields if rule.value}
         self._message = compiled(rules.harmless_message)
+        self._constants = {value.encode() for value in rules.harmless_values}
         self._exact: dict[str, set[int]] = defaultdict(set)
         self._within: list[tuple[str, int]] = []
         self._words: dict[str, list[tuple[list[str], int]]] = defaultdict(list)  # by the first
@@ -72,7 +73,7 @@ class NameBook:
         named = self.look(name)
         if named is None or not value:
             return None
-        if (named.plural and value.isdigit()) or value.lower() in self._rules.harmless_values:
+        if (named.plural and value.isdigit()) or value.lower() in self._constants:
             return None  # a number of tokens; whether there are credentials
         if b" " in value and self._message.match(value):
             return None
@@ -207,7 +208,7 @@ _SHORT_VALUE = 256  # a longer one is not looked at again
 _LONG_NAME = 40  # a longer run of name characters may hide a shape
 _TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
 _NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>/]*>")
-_ARN = re.compile(rb"arn:[a-z0-9:-]+:\Z")
+_ARN = re.compile(rb"arn:[a-z0-9:-]+:\Z")  # what comes before the type of a resource of AWS
 _TAG_BEFORE = re.compile(rb"(?:<|\\u003[cC])[A-Za-z0-9_.-]{0,40}:?\Z")
 
 
@@ -239,8 +240,8 @@ class NamedSecrets:
                 if operator is None:
                     return name.end + 1
                 end = operator
-            if _ends_string(text, name, end) or _in_arn(text.buf, name):
-                return name.end + 1
+            if _ends_string(text, name, end) or _ARN.search(text.buf, name.start - 96, name.start):
+                return name.end + 1  # …, or the type of a resource: arn:aws:…:secret:name
             whole_line = any(rule.kind == "authorization" for rule in named.rules)
             loose = not text.json
             value = value_after(text.buf, end, name, form, whole_line, loose)
@@ -300,11 +301,6 @@ def _ends_string(text: Text, name: Name, pos: int) -> bool:
     if name.quoted:
         return len(quote[1]) < len(name.backslashes)
     return not text.opens_string(name.start, len(quote[1]))
-
-
-def _in_arn(buf: bytes, name: Name) -> bool:
-    """Whether a name is the type of a resource of AWS: arn:aws:secretsmanager:…:secret:name."""
-    return name.ending == b":" and _ARN.search(buf, max(0, name.start - 96), name.start) is not None
 
 
 def _in_query(text: Text, start: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -53,8 +52,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All rules that a redactor works by."""
 
     shapes: tuple[Shape, ...]
@@ -62,34 +60,23 @@ class Rules:
     harmless_before: frozenset[str]
     harmless_after: frozenset[str]
     harmless_names: frozenset[str]
-    harmless_values: frozenset[bytes]
+    harmless_values: frozenset[str]
     harmless_message: str
-    card_words: frozenset[str]
-    other_numbers: frozenset[str]
-    issuers: tuple[str, ...]
-    iban: dict[str, int]  # length by country
-    phrases: tuple[str, ...]
+    numbers_card: frozenset[str]
+    numbers_other: frozenset[str]
+    numbers_issuers: tuple[str, ...]
+    numbers_iban: dict[str, int]  # length by country
+    phrases_before: tuple[str, ...]
 
 
 @cache
 def builtin() -> Rules:
     """The table that comes with qrec."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    harmless = table["harmless"]
-    return Rules(
-        msgspec.convert(table["shape"], tuple[Shape, ...]),
-        msgspec.convert(table["field"], tuple[Field, ...]),
-        frozenset(harmless["before"]),
-        frozenset(harmless["after"]),
-        frozenset(harmless["names"]),
-        frozenset(value.encode() for value in harmless["values"]),
-        harmless["message"],
-        frozenset(table["numbers"]["card"]),
-        frozenset(table["numbers"]["other"]),
-        tuple(table["numbers"]["issuers"]),
-        table["numbers"]["iban"],
-        tuple(table["phrases"]["before"]),
-    )
+    rules = {"shapes": table.pop("shape"), "fields": table.pop("field")}
+    for section, entries in table.items():
+        rules |= {f"{section}_{name}": value for name, value in entries.items()}
+    return msgspec.convert(rules, Rules)
 
 
 def rules_for(config: RedactConfig) -> Rules:
@@ -110,7 +97,7 @@ def rules_for(config: RedactConfig) -> Rules:
                 raise UsageError(f"a name of the rule for {rule.kind} has no letters", "Use some.")
             names.insert(0, Field(rule.kind, words=own, numbers=rule.numbers))
     allowed = {"".join(words(name)) for name in config.allow_names}
-    return replace(
+    return msgspec.structs.replace(
         base,
         shapes=tuple(shapes),
         fields=tuple(names),

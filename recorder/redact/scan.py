@@ -135,7 +135,7 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, b
     other = {
         SCHEME: ("bearer", r"(?i:bearer|basic)(?:[ \t+]|%20){1,3}[A-Za-z0-9+/_.~%=-]"),
         LINK: ("link", rf"(?i:{looks.LINK_WORDS})[a-z_-]*{_SLASH}[A-Za-z0-9_.~-]{{4}}"),
-        STATEMENT: ("password", "|".join(rules.phrases)),
+        STATEMENT: ("password", "|".join(rules.phrases_before)),
         DIGITS: ("card", rf"(?:^|[^0-9A-Za-z._]|\\[nrtbf])(?:{looks.NUMBER})"),
         EMAIL: ("email", r"[^\s/?#@\"'<>\\]@[A-Za-z0-9\[]"),
     }
@@ -162,11 +162,10 @@ class Patterns:
         # A user's own pattern may end in anything; ours for a name alone end in a separator.
         self.custom = any(shape.custom for shape in rules.shapes)
         alternatives = _joined(parts)
-        self.candidates = compiled(alternatives)
-        self.candidate_in = where(self.candidates)
+        self.candidate_in = where(compiled(alternatives))
         self.no_shape = compiled(_joined([part for part in parts if part[0] != SHAPE]))
-        self.first = compiled(f"{alternatives}|{JSON_ESCAPES}|{PERCENT_ESCAPES}|{ENTITIES}")
-        self.first_in = where(self.first)
+        escapes = f"{JSON_ESCAPES}|{PERCENT_ESCAPES}|{ENTITIES}"
+        self.first_in = where(compiled(f"{alternatives}|{escapes}"))
         self.at_edge = {
             category: compiled(text)
             for category, text, edge in parts
@@ -290,7 +289,7 @@ class Scanner:
         self.names = NameBook(rules)
         self._skipped = skipped
         self.patterns = Patterns(rules, skipped)
-        self.shapes = Shapes(rules, self._unwrapped)
+        self.shapes = Shapes(rules, lambda *inner: self._scan(Text(inner[0], 0, *inner[1:])))
         self._named = NamedSecrets(self.names)
         self._handlers = {
             NAME: self._named.look,
@@ -344,12 +343,10 @@ class Scanner:
             cut = at if cut < 0 else min(cut, at)
         deep: list[Hit] = []
         if flags & PACKED:
-            inner = Text(without_lengths(text.buf), flags, left)
-            self._scan(inner)
+            inner = self._scan(Text(without_lengths(text.buf), flags, left))
             deep += [mapped(hit, chain) for hit in inner.hits]
         for path in paths:
-            inner = Text(path[-1].text, flags, max(left, granted // 4))
-            self._scan(inner)
+            inner = self._scan(Text(path[-1].text, flags, max(left, granted // 4)))
             left = inner.left
             tags = path[0].entities
             deep += [clamped(buf, mapped(hit, chain + path), tags) for hit in inner.hits]
@@ -376,12 +373,7 @@ class Scanner:
             text.add(*value.span(), rule.kind, variable[1])
         return value.end() if value else end
 
-    def _unwrapped(self, buf: bytes, left: int, depth: int) -> Text:
-        text = Text(buf, 0, left, depth)
-        self._scan(text)
-        return text
-
-    def _scan(self, text: Text, pos: int = 0) -> None:
+    def _scan(self, text: Text, pos: int = 0) -> Text:
         buf, end = without_runs(text.buf), len(text.buf)
         candidate_in = self.patterns.candidate_in
         while pos < end:
@@ -394,11 +386,12 @@ class Scanner:
             if text.left < 0 and text.cut < 0:
                 text.cut = pos
             if text.cut >= 0:
-                return
+                return text
             # One byte back: many candidates begin with the byte before them.
             pos = max(self._look(text, start, stop) - 1, start + 1)
         if self._skipped:
             text.hits = [hit for hit in text.hits if hit.kind not in self._skipped]
+        return text
 
     def _look(self, text: Text, start: int, end: int) -> int:
         """Look at a candidate; where to go on."""

@@ -41,28 +41,24 @@ def where(pattern: Any) -> Callable[[bytes, int, int], tuple[int, int]]:
     return lambda buf, pos, end: direct(unanchored, buf, pos, end)[0]
 
 
-_BLOCK, _KEPT = 2048, 512
+_BLOCK, _KEPT = 512, 256
 _IN_RUN = re.compile(rb"[A-Za-z0-9+/_-]{%d}" % _BLOCK)
 _REST_OF_RUN = re.compile(rb"[A-Za-z0-9+/_-]*+")
 
 
 def without_runs(buf: bytes) -> bytes:
-    """What is scanned for `buf`: as long, with zeros for the inside of runs of base64 of 4 KB and
+    """What is scanned for `buf`: as long, with zeros for the inside of runs of base64 of 1 KB and
     more: images, attachments. What is told by its name or its beginning stands at their edges."""
-    inside: list[tuple[int, int]] = []
+    scanned: bytearray | None = None
     at = _BLOCK
     while at + _BLOCK <= len(buf):
-        if _IN_RUN.match(buf, at):
+        if buf.find(b'"', at, at + _BLOCK) < 0 and _IN_RUN.match(buf, at):
             end = _REST_OF_RUN.match(buf, at).end()  # type: ignore[union-attr]
-            inside.append((at + _KEPT, end - _KEPT))
+            scanned = scanned or bytearray(buf)
+            scanned[at + _KEPT : end - _KEPT] = b"0" * (end - at - 2 * _KEPT)
             at = end
         at += _BLOCK
-    if not inside:
-        return buf
-    scanned = bytearray(buf)
-    for start, end in inside:
-        scanned[start:end] = b"0" * (end - start)
-    return bytes(scanned)
+    return bytes(scanned) if scanned else buf
 
 
 FORM = 1  # the text is a query or a form: name=value&name=value

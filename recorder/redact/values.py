@@ -115,6 +115,7 @@ _CONSTANT = re.compile(
 )
 _PART_HEAD = re.compile(rb"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,8}\r?\n")
 _BOUNDARY = re.compile(rb"\r?\n--")
+_END_OF_PAIR = re.compile(rb"[}>]")
 _BESIDE = re.compile(rb"(?i)\b(?:value|content)(?:\\*[\"'])?[ ]?[:=]")
 _INNER = re.compile(rb"[ \t\r\n]*<[A-Za-z][A-Za-z0-9:_-]{0,20}>(?=[^<\s])")
 # <property name="password">: the rest of the tag. What a page shows of a field is no value.
@@ -315,7 +316,7 @@ def value_beside(buf: bytes, name: Name) -> Value | None:
     if head:
         boundary = _BOUNDARY.search(buf, head.end())
         return Value(head.end(), boundary.start() if boundary else len(buf))
-    beside = _BESIDE.search(_until(buf[quote + 1 : quote + 400], b"}>"))
+    beside = _BESIDE.search(_END_OF_PAIR.split(buf[quote + 1 : quote + 400], 1)[0])
     at = quote + 1
     if beside is None:  # the other way round: {"value": "…", "name": "DB_PASSWORD"}
         at = max(0, name.start - 400)
@@ -331,11 +332,6 @@ def value_beside(buf: bytes, name: Name) -> Value | None:
         return _element(buf, rest.end())
     end = at + beside.end()
     return value_after(buf, end, name._replace(quoted=True, ending=b":"), False, False, False)
-
-
-def _until(text: bytes, stops: bytes) -> bytes:
-    ends = [text.find(stop) for stop in (stops[i : i + 1] for i in range(len(stops)))]
-    return text[: min((end for end in ends if end >= 0), default=len(text))]
 
 
 _TOKEN = re.compile(rb"(\\*)\"|[\[\]{}:,]")

@@ -129,6 +129,13 @@ def test_an_iban_of_every_country_is_taken_out(country: bytes) -> None:
         ("Authorization", "authorization"),
         ("X-Auth-User", "authorization"),
         ("private_key", "private_key"),
+        ("authcode", "token"),
+        ("X-Access-Code", "token"),
+        ("apipass", "password"),
+        ("adminPwd", "password"),
+        ("mdp", "password"),
+        ("backup_code", "secret"),
+        ("Authentication", "authorization"),
     ],
 )
 def test_names_of_secrets(name: str, kind: str) -> None:
@@ -142,7 +149,7 @@ def test_names_of_secrets(name: str, kind: str) -> None:
     ["author", "authority", "shipping", "max_tokens", "total_tokens", "next_page_token", "tokenizer",
      "token_type", "token_expires_at", "password_changed_at", "passwordless", "secretary", "sid",
      "secret_name", "public_key", "idempotency_key", "cache_key", "sort_key", "key", "code", "nonce",
-     "compass", "passenger", "pinned", "design", "monkey", "WWW-Authenticate", "X-Author"],
+     "compass", "passenger", "deviceCodename", "pinned", "design", "monkey", "WWW-Authenticate", "X-Author"],
 )  # fmt: skip
 def test_names_of_other_things(name: str) -> None:
     assert NameBook(_RULES).rule(name.encode(), "body", b"Zx81-something-99") is None
