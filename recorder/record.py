@@ -366,7 +366,8 @@ class Recording:
             self.ledger.alive(mono_us())
         self.ledger.count("dropped", lost)
         if lost:
-            self.reporter.note(f"lost: {lost:,} events that were read did not reach the disk in time")
+            text = f"{lost:,} events that were read did not reach the disk in time"
+            self.reporter.note(f"lost: {text}")
         self._write_coverage(everything=True)
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
         self._write_coverage(everything=True)
