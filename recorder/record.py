@@ -53,7 +53,7 @@ _TICK_S, _GATHERED = 0.5, 0.9  # of a flush interval, in the reading process; th
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
 # After the order to stop: what does not reach the disk for so long is counted as dropped.
-_END_S, _STARTING_S, _LONGEST_S = 2.0, 10.0, 30.0
+_END_S, _STARTING_S, _LONGEST_S = 2.0, 20.0, 30.0
 
 
 def record(

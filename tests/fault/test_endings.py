@@ -152,6 +152,8 @@ def test_a_stop_waits_for_a_worker_that_comes_up_late_or_says_what_is_lost(
         (tmp_path / "stopped").touch()
 
     monkeypatch.setattr(workers.Workers, "stop", stop)
+    if seconds == 60:
+        monkeypatch.setattr("recorder.record._STARTING_S", 2.0)
     sent = threading.Event()
 
     def script(client: socket.socket) -> None:
