@@ -8,6 +8,7 @@ asks and answers by itself, with `ARGUMENTS` where the command takes others than
 from __future__ import annotations
 
 import gc
+import inspect
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from queries.core.question import (
     Question,
     chosen,
     in_use,
+    module_of,
     question_names,
     questions_of,
 )
@@ -50,8 +52,11 @@ class Command:
 
     @property
     def help(self) -> str:
-        own: str = getattr(self.drawing, "HELP", self.questions[0].help)
-        return own
+        """What the question's module begins with, then what it says further; or a drawing's own."""
+        first = self.questions[0]
+        about = inspect.getdoc(import_module(module_of(first.name))) or ""
+        text = " ".join(about.partition("\n\n")[0].split())
+        return getattr(self.drawing, "HELP", None) or f"{text}\n{first.help}"
 
     @property
     def arguments(self) -> tuple[Argument, ...]:

@@ -65,8 +65,6 @@ CLIENTS = Question(
     ),
     empty="nobody called in that matches",
     help="""
-    Who calls in: the clients of what this machine serves, by address and user agent.
-
     An address is known from X-Forwarded-For, or where `qrec record --connections` kept connections.
 
     \b

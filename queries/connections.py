@@ -1,4 +1,4 @@
-"""Network connections, HTTP or not: where they go, by which protocol, who holds them, how much."""
+"""Network connections, HTTP or not: where they go, by which protocol, who holds them."""
 
 from __future__ import annotations
 
@@ -114,8 +114,6 @@ CONNECTIONS = Question(
     ),
     noun="connection",
     help="""
-    Network connections, HTTP or not: where they go, by which protocol, who holds them.
-
     They are recorded only where `qrec record --connections` asks for them.
 
     \b

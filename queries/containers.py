@@ -1,4 +1,4 @@
-"""Which containers sent or served requests: how many, how well, how fast, and to whom."""
+"""Which containers sent or served requests: how many, how well, and whom they called."""
 
 from __future__ import annotations
 
@@ -58,8 +58,6 @@ CONTAINERS = Question(
         *PART_COLUMNS,
     ),
     help="""
-    Which containers sent or served requests: how many, how well, and whom they called.
-
     \b
     Examples:
       qrec containers

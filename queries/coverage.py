@@ -1,4 +1,4 @@
-"""What the recorders saw of a window, and what they did not: "quiet" told from "deaf"."""
+"""What the recorders saw of a window, and what they did not."""
 
 from __future__ import annotations
 
@@ -220,8 +220,6 @@ COVERAGE = Question(
     empty="no recorder was there",
     core=True,
     help="""
-    What the recorders saw of a window, and what they did not.
-
     Quiet and deaf are not the same: a host that shows no traffic in a gap may have had plenty.
 
     \b

@@ -1,4 +1,4 @@
-"""What databases are asked: which statements, how often, how well, how fast, and by whom."""
+"""What databases are asked: which statements, without their values, how well, how fast."""
 
 from __future__ import annotations
 
@@ -122,8 +122,6 @@ DATABASE = Question(
     ),
     noun="call",
     help="""
-    What databases are asked: which statements, without their values, how well, how fast.
-
     \b
     Examples:
       qrec database

@@ -1,4 +1,4 @@
-"""Who talks to whom: each container with the hosts, containers and databases that it calls."""
+"""Who talks to whom: what each container calls, and who calls it, databases included."""
 
 from __future__ import annotations
 
@@ -158,8 +158,6 @@ DEPENDENCIES = Question(
     ),
     core=True,
     help="""
-    Who talks to whom: what each container calls, and who calls it, databases included.
-
     \b
     Examples:
       qrec dependencies --container payment-service

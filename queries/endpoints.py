@@ -84,8 +84,6 @@ ENDPOINTS = Question(
     ),
     core=True,
     help="""
-    Which endpoints (method, host, route) were used: how much, how well, how fast.
-
     \b
     Examples:
       qrec endpoints --sort errors

@@ -196,8 +196,6 @@ ERRORS = Question(
     empty="nothing failed that matches",
     core=True,
     help="""
-    What fails: by endpoint, status and what the error says, with one answer of each kind.
-
     Bodies are what others sent: they are shown as data, with control characters as escapes.
 
     \b

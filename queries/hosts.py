@@ -1,4 +1,4 @@
-"""Which hosts were talked to: inside or outside, how much, how well, how fast, and by whom."""
+"""Which hosts were talked to: where they lie, how well and how fast they answered, and by whom."""
 
 from __future__ import annotations
 
@@ -82,8 +82,6 @@ HOSTS = Question(
         Column("by", lambda h: (h.callers or h.served_by, h.callers_total), "names", give=2),
     ),
     help="""
-    Which hosts were talked to: where they lie, how well and how fast they answered, and by whom.
-
     \b
     Examples:
       qrec hosts

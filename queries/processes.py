@@ -1,4 +1,4 @@
-"""Which programs and containers sent or served requests: how many, how well, and to whom."""
+"""Which programs sent or served requests, in which container, and whom they called."""
 
 from __future__ import annotations
 
@@ -87,8 +87,6 @@ PROCESSES = Question(
         *PART_COLUMNS,
     ),
     help="""
-    Which programs sent or served requests, in which container, and whom they called.
-
     \b
     Examples:
       qrec processes

@@ -1,4 +1,4 @@
-"""The routes of each host: which paths there are, how they are used and what they answer."""
+"""Which routes each host has: how they are used, what they answer, with real paths."""
 
 from __future__ import annotations
 
@@ -102,8 +102,6 @@ ROUTES = Question(
     parts=_parts,
     page="used_routes.md",
     help="""
-    Which routes each host has: how they are used, what they answer, with real paths.
-
     \b
     Examples:
       qrec routes --where 'req.host == "api.stripe.com"'

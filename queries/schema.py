@@ -1,4 +1,4 @@
-"""What JSON an endpoint takes and gives: a schema of the bodies that went by, and its changes."""
+"""The shape of an endpoint's JSON bodies; with --vs, which fields came, went or changed type."""
 
 from __future__ import annotations
 
@@ -390,8 +390,6 @@ SCHEMA = Question(
     parts=_parts,
     empty="no bodies were kept in what matches",
     help="""
-    The shape of an endpoint's JSON bodies; with --vs, which fields came, went or changed type.
-
     --json has it as JSON Schema.
 
     \b

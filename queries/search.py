@@ -1,4 +1,4 @@
-"""The transactions of a window that match a filter, newest first, one line each.
+"""Transactions that match a filter, newest first, one line each. `qrec show ID` has the rest.
 
 A page takes two steps: one pass over the columns of the filter finds which rows are the newest,
 a second reads the lines of those few. Bodies are not read unless the filter asks about them.
@@ -187,8 +187,6 @@ SEARCH = Question(
     ),
     core=True,
     help="""
-    Transactions that match a filter, newest first, one line each. `qrec show ID` has the rest.
-
     \b
     Examples:
       qrec search 'res.status >= 500' --last 15m

@@ -1,4 +1,4 @@
-"""What redaction took out of traffic: which kinds of secrets, where, sent by whom, and what to do.
+"""Which secrets and personal data were in traffic: kind, place, host, source; never the value.
 
 The secrets themselves are gone before anything is stored. A fingerprint (an HMAC under the store's
 own key) stands for each, so that the same secret is recognised wherever it turns up again.
@@ -240,8 +240,6 @@ SENSITIVE = Question(
     parts=_parts,
     empty="redaction found nothing in what matches",
     help="""
-    Which secrets and personal data were in traffic: kind, place, host, source; never the value.
-
     leak: where others see it; review: personal data, or a credential in a body; expected: a
     credential in a header made for it. The same fingerprint is the same secret.
 

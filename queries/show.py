@@ -1,4 +1,4 @@
-"""One transaction with all that was kept of it, and the bodies of a few.
+"""One transaction in full: who, when, headers, bodies (as they were kept, redacted).
 
 An id is `<recorder>:<session>:<seq>`. A sequence number is given once a recorder, over all its
 sessions, so `<recorder>:<seq>` is enough. Names of files and the statistics of their footers say
@@ -394,8 +394,6 @@ SHOW = Question(
     window=False,
     core=True,
     help="""
-    One transaction in full: who, when, headers, bodies (as they were kept, redacted).
-
     Ids are in the answers of search and diff. Control characters are shown, not sent to the
     terminal.
 
@@ -425,7 +423,6 @@ PAYLOADS = Question(
     answer=Payloads,
     arguments=(_SEVERAL, _CHARS, _OFFSET),
     window=False,
-    help="""The bodies of up to 20 transactions.""",
     guide="""
     Request and response bodies of up to 20 transactions, side by side, without their headers.
 

@@ -1,4 +1,4 @@
-"""What is slow: the slowest endpoints, and the slowest single transactions with their ids."""
+"""What is slow: endpoints by their 95th percentile, and the slowest single transactions."""
 
 from __future__ import annotations
 
@@ -109,8 +109,6 @@ SLOW = Question(
     ),
     parts=_parts,
     help="""
-    What is slow: endpoints by their 95th percentile, and the slowest single transactions.
-
     \b
     Examples:
       qrec slow

@@ -1,4 +1,4 @@
-"""One SELECT of a person's or an assistant's own over the store's tables.
+"""Run one SELECT (DuckDB's SQL) over the window's rows, in a process that can do nothing else.
 
 It runs in a process of its own, which can read the Parquet files of the window and nothing else,
 has bounded memory and time, and is killed when it takes longer (see sql_child).
@@ -160,8 +160,6 @@ SQL = Question(
     empty="no rows",
     core=True,
     help="""
-    Run one SELECT (DuckDB's SQL) over the window's rows, in a process that can do nothing else.
-
     Tables: transactions, connections, database, coverage.
 
     \b

@@ -79,8 +79,6 @@ STATUSES = Question(
         Column("most from", _most_from, "endpoint", give=1),
     ),
     help="""
-    Which status codes were answered, how often, and where most of them come from.
-
     \b
     Examples:
       qrec statuses

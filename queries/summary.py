@@ -227,8 +227,6 @@ SUMMARY = Question(
     parts=_parts,
     core=True,
     help="""
-    A window at a glance: how much, how well, how fast, and the first few of everything.
-
     \b
     Examples:
       qrec summary

@@ -1,4 +1,4 @@
-"""Following a recording: what was written since the last look, by its sequence numbers.
+"""Follow a running recording: transactions as they are written, until Ctrl-C.
 
 A recorder writes a segment about once a second whose name says which numbers it holds, so that a
 look costs one listing of folders, and a row is told once.
@@ -125,8 +125,6 @@ NEWEST = Question(
     arguments=(LIMIT, CURSOR),
     filter_first=True,
     help="""
-    Follow a running recording: transactions as they are written, until Ctrl-C.
-
     \b
     Examples:
       qrec tail

@@ -1,4 +1,4 @@
-"""How a window went: requests and failures minute by minute, for all and for each host, status, …
+"""How the window went: requests and failures over time, drawn, for all or for each host, …
 
 A bucket in which nobody was receiving has null for its counts: quiet and deaf are not the same.
 """
@@ -206,8 +206,6 @@ TIMELINE = Question(
     ),
     core=True,
     help="""
-    How the window went: requests and failures over time, drawn, for all or for each host, …
-
     \b
     Examples:
       qrec timeline

@@ -183,16 +183,17 @@ APART: Final = (Column("recorder", sparse=True), Column("group", sparse=True))  
 class Question:
     """A question on every face.
 
-    name: of its command, and of the module that it stands in; tool: for assistants, empty: none.
-    summary: for the list of commands, in 25 letters. function: takes the store, a window, a
-    baseline, and its arguments by name, as far as they are declared. rows: the field of the answer
-    that a table, jsonl and csv show. lines: the rows themselves, where they are not that field.
-    noun: what its window counts. page: of docs, where it is not the name. flag: of the command,
-    which asks this instead of the module's first question. filter_first: the command takes its
-    filter without --where, too. core: one of the few tools that an assistant is shown from the
-    start; it asks the others by their names. further: lists of the answer beside `rows` that
-    `limit` cuts as well. parts: what people see where that is more than a table of the rows, of
-    the answer, what its window says (a line to begin with), and the zone of times.
+    name: of its command, and of the module that it stands in, whose first words begin the command's
+    help; tool: for assistants, empty: none. summary: for the list of commands, in 25 letters.
+    function: takes the store, a window, a baseline, and its arguments by name, as far as they are
+    declared. rows: the field of the answer that a table, jsonl and csv show. lines: the rows
+    themselves, where they are not that field. noun: what its window counts. page: of docs, where it
+    is not the name. flag: of the command, which asks this instead of the module's first question.
+    filter_first: the command takes its filter without --where, too. core: one of the few tools that
+    an assistant is shown from the start; it asks the others by their names. further: lists of the
+    answer beside `rows` that `limit` cuts as well. parts: what people see where that is more than a
+    table of the rows, of the answer, what its window says (a line to begin with), and the zone of
+    times.
     """
 
     name: str
@@ -297,7 +298,8 @@ class Question:
         lists = {name: getattr(answer, name)[page.offset :] for name in self.lists}
         offset = page.offset + max(map(len, lists.values()))
         more = answer.truncated and offset > page.offset
-        return replace(answer, **lists, next_cursor=page.cursor(offset) if more else None)
+        cursor = to_cursor(page.now.isoformat(), offset, page.check) if more else None
+        return replace(answer, **lists, next_cursor=cursor)
 
 
 @dataclass(frozen=True)
@@ -311,9 +313,6 @@ class _Page:
     now: datetime
     offset: int
     check: int
-
-    def cursor(self, offset: int) -> str:
-        return to_cursor(self.now.isoformat(), offset, self.check)
 
 
 def to_cursor(*place: object) -> str:
@@ -403,7 +402,6 @@ def parsed(where: str | None) -> Where:
 
 # Commands whose module is not queries/<name>.py: those of the comparison, which is a package.
 _MODULES: Final = {"diff": "queries.diff.what_changed", "calibrate": "queries.diff.calibrate"}
-
 _FOLDER: Final = Path(__file__).parents[1]
 _DECLARED: Final = re.compile(
     r'= Question\(\s+name="(\w+)",\s+tool="\w*",\s+title="[^"]*",'
@@ -418,12 +416,15 @@ def question_names() -> tuple[str, ...]:
     return tuple(sorted((own | _MODULES.keys()) - {"__init__"}))
 
 
+def module_of(name: str) -> str:
+    return _MODULES.get(name, f"queries.{name}")
+
+
 @cache
 def questions_of(name: str) -> tuple[Question, ...]:
     """The questions that the module of a command declares: the first is the command's own."""
-    module = import_module(_MODULES.get(name, f"queries.{name}"))
-    found = [one for one in vars(module).values() if isinstance(one, Question)]
-    return tuple(one for one in found if one.name == name)
+    declared = vars(import_module(module_of(name))).values()
+    return tuple(one for one in declared if isinstance(one, Question) and one.name == name)
 
 
 def summaries() -> dict[str, str]:
@@ -431,7 +432,7 @@ def summaries() -> dict[str, str]:
     module declares them. Importing all of them takes half a second, for a line of each."""
     declared = []
     for name in question_names():
-        path = _MODULES.get(name, f"queries.{name}").removeprefix("queries.").replace(".", "/")
+        path = module_of(name).removeprefix("queries.").replace(".", "/")
         text = (_FOLDER / f"{path}.py").read_text(encoding="utf-8")
         declared += [found for found in _DECLARED.findall(text) if found[0] == name][:1]
     declared.sort(key=lambda found: GROUPS.index(found[2]))

@@ -1,4 +1,4 @@
-"""How many findings is normal here? The same comparison over pairs of the store's own past hours.
+"""How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.
 
 Nobody says which past hours were quiet, so the median and the 95th percentile are what to look
 at: incidents of the past are a few large numbers among many small ones. A pair costs as much as
@@ -263,8 +263,6 @@ CALIBRATE = Question(
     arguments=(WHERE, LIMIT, CURSOR),
     baseline=True,
     help="""
-    How many findings are usual? The comparison of `qrec diff`, over this store's own past hours.
-
     Compares up to 24 past pairs, as far apart as the window and its baseline are, and keeps what
     they gave: the next `qrec diff` shows it, and only new hours are compared again.
 

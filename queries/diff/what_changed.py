@@ -1,4 +1,4 @@
-"""The question of the product: what changed between a window and its baseline?"""
+"""What changed? The last hour against the one before, or any window against any other."""
 
 from __future__ import annotations
 
@@ -81,8 +81,6 @@ WHAT_CHANGED = Question(
     baseline=True,
     core=True,
     help="""
-    What changed? The last hour against the one before, or any window against any other.
-
     \b
     Examples:
       qrec diff
