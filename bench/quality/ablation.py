@@ -143,8 +143,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "bands by the other keys": _everywhere(*_TESTED, band=_without_peers),
     "dispersion of shares": _everywhere(shares, latency, dispersion=_ones),
     "dispersion of rates": _everywhere(rates, presence, rate_dispersion=_ones),
-    "dispersion of rates, in shares": _everywhere(shares, rate_dispersion=_ones),
-    "clumps of failures": _everywhere(shares, clumps=_ones),
+    "failures that come at once": _everywhere(shares, at_once=_ones),
     "the usual, of shares": _everywhere(shares, scan=_no_past),
     "the usual, of rates": _everywhere(rates, _usual=_no_usual),
     "the usual, of latency": _everywhere(latency, slower=_latency),
@@ -155,9 +154,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     # shares
     "sightings of failures": _everywhere(shares, _sightings=lambda f: f.sum(1)),
     "mended before is no news": _everywhere(shares, _lately=_becomes(True)),
-    "statuses as clustered as failures": _everywhere(
-        shares, scan=lambda some, seconds, least=1.0: _SCAN(some, seconds)
-    ),
     "statuses": _everywhere(shares, statuses=_becomes([])),
     "good statuses": _everywhere(shares, statuses=_failing_statuses),
     "the excess of the whole window": _everywhere(

@@ -92,6 +92,11 @@ class Axis:
         """Slots of all spans; the stretches of the past are numbered after them."""
         return self.slots[-1].first + self.slots[-1].size
 
+    @property
+    def adjacent(self) -> bool:
+        """Whether the baseline is the stretch just before the window."""
+        return len(self.spans) == 2 and self.spans[1].to_ts == self.spans[0].from_ts
+
     @cached_property
     def starts(self) -> Ints:
         """[spans + 1]: the number of each span's first block."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.keys import SCANNED, first_of_each
-from queries.diff.stats import Floats, Ints, Mask, add_up, changes
+from queries.diff.stats import Floats, Ints, Mask, add_up, changes, ratio
 from store.derived import failed
 from store.values import dataclass
 
@@ -244,6 +244,18 @@ class Frame:
             "usual",
         )  # fmt: skip
         return replace(self, **{name: getattr(self, name) * weight[:, None] for name in names})
+
+    def by_slot(self, level: Level, groups: Ints, chosen: Mask) -> Floats:
+        """[groups, slots of the window]: requests of the chosen keys, as in `counted`."""
+        cells, size = self.cells, self.axis.slots[0].size
+        weight = ratio(self.counted(level.dims).requests, self.requests) * chosen
+        names, back = np.unique(groups, return_inverse=True)
+        row = np.searchsorted(names, level.group)
+        some = (weight > 0) & np.isin(level.group, names)
+        mine = np.flatnonzero(some[cells.key] & (cells.slot < size))
+        at, key = row[cells.key[mine]] * size + cells.slot[mine], cells.key[mine]
+        sums = add_up(at, weight[key] * cells.requests[mine], names.size * size)
+        return sums.reshape(names.size, size)[back]
 
     def counted(self, dims: tuple[str, ...]) -> Frame:
         """The frame whose counts are right for a level of those dimensions."""

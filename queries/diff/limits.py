@@ -56,6 +56,4 @@ def worth(now: float, base: float, requests: float, direction: str) -> bool:
     more, less = (now, base) if direction == "up" else (base, now)
     extra = (more - less) * requests
     large = more >= TWICE * less or 1 - less >= TWICE * (1 - more) or more - less >= POINTS
-    return large and extra >= FEW * (1 - less) and (
-        more - less >= TRACE or extra >= MANY
-    )  # fmt: skip
+    return large and extra >= FEW * (1 - less) and (more - less >= TRACE or extra >= MANY)

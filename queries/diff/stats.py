@@ -24,7 +24,6 @@ _PRIOR = 6  # blocks that the typical dispersion counts for, against a group's o
 _POOL = 4  # past changes that the typical drift counts for
 _CLIP = 1.5  # log: a past change that is larger was an incident, and says little about quiet
 WORST = 8  # stretches of a past of which one may have had an incident
-_LATE = 4  # of so many the newest
 CUT = 0.3  # z that the choice of a run, or of an older past, costs at least
 _COARSE = 3  # blocks that are taken together to see dispersion that lasts longer than one
 
@@ -130,29 +129,13 @@ def dispersion(n: Floats, f: Floats, typical: float, most: float) -> Floats:
     return _shrunk(f - expected, expected, expected * (1 - share[:, None]), typical, most)
 
 
-def clumps(
-    n: Floats, f: Floats, drift: Floats, alike: Floats, known: tuple[Floats, Floats], most: float
-) -> Floats:
-    """[groups]: the same, as the stretches of a past show it, in which shares drift as well: what
-    `drift` [groups], a deviation of the log odds, explains is taken off.
-
-    n, f [groups, stretches, newest first]. A stretch shows so many failures too many at `most`, and
-    x4.5: what is more was an incident. Left out are the newest quarter, in which one may have gone
-    on until now, and the worst of each eight others. `alike` [groups] is what is taken for it where
-    failures are few; known: (failures, dispersion) [groups] of the baseline, which count as well.
-    """
-    late = n.shape[1] // _LATE
-    n, f = n[:, late:], f[:, late:]
-    share = (f.sum(1) + 0.5) / (n.sum(1) + 1)
-    due = n * share[:, None]
-    variance = due * (1 - share[:, None])
-    away = np.minimum(np.abs(f - due), np.maximum(np.expm1(_CLIP) * due, most))
-    terms = np.sort(away**2 - (drift[:, None] * variance) ** 2, axis=1)
-    terms = terms[:, : n.shape[1] - n.shape[1] // WORST].sum(1)
-    failures, seen = known
-    own = (terms + failures * seen + _PRIOR * alike) / (variance.sum(1) + failures + _PRIOR)
-    clipped: Floats = np.clip(own, 1.0, most)
-    return clipped
+def at_once(f: Floats, of: Floats) -> Floats:
+    """[groups]: how many of f come together, on average, beyond what would if they were spread like
+    `of`: 1 where each has a fate of its own. Both [groups, slots of seconds or minutes]."""
+    total = f.sum(1)
+    alike = (total - 1) * (ratio(of, of.sum(1)[:, None]) ** 2).sum(1)
+    more: Floats = 1 + np.maximum(ratio((f * (f - 1)).sum(1), total) - alike, 0)
+    return more
 
 
 def rate_dispersion(n: Floats, exposure: Floats, typical: float, most: float) -> Floats:

@@ -63,6 +63,17 @@ def test_a_saturday_beside_the_friday_before_it(record: Record) -> None:
     quiet(record(*people, machines, from_=2 * DAY, beside=0).diff(vs="yesterday"))
 
 
+def test_ten_minutes_of_a_saturday_beside_those_of_the_friday(record: Record) -> None:
+    def week(minutes: Any) -> Any:  # as many at six in the evening as a third of those at noon
+        day = 1 + 0.5 * np.cos(2 * np.pi * (minutes - 30) / 1440)
+        return np.where(minutes >= -720, 0.4, 1.0) * 4_000 * day
+
+    people = [traffic("shop.example", f"/{n}", week, direction="ingress", from_=DAY - 60)
+              for n in range(3)]  # fmt: skip
+    document = record(*people, from_=DAY - 60, beside=0).diff(last="10m", vs="yesterday")
+    quiet(document)
+
+
 def test_long_polls_that_return_early_are_no_slowness(record: Record) -> None:
     line = traffic("push.example", "/poll", 600, ms=step(20, 30_000, 9_000), spread=1.2)
     document = record(line).diff()
@@ -165,6 +176,21 @@ def test_a_job_that_goes_on_of_who_did_one_short_thing_before(record: Record) ->
     document = record(hourly, sync, stock).diff()
     quiet(document)
     assert "worker called GET stock.internal /sync (" in slept(document)
+
+
+def test_a_job_that_goes_on_of_who_has_many_jobs(record: Record) -> None:
+    """Each runs for some minutes of an hour; together they leave out few."""
+
+    def turn(begin: int) -> Any:
+        return lambda minutes: np.where(minutes % 60 // 11 == begin, 1_200, 0)
+
+    jobs = [
+        traffic("ledger.internal", f"/jobs/{name}", turn(place), container="worker")
+        for place, name in enumerate(("close", "open", "sync", "mail", "sums"))
+    ]
+    document = record(*jobs, run("imports.example", 55, 60)).diff()
+    quiet(document)
+    assert "worker called imports.example" in slept(document)
 
 
 def test_such_a_job_that_fails_is_told(record: Record) -> None:
@@ -271,6 +297,37 @@ def test_more_failures_than_such_a_client_ever_makes_are_told(record: Record) ->
     more = traffic(**CHARGE, per_hour=600, failing=step(30, 0.0, 0.5), from_=HOURS_9, method="PUT")
     joint = replace(more, names=clumps(10).names)
     says(first(record(clumps(10), joint, from_=HOURS_9).diff()), key=CHARGE, direction="up")
+
+
+def at_one_moment(rows: Batch, minute: float) -> Batch:
+    """The same requests, all within two seconds."""
+    place = rows.ts.min() // 3_600_000_000 * 3_600_000_000 + round(minute * 60_000_000)
+    return replace(rows, ts=place + np.arange(len(rows)) * (2_000_000 // len(rows)))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("last", ["1h", "30m"])
+def test_calls_that_fail_within_two_seconds_are_one_fate(
+    record: Record, last: str, at_once: bool
+) -> None:
+    """Sixteen that fail together, once; or one a minute."""
+    usual, client = charges(240, 0.006, 0.006, from_=HOURS_9), charges(800, 1, 1, from_=45, to=46)
+    assert len(client) == 16
+    apart = replace(client, ts=client.ts + 60_000_000 * np.arange(len(client)))
+    rows = at_one_moment(client, 45) if at_once else apart
+    document = record(usual, rows, from_=HOURS_9).diff(last=last)
+    if at_once:
+        quiet(document)
+    else:
+        says(first(document), key=CHARGE, direction="up")
+
+
+def test_failing_as_usual_after_an_hour_without_a_failure_is_no_news(record: Record) -> None:
+    def share(minutes: Any) -> Any:
+        return np.where((minutes >= -60) & (minutes < 0), 0.0, 0.02)
+
+    quiet(record(traffic(**CHARGE, per_hour=1_500, failing=share, from_=HOURS_9),
+                 from_=HOURS_9).diff())  # fmt: skip
 
 
 def test_good_answers_that_come_more_often_because_fewer_fail_are_no_other_answers(

@@ -17,7 +17,7 @@ from queries.core.answer import Direction, Kind
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
 from queries.diff.frame import Frame, Level
-from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, changes, distinct, rate_dispersion
+from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, distinct, rate_dispersion
 from store.values import dataclass
 
 REPLICA = ("service", "instance")
@@ -173,15 +173,13 @@ class _Sides:
     def _active(self, groups: Mask) -> tuple[Floats, Mask]:
         """[groups]: slots of the window, of some 60, in which those groups were active; and whether
         they have stopped: silent since then for longer than ever before, and than by chance."""
-        cells, size = self.frame.cells, self.frame.axis.slots[0].size
-        keys = groups[self.level.group] & self.part
-        mine = np.flatnonzero(keys[cells.key] & (cells.slot < size))
-        width = max(size // _ACTIVE, 1)
-        room = (size - 1) // width + 1
-        slot = cells.slot[mine].astype(np.int64) // width
-        group, slot = np.divmod(distinct(self.level.group[cells.key[mine]] * room + slot), room)
-        active, stopped = add_up(group, np.ones(group.size), groups.size), np.zeros_like(groups)
-        for g, own in zip(distinct(group), np.split(slot, changes(group)[1:]), strict=False):
+        names = np.flatnonzero(groups)
+        counts = self.frame.by_slot(self.level, names, self.part)
+        width = max(counts.shape[1] // _ACTIVE, 1)
+        there = np.add.reduceat(counts, np.arange(0, counts.shape[1], width), axis=1) > 0
+        active, stopped = add_up(names, there.sum(1), groups.size), np.zeros_like(groups)
+        for g, row in zip(names.tolist(), there, strict=True):
+            own, room = np.flatnonzero(row), row.size
             since = room - 1 - own[-1]
             chance = (1 - since / (room - own[0])) ** (own.size - 1)
             stopped[g] = since > np.diff(own).max(initial=1) and chance < _CHANCE
@@ -224,14 +222,18 @@ class _Sides:
         return changed
 
     def _in_runs(self) -> Mask:
-        """[keys]: of services that were there before, whose calls leave out blocks that so many
-        calls, in bunches, would have in them."""
-        frame, calls = self.frame, self.frame.level(("side", "service"))
-        known = calls.sum(frame.before + frame.earlier) > 0
-        counts = np.concatenate([calls.sums(x) for x in (frame.baseline, frame.window)], axis=1)
-        blocks, bunches = counts.shape[1], counts.sum(1) / limits.BURSTS
-        idle = (counts > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
-        return np.asarray((known & idle)[calls.group])
+        """[keys]: of services that were there before and call in runs, all in all or most of what
+        they called before: blocks are left out that so many calls, in bunches, would be in."""
+        frame, works = self.frame, np.zeros(self.frame.size, dtype=bool)
+        calls = frame.level(("side", "service"))
+        known = calls.sum(frame.before + frame.earlier)
+        for level in (calls, frame.level(("side", "service", *ENDPOINT))):
+            counts = np.concatenate([level.sums(x) for x in (frame.baseline, frame.window)], axis=1)
+            blocks, bunches = counts.shape[1], counts.sum(1) / limits.BURSTS
+            idle = (counts > 0).sum(1) < limits.MOST * blocks * -np.expm1(-bunches / blocks)
+            before = calls.sum((frame.before + frame.earlier) * idle[level.group])
+            works |= (before > limits.MOST * known)[calls.group]
+        return works
 
     def gone(self, kind: Kind) -> list[Candidate]:
         scale = self.seconds / max(self.other, 1e-9) * min(self.factor, 1.0)

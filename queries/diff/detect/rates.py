@@ -134,8 +134,8 @@ def _changed(
         change = np.log(ratio(window.sum(1) + 0.5, of_side + 0.5))
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
-        if not dims and side.effects.shape[1]:  # a day has hours of all sorts
-            apart = np.nan_to_num(side.effects)
+        if not dims and side.effects.shape[1]:  # a day has hours of all sorts, a week has days
+            apart = np.nan_to_num((side if frame.axis.adjacent else sides[-1]).effects)
             day = np.quantile(np.abs(apart), 1 - 1 / WORST, axis=1)
             if side.against == "usual":  # what rises at once and beyond all of them is none of them
                 rose = np.log(ratio(window.sum(1) + 0.5, due + 0.5)) >= floor

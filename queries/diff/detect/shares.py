@@ -7,6 +7,8 @@ none of five say little, after none of four hundred much.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from queries.core.answer import Direction, Kind
@@ -19,15 +21,14 @@ from queries.diff.stats import (
     Ints,
     Mask,
     Runs,
+    at_once,
     band,
     best,
     bounds,
-    clumps,
     dispersion,
     logit,
     middle,
     odds_z,
-    rate_dispersion,
     ratio,
     runs_of,
     spans_of,
@@ -77,25 +78,19 @@ def counted(level: Level, frame: Frame, chosen: Mask) -> tuple[Floats, Floats, F
     return sums[0], sums[1], sums[2]
 
 
-def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested:
+def scan(shares: Shares) -> Tested:
     """Every run of window blocks against the baseline, against all of the past, and against what
-    of it is older than half or three quarters: an incident may have gone on for hours.
-
-    seconds [blocks of the baseline]: covered; least [groups]: the dispersion is not below.
-    """
+    of it is older than half or three quarters: an incident may have gone on for hours."""
     (n, nb, np_), (f, fb, fp) = shares.n, shares.f
     runs = runs_of(n.shape[1])
     sums = runs.sums(n), runs.sums(f)
-    alike = np.maximum(dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED), least)
-    noise = alike
+    noise = dispersion(nb, fb, limits.CLUSTER, limits.MOST_CLUSTERED)
     x, var = logit(fp, np_)
     x, var = np.where(np_ > 0, x, np.nan), np.where(np_ > 0, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
     steps = np.diff(x, axis=1), var[:, 1:] + var[:, :-1]  # between neighbours
     wide = _band(*steps, _peers(n, f, nb1, fb1, noise))
     stretches = np_.shape[1]
-    if stretches:
-        noise = _clumped(shares, 0, _band(x - middle(x)[:, None], var), alike, seconds)
     before = nb1, fb1, noise, wide
     bar = limits.bar(len(n))
 
@@ -110,29 +105,18 @@ def scan(shares: Shares, seconds: Floats, least: Floats | float = 1.0) -> Tested
     newer = np.full(len(z), -1)
     for cut in sorted({0, stretches // 2, 3 * stretches // 4}) if stretches else ():
         nu, fu = np_[:, cut:].sum(1), fp[:, cut:].sum(1)
-        peers = _peers(n, f, nu, fu, alike) if cut else None
+        peers = _peers(n, f, nu, fu, noise) if cut else None
         drift = _band(x[:, cut:] - middle(x[:, cut:])[:, None], var[:, cut:], peers)
-        own = _clumped(shares, cut, drift, alike, seconds)
-        z_u, run_u = best(_against(*sums, nu, fu, own, drift), runs, quiet, bar)
+        z_u, run_u = best(_against(*sums, nu, fu, noise, drift), runs, quiet, bar)
+        if cut == 0 and stretches >= limits.KNOWN:  # back to what is usual is no news
+            n_r, f_r = (side[np.arange(len(z)), run] for side in sums)
+            z = np.where((z > 0) & (nu > 0) & (odds_z(f_r, n_r, fu, nu, drift) <= 0), 0.0, z)
         if cut:
             z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - CUT, 0) * _lasting(shares, cut)
         better = np.abs(z_u) > np.abs(z)
         z, run = np.where(better, z_u, z), np.where(better, run_u, run)
-        newer, noise = np.where(better, cut, newer), np.where(better, own, noise)
+        newer = np.where(better, cut, newer)
     return Tested(runs, z, run, newer, noise)
-
-
-def _clumped(shares: Shares, cut: int, drift: Floats, alike: Floats, seconds: Floats) -> Floats:
-    """The dispersion that the past shows: where failures are few, requests that come together fail
-    together."""
-    (_, nb, np_), (_, fb, fp) = shares.n, shares.f
-    together = rate_dispersion(nb, seconds, limits.BURSTS, 2 * limits.MOST_CLUSTERED) / 2
-    failures = fb.sum(1)
-    own = failures * (1 - ratio(failures, nb.sum(1))), alike
-    few = np.maximum(together, 1.0)
-    seen = clumps(np_[:, cut:], fp[:, cut:], drift / 2, few, own, limits.SEVERAL)
-    largest: Floats = np.maximum(alike, seen)
-    return largest
 
 
 def _lasting(shares: Shares, cut: int) -> Mask:
@@ -177,13 +161,30 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     if not able.size:
         return []
     shares = Shares(n, f).of(able)
-    found = scan(shares, frame.seconds_b)
     bar = limits.bar(able.size)
+    places = (level, able, frame.own), (level, able, frame.own & frame.failed)
+    found = _apart(frame, scan(shares), bar, *places)
     return [
         candidate
         for i in np.flatnonzero(np.abs(found.z) >= bar).tolist()
         if (candidate := _failing(frame, level, int(able[i]), i, shares, found))
     ]
+
+
+def _apart(frame: Frame, found: Tested, bar: float, *places: tuple[Level, Ints, Mask]) -> Tested:
+    """What failures that come at once say: no more than as many as have a fate of their own. Beside
+    the past all that come in the same seconds, else more than requests come so anyway."""
+    some = np.flatnonzero(found.z >= bar)
+    if not some.size:
+        return found
+    run, block = found.run[some, None], frame.axis.slots[0].block
+    in_run = (block >= found.runs.starts[run]) & (block < found.runs.ends[run])
+    n, f = (frame.by_slot(level, groups[some], keys) for level, groups, keys in places)
+    usual = found.newer[some, None] >= 0
+    once = at_once(f * in_run, np.where(usual, 1.0, n) * in_run)
+    noise = found.noise.copy()
+    noise[some] = np.clip(once, noise[some], limits.MOST_CLUSTERED)
+    return replace(found, z=found.z * np.sqrt(found.noise / noise), noise=noise)
 
 
 def _sightings(f: Floats) -> Floats:
@@ -321,11 +322,9 @@ def statuses(frame: Frame) -> list[Candidate]:
     if not able.size:
         return []
     shares = Shares(n, f).of(able)  # type: ignore[arg-type]
-    # a status of failures is as clustered as the failures of which it is one
-    every, bad = (counted(level, frame, m)[1] for m in (frame.own, frame.own & frame.failed))
-    clustered = dispersion(every, bad, limits.CLUSTER, limits.MOST_CLUSTERED)[above]
-    found = scan(shares, frame.seconds_b, np.where(fine, 1.0, clustered)[able])
     bar = limits.bar(able.size)
+    places = (level, above[able], frame.own), (child, able, frame.own)
+    found = _apart(frame, scan(shares), bar, *places)
     changed = []
     for i in np.flatnonzero(found.z >= bar).tolist():
         g = int(able[i])

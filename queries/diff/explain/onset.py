@@ -76,9 +76,8 @@ def lasted(frame: Frame, c: Candidate, s: Series) -> Lasted:
         active = np.flatnonzero(s.counted[:size])
         first = int(active[0]) if active.size else 0
         return Lasted(first, size, from_us(int(edges[first, 0])), None)
-    adjacent = len(axis.spans) == 2 and axis.spans[1].to_ts == axis.spans[0].from_ts
     order = np.arange(size)
-    if adjacent and axis.slots[1].step == axis.slots[0].step:
+    if axis.adjacent and axis.slots[1].step == axis.slots[0].step:
         order = np.concatenate([np.arange(size, axis.size), order])
     if c.direction == "gone":
         active = np.flatnonzero(s.counted[order])
