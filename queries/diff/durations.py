@@ -128,14 +128,19 @@ class Histogram:
     @classmethod
     def of(cls, units: int, code: Ints, count: Any) -> Histogram:
         """From codes and their requests, in any order and some of them several times."""
-        if units << 8 <= 4 * code.size:  # quicker than to sort them
-            sums = add_up(code, count, units << 8)
-            code = np.flatnonzero(sums > 0)  # twice as fast as of the numbers themselves
-            sums = sums[code]
-        else:
-            code, at = np.unique(code, return_inverse=True)
-            sums = add_up(at, count, code.size)
+        code, sums = _summed(code, count)
         return cls.sorted(units, code, np.concatenate([[0.0], np.cumsum(sums)]))
+
+    @classmethod
+    def of_cells(cls, units: int, cells: Cells) -> Histogram:
+        """Of all slots together. A part of them at a time, whose units lie near one another."""
+        parts: list[tuple[Ints, Any]] = [(np.zeros(0, np.int64), np.zeros(0))]
+        for at in range(0, cells.key.size, _PACKED):
+            part = slice(at, at + _PACKED)
+            code = cells.key[part].astype(np.int64) << 8
+            code |= np.minimum(cells.value[part], LAST_BUCKET)
+            parts.append(_summed(code, cells.requests[part]))
+        return cls.of(units, *map(np.concatenate, zip(*parts, strict=True)))
 
     @classmethod
     def sorted(cls, units: int, codes: Ints, upto: Any) -> Histogram:
@@ -315,28 +320,26 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     parts: list[list[Ints]] = [[], []]
     stretches: dict[int, list[Histogram]] = {}
 
-    def packed(cells: Cells) -> Iterator[tuple[int, Ints]]:
+    def apart(cells: Cells) -> Iterator[tuple[int, Cells]]:
         cells = cells.where(counting(known, covered.seconds, cells))
         if not cells.slot.size:
             return
         ends = cells.slot.min(), cells.slot.max()
         first, last = (np.searchsorted(edges, ends, "right") - 1).tolist()
         for one in range(first, last + 1):
-            part = cells
-            if first < last:
-                part = cells.where((cells.slot >= edges[one]) & (cells.slot < edges[one + 1]))
-            yield one, rooms[one].packed(part.key, part.value, part.slot, part.requests)
+            inside = (cells.slot >= edges[one]) & (cells.slot < edges[one + 1])
+            yield one, cells.where(inside) if first < last else cells
 
     for cells in counts.spread(level.group.astype(np.int32)):
-        entries = [*packed(cells)]
+        pieces = [*apart(cells)]
         del cells  # before they are sorted, and before the next file is read
-        while entries:
-            one, codes = entries.pop()
+        while pieces:
+            one, part = pieces.pop()
             if one < len(parts):
-                parts[one].append(codes)
+                parts[one].append(rooms[one].packed(part.key, part.value, part.slot, part.requests))
             else:
-                stretches.setdefault(one, []).append(rooms[one].holding([codes]).histogram(size))
-            del codes
+                stretches.setdefault(one, []).append(Histogram.of_cells(size, part))
+            del part
     window, baseline = (
         room.holding(part or [room.codes]) for room, part in zip(rooms, parts, strict=False)
     )
@@ -346,6 +349,19 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
         "baseline": baseline.histogram(size), "usual": Histogram.added(size, [*chain(*past)])
     }  # fmt: skip
     return Durations(frame, level, (window, baseline), before, np.stack(course, axis=2)[:, :, 1:])
+
+
+def _summed(code: Ints, count: Any) -> tuple[Ints, Any]:
+    """The different codes, sorted, and the sum of each."""
+    low = code.min(initial=1 << 62)
+    if code.max(initial=0) - low < 4 * code.size:  # quicker than to sort them
+        sums = add_up(code - low, count, 0)
+        code = np.flatnonzero(sums > 0)  # twice as fast as of the numbers themselves
+        return code + low, sums[code]
+    order = np.argsort(code, kind="stable")  # quick of several that are sorted
+    code = code[order]
+    starts = changes(code)
+    return code[starts], np.add.reduceat(count[order], starts, dtype=np.float64)
 
 
 def quantiles(histogram: Floats, q: float) -> Floats:
