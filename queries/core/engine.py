@@ -51,12 +51,12 @@ _ADVICE: Final = (
         "Give them what reads it here: a role or credentials, AWS_REGION, AWS_ENDPOINT_URL.",
     ),
     (
-        r"No module named '?(queries|filters|store|qrec)\b",
-        "its workers have no qrec",
+        r"No module named '?(queries|filters|store|qrec)\b|Can't get attribute '\w+' on <module 'q",
+        "its workers have no qrec, or another one",
         f"Install qrec {__version__} where they run: pip install 'qrec=={__version__}'.",
     ),
     (
-        r"No module named '?(\w+)",
+        r"No module named '?(\w+)|PACKAGE_NOT_INSTALLED|UNSUPPORTED_PACKAGE_VERSION",
         "its workers lack something that qrec needs",
         f"Install it where they run: pip install 'qrec[bucket]=={__version__}'.",
     ),
@@ -175,6 +175,10 @@ class Engine:
                 if match := re.search(pattern, text):
                     why = why.format(match[match.lastindex or 0])
                     raise UnavailableError(f"{self.name} cannot be used: {why}", hint) from error
+            # neither Java's frames nor where among its tasks it happened
+            text = re.sub(
+                r"\s+at .*|\s+\.{3} .*|\w* ?stacktrace:|[\s\S]*Lost task.*?\): ", "", text
+            )
             lines = [line.strip() for line in text.splitlines() if line.strip(" ^~")]
             raise UnavailableError(
                 f"{self.name} failed: {(lines or [type(error).__name__])[-1][:300]}",

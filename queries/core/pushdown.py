@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ from store.values import dataclass
 _AS_WRITTEN: Final = "statistics_propagation,empty_result_pullup"
 _TASK: Final = 32_000_000  # bytes of files: a second or two, against the 30 ms that a task costs
 _PICKED: Final = ("ts", "recorder", "seq")  # of a table of single rows
+_Places = Callable[[Sequence[Path]], Mapping[str, str]]
+_Label = Callable[[Path], Any]
 
 
 @dataclass
@@ -158,14 +161,14 @@ class Pushdown:
 
     def results(
         self, paths: Sequence[Path], before: Sequence[str], selects: Mapping[str, str],
-        params: Mapping[str, Any], places: Mapping[str, Mapping[str, str]],
-    ) -> list[tuple[str, Mapping[str, Path]]]:  # fmt: skip
-        """(hour, files by name) of each task's results, of statements about {files} of an hour and
-        whatever `places` says of it. Raises duckdb.IOException as `bring` does."""
-        groups = self._groups(paths, places)
+        params: Mapping[str, Any], places: _Places, label: _Label,
+    ) -> list[tuple[Any, Mapping[str, Path]]]:  # fmt: skip
+        """(label, files by name) of each task's results, of statements about {files} with one label
+        and whatever `places` says of them. Raises duckdb.IOException as `bring` does."""
+        groups = self._groups(paths, places, label)
         results = self._run(Job(selects, before, params), groups)
         return [
-            (_hour(group.files[0]), of) for group, of in zip(groups, results, strict=True) if of
+            (label(group.files[0]), of) for group, of in zip(groups, results, strict=True) if of
         ]
 
     def each(self, table: str, select: str) -> Iterator[tuple[Any, ...]]:
@@ -195,21 +198,28 @@ class Pushdown:
         return results
 
     def _groups(
-        self, paths: Iterable[Path], places: Mapping[str, Mapping[str, str]] | None = None
-    ) -> list[Group]:
-        """What each task does: files of one hour, so many as it is worth to start one for."""
-        groups: list[Group] = []
-        hour, size = "", 0
-        for path in sorted(paths, key=lambda path: (_hour(path), path)):
-            own = 0
-            with contextlib.suppress(OSError):  # gone: its task says so
-                own = self._store.size(path)
-            if _hour(path) != hour or size + own > _TASK:
-                hour, size = _hour(path), 0
-                groups.append(Group([], (places or {}).get(hour, {})))
-            groups[-1].files.append(path)
-            size += own
+        self, paths: Iterable[Path],
+        places: _Places = lambda files: {}, label: _Label = lambda path: "",
+    ) -> list[Group]:  # fmt: skip
+        """What each task does: files with one label, so many as it is worth to start one for."""
+        labelled: dict[Any, list[Path]] = {}
+        for path in paths:
+            labelled.setdefault(label(path), []).append(path)
+        groups = []
+        for of in labelled.values():
+            of.sort(key=lambda path: (_hour(path), path))
+            ends = list(accumulate(map(self._size, of)))
+            count = -(-ends[-1] // _TASK) or 1
+            tasks: dict[int, list[Path]] = {}
+            for path, end in zip(of, ends, strict=True):
+                tasks.setdefault((end * count - 1) // (ends[-1] or 1), []).append(path)
+            groups += [Group(files, places(files)) for files in tasks.values()]
         return groups
+
+    def _size(self, path: Path) -> int:
+        with contextlib.suppress(OSError):  # gone: its task says so
+            return self._store.size(path)
+        return 0
 
 
 def _hour(path: Path) -> str:

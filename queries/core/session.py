@@ -161,7 +161,7 @@ class Reader:
 
     def results(
         self, paths: Callable[[], Sequence[Path]], *of: Any
-    ) -> list[tuple[str, Mapping[str, Path]]]:
+    ) -> list[tuple[Any, Mapping[str, Path]]]:
         """What the tasks of an engine make of files (Pushdown.results); nothing without one."""
         if (pushdown := self._pushdown) is None:
             return []

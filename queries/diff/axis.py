@@ -8,7 +8,7 @@ varies. The past is told by the hour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -199,6 +199,12 @@ class Covered:
         window = axis.slots[0].size
         part = of[:, :window] if side == 0 else of[:, window : axis.size]
         return float(part.sum(1).max(initial=0.0))
+
+
+def rows_of(told: Mapping[Path, tuple[str, str, bool]], paths: Iterable[Path]) -> dict[str, str]:
+    """What Axis.rows says of some files, as one; told: of each, and whether it is cut."""
+    slots, within, _ = (dict.fromkeys(part) for part in zip(*(told[p] for p in paths), strict=True))
+    return {"slot": f"coalesce({', '.join(slots)})", "within": f"({' OR '.join(within)})"}
 
 
 def _cut_minutes(begin: int, end: int, hour: int) -> list[tuple[int, int]]:

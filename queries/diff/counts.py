@@ -16,7 +16,7 @@ import numpy as np
 
 from queries.core.session import sql_text
 from queries.core.watch import duckdb
-from queries.diff.axis import hour_of
+from queries.diff.axis import hour_of, rows_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import (
     LISTED,
@@ -32,7 +32,7 @@ from queries.diff.rollups import (
 from queries.diff.stats import add_up, distinct, numbered
 from store.cover import is_early, segments_in
 from store.files import FILES, parquet
-from store.hours import HOUR_US, hour_key, hour_start, to_us
+from store.hours import HOUR_US, hour_key
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 from store.values import dataclass
 
@@ -120,6 +120,7 @@ class _Counting:
         self.files: list[tuple[int, Mapping[str, Path]]] = []
         self.raw: list[tuple[str, dict[str, Any]]] = []  # tables counted from rows, their cells
         self.raw_hours: list[int] = []
+        self._group_of: dict[int, dict[str, str]] = {}  # where a file is of several hours
         self._recorders: list[str] = []
         self._groups = reader.groups()
         # of the rows of keys: where those of each file begin, recorder, number and key of each, and
@@ -195,26 +196,26 @@ class _Counting:
         self.raw.append((table, rows))
 
     def _count_elsewhere(self, rows: Mapping[tuple[int, bool], Sequence[Path]]) -> None:
-        """The same by an engine: sums of each hour, as files."""
+        """The same by an engine: sums of some hours of one population, as files."""
         keys, cells = _counting(FILES, "{slot}", "{within}", self.where, "counted")
         selects = {
             KEYS: f"SELECT key, 0 AS requests, 0 AS bytes_received, {LISTED} FROM counted",
             _CELLS: "SELECT key, slot, bucket, count(*)::INTEGER AS requests,"
             f" sum(received)::BIGINT AS received FROM ({cells}) GROUP BY ALL",
         }
-        for cut in (False, True):
-            told = {hour: self.axis.rows(hour, cut) for hour, of in rows if of == cut}
-            places = {
-                hour_key(hour * HOUR_US): {"slot": of[0], "within": of[1]}
-                for hour, of in told.items()
-                if of is not None
-            }
-            mine = {path for (hour, of), paths in rows.items() if of == cut and told[hour]
-                    for path in paths}  # fmt: skip
-            if mine:
-                still = partial(self._listed, mine)
-                made = self.reader.results(still, [keys], selects, self.params, places)
-                self.files += [(to_us(hour_start(hour)) // HOUR_US, of) for hour, of in made]
+        told = {path: (*of, cut) for (hour, cut), paths in rows.items()
+                if (of := self.axis.rows(hour, cut)) for path in paths}  # fmt: skip
+
+        def label(path: Path) -> tuple[bool, str]:
+            groups = self._groups.get(hour_key(hour_of(path) * HOUR_US), {})
+            return told[path][2], groups.get(self.reader.store.recorder_of(path), "")
+
+        listed, places = partial(self._listed, told), partial(rows_of, told)
+        made = self.reader.results(listed, [keys], selects, self.params, places, label)
+        recorders = {self.reader.store.recorder_of(path) for path in told}
+        for (_, group), sums in made:
+            self._group_of[len(self.files)] = dict.fromkeys(recorders if group else (), group)
+            self.files.append((0, sums))
 
     def _listed(self, paths: Collection[Path]) -> list[Path]:
         """Those that the reader did not leave out."""
@@ -273,9 +274,8 @@ class _Counting:
             return recorder
         groups = {group for of in self._groups.values() for group in of.values()}
         names = sorted({*self._recorders, *groups})
-        hours = [*(hour for hour, _ in self.files), *self.raw_hours]
-        for file, hour in enumerate(hours):
-            group = self._groups.get(hour_key(hour * HOUR_US), {})
+        for file, hour in enumerate([*(hour for hour, _ in self.files), *self.raw_hours]):
+            group = self._group_of.get(file, self._groups.get(hour_key(hour * HOUR_US), {}))
             of = [names.index(group.get(name, name)) for name in self._recorders]
             rows = slice(self._starts[file], self._starts[file + 1])
             recorder[rows] = np.array(of, dtype=recorder.dtype)[recorder[rows]]

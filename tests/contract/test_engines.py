@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,19 @@ from queries.core.question import every_question
 from store.layout import Store
 from tests.buckets import CREDENTIALS, Way
 from tests.contract.conftest import answered, stored
-from tests.contract.stored import NOW, build, minute, row
+from tests.contract.stored import NOW, build, minute, row, stretch
 from tests.engines import sail_server, spark_server
 from tests.kit import Cli
 
 pytestmark = pytest.mark.xdist_group("engines")
+_OF_JAVA = """Job aborted due to stage failure: Task 0 in stage 0.0 failed 1 times, most recent
+failure: Lost task 0.0 in stage 0.0 (TID 0) (host executor driver): \
+java.io.IOException: Cannot run program "python9"
+\tat java.base/java.lang.ProcessBuilder.start(ProcessBuilder.java:1143)
+\t... 14 more
+
+Driver stacktrace:
+"""
 NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
 
 
@@ -96,6 +106,29 @@ def test_every_question_gives_the_same_document(
         assert answered(cli, *words, "--store", str(two.path), "--engine", either) == expected, (
             words
         )
+
+
+def test_a_recorder_that_goes_into_another_group(
+    cli: Cli, sail: str, isolated: Path, tmp_path: Path
+) -> None:
+    """A task has files of many hours, of which each says whom a recorder belongs to."""
+    store = stored(tmp_path / "local")
+    ends = (NOW - timedelta(hours=2), minute(0), NOW)
+    for name, groups in {"web-2": ("a", "b"), "web-3": ("", "a"), "web-4": ("b", "b")}.items():
+        told = [
+            stretch(*span, recorder=name, group_name=group or None)
+            for span, group in zip(pairwise(ends), groups, strict=True)
+        ]
+        rows = [row(minute(n), recorder=name, status=500 if n % 3 else 200) for n in range(-60, 60)]
+        other = build(tmp_path / name, rows, told)
+        for table in ("transactions", "coverage"):
+            for file in (other.path / table).rglob("*.parquet"):
+                to = store.path / file.relative_to(other.path)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                file.rename(to.with_name(file.name.replace("web", name)))
+    for where in ("res.status > 0", 'group == "a"', 'recorder == "web-2"'):
+        words = ("diff", "--where", where, "--store", str(store.path))
+        assert answered(cli, *words, "--engine", sail) == answered(cli, *words), where
 
 
 @pytest.mark.parametrize("scheme", ["file", "s3"])
@@ -205,7 +238,16 @@ def test_a_store_that_the_workers_do_not_see(
         (ModuleNotFoundError("No module named 'queries'"), "pip install 'qrec=="),
         (ModuleNotFoundError("No module named 'obstore'"), "qrec[bucket]"),
         (RuntimeError("[PYTHON_VERSION_MISMATCH] 3.9 and 3.11"), "another Python"),
+        (
+            ImportError("[PACKAGE_NOT_INSTALLED] PyArrow >= 18.0.0 must be installed"),
+            "lack something",
+        ),
+        (
+            AttributeError("Can't get attribute 'task' on <module 'queries.core.engine'"),
+            "another one",
+        ),
         (RuntimeError("disk on fire"), "disk on fire"),
+        (RuntimeError(_OF_JAVA), 'failed: java.io.IOException: Cannot run program "python9"\n'),
     ],
 )
 def test_a_worker_that_cannot_do_it(
