@@ -34,7 +34,7 @@ from recorder.options import (
 from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up, mono_us
 from recorder.pipeline.worker import checked
 from recorder.pipeline.workers import Handout, Message, Workers
-from recorder.source.request import Subscription, check_url
+from recorder.source.request import Subscription, advice, check_url
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _TICK_S, _GATHERED = 0.5, 0.9  # of a flush interval, in the reading process; then the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
-# After the order to stop: what does not reach the disk for so long is counted as dropped.
+# After the order to stop: what no worker comes further with for so long is counted as dropped.
 _END_S, _STARTING_S, _LONGEST_S = 2.0, 20.0, 30.0
 
 
@@ -122,16 +122,16 @@ class Recording:
         self.pushed = pushed
         self.previous = last_stretch(store, name)
         self.session, self.policy = session, policy
-        self.stopping = self.source = ""
+        self.stopping = self.source = self._told_why = ""
         self.rows = Counter[str]()  # written, by table
         self.written_bytes = 0
         self.ever_up = False
         self._dropped = 0
         self._ended = False  # the source ended the stream that was to be recorded to its end
         self._drained = False  # everything that was read has been counted
-        self._heard = 0
+        self._heard = self._ordered = 0  # when the source was; when it was told to stop
         self._written_state: Stretch | None = None
-        self._coverage_at = self._moved_at = self._flush_s = 0.0
+        self._coverage_at = self._flush_s = 0.0
         self._coverage_failed = self._told_undecided = False
         self._last_status = (time.monotonic(), 0)
         self.waits: Gaps | None = None
@@ -194,14 +194,15 @@ class Recording:
             if stop.is_set():
                 self._stop("as asked")
             if self.stopping and not ordered and not self._ended:
-                ordered = now
+                ordered, self._ordered = now, mono_us()
                 self.workers.stop()
 
     def _late(self, ordered: float) -> bool:
-        """Whether what is left will not reach the disk in time: nothing did for some seconds."""
+        """Whether what is left will not reach the disk in time: no worker came further for some
+        seconds."""
         now = time.monotonic()
         patience = _STARTING_S if self.workers.starting else _END_S
-        return now > max(ordered, self._moved_at) + patience or now > ordered + _LONGEST_S
+        return now > max(ordered, self.workers.moved_at) + patience or now > ordered + _LONGEST_S
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -225,7 +226,6 @@ class Recording:
 
     def _settled(self, block: Handout) -> None:
         """A block is on the disk, or is lost: which is counted."""
-        self._moved_at = time.monotonic()
         self.numbers.use(block.last)
         if block.done is None:
             self.ledger.count("dropped", block.events)
@@ -317,6 +317,9 @@ class Recording:
             return
         if not (self.ever_up or down.was_up) and (not self.options.wait or refuses):
             raise _start_error(self.options.url, down)
+        if not self.ever_up and down.text != self._told_why:
+            self._told_why = down.text
+            self.reporter.note(f"no stream yet: {down.text}; trying again")
         if down.was_up:
             self.ledger.alive(down.good_until)
             if self.options.until_end:  # the end that was waited for is no gap
@@ -359,11 +362,11 @@ class Recording:
         lost = self.workers.close()
         for block in self.workers.rest():
             self._settled(block)
-        recent = mono_us() - self._heard < 1.5e6 * self.options.probe_after_s
+        recent = self._ordered - self._heard < 1.5e6 * self.options.probe_after_s
         if self._drained and self.ledger.connection and recent:
             # Silent for less than it takes to ask: nothing speaks against the link. After a
             # failure what was under way is lost: then only what is written counts as seen.
-            self.ledger.alive(mono_us())
+            self.ledger.alive(self._ordered)
         self.ledger.count("dropped", lost)
         if lost:
             text = f"{lost:,} events that were read did not reach the disk in time"
@@ -432,19 +435,7 @@ def _remove_empty(store: Store, recorder: str) -> None:
 
 def _start_error(url: str, down: Down) -> QrecError:
     """The error for a source that could not be subscribed to, with the next step."""
+    hint = advice(down.kind)
     if down.kind == "filter":
-        return UsageError(f"the source refuses the filter: {down.text}", "Try --push none.")
-    if down.kind == "refused":
-        return UnavailableError(
-            f"nothing answers at {url}: {down.text}",
-            "Start Qtap with --enable-dev-tools (or `qrec serve FILE`), name another address, "
-            "or give --wait.",
-        )
-    if down.kind == "status" and "404" in down.text:
-        return UnavailableError(
-            f"{url} answers, but has no DevTools stream: {down.text}",
-            "Start Qtap with --enable-dev-tools; while it is starting, give --wait.",
-        )
-    return UnavailableError(
-        f"{url} is no Qtap stream: {down.text}", "Check the address, or give --wait."
-    )
+        return UsageError(f"the source refuses the filter: {down.text}", hint)
+    return UnavailableError(f"no stream from {url}: {down.text}", f"{hint} --wait goes on trying.")

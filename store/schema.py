@@ -7,9 +7,23 @@ name), none is renamed or dropped without a new FORMAT_VERSION.
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
 from typing import Final
 
 import pyarrow as pa
+
+
+def _no_pandas(name: str, *_: object) -> None:
+    if name == "pandas":
+        raise ImportError(name)
+
+
+# Arrow imports pandas with the first array that it makes, where that is installed for others: 27 MB
+# and half a second. Here it finds none, and looks again only for what needs it.
+sys.meta_path.insert(0, _finder := SimpleNamespace(find_spec=_no_pandas))
+pa.array([])
+sys.meta_path.remove(_finder)
 
 _TS = pa.timestamp("us", tz="UTC")
 _LOW = pa.dictionary(pa.int32(), pa.string())  # few different values: stored once a row group

@@ -16,16 +16,10 @@ from qrec.doctor import Check
 from qrec.settings import is_loopback
 from queries.core.format import plural, span
 from recorder.source.probe import Condition, Greeting, Honoured, Probe, greet
+from recorder.source.request import advice
 from recorder.source.subscription import LinkError
 from store.errors import QrecError
 
-_REMEDY = {
-    "refused": "Start Qtap with --enable-dev-tools, or name another: qrec record URL.",
-    "timeout": "Check that this is Qtap's address, and that nothing between holds it up.",
-    "status": "Start Qtap with --enable-dev-tools; while it starts, it answers 404 for a moment.",
-    "filter": "Record with --push none: the whole filter is applied here.",
-    "not_sse": "Check that this is Qtap's address; the port is that of --httpd-listen.",
-}
 _SKEW_S = 2.0  # windows end now, by this machine's clock
 _LISTEN = "0A"
 
@@ -38,11 +32,7 @@ def greeted(url: str) -> Greeting:
     try:
         return greet(url)
     except LinkError as error:
-        raise QrecError(f"{url}: {error.text}", _remedy(error)) from None
-
-
-def _remedy(error: LinkError) -> str:
-    return _REMEDY.get(error.kind, "Look into Qtap's own log, and try again.")
+        raise QrecError(f"{url}: {error.text}", advice(error.kind)) from None
 
 
 def source(url: str, greeting: Greeting) -> Iterator[Check]:
@@ -130,7 +120,7 @@ def filter_check(text: str, push: str, url: str, greeting: Greeting | None) -> I
             greet(url, pushed)
         except LinkError as error:
             said = f"the source does not take {pushed}: {error.text}"
-            yield Check("filter", "problem", said, _remedy(error), facts)
+            yield Check("filter", "problem", said, advice(error.kind), facts)
             return
     what = f"Qtap gets {pushed}" if pushed else "Qtap gets none of it: everything is sent here"
     remarks = filters.remarks(expression)

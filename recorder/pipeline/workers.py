@@ -162,6 +162,7 @@ class Workers:
         self.queued = 0  # bytes that wait in the reader
         self.dropped = 0  # events that never reached a worker, in all
         self.refused = ""  # why the disk takes no blocks
+        self.moved_at = 0.0  # when a worker last came further, by the monotonic clock
         self.settled = first - 1  # all numbers up to here are on the disk or never will be
         self._settings = settings
         self._most = max(1, most)
@@ -327,6 +328,8 @@ class Workers:
     def _told(self, worker: _Worker, frame: FromWorker) -> None:
         match frame:
             case At():
+                if frame != worker.at:  # a write that is tried again comes no further
+                    self.moved_at = time.monotonic()
                 worker.at = frame
                 if frame.event == READY:
                     self._hire(worker)
@@ -342,6 +345,7 @@ class Workers:
                     self._settle(handout)
 
     def _settle(self, handout: Handout) -> None:
+        self.moved_at = time.monotonic()
         if self._reader is not None:
             self._reader.command(Settled(handout.first))
 

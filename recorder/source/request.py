@@ -13,6 +13,19 @@ from store.errors import UsageError
 PATH = "/devtools/api/events"
 HEADERS_S = 15.0
 _SCHEMES = ("http", "https")
+_REMEDIES = {
+    "refused": "Start Qtap with --enable-dev-tools, or name another: qrec record URL.",
+    "tls": "SSL_CERT_FILE=FILE names the authority of its certificate; without TLS it is http://.",
+    "timeout": "Check that this is Qtap's address, and that nothing between holds it up.",
+    "status": "Start Qtap with --enable-dev-tools; while it starts, it answers 404 for a moment.",
+    "filter": "Record with --push none: the whole filter is applied here.",
+    "not_sse": "Check that this is Qtap's address; the port is that of --httpd-listen.",
+}
+
+
+def advice(kind: str) -> str:
+    """What to do where a source gives no stream, by LinkError's kind."""
+    return _REMEDIES.get(kind, "Look into Qtap's own log, and try again.")
 
 
 class Subscription(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ import http.client
 import io
 import re
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -204,7 +205,8 @@ CONNECT_S = 5.0
 
 
 class LinkError(Exception):
-    """The link is not there or broke. `kind`: refused, timeout, status, filter, not_sse, broken."""
+    """The link is not there or broke. `kind`: refused, tls, timeout, status, filter, not_sse or
+    broken."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -246,7 +248,8 @@ def open_stream(
     except (httpx.InvalidURL, UnicodeError) as error:
         raise LinkError("refused", f"no address: {error}") from None
     except httpx.ConnectError as error:
-        raise LinkError("refused", f"cannot connect: {error}") from None
+        kind = "tls" if isinstance(error.__cause__, ssl.SSLError) else "refused"
+        raise LinkError(kind, f"cannot connect: {error}") from None
     except httpx.TimeoutException:
         raise LinkError("timeout", "no answer in time") from None
     except (httpx.HTTPError, httpx.StreamError) as error:
@@ -254,8 +257,8 @@ def open_stream(
 
 
 def _shut(line: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        line.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):  # of TLS below it: its own would read on without decrypting
+        socket.socket.shutdown(line, socket.SHUT_RDWR)
 
 
 def hang_up(response: httpx.Response) -> None:

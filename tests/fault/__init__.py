@@ -36,6 +36,9 @@ Few files may be open                       fault/test_processes.py test_a_recor
 A block is lost, and what it held           fault/test_processes.py test_a_block_that_costs_every
 A line of marks or pins that is torn        unit/test_append.py test_a_line_that_was_cut_short
 A disk that takes half a line               unit/test_append.py test_a_write_that_fails_leaves
+A stop amid what comes over TLS             fault/test_endings.py   test_what_the_kernel_holds
+A stop while a worker is slow               fault/test_endings.py   test_a_worker_that_is_slow
+The order to stop long before the end       fault/test_endings.py   test_what_is_written_after
 A question that outlives merged files       fault/test_readers.py test_a_query_that_outlives
 A rejected event's sample tells its values  unit/test_worker.py test_nothing_of_a_statement
 Headers that never come again               unit/test_redact_transactions.py test_headers_in_use

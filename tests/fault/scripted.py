@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -54,12 +55,16 @@ def staying(*parts: bytes) -> Script:
 class Source:
     """Runs the n-th script for the n-th subscription; the last one is repeated."""
 
-    def __init__(self, scripts: Sequence[Script], healthy: bool = True) -> None:
+    def __init__(
+        self, scripts: Sequence[Script], healthy: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.scripts = list(scripts)
         self.healthy = healthy
+        self.tls = tls
         self.subscriptions: list[bytes] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -71,6 +76,11 @@ class Source:
             threading.Thread(target=self._handle, args=(client,), daemon=True).start()
 
     def _handle(self, client: socket.socket) -> None:
+        if self.tls is not None:
+            try:
+                client = self.tls.wrap_socket(client, server_side=True)
+            except OSError:  # the other side does not trust it
+                return
         with client, contextlib.suppress(OSError):
             request = _request(client)
             if b"/devtools/api/events" not in request.split(b"\r\n", 1)[0]:
@@ -100,8 +110,10 @@ def _request(client: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def source(*scripts: Script, healthy: bool = True) -> Iterator[Source]:
-    running = Source(scripts, healthy)
+def source(
+    *scripts: Script, healthy: bool = True, tls: ssl.SSLContext | None = None
+) -> Iterator[Source]:
+    running = Source(scripts, healthy, tls)
     try:
         yield running
     finally:

@@ -16,17 +16,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from recorder import record
 from recorder.options import Status
 from recorder.pipeline import workers
+from recorder.pipeline.frames import mono_us
 from recorder.source.request import Subscription
 from recorder.write import seal
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError
 from store.layout import Store
+from tests.fault.certificates import authority
 from tests.fault.processes import child, disturbed, has_rows, recording, wait_until
 from tests.fault.scripted import HEAD, answer, run, source, staying
-from tests.fault.test_source import event, hello
-from tests.kit import PATIENCE_S, visible_ids
+from tests.fault.test_source import NOW, event, hello
+from tests.kit import PATIENCE_S, S, visible_ids
 
 
 def test_a_duration_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
@@ -95,11 +98,14 @@ def test_an_end_beside_a_seal_is_a_clean_one(
         assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_the_kernel_holds_at_a_stop_is_read_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reader stands still while several reads' worth of events comes. It goes on when the order
     to stop waits for it, so that it knows of that before it has read them all."""
+    trusted, tls = authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     head = HEAD.replace(b"Connection", b"Transfer-Encoding: chunked\r\nConnection")
     names = [f"e{number}" for number in range(1, 1200)]
     standing, filled = threading.Event(), threading.Event()
@@ -127,10 +133,63 @@ def test_what_the_kernel_holds_at_a_stop_is_read_to_its_end(
         child("recorder.pipeline.reader").resume()
 
     monkeypatch.setattr(workers.Workers, "stop", stop)
-    with source(script) as qtap:
+    with source(script, tls=tls if scheme == "https" else None) as qtap:
         summary, _ = run(qtap.url, tmp_path / "s", enough)
     assert summary.reason == "as asked"
     assert visible_ids(tmp_path / "s") == sorted(["e0", *names])
+
+
+def test_what_is_written_after_the_order_to_stop_was_seen_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk may take seconds for the rest, in which nobody reads what the source sends."""
+    began, ordered = mono_us(), list[int]()
+    told_to_stop = workers.Workers.stop
+
+    def stop(self: workers.Workers) -> None:
+        told_to_stop(self)
+        ordered.append(mono_us())
+
+    monkeypatch.setattr(workers.Workers, "stop", stop)
+    monkeypatch.setattr(record, "mono_us", lambda: mono_us() + (5 * S if ordered else 0))
+    with source(staying(hello(), event("a"))) as qtap:
+        run(qtap.url, tmp_path / "s", lambda status: status.written >= 1)
+    last = last_stretch(Store.open(tmp_path / "s"), "r")
+    assert last is not None
+    assert last.from_ts - NOW <= ordered[0] - began
+
+
+def test_a_worker_that_is_slow_and_comes_further_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a block takes longer than a disk that hangs is waited for."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if 'recorder.pipeline.worker' in sys.orig_argv:\n"
+        "    from recorder.redact.redactor import Redactor\n"
+        "    redact = Redactor.redact\n"
+        "    Redactor.redact = lambda *given: (time.sleep(0.08), redact(*given))[1]\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
+    names = [f"e{number}" for number in range(50)]
+    begun, came = threading.Event(), threading.Event()
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("first"))
+        assert begun.wait(PATIENCE_S)
+        client.sendall(b"".join(map(event, names)))
+        while unacknowledged(client):
+            time.sleep(0.01)
+        came.set()
+        client.recv(1)
+
+    def enough(status: Status) -> bool:
+        begun.set() if status.written else None
+        return begun.is_set() and came.wait(PATIENCE_S)
+
+    with source(script) as qtap:
+        run(qtap.url, tmp_path / "s", enough)
+    assert visible_ids(tmp_path / "s") == sorted(["first", *names])
 
 
 @pytest.mark.parametrize("seconds", [3, 60])

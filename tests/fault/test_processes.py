@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -311,3 +312,15 @@ def test_what_is_on_the_disk_behind_a_block_that_never_came_is_counted() -> None
     ended._order.extend([stuck, after])
     assert ended.close() == 5
     assert ended.rest() == [after]
+
+
+@pytest.mark.parametrize("module", ["record", "pipeline.worker", "write.seal"])
+def test_a_process_leaves_pandas_alone_that_is_installed_for_others(
+    module: str, tmp_path: Path
+) -> None:
+    """Arrow imports it for each first array, in each process: 27 MB."""
+    (tmp_path / "pandas.py").write_text("raise SystemExit('pandas is imported')")
+    code = f"import recorder.{module}, pyarrow as pa; pa.array(['a']); pa.table({{'a': ['b']}})"
+    path = f"{tmp_path}{os.pathsep}{Path(workers.__file__).parents[2]}"
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, cwd="/", check=True)
