@@ -10,6 +10,7 @@ its own.
 --latency MS: the bucket is moto's, behind a proxy that holds each request back so long.
 --drawn: hours are drawn as they are once they are compacted (bench/fleet_drawn.py), for fleets that
 are too large to be recorded: five hundred hosts. --pods: each of their pods has a name of its own.
+With --latency their bucket is a folder behind bench/s3.py: moto takes longer than the question.
 --counted: asks for the hosts of all hours instead, where the rows are more than may be fetched.
 --in-folder: compacts the folder itself, and asks it alone.
 --engine: asks the folder instead, with a filter, so that rows are counted: in this machine, and by
@@ -28,7 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -293,27 +295,55 @@ def as_counted(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
 
 def as_drawn(recorders: int, options: argparse.Namespace) -> dict[str, Any]:
     """A bucket whose hours are drawn. It is filled by a process of its own, as whoever asks is told
-    the memory of the process that started it."""
+    the memory of the process that started it; with --made a folder that this did before."""
     with tempfile.TemporaryDirectory(dir=options.dir) as name:
-        folder = Path(name)
-        with bucket(folder, options.latency) as (url, way):
+        folder = Path(options.made or name)
+        url = options.url or (folder / "bucket").as_uri()
+        figures: dict[str, Any] = {"recorders": recorders, "hours": options.hours}
+        if not (folder / "bucket").exists():
             command = [sys.executable, "-m", "bench.fleet_drawn", str(recorders)]
-            command += [str(options.hours), str(options.requests), url, name]
+            command += [str(options.hours), str(options.requests), url, str(make_folder(folder))]
             begin = time.perf_counter()
             made = subprocess.run(
                 [*command, *(["pods"] if options.pods else [])], check=True, stdout=subprocess.PIPE
             )
-            figures = {"recorders": recorders, "hours": options.hours, **json.loads(made.stdout)}
+            figures |= json.loads(made.stdout)
             figures["made_s"] = round(time.perf_counter() - begin)
-            if way is not None:
-                way.delay_s = options.latency / 1000
+        with lean_s3(folder / "bucket", options.latency) as server:
+            url = "s3://acme" if server else url
             for turn in ("first", "second"):
-                before = len(way.seen) if way else 0
-                used, document = run(url, folder / "cache", "diff")
-                used["requests"] = len(way.seen) - before if way else 0
-                figures |= prefixed(turn, used)
+                used, document = run(url, Path(name) / "cache", "diff", *options.where)
+                figures |= prefixed(turn, {**used, **(server() if server else {})})
     figures |= {key: document[key] for key in ("verdict", "window", "compared")}
     return {**figures, "findings": [finding["summary"] for finding in document["findings"]]}
+
+
+@contextlib.contextmanager
+def lean_s3(
+    folder: Path, latency_ms: float | None
+) -> Iterator[Callable[[], dict[str, Any]] | None]:
+    """The folder as S3 (bench/s3.py); gives its requests and processor time since it was asked
+    last. None without a latency."""
+    if latency_ms is None:
+        yield None
+        return
+    command = [sys.executable, "-m", "bench.s3", str(folder), str(latency_ms)]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert process.stdout is not None
+        address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": address})
+        before = [0.0, sum(psutil.Process(process.pid).cpu_times()[:2])]
+
+        def since() -> dict[str, Any]:
+            with urllib.request.urlopen(f"{address}/requests") as answer:
+                now = [float(answer.read()), sum(psutil.Process(process.pid).cpu_times()[:2])]
+            requests, cpu_s = (b - a for a, b in zip(before, now, strict=True))
+            before[:] = now
+            return {"requests": round(requests), "server_cpu_s": round(cpu_s, 2)}
+
+        yield since
+        process.kill()
 
 
 def prefixed(name: str, figures: dict[str, Any]) -> dict[str, Any]:
@@ -333,6 +363,8 @@ def main() -> None:
     parser.add_argument("--in-folder", action="store_true", help="no bucket, but compacted")
     parser.add_argument("--drawn", action="store_true", help="as if recorded and compacted")
     parser.add_argument("--pods", action="store_true", help="drawn ones have names of their own")
+    parser.add_argument("--made", metavar="DIR", help="where drawn ones are kept, or are already")
+    parser.add_argument("--where", nargs="*", default=[], help="more words of the question")
     parser.add_argument("--counted", action="store_true", help="hosts, by rollups alone")
     parser.add_argument("--engine", action="store_true", help="Sail against one process")
     parser.add_argument("--latency", type=float, metavar="MS")
