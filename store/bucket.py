@@ -69,8 +69,11 @@ class Bucket(Store):
     def at(cls, url: str, limits: Limits, engine: str = "") -> Bucket:
         """The store at a URL. UnavailableError where it is none, or cannot be reached."""
         bucket = cls(Remote(url), limits, engine)
-        blobs, folders = bucket._remote.list()
-        text = bucket._remote.get(MANIFEST) if any(b.name == MANIFEST for b in blobs) else None
+        with ThreadPoolExecutor(3) as pool:  # who asks lists the hours next
+            manifest_of = pool.submit(bucket._remote.get, MANIFEST)
+            pool.submit(bucket.hours, "coverage")
+            blobs, folders = bucket._remote.list()
+        text = manifest_of.result()
         if text is None:
             what, to = "is empty", url
             if blobs or folders:
@@ -239,11 +242,11 @@ class Bucket(Store):
             left -= size
 
     def _place(self, blob: Blob) -> Path:
-        path = self.path / blob.name
-        if blob.name.startswith("coverage/"):
+        name = blob.name
+        if name.startswith("coverage/") and name.endswith(".parquet"):
             tag = hashlib.sha256(blob.tag.encode()).hexdigest()[:12]
-            return path.with_name(f"{path.stem}.{tag}{path.suffix}")
-        return path
+            name = f"{name.removesuffix('.parquet')}.{tag}.parquet"
+        return self.path / name
 
     def _owner(self, coverage: Path) -> str:
         return coverage.name.rsplit(".", 2)[0]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -86,11 +87,13 @@ def segments_in(paths: Iterable[Path]) -> list[Segment]:
 
 
 def sealed_in(paths: Iterable[Path]) -> list[Sealed]:
-    found = []
-    for path in paths:
-        if match := _SEALED.fullmatch(path.name):
-            found.append(Sealed(int(match[2] or 0), int(match[3]), path, match[1]))
-    return found
+    return [file for path in paths if (file := _sealed(path))]
+
+
+@lru_cache(1 << 15)  # a question asks several times of each of tens of thousands of files
+def _sealed(path: Path) -> Sealed | None:
+    match = _SEALED.fullmatch(path.name)
+    return Sealed(int(match[2] or 0), int(match[3]), path, match[1]) if match else None
 
 
 def sealed_by_recorder(paths: Iterable[Path]) -> dict[str, list[Sealed]]:

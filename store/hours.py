@@ -61,6 +61,6 @@ def is_hour(key: str) -> bool:
 def hour_of(path: Path) -> dt.datetime | None:
     """The hour of a file of rows or of coverage, by the name of its folder."""
     try:
-        return hour_start(path.parent.name.removeprefix("hour="))
+        return hour_start(path.parts[-2].removeprefix("hour="))
     except ValueError:
         return None

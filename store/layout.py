@@ -172,7 +172,7 @@ class Store:
 
     def recorder_of(self, path: Path) -> str:
         """Whose rows a file of transactions has."""
-        if path.parent.name.startswith("hour="):  # asked of each of tens of thousands of files
+        if path.parts[-2].startswith("hour="):  # asked of each of tens of thousands of files
             return path.stem.rpartition("-")[0]
         return path.parents[2].name
 
@@ -232,7 +232,7 @@ class Store:
     def rollup(self, rows: Path) -> dict[str, Path]:
         """The rollup of a sealed file of transactions, or of keys that stand for rows, by table."""
         early = f"{cover.EARLY}/" if cover.is_early(rows) else ""
-        return {t: self.path / f"{early}{t}" / rows.parent.name / rows.name for t in ROLLUPS}
+        return {t: self.path / f"{early}{t}" / rows.parts[-2] / rows.name for t in ROLLUPS}
 
     def early(self, hours: Sequence[str]) -> cover.Early:
         """What there is of hours that are not over, where their rows are elsewhere."""

@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -212,9 +212,10 @@ class Reader:
         self.store.look(self.store.sealed_hour(table, hour) for table in tables for hour in hours)
         for table in self._tables:
             listed = self._listed(table)
-            if table == "coverage" or (self._views and self._pushdown is None):
+            fetched = table == "coverage" or (self._views and self._pushdown is None)
+            if fetched:
                 self.store.fetch(listed)
-            self.files[table] = self._whole(listed)
+            self.files[table] = self._whole(listed) if fetched or self.store.is_local else listed
             self._view(table)
         self._tell_unshipped()
 
@@ -251,6 +252,11 @@ class Reader:
             if merged and merged not in self._bad and self.store.is_merged([merged]):
                 return [merged] if looks_whole(merged) is not False else files
         return files
+
+    def rows_of(self, hours: Iterable[str]) -> list[Path]:
+        """The files of transactions of some hours."""
+        names = {name for hour in hours for name in (hour, f"hour={hour}")}  # live, sealed
+        return [path for path in self.files["transactions"] if path.parts[-2] in names]
 
     def groups(self) -> dict[str, dict[str, str]]:
         """The group of each recorder that is in one, by hour."""

@@ -252,7 +252,7 @@ def past_of(spans: Sequence[Window]) -> list[tuple[int, int]]:
 
 def hour_of(path: Path) -> int:
     """The number of the hour whose rows a file has."""
-    return _hour_number(path.parent.name)
+    return _hour_number(path.parts[-2])
 
 
 @lru_cache(maxsize=1024)

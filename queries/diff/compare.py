@@ -291,11 +291,11 @@ def candidates(frame: Frame, slower: Callable[[], list[Candidate]], lossy: bool)
         still_wanted()
         busy += rates.rates(frame, dims, factor)
     changed += [c for c in busy if not (lossy and c.direction == "down")]
-    changed += slower()
+    large = []
     for dims in sizes.LEVELS:
         still_wanted()
-        changed += sizes.sizes(frame, dims)
-    return changed
+        large += sizes.sizes(frame, dims)
+    return changed + slower() + large
 
 
 def _totals(frame: Frame, window: bool) -> tuple[int, int]:

@@ -47,6 +47,7 @@ _SPREAD_HOURS = 6  # past hours whose durations are read: the newest, and of oth
 _LEAST_HOURS, _ENOUGH = 3, 4_000_000  # of busy ones fewer do: no more once so many cells are read
 _FEW_MINUTES = 10  # so few are counted from rows
 _SMALL, _FEW_NAMES = 1_000_000, 5_000  # bytes of rollups, and keys counted from rows
+_SUMS = "key, sum(requests)::INTEGER AS requests, bucket AS value, count(*) AS cells"
 _CELLS = "cells"  # what an engine counts, a table beside its keys
 
 
@@ -65,10 +66,7 @@ class Cells:
     value: Any
 
     def where(self, chosen: Any) -> Cells:
-        return Cells(
-            self.key[chosen], self.recorder[chosen], self.slot[chosen], self.requests[chosen],
-            self.value[chosen],
-        )  # fmt: skip
+        return Cells(*(column[chosen] for column in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -349,13 +347,14 @@ class _Counting:
                 yield self._cells(file, part, part["slot"], part["bucket"])
             elif file in cut:
                 yield from self._minutes(file, DURATIONS, "bucket", among)
-        read, what = 0, "key, requests, bucket AS value"
+        read, what, by = 0, "key, requests, bucket AS value", ""
+        if not self._small:
+            what, by = _SUMS, "GROUP BY ALL"
         for slot, file in past:
             if slot in chosen[:_LEAST_HOURS] or read < _ENOUGH:
-                hour = [self._table(file, DURATIONS, what, among)]
-                read += hour[0]["key"].size
-                cells = [self._cells(file, hour[0], slot, hour.pop()["value"])]
-                yield cells.pop()  # nobody but the reader of them holds them
+                columns = self._table(file, DURATIONS, what, among, by)
+                read += int(columns.get("cells", np.ones_like(columns["key"])).sum())
+                yield self._cells(file, columns, slot, columns["value"])
 
     def _from_rows(self, file: int) -> dict[str, Any] | None:
         """key, slot, bucket, requests, received of a file's cells; None of one with a rollup."""
@@ -372,19 +371,18 @@ class _Counting:
             if columns is not None:
                 rows = slice(self._starts[file], self._starts[file + 1])
                 key, owner = (of[rows][columns["key"]] for of in (self._key, owners))
-                parts.append(
-                    Cells(key, owner, columns["slot"], columns["requests"], columns[value])
-                )
+                rest = columns["slot"], columns["requests"], columns[value]
+                parts.append(Cells(key, owner, *rest))
         return names, _joined(parts)
 
     def _table(
-        self, file: int, table: str, what: str, among: Sequence[int], within: str = ""
+        self, file: int, table: str, what: str, among: Sequence[int], more: str = ""
     ) -> dict[str, Any]:
         """Columns of a file's table, of small ones those of all files `among` which it is asked
-        for at once. within: a condition; rows for which it does not hold may come as well."""
+        for at once, and all their rows. more: which rows of a large one, or how they are summed."""
         if not self._small:
             path = self.files[file][1][table]
-            return self._fetch(f"SELECT {what} FROM {whole_parquet([path])} {within}")
+            return self._fetch(f"SELECT {what} FROM {whole_parquet([path])} {more}")
         if table not in self._tables:
             paths = whole_parquet(self.files[one][1][table] for one in among)
             self._tables[table] = fetched(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,10 +132,12 @@ class Histogram:
         return cls.sorted(units, code, np.concatenate([[0.0], np.cumsum(sums)]))
 
     @classmethod
-    def of_cells(cls, units: int, cells: Cells) -> Histogram:
+    def of_cells(cls, units: int, files: Sequence[Cells]) -> Histogram:
         """Of all slots together. A part of them at a time, whose units lie near one another."""
         parts: list[tuple[Ints, Any]] = [(np.zeros(0, np.int64), np.zeros(0))]
-        for at in range(0, cells.key.size, _PACKED):
+        for cells, at in (
+            (cells, at) for cells in files for at in range(0, cells.key.size, _PACKED)
+        ):
             part = slice(at, at + _PACKED)
             code = cells.key[part].astype(np.int64) << 8
             code |= np.minimum(cells.value[part], LAST_BUCKET)
@@ -318,7 +320,7 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
     edges = np.array([0, axis.slots[0].size, *range(axis.size, axis.size + len(axis.past) + 1)])
     rooms = [Entries.room(size, *edge) for edge in pairwise(edges.tolist())]
     parts: list[list[Ints]] = [[], []]
-    stretches: dict[int, list[Histogram]] = {}
+    stretches: dict[int, list[Cells]] = {}
 
     def apart(cells: Cells) -> Iterator[tuple[int, Cells]]:
         cells = cells.where(counting(known, covered.seconds, cells))
@@ -338,15 +340,15 @@ def durations_of(frame: Frame, counts: Counts, covered: Covered) -> Durations:
             if one < len(parts):
                 parts[one].append(rooms[one].packed(part.key, part.value, part.slot, part.requests))
             else:
-                stretches.setdefault(one, []).append(Histogram.of_cells(size, part))
+                stretches.setdefault(one, []).append(part)
             del part
     window, baseline = (
         room.holding(part or [room.codes]) for room, part in zip(rooms, parts, strict=False)
     )
-    past = [stretches[one] for one in sorted(stretches)]
-    course = [np.zeros((3, size)), *(sum(part.moments for part in parts) for parts in past)]
+    past = [Histogram.of_cells(size, stretches.pop(one)) for one in sorted(stretches)]
+    course = [np.zeros((3, size)), *(part.moments for part in past)]
     before: dict[Against, Histogram] = {
-        "baseline": baseline.histogram(size), "usual": Histogram.added(size, [*chain(*past)])
+        "baseline": baseline.histogram(size), "usual": Histogram.added(size, past)
     }  # fmt: skip
     return Durations(frame, level, (window, baseline), before, np.stack(course, axis=2)[:, :, 1:])
 

@@ -39,9 +39,7 @@ def kept(reader: Reader, counts: Counts, axis: Axis, covered: Covered) -> Floats
     size = counts.keys.size
     if not away:
         return np.ones(size)
-    hours = {f"hour={hour}" for hour in hours_of(axis.spans[1:])}
-    files = {path: path.parent.name for path in reader.files["transactions"]}
-    before = [path for path, hour in files.items() if {hour, f"hour={hour}"} & hours]
+    before = reader.rows_of(hours_of(axis.spans[1:]))
     all_of = rollups_of(reader.store, reader.files["transactions"], reader.groups())
     own = {path: reader.store.rollup(path)[KEYS] for path in before
            if reader.store.recorder_of(path) in away}  # fmt: skip

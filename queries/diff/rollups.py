@@ -45,21 +45,18 @@ def rollups_of(
     those that are there in full. groups: as Reader.groups."""
     sealed: dict[str, list[Path]] = {}
     for path in files:
-        if path.parent.name.startswith("hour="):
-            sealed.setdefault(path.parent.name.removeprefix("hour="), []).append(path)
+        if path.parts[-2].startswith("hour="):
+            sealed.setdefault(path.parts[-2].removeprefix("hour="), []).append(path)
     places: dict[Path, dict[str, Path]] = {}
     for hour, paths in sealed.items():
         merged = store.merged_rollup(hour, paths, groups.get(hour, {}))
         if any(looks_whole(file) is False for file in merged.values()):
             merged = {}
-        for path in paths:
-            places[path] = merged or store.rollup(path)
-    store.fetch({file for rollup in places.values() for file in rollup.values()})
-    whole = {
-        files: all(map(looks_whole, files))
-        for files in {tuple(rollup.values()) for rollup in places.values()}
-    }
-    return {path: rollup for path, rollup in places.items() if whole[tuple(rollup.values())]}
+        places |= {path: merged or store.rollup(path) for path in paths}
+    each = {id(rollup): rollup for rollup in places.values()}  # a merged one is of many paths
+    store.fetch(file for rollup in each.values() for file in rollup.values())
+    whole = {of for of, rollup in each.items() if all(map(looks_whole, rollup.values()))}
+    return {path: rollup for path, rollup in places.items() if id(rollup) in whole}
 
 
 def fetched(con: Any, text: str) -> dict[str, Any]:

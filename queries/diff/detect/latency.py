@@ -162,23 +162,24 @@ def slower(frame: Frame, d: Durations) -> list[Candidate]:
     wide: dict[Against, Floats] = dict(zip(d.before, drift(d), strict=True))
     moments = {name: Sums(d, [one.moments.T]) for name, one in d.before.items()}
     whole, powers = Sums(d, [d.blocks[1]]), Sums(d, d.powers)
-    changed: list[Candidate] = []
-    for q, metric, floor in QUANTILES:
-        for up in (True, False) if q == 0.5 else (True,):
-            sides = [
-                _Side(name, beyond(d, q, floor, wide[name], name, up), wide[name], moments[name])
-                for name, one in d.before.items()
-                if name == "baseline" or (one.codes.size and up)
-            ]
-            each = [
-                x
-                for b in (side.beyond for side in sides)
-                for x in (b.base_n[:, None], b.base[:, None], b.window_n, b.window)
-            ]
-            sums = Sums(d, [d.beyond(sides[0].beyond.cut, up, 1), *each])
-            for dims in LEVELS:
-                changed += _level(d, dims, (q, metric, floor), sides, (whole, sums, powers), up)
-    return changed
+
+    def at(measure: tuple[float, str, float], up: bool) -> list[Candidate]:
+        sides = [
+            _Side(name, beyond(d, *measure[::2], wide[name], name, up), wide[name], moments[name])
+            for name, one in d.before.items()
+            if name == "baseline" or (one.codes.size and up)
+        ]
+        each = [
+            x
+            for b in (side.beyond for side in sides)
+            for x in (b.base_n[:, None], b.base[:, None], b.window_n, b.window)
+        ]
+        sums = Sums(d, [d.beyond(sides[0].beyond.cut, up, 1), *each])
+        numbers = whole, sums, powers
+        return [c for dims in LEVELS for c in _level(d, dims, measure, sides, numbers, up)]
+
+    ways = [(one, up) for one in QUANTILES for up in ((True, False) if one[0] == 0.5 else (True,))]
+    return [c for way in ways for c in at(*way)]
 
 
 def _level(

@@ -21,8 +21,6 @@ from store.rollup import KEYS, MINUTES
 from store.values import dataclass
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from queries.core.session import Reader
     from queries.diff.counts import Counts
     from queries.diff.frame import Frame
@@ -62,14 +60,14 @@ class Rows:
 
         Nothing where a file cannot be read (any more): a finding stands without its rows.
         """
-        looked = [(set(hours_of(one.spans)), one.recorders) for one in wanted]
-
-        def may_have_some(path: Path) -> bool:
-            of = [some for hours, some in looked if path.parent.name.removeprefix("hour=") in hours]
-            name = self.reader.store.recorder_of
-            return not is_early(path) and any(not some or name(path) in some for some in of)
-
-        paths = [path for path in self.reader.files["transactions"] if may_have_some(path)]
+        owner = self.reader.store.recorder_of
+        some = {
+            path
+            for one in wanted
+            for path in self.reader.rows_of(hours_of(one.spans))
+            if not is_early(path) and (not one.recorders or owner(path) in one.recorders)
+        }
+        paths = [path for path in self.reader.files["transactions"] if path in some]
         rows = [
             (raw, *raw.split(_BETWEEN)[:3:2], place, span.from_ts, span.to_ts)
             for place, one in enumerate(wanted)
@@ -126,9 +124,8 @@ def minutes(
 
 
 def _rolled_up(rows: Rows, scope: Mask, part: Mask, span: Window) -> tuple[Floats, Floats] | None:
-    reader, hours = rows.reader, set(hours_of([span]))
-    files = [path for path in reader.files["transactions"]
-             if path.parent.name.removeprefix("hour=") in hours]  # fmt: skip
+    reader = rows.reader
+    files = reader.rows_of(hours_of([span]))
     of = rollups_of(reader.store, files, reader.groups())
     if not files or len(of) < len(files):
         return None

@@ -26,8 +26,6 @@ from store.rollup import DURATIONS, KEYS
 from store.values import dataclass
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from queries.diff.axis import Axis
     from queries.diff.candidate import Candidate
     from queries.diff.explain.evidence import Rows
@@ -110,10 +108,7 @@ def _from_rows(rows: Rows, axis: Axis) -> Counted | None:
 def _from_rollups(rows: Rows, axis: Axis, both: bool) -> Counted | None:
     reader, store = rows.reader, rows.reader.store
     sides = [set(hours_of(axis.spans[:1])), set(hours_of(axis.spans[1:]))]
-    paths: list[list[Path]] = [
-        [p for p in reader.files["transactions"] if p.parent.name.removeprefix("hour=") in hours]
-        for hours in sides
-    ]
+    paths = [reader.rows_of(hours) for hours in sides]
     recorders = sorted({store.recorder_of(path) for some in paths for path in some})
     if len(recorders) < 2 or len(paths[0]) > _MOST:
         return None
@@ -122,20 +117,20 @@ def _from_rollups(rows: Rows, axis: Axis, both: bool) -> Counted | None:
     listed = [*paths[0], *paths[1]]
     rollups = {path: store.rollup(path) for path in listed}
     store.fetch(one[KEYS] for one in rollups.values())
-    sealed = [path for path in listed if rollups[path][KEYS].exists()]
-    without = [path for path in listed if path not in sealed]
-    if without:  # an hour that grows
-        store.fetch(without)
-        sealed, both = [path for path in sealed if path in paths[0]], False
-        without = [path for path in without if path in paths[0]]
+    there = {path: rollups[path][KEYS].exists() for path in listed}
+    if not all(there.values()):  # an hour that grows
+        store.fetch(path for path in listed if not there[path])
+        listed, both = paths[0], False
+    sealed, without = ([path for path in listed if there[path] == of] for of in (True, False))
     files = [*sealed, *without]
     relations = [keys_relation(rollups[path][KEYS] for path in sealed)] if sealed else []
     relations += [rows_relation(f"(FROM {parquet([path])})", len(sealed) + i)
                   for i, path in enumerate(without)]  # fmt: skip
     if not relations:
         return None
-    owner = np.array([recorders.index(store.recorder_of(path)) for path in files])
-    side = np.array([path not in paths[0] for path in files], dtype=np.int64)
+    place, now = {name: i for i, name in enumerate(recorders)}, set(paths[0])
+    owner = np.array([place[store.recorder_of(path)] for path in files])
+    side = np.array([path not in now for path in files], dtype=np.int64)
     text = sql_text("compare_rows", keys=" UNION ALL BY NAME ".join(relations), place="0")
     columns: dict[str, Any] = reader.con.execute(
         "SELECT names, file, sum(requests)::DOUBLE AS requests,"
