@@ -135,13 +135,12 @@ class Histogram:
     def of_cells(cls, units: int, files: Sequence[Cells]) -> Histogram:
         """Of all slots together. A part of them at a time, whose units lie near one another."""
         parts: list[tuple[Ints, Any]] = [(np.zeros(0, np.int64), np.zeros(0))]
-        for cells, at in (
-            (cells, at) for cells in files for at in range(0, cells.key.size, _PACKED)
-        ):
-            part = slice(at, at + _PACKED)
-            code = cells.key[part].astype(np.int64) << 8
-            code |= np.minimum(cells.value[part], LAST_BUCKET)
-            parts.append(_summed(code, cells.requests[part]))
+        for cells in files:
+            for at in range(0, cells.key.size, _PACKED):
+                part = slice(at, at + _PACKED)
+                code = cells.key[part].astype(np.int64) << 8
+                code |= np.minimum(cells.value[part], LAST_BUCKET)
+                parts.append(_summed(code, cells.requests[part]))
         return cls.of(units, *map(np.concatenate, zip(*parts, strict=True)))
 
     @classmethod
