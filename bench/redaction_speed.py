@@ -292,6 +292,8 @@ WORST: dict[str, Callable[[], bytes]] = {
     "passwords": lambda: _listed(lambda n: f'{{"pw":"{n}"}}'),
     "names without values": lambda: _filled("token:"),
     "names in a row": lambda: _filled("token_secret_"),
+    "names of keys that are none": lambda: _filled('"cache_key":"a1b2c3d4e5f6a7b8c9",'),
+    "names of keys without a random value": lambda: _filled('"xkey":"aaaaaaaaaaaaaaaaa",'),
     "names that are harmless": lambda: _filled('"max_tokens":1,'),
     "names in tags": lambda: _filled("<token "),
     "names beside nothing": lambda: _filled('{"name":"token"},'),

@@ -13,11 +13,10 @@ from urllib.parse import unquote_to_bytes
 from recorder.redact.config import RedactConfig
 from recorder.redact.headers import COOKIES, CookieNames, cookies, header_hits
 from recorder.redact.looks import other_number
-from recorder.redact.rules import builtin, rules_for
+from recorder.redact.rules import builtin, own, rules_for
 from recorder.redact.scan import Scanner
-from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer, compiled
+from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer
 from recorder.redact.views import apart
-from store.errors import UsageError
 
 BETWEEN = b"\n\0&"  # no pattern crosses it; the & lets a query's first name be seen
 _HASH_BLOCK = 64  # bytes, of SHA-256; our keys are shorter
@@ -123,13 +122,7 @@ class Cookie(NamedTuple):
 
 def allowed_values(config: RedactConfig) -> list[Any]:
     """The patterns of values that are left alone. UsageError for one that RE2 does not take."""
-    try:
-        return [compiled(pattern) for pattern in config.allow_values]
-    except Exception as error:  # re2.error is no subclass of anything narrower
-        raise UsageError(
-            f"a pattern of redact.allow_values is wrong: {error}",
-            "Patterns are RE2: no look-around, no back-references.",
-        ) from error
+    return [own(pattern, "a pattern of redact.allow_values") for pattern in config.allow_values]
 
 
 class Replacer:
@@ -274,16 +267,12 @@ class Replacer:
     def known(self, kind: str, secret: bytes) -> tuple[str, str]:
         """The kind of a secret that was taken for one of `kind`, and its fingerprint."""
         known = self._secrets.recall(secret)
-        if known is None:
-            known = self._look_up(secret)
+        if known is None:  # the kind that it has by its looks, and its fingerprint
+            kind_of = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
+            known = kind_of, self._fingerprint(secret)
             self._secrets.remember(secret, known, len(secret))
         looks, digest = known
         return kind if looks is None or kind in self._shape_kinds else looks, digest
-
-    def _look_up(self, secret: bytes) -> tuple[str | None, str]:
-        """The kind that a secret has by its looks, and its fingerprint."""
-        kind = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
-        return kind, self._fingerprint(secret)
 
 
 def _placeholder(mark: Mark) -> bytes:

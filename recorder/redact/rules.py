@@ -6,6 +6,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import re2
@@ -15,6 +16,7 @@ from recorder.redact.text import compiled
 from store.errors import UsageError
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_HINT = "Patterns are RE2: no look-around, no back-references."
 TABLE = Path(__file__).with_name("rules.toml")
 
 
@@ -89,13 +91,15 @@ def rules_for(config: RedactConfig) -> Rules:
     names = [one for one in base.fields if one.kind not in config.skip_kinds]
     for rule in config.rules:
         if rule.pattern:
-            _check(rule.kind, rule.pattern)
+            what = f"the pattern of the rule for {rule.kind}"
+            if own(rule.pattern, what).search(b"") is not None:
+                raise UsageError(f"{what} matches nothing at all", _HINT)
             shapes.insert(0, Shape(rule.kind, (rule.pattern,), rule.pattern))
         if rule.names:
-            own = tuple(" ".join(words(name)) for name in rule.names)
-            if "" in own:
+            names_of = tuple(" ".join(words(name)) for name in rule.names)
+            if "" in names_of:
                 raise UsageError(f"a name of the rule for {rule.kind} has no letters", "Use some.")
-            names.insert(0, Field(rule.kind, words=own, numbers=rule.numbers))
+            names.insert(0, Field(rule.kind, words=names_of, numbers=rule.numbers))
     allowed = {"".join(words(name)) for name in config.allow_names}
     return msgspec.structs.replace(
         base,
@@ -105,14 +109,12 @@ def rules_for(config: RedactConfig) -> Rules:
     )
 
 
-def _check(kind: str, pattern: str) -> None:
-    hint = "Patterns are RE2: no look-around, no back-references."
+def own(pattern: str, what: str) -> Any:
+    """A pattern of the user's own, compiled. UsageError where RE2 does not take it."""
     try:
-        empty = compiled(pattern).search(b"") is not None
+        return compiled(pattern)
     except re2.error as error:
-        raise UsageError(f"the pattern of the rule for {kind} is wrong: {error}", hint) from error
-    if empty:
-        raise UsageError(f"the pattern of the rule for {kind} matches nothing at all", hint)
+        raise UsageError(f"{what} is wrong: {error}", _HINT) from error
 
 
 def words(name: str) -> list[str]:

@@ -45,7 +45,7 @@ from recorder.redact.views import (
     without_lengths,
 )
 
-NAME, COMMON, EMAIL, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(10)
+NAME, EMAIL, DIGITS, IBAN, SCHEME, LINK, STATEMENT, ENCODED, SHAPE = range(9)
 
 _SHORT = 4  # a word of so few letters counts as a whole word only
 # What a secret may follow: no letter or digit, but for the last one of an escape.
@@ -126,6 +126,12 @@ def _name_parts(fields: tuple[Field, ...]) -> tuple[str, str]:
     return whole, anywhere
 
 
+def _common_part(rules: Rules) -> str:
+    """A pattern for common names and what follows them: see `unless` in the head of rules.toml."""
+    words = _any(word for field in rules.fields if field.unless for word in field.words)
+    return rf"[A-Za-z0-9_.-](?i:{words or '[^ -~]{9}'}){_BEFORE_RANDOM}{_RANDOM}"
+
+
 def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, bool]]:
     """(category, pattern, whether it begins at an edge), in the order of preference where two begin
     at the same byte."""
@@ -143,9 +149,7 @@ def _scan_parts(rules: Rules, skipped: frozenset[str]) -> list[tuple[int, str, b
         ENCODED: ("base64", _ENCODED_JSON),
         IBAN: ("iban", looks.IBAN_START),
     }
-    common = _any(word for field in rules.fields if field.unless for word in field.words)
-    known = rf"[A-Za-z0-9_.-](?i:{common or '[^ -~]{9}'}){_BEFORE_RANDOM}{_RANDOM}"
-    parts += [(NAME, whole, True), (NAME, anywhere, False), (COMMON, known, False)]
+    parts += [(NAME, whole, True), (NAME, anywhere, False), (NAME, _common_part(rules), False)]
     for group, edge in ((other, False), (at_edge, True)):
         for category, (kind, text) in group.items():
             if kind not in skipped or category == EMAIL:  # userinfo, too
@@ -163,6 +167,7 @@ class Patterns:
         self.custom = any(shape.custom for shape in rules.shapes)
         alternatives = _joined(parts)
         self.candidate_in = where(compiled(alternatives))
+        self.common = re.compile(_common_part(rules).encode())
         self.no_shape = compiled(_joined([part for part in parts if part[0] != SHAPE]))
         escapes = f"{JSON_ESCAPES}|{PERCENT_ESCAPES}|{ENTITIES}"
         self.first_in = where(compiled(f"{alternatives}|{escapes}"))
@@ -265,6 +270,7 @@ def redis_hits(text: bytes) -> list[Hit]:
 
 
 _AT = 0x40
+_NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-[]"
 # A text is searched in stretches: where a candidate is in sight, RE2 still reads on to the end of
 # a longer one that began before it.
 _STRETCH = 4096
@@ -293,7 +299,6 @@ class Scanner:
         self._named = NamedSecrets(self.names)
         self._handlers = {
             NAME: self._named.look,
-            COMMON: self._common,
             EMAIL: looks.email,
             DIGITS: looks.digits,
             IBAN: looks.iban,
@@ -359,8 +364,16 @@ class Scanner:
 
     def _common(self, text: Text, start: int, end: int) -> int:
         """A name that is a secret's only where what follows looks random: it ends before that."""
-        filed = _FILED.search(text.buf, start + 1, end)
-        return self._named.look(text, start, filed.end()) if filed else start + 1
+        filed, known, after = _FILED.search(text.buf, start + 1, end), len(text.hits), start + 1
+        if filed:
+            name = text.buf[run_before(text.buf, filed.start(), _NAME_BYTES, 64) : filed.start()]
+            after = filed.end()
+            if self.names.look(name):
+                after = self._named.look(text, start, after)
+        if len(text.hits) == known and text.spared > 0:  # lists have such names by the hundred
+            text.spared -= 1
+            text.left += 1
+        return after
 
     def _statement(self, text: Text, start: int, end: int) -> int:
         """ENV and SetEnv set what they name; the other phrases go before secrets only."""
@@ -400,6 +413,8 @@ class Scanner:
             phrase = buf[end - 2 : end - 1] in (b" ", b"N", b"E") or buf[start : start + 2] == b" -"
             if not phrase or self.patterns.category(buf, start, end)[0] != STATEMENT:
                 return self._handlers[NAME](text, start, end)
+        if self.patterns.common.match(buf, start, end):
+            return self._common(text, start, end)
         if end - start == 3 and buf[end - 2] == _AT:
             return looks.email(text, start, end)
         category, shapes = self.patterns.category(buf, start, end)

@@ -61,6 +61,7 @@ def without_runs(buf: bytes) -> bytes:
     return bytes(scanned) if scanned else buf
 
 
+_SPARED = 192  # bytes of a text for each
 FORM = 1  # the text is a query or a form: name=value&name=value
 BINARY = 2  # an image and the like: only shapes that cannot occur by chance
 PACKED = 4  # protobuf and the like: a letter before a string may be the string's length
@@ -95,7 +96,7 @@ class Text:
     often it was unwrapped from base64; `whole`: it is what will be spliced, and no view of it, so
     that in JSON what is taken out must stay within its string."""
 
-    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "hits", "left")
+    __slots__ = ("_json", "_lexer", "buf", "cut", "depth", "flags", "hits", "left", "spared")
 
     def __init__(
         self, buf: bytes, flags: int, left: int, depth: int = 0, whole: bool = False
@@ -103,6 +104,7 @@ class Text:
         self.buf = buf
         self.flags = flags
         self.left = left
+        self.spared = len(buf) // _SPARED  # names of keys that are none and do not count
         self.depth = depth
         self._json: bool | None = None if whole else False
         self._lexer: Lexer | None = None

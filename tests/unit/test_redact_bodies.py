@@ -297,6 +297,20 @@ def test_what_stands_around_long_base64_is_found(size: int) -> None:
     assert _masked(f"{run}password=Zx81Qw", "text/plain").endswith("password=[password]")
 
 
+def test_a_list_of_what_is_found_by_keys_is_no_text_with_too_much() -> None:
+    rnd = random.Random(3)
+    rows = [
+        {
+            "cacheKey": f"{rnd.getrandbits(128):032x}",
+            "titleKey": "checkoutConfirmationTitle",
+            "state": "x" * 200,
+        }
+        for _ in range(190)
+    ]
+    body = json.dumps([*rows, {"shodan_key": "7q2mZx8Rt4Lk9Wd3Vn6Bh1Yc5Jf0Gs"}])
+    assert _masked(body) == body.replace("7q2mZx8Rt4Lk9Wd3Vn6Bh1Yc5Jf0Gs", "[api_key]")
+
+
 def test_a_text_with_too_much_to_look_at_is_cut_off() -> None:
     addresses = [f"user{n}@mail{n}.example" for n in range(3000)]
     tx = Transaction(ts=0, method="GET", res_body=json.dumps(addresses).encode())
