@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 else:
     # DuckDB without the Python around it, which builds statements and knows Arrow: that takes twice
     # as long to load as the engine. Of versions that were tried so.
-    duckdb = importlib.import_module("_duckdb")
-    if not duckdb.__version__.startswith("2.0."):
+    try:
+        duckdb = importlib.import_module("_duckdb")
+    except ImportError:
+        duckdb = None
+    if duckdb is None or not duckdb.__version__.startswith("2.0."):
         duckdb = importlib.import_module("duckdb")
 
 

@@ -323,9 +323,22 @@ def test_help_and_diff_start_without_what_they_do_not_use(store: Path) -> None:
         assert done.stderr.splitlines()[-1] == "[]", argv
 
 
-def test_a_duckdb_that_was_not_tried_without_its_python_is_loaded_whole(store: Path) -> None:
+_MISSING = """import importlib
+loaded = importlib.import_module
+def import_module(name):
+    if name == "_duckdb":
+        raise ImportError(name)
+    return loaded(name)
+importlib.import_module = import_module
+"""
+
+
+@pytest.mark.parametrize("other", ["import _duckdb; _duckdb.__version__ = '2.9.0'\n", _MISSING])
+def test_a_duckdb_that_was_not_tried_without_its_python_is_loaded_whole(
+    store: Path, other: str
+) -> None:
     code = (
-        "import sys, _duckdb; _duckdb.__version__ = '2.9.0'; "
+        f"{other}import sys; "
         "from qrec.__main__ import main; main(['hosts', '--json']); "
         "print('duckdb' in sys.modules, file=sys.stderr)"
     )
