@@ -25,7 +25,7 @@ _FILTERED = (
 class StatementRow:
     """A statement without its values. Times in ms; total_ms: all its calls together.
 
-    type: redis, mysql, postgres, kafka. affected, results: rows changed and returned, null where
+    type: redis, mysql, postgresql, kafka. affected, results: rows changed and returned, null where
     the database does not tell. containers: the busiest five that run it.
     """
 
@@ -129,7 +129,7 @@ DATABASE = Question(
       qrec database --where 'container.name == "order-service"'
     """,
     guide="""
-    Which database statements ran in a window (redis, mysql, postgres, kafka), by whom.
+    Which database statements ran in a window (redis, mysql, postgresql, kafka), by whom.
 
     Statements stand without their values. For each: calls, failures with the last error, p50, p95
     and longest time in milliseconds, and which containers ran it. `where` can ask about

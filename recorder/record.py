@@ -369,8 +369,7 @@ class Recording:
             self.ledger.alive(self._ordered)
         self.ledger.count("dropped", lost)
         if lost:
-            text = f"{lost:,} events that were read did not reach the disk in time"
-            self.reporter.note(f"lost: {text}")
+            self.reporter.note(f"lost: {lost:,} events that were read never reached the disk")
         self._write_coverage(everything=True)
         self.ledger.change("stopped", self.stopping or "failed", mono_us())
         self._write_coverage(everything=True)

@@ -132,7 +132,7 @@ DATABASE: Final = pa.schema(
         ("ts", _TS),
         ("duration_ms", pa.int32()),
         ("direction", _LOW),
-        ("database_type", _LOW),  # redis | mysql | kafka | postgres
+        ("database_type", _LOW),  # redis | mysql | kafka | postgresql
         ("statement", _LOW),  # with its literals taken out
         ("is_error", pa.bool_()),
         ("error_message", pa.string()),

@@ -51,7 +51,7 @@ _PLAIN_COMMANDS, _SUB_COMMANDS, _SUB_WITH_KEY, _MANY_KEYS = (
 def normalise(database_type: str, statement: str | None) -> str | None:
     """The statement with every value taken out, at most MAX_STATEMENT characters.
 
-    `database_type` is Qtap's (redis, mysql, postgres, kafka, …); an unknown one is read as SQL
+    `database_type` is Qtap's (redis, mysql, postgresql, kafka, …); an unknown one is read as SQL
     in which everything quoted is a value. None stays None; nothing is raised, whatever comes.
     """
     if not statement:

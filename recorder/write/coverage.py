@@ -194,6 +194,7 @@ class Ledger:
         self.heard(mono)
         if self.clock is not None and self.open is not None:
             self._extend(self.clock.now(mono))
+            self.estimate({}, mono)  # in silence, too, what came before it settles
 
     def refused(self, why: str, mono: int) -> bool:
         """The disk takes no writes: what comes now may not be kept. True when that is news."""

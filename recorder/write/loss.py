@@ -76,18 +76,16 @@ class LossEstimator:
 
     def observe(self, codes: Mapping[int, Sequence[int]], mono: int) -> int:
         """Take the numbers of events that arrived at `mono`; how many more seem to be dropped."""
-        dropped = 0.0
         for process, values in codes.items():
             known = self._processes.pop(process, None)
             if known is None and len(values) < _BEGIN:
                 continue
-            known = known or _Process()
-            self._processes[process] = known
-            for came, requests, fast in known.take(np.array(values, np.int64), mono):
-                dropped += self._judge(came, requests, fast)
+            self._processes[process] = known = known or _Process()
+            known.take(np.array(values, np.int64), mono)
         while len(self._processes) > _PROCESSES:
             del self._processes[next(iter(self._processes))]
-        return round(dropped)
+        buckets = (one for known in self._processes.values() for one in known.settled(mono))
+        return round(sum(self._judge(*bucket) for bucket in buckets))
 
     def _judge(self, came: int, requests: int, fast: bool) -> float:
         missing = 0.0
@@ -127,8 +125,7 @@ class _Process:
         self._arrived = 0
         self._marks: deque[_Mark] = deque()
 
-    def take(self, codes: Any, mono: int) -> Iterable[tuple[int, int, bool]]:
-        """(numbers that came, requests among them, whether they came fast) of each new bucket."""
+    def take(self, codes: Any, mono: int) -> None:
         numbers, kinds = codes >> 2, codes & 3
         if self._newest < 0:
             self._newest = self._judged = int(numbers.max())
@@ -143,6 +140,9 @@ class _Process:
         self._newest = max(self._newest, int(numbers.max()))
         self._arrived += len(codes)
         self._marks.append(_Mark(mono, self._newest, self._arrived))
+
+    def settled(self, mono: int) -> Iterable[tuple[int, int, bool]]:
+        """(numbers that came, requests among them, whether they came fast) of each new bucket."""
         while len(self._marks) > 1 and self._marks[1].mono <= mono - _SETTLE_US:
             before, last = self._marks.popleft(), self._marks[0]
             seconds = max(last.mono - before.mono, 1) / 1e6

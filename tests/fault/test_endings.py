@@ -227,7 +227,7 @@ def test_a_stop_waits_for_a_worker_that_comes_up_late_or_says_what_is_lost(
         assert not [note for note in listener.notes if "lost" in note]
     else:
         assert summary.written == 0
-        assert "lost: 3 events that were read did not reach the disk in time" in listener.notes
+        assert "lost: 3 events that were read never reached the disk" in listener.notes
 
 
 def unacknowledged(client: socket.socket) -> int:

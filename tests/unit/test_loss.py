@@ -127,6 +127,20 @@ def test_a_gap_and_another_process_are_no_drop() -> None:
     assert source.run(40, 1000)[1] == 0
 
 
+def test_a_drop_before_a_silence_is_counted_while_that_lasts(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    desk.take(connected(NOON), mono=S)
+    for second in range(1, 36):
+        lost = 150 if second == 30 else 0
+        numbers = range(second * 300 + lost, (second + 1) * 300)
+        events = [transaction(xid(number), NOON + second * S) for number in numbers]
+        desk.take(*events, mono=(second + 1) * S)
+    assert desk.ledger.open is not None
+    assert desk.ledger.open.dropped_estimate == 0  # ids that were made before may still come
+    desk.ledger.alive(60 * S)
+    assert desk.ledger.open.dropped_estimate == pytest.approx(150, abs=20)
+
+
 @pytest.mark.parametrize("pushed", [None, "res.status >= 400"])
 def test_a_recording_counts_it_in_its_coverage(pushed: str | None, tmp_path: Path) -> None:
     desk = Desk(tmp_path / "s")
