@@ -19,7 +19,7 @@ from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
 from queries.core.counted import COUNTED, count_rows, have_counted
-from queries.core.session import Reader, open_reader
+from queries.core.session import Moved, Reader, open_reader
 from queries.core.watch import with_arrow
 from queries.core.window import Window
 from store.derived import derived_sql
@@ -58,12 +58,12 @@ T = TypeVar("T")
 
 def condition(
     where: Expr | None, con: Any = None, table: str = "transactions",
-    group_of: Mapping[str, str] = MappingProxyType({}),
+    group_of: Mapping[str, str] = MappingProxyType({}), moved: Moved = MappingProxyType({}),
 ) -> tuple[str, dict[str, Any]]:  # fmt: skip
     """A filter as a DuckDB condition over a recorded table, and its parameters.
 
-    con: the connection that will run it, made ready for the functions that it may call. group_of:
-    as Reader.group_of.
+    con: the connection that will run it, made ready for the functions that it may call. group_of,
+    moved: as Reader has them.
     FilterError: a field that the table does not have.
     """
     if where is None:
@@ -76,7 +76,7 @@ def condition(
 
         columns = {name: name for name in RECORDED[table].names}
     try:
-        group = _group_sql(group_of) if "group" in where.fields() else ""
+        group = _group_sql(group_of, moved) if "group" in where.fields() else ""
         sql = filters.to_sql(where, columns, _PREFIX, group)
     except filters.FilterError as error:
         if table == "transactions":
@@ -88,13 +88,16 @@ def condition(
     return f"({sql.text})", dict(sql.params)
 
 
-def _group_sql(group_of: Mapping[str, str]) -> str:
+def _group_sql(group_of: Mapping[str, str], moved: Moved) -> str:
     """The group of a row's recorder; a filter cannot take what is no name of a group."""
+    cases = [f"WHEN recorder = '{name}' AND ts < '{until.isoformat()}'::TIMESTAMPTZ THEN '{group}'"
+             for name, of in moved.items() for until, group in of
+             if _NAME.fullmatch(f"{name}{group}")]  # fmt: skip
     members: dict[str, list[str]] = {}
     for recorder, group in group_of.items():
         if _NAME.fullmatch(group) and _NAME.fullmatch(recorder):
             members.setdefault(group, []).append(f"'{recorder}'")
-    cases = [f"WHEN recorder IN ({', '.join(of)}) THEN '{group}'" for group, of in members.items()]
+    cases += [f"WHEN recorder IN ({', '.join(of)}) THEN '{g}'" for g, of in members.items()]
     return f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"
 
 
@@ -147,7 +150,7 @@ class Selection:
         FilterError, UsageError: `where` asks for what the table does not have.
         """
         con = self.reader.con
-        text, params = condition(where, con, table, self.reader.group_of)
+        text, params = condition(where, con, table, self.reader.group_of, self.reader.moved)
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
         rows = self.reader.selected(
             COUNTED if self.counted and table == "transactions" else table,
@@ -163,13 +166,8 @@ class Selection:
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
         whose = ""
         if self.by is not None:
-            groups = [group or None for group in self.reader.group_of.values()]
-            values: dict[str, Sequence[Any]] = {
-                "recorder": [*self.reader.group_of],
-                "population": groups,
-            }
-            self.reader.table("populations", {n: ("VARCHAR", of) for n, of in values.items()})
-            whose = " LEFT JOIN populations USING (recorder)"
+            group = _group_sql(self.reader.group_of, self.reader.moved)
+            columns += f", nullif({group}, '') AS population"
         if container is not None:
             con.execute("SET VARIABLE container = $value", {"value": container})
             whose += " WHERE who = getvariable('container')"

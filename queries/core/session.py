@@ -39,6 +39,7 @@ _NOT_THE_FILES: Final = (  # what a broken file never raises
 _SQL: Final = Path(__file__).parents[1] / "sql"
 _TRIES: Final = 3  # a query that is slower than a recorder's grace may lose files again
 T = TypeVar("T")
+Moved = Mapping[str, Sequence[tuple[dt.datetime, str]]]
 CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -78,11 +79,14 @@ class Reader:
     ) -> None:  # fmt: skip
         self.store = store
         self._takes: Callable[[str, str], bool] = lambda recorder, group: True
+        self._is_whole = False  # whether recorders alone are chosen, and nothing is asked of rows
         if where is not None:
             import filters
 
             self._takes = filters.takes_of(where)
+            self._is_whole = not views and filters.is_of_recorders(where)
         self.group_of: dict[str, str] = {}  # of each recorder, by its last; "": in none
+        self.moved: dict[str, list[tuple[dt.datetime, str]]] = {}  # until when in which other ones
         self._views = views
         self.spans = list(spans)
         self._tables = ["coverage", *tables]
@@ -300,11 +304,18 @@ class Reader:
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE coverage AS {text}")
         self.coverage = dicts(self.con.execute("FROM coverage"))
         self.coverage.sort(key=lambda row: (row["recorder"], row["from_ts"], row["to_ts"]))
-        self.group_of = {row["recorder"]: row["group_name"] or "" for row in self.coverage}
+        self.group_of, self.moved = {}, {}
+        for row in self.coverage:
+            name, group = row["recorder"], row["group_name"] or ""
+            if self.group_of.setdefault(name, group) != group:
+                self.moved.setdefault(name, []).append((row["from_ts"], self.group_of[name]))
+            self.group_of[name] = group
         self._leave_out_others()
 
     def _is_asked(self, recorder: str) -> bool:
-        return self._takes(recorder, self.group_of.get(recorder, ""))
+        """By any of its groups, where rows are asked as well; taken whole, by its last."""
+        earlier = [] if self._is_whole else [of for _, of in self.moved.get(recorder, ())]
+        return any(self._takes(recorder, of) for of in (self.group_of.get(recorder, ""), *earlier))
 
     def _leave_out_others(self) -> None:
         """What recorders saw of which the filter takes nothing is not in question."""

@@ -157,7 +157,7 @@ def _condition(
     if not texts:
         return None, {}
     both = filters.parse(" AND ".join(f"({text})" for text in texts))
-    return condition(both, reader.con, group_of=reader.group_of)
+    return condition(both, reader.con, group_of=reader.group_of, moved=reader.moved)
 
 
 class _Question:

@@ -52,17 +52,15 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     names = sorted(expected)
     populations = sorted({population for population, _ in names})
     edges = axis.edges
-    members = Members(
-        names,
-        np.array([_seconds(expected[name], edges) for name in names]).reshape(-1, len(edges)),
-        np.array([_seconds(seeing.get(name, ()), edges) for name in names]).reshape(-1, len(edges)),
-        np.array([
-            _seconds(
-                notes.together(i for n in names if n[0] == population for i in expected[n]), edges
-            )
-            for population in populations
-        ]).reshape(-1, len(edges)),
-    )  # fmt: skip
+    islands = (
+        [expected[name] for name in names],
+        [seeing.get(name, ()) for name in names],
+        [notes.together(i for n in names if n[0] == of for i in expected[n]) for of in populations],
+    )
+    parts = (
+        np.array([_seconds(one, edges) for one in each]).reshape(-1, len(edges)) for each in islands
+    )
+    members = Members(names, *parts)
     lengths = (edges[:, 1] - edges[:, 0]) / 1e6
     seen = _seen(populations, members)
     enough = seen.max(axis=0, initial=0.0) >= limits.MOST * lengths
@@ -72,8 +70,8 @@ def covered(reader: Reader, axis: Axis) -> tuple[Axis, Covered]:
     enough[: axis.size] = True
     past = [p for p, ok in zip(axis.past, enough[axis.size :].tolist(), strict=True) if ok]
     axis, seen = Axis(axis.spans, tuple(past)), seen[:, enough]
-    parts = (members.expected, members.seeing, members.together)
-    members = Members(names, *(part[:, enough] for part in parts))
+    kept = (members.expected, members.seeing, members.together)
+    members = Members(names, *(part[:, enough] for part in kept))
     gaps = [
         note
         for i, population in enumerate(populations)

@@ -285,6 +285,22 @@ def test_counts_apart_by_recorder_and_group(tmp_path: Path, question: Question) 
         counts(by="container")
 
 
+def test_rows_are_of_the_group_that_their_recorder_was_in_then(tmp_path: Path) -> None:
+    """A host that changes its group takes nothing of what it saw before along."""
+    rows = {"a1": calls("api.example.com"), "a2": calls("api.example.com")}
+    moved = [*seen("a1", end=minute(20), group="canary"), *seen("a1", begin=minute(20))]
+    store = stored(tmp_path / "store", rows, [moved, seen("a2")])
+
+    def counts(**values: Any) -> dict[str | None, int]:
+        return {one.group: one.requests for one in HOSTS.ask(store, values, NOW, UTC).hosts}
+
+    assert counts(by="group") == {"canary": 60, GROUP: 300}
+    assert counts(by="group", where='group == "canary"') == {"canary": 60}
+    assert counts(by="group", where='group == "prod-eu" and recorder == "a1"') == {GROUP: 120}
+    changes = what_changed(store, WINDOW, BASELINE)
+    assert changes.verdict == "nothing_changed"
+
+
 @pytest.mark.parametrize(
     ("where", "hosts"),
     [
