@@ -67,6 +67,16 @@ def test_everything_slows_down(record: Record) -> None:
     assert f": {finding['effect']['metric'][:3]} " in finding["summary"]
 
 
+def test_everything_is_faster_than_before(record: Record) -> None:
+    """Good news reads as such, and comes last."""
+    lines = [
+        replace(line, ms=np.where(is_late(line), line.ms, 3 * line.ms)) for line in shop(4_000)
+    ]
+    finding = record(*lines, beside=0).diff()["findings"][-1]
+    says(finding, ("broad",), direction="down", severity="low")
+    assert "all traffic faster everywhere, no single key: p50 " in finding["summary"]
+
+
 def is_late(line: Batch) -> Any:
     return line.ts >= to_us(at(40))
 

@@ -118,6 +118,20 @@ def test_a_caller_that_takes_another_host_where_new_hosts_are_no_news(
     assert len(document["findings"]) == 1
 
 
+def test_a_host_that_moved_and_fails_stands_before_who_fails_with_it(record: Record) -> None:
+    """Who called it calls a name at which nothing answers, and says 500 itself."""
+    line: dict[str, Any] = {"route": "/charge", "per_hour": 600, "container": "shop"}
+    old = traffic("pay.example", **line, to=20)
+    new = traffic("localhost:8081", **line, from_=20, failing=1.0, status=None)
+    said = traffic("shop.example", "/buy", 900, direction="ingress", container="shop",
+                   failing=step(20, 0.01, 0.6))  # fmt: skip
+    found = record(old, new, said).diff()["findings"]
+    says(found[0], ("moved",), {"host": "localhost:8081"}, "moved")
+    assert "took over from pay.example, failing: 100 % of" in found[0]["summary"]
+    assert found[0]["severity"] == "high"
+    assert len(found) == 1, [f["summary"] for f in found]
+
+
 def test_a_host_that_was_silent_for_an_hour_yesterday_is_gone_today(record: Record) -> None:
     """Once was an incident, and no habit."""
     line = traffic("rates.example", "/v1/latest", 400, container="fx", from_=DAY, to=0)

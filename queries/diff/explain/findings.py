@@ -20,6 +20,7 @@ from queries.diff.detect.shares import before_of
 from queries.diff.durations import Durations, quantiles
 from queries.diff.explain import words
 from queries.diff.explain.evidence import Order, Rows, Wanted, around, examples, minutes
+from queries.diff.explain.graph import broken, failing_share
 from queries.diff.explain.onset import Lasted, Series, lasted, segment, series
 from queries.diff.explain.recorders import Counted, counted, needs_both, shown
 from queries.diff.frame import Frame, held_by
@@ -94,7 +95,7 @@ class _Lead:
 
 def findings(scene: Scene, leads: list[Candidate], limit: int) -> tuple[list[Finding], int]:
     """The leads as findings, ranked: the first `limit` of them, and how many there are."""
-    made = sorted((_lead(scene, c) for c in leads), key=_rank)
+    made = sorted((_lead(scene, c) for c in leads), key=lambda lead: _rank(scene.frame, lead))
     told = made[:limit]
     ids = examples(scene.rows, [one for lead in told for one in _wanted(scene, lead)])
     pairs = zip(told, ids[::2], ids[1::2], strict=True)
@@ -325,32 +326,26 @@ def caller(frame: Frame, scope: Mask, requests: Floats) -> str | None:
     return (level.values[most][0] or None) if alone else None
 
 
-def failing_share(frame: Frame, c: Candidate) -> float:
-    """The failed share of a key's requests in the window."""
-    n = float(frame.requests[c.scope].sum())
-    return float(frame.requests[c.scope & frame.failed].sum()) / n if n else 0.0
-
-
 _HARD = frozenset({401, 402, 403, 429})
 _HARD_GRPC = frozenset({"7", "8", "16"})  # PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED
 
 
 def severity(frame: Frame, c: Candidate, top: tuple[int, str] | None) -> Severity:
     """high: requests fail or stop; medium: they suffer or are new; low: worth knowing."""
-    if c.kind in ("errors", "no_response") and c.direction == "down":
-        return "low"
+    if c.kind in ("errors", "no_response", "broad") and c.direction == "down":
+        return "high" if c.metric == "per_s" else "low"
     if c.kind in ("errors", "no_response", "statuses", "signature"):
         return _failing(frame, c, top, c.window or 0.0)
     if c.kind == "gone":
         return "high" if set(c.key) == {"host"} else "medium"
     if c.kind == "broad":
-        return "high" if c.metric != "per_s" or c.direction == "down" else "medium"
+        return "medium" if c.metric == "per_s" else "high"
     if c.kind == "retries":
         return "high"
     if c.kind == "latency":
         large = (c.ratio or 0) >= 3 and c.hit(frame.incoming) >= limits.SEVERAL
         return ("high" if large else "medium") if c.direction == "up" else "low"
-    if c.kind == "new" and failing_share(frame, c) >= limits.MOST:
+    if broken(frame, c):
         return _failing(frame, c, top, failing_share(frame, c))
     if c.kind in ("new", "back", "moved", "edge"):
         return "medium"
@@ -378,13 +373,13 @@ _CLASSES: dict[Severity, int] = {"high": 0, "medium": 1, "low": 2}
 _FAILING = frozenset({"errors", "no_response", "statuses", "signature", "broad"})
 
 
-def _rank(lead: _Lead) -> tuple[Any, ...]:
+def _rank(frame: Frame, lead: _Lead) -> tuple[Any, ...]:
     """Severity, where what is over counts for less than what goes on and is one less severe;
     certain, failing; then the largest."""
     c = lead.c
     sure = confidence(c) == "strong"
     place = _CLASSES[lead.severity] + 1.5 * (lead.lasted.until is not None)
-    return (place, not sure, c.kind not in _FAILING, *c.order())
+    return (place, not sure, not (c.kind in _FAILING or broken(frame, c)), *c.order())
 
 
 def failures(frame: Frame, lead: Candidate) -> list[tuple[int, str]]:

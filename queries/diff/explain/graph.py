@@ -99,12 +99,12 @@ def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) ->
         return _release(i, leads, around)
     if _busier(above):
         return _asked(i, leads, around)
-    if not _symptom(above):
+    if not _symptom(graph.frame, above):
         return i
     serving = set(around[i][1])
     fit = []
     for j, below in enumerate(leads):
-        if j == i or not (_explains(below, above) or _missed(graph.frame, below, above)):
+        if j == i or not _explains(graph.frame, below, above):
             continue
         if below.kind == "latency" and above.kind != "latency":
             continue
@@ -145,15 +145,27 @@ def _release(i: int, leads: list[Candidate], around: list[Ends]) -> int:
     return min(fit)[1] if fit else i
 
 
-def _explains(below: Candidate, above: Candidate) -> bool:
+def failing_share(frame: Frame, c: Candidate) -> float:
+    """The failed share of a key's requests in the window; of what moved, under its new name."""
+    mine = c.scope & (frame.before + frame.earlier == 0) if c.direction == "moved" else c.scope
+    n = float(frame.requests[mine].sum())
+    return float(frame.requests[mine & frame.failed].sum()) / n if n else 0.0
+
+
+def broken(frame: Frame, c: Candidate) -> bool:
+    """Whether it is a place, a status or a text that is new, and most of its requests fail."""
+    return c.direction in ("new", "moved") and failing_share(frame, c) >= limits.MOST
+
+
+def _explains(frame: Frame, below: Candidate, above: Candidate) -> bool:
     """Whether it is of a kind that shows in callers as `above` does: a size is handed on, and who
     makes many times as many calls waits for them."""
     if "size" in (below.kind, above.kind):
         alike = below.kind == above.kind and below.direction == above.direction
     else:
         storm = _busier(below) and (below.ratio or 0) >= limits.STORM
-        alike = _bad(below) or _failing(below) or (storm and above.kind == "latency")
-    return alike and bool(below.key)
+        alike = _bad(below) or broken(frame, below) or (storm and above.kind == "latency")
+    return (alike and bool(below.key)) or _missed(frame, below, above)
 
 
 def _missed(frame: Frame, below: Candidate, above: Candidate) -> bool:
@@ -166,16 +178,11 @@ def _missed(frame: Frame, below: Candidate, above: Candidate) -> bool:
     return float(held[says_so].sum()) >= limits.MOST * max(float(held.sum()), 1e-9)
 
 
-def _symptom(c: Candidate) -> bool:
+def _symptom(frame: Frame, c: Candidate) -> bool:
     """Whether a change may be the company of another one further down."""
     if not c.key or c.kind == "size" or c.direction == "down":
         return bool(c.key) and c.kind == "size"
-    return _bad(c) or _failing(c)
-
-
-def _failing(c: Candidate) -> bool:
-    """A failure that was not there before, told by its status or its text."""
-    return c.kind == "signature" or (c.kind == "new" and not 0 < c.key.get("status", 200) < 400)
+    return _bad(c) or broken(frame, c)
 
 
 def _bad(c: Candidate, down: bool = False) -> bool:

@@ -33,7 +33,7 @@ def summary(
     key = c.key
     who = subject(key)
     is_status = "status" in key or "grpc_status" in key
-    broken = c.direction == "new" and failing >= limits.MOST and not is_status
+    broken = c.direction in ("new", "moved") and failing >= limits.MOST and not is_status
     parts = [f"{who} {_broken(c, failing) if broken else _change(c)}"]
     if broken or (c.kind in ("errors", "no_response", "broad") and c.direction == "up"):
         parts.append(_failures(failures) if broken or c.metric.endswith("_share") else "")
@@ -54,7 +54,7 @@ def summary(
 
 
 def _broken(c: Candidate, failing: float) -> str:
-    what = "new and failing" if c.kind == "new" else f"{_appeared(c).partition(':')[0]}, failing"
+    what = "new and failing" if c.kind == "new" else f"{_change(c).rpartition(':')[0]}, failing"
     return f"{what}: {percent(failing)} of {number(c.window)} requests"
 
 
@@ -80,10 +80,10 @@ def _change(c: Candidate) -> str:
         word = "busier" if c.direction == "up" else "quieter"
         return f"{word}: {both}/s"
     if c.kind == "broad":
-        word = "slower" if c.lasts else "failing more"
+        less, more = ("faster", "slower") if c.lasts else ("failing less", "failing more")
         which, shown = (f"{c.metric[:3]} ", ms) if c.lasts else ("", percent)
-        figures = f"{shown(c.window)} ({was} {shown(c.baseline)})"
-        return f"{word} everywhere, no single key: {which}{figures}"
+        figures = f"{which}{shown(c.window)} ({was} {shown(c.baseline)})"
+        return f"{less if c.direction == 'down' else more} everywhere, no single key: {figures}"
     if c.kind == "moved":
         return (
             f"took over from {_origin(c)}: {number(c.window)} requests (was {number(c.baseline)})"
