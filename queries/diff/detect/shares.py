@@ -173,14 +173,14 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
 
 def _apart(frame: Frame, found: Tested, bar: float, *places: tuple[Level, Ints, Mask]) -> Tested:
     """What failures that come at once say: no more than as many as have a fate of their own. Beside
-    the past all that come in the same seconds, else more than requests come so anyway."""
+    a known past all that come in the same seconds, else more than requests come so anyway."""
     some = np.flatnonzero(found.z >= bar)
     if not some.size:
         return found
     run, block = found.run[some, None], frame.axis.slots[0].block
     in_run = (block >= found.runs.starts[run]) & (block < found.runs.ends[run])
     n, f = (frame.by_slot(level, groups[some], keys) for level, groups, keys in places)
-    usual = found.newer[some, None] >= 0
+    usual = (found.newer[some, None] >= 0) & (frame.past.shape[1] >= limits.KNOWN)
     once = at_once(f * in_run, np.where(usual, 1.0, n) * in_run)
     noise = found.noise.copy()
     noise[some] = np.clip(once, noise[some], limits.MOST_CLUSTERED)
