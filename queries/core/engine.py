@@ -176,9 +176,8 @@ class Engine:
                     why = why.format(match[match.lastindex or 0])
                     raise UnavailableError(f"{self.name} cannot be used: {why}", hint) from error
             # neither Java's frames nor where among its tasks it happened
-            text = re.sub(
-                r"\s+at .*|\s+\.{3} .*|\w* ?stacktrace:|[\s\S]*Lost task.*?\): ", "", text
-            )
+            text = re.sub(r"\w+ stacktrace:[\s\S]*", "", text)
+            text = re.sub(r"\s+(at|Caused by:|\.{3}) .*|[\s\S]*Lost task.*?\): ", "", text)
             lines = [line.strip() for line in text.splitlines() if line.strip(" ^~")]
             raise UnavailableError(
                 f"{self.name} failed: {(lines or [type(error).__name__])[-1][:300]}",

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import threading
+import venv
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -28,9 +29,15 @@ _OF_JAVA = """Job aborted due to stage failure: Task 0 in stage 0.0 failed 1 tim
 failure: Lost task 0.0 in stage 0.0 (TID 0) (host executor driver): \
 java.io.IOException: Cannot run program "python9"
 \tat java.base/java.lang.ProcessBuilder.start(ProcessBuilder.java:1143)
+Caused by: java.io.IOException: error=2, No such file or directory
+\tat java.base/java.lang.ProcessImpl.forkAndExec(Native Method)
 \t... 14 more
 
 Driver stacktrace:
+
+JVM stacktrace:
+org.apache.spark.SparkException
+\tat org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:1)
 """
 NEEDED = {"show": ["web:1"], "sql": ["SELECT count(*) FROM transactions"]}
 
@@ -276,3 +283,16 @@ def test_workers_that_may_not_read_the_bucket(
     assert "refuses these credentials" in err
     assert "its workers cannot use s3://" in err
     assert "AWS_ENDPOINT_URL" in err
+
+
+@pytest.mark.long
+def test_workers_without_qrec_on_apache_spark(
+    cli: Cli, isolated: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """A Python as it was made, and none at all."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    store = stored(tmp_path / "local")
+    for python, said in {"bare/bin/python": "no qrec", "none": "Cannot run program"}.items():
+        folder = tmp_path_factory.mktemp("spark")
+        with spark_server(folder, str(tmp_path / python), "local[2]") as url:
+            assert said in refused(cli, store, url)
