@@ -47,7 +47,8 @@ from bench.redaction_outside import anew
 from bench.redaction_speed import cold_headers, speed, unseen, worst
 from recorder.decode.row import Transaction
 from recorder.options import RecordOptions
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 from recorder.replay import replay
 
 PIECE = 7  # so many characters in a row of a secret count as a leak

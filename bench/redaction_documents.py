@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 
 
 def documents(folder: Path) -> Iterator[tuple[str, Any]]:

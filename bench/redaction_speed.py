@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 
 _KEY = b"bench-only-key-of-32-bytes-long!"
 _MEGABYTE = 1 << 20

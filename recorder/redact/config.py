@@ -1,4 +1,7 @@
-"""What a person may change about redaction: the `[redact]` table of qrec.toml."""
+"""What a person may change about redaction: the `[redact]` table of qrec.toml.
+
+What recorded traffic must not carry to a disk, docs/redaction.md tells in full.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from recorder.native import Native
 from recorder.options import RecordOptions
 from recorder.pipeline import worker as worker_module
 from recorder.pipeline.worker import Worker
-from recorder.redact import ExtraRule, RedactConfig
+from recorder.redact.config import ExtraRule, RedactConfig
 from recorder.redact.rules import builtin
 from recorder.source.blocks import whole_events
 from recorder.write.intake import Connected, Part, Repeats

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 from recorder.redact.rules import builtin
 
 _REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())

@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
 from recorder.redact.places import json_places, near_places
+from recorder.redact.redactor import Redactor
 from recorder.redact.replace import Fingerprints
 from recorder.redact.text import FORM
 from recorder.redact.views import json_view, percent_view

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 from recorder.redact.text import without_runs
 
 _REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())

@@ -8,7 +8,8 @@ from itertools import islice
 from bench.redaction import SECRETS, cases, harmless, leaked, pieces, what_leaks
 from bench.redaction_apis import FIRST, HELD_BACK, in_use, under_vendors
 from bench.redaction_cases import PLACES
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 
 _EVERY = 5
 

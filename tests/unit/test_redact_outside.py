@@ -11,7 +11,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor
+from recorder.redact.config import RedactConfig
+from recorder.redact.redactor import Redactor
 
 _REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())
 _S = "Qz7kT2vX9mB4nL8w"

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorder.redact import ExtraRule, RedactConfig, Redactor
+from recorder.redact.config import ExtraRule, RedactConfig
 from recorder.redact.looks import IBAN_LENGTHS, fits
 from recorder.redact.names import NameBook, opaque
+from recorder.redact.redactor import Redactor
 from recorder.redact.rules import Field, Shape, builtin, rules_for
 from recorder.redact.text import compiled, where
 from store.errors import UsageError

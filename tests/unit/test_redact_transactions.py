@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from recorder.decode.row import Transaction
-from recorder.redact import RedactConfig, Redactor, load_key
+from recorder.redact.config import RedactConfig, load_key
+from recorder.redact.redactor import Redactor
 from store.errors import UnavailableError
 
 _KEY = b"a key for tests only, 32 bytes.."

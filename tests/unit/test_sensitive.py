@@ -13,7 +13,7 @@ from fixtures.files import bundled_stream
 from queries.core.window import Window
 from queries.sensitive import advice, concern, sensitive
 from recorder.options import RecordOptions
-from recorder.redact import RedactConfig
+from recorder.redact.config import RedactConfig
 from recorder.replay import replay
 from store.hours import hour_start
 from store.layout import Store

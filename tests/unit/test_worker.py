@@ -18,7 +18,7 @@ import pytest
 from recorder.decode.events import decode
 from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker, checked
-from recorder.redact import ExtraRule, RedactConfig
+from recorder.redact.config import ExtraRule, RedactConfig
 from recorder.write.intake import REPEATS_BYTES, Repeats, Rows
 from store.errors import UsageError
 from tests.kit import NOON, Event, stamp, transaction
