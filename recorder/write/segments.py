@@ -25,7 +25,7 @@ GRACE_S = 60.0
 FAN_IN = 20  # so many neighbours of about the same size become one
 _LARGEST = 8 << 20  # bytes; what is larger waits for the seal, which must fit it into memory
 _ROW_GROUP_BYTES = 32 << 20
-_MERGED_BYTES = 6 << 20  # in a group of a merged segment: merging takes 30 MB so, 43 with 12
+_MERGED_BYTES = 3 << 20  # in a group of a merged segment: merging takes 19 MB so, 29 with 6
 _ROW_GROUP_ROWS = 100_000
 _FEW_ROWS = 500  # of a segment: packing it well takes longer than all else, and not for long
 
