@@ -29,11 +29,13 @@ def test_a_stream_over_tls_is_recorded_from_begin_to_end(
     names = [f"e{number}" for number in range(300)]
     with source(staying(hello(), *map(event, names)), tls=tls) as qtap:
         process = recording(qtap.url, tmp_path)
-        wait_until(
-            lambda: (tmp_path / "s").exists() and len(visible_ids(tmp_path / "s")) == 300,
-            PATIENCE_S,
-        )
-        process.terminate()
+        try:
+            wait_until(
+                lambda: (tmp_path / "s").exists() and len(visible_ids(tmp_path / "s")) == 300,
+                PATIENCE_S,
+            )
+        finally:
+            process.terminate()
         assert process.wait(timeout=60) == 0
     assert visible_ids(tmp_path / "s") == sorted(names)
     assert "disconnected" not in states(tmp_path / "s")
