@@ -123,6 +123,10 @@ def _locate(tx: Transaction, request: wire.Request) -> None:
         scheme = scheme or url.scheme or None
         target = target or (f"{url.path}?{url.query}" if url.query else url.path)
     path, _, query = target.partition("?")
+    if "@" in authority:  # a name and a password, which HTTP has no place for there
+        authority = authority.rpartition("@")[2]
+        named = (":authority", "host")
+        tx.req_headers |= {n: authority for n in tx.req_headers if n.lower() in named}
     tx.scheme = scheme
     tx.authority = authority or None
     tx.host = host_of(authority, scheme)

@@ -58,6 +58,15 @@ def test_hosts_lose_case_default_port_and_userinfo() -> None:
     assert host("[::1]:80", "http") == "[::1]"
 
 
+@pytest.mark.parametrize("host", ["shop.example:8443", "host", "shop.example"])
+def test_a_name_and_password_before_a_host_are_kept_nowhere(host: str) -> None:
+    """The scan would take `secret@shop.example` for an address, and the host with it."""
+    sent = {":authority": f"u:secret@{host}", "Host": f"u:secret@{host}", "A": "b"}
+    tx = row({"authority": f"u:secret@{host}", "scheme": "https", "path": "/x", "headers": sent})
+    assert (tx.host, tx.authority) == (host, host)
+    assert tx.req_headers == {":authority": host, "Host": host, "A": "b"}
+
+
 def test_path_and_query_come_apart_and_the_url_fills_in() -> None:
     tx = row({"url": "https://api.example.com/v1/x?a=1&b=2"})
     assert (tx.host, tx.path, tx.query, tx.scheme) == (

@@ -139,9 +139,10 @@ impl Batch {
         let (request, response, about) = (&inner.request, &inner.response, &inner.about);
         let target = request.path.as_deref().unwrap_or("");
         let authority = request.authority.as_deref().unwrap_or("");
-        // Without these the URL tells; and gRPC calls come twice.
+        // Without these the URL tells; gRPC calls come twice; and userinfo goes.
         let is_grpc = request.protocol.as_deref() == Some("grpc");
-        if target.is_empty() || authority.is_empty() || !authority.is_ascii() || is_grpc {
+        let plain = authority.is_ascii() && !authority.contains('@');
+        if target.is_empty() || authority.is_empty() || !plain || is_grpc {
             return Err(Odd);
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -353,9 +354,9 @@ fn encoding<'h>(headers: &'h [(&'h str, Cow<str>)]) -> Take<Option<(&'h str, &'h
     }
 }
 
-/// An authority (ASCII) as a host: without userinfo and default port, lower case.
+/// An authority (ASCII, without userinfo) as a host: without default port, lower case.
 fn host_of(authority: &str, scheme: Option<&str>) -> Option<String> {
-    let mut host = authority.rsplit('@').next().unwrap_or("").to_ascii_lowercase();
+    let mut host = authority.to_ascii_lowercase();
     let port = match scheme {
         Some("https") => ":443",
         Some("http") => ":80",
