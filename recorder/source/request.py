@@ -14,7 +14,7 @@ PATH = "/devtools/api/events"
 HEADERS_S = 15.0
 _SCHEMES = ("http", "https")
 _REMEDIES = {
-    "refused": "Start Qtap with --enable-dev-tools, or name another: qrec record URL.",
+    "refused": "Start Qtap with --enable-dev-tools (or qrec serve FILE), or name its URL.",
     "tls": "SSL_CERT_FILE=FILE names the authority of its certificate; without TLS it is http://.",
     "timeout": "Check that this is Qtap's address, and that nothing between holds it up.",
     "status": "Start Qtap with --enable-dev-tools; while it starts, it answers 404 for a moment.",
