@@ -6,7 +6,7 @@ such as the endpoint, and is summed from keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -187,6 +187,11 @@ class Frame:
         """Keys seen by the callee; all others were seen by the caller."""
         sides = np.array([side == "in" for side in self.labels["side"]], dtype=bool)
         return sides[self.codes["side"]]
+
+    def of_services(self, names: Collection[str]) -> Mask:
+        """Keys of those services, at either end."""
+        among = np.array([name in names for name in self.labels["service"]], dtype=bool)
+        return among[self.codes["service"]]
 
     @cached_property
     def front(self) -> Mask:

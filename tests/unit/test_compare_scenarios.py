@@ -48,6 +48,63 @@ def test_all_traffic_falls_in_the_middle_of_the_hour(
     assert len(document["findings"]) == 1
 
 
+def behind(front: str, level: Any, past: float) -> list[Batch]:
+    """What a service asks three others for, as it was recorded at both ends."""
+    return [
+        traffic(
+            f"{name}.internal", "/rpc", level, direction=direction, container=container, from_=past
+        )
+        for name in ("orders", "stock", "payment")
+        for direction, container in (("egress-internal", front), ("ingress", name))
+    ]
+
+
+@pytest.mark.parametrize("past", [-60.0, HOURS_9])
+def test_a_front_that_refuses_what_writes(record: Record, past: float) -> None:
+    """Behind it nearly all falls silent, which is what comes of it."""
+    front: dict[str, Any] = {"direction": "ingress", "container": "front", "from_": past}
+    orders: dict[str, Any] = {"method": "POST", "status": 503, "failing": step(10, 0.002, 1.0)}
+    lines = [
+        traffic("shop.example", "/", 300, **front),
+        traffic("shop.example", "/orders", 300, **orders, **front),
+        *behind("front", step(10, 1_500, 0), past),
+    ]
+    document = record(*lines, from_=past, beside=0).diff()
+    says(first(document), key={"host": "shop.example"}, direction="up", severity="high", since=10)
+    assert len(document["findings"]) == 1
+
+
+@pytest.mark.parametrize("past", [-60.0, HOURS_9])
+def test_what_falls_silent_behind_a_service_that_is_asked_no_more(
+    record: Record, past: float
+) -> None:
+    asked = [
+        traffic(
+            "cart.internal", "/add", step(10, 300, 0), direction=direction, container=container,
+            from_=past,
+        )
+        for direction, container in (("egress-internal", "front"), ("ingress", "cart"))
+    ]  # fmt: skip
+    lines = [*asked, *behind("cart", step(10, 300, 0), past)]
+    document = record(*lines, from_=past, beside=3_000).diff()
+    says(first(document), ("gone",), {"host": "cart.internal"}, since=10)
+    assert len(document["findings"]) == 1
+
+
+@pytest.mark.parametrize("past", [-60.0, HOURS_9])
+def test_one_page_asked_for_without_end(record: Record, past: float) -> None:
+    """All that it asks for in turn is more, too, but comes in through one door."""
+    front: dict[str, Any] = {"direction": "ingress", "container": "front", "from_": past}
+    lines = [
+        *(traffic("shop.example", f"/{name}", 100, **front) for name in ("a", "b", "c", "d")),
+        traffic("shop.example", "/list", step(10, 100, 3_000), **front),
+        *behind("front", step(10, 500, 3_400), past),
+    ]
+    document = record(*lines, from_=past, beside=0).diff()
+    says(first(document), ("rate",), {"route": "/list"}, direction="up", since=10)
+    assert len(document["findings"]) == 1
+
+
 def test_everything_answers_503(record: Record) -> None:
     lines = [replace_status(line, 40, 503) for line in shop(4_000)]
     document = record(*lines, beside=0).diff()

@@ -6,6 +6,9 @@ The service that serves a host is the one whose containers have incoming request
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from queries.core.answer import Blame
@@ -48,6 +51,15 @@ class Graph:
         found, edge = set(callers), set(callers)
         for _ in range(_FAR - 1):
             edge = {c for s in edge for c in self.callers.get(s, ())} - found
+            found |= edge
+        return found
+
+    def below(self, services: set[str]) -> set[str]:
+        """All that those services call, directly or through others."""
+        found: set[str] = set()
+        edge = services
+        while edge:
+            edge = {s for s, callers in self.callers.items() if callers & edge} - found
             found |= edge
         return found
 
@@ -99,6 +111,8 @@ def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) ->
         return _release(i, leads, around)
     if _busier(above):
         return _asked(i, leads, around)
+    if _silent(above):
+        return _unasked(i, leads, around) if above.key else _refused(graph, i, leads, around)
     if not _symptom(graph.frame, above):
         return i
     serving = set(around[i][1])
@@ -121,6 +135,32 @@ def _busier(c: Candidate) -> bool:
     return c.kind == "rate" and c.direction == "up" and bool(c.key)
 
 
+def through_a_door(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
+    """Narrow what everything has more of to the endpoint where nearly all of it comes in from
+    outside: the rest is what that asks for in turn."""
+    level = frame.level(ENDPOINT)
+    whole = next((c for c in leads if c.kind == "rate" and c.direction == "up" and not c.key), None)
+    if whole is None:
+        return leads
+    entry = frame.front & frame.incoming
+    held, due = (
+        level.sum(np.where(entry, x, 0.0)) for x in (np.maximum(whole.excess, 0), frame.due)
+    )
+    top = int(np.argmax(held))
+    if held[top] < limits.NEARLY_ALL * held.sum() or held[top] < max(due[top], limits.MORE):
+        return leads
+    scope = (level.group == top) & entry
+    own = (c for c in leads if _busier(c) and c.affected)
+    told = next((c for c in own if c.excess[scope].sum() >= limits.NEARLY_ALL * c.affected), None)
+    if told is None:
+        key = dict(zip(ENDPOINT, level.values[top], strict=True))
+        excess, volume = (np.where(scope, x, 0.0) for x in (whole.excess, whole.volume))
+        told = replace(whole, key=key, scope=scope, part=scope, excess=excess, volume=volume,
+                       low=None, high=None)  # fmt: skip
+    told.folded += [whole, *whole.folded]
+    return [told, *(c for c in leads if c is not whole and c is not told)]
+
+
 def _asked(i: int, leads: list[Candidate], around: list[Ends]) -> int:
     """The calls of which a service makes more because it is asked more itself, about as much."""
     callers = set(around[i][0])
@@ -130,6 +170,42 @@ def _asked(i: int, leads: list[Candidate], around: list[Ends]) -> int:
         if j != i and _busier(lead) and callers & (set(around[j][1]) - set(around[i][1]))
         and (lead.ratio or 0) >= limits.MOST * (leads[i].ratio or 0)
     ]  # fmt: skip
+    return min(fit)[1] if fit else i
+
+
+def _silent(c: Candidate) -> bool:
+    return c.kind == "gone" or (c.kind == "rate" and c.direction == "down")
+
+
+def _unasked(i: int, leads: list[Candidate], around: list[Ends]) -> int:
+    """What falls silent because those who alone ask for it are no longer asked themselves."""
+    callers, callees = (set(end) for end in around[i])
+    fit = [
+        (-lead.affected, j)
+        for j, lead in enumerate(leads)
+        if j != i and _silent(lead) and callers
+        and callers <= set(around[j][1]) and not callees & set(around[j][1])
+    ]  # fmt: skip
+    return min(fit)[1] if fit else i
+
+
+def _refused(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) -> int:
+    """What fails though it is asked as often as ever, where what its services and those behind them
+    no longer ask for is the larger part of what everything has less."""
+    frame = graph.frame
+    missing = np.where(leads[i].scope, np.maximum(-leads[i].excess, 0), 0.0)
+    fit = []
+    for j, lead in enumerate(leads):
+        failing = set(around[j][1])
+        if lead.kind not in ("errors", "no_response") or lead.direction != "up" or not failing:
+            continue
+        behind = graph.below(failing)
+        now, due = (x[lead.scope & frame.incoming].sum() for x in (frame.requests, frame.due))
+        still = now > math.exp(-limits.BAND) * due
+        asked, asking = frame.of_services(behind), frame.of_services(failing | behind)
+        silent = missing[np.where(frame.incoming, asked, asking)].sum()
+        if still and silent >= limits.MOST * missing.sum() > 0:
+            fit.append((-lead.affected, j))
     return min(fit)[1] if fit else i
 
 
@@ -189,6 +265,10 @@ def _bad(c: Candidate, down: bool = False) -> bool:
     """Failing, without an answer or slow, and not the other way round unless `down`."""
     harmless = c.kind == "statuses" and c.key["status"] < 400
     return c.kind in _BAD and not harmless and (down or c.direction != "down")
+
+
+def fails(c: Candidate) -> bool:
+    return _bad(c) and c.kind != "latency"
 
 
 def _root(i: int, parent: list[int]) -> int:

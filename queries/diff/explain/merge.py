@@ -64,8 +64,8 @@ def _served_here(frame: Frame, c: Candidate) -> bool:
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
     """Keys whose changes the lead explains: its scope, seen from both ends of the wire."""
-    if not lead.key:  # that more is asked explains nothing else
-        return np.full(frame.size, lead.kind != "rate" or lead.direction == "down")
+    if not lead.key:  # how many come of everything: see `leads`
+        return np.full(frame.size, lead.kind != "rate")
     if "side" not in lead.key:
         return lead.scope
     other = frame.incoming != (lead.key["side"] == "in")
@@ -99,6 +99,10 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, float]) -> 
         if "service" not in best.key or best.direction not in ("new", "gone"):
             still_same &= ~reaches[-1]
         rest = [c for c in open_ if c is not best]
+        if not best.key and best.kind == "rate" and best.direction == "down":
+            # less is asked: that explains all but what fails, which may be why
+            best.folded += [c for c in rest if not graph.fails(c)]
+            rest = [c for c in rest if graph.fails(c)]
         open_ = _fold(frame, rest, found, reaches, (left, still_same))
     return found
 
@@ -169,8 +173,8 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     }
     found = leads(frame, candidates, tiers)
     found = pair_moved(frame, found)
-    found = graph.settle(calls, [_where_time_goes(frame, lead) for lead in found])
-    for lead in found:
+    found = graph.through_a_door(frame, [_where_time_goes(frame, lead) for lead in found])
+    for lead in (found := graph.settle(calls, found)):
         if not lead.key and lead.kind in (*_HOW, "rate"):
             lead.kind, lead.blame = "broad", None
         if lead.kind == "rate" and lead.direction == "up":
@@ -194,8 +198,7 @@ def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -
         alike = [o for o in alike if not ends[id(o)][1] & callees]
         deeper = [o for o in alike if ends[id(o)][0] & callees]
     near = calls.above(callers) | callees
-    services = np.array([name in near for name in frame.labels["service"]], dtype=bool)
-    inside = services[frame.codes["service"]] & frame.incoming | (place.scope & (place.excess != 0))
+    inside = frame.of_services(near) & frame.incoming | (place.scope & (place.excess != 0))
     away = (level.sum(inside * (frame.requests + frame.before)) == 0)[level.group]
     due, rest = _outside(c, away)
     clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
