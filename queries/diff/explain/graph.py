@@ -136,8 +136,8 @@ def _busier(c: Candidate) -> bool:
 
 
 def through_a_door(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
-    """Narrow what everything has more of to the endpoint where nearly all of it comes in from
-    outside: the rest is what that asks for in turn."""
+    """Narrow what everything has more of to the endpoint, of several, where nearly all of it comes
+    in from outside: the rest is what that asks for in turn."""
     level = frame.level(ENDPOINT)
     whole = next((c for c in leads if c.kind == "rate" and c.direction == "up" and not c.key), None)
     if whole is None:
@@ -147,7 +147,8 @@ def through_a_door(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
         level.sum(np.where(entry, x, 0.0)) for x in (np.maximum(whole.excess, 0), frame.due)
     )
     top = int(np.argmax(held))
-    if held[top] < limits.NEARLY_ALL * held.sum() or held[top] < max(due[top], limits.MORE):
+    most = held[top] >= limits.NEARLY_ALL * held.sum() and held[top] >= max(due[top], limits.MORE)
+    if not most or due[top] >= limits.NEARLY_ALL * due.sum():
         return leads
     scope = (level.group == top) & entry
     own = (c for c in leads if _busier(c) and c.affected)
