@@ -80,9 +80,8 @@ def _usage(text: str, ctx: object) -> tuple[str, str]:
         hint = f"Did you mean{suggestion} {hint}"
     found = re.match(r"No such option: --([\w-]+)", text)
     wanted = found[1].replace("-", "_") if found else ""
-    # of an argument or option that the command has: what is unknown is then an argument
     taken = [one.name for one in getattr(getattr(ctx, "command", None), "params", ())]
-    if wanted in taken:
+    if wanted in taken:  # and yet no option: an argument
         hint = f"It is written without its name: {path} {wanted.upper()}. {hint}"
     elif field := known_as(wanted):
         for option in {"where", "filter"}.intersection(taken):

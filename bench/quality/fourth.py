@@ -1,4 +1,4 @@
-"""A second set of incidents kept back, from how systems are known to fail; as third.py is used."""
+"""The fourth set of incidents, kept back, from how systems are known to fail; as third.py is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fourth set of incidents kept back, from published post-mortems; as third.py is used."""
+"""The sixth set of incidents, kept back, from published post-mortems; as third.py is used."""
 
 from __future__ import annotations
 

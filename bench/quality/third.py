@@ -1,4 +1,4 @@
-"""A set of incidents kept back: run once, after the comparison is finished, and never tuned on."""
+"""The third set of incidents, kept back: run once, after the comparison is finished, and never tuned on."""
 
 from __future__ import annotations
 
