@@ -1,4 +1,4 @@
-"""The fifth set of incidents, kept back, from how systems are known to fail; as third.py is used."""
+"""Incidents kept back, the fifth set: from how systems are known to fail; as third.py is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fourth set of incidents, kept back, from how systems are known to fail; as third.py is used."""
+"""Incidents kept back, the fourth set: from how systems are known to fail; as third.py is used."""
 
 from __future__ import annotations
 

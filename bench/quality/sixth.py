@@ -1,4 +1,4 @@
-"""The sixth set of incidents, kept back, from published post-mortems; as third.py is used."""
+"""Incidents kept back, the sixth set: from published post-mortems; as third.py is used."""
 
 from __future__ import annotations
 

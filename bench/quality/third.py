@@ -1,4 +1,4 @@
-"""The third set of incidents, kept back: run once, after the comparison is finished, and never tuned on."""
+"""Incidents kept back, the third set: run once, when the comparison is finished, never tuned on."""
 
 from __future__ import annotations
 

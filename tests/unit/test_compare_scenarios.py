@@ -78,9 +78,10 @@ def test_a_front_that_refuses_what_writes(record: Record, past: float) -> None:
 def test_nobody_comes_any_more_and_who_comes_fails(record: Record, past: float) -> None:
     """That some of what is left fails is not why so much less is asked: both are told."""
     front: dict[str, Any] = {"direction": "ingress", "container": "front", "from_": past}
+    refused = step(10, 0.002, 0.9)
     lines = [
         traffic("shop.example", "/", step(10, 900, 30), **front),
-        traffic("shop.example", "/orders", step(10, 900, 90), failing=step(10, 0.002, 0.9), **front),
+        traffic("shop.example", "/orders", step(10, 900, 90), failing=refused, **front),
         *behind("front", step(10, 1_500, 0), past),
     ]  # fmt: skip
     document = record(*lines, from_=past, beside=0).diff()
