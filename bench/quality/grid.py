@@ -25,6 +25,7 @@ from bench.quality.fourth import FOURTH
 from bench.quality.incidents import INCIDENTS, NEEDS_PAST
 from bench.quality.oracle import VISIBLE, z_score
 from bench.quality.quiet import QUIET, VS_YESTERDAY
+from bench.quality.seventh import SEVENTH
 from bench.quality.sixth import SIXTH
 from bench.quality.stage import Incident, Stage, Truth, blamed, matches
 from bench.quality.third import THIRD
@@ -44,7 +45,9 @@ PASTS = (0, 3, 24)  # hours before the baseline
 VOLUMES = (200, 2_000, 20_000, 200_000)  # rows an hour
 _SEQ = 10_000_000  # each hour's rows are numbered from a multiple of it on
 _SATURDAY = 5
-HELD_BACK = {"third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH}
+HELD_BACK = {
+    "third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH, "seventh": SEVENTH,
+}  # fmt: skip
 _ROLLED_UP = 10_000  # rows an hour
 
 
