@@ -104,7 +104,7 @@ def reports(store: Path, *flags: str) -> dict[str, float]:
 def picture(store: Path, file: Path, *flags: str) -> None:
     """The front page as the README shows it."""
     with serving(store, *flags) as (url, _), chromium() as browser:
-        page = browser.new_page(viewport={"width": 1000, "height": 1010})
+        page = browser.new_page(viewport={"width": 1000, "height": 1032})
         page.goto(url)
         page.screenshot(path=file)
     print(f"{file}: {file.stat().st_size / 1000:.0f} KB")

@@ -16,8 +16,8 @@ from queries.core.escape import visible
 from store.values import dataclass
 
 WIDTH: Final = 800
-_TOP, _PANEL, _BETWEEN, _AXIS = 22, 74, 20, 20
-_LEAST_LABEL: Final = 62  # units between two labels on one line
+_TOP, _PANEL, _BETWEEN, _AXIS = 36, 74, 20, 20
+_LETTER: Final = 8  # units of a label's letter at most
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,23 @@ def series(
 ) -> Markup:
     """Panels beneath one another over the same time. ticks: (0..1, label); shade: the window.
 
-    seen: how much of each bucket was recorded; by default all of those that have a value.
+    seen: how much of each bucket was recorded; by default a panel is hatched where it has no value.
     """
     bottom = _TOP + len(lines) * (_PANEL + _BETWEEN)
     parts = []
     if shade is not None:
         x, end = (WIDTH * at for at in shade)
         parts.append(_rect("shade", x, _TOP, end - x, bottom - _TOP))
-    known = lines[0].values if seen is None else [one or None for one in seen]
-    for begin, end in _gaps(known):
-        x, end = WIDTH * begin, WIDTH * end
-        parts.append(_rect("gap", x, _TOP, end - x, bottom - _TOP, f"url(#{name}-gap)"))
+    known = None if seen is None else [one or None for one in seen]
     for at, line in enumerate(lines):
-        parts += _panel(line, _TOP + at * (_PANEL + _BETWEEN) + _BETWEEN)
+        top = _TOP + at * (_PANEL + _BETWEEN)
+        for begin, end in _gaps(known or line.values):
+            x, end = WIDTH * begin, WIDTH * end
+            parts.append(_rect("gap", x, top, end - x, _PANEL + _BETWEEN, f"url(#{name}-gap)"))
+        parts += _panel(line, top + _BETWEEN)
     parts += [_axis(ticks, bottom), *_tags(tags, bottom)]
-    drawn = _svg(name, title, _told(lines, tags, known), WIDTH, bottom + _AXIS, parts, hatch=True)
+    told = _told(lines, tags, known or lines[0].values)
+    drawn = _svg(name, title, told, WIDTH, bottom + _AXIS, parts, hatch=True)
     if not slots:
         return drawn
     links = [
@@ -108,7 +110,7 @@ def histogram(
 ) -> Markup:
     """Shares by bin: the baseline as an outline, the window as an area over it."""
     top = max([*before, *after], default=0.0)
-    base = _TOP + 2 * _PANEL
+    base = 22 + 2 * _PANEL
     scale = (2 * _PANEL) / top if top > 0 else 0.0
     parts = [
         _path("requests", _steps(after, scale, base, WIDTH)),
@@ -121,10 +123,12 @@ def histogram(
     return _svg(name, title, told, WIDTH, base + _AXIS, parts)
 
 
-def spark(name: str, title: str, before: Sequence[float], after: Sequence[float]) -> Markup:
+def spark(
+    name: str, title: str, before: Sequence[float | None], after: Sequence[float | None]
+) -> Markup:
     """A small chart of a finding's measure: the window as an area over the baseline's outline."""
     wide, high = 160, 40
-    top = max([*before, *after], default=0.0)
+    top = _peak([*before, *after])
     scale = (high - 4) / top if top > 0 else 0.0
     parts = [
         _path("before", _steps(before, scale, high, wide)),
@@ -166,7 +170,8 @@ def _panel(line: Line, top: float) -> Iterator[str]:
     yield f'<path class="base" d="M0 {base}H{WIDTH}"/>'
     yield _path(line.css, _steps(line.values, scale, base, WIDTH))
     yield (
-        f'<g aria-hidden="true"><text class="name" x="0" y="{top - 4}">{shown(line.name)}</text>'
+        f'<g aria-hidden="true"><text class="name" x="0" y="{top - 4}">'
+        f"{shown(cut(line.name, 48))}</text>"
         f'<text class="peak" x="{WIDTH}" y="{top - 4}" text-anchor="end">highest: '
         f"{shown(line.shown(peak))}</text></g>"
     )
@@ -213,28 +218,35 @@ def _axis(ticks: Sequence[tuple[float, str]], y: float) -> str:
 
 
 def _tags(tags: Sequence[Tag], bottom: float) -> Iterator[str]:
-    """Lines with labels on top; a label that would lie on the one before is left to the text."""
-    last = -float(_LEAST_LABEL)
-    for tag in sorted(tags, key=lambda one: one.at):
+    """Lines with labels above them, those of marks highest; a label without room beside the one
+    before joins it."""
+    labels: list[tuple[str, float, str]] = []
+    for tag in sorted(tags, key=lambda one: (one.css, one.at)):
         x = WIDTH * tag.at
-        label = ""
-        if x - last >= _LEAST_LABEL or len(tag.label) < 3:
-            anchor = "end" if tag.at > 0.85 else "start"
-            room = tag.label if len(tag.label) <= 24 else tag.label[:23] + "…"
-            label = f'<text x="{x:.1f}" y="13" text-anchor="{anchor}">{shown(room)}</text>'
-            last = x
+        yield f'<g class="{tag.css}"><path d="M{x:.1f} {_TOP - 6}V{bottom}"/></g>'
+        css, begin, text = labels[-1] if labels else ("", 0.0, "")
+        left = min(x, WIDTH - _LETTER * len(tag.label))
+        if css == tag.css and left < begin + _LETTER * len(text):
+            comma = ", " if css == "mark" else ","
+            labels[-1] = (css, begin, cut(f"{text}{comma}{tag.label}", 24))
+        else:
+            labels.append((tag.css, x, cut(tag.label, 24)))
+    for css, x, text in labels:
+        anchor = "end" if x + _LETTER * len(text) > WIDTH else "start"
         yield (
-            f'<g class="{tag.css}" aria-hidden="true"><path d="M{x:.1f} {_TOP - 6}V{bottom}"/>'
-            f"{label}</g>"
+            f'<g class="{css}" aria-hidden="true"><text x="{x:.1f}" text-anchor="{anchor}"'
+            f' y="{_TOP - (23 if css == "mark" else 8)}">{shown(text)}</text></g>'
         )
+
+
+def cut(text: str, most: int) -> str:
+    """The beginning, which is what most names differ in."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _told(lines: Sequence[Line], tags: Sequence[Tag], seen: Sequence[float | None]) -> str:
     """The chart in words."""
-    parts = []
-    for line in lines:
-        peak = line.shown(_peak(line.values))
-        parts.append(f"{line.name}: highest {peak} in a bucket")
+    parts = [f"{a.name}: highest {a.shown(_peak(a.values))} in a bucket" for a in lines]
     missing = sum(value is None for value in seen)
     parts += [f"{missing} of {len(seen)} buckets were not recorded"] if missing else []
     parts += [f"{tag.css} {tag.label}" for tag in tags]

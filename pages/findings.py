@@ -29,6 +29,7 @@ _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)
 _TICKS, _SLOTS = 8, 24
 _PARTS, _TEXTS = 12, 8  # lines of a finding's tables
 _MOST: Final = 100  # values of a dimension
+_OUTCOMES: Final = ("status", "signature")  # of a key: what came of a request, not what it was
 _BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
 
 
@@ -56,13 +57,14 @@ def cards(
             finding=one,
             summary=words.summary_text(one, tz),
             facts=", ".join(words.affected_text(one)),
-            since="" if one.since is None else words.clock(one.since, tz, day=_old(one, changes)),
+            since="" if one.since is None else words.clock(
+                one.since, tz, day=one.since < changes.window.from_ts),
             until="" if one.until is None else words.clock(one.until, tz, day=False),
             blame="" if one.blame is None else words.blame_text(one),
             also=[words.symptom_text(symptom) for symptom in one.also],
             spark=charts.spark(
                 f"spark-{one.rank}", f"Course of finding {one.rank}",
-                one.minutes_baseline, one.minutes_window,
+                *_sides(one, changes),
             ),
             href=link(one),
         )
@@ -70,8 +72,15 @@ def cards(
     ]  # fmt: skip
 
 
-def _old(finding: Finding, changes: Changes) -> bool:
-    return finding.since is not None and finding.since < changes.window.from_ts
+def _sides(one: Finding, changes: Changes) -> Sequence[Sequence[float | None]]:
+    """The finding's measure over baseline and window, None where nobody was recording."""
+    sides, course = (one.minutes_baseline, one.minutes_window), changes.course
+    seen = () if course is None or course.step_s != one.slot_s else course.covered_s
+    if len(seen) < sum(map(len, sides)):
+        return sides
+    spells = seen[-len(sides[1]) - len(sides[0]) :], seen[-len(sides[1]) :]
+    return [[n if n or s else None for n, s in zip(*pair, strict=False)]
+            for pair in zip(sides, spells, strict=True)]  # fmt: skip
 
 
 def quiet_text(changes: Changes) -> str:
@@ -116,8 +125,8 @@ def drawn_course(
         for mark in read_marks(asked.store)
         if spanned.from_ts <= mark.ts <= spanned.to_ts
     ]
-    lines = [charts.Line("requests", course.requests)]
-    lines.append(charts.Line("failed", course.failed, "failed"))
+    lines = [charts.Line("requests", course.requests),
+             charts.Line("failed", course.failed, "failed")]  # fmt: skip
     return charts.series(
         name, "Requests and failures over time", lines, time_ticks(spanned, asked.tz), tags,
         (at(window.from_ts), at(window.to_ts)), slots(asked, "/", spanned, step) if links else (),
@@ -221,22 +230,24 @@ class Detail:
 
 def detail(
     store: Store, window: Window, baseline: Baseline, card: Card, tz: tzinfo, only: str | None,
-    lines: Mapping[str, Line],
+    lines: Mapping[str, Line], changes: Changes,
 ) -> Detail:  # fmt: skip
     """The finding of a card further: what its transactions looked like on both sides.
 
-    lines: the transactions of its evidence that are still there.
+    lines: the transactions of its evidence that are still there. Where the key is an outcome, the
+    sides are compared with all of their outcomes.
     """
     one = card.finding
     where = within(only, one.key)
-    both = sides_of(store, window, baseline.spans, parsed(where))
+    around = {name: value for name, value in one.key.items() if name not in _OUTCOMES}
+    both = sides_of(store, window, baseline.spans, parsed(within(only, around)))
     facts = words.facts(one, tz)
     numbers = facts.pop("window"), facts.pop("baseline")
     return Detail(
         card=card,
         facts=list(facts.items()),
         numbers=numbers,
-        course=_finding_course(one, window, tz),
+        course=_finding_course(one, changes, window, tz),
         durations=_durations(one, both),
         statuses=_beside(both.status),
         hosts=_beside(both.host),
@@ -250,14 +261,15 @@ def detail(
     )  # fmt: skip
 
 
-def _finding_course(one: Finding, window: Window, tz: tzinfo) -> Markup:
+def _finding_course(one: Finding, changes: Changes, window: Window, tz: tzinfo) -> Markup:
     """The finding's own measure, window and baseline beneath one another."""
     tags = []
     if one.since is not None and window.from_ts <= one.since <= window.to_ts:
         at = (one.since - window.from_ts) / window.length
         tags.append(charts.Tag(at, words.clock(one.since, tz, day=False)))
-    lines = [charts.Line("window", one.minutes_window, "area", "{:.3g}".format)]
-    lines.append(charts.Line("baseline", one.minutes_baseline, "calm", "{:.3g}".format))
+    before, after = _sides(one, changes)
+    lines = [charts.Line("window", after, "area", "{:.3g}".format),
+             charts.Line("baseline", before, "calm", "{:.3g}".format)]  # fmt: skip
     return charts.series(f"finding-{one.rank}", f"{one.effect.metric} over time, window and "
                          "baseline", lines, time_ticks(window, tz), tags)  # fmt: skip
 
@@ -286,24 +298,25 @@ def _durations(one: Finding, both: Sides) -> Markup | None:
 
 def _beside(rows: Sequence[Counted]) -> list[Beside]:
     shown = rows[:_PARTS]
-    now = max((row.requests for row in shown), default=0) or 1
-    before = max((row.before for row in shown), default=0) or 1
+    now, before = (max((getattr(row, side) for row in shown), default=0) or 1
+                   for side in ("requests", "before"))  # fmt: skip
     return [
-        Beside(row, charts.bar(row.requests / now), charts.bar(row.before / before, css="calm"))
+        Beside(row, charts.bar(row.requests / now) if row.requests else Markup(""),
+               charts.bar(row.before / before, css="calm") if row.before else Markup(""))
         for row in shown
-    ]
+    ]  # fmt: skip
 
 
 def details(
     store: Store, window: Window, baseline: Baseline, chosen: Sequence[Card], tz: tzinfo,
-    only: str | None,
+    only: str | None, changes: Changes,
 ) -> list[Detail]:  # fmt: skip
     """The findings of these cards further, two at a time."""
     ids = [one for card in chosen for side in ("window", "baseline")
            for one in getattr(card.finding.evidence, side)]  # fmt: skip
     known = lines_of(store, [window, *baseline.spans], ids)
     return together([
-        partial(detail, store, window, baseline, card, tz, only, known) for card in chosen
+        partial(detail, store, window, baseline, card, tz, only, known, changes) for card in chosen
     ])  # fmt: skip
 
 
@@ -319,7 +332,7 @@ def finding(
         raise MissingError(error.message, error.hint) from None
     fixed = asked.fixed(window, baseline)
     [card] = cards(changes, baseline, asked.tz, lambda one: "")
-    [told] = details(asked.store, window, baseline, [card], asked.tz, asked.where)
+    [told] = details(asked.store, window, baseline, [card], asked.tz, asked.where, changes)
     times = {"from": fixed["from"], "to": fixed["to"]}
     more = href("/search", {**times, "where": told.where})
     return {

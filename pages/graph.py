@@ -15,13 +15,13 @@ from typing import Final
 
 from markupsafe import Markup
 
-from pages.charts import shown
+from pages.charts import cut, shown
 from store.values import dataclass
 
 MOST: Final = 40  # nodes; more are too small to read
 _WIDE, _HIGH, _ACROSS, _DOWN = 150, 30, 230, 46
 _SWEEPS: Final = 12
-_LETTERS: Final = 20  # of a name in its box
+_LETTERS: Final = 18  # of a name in its box
 Node = tuple[str, str]  # name, kind
 Place = tuple[int, int]  # layer, order in it
 
@@ -50,7 +50,7 @@ def draw(name: str, title: str, edges: Sequence[Edge]) -> Drawing:
     kept = _busiest(edges)
     drawn = [one for one in edges if one.caller in kept and one.callee in kept]
     total = len({end for one in edges for end in (one.caller, one.callee)})
-    ways = _ways(drawn)
+    ways = [(one.caller, one.callee) for one in drawn if one.caller != one.callee]
     at = _ordered(ways, _layers(kept, drawn))
     deepest = max((layer for layer, _ in at.values()), default=0)
     most = max((order for _, order in at.values()), default=0)
@@ -121,10 +121,6 @@ def _forward(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, list[No
     return callers
 
 
-def _ways(edges: Sequence[Edge]) -> list[tuple[Node, Node]]:
-    return [(one.caller, one.callee) for one in edges if one.caller != one.callee]
-
-
 def _ordered(ways: Sequence[tuple[Node, Node]], layer: Mapping[Node, int]) -> dict[object, Place]:
     """Each node's place, and the places that long edges pass through: key (from, to, layer)."""
     rows: dict[int, list[object]] = defaultdict(list)
@@ -189,14 +185,12 @@ def _edge(edge: Edge, at: Mapping[object, Place]) -> str:
 def _box(node: Node, place: Place) -> str:
     name, kind = node
     x, y = _point(place, False)
-    text = (
-        name if len(name) <= _LETTERS else f"{name[: _LETTERS // 2]}…{name[-_LETTERS // 2 + 1 :]}"
-    )
+    name = name.rpartition("/")[2] if kind == "process" else name
     round_ = {"database": 14, "host": 8, "outside": 14}.get(kind, 2)
     left, top = f"{x:.0f}", f"{y - _HIGH / 2:.0f}"
     return (
-        f'<g class="node {kind}"><title>{shown(name)} ({shown(kind)})</title>'
+        f'<g class="node {kind}"><title>{shown(node[0])} ({shown(kind)})</title>'
         f'<rect x="{left}" y="{top}" width="{_WIDE}" height="{_HIGH}" rx="{round_}"/>'
         f'<text x="{x + _WIDE / 2:.0f}" y="{y + 4:.0f}" text-anchor="middle">'
-        f"{shown(text)}</text></g>"
+        f"{shown(cut(name, _LETTERS))}</text></g>"
     )

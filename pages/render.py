@@ -7,6 +7,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -39,7 +40,7 @@ def _environment() -> Environment:
     )
     made.filters.update(chips=chips, lines=lines, tree=tree, moment=words.clock, share=words.share,
                         size=words.size, millis=words.millis, number=words.number)  # fmt: skip
-    made.globals.update(href=href, words=words)
+    made.globals.update(href=href, words=words, timedelta=timedelta)
     return made
 
 

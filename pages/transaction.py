@@ -24,7 +24,7 @@ from store.derived import failed
 from store.errors import UsageError
 from store.values import dataclass
 
-_NEAR_S: Final = 300  # seconds around a transaction in which the others of its trace are looked for
+_NEAR: Final = timedelta(minutes=5)  # around a transaction are the others of its trace looked for
 Row = dict[str, Any]
 
 
@@ -45,7 +45,8 @@ def one(asked: Asked, text: str) -> dict[str, Any]:
     shown = shown_row(row, notes, MAX_CHARS)
     key = {"host": shown.host, "method": shown.method, "route": shown.route}
     alike = filter_of({name: value for name, value in key.items() if value})
-    when = _around(shown)
+    when = {"from": iso(shown.ts - _NEAR), "to": iso(shown.ts + _NEAR)}
+    first = {"sort": "oldest", "limit": 200}
     return {
         "asked": asked,
         "tz": asked.tz,
@@ -63,7 +64,7 @@ def one(asked: Asked, text: str) -> dict[str, Any]:
         "json": href(f"/transactions/{shown.id}.json"),
         "alike": href("/search", {"where": alike, **when}) if alike else "",
         "traces": [
-            (name, href("/search", {"where": f'{name} == "{value}"', **when, "limit": 200}))
+            (name, href("/search", {"where": f'{name} == "{value}"', **when, **first}))
             for name, value in (("trace_id", shown.trace_id), ("request_id", shown.request_id))
             if value and value.isprintable() and not set(value) & {'"', "\\"}
         ],
@@ -95,11 +96,6 @@ def _found(asked: Asked, text: str) -> tuple[Row, list[Note]]:
 
 def _with_headers(row: Row) -> Row:
     return row | {side: dict(row[side] or ()) for side in ("req_headers", "res_headers")}
-
-
-def _around(shown: Shown) -> dict[str, str]:
-    near = timedelta(seconds=_NEAR_S)
-    return {"from": iso(shown.ts - near), "to": iso(shown.ts + near)}
 
 
 def _facts(asked: Asked, shown: Shown) -> Sequence[tuple[str, str]]:

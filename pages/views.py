@@ -118,33 +118,18 @@ def _both(first: str | None, second: str) -> str:
     return f"({first}) and {second}" if first else second
 
 
-@dataclass(frozen=True)
-class Field:
-    """A field of the form of a question's arguments."""
-
-    name: str
-    value: str
-    help: str
-    choices: Sequence[str] = ()
-    number: bool = False
-    most: int = 0
-
-
-def form(asked: Asked, arguments: Sequence[Argument]) -> list[Field]:
-    """The form of a question: each argument with what was written for it."""
-    fields = {}
-    for one in arguments:
-        name = parameter(one)
-        if name != "cursor":
-            fields[name] = Field(name, asked.texts.get(name, ""), one.help, one.choices,
-                                 one.kind is int, one.most)  # fmt: skip
-    return list(fields.values())
+def form(asked: Asked, arguments: Sequence[Argument]) -> list[tuple[str, str, Argument, bool]]:
+    """The form of a question: of each argument its name in a URL, what was written for it, itself,
+    and whether it is a number."""
+    named = {parameter(one): one for one in arguments}
+    return [(name, asked.texts.get(name, ""), one, one.kind is int)
+            for name, one in named.items() if name != "cursor"]  # fmt: skip
 
 
 def common(asked: Asked, question: Question, answer: Any, title: str = "") -> dict[str, Any]:
     """What every page of a question has."""
-    window = getattr(answer, "window", None)
-    heading = ""
+    window, heading = getattr(answer, "window", None), ""
+    takes = any(one.name == "where" for one in question.every_argument)
     if hasattr(window, "covered_s"):
         heading = words.window_heading(window, asked.tz, question.noun, answer.notes)
     elif window is not None:
@@ -160,12 +145,8 @@ def common(asked: Asked, question: Question, answer: Any, title: str = "") -> di
         "shifts": {} if window is None else asked.shifts(window),
         "json": href(f"{asked.path if asked.path != '/' else '/diff'}.json", asked.texts),
         "command": asked.command(question.name, asked.texts),
-        "completions": completions(asked.where) if _takes(question, "where") else [],
+        "completions": completions(asked.where) if takes else [],
     }
-
-
-def _takes(question: Question, name: str) -> bool:
-    return any(one.name == name for one in question.every_argument)
 
 
 def completions(where: str | None) -> list[tuple[str, str]]:
@@ -265,15 +246,17 @@ def timeline(asked: Asked) -> Page:
         charts.Line("p95", total.p95_ms, "slower", words.millis),
     ]
     lines += [charts.Line(one.value or "(none)", one.counts) for one in answer.series[:8]]
-    spanned = Window(answer.starts[0], answer.starts[-1] + timedelta(seconds=answer.every_s))
+    step = timedelta(seconds=answer.every_s)
+    spanned = Window(answer.starts[0], answer.starts[-1] + step)
     return Page("question.html", {
         **common(asked, question, answer),
         **_paging(asked, answer, values),
         "table": table(asked, question.columns, answer.series) if answer.series else None,
         "chart": charts.series("timeline", "Requests, failures and times over the window", lines,
                                time_ticks(spanned, asked.tz), seen=answer.covered_s,
-                               slots=slots(asked, asked.path, spanned,
-                                           timedelta(seconds=answer.every_s))),
+                               slots=slots(asked, asked.path, spanned, step)),
+        "buckets": (spanned.from_ts, answer.every_s, {
+            "requests": total.counts, "failed": total.failed, "p95": total.p95_ms}),
         "empty": "",
         "document": document(answer),
     })  # fmt: skip
@@ -383,7 +366,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
     window, baseline, changes, shown = _compared(asked, question, values, links=False)
     fixed = asked.fixed(window, baseline)
     chosen = cards(changes, baseline, asked.tz, lambda one: "")
-    found = details(asked.store, window, baseline, chosen, asked.tz, asked.where)
+    found = details(asked.store, window, baseline, chosen, asked.tz, asked.where, changes)
     context: dict[str, Any] = {
         "tz": asked.tz,
         "title": f"What changed, {words.stretch(window.from_ts, window.to_ts, asked.tz)}",

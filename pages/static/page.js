@@ -1,6 +1,7 @@
 "use strict";
 // The page is complete without this. It adds the key "/", the values of a field that is being
-// written, a span of the chart that is drawn with the pointer, and a button that asks by itself.
+// written, a span of the chart that is drawn with the pointer, a button that copies a command, and
+// one that asks by itself.
 const box = document.querySelector("input[name=where]");
 document.addEventListener("keydown", (event) => {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
@@ -55,6 +56,13 @@ for (const slots of document.querySelectorAll(".slots")) {
     target.searchParams.set("to", new URL(links[to].href.baseVal, location.href)
       .searchParams.get("to"));
     location.assign(target);
+  });
+}
+for (const copy of document.querySelectorAll("button[data-copy]")) {
+  copy.hidden = !navigator.clipboard;  // there is none where the page came without TLS from afar
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+    copy.textContent = "Copied";
   });
 }
 const button = document.getElementById("live");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import time
 from collections import deque
@@ -337,8 +338,10 @@ def test_transactions_of_one_trace_are_a_waterfall(tmp_path: Path) -> None:
     page = browser.page(f"/transactions/{one['id']}")
     [same] = [link for link in links(page) if "trace_id" in link]
     text = browser.get(same).text
+    assert "sort=oldest" in same  # from the first call down
     assert text.count('class="bar"') == 4
     assert 'class="failed" x="50.0" y="0.0" width="25.0"' in text
+    assert text.index("h0.example") < text.index("h3.example")
 
 
 def test_a_gap_is_told_once(tmp_path: Path) -> None:
@@ -348,6 +351,48 @@ def test_a_gap_is_told_once(tmp_path: Path) -> None:
     text = Browser(build(tmp_path / "store", rows, seen).path, NOW).get("/").text
     assert "did not see" in text
     assert text.count("13:10 to 13:20") == 1
+
+
+def test_a_gap_is_no_quiet_time_in_the_chart_of_a_finding(tmp_path: Path) -> None:
+    rows = [row(minute(n), status=500 if n > 30 and n % 2 else 200)
+            for n in (*range(-60, 10), *range(20, 60)) for _ in range(5)]  # fmt: skip
+    seen = [stretch(minute(-60), minute(10)), stretch(minute(20), NOW)]
+    browser = Browser(build(tmp_path / "store", rows, seen).path, NOW)
+    assert browser.get("/diff?explain=1").text.count('class="gap"') == 1
+
+
+def test_a_finding_of_one_status_is_shown_beside_the_others(tmp_path: Path) -> None:
+    """Its failures alone would say nothing of how many there were in all, and nothing of before."""
+    rows = [row(minute(n), status=500 if n > 30 and n % 2 else 200, duration_ms=100)
+            for n in range(-60, 60) for _ in range(5)]  # fmt: skip
+    browser = Browser(build(tmp_path / "store", rows).path, NOW)
+    [found] = browser.get("/diff.json").json()["findings"]
+    assert found["key"]["status"] == 500
+    text = browser.get("/diff?explain=1").text
+    statuses = text.split("<caption>Statuses")[1].split("</table>")[0]
+    assert re.findall(r"<td>(\d+)</td>", statuses) == ["200", "500"]
+    assert "<span>300</span>" in statuses  # of the baseline
+    assert '<td class="r"><span>0</span>' in statuses  # nothing has no bar
+    assert "res.status == 500" in text  # the filter of its transactions stays narrow
+
+
+def test_the_numbers_of_a_chart_stand_in_a_table(store: Path) -> None:
+    browser = Browser(store, NOW)
+    for url, titles in (("/", 2), ("/timeline?last=30m", 3)):
+        table = browser.get(url).text.split("As a table")[1].split("</table>")[0]
+        assert table.count('class="r">') > 20 * titles, url
+    course = browser.get("/timeline.json?last=30m").json()
+    counts = re.findall(r'<td class="r">([^<]*)</td>', table)[::3]
+    assert [one.replace(",", "") for one in counts] == [
+        "-" if count is None else str(count) for count in course["total"]["counts"]
+    ]
+
+
+def test_the_time_that_was_picked_stands_in_the_form(store: Path) -> None:
+    text = Browser(store, NOW).get("/?from=2026-11-22T13:10Z&to=2026-11-22T13:30Z").text
+    form = text.split("<form")[1].split("<details")[0]
+    assert 'name="from" value="2026-11-22T13:10Z"' in form
+    assert 'name="to" value="2026-11-22T13:30Z"' in form
 
 
 def test_new_gone_failing_and_slow_edges_are_marked(tmp_path: Path) -> None:

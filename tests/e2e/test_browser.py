@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from tests.contract.site import INJECTED, hostile
-from tests.contract.stored import NOW
+from tests.contract.stored import NOW, build, minute, row
 from tests.e2e.shell import background, qrec
 from tests.e2e.test_web import serving
 from tests.kit import PATIENCE_S
@@ -229,6 +229,57 @@ def test_without_scripts_everything_is_there(chromium: Any, demo: str) -> None:
         page.locator("input[name=where]").fill("res.status >= 500")
         page.locator("button", has_text="Ask").click()
         assert "where=res.status" in page.url
+
+
+def test_a_narrow_screen_shows_everything(chromium: Any, tmp_path: Path) -> None:
+    """A telephone at night: nothing is wider than the screen, however long a name is, the chart is
+    seen as a whole, and a URL is not broken after every fourth letter."""
+    long = "/" + "/".join(f"part-{n}-of-a-very-long-path" for n in range(40))
+    rows = [
+        row(minute(n), host="h" * 180 + ".example", container_name="c" * 120, path=long,
+            route=long, pod_name="p" * 200, status=500 if n > 10 else 200,
+            error_signature="e" * 300, req_headers=[("X-" + "Long-" * 30, "v" * 500)])
+        for n in range(-60, 60)
+    ]  # fmt: skip
+    made = build(tmp_path / "long", rows).path
+    with serving(made, tmp_path) as (_, url), opened(chromium) as (page, said):
+        page.set_viewport_size({"width": 400, "height": 800})
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        for path in ("", "diff?explain=1", "search", "dependencies", "timeline?by=host", "hosts"):
+            page.goto(url + path)
+            assert page.evaluate(over) == 0, path
+            for box in (one.bounding_box() for one in page.locator("svg.chart").all()):
+                assert box["x"] >= 0, path
+                assert box["x"] + box["width"] <= 400, path
+        page.goto(f"{url}search")
+        assert page.locator("tbody td", has_text="https").first.bounding_box()["width"] >= 140
+        page.locator("td a").first.click()
+        page.wait_for_load_state()
+        assert page.evaluate(over) == 0
+        assert said == []
+
+
+def test_edges_are_lines_whatever_they_are_marked_as(chromium: Any, tmp_path: Path) -> None:
+    rows = [
+        row(minute(n), host="slow.example", duration_ms=100 if n < 0 else 900)
+        for n in range(-60, 60)
+    ]
+    made = build(tmp_path / "slow", rows).path
+    with serving(made, tmp_path) as (_, url), opened(chromium) as (page, _):
+        page.goto(f"{url}dependencies")
+        edge = page.locator("path.edge.slower").first
+        assert edge.evaluate("one => getComputedStyle(one).fill") == "none"
+        assert edge.evaluate("one => getComputedStyle(one).stroke") != "none"
+
+
+def test_a_command_is_copied(chromium: Any, demo: str) -> None:
+    with opened(chromium, permissions=["clipboard-read", "clipboard-write"]) as (page, said):
+        page.goto(f"{demo}search")
+        page.locator("td a").first.click()
+        page.locator("button", has_text="Copy").click()
+        page.locator("button", has_text="Copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()").startswith("curl ")
+        assert said == []
 
 
 def test_live_asks_again_only_when_told(chromium: Any, demo: str) -> None:

@@ -57,6 +57,38 @@ def test_a_line_breaks_at_a_gap_and_the_gap_is_hatched() -> None:
     assert "gap" not in re.sub(r"<defs>.*?</defs>", "", timeline([4, 0, 0, 4]))
 
 
+def test_one_side_that_was_not_recorded_is_hatched_alone() -> None:
+    lines = [charts.Line("window", [1, 1]), charts.Line("baseline", [1, None])]
+    drawn = charts.series("c", "one", lines, [])
+    [gap] = re.findall(r'<rect class="gap"[^>]*y="([0-9.]+)"', drawn)
+    [(window, baseline)] = re.findall(r'y="(\d+)">window.*y="(\d+)">baseline', drawn)
+    assert float(window) < float(gap) < float(baseline)
+
+
+def labels(tags: list[charts.Tag]) -> list[tuple[str, str]]:
+    """(how high, what) of the labels over a chart."""
+    drawn = charts.series("c", "one", [charts.Line("requests", [1.0])], [], tags)
+    found = re.findall(r'<g class="(?:onset|mark)"[^>]*><text x="[^"]*"(?: text-anchor="[a-z]*") '
+                       r'y="(\d+)">([^<]*)', drawn)  # fmt: skip
+    return [(high, text) for high, text in found]
+
+
+def test_labels_of_one_moment_stand_beside_one_another() -> None:
+    """Findings of one cause begin at one minute, and shortly after the deploy that made them."""
+    onsets = [charts.Tag(0.5, str(rank)) for rank in (1, 2, 3)] + [charts.Tag(0.9, "4")]
+    marks = [charts.Tag(0.49, "deploy 1234", "mark"), charts.Tag(0.5, "x" * 90, "mark")]
+    (high, name), (low, first), (_, second) = labels([*onsets, *marks])
+    assert (first, second) == ("1,2,3", "4")
+    assert name.startswith("deploy 1234, x")
+    assert len(name) == 24
+    assert int(high) < int(low) - 10  # in a line of its own
+
+
+def test_a_long_name_leaves_room_for_the_number_beside_it() -> None:
+    drawn = charts.series("c", "one", [charts.Line("a" * 200, [1.0])], [])
+    assert "a" * 47 + "…</text>" in drawn
+
+
 @pytest.mark.parametrize("values", [[], [None], [0, 0], [None, None]])
 def test_nothing_to_draw_is_drawn_all_the_same(values: list[float | None]) -> None:
     assert timeline(values).endswith("</svg></div>")
@@ -89,6 +121,16 @@ def test_a_graph_has_callers_left_of_callees() -> None:
     at = dict(re.findall(r'<title>(\w) \(\w+\)</title><rect x="(\d+)"', drawn.svg))
     assert int(at["a"]) < int(at["b"]) < int(at["c"])
     assert drawn.left_out == 0
+
+
+def test_a_box_has_the_beginning_of_a_name_and_the_program_of_a_path() -> None:
+    long = [("hooks.partner-1.shops.example", "host"), ("hooks.partner-8.shops.example", "host")]
+    curl = ("/usr/local/bin/curl", "process")
+    svg = draw("g", "calls", [Edge(curl, one, 1, "") for one in long]).svg
+    assert re.findall(r">([^<>]+)</text>", svg) == [
+        "curl", "hooks.partner-1.s…", "hooks.partner-8.s…"
+    ]  # fmt: skip
+    assert "/usr/local/bin/curl (process)" in svg
 
 
 def test_a_circle_and_a_call_to_oneself_are_drawn() -> None:
