@@ -45,7 +45,7 @@ from bench.redaction_documented import documented
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_outside import anew
 from bench.redaction_speed import cold_headers, speed, unseen, worst
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.options import RecordOptions
 from recorder.redact.config import RedactConfig
 from recorder.redact.redactor import Redactor

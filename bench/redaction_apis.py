@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from bench.redaction_cases import json_body, pick, text_body, transaction
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 _ALNUM = string.ascii_letters + string.digits
 _URL = _ALNUM + "-_"

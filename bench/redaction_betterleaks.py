@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from bench.redaction_cases import Place, json_body, text_body, transaction
 from bench.redaction_outside import by_looks, planted
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 _ALNUM = string.ascii_letters + string.digits
 _URL = _ALNUM + "-_"

@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 _LOWER = string.ascii_lowercase
 _ALNUM = string.ascii_letters + string.digits

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from bench.redaction_betterleaks import PLACES
 from bench.redaction_outside import by_looks, planted
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 _ALNUM = string.ascii_letters + string.digits
 _URL = _ALNUM + "-_"

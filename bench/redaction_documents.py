@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.redact.config import RedactConfig
 from recorder.redact.redactor import Redactor
 

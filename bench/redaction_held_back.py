@@ -28,7 +28,7 @@ from bench.redaction_cases import (
     text_body,
     transaction,
 )
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 _ALNUM = string.ascii_letters + string.digits
 _HEX = "0123456789abcdef"

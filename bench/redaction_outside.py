@@ -14,7 +14,7 @@ import string
 from collections.abc import Iterator
 
 from bench.redaction_cases import Place, Secret, json_body, pick, text_body, transaction
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 _ALNUM = string.ascii_letters + string.digits
 _URL = _ALNUM + "-_"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.redact.config import RedactConfig
 from recorder.redact.redactor import Redactor
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.redact.config import BODY_LIMIT, RedactConfig, load_key
 from store.layout import Store
 from store.marks import mark_unredacted

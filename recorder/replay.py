@@ -24,8 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.decode.columns import Who
-from recorder.decode.events import decode
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction, decode
 from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
 from recorder.source.har import read_har

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from fixtures.standin.server import running
 from qrec.commands.web import needs_web, run_site
 from qrec.output import emit, say

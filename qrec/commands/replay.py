@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fixtures.files import stream_path
+from fixtures import stream_path
 from qrec.output import say
 from qrec.progress import FileProgress
 from qrec.recording import rows, write_options

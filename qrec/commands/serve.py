@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fixtures.files import stream_path
+from fixtures import stream_path
 from fixtures.standin.producer import Plan
 from fixtures.standin.server import serve as serve_streams
 from qrec.output import say

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from store.hours import HOUR_US, hour_key
 from store.schema import RECORDED, TRANSACTIONS
 

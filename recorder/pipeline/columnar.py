@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recorder.decode.columns import REFINED
-from recorder.decode.row import Secret
+from recorder.decode.events import Secret
 from recorder.native import BODIES, FEW, TEXTS, Batch
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router

@@ -27,8 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from recorder.decode.columns import Who, transactions_batch
-from recorder.decode.events import CONNECTED, Decoded, decode
-from recorder.decode.row import Transaction
+from recorder.decode.events import CONNECTED, Decoded, Transaction, decode
 from recorder.native import Batch, Failed, Native, load
 from recorder.normalize.error_text import error_signature
 from recorder.normalize.routes import Router

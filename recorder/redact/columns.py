@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recorder.decode.row import Secret
+from recorder.decode.events import Secret
 from recorder.native import BODIES, FEW, TEXTS, Batch, Named, Scan
-from recorder.redact.headers import COOKIES, COUNTING
-from recorder.redact.names import UNSURE, NameBook
+from recorder.redact.names import COOKIES, COUNTING, UNSURE, NameBook
 from recorder.redact.redactor import (
     CLEAN,
     IDS,

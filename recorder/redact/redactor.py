@@ -14,13 +14,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from recorder.decode.events import host_of
-from recorder.decode.row import Secret, Transaction
-from recorder.redact.bodies import Bodies
+from recorder.decode.events import Secret, Transaction, host_of
+from recorder.redact.bodies import Bodies, json_places, near_places
 from recorder.redact.config import BODY_LIMIT, RedactConfig
-from recorder.redact.headers import COOKIES
 from recorder.redact.looks import other_number
-from recorder.redact.places import json_places, near_places
+from recorder.redact.names import COOKIES
 from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer, allowed_values
 from recorder.redact.rules import TABLE, rules_for
 from recorder.redact.scan import redis_hits

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
-from recorder.redact.headers import COOKIES, CookieNames, cookies, header_hits
 from recorder.redact.looks import other_number
+from recorder.redact.names import COOKIES, CookieNames, cookies, header_hits
 from recorder.redact.rules import builtin, own, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer

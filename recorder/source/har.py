@@ -26,8 +26,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 import msgspec
 
-from recorder.decode.events import host_of
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction, host_of
 from store.errors import QrecError, UnavailableError
 from store.hours import MAX_US, to_us
 

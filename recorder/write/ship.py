@@ -3,6 +3,9 @@
 The queue is the store itself: whatever `_shipped.jsonl` does not name is due. Rows go before their
 rollup and coverage goes last, since coverage without rows would read as silence. What carries a
 name never changes there, so that a start after a crash only finds out what is there already.
+
+Of an hour that is not over go a rollup of the rows that are not sealed, and the coverage of before
+they were read, so that it never tells more than is counted (store/cover.py).
 """
 
 from __future__ import annotations
@@ -10,22 +13,29 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import shutil
 import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow.parquet as pq
+
+from recorder.write.segments import metadata
 from store import FORMAT_VERSION
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
+from store.cover import EARLY, sealed_in, sealed_name, segments_in
+from store.coverage import coverage_file, read_stretches
 from store.errors import QrecError, UnavailableError
 from store.files import append_line, read_entries, write_text
 from store.hours import hour_end
 from store.layout import Store
 from store.marks import unredacted
 from store.remote import Remote
+from store.rollup import ROLLUPS
 from store.schema import RECORDED
 from store.values import dataclass
 
@@ -155,7 +165,7 @@ class Shipper:
     def ship_early(self, now: dt.datetime) -> int:
         """Put a new generation of each running hour there (store/cover.py); how many. Nothing is
         lost where it fails: the next one has all that this one would have had."""
-        from recorder.write.early import generations  # DuckDB, which a recorder need not load
+        from recorder.write.ship import generations  # DuckDB, which a recorder need not load
 
         shipped = 0
         # OSError: a segment was merged meanwhile
@@ -238,3 +248,52 @@ def _shipped(store: Store, url: str) -> dict[str, tuple[int, int]]:
         for entry in read_entries(_ledger(store))
         if entry.get("to") == url
     }
+
+
+_LATE = dt.timedelta(hours=1)  # an hour that is not sealed by then is no running one
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Files of a recorder's hour by the name in a bucket, in the order in which they go."""
+
+    recorder: str
+    files: dict[str, Path]
+
+
+def generations(store: Store, now: dt.datetime, folder: Path) -> Iterator[Generation]:
+    """Of each recorder and hour that is not all sealed yet; folder: an empty one for their files.
+
+    OSError: a segment was merged meanwhile, or the disk refuses.
+    """
+    for hour in store.hours("coverage"):
+        if hour_end(hour) + _LATE < now:
+            continue
+        for recorder in store.live_recorders():
+            source = coverage_file(store, hour, recorder)
+            visible = store.visible("transactions", hour)
+            rows = [path for owner, path in visible if owner == recorder]
+            sealed = [path for path in rows if path.parent.name != hour]
+            # what was sealed in the course of the hour is not all of it
+            over = any(store.written(path) >= hour_end(hour).timestamp() for path in sealed)
+            if source.exists() and not over and (not rows or len(sealed) < len(rows)):
+                yield _generation(store, hour, recorder, rows, folder)
+
+
+def _generation(
+    store: Store, hour: str, recorder: str, rows: Sequence[Path], folder: Path
+) -> Generation:
+    coverage = Path(shutil.copy(coverage_file(store, hour, recorder), folder / "coverage"))
+    until = max(stretch.to_ts for stretch in read_stretches(coverage)) // 1_000_000
+    last = max((file.last for file in [*segments_in(rows), *sealed_in(rows)]), default=0)
+    name = sealed_name(recorder, last, until)
+    paths = {table: folder / table.replace("/", "-") for table in ROLLUPS if rows}
+    if rows:
+        from recorder.write.rollup import write_tables  # DuckDB, which a recorder need not load
+
+        kept = pq.read_metadata(rows[0]).metadata or {}
+        footer = metadata(recorder, kept.get(b"qrec.redaction", b"").decode())
+        write_tables(paths, rows, footer, folder)
+    paths["coverage"] = coverage
+    files = {f"{EARLY}/{table}/hour={hour}/{name}": path for table, path in paths.items()}
+    return Generation(recorder, files)

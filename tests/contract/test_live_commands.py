@@ -15,7 +15,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from fixtures.standin.server import running
 from qrec.__main__ import main
 from tests.kit import PATIENCE_S, Cli, wait_for

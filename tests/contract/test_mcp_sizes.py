@@ -16,7 +16,7 @@ from mcp.server import MCPServer
 from mcp_types import TextContent
 
 from bench.assistant.sizes import measured, tokens
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from mcp_tools.server import build as build_server
 from mcp_tools.text import MAX_ANSWER, MOST_BYTES
 from queries.core.question import tools

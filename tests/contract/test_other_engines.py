@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from tests.kit import NOON, Desk, connected, transaction

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 import pytest
 
-from fixtures.files import bundled
+from fixtures import bundled
 from pages.ask import offered, parameter
 from pages.findings import Counted, sides_of
 from pages.views import any_question

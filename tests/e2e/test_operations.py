@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from fixtures.standin.server import Standin, running
 from store.coverage import last_stretch
 from store.files import make_folder

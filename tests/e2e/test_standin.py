@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from fixtures.standin.hub import Hub
 from fixtures.standin.producer import Plan
 from fixtures.standin.request import parse

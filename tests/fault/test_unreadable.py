@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from recorder.decode.row import Secret, Transaction
+from recorder.decode.events import Secret, Transaction
 
 HOSTS = [
     "api",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters import FilterError, check, parse, predicate, pushable, remarks, row_fields, to_sql
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from tests.property.filter_strategies import FIELDS, filters
 
 PIECES = ["req.method", "==", "!=", "and", "or", "not", "(", ")", "[", "]", ",", "'a'", '"', "'"]

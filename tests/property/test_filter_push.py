@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from filters import parse, predicate, pushable, row_fields
 from filters.fields import check
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from tests.property.filter_strategies import FIELDS, PUSHED, filters, transactions
 
 PROBES = [*PUSHED * 3, *FIELDS]

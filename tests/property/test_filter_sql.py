@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters import FilterError, parse, predicate, row_fields, to_sql
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from store.schema import TRANSACTIONS
 from tests.property.filter_strategies import FIELDS, filters, transactions
 

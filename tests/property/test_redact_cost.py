@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.redact.config import RedactConfig
 from recorder.redact.redactor import Redactor
 from recorder.redact.rules import builtin

@@ -13,9 +13,9 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
+from recorder.redact.bodies import json_places, near_places
 from recorder.redact.config import RedactConfig
-from recorder.redact.places import json_places, near_places
 from recorder.redact.redactor import Redactor
 from recorder.redact.replace import Fingerprints
 from recorder.redact.text import FORM

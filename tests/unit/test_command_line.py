@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.files import stream_path
+from fixtures import stream_path
 from qrec.cli import COMMANDS, GROUPS, OTHERS, command
 from queries.core.question import question_names, questions_of, summaries
 from store.errors import QrecError, TimedOutError, UnavailableError, UsageError

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from recorder.decode.events import decode
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction, decode
 
 TS = "2026-11-22T13:00:00.123456789+01:00"
 

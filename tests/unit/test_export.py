@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import filters
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from queries.core.window import Window
 from queries.export import command, export, format_of
 from recorder.options import RecordOptions

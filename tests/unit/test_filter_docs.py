@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filters import FIELDS, check, parse, predicate, pushable, remarks, row_fields
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 
 PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
 EXAMPLES = [

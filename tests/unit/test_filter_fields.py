@@ -6,7 +6,7 @@ import pytest
 
 from filters import FIELDS, FilterError, check, parse, predicate, remarks, row_fields
 from filters.fields import Place
-from recorder.decode.row import Secret, Transaction
+from recorder.decode.events import Secret, Transaction
 from store.schema import TRANSACTIONS
 
 TX = Transaction(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.files import FOLDER
+from fixtures import FOLDER
 from tests.world.leaks import DECOYS, LEAKS
 
 _FACTS = json.loads((FOLDER / "facts.json").read_text())["streams"]

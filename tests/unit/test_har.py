@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.source.har import read_har
 from store.errors import QrecError, UnavailableError
 

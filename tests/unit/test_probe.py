@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from fixtures.standin.server import running
 from qrec.doctor.source import conditions, meaning
 from recorder.source.probe import Condition, Honoured, Probe, greet

@@ -13,7 +13,7 @@ import zlib
 import pyarrow as pa
 import pytest
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.redact.config import RedactConfig
 from recorder.redact.redactor import Redactor
 from recorder.redact.text import without_runs

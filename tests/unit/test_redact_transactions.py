@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.decode.row import Transaction
+from recorder.decode.events import Transaction
 from recorder.redact.config import RedactConfig, load_key
 from recorder.redact.redactor import Redactor
 from store.errors import UnavailableError

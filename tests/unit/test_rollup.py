@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from qrec.__main__ import main
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window

@@ -19,7 +19,7 @@ import queries.diff.compare
 import queries.diff.counts
 import recorder.write.rollup
 import recorder.write.seal
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from queries.core.answer import to_document
 from queries.core.session import open_reader
 from queries.core.window import Baseline, Window

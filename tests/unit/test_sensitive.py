@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import filters
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from queries.core.window import Window
 from queries.sensitive import advice, concern, sensitive
 from recorder.options import RecordOptions

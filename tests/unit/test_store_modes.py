@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from fixtures.files import bundled_stream
+from fixtures import bundled_stream
 from recorder.options import RecordOptions
 from recorder.replay import replay
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.files import FOLDER, bundled, bundled_stream
+from fixtures import FOLDER, bundled, bundled_stream
 from fixtures.standin.events import NS
 from store.errors import UsageError
 from tests.world.events import Transaction

@@ -1,4 +1,4 @@
-//! Headers that are judged by their names, cookies and credentials: as recorder/redact/headers.py
+//! Headers that are judged by their names, cookies and credentials: as recorder/redact/names.py
 //! does it. What would take a pattern of Python's is Odd, and the header is left to that.
 
 use crate::batch::Scan;
