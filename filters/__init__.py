@@ -5,7 +5,7 @@ Importing this package is cheap; RE2 and the public suffix list come when first 
 
 from __future__ import annotations
 
-from filters.fields import FIELDS, FieldSpec, check, row_fields
+from filters.fields import FIELDS, FieldSpec, Row, check
 from filters.nodes import Expr, FilterError, equalities
 from filters.parser import parse
 from filters.predicate import decision, is_of_recorders, predicate, takes_of
@@ -18,6 +18,7 @@ __all__ = [
     "Expr",
     "FieldSpec",
     "FilterError",
+    "Row",
     "Sql",
     "check",
     "decision",
@@ -27,7 +28,6 @@ __all__ = [
     "predicate",
     "pushable",
     "remarks",
-    "row_fields",
     "takes_of",
     "to_sql",
 ]

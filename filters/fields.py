@@ -281,13 +281,9 @@ def nearest(name: str, among: Iterable[str]) -> str | None:
     return lowered[close[0]] if close else None
 
 
-def row_fields(tx: Any) -> Row:
-    """The fields of a recorder's Transaction, for a filter to read by their dotted names."""
-    return Row(tx)
-
-
 class Row(NamedTuple):
-    """A transaction as the event that a filter sees. A field without a value (None) is missing."""
+    """A recorder's Transaction as the event that a filter sees, which reads fields by their dotted
+    names. One without a value (None) is missing."""
 
     tx: Any
 

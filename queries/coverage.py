@@ -101,17 +101,6 @@ def coverage(
         )
 
 
-def coverage_by(
-    store: Store,
-    window: Window,
-    where: Where = None,
-    limit: int = DEFAULT_LIMIT,
-    by: str | None = None,
-) -> Coverage:
-    """The same in a line for each recorder, or each group."""
-    return coverage(store, window, where, limit, by or "recorder")
-
-
 def _row(recorder: str | None, members: Sequence[Seen], limit: int = 0) -> RecorderRow:
     """Of a recorder with so many of its stretches and gaps, or of all of a group."""
     first, stretches = members[0], [s for one in members for s in one.stretches]
@@ -240,7 +229,7 @@ COVERAGE_BY = replace(
     COVERAGE,
     tool="get_coverage_by_recorder",
     title="Coverage by recorder",
-    function=coverage_by,
+    function=lambda store, span, by=None, **own: coverage(store, span, by=by or "recorder", **own),
     arguments=(WHERE, LIMIT, BY),
     columns=(
         *APART,

@@ -11,10 +11,9 @@ from typing import Any
 import duckdb
 
 from queries.core.answer import Note, Side, document
-from queries.core.question import CURSOR, DEFAULT_LIMIT, LIMIT, Question, Where
+from queries.core.question import CURSOR, LIMIT, Question, Where
 from queries.core.selection import condition, remarks
 from queries.core.session import CONFIG, dicts, sql_text
-from queries.core.window import Window
 from queries.search import Line, Search, line_of, search
 from store import cover
 from store.cover import Segment
@@ -106,20 +105,13 @@ def line_document(line: Line) -> dict[str, Any]:
     return first
 
 
-def newest(
-    store: Store, window: Window, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-) -> Search:
-    """The newest `limit` transactions of the window, whatever they are."""
-    return search(store, window, None, limit, cursor)
-
-
 NEWEST = Question(
     name="tail",
     tool="get_traffic",
     title="Newest transactions",
     summary="follow a recording",
     group="transactions",
-    function=newest,
+    function=search,
     answer=Search,
     rows="transactions",
     arguments=(LIMIT, CURSOR),

@@ -168,7 +168,7 @@ class RowFilter:
         import filters  # most recordings have no filter
 
         self._passes = filters.decision(filters.parse(text), "qrec")
-        self._fields = filters.row_fields
+        self._fields = filters.Row
         self._call_fields = {
             name: spec.read
             for name, spec in filters.FIELDS.items()

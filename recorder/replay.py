@@ -133,22 +133,12 @@ class _FileStream(httpx.SyncByteStream):
                 yield chunk
 
 
-def _read_events(
-    path: Path, on_bytes: Callable[[int], None] | None = None
-) -> Iterator[tuple[str, str]]:
-    """(name, data) of each event of the file. `on_bytes` hears how far into the file it is.
-
-    UnavailableError when the file cannot be read or its compression is broken.
-    """
-    yield from _guarded(_FileStream(path, on_bytes))
-
-
 def _survey(path: Path) -> Survey:
     """Read the file through once: its digest, and the time of the last event that has one."""
     stream = _FileStream(path)
     count = 0
     recent: list[tuple[str, str]] = []
-    for event in _guarded(stream):
+    for event in _read_events(stream):
         count += 1
         recent.append(event)
         if len(recent) > 200:
@@ -158,7 +148,9 @@ def _survey(path: Path) -> Survey:
     return Survey(stream.digest.hexdigest(), count, last)
 
 
-def _guarded(stream: _FileStream) -> Iterator[tuple[str, str]]:
+def _read_events(stream: _FileStream) -> Iterator[tuple[str, str]]:
+    """(name, data) of each event. UnavailableError when the file cannot be read or its compression
+    is broken."""
     headers = {"content-type": "text/event-stream"}
     response = httpx.Response(200, headers=headers, stream=EventStream(stream))
     try:
@@ -183,7 +175,7 @@ class _Stream:
 
     def pour(self, run: _Run, on_bytes: Callable[[int], None] | None) -> None:
         batch: list[tuple[str, str]] = []
-        for event in _read_events(self.path, on_bytes):
+        for event in _read_events(_FileStream(self.path, on_bytes)):
             batch.append(event)
             if len(batch) >= _BATCH:
                 self._take(run, batch)

@@ -8,8 +8,9 @@ of a thousand users) is left to the questions: `queries.core.collapse`.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
 from recorder.normalize.tokens import MAX_SEGMENT, TABLES, name_segment
 from store.errors import UsageError
@@ -19,7 +20,6 @@ MAX_SEGMENTS: Final = 32
 MAX_PATH: Final = 8192  # characters looked at
 _CACHED_PATH: Final = 1024  # longer paths are not worth their place in the memory
 _REST: Final = "{rest}"
-_Key = TypeVar("_Key", bound=Hashable)
 
 _API: Final = frozenset({"api", "apis", "rest"})
 _NUMBERED_API: Final = re.compile(r"\d{1,2}(?:\.\d{1,2})?")  # /rest/api/2/issue, /api/2.1/jobs
@@ -35,26 +35,21 @@ class Router:
     and a last part `**` for any number. Raises UsageError for a template that is none.
     """
 
-    def __init__(self, templates: Sequence[str] = (), cache_size: int = 16_384) -> None:
+    def __init__(self, templates: Sequence[str] = (), cache_size: int = 8_192) -> None:
         self._templates = [_Template(text) for text in templates]
         self._hosted = any(template.host for template in self._templates)
-        self._known = _Memory[str | tuple[str, str]](cache_size)
-        self._segments = _Memory[str](2 * cache_size)
+        self._remembered = lru_cache(cache_size)(self._name)
+        self._part = lru_cache(2 * cache_size)(name_segment)
 
     def route(self, path: str, host: str | None = None) -> str:
         """The route of a path (its query, if any, is ignored); at most MAX_ROUTE characters.
 
         `host` (lower case, without a port) matters only to templates that name one.
         """
-        key = (host or "", path) if self._hosted else path
-        found = self._known.get(key)
-        if found is None:
-            found = self._name(path, host or "")
-            if len(path) <= _CACHED_PATH:
-                self._known.put(key, found)
-        return found
+        name = self._remembered if len(path) <= _CACHED_PATH else self._name
+        return name(path, host or "") if self._hosted else name(path)
 
-    def _name(self, path: str, host: str) -> str:
+    def _name(self, path: str, host: str = "") -> str:
         path = path[:MAX_PATH].partition("?")[0].partition("#")[0]
         for template in self._templates:
             if template.matches(path, host):
@@ -78,12 +73,7 @@ class Router:
             return segment  # most parts of most paths
         if segment.isdigit() and segment.isascii() and len(segment) <= MAX_SEGMENT:
             return "{id}"  # and most of the others, of which none comes twice
-        found = self._segments.get(segment)
-        if found is None:
-            found = name_segment(segment)
-            if len(segment) <= 128:
-                self._segments.put(segment, found)
-        return found
+        return (self._part if len(segment) <= 128 else name_segment)(segment)
 
 
 def _is_api(part: str, before: str, is_first: bool) -> bool:
@@ -104,29 +94,6 @@ def _fit(route: str, parts: list[str]) -> str:
         room -= len(part) + 1
         kept += 1
     return "/".join([*parts[:kept], _REST])
-
-
-class _Memory(Generic[_Key]):
-    """A bounded memory: two generations, the older one forgotten when the younger is full.
-
-    Cheaper a look than an order of use, and what is asked for often survives all the same.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._half = max(1, size // 2)
-        self._young: dict[_Key, str] = {}
-        self._old: dict[_Key, str] = {}
-
-    def get(self, key: _Key) -> str | None:
-        found = self._young.get(key)
-        if found is None and (found := self._old.get(key)) is not None:
-            self.put(key, found)
-        return found
-
-    def put(self, key: _Key, value: str) -> None:
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
-        self._young[key] = value
 
 
 class _Template:

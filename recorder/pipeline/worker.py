@@ -176,7 +176,7 @@ class Worker:
         for self._place, (name, data), event in zip(places, events, decoded, strict=True):
             self.watch(self._place)
             if event is None:
-                self._set_aside(name, data)
+                self._reject(name, data, _KILLED)
                 continue
             events_before = self._counts["events"]
             try:
@@ -328,20 +328,11 @@ class Worker:
     def _reject(self, name: str, data: str, reason: str) -> None:
         self._counts["events"] += 1
         self._counts["rejected"] += 1
-        self._open.rejected.append(Rejected(name[:100], reason, len(data), self._sample(data)))
-
-    def _set_aside(self, name: str, data: str) -> None:
-        """Reject an event without a look at it."""
-        self._counts["events"] += 1
-        self._counts["rejected"] += 1
-        self._open.rejected.append(Rejected(name[:100], _KILLED, len(data), ""))
-
-    def _sample(self, data: str) -> str:
-        """What the event begins with: keys and types, no values."""
-        try:
-            return self.cleaner.outline(data[:400])
-        except Exception:
-            return ""
+        sample = ""  # what the event begins with: keys and types, no values
+        if reason != _KILLED:  # over that one nothing may look again
+            with contextlib.suppress(Exception):
+                sample = self.cleaner.outline(data[:400])
+        self._open.rejected.append(Rejected(name[:100], reason, len(data), sample))
 
 
 def _internal(error: Exception) -> str:

@@ -361,37 +361,20 @@ def cookies(lower: str, header: bytes) -> tuple[list[bytes], bytes | None]:
     return (parts, None) if len(parts) <= _MOST_COOKIES else (parts[:-1], parts[-1])
 
 
-class CookieNames:
-    """Tells secrets among cookies by their names and their randomness; remembers the names."""
-
-    def __init__(self, names: NameBook) -> None:
-        self._names = names
-        self._judged = lru_cache(_REMEMBERED)(self._judge)
-
-    def hit(self, part: bytes, http_only: bool) -> Hit | None:
-        """What to take out of a cookie, `name=value`, because of its name, or because it is a
-        session's."""
-        name, equals, value = part.partition(b"=")
-        if not equals:
-            name, value = b"", part
-        named, counts = (self._judged if len(name) <= _LONGEST_NAME else self._judge)(name)
-        random = len(value) >= (_HTTP_ONLY_COOKIE if http_only else _LONG_COOKIE)
-        if not named and (not random or (counts and not http_only)):
-            return None
-        name, value = name.strip(), value.strip().strip(b'"')
-        rule = self._names.rule(name, "cookie", value) if named else None
-        kind = rule.kind if rule else "cookie"
-        if rule is None and not _is_random(value, counts, http_only):
-            return None
-        if value[:1] == b"[" and PLACEHOLDER.fullmatch(value):
-            return None
-        start = part.find(value, part.find(b"=") + 1)
-        return _hit(part, start, start + len(value), kind, name)
-
-    def _judge(self, name: bytes) -> tuple[bool, bool]:
-        """Whether a name may be a secret's, and whether it is one that counts visitors."""
-        bare = name.strip()
-        return self._names.look(bare) is not None, COUNTING.match(bare) is not None
+def cookie_hit(names: NameBook, part: bytes, http_only: bool) -> Hit | None:
+    """What to take out of a cookie, `name=value`, because of its name, or because it is a
+    session's."""
+    name, equals, value = part.partition(b"=")
+    if not equals:
+        name, value = b"", part
+    name, value = name.strip(), value.strip().strip(b'"')
+    rule = names.rule(name, "cookie", value)
+    if rule is None and not _is_random(name, value, http_only):
+        return None
+    if value[:1] == b"[" and PLACEHOLDER.fullmatch(value):
+        return None
+    start = part.find(value, part.find(b"=") + 1)
+    return _hit(part, start, start + len(value), rule.kind if rule else "cookie", name)
 
 
 def _hit(value: bytes, start: int, end: int, kind: str, name: bytes = b"") -> Hit:
@@ -411,10 +394,12 @@ def _credentials(value: bytes) -> list[Hit]:
     return [_hit(value, scheme.end(), len(value), _SCHEMES.get(word, "authorization"))]
 
 
-def _is_random(value: bytes, counts: bool, http_only: bool) -> bool:
+def _is_random(name: bytes, value: bytes, http_only: bool) -> bool:
     """Session cookies have any name; what they share is a long random value."""
     if http_only and len(value) >= _HTTP_ONLY_COOKIE and _DIGIT.search(value):
         return True
-    if counts or len(value) < _LONG_COOKIE or _STRUCTURED.search(value) or _HEX.match(value):
+    if len(value) < _LONG_COOKIE or COUNTING.match(name):
+        return False
+    if _STRUCTURED.search(value) or _HEX.match(value):
         return False
     return opaque(unquote_to_bytes(value) if b"%" in value else value)

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from recorder.redact.config import RedactConfig
 from recorder.redact.looks import other_number
-from recorder.redact.names import COOKIES, CookieNames, cookies, header_hits
+from recorder.redact.names import COOKIES, cookie_hit, cookies, header_hits
 from recorder.redact.rules import builtin, own, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer
@@ -130,7 +130,6 @@ class Replacer:
 
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
-        self.cookie_names = CookieNames(self.scanner.names)
         self._fingerprint = Fingerprints(key)
         self._secrets = Memory()
         self._cookies = Memory()
@@ -170,7 +169,7 @@ class Replacer:
         indices: list[int] = []
         values: list[bytes] = []
         for index, part in enumerate(parts):
-            hit = self.cookie_names.hit(part, http_only)
+            hit = cookie_hit(self.scanner.names, part, http_only)
             if hit is None or (self.allowed and self._is_allowed(hit.secret)):
                 indices.append(index)
                 values.append(part[part.find(b"=") + 1 :])

@@ -103,14 +103,13 @@ _FILE: Final = msgspec.json.Decoder(_File)
 _ENTRY: Final = msgspec.json.Decoder(Entry, strict=False)
 
 
-def read_har(path: Path, on_bad: Callable[[str], None] | None = None) -> Iterator[Transaction]:
+def read_har(path: Path, on_bad: Callable[[str], None]) -> Iterator[Transaction]:
     """The HTTP transactions of a HAR file (gzip or not), in its order.
 
     Entries that are no HTTP exchange (data:, blob:, extensions) are passed over. An entry that
-    cannot be read goes to `on_bad`, as one line that names the file and the entry; without
-    `on_bad` it is raised. `request_id` is made from the entry, so the same exchange in two
-    exports has the same one. Raises UnavailableError for a file that cannot be opened, QrecError
-    for one that is no HAR.
+    cannot be read goes to `on_bad`, as one line that names the file and the entry. `request_id` is
+    made from the entry, so the same exchange in two exports has the same one. Raises
+    UnavailableError for a file that cannot be opened, QrecError for one that is no HAR.
     """
     entries = _entries(path, _unpacked(path))
     repeats: Counter[bytes] = Counter()
@@ -120,12 +119,7 @@ def read_har(path: Path, on_bad: Callable[[str], None] | None = None) -> Iterato
         except NotHttp:
             continue
         except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
-            line = f"{path.name}: entry {index} of log.entries: {_reason(error)}"
-            if on_bad is None:
-                raise QrecError(
-                    line, "Take the entry out of the file, or export it again."
-                ) from error
-            on_bad(line)
+            on_bad(f"{path.name}: entry {index} of log.entries: {_reason(error)}")
             continue
         tx.request_id = _request_id(tx, repeats)
         yield tx

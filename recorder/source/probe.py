@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -122,7 +122,7 @@ class Probe:
         self._url = url
         self._listeners = [_Listener(one) for one in conditions]
         self._all = _Listener(None)
-        self._holds = [_predicate(one.text) for one in conditions]
+        self._holds = [filters.predicate(filters.parse(c.text), "qtap") for c in conditions]
         self._seen: dict[str, tuple[int, list[bool]]] = {}  # id: broadcast time, what holds
         self._done = threading.Event()
 
@@ -175,7 +175,7 @@ class Probe:
         tx = decoded.row
         listener.ids.add(tx.request_id)
         if listener is self._all and decoded.ts is not None:
-            fields = filters.row_fields(tx)
+            fields = filters.Row(tx)
             self._seen[tx.request_id] = decoded.ts, [holds(fields) for holds in self._holds]
             if len(self._seen) >= _ENOUGH:
                 self._done.set()
@@ -201,7 +201,3 @@ class Probe:
             listener.condition, len(expected), len(expected - sent), len(sent - expected),
             listener.refused,
         )  # fmt: skip
-
-
-def _predicate(text: str) -> Callable[[Any], bool]:
-    return filters.predicate(filters.parse(text), "qtap")

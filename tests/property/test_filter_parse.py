@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters import FilterError, check, parse, predicate, pushable, remarks, row_fields, to_sql
+from filters import FilterError, Row, check, parse, predicate, pushable, remarks, to_sql
 from recorder.decode.events import Transaction
 from tests.property.filter_strategies import FIELDS, filters
 
@@ -32,7 +32,7 @@ PIECES += [
 def use(text: str) -> FilterError | None:
     try:
         expr = parse(text)
-        predicate(expr)(row_fields(Transaction(ts=0, method="GET")))
+        predicate(expr)(Row(Transaction(ts=0, method="GET")))
         pushable(expr)
         remarks(expr)
         check(expr, "where")

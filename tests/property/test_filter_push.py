@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters import parse, predicate, pushable, row_fields
+from filters import Row, parse, predicate, pushable
 from filters.fields import check
 from recorder.decode.events import Transaction
 from tests.property.filter_strategies import FIELDS, PUSHED, filters, transactions
@@ -38,7 +38,7 @@ def test_nothing_accepted_is_lost(text: str, rows: list[Transaction], spelling: 
         return
     accepts, delivered = predicate(expr), predicate(parse(pushed), "qtap")
     for tx in rows:
-        if accepts(row_fields(tx)):
+        if accepts(Row(tx)):
             assert delivered(on_the_wire(tx, spelling)), (pushed, tx)
 
 
@@ -98,7 +98,7 @@ def test_no_spelling_of_a_host_is_lost(
 ) -> None:
     expr = parse(f"not ({text})" if negated else text)
     pushed = pushable(expr)
-    if pushed is not None and predicate(expr)(row_fields(tx)):
+    if pushed is not None and predicate(expr)(Row(tx)):
         assert predicate(parse(pushed), "qtap")(on_the_wire(tx, spelling)), pushed
 
 

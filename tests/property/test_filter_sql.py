@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters import FilterError, parse, predicate, row_fields, to_sql
+from filters import FilterError, Row, parse, predicate, to_sql
 from recorder.decode.events import Transaction
 from store.schema import TRANSACTIONS
 from tests.property.filter_strategies import FIELDS, filters, transactions
@@ -42,7 +42,7 @@ def test_sql_and_predicate_agree(
     con: duckdb.DuckDBPyConnection, text: str, rows: list[Transaction]
 ) -> None:
     expr = parse(text)
-    expected = [predicate(expr)(row_fields(tx)) for tx in rows]
+    expected = [predicate(expr)(Row(tx)) for tx in rows]
     try:
         sql = to_sql(expr)
     except FilterError:

@@ -103,12 +103,14 @@ def test_a_har_is_complete_and_reads_back(store: Store, tmp_path: Path) -> None:
     assert log["entries"][2]["response"]["status"] == 0
     path = tmp_path / "x.har"
     path.write_bytes(raw)
-    charge = list(read_har(path))[1]
+    charge = list(read_har(path, pytest.fail))[1]
     assert (charge.method, charge.path, charge.query, charge.status) == (
         "POST", "/v1/charges", "a=1&b=%20x", 402)  # fmt: skip
     assert charge.req_body == b'{"a": "@/etc/passwd"}'
     assert charge.duration_ms == 100
-    assert [tx.ts for tx in read_har(path)][1] == int(minute(1).timestamp()) * 1_000_000
+    assert [tx.ts for tx in read_har(path, pytest.fail)][1] == int(
+        minute(1).timestamp()
+    ) * 1_000_000
 
 
 def _check_entry(entry: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from filters import FIELDS, check, parse, predicate, pushable, remarks, row_fields
+from filters import FIELDS, Row, check, parse, predicate, pushable, remarks
 from recorder.decode.events import Transaction
 
 PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
@@ -64,6 +64,6 @@ def test_the_surprises_are_as_told() -> None:
         assert " is never " in remarks(parse(text))[0]
     (said,) = remarks(parse('req.method == "GET" or "POST"'))
     assert said.endswith('write req.method in ["GET", "POST"]')
-    call = row_fields(Transaction(ts=0, method="POST", status=200, grpc_status="14"))
+    call = Row(Transaction(ts=0, method="POST", status=200, grpc_status="14"))
     assert predicate(parse('outcome == "server_error" and outcome != "ok"'))(call)
     assert not predicate(parse("res.status >= 400"))(call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters import FIELDS, FilterError, check, parse, predicate, remarks, row_fields
+from filters import FIELDS, FilterError, Row, check, parse, predicate, remarks
 from filters.fields import Place
 from recorder.decode.events import Secret, Transaction
 from store.schema import TRANSACTIONS
@@ -28,7 +28,7 @@ TX = Transaction(
 
 
 def holds(text: str, tx: Transaction = TX) -> bool:
-    return predicate(parse(text))(row_fields(tx))
+    return predicate(parse(text))(Row(tx))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_transaction_answers_by_field(text: str) -> None:
 
 
 def test_a_row_is_read_by_whole_names() -> None:
-    row = row_fields(TX)
+    row = Row(TX)
     assert row.get("req.method") == "POST"
     assert row.get("pod.name", "none") == "none"
     assert row.get("req", "none") == "none"
