@@ -84,8 +84,6 @@ class Summary:
     seconds: float
     gaps: int
     reason: str
-    read_gap_ms_p999: float | None = None  # measured only where a benchmark asks for it
-    read_gap_ms_max: float | None = None
 
 
 class Reporter(Protocol):

@@ -31,7 +31,7 @@ from recorder.options import (
     plan_filter,
     redaction_key,
 )
-from recorder.pipeline.frames import Alive, Down, Ended, Gaps, Up, mono_us
+from recorder.pipeline.frames import Alive, Down, Ended, Up, mono_us
 from recorder.pipeline.worker import checked
 from recorder.pipeline.workers import Handout, Message, Workers
 from recorder.source.request import Subscription, advice, check_url
@@ -134,7 +134,6 @@ class Recording:
         self._coverage_at = self._flush_s = 0.0
         self._coverage_failed = self._told_undecided = False
         self._last_status = (time.monotonic(), 0)
-        self.waits: Gaps | None = None
         self._metrics: Metrics | None = None
         if options.metrics:
             from recorder.metrics import Metrics  # only who asks for metrics pays for them
@@ -171,8 +170,6 @@ class Recording:
             seconds=time.monotonic() - started,
             gaps=self.ledger.gaps,
             reason=self.stopping,
-            read_gap_ms_p999=self.waits.p999 if self.waits else None,
-            read_gap_ms_max=self.waits.largest if self.waits else None,
         )
 
     def _loop(self, started: float, stop: threading.Event) -> None:
@@ -219,8 +216,6 @@ class Recording:
                 self.ever_up = True
             case Down():
                 self._down(message)
-            case Gaps():
-                self.waits = message
             case Ended():
                 self._drained = True
 

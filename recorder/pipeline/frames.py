@@ -122,14 +122,6 @@ class Down(msgspec.Struct, tag="down", array_like=True):
     good_until: int  # the last moment (mono) at which the link is known to have been good
 
 
-class Gaps(msgspec.Struct, tag="gaps", array_like=True):
-    """The longest waits between two socket reads while data was there, ms (for the benchmark)."""
-
-    p999: float
-    largest: float
-    reads: int
-
-
 class Ended(msgspec.Struct, tag="ended", array_like=True):
     """Reader: everything that was read has been handed out, and no more comes."""
 
@@ -183,7 +175,7 @@ class Stop(msgspec.Struct, tag="stop", array_like=True):
     """To the reader: read no more, hand out what waits."""
 
 
-FromReader = Handed | Waiting | Up | Alive | Down | Gaps | Ended
+FromReader = Handed | Waiting | Up | Alive | Down | Ended
 FromWorker = At | Refused | Done
 Command = Hire | Settled | Again | Stop
 READY, WRITING = -1, -2

@@ -37,7 +37,6 @@ from recorder.pipeline.frames import (
     Down,
     Ended,
     FromReader,
-    Gaps,
     Handed,
     Hire,
     Options,
@@ -49,7 +48,7 @@ from recorder.pipeline.frames import (
     send,
 )
 from recorder.source.request import is_near
-from recorder.source.subscription import LinkError, Waits, client, hang_up, open_stream
+from recorder.source.subscription import LinkError, client, hang_up, open_stream
 
 _IN_HAND = 2  # blocks of a worker that are not settled: in work, and what it finds next
 _SWITCH_S = 0.0005
@@ -106,7 +105,6 @@ class Reader:
         self._response: httpx.Response | None = None
         self._successor: _Streams | None = None  # a subscription made anew
         self._dead = False
-        self._waits = Waits() if os.environ.get("QREC_MEASURE_READS") else None
 
     def run(self) -> None:
         assert self._commands is not None
@@ -246,15 +244,13 @@ class Reader:
                     break
                 self._stopping.wait(random.uniform(backoff / 2, backoff))
                 backoff = min(backoff * 2, _BACKOFF_MAX_S)
-        if self._waits is not None:
-            self.queue.mark(Gaps(self._waits.p999(), self._waits.largest, self._waits.reads))
         self.queue.mark(Ended())
 
     def _read_once(self, http: httpx.Client) -> tuple[bool, str, str]:
         """Read one connection to its end: (was open, kind of the end, its words)."""
         up = False
         try:
-            with open_stream(http, self.options.subscription, self._waits) as response:
+            with open_stream(http, self.options.subscription) as response:
                 self._response = response
                 self._came = self._heard = mono_us()
                 up = True

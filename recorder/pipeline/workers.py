@@ -36,7 +36,6 @@ from recorder.pipeline.frames import (
     Ended,
     FromReader,
     FromWorker,
-    Gaps,
     Handed,
     Hire,
     Options,
@@ -88,7 +87,7 @@ class Handout:
         return self.done is None and not self.lost
 
 
-Message = Handout | Up | Alive | Down | Gaps | Ended
+Message = Handout | Up | Alive | Down | Ended
 
 
 class _Process:

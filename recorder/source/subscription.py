@@ -20,8 +20,7 @@ import socket
 import ssl
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -116,12 +115,11 @@ class StreamTransport(httpx.BaseTransport):
 class EventStream(httpx.SyncByteStream):
     """A response's bytes in blocks of whole events."""
 
-    def __init__(self, stream: Any, chunks: Iterable[bytes] | None = None) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._chunks = stream if chunks is None else chunks
 
     def __iter__(self) -> Iterator[bytes]:
-        return whole_events(self._chunks)
+        return whole_events(self._stream)
 
     def close(self) -> None:
         self._stream.close()
@@ -222,9 +220,7 @@ def client(
 
 
 @contextlib.contextmanager
-def open_stream(
-    http: httpx.Client, subscription: Subscription, waits: Waits | None = None
-) -> Iterator[httpx.Response]:
+def open_stream(http: httpx.Client, subscription: Subscription) -> Iterator[httpx.Response]:
     """The response to the subscription, its headers checked; its bytes come in whole events.
 
     LinkError when it is no stream, or where it breaks.
@@ -242,8 +238,7 @@ def open_stream(
     try:
         with http.stream("POST", url, json=subscription.body(), headers=headers) as response:
             _check(response)
-            read = waits.between(response.stream) if waits else None
-            response.stream = EventStream(response.stream, read)
+            response.stream = EventStream(response.stream)
             yield response
     except (httpx.InvalidURL, UnicodeError) as error:
         raise LinkError("refused", f"no address: {error}") from None
@@ -295,30 +290,3 @@ def _check(response: httpx.Response) -> None:
     said = text[:4096].decode(errors="replace").strip()
     kind = "filter" if response.status_code == 400 else "status"
     raise LinkError(kind, f"HTTP {response.status_code}" + (f": {said}" if said else ""))
-
-
-class Waits:
-    """How long the socket was left alone between two reads, for the benchmark."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()  # by tenths of a millisecond
-        self.largest = 0.0
-        self.reads = 0
-
-    def between(self, stream: Any) -> Iterator[bytes]:
-        for chunk in stream:
-            read = time.perf_counter()
-            yield chunk
-            wait = (time.perf_counter() - read) * 1000
-            self.reads += 1
-            self.largest = max(self.largest, wait)
-            self._counts[int(wait * 10)] += 1
-
-    def p999(self) -> float:
-        """Milliseconds that 999 of 1000 reads came within."""
-        left = self.reads * 0.999
-        for tenths, count in sorted(self._counts.items()):
-            left -= count
-            if left <= 0:
-                return (tenths + 1) / 10
-        return 0.0
