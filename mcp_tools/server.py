@@ -42,7 +42,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from mcp_tools.prompts import add_prompts, add_resources, instructions
 from mcp_tools.text import Context, capped, invalid, result, told
@@ -107,29 +107,29 @@ def _function(
     return ask
 
 
+def _kind(argument: Argument) -> Any:
+    """The type of its values, with their bounds."""
+    if argument.choices:
+        return Literal[argument.choices]
+    if argument.kind is int:
+        return Annotated[int, Field(ge=argument.least, le=argument.most)]
+    text = Annotated[str, Field(max_length=argument.most)]
+    some = Annotated[list[text], Field(min_length=1, max_length=_MOST_ITEMS)]
+    return some if argument.kind is list else text
+
+
 def _parameter(argument: Argument) -> inspect.Parameter:
     default = inspect.Parameter.empty if argument.default is REQUIRED else argument.default
-    bounds: dict[str, Any] = {}
-    kind: Any = argument.kind
-    if argument.choices:
-        kind = Literal[argument.choices]
-    elif kind is int:
-        bounds = {"ge": argument.least, "le": argument.most}
-    elif kind is list:
-        kind = list[Annotated[str, Field(max_length=argument.most)]]
-        bounds = {"min_length": 1, "max_length": _MOST_ITEMS}
-    else:
-        bounds = {"max_length": argument.most}
-    if default is None:
-        kind = kind | None
+    kind = _kind(argument)
     return inspect.Parameter(
         argument.name, inspect.Parameter.KEYWORD_ONLY, default=default,
-        annotation=Annotated[kind, Field(**bounds)],
+        annotation=kind | None if default is None else kind,
     )  # fmt: skip
 
 
 def _schema(arguments: Sequence[Argument]) -> dict[str, Any]:
-    """The arguments as JSON Schema, in far fewer bytes than pydantic takes for the same."""
+    """The arguments as JSON Schema, in far fewer bytes than pydantic takes for the same: without
+    titles, and without null for what may be left out."""
     required = [one.name for one in arguments if one.default is REQUIRED]
     return {
         "type": "object",
@@ -139,14 +139,9 @@ def _schema(arguments: Sequence[Argument]) -> dict[str, Any]:
     }
 
 
+@cache  # many are those of every question
 def _property(argument: Argument) -> dict[str, Any]:
-    kind: dict[str, Any] = {"type": "string", "maxLength": argument.most}
-    if argument.choices:
-        kind = {"type": "string", "enum": list(argument.choices)}
-    elif argument.kind is int:
-        kind = {"type": "integer", "minimum": argument.least, "maximum": argument.most}
-    elif argument.kind is list:
-        kind = {"type": "array", "items": kind, "minItems": 1, "maxItems": _MOST_ITEMS}
+    kind = TypeAdapter(_kind(argument)).json_schema()
     if argument.default not in (None, REQUIRED):
         kind["default"] = argument.default
     return {**kind, "description": argument.brief or argument.help}

@@ -18,9 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from recorder import native
+from recorder.decode.events import knows_filters
 from recorder.options import (
     RecordOptions,
     Reporter,
@@ -286,16 +285,13 @@ class Recording:
         if self.previous is not None and self.ledger.clock is not None:
             self.ledger.carry_on(self.previous, self.ledger.clock.ts)
             self.previous = None
-        try:
-            topics = msgspec.json.decode(data)["data"]["topics"]
-        except (msgspec.DecodeError, KeyError, TypeError):
-            topics = None
-        source = "Qtap 0.14 or newer" if isinstance(topics, dict) else "Qtap before 0.14"
+        filters = knows_filters(data)
+        source = "Qtap 0.14 or newer" if filters else "Qtap before 0.14"
         if source != self.source:
             self.reporter.note(f"the source is {source}")
-            if self.pushed and not isinstance(topics, dict):
+            if self.pushed and not filters:
                 self.reporter.note("it knows no filters: the whole filter is applied here")
-        if not isinstance(topics, dict):
+        if not filters:
             self.ledger.nothing_pushed()
         self.source = source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -34,21 +35,14 @@ def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
         say(f"note: {note.text}")
     if not follower.recording():
         say("note: nobody is recording into this store now; waiting (`qrec record` starts one)")
-    try:
-        _follow(run, follower.poll, seconds)
-    finally:
-        follower.close()
-
-
-def _follow(run: Run, poll: object, seconds: float | None) -> None:
-    assert callable(poll)
     end = None if seconds is None else time.monotonic() + seconds
-    while True:
-        for line in poll():
-            _show(run, line)
-        if end is not None and time.monotonic() >= end:
-            return
-        time.sleep(_LOOK_S)
+    with contextlib.closing(follower):
+        while True:
+            for line in follower.poll():
+                _show(run, line)
+            if end is not None and time.monotonic() >= end:
+                return
+            time.sleep(_LOOK_S)
 
 
 def _show(run: Run, line: Line) -> None:

@@ -16,7 +16,7 @@ from qrec.doctor import Check
 from qrec.settings import is_loopback
 from queries.core.format import plural, span
 from recorder.source.probe import Condition, Greeting, Honoured, Probe, greet
-from recorder.source.request import advice
+from recorder.source.request import advice, check_url
 from recorder.source.subscription import LinkError
 from store.errors import QrecError
 
@@ -26,9 +26,7 @@ _LISTEN = "0A"
 
 def greeted(url: str) -> Greeting:
     """The source's greeting. QrecError, with what to do, where there is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise QrecError(f"{url!r} is not an address", "Write it as http://localhost:10001.")
+    check_url(url)
     try:
         return greet(url)
     except LinkError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -97,33 +97,28 @@ def joined(store: Store, other: Store, window: Window, baseline: Window) -> Iter
 
     Rows of the baseline are copied only where they have to be moved or renamed.
     """
-    names = _names(store, other, window, baseline)
+    ours, theirs = _seeing(store, window), _seeing(other, baseline)
+    names = _names(ours, theirs)
     shift = _shift(window, baseline)
     with tempfile.TemporaryDirectory(prefix="qrec-") as folder:
         made = Store.create(Path(folder) / "store")
         _Target(made, timedelta(0), (), None).take(store, window)
-        _Target(made, shift, names, _group(store, other, window, baseline)).take(other, baseline)
+        _Target(made, shift, names, _group(ours, theirs)).take(other, baseline)
         moved = Window(baseline.from_ts + shift, baseline.to_ts + shift)
         yield Joined(made, window, moved, shift, names)
 
 
-def _names(
-    store: Store, other: Store, window: Window, baseline: Window
-) -> tuple[str, str] | tuple[()]:
+def _names(ours: Sequence[Seen], theirs: Sequence[Seen]) -> tuple[str, str] | tuple[()]:
     """(the window's recorder, the baseline's), where each side has one, of different names."""
-    ours, theirs = (
-        sorted({one.recorder for one in _seeing(*side)})
-        for side in ((store, window), (other, baseline))
-    )
-    return (ours[0], theirs[0]) if len(ours) == len(theirs) == 1 and ours != theirs else ()
+    names = [one.recorder for side in (ours, theirs) for one in side]
+    alone = len(ours) == len(theirs) == 1 and len(set(names)) == 2
+    return (names[0], names[1]) if alone else ()
 
 
-def _group(store: Store, other: Store, window: Window, baseline: Window) -> str | None:
+def _group(ours: Sequence[Seen], theirs: Sequence[Seen]) -> str | None:
     """The window's group or recorder as the baseline's group, where each side has one of them."""
-    ours, theirs = (
-        {one.population for one in _seeing(*side)} for side in ((store, window), (other, baseline))
-    )
-    return ours.pop() if len(ours) == len(theirs) == 1 else None
+    groups, others = ({one.population for one in side} for side in (ours, theirs))
+    return groups.pop() if len(groups) == len(others) == 1 else None
 
 
 def _seeing(store: Store, span: Window) -> list[Seen]:

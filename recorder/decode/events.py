@@ -120,6 +120,15 @@ DATABASE = "request.database"
 _TRANSACTION = "request.http_transaction"
 
 
+def knows_filters(connected: str) -> bool:
+    """Whether a source does, by the data of its CONNECTED: Qtap 0.14 and newer echo their topics as
+    an object."""
+    try:
+        return isinstance(msgspec.json.decode(connected)["data"]["topics"], dict)
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return False
+
+
 def _short(error: Exception) -> str:
     # msgspec's messages name the place and the expected type, never the value.
     return str(error)[:200] or type(error).__name__

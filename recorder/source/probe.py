@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import httpx
-import msgspec
 
 import filters
-from recorder.decode.events import CONNECTED, decode
+from recorder.decode.events import CONNECTED, decode, knows_filters
 from recorder.source.request import Subscription
 from recorder.source.subscription import LinkError, client, events, hang_up, open_stream
 
@@ -31,7 +30,7 @@ T = TypeVar("T")
 class Greeting:
     """A source's first event. `ahead_s`: its clock against ours; None where it tells no time."""
 
-    filters: bool  # Qtap 0.14 and newer echo their topics as an object, and know filters
+    filters: bool  # whether it knows any
     connected: bool  # the first event was system.connected
     ahead_s: float | None
 
@@ -48,15 +47,8 @@ def _greet(url: str, condition: str | None, seconds: float) -> Greeting:
             here = time.time()
             ts = decode(name, data).ts
             ahead = None if ts is None else ts / 1e6 - here
-            return Greeting(_echoes_topics(data), name == CONNECTED, ahead)
+            return Greeting(knows_filters(data), name == CONNECTED, ahead)
     raise LinkError("ended", "it ended the stream without a word")
-
-
-def _echoes_topics(data: str) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(data)["data"]["topics"], dict)
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return False
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:

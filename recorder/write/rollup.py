@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.write.segments import metadata
+from recorder.write.segments import metadata, size_of
 from store import cover
 from store.errors import QrecError, UnavailableError, unwritable
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
@@ -162,17 +162,10 @@ def rollups(
             old = (store.sealed_hour(OLD_ROLLUPS, hour) / name).exists()
             states |= {"old"} if old and states == {"missing"} else set()
             state = min(states, key=_WORST.index)
-            yield Rollup(hour, file.recorder, file.path, paths, state, sum(map(_size, paths)))
+            yield Rollup(hour, file.recorder, file.path, paths, state, sum(map(size_of, paths)))
 
 
 _WORST: tuple[State, ...] = ("unreadable", "old", "missing", "ok")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _state(table: str, path: Path, whole: bool) -> State:

@@ -139,7 +139,7 @@ def merge_candidates(files: Sequence[Segment]) -> list[Segment]:
         if isinstance(segment, Sealed):
             run = []
             continue
-        size = _size(segment.path)
+        size = size_of(segment.path)
         this = _tier(size)
         if this != tier or size > _LARGEST:
             run = []
@@ -231,7 +231,8 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes; 0 where it is gone."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
