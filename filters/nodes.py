@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from store.errors import UsageError
 
-CompareOp = OneOf["==", "!=", "<", "<=", ">", ">=", "contains"]
+CompareOp = OneOf["==", "!=", "<", "<=", ">", ">=", "contains", "matches", "in"]
 LiteralKind = OneOf["string", "int", "float", "bool", "ip", "cidr", "mac", "hex", "regex"]
 
 
@@ -62,25 +62,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
+    """A value and another one: right of `matches` a regex, right of `in` a list."""
+
     left: Operand
     op: CompareOp
     right: Operand
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    left: Operand
-    regex: Literal
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class In:
-    left: Operand
-    array: Array
     start: int
     end: int
 
@@ -116,7 +102,7 @@ class Or:
 
 
 Operand: TypeAlias = Field | Literal | Array | Call
-Leaf: TypeAlias = Compare | Matches | In | Truth
+Leaf: TypeAlias = Compare | Truth
 Node: TypeAlias = Leaf | Not | And | Or
 
 
@@ -154,10 +140,6 @@ def operands(leaf: Leaf) -> tuple[Operand, ...]:
     match leaf:
         case Compare(left, _, right):
             return (left, right)
-        case Matches(left, regex):
-            return (left, regex)
-        case In(left, array):
-            return (left, array)
         case Truth(operand):
             return (operand,)
 
@@ -206,10 +188,6 @@ def render(node: Node | Operand) -> str:
             return f"not {_inner(item)}" if isinstance(item, Truth) else f"not ({render(item)})"
         case Compare(left, op, right):
             return f"{render(left)} {op} {render(right)}"
-        case Matches(left, regex):
-            return f"{render(left)} matches {render(regex)}"
-        case In(left, array):
-            return f"{render(left)} in {render(array)}"
         case Truth(operand):
             return render(operand)
         case Field(name):

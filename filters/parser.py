@@ -29,10 +29,8 @@ from filters.nodes import (
     Expr,
     Field,
     FilterError,
-    In,
     Literal,
     LiteralKind,
-    Matches,
     Node,
     Not,
     Operand,
@@ -135,10 +133,10 @@ class _Parser:
             return Compare(left, _EQUALITIES[equality.kind], right, left.start, right.end)
         if self.take("MATCHES"):
             regex = self.literal(self.expect("REGEX"))
-            return Matches(left, regex, left.start, regex.end)
+            return Compare(left, "matches", regex, left.start, regex.end)
         if self.take("IN"):
             if array := self.array():
-                return In(left, array, left.start, array.end)
+                return Compare(left, "in", array, left.start, array.end)
             network = self.literal(self.expect("CIDR"))
             return Compare(left, "==", network, left.start, network.end)
         return Truth(left, left.start, left.end)

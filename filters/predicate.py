@@ -20,10 +20,8 @@ from filters.nodes import (
     Compare,
     Expr,
     Field,
-    In,
     Leaf,
     Literal,
-    Matches,
     Node,
     Not,
     Operand,
@@ -117,9 +115,9 @@ def _leaf(leaf: Leaf, ours: bool) -> _Test:
     match leaf:
         case Truth(operand):
             return _lift(truthy, _operand(operand))
-        case Matches(left, Literal(value=Regex() as regex)):
+        case Compare(left, "matches", Literal(value=Regex() as regex)):
             return _lift(lambda value: match(value, regex), _operand(left))
-        case In(left, array):
+        case Compare(left, "in", array):
             # the element is the left side: `x in [..]` is `[..] contains x`
             return _lift2(lambda x, xs: compare(xs, "contains", x), left, array)
         case Compare(Field() as field, op, Literal(value=value)) if type(value) is str:

@@ -28,10 +28,8 @@ from filters.nodes import (
     CompareOp,
     Expr,
     Field,
-    In,
     Leaf,
     Literal,
-    Matches,
     Node,
     Not,
     Or,
@@ -144,7 +142,7 @@ def _same_value(leaf: Leaf, field: Field, wanted: bool) -> Implied:
     match leaf:
         case Truth(Field() | Call("starts_with")):
             return leaf if wanted else NOTHING
-        case Matches(Field(), regex) if FIELDS[field.name].kind == "text":
+        case Compare(Field(), "matches", regex) if FIELDS[field.name].kind == "text":
             return leaf if wanted else Compare(field, "!=", regex, 0, 0)
     comparison = _comparison(leaf, field)
     if comparison is None:
@@ -166,7 +164,7 @@ def _comparison(leaf: Leaf, field: Field) -> tuple[CompareOp, list[Literal]] | N
     kind = FIELDS[field.name].kind
     comparable = _COMPARABLE[kind]
     match leaf:
-        case Compare(Field(), op, Literal() as literal):
+        case Compare(Field(), op, Literal() as literal) if op != "matches":
             if literal.kind not in comparable or op not in _operators(kind):
                 return "==", []  # false with every operator
             return op, [literal]
@@ -174,7 +172,7 @@ def _comparison(leaf: Leaf, field: Field) -> tuple[CompareOp, list[Literal]] | N
             return _comparison(Compare(field, _TURNED.get(op, op), literal, 0, 0), field)
         case Compare(Field(), "==" | "!=" as op, Array(items)):
             pass
-        case In(Field(), Array(items)):
+        case Compare(Field(), "in", Array(items)):
             op, comparable = "==", _ELEMENTS[kind]
         case _:
             return None
@@ -217,7 +215,7 @@ def _host(leaf: Leaf, field: Field, wanted: bool) -> Implied:
             return _found(field, [_in_name(go_text(value))])
         case Compare(Call("zone", (Field(),)), "==", Literal(kind="string", value=value)) if wanted:
             return _found(field, [_in_name(value)])
-        case Matches(Field(), regex):
+        case Compare(Field(), "matches", Literal() as regex):
             comparison: tuple[CompareOp, list[Literal]] | None = ("==", [regex])
         case _:
             comparison = _comparison(leaf, field)
@@ -267,7 +265,8 @@ def _found(field: Field, patterns: Sequence[str | None]) -> Implied:
     if len(known) < len(patterns):
         return NOTHING
     regex = f"(?i){'|'.join(dict.fromkeys(known))}"
-    return Matches(field, Literal("regex", f"/{regex}/", compile_regex(regex), 0, 0), 0, 0)
+    literal = Literal("regex", f"/{regex}/", compile_regex(regex), 0, 0)
+    return Compare(field, "matches", literal, 0, 0)
 
 
 def _in_name(value: object) -> str | None:

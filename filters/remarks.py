@@ -14,10 +14,8 @@ from filters.nodes import (
     Compare,
     Expr,
     Field,
-    In,
     Leaf,
     Literal,
-    Matches,
     Node,
     Not,
     Or,
@@ -34,7 +32,8 @@ from filters.sql import Scope, evaluate
 from filters.values import Hex, Regex
 
 _KINDS: Final = {"text": "text", "int": "a number", "texts": "a list of texts"}
-_LITERALS: Final = {"string": "text", "int": "a number", "float": "a number", "ip": "an address"}
+_LITERALS: Final = {"string": "text", "int": "a number", "float": "a number", "ip": "an address",
+                    "regex": "a pattern"}  # fmt: skip
 
 
 def remarks(expr: Expr) -> list[str]:
@@ -92,9 +91,11 @@ def _instead(literals: list[Literal], before: Leaf | None) -> str:
         case Compare(Field(name), "==" | "!=" as op, Literal() as first):
             plain = op == "==" and all(one.kind != "ip" for one in literals)
             return f"write {name} {'in' if plain else op} [{', '.join([first.raw, *raws])}]"
-        case In(Field(name), Array(items)):
+        case Compare(Field(name), "in", Array(items)):
             return f"write {name} in [{', '.join([*map(render, items), *raws])}]"
-        case Matches(Field(name), first) if all(one.kind == "regex" for one in literals):
+        case Compare(Field(name), "matches", Literal() as first) if all(
+            one.kind == "regex" for one in literals
+        ):
             return f"write {name} matches /{'|'.join(one.raw[1:-1] for one in [first, *literals])}/"
         case Compare(Field(name)):
             return f"write {name} == {raws[0]}"
@@ -134,13 +135,13 @@ def _why(leaf: Leaf, field: Field, spec: FieldSpec) -> str:
     kind = _KINDS[spec.kind]
     if missing_of(leaf):
         return f"{field.name} is always there"
-    right = leaf.right if isinstance(leaf, Compare) else None
-    if isinstance(leaf, Compare) and leaf.op == "contains" and spec.kind == "int":
+    op, right = (leaf.op, leaf.right) if isinstance(leaf, Compare) else ("", None)
+    if op == "contains" and spec.kind == "int":
         return f"contains is for text and lists, {field.name} is a number"
     if isinstance(right, Literal):
         what = _LITERALS.get(right.kind, right.kind)
         return f"{field.name} is {kind}, {right.raw} is {what}"
-    if isinstance(leaf, In) and any(one.kind == "ip" for one in _literals(leaf)):
+    if op == "in" and any(one.kind == "ip" for one in _literals(leaf)):
         return "inside in […] an address equals no text; write == […] instead"
     return f"{field.name} is {kind}"
 
@@ -164,10 +165,11 @@ def _missing(expr: Expr, leaf: Leaf, field: Field, spec: FieldSpec, negated: boo
 def _addresses(leaf: Leaf) -> Iterator[str]:
     """Addresses are text in rows."""
     for literal in _literals(leaf):
-        if literal.kind == "cidr" and isinstance(leaf, Compare) and leaf.op in ("==", "!="):
+        op = leaf.op if isinstance(leaf, Compare) else ""
+        if literal.kind == "cidr" and op in ("==", "!="):
             raw = literal.raw
             yield f"{raw} is compared as text, not as a network: write matches /^10\\./"
-        elif literal.kind == "ip" and isinstance(leaf, In):
+        elif literal.kind == "ip" and op == "in":
             yield f"{literal.raw} equals no text inside in […]: write == […] instead"
 
 
@@ -218,7 +220,7 @@ _POSSIBLE: Final = {
 def _impossible(leaf: Leaf, field: Field) -> Iterator[str]:
     """Values that a field never has."""
     possible = _POSSIBLE.get(field.name)
-    whole = isinstance(leaf, In) or (isinstance(leaf, Compare) and leaf.op in ("==", "!="))
+    whole = isinstance(leaf, Compare) and leaf.op in ("==", "!=", "in")
     for literal in _literals(leaf) if possible else ():
         regex = literal.value.pattern if isinstance(literal.value, Regex) else None
         text = str(literal.value) if regex is None else regex

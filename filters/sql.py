@@ -21,11 +21,9 @@ from filters.nodes import (
     Expr,
     Field,
     FilterError,
-    In,
     Leaf,
     Literal,
     LiteralKind,
-    Matches,
     Node,
     Not,
     Operand,
@@ -112,19 +110,17 @@ def evaluate(scope: Scope, leaf: Leaf) -> tuple[Answer | None, frozenset[str]]:
         needs = scope.value(field).needs
         return (f"{next(iter(needs))} IS NULL" if needs else False), frozenset()
     left = scope.value(leaf.operand if isinstance(leaf, Truth) else leaf.left)
-    right = _NO_VALUE
-    if isinstance(leaf, In | Compare):
-        right = scope.value(leaf.array if isinstance(leaf, In) else leaf.right)
+    right = scope.value(leaf.right) if isinstance(leaf, Compare) else _NO_VALUE
     if "error" in (left.kind, right.kind):
         return None, frozenset()
-    if isinstance(leaf, Matches) and isinstance(regex := leaf.regex.value, Regex):
+    if isinstance(leaf, Truth):
+        answer = _truth(left)
+    elif isinstance(regex := right.constant, Regex) and leaf.op == "matches":
         answer = _matches(scope, left, regex)
-    elif isinstance(leaf, Compare):
-        answer = _compare_values(scope, left, leaf.op, right)
-    elif isinstance(leaf, In):
+    elif leaf.op == "in":
         answer = _compare_values(scope, right, "contains", left)  # `x in [..]`, turned round
     else:
-        answer = _truth(left)
+        answer = _compare_values(scope, left, leaf.op, right)
     decided = isinstance(answer, bool) or "list" in (left.kind, right.kind)
     return answer, left.needs | right.needs if decided else frozenset()
 
