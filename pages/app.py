@@ -222,16 +222,19 @@ def _failed(site: Site, request: Request, error: Exception) -> Response:
         message = "this is a bug in qrec"
         print(f"qrec web: {request.url.path}: {type(error).__name__}: "
               f"{' '.join(str(error).split())[:300]!r}", file=sys.stderr, flush=True)  # fmt: skip
-    return failure(site, request.url.path, status, message, hint)
+    given = request.query_params.multi_items()[:40] if status == 400 else ()
+    return failure(site, request.url.path, status, message, hint, given)
 
 
-def failure(site: Site, path: str, status: int, message: str, hint: str) -> Response:
+def failure(
+    site: Site, path: str, status: int, message: str, hint: str, given: Any = ()
+) -> Response:
+    """The same without a request. given: its parameters (name, text), to put right."""
     if path.endswith(".json"):
         return _json({"error": {"message": message, "hint": hint}}, status)
     title, text = _TITLES.get(status, "Refused"), message[:1].upper() + message[1:]
-    return _page(
-        site, path, Page("error.html", {"title": title, "message": text, "hint": hint}, status)
-    )
+    told = {"title": title, "message": text, "hint": hint, "given": given}
+    return _page(site, path, Page("error.html", told, status))
 
 
 def _status(error: QrecError) -> int:

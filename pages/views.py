@@ -119,8 +119,7 @@ def _both(first: str | None, second: str) -> str:
 
 
 def form(asked: Asked, arguments: Sequence[Argument]) -> list[tuple[str, str, Argument, bool]]:
-    """The form of a question: of each argument its name in a URL, what was written for it, itself,
-    and whether it is a number."""
+    """Of each argument its name in a URL, what was written for it, itself, and: is it a number."""
     named = {parameter(one): one for one in arguments}
     return [(name, asked.texts.get(name, ""), one, one.kind is int)
             for name, one in named.items() if name != "cursor"]  # fmt: skip
@@ -330,7 +329,7 @@ def who_calls_whom(
         for e, css in edges
     ])  # fmt: skip
     laid = table(asked, question.columns, [edge for edge, _ in edges])
-    rows = [([*cells, Cell(css)], link) for (cells, link), (_, css) in
+    rows = [([*cells, Cell(css, css="n")], link) for (cells, link), (_, css) in
             zip(laid.rows, edges, strict=True)]  # fmt: skip
     return {
         "drawing": drawn,

@@ -141,6 +141,13 @@ def test_what_cannot_be_answered_says_why_and_what_next(
     assert "<h1>" in answer.text
 
 
+def test_a_mistake_stands_there_to_be_put_right(store: Path) -> None:
+    text = Browser(store, NOW).get('/search?last=1h&where=res.stat+%3D%3D+"5"').text
+    form = text.split('<form class="ask" method="get" action="/search"')[1]
+    assert 'name="where" value="res.stat == &#34;5&#34;"' in form
+    assert 'name="last" value="1h"' in form
+
+
 def test_a_document_tells_its_error_as_one(store: Path) -> None:
     answer = Browser(store, NOW).get("/hosts.json?last=soon")
     assert answer.status_code == 400

@@ -326,21 +326,33 @@ def test_nothing_of_a_hostile_store_runs_or_leaves_the_page(
     assert proxy.injected == []
 
 
-def test_the_report_of_the_demo_opens_from_a_file_and_prints(
-    chromium: Any, proxy: Proxy, demo: str, tmp_path: Path, artefacts: Path
-) -> None:
+@pytest.fixture(scope="module")
+def incident(chromium: Any, demo: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of the demo."""
+    home = tmp_path_factory.mktemp("report")
     with opened(chromium) as (page, _):
         page.goto(demo)
-        command = page.locator("footer code").inner_text()
-    store = command.partition("--store ")[2]
-    file = tmp_path / "incident.html"
-    done = qrec("report", "-o", file, "--store", store, "--note", "rolled back", home=tmp_path)
+        store = page.locator("footer code").inner_text().partition("--store ")[2]
+    file = home / "incident.html"
+    done = qrec("report", "-o", file, "--store", store, "--note", "rolled back", home=home)
     assert done.returncode == 0, done.stderr
+    return file
+
+
+def test_the_report_of_the_demo_opens_from_a_file_and_prints(
+    chromium: Any, proxy: Proxy, incident: Path, artefacts: Path
+) -> None:
     with opened(chromium, offline=True) as (page, said):
-        page.goto(file.as_uri())
+        page.goto(incident.as_uri())
         assert page.locator(".card").count() >= 1
         page.screenshot(path=artefacts / "report.png", full_page=True)
         assert len(page.pdf()) > 20_000
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 688, "height": 1000})  # of A4 between its margins
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(over) <= 0
+        cell = page.locator("section td", has_text="api.stripe.com").first
+        assert cell.bounding_box()["width"] >= 90  # a name is not broken into letters
         assert said == []
 
 
@@ -364,15 +376,27 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 400)])
 def test_nothing_serious_stands_in_anybodys_way(
-    chromium: Any, demo: str, axe: str, scheme: str
+    chromium: Any, demo: str, incident: Path, axe: str, scheme: str, width: int
 ) -> None:
+    pages = (
+        "",
+        "diff?explain=1",
+        "search?limit=20",
+        "dependencies",
+        "hosts",
+        "timeline",
+        "nowhere",
+    )
     with opened(chromium, color_scheme=scheme) as (page, _):
-        for path in ("", "diff?explain=1", "search?limit=20", "dependencies", "hosts", "nowhere"):
-            page.goto(demo + path)
-            if path.startswith("search"):
+        page.set_viewport_size({"width": width, "height": 900})
+        for url in [*(demo + path for path in pages), incident.as_uri()]:
+            page.goto(url)
+            if "search" in url:
                 page.locator("td a").first.click()
+                page.wait_for_load_state()
+            page.evaluate("document.querySelectorAll('main details').forEach(d => d.open = true)")
             page.evaluate(axe)
             found = page.evaluate("axe.run()")
             serious = [
@@ -380,7 +404,7 @@ def test_nothing_serious_stands_in_anybodys_way(
                 for one in found["violations"]
                 if one["impact"] in ("serious", "critical")
             ]
-            assert serious == [], (path, scheme)
+            assert serious == [], (url, scheme)
 
 
 def test_the_checker_of_the_w3c_finds_no_error(
