@@ -365,13 +365,10 @@ def serve(server: Server, http_port: int | None = None) -> None:
 
 def _check_port(port: int) -> None:
     """Find out in advance whether the port is free: uvicorn would end the process with a log."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UnavailableError(
-                f"cannot listen on 127.0.0.1:{port}: {reason}",
-                "Choose another port with --http PORT.",
-            ) from None
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnavailableError(
+            f"cannot listen on 127.0.0.1:{port}: {reason}", "Choose another port with --http PORT."
+        ) from None

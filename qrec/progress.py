@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from qrec.output import narrate, say
 from queries.core.escape import cut, visible
@@ -23,7 +23,8 @@ _REDRAW_EVERY_S = 0.1
 class Line:
     """A line at the bottom of the terminal; notes go above it.
 
-    Elsewhere there are only notes, with a time (`stamped`) where they may be days apart.
+    Elsewhere there are only notes, with a time (`stamped`) where they may be days apart. It is
+    taken away at the end of a `with`.
     """
 
     def __init__(self, stamped: bool = False) -> None:
@@ -44,6 +45,12 @@ class Line:
         narrate("\r\x1b[K")
         say(visible(text))
         self.show(self._text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
 
     def clear(self) -> None:
         if self.live and self._text:

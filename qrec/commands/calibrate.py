@@ -17,14 +17,11 @@ from queries.diff.calibrate import Calibrated
 
 def respond(run: Run, question: Question, values: Mapping[str, Any]) -> None:
     """Count, telling how far it is, and show the pairs."""
-    line = Line()
-    try:
+    with Line() as line:
         answer = question.ask(
             run.store, {**values, "limit": run.limit}, run.now, run.tz,
             tell=lambda done, pairs: line.show(f"comparing past hours: {done} of {pairs}"),
         )  # fmt: skip
-    finally:
-        line.clear()
     columns = (
         Column("window", lambda p: stretch(p.window.from_ts, p.window.to_ts, run.tz)),
         Column("against", lambda p: stretch(p.baseline.from_ts, p.baseline.to_ts, run.tz,

@@ -51,16 +51,14 @@ def compact(
       qrec compact --store s3://acme-qrec/prod --last 30d
       20 * * * *  qrec compact --clean --store s3://acme-qrec/prod   # in a crontab: at 20 past
     """
-    run, line = Run(store, defaults={"max_fetch": "1TB"}), Line()
+    run = Run(store, defaults={"max_fetch": "1TB"})
     begin = run.now - parse_duration(last)
     hours = [h for h in run.store.hours("coverage") if begin < hour_end(h) <= run.now]
     done: list[Compacted] = []
-    try:
+    with Line() as line:
         for one in compacted(run.store, hours, clean):
             done.append(one)
             line.show(f"hour {one.hour} {_SAID[one.state]}: {len(done)} of {len(hours)}")
-    finally:
-        line.clear()
     if json:
         emit(to_json({"version": 1, "hours": [asdict(one) for one in done]}))
     else:

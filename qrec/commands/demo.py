@@ -70,9 +70,7 @@ For an assistant:
 
 def _record_incident(folder: Path) -> int:
     reporter = RecordingLine(quiet=True)
-    try:
-        with running([bundled_stream("checkout-incident")], patience=10.0) as standin:
-            asked = RecordOptions(store=folder, url=standin.url, recorder="demo", until_end=True)
-            return record(asked, reporter).written
-    finally:
-        reporter.line.clear()
+    streams = [bundled_stream("checkout-incident")]
+    with reporter.line, running(streams, patience=10.0) as standin:
+        asked = RecordOptions(store=folder, url=standin.url, recorder="demo", until_end=True)
+        return record(asked, reporter).written

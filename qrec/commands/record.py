@@ -83,11 +83,8 @@ def record(
     beside = contextlib.nullcontext() if ship is None else shipping(ship, options.store)
     if ship is not None:
         Remote(ship)  # mistakes are told at once
-    try:
-        with beside:
-            done = start_recording(options, reporter)
-    finally:
-        reporter.line.clear()
+    with reporter.line, beside:
+        done = start_recording(options, reporter)
     gaps = f" with {plural(done.gaps, 'gap')}" if done.gaps else ""
     reporter.note(
         f"recorded {rows(done.rows)} in {span(done.seconds)}{gaps}; stopped {done.reason}"

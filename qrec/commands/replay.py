@@ -93,10 +93,8 @@ def read_in(
     """Read files into the store, and say what became of each. kept: options of what is written."""
     shift = None if shift_to is None else to_us(parse_moment(shift_to, run.now, run.tz))
     options, progress = write_options(run, **kept), FileProgress()
-    try:
+    with progress.line:
         done = read(options, shift_to_us=shift, again=again, progress=progress)
-    finally:
-        progress.line.clear()
     for file in done:
         progress.line.note(_outcome(file, verb))
     if shift is None:

@@ -68,17 +68,15 @@ def rollup(
       qrec rollup --seal
       qrec rollup --rebuild --from yesterday --dry-run
     """
-    run, line = Run(store), Line()
+    run = Run(store)
     if dry_run and not rebuild:
         raise UsageError("--dry-run goes with --rebuild", "Without --rebuild nothing is written.")
     if seal and not dry_run:
         _seal(run)
-    try:
+    with Line() as line:
         found = _states(run, line, from_, to)
         asked = [one for one in found if one.state != "ok" or not missing]
         done, failed = _rebuild(run, line, asked) if rebuild and not dry_run else ([], [])
-    finally:
-        line.clear()
     shown = _again(run, asked, done) if missing or rebuild else found
     if json:
         emit(to_json(_document(shown, done, dry_run)))

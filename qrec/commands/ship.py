@@ -82,15 +82,13 @@ def _round(shipper: Shipper, line: Line, stop: threading.Event, *, tell_nothing:
     """Ship what is due."""
     due = shipper.due()
     wanted, here = sum(one.size for one in due), 0
-    try:
+    with line:
         for number, one in enumerate(due, 1):
             if stop.is_set():
                 return
             shipper.ship(one)
             here += one.size
             line.show(f"shipped {number} of {plural(len(due), 'file')}, {size(here)}")
-    finally:
-        line.clear()
     shrink(shipper.store)
     if due:
         hours = plural(len({one.hour for one in due}), "hour")

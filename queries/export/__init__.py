@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
+from shlex import quote as shell_quote
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
@@ -204,7 +205,6 @@ def write_parquet(source: Source, out: BinaryIO) -> None:
             writer.write_table(pa.Table.from_arrays(columns, schema=TRANSACTIONS))
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # what a header's name may hold
 _HOST = re.compile(r"[A-Za-z0-9._~%\[\]:-]+")
 # What curl makes itself, or what belongs to the connection that is gone.
@@ -251,10 +251,8 @@ def command(row: Row) -> str:
 
 def _quoted(text: str) -> str:
     """The text as one word of a shell; control and unseen characters as escapes of $'…'."""
-    if _PLAIN.fullmatch(text):
-        return text
     if not UNSAFE.search(text):
-        return "'" + text.replace("'", "'\\''") + "'"
+        return shell_quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return "$'" + UNSAFE.sub(lambda found: _bytes(found[0]), escaped) + "'"
 
