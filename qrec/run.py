@@ -15,7 +15,7 @@ from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
 from queries.core.question import WINDOW, Argument, asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
-from store.errors import UsageError, did_you_mean
+from store.errors import UsageError, check_choice
 from store.layout import Store
 from store.remote import is_url
 from store.values import dataclass
@@ -165,11 +165,7 @@ class Run:
         if rows.json and rows.format not in (None, "json"):
             raise UsageError(f"--json and --format {rows.format} contradict", "Keep one.")
         choice = "json" if rows.json else (rows.format or "table")
-        if choice not in FORMATS:
-            raise UsageError(
-                f"--format cannot be {choice[:40]!r}",
-                did_you_mean(choice, FORMATS, f"It is one of {', '.join(FORMATS)}."),
-            )
+        check_choice("--format", choice, FORMATS)
         return choice
 
     @property

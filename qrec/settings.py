@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from queries.core.window import parse_duration
-from store.errors import UsageError, did_you_mean
+from store.errors import UsageError, check_choice, did_you_mean
 from store.layout import Store
 from store.remote import is_url
 from store.values import dataclass
@@ -234,12 +234,8 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
         converted = convert[setting.kind](value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{origin}: {setting.name} {error}", f"It is {setting.doc}.") from None
-    if setting.choices and converted not in setting.choices:
-        raise UsageError(
-            f"{origin}: {setting.name} cannot be {str(converted)[:60]!r}",
-            did_you_mean(str(converted), setting.choices,
-                         f"It is one of: {', '.join(setting.choices)}."),
-        )  # fmt: skip
+    if setting.choices:
+        check_choice(f"{origin}: {setting.name}", str(converted), setting.choices)
     return converted
 
 

@@ -6,7 +6,7 @@ part of the interface and documented in the README.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class QrecError(Exception):
@@ -58,3 +58,12 @@ def did_you_mean(word: str, choices: Iterable[str], then: str = "") -> str:
     near = get_close_matches(word.lower(), lowered, 1)
     return " ".join(part for part in (f"Did you mean {lowered[near[0]]!r}?" if near else "", then)
                     if part)  # fmt: skip
+
+
+def check_choice(what: str, value: str, choices: Collection[str]) -> None:
+    """UsageError for a value that is none of the choices; what: whose value it is."""
+    if value not in choices:
+        raise UsageError(
+            f"{what} cannot be {value[:40]!r}",
+            did_you_mean(value, choices, f"It is one of {', '.join(choices)}."),
+        )

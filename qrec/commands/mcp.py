@@ -7,7 +7,7 @@ from typing import Annotated
 
 from qrec.output import say
 from qrec.run import Run, StoreFlags, flag, switch
-from store.errors import UsageError
+from store.errors import check_choice
 
 
 def mcp(
@@ -34,8 +34,7 @@ def mcp(
     from mcp_tools.server import build, serve
 
     run = Run(store)
-    if tools not in ("core", "all"):
-        raise UsageError(f"--tools cannot be {tools[:40]!r}", "It is one of core, all.")
+    check_choice("--tools", tools, ("core", "all"))
     if http is None and sys.stdin is not None and sys.stdin.isatty():
         say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
             "claude mcp add qrec -- qrec mcp")  # fmt: skip

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from queries.core.escape import visible
 from queries.core.window import Asked, resolve_window, resolve_windows
-from store.errors import UsageError, did_you_mean
+from store.errors import UsageError, check_choice
 from store.marks import read_marks
 from store.values import dataclass
 
@@ -113,12 +113,8 @@ class Argument:
 
     def check(self, value: Any) -> None:
         """UsageError for a value that is none of the choices."""
-        if self.choices and value is not None and value not in self.choices:
-            known = ", ".join(self.choices)
-            raise UsageError(
-                f"{self.option} cannot be {str(value)[:40]!r}",
-                did_you_mean(str(value), self.choices, f"It is one of {known}."),
-            )
+        if self.choices and value is not None:
+            check_choice(self.option, str(value), self.choices)
 
 
 WINDOW: Final = (
