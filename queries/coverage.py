@@ -10,7 +10,7 @@ from queries.core.answer import VERSION, Between, Note
 from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
 from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
 from queries.core.selection import no_groups
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from store.errors import UsageError
 from store.hours import hour_start
@@ -83,7 +83,7 @@ def coverage(
                 "coverage knows recorders alone, and this filter asks for more",
                 'Such as group == "prod-eu", or recorder in ["a", "b"].',
             )
-    with open_reader(store, [window], tables=(), where=where) as reader:
+    with Reader(store, [window], tables=(), where=where) as reader:
         recorders = seen(reader, window)
         rows = [_row(one.recorder, [one], 0 if by else limit) for one in recorders]
         if by == "group":
@@ -158,7 +158,7 @@ def holdings(store: Store) -> Holdings:
         return Holdings(None, None, (), (), (), marks)
     first = hour_start(store.hours("coverage")[0])
     day = Window(max(first, last - _DAY), last)
-    with open_reader(store, [Window(day.from_ts - timedelta(hours=1), last)], tables=()) as reader:
+    with Reader(store, [Window(day.from_ts - timedelta(hours=1), last)], tables=()) as reader:
         recorders = seen(reader, day)
     return Holdings(
         first=first,

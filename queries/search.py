@@ -25,7 +25,7 @@ from queries.core.question import (
     to_cursor,
 )
 from queries.core.selection import Selection, selection
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from queries.show import parse_id, transaction_id, url_of
 from store.hours import from_us, to_us
@@ -120,7 +120,7 @@ def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[
     if not wanted:
         return {}
     whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
-    with open_reader(store, spans) as reader:
+    with Reader(store, spans) as reader:
         chosen = Selection(reader, whole)
         chosen.select(None, "transactions")
         recorders = [one.recorder for one in wanted.values()]

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 from queries.core.answer import VERSION, Note
 from queries.core.escape import UNTRUSTED, visible, visible_lines
 from queries.core.question import REQUIRED, Argument, Question
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from store.cover import sealed_in, segments_in
 from store.errors import UsageError
@@ -307,7 +307,7 @@ def find_row(store: Store, wanted: Id) -> tuple[dict[str, Any], list[Note]]:
     near: list[str] = []
     for hour in _candidates(store, wanted):
         start = hour_start(hour)
-        with open_reader(store, [Window(start, start + timedelta(hours=1))]) as reader:
+        with Reader(store, [Window(start, start + timedelta(hours=1))]) as reader:
             params = {"recorder": wanted.recorder, "seq": wanted.seq}
             for row in reader.rows("show", params):
                 if wanted.session in ("", row["session"]):

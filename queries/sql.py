@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from queries.core.answer import VERSION, Between, Note
 from queries.core.escape import visible_lines
 from queries.core.question import REQUIRED, Argument, Question, limit_of
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window, hours_of
 from store.errors import QrecError, TimedOutError, UsageError
 from store.schema import COVERAGE, RECORDED
@@ -73,7 +73,7 @@ def query_sql(
     sql = sql.strip().rstrip(";").strip()
     if not sql or len(sql) > MAX_SQL or "\x00" in sql:
         raise UsageError(f"a statement has 1 to {MAX_SQL} characters", _columns(""))
-    with open_reader(store, [window], tuple(RECORDED)) as reader:
+    with Reader(store, [window], tuple(RECORDED)) as reader:
         views = {name: _view(reader.files[name], RECORDED[name], window, "ts") for name in RECORDED}
         notes = tuple(reader.notes)
     views["coverage"] = _view(_coverage(store, window), COVERAGE, window, "from_ts")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from queries.core.answer import Between, Note, iso
 from queries.core.format import span
-from queries.core.session import Reader, open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from store.hours import hour_start
 from store.values import dataclass
@@ -153,7 +153,7 @@ def newest(store: Store) -> datetime | None:
     """When somebody was last known to receive; None for a store without recordings."""
     for hour in reversed(store.hours("coverage")):
         start = hour_start(hour)
-        with open_reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
+        with Reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
             ends = [row["to_ts"] for row in reader.coverage if row["state"] in SEEING]
         if ends:
             newest: datetime = max(ends)

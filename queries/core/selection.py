@@ -19,7 +19,7 @@ from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
 from queries.core.counted import COUNTED, count_rows, have_counted
-from queries.core.session import Moved, Reader, open_reader
+from queries.core.session import Moved, Reader
 from queries.core.watch import with_arrow
 from queries.core.window import Window
 from store.derived import derived_sql
@@ -280,7 +280,7 @@ def _counts_tell(where: Expr) -> bool:
 
 
 def pushdown_of(store: Store) -> Callable[..., Any] | None:
-    """What has the store's engine read its rows, for open_reader; None where it has none."""
+    """What has the store's engine read its rows, for Reader; None where it has none."""
     if not store.engine:
         return None
     from queries.core.pushdown import Pushdown
@@ -305,7 +305,7 @@ def selection(
     which are too many to fetch, or still on their host.
     """
     counts = counts and store.engine == "" and (where is None or _counts_tell(where))
-    opened = partial(open_reader, store, [window], tables, running=counts, where=where)
+    opened = partial(Reader, store, [window], tables, running=counts, where=where)
     with contextlib.ExitStack() as stack:
         try:
             reader = stack.enter_context(opened(pushdown=pushdown_of(store)))
@@ -343,7 +343,7 @@ def both_sides(
     spans = [window, *baseline]
     whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
     limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    with open_reader(store, spans, pushdown=pushdown_of(store), where=where) as reader:
+    with Reader(store, spans, pushdown=pushdown_of(store), where=where) as reader:
         chosen = Selection(reader, whole)
         chosen.select(where, "transactions")
         return chosen.rows(query, {**limits, **params})

@@ -11,9 +11,9 @@ import contextlib
 import datetime as dt
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from queries.core.answer import Note
 from queries.core.watch import CURRENT, duckdb, with_arrow
@@ -70,11 +70,18 @@ def dicts(result: Any) -> list[dict[str, Any]]:
 
 
 class Reader:
-    """An open connection and what it reads. Close it, or use `open_reader`."""
+    """A connection over the hours that `spans` touch, and what it reads; closed after a `with`.
+    Raises StoppedError when it was stopped under way.
+
+    views: whether the tables are views; if not, their files are listed and none is opened.
+    pushdown: makes what has an engine read them; without it they are read here. running: also
+    what a bucket has of hours that are not over (store/cover.py): coverage, and keys for rows.
+    where: what is of recorders of which it takes nothing is left out, their coverage as well.
+    """
 
     def __init__(
-        self, store: Store, spans: Sequence[Window], tables: Sequence[str], views: bool = True,
-        pushdown: Callable[..., Any] | None = None, running: bool = False,
+        self, store: Store, spans: Sequence[Window], tables: Sequence[str] = ("transactions",),
+        views: bool = True, pushdown: Callable[..., Any] | None = None, running: bool = False,
         where: Expr | None = None,
     ) -> None:  # fmt: skip
         self.store = store
@@ -108,9 +115,26 @@ class Reader:
             if pushdown is not None:
                 self._pushdown = pushdown(store, self.con, self._drop)
             self._open_views()
-        except BaseException:
+        except BaseException as error:
             self.close()
+            self._told(error)
             raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.close()
+        self._told(error)
+
+    def _told(self, error: BaseException | None) -> None:
+        """Raise our word for what DuckDB raised, where we have one."""
+        if isinstance(error, duckdb.InterruptException) and self._watch is not None:
+            self._watch.check()  # it may have been somebody else
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise QrecError(
+                "the question needs more memory than there is", "Ask for a shorter window."
+            ) from error
 
     def query(self, text: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement as an Arrow table."""
@@ -414,36 +438,3 @@ class Reader:
         for hour in sorted(deleted - {hour_of(path) for path in left}):
             text = f"hour {hour_key(to_us(hour))} of {table} was deleted while this was asked"
             self.notes.append(Note("deleted", text, hour, hour + dt.timedelta(hours=1)))
-
-
-@contextlib.contextmanager
-def open_reader(
-    store: Store,
-    spans: Sequence[Window],
-    tables: Sequence[str] = ("transactions",),
-    views: bool = True,
-    pushdown: Callable[..., Any] | None = None,
-    running: bool = False,
-    where: Expr | None = None,
-) -> Iterator[Reader]:
-    """A reader over the hours that `spans` touch, closed at the end.
-    Raises StoppedError when it was stopped under way.
-
-    views: whether the tables are views; if not, their files are listed and none is opened.
-    pushdown: makes what has an engine read them; without it they are read here. running: also
-    what a bucket has of hours that are not over (store/cover.py): coverage, and keys for rows.
-    where: what is of recorders of which it takes nothing is left out, their coverage as well.
-    """
-    watch = CURRENT.get()
-    try:
-        opened = Reader(store, spans, tables, views, pushdown, running, where)
-        with contextlib.closing(opened) as reader:
-            yield reader
-    except duckdb.InterruptException:
-        if watch is not None:  # our word for it, where it was the watch that did it
-            watch.check()
-        raise
-    except duckdb.OutOfMemoryException as error:
-        raise QrecError(
-            "the question needs more memory than there is", "Ask for a shorter window."
-        ) from error

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from queries.core.answer import Changes, Finding, Note
 from queries.core.notes import SEEING, Seen, seen
-from queries.core.session import CONFIG, open_reader
+from queries.core.session import CONFIG, Reader
 from queries.core.watch import with_arrow
 from queries.core.window import Window, hours_of
 from store.errors import UsageError
@@ -36,7 +36,7 @@ def recorded(store: Store) -> Window:
     hours = store.hours("coverage")
     if hours:
         whole = Window(hour_start(hours[0]), hour_end(hours[-1]))
-        with open_reader(store, [whole], tables=()) as reader:
+        with Reader(store, [whole], tables=()) as reader:
             [row] = reader.con.execute(
                 "SELECT min(from_ts), max(to_ts) FROM coverage"
                 " WHERE state IN ? AND to_ts > from_ts",
@@ -122,7 +122,7 @@ def _group(ours: Sequence[Seen], theirs: Sequence[Seen]) -> str | None:
 
 
 def _seeing(store: Store, span: Window) -> list[Seen]:
-    with open_reader(store, [span], tables=()) as reader:
+    with Reader(store, [span], tables=()) as reader:
         return [one for one in seen(reader, span) if one.covered_s > 0]
 
 
@@ -197,7 +197,7 @@ class _Target:
         name = f"'{self.names[0]}' AS recorder, " if self.names else ""
         if self.group:  # a text out of a file
             name += "'" + self.group.replace("'", "''") + "' AS group_name, "
-        with open_reader(source, [span], tables=()) as reader:
+        with Reader(source, [span], tables=()) as reader:
             reader.run(
                 f"CREATE TEMP TABLE cut AS SELECT * REPLACE ({name}"
                 "greatest(from_ts, $a) + to_microseconds($shift) AS from_ts,"

@@ -18,7 +18,7 @@ import numpy as np
 from queries.core.answer import BaselineSide, Changes, Compared, Course, Note, Side, Verdict
 from queries.core.format import plural
 from queries.core.selection import condition, pushdown_of, remarks
-from queries.core.session import Reader, open_reader
+from queries.core.session import Reader
 from queries.core.watch import still_wanted
 from queries.core.window import Baseline, Window
 from queries.diff import coverage, limits
@@ -81,7 +81,7 @@ def compared(
     past = past_of(spans)
     earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
     pushdown = pushdown_of(store)
-    with open_reader(
+    with Reader(
         store, [*spans, *earlier], views=False, pushdown=pushdown, running=running, where=where
     ) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)

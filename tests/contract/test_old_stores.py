@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from store import FORMAT_VERSION
 from store.hours import HOUR_US, from_us
@@ -22,7 +22,7 @@ STORES = sorted((Path(__file__).parents[2] / "fixtures" / "stores").iterdir())
 def test_an_old_store_is_read_whole(path: Path) -> None:
     store = Store.open(path)
     span = Window(from_us(NOON), from_us(NOON + 2 * HOUR_US))
-    with open_reader(store, [span]) as reader:
+    with Reader(store, [span]) as reader:
         counts = reader.query(
             "SELECT count(*) AS rows, count(*) FILTER (WHERE status = 500) AS failed,"
             " (SELECT sum(epoch(to_ts - from_ts)) FROM coverage"

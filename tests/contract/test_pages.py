@@ -21,7 +21,7 @@ from pages.findings import Counted, sides_of
 from pages.views import any_question
 from queries.core.question import every_question
 from queries.core.question import parsed as parsed_filter
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from store.hours import from_us
 from store.layout import Store
@@ -469,7 +469,7 @@ def test_a_body_is_shown_by_what_it_is(tmp_path: Path) -> None:
 
 def test_the_store_is_only_read(store: Path) -> None:
     before = sorted(path for path in store.rglob("*"))
-    with open_reader(Store.open(store), []):
+    with Reader(Store.open(store), []):
         pass
     browser = Browser(store, NOW)
     for name in offered():

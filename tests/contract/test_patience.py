@@ -15,7 +15,7 @@ from mcp import Client
 
 from mcp_tools import server as mcp_server
 from mcp_tools.server import build as build_server
-from queries.core.session import Reader, open_reader
+from queries.core.session import Reader
 from queries.core.watch import StoppedError, Watch, watched
 from queries.core.window import Window
 from queries.hosts import HOSTS, Hosts
@@ -38,7 +38,7 @@ class Work:
     def question(self, store: Store, window: Window) -> Hosts:
         """It takes for ever."""
         try:
-            with open_reader(store, [window]) as reader:
+            with Reader(store, [window]) as reader:
                 self.begun.set()
                 reader.query(LONG)
         except BaseException as error:
@@ -117,6 +117,6 @@ def test_a_question_that_is_withdrawn_while_it_opens_says_so(
 
     monkeypatch.setattr(Reader, "_open_views", interrupted)
     window = Window(minute(0), minute(5))
-    with watched(watch), pytest.raises(StoppedError), open_reader(Store(store), [window]):
+    with watched(watch), pytest.raises(StoppedError), Reader(Store(store), [window]):
         raise AssertionError("it was opened")
     assert watch.stop()  # and no connection is left

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from recorder.write import segments as segment_files
 from recorder.write.seal import Housekeeper
@@ -27,7 +27,7 @@ SPAN = Window(from_us(NOON), from_us(NOON + 3 * HOUR_US))
 
 
 def count(store: Path) -> int:
-    with open_reader(Store.open(store), [SPAN]) as reader:
+    with Reader(Store.open(store), [SPAN]) as reader:
         assert reader.notes == []
         return int(reader.query("SELECT count(*) AS n FROM transactions")["n"][0].as_py())
 
@@ -106,7 +106,7 @@ def test_a_query_that_outlives_the_grace_counts_every_row(
         desk.take(connected(NOON)) if not n else None
         desk.take(transaction(f"t{n}", NOON + n * S))
         desk.flush()
-    with open_reader(desk.store, [SPAN]) as reader:
+    with Reader(desk.store, [SPAN]) as reader:
         change(desk)
         rows = reader.query("SELECT count(*) AS n FROM transactions").to_pylist()
         assert rows == [{"n": 10}]
@@ -118,7 +118,7 @@ def test_an_hour_that_is_deleted_under_a_query_is_named(tmp_path: Path) -> None:
     desk.take(connected(NOON))
     desk.take(transaction("a", NOON), transaction("b", NOON + HOUR_US, sent=NOON))
     desk.flush()
-    with open_reader(desk.store, [SPAN]) as reader:
+    with Reader(desk.store, [SPAN]) as reader:
         shutil.rmtree(desk.store.live_hour("r", "transactions", hour_key(NOON)))
         rows = reader.query("SELECT request_id FROM transactions").to_pylist()
         assert rows == [{"request_id": "b"}]

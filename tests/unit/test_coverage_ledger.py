@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from queries.core import notes
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Window
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Rows, count
@@ -232,7 +232,7 @@ def test_an_hour_that_can_no_longer_be_read_is_not_covered(tmp_path: Path) -> No
 def stretches_within(store: Store, begin: int, hours: int) -> list[notes.Stretch]:
     """What was seen in so many hours."""
     window = Window(from_us(begin), from_us(begin + hours * HOUR_US))
-    with open_reader(store, [window], tables=()) as reader:
+    with Reader(store, [window], tables=()) as reader:
         return [stretch for one in notes.seen(reader, window) for stretch in one.stretches]
 
 

@@ -21,7 +21,7 @@ import recorder.write.rollup
 import recorder.write.seal
 from fixtures import bundled_stream
 from queries.core.answer import to_document
-from queries.core.session import open_reader
+from queries.core.session import Reader
 from queries.core.window import Baseline, Window
 from queries.diff.axis import Axis
 from queries.diff.compare import affordable
@@ -181,7 +181,7 @@ def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Stor
     for rows, minutes in ((queries.diff.compare._MOST_ROWS, 30), (3_300_000, 2), (900_000, 7)):
         sealed = store.sealed_hour("transactions", "2026-11-22T13")
         shutil.copy(next(sealed.glob("*.parquet")), folder / segment_name(1, rows))
-        with open_reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
+        with Reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
             past = affordable(reader, [window], [half, hour])
         assert past == ((half[1] - minutes * MINUTE, half[1]), hour)
         (folder / segment_name(1, rows)).unlink()
@@ -189,7 +189,7 @@ def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Stor
     part = sealed / sealed_name("busy", 3_000_000, 1)
     for path in (part, folder / segment_name(3_000_001, 3_300_000)):
         shutil.copy(next(sealed.glob("*.parquet")), path)
-    with open_reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
+    with Reader(store, [window, Window(*map(from_us, hour))], views=False) as reader:
         assert affordable(reader, [window], [half, hour])[0] == (half[1] - 2 * MINUTE, half[1])
 
 
@@ -205,7 +205,7 @@ def test_durations_are_read_of_near_and_far_past_hours_and_of_busy_ones_the_newe
     monkeypatch.setattr(queries.diff.counts, "_ENOUGH", enough)
     window = Window(from_us(NOON), from_us(NOON + HOUR_US))
     axis = Axis((window,), past)
-    with open_reader(store, [Window(from_us(past[-1][0]), window.to_ts)], views=False) as reader:
+    with Reader(store, [Window(from_us(past[-1][0]), window.to_ts)], views=False) as reader:
         counts = counts_of(reader, axis)
         cells = list(counts.spread(np.arange(counts.keys.size)))
     slots = {int(slot) for one in cells for slot in one.slot[:1]}
@@ -231,7 +231,7 @@ def test_slots_blocks_and_past_hours_hold_what_the_rows_hold(store: Store) -> No
         for begin, end in ((65, 120), (60, 65))
     )
     axis = Axis((window, before), ((NOON, NOON + HOUR_US),))
-    with open_reader(store, [Window(from_us(NOON), window.to_ts)], views=False) as reader:
+    with Reader(store, [Window(from_us(NOON), window.to_ts)], views=False) as reader:
         sums = []
         for rollups_too in (True, False):
             counts = counts_of(reader, axis, rollups=rollups_too)

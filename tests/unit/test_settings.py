@@ -76,7 +76,7 @@ def test_the_redaction_table_is_handed_on_as_it_stands(tmp_path: Path) -> None:
         ("limit = true", "whole number"),
         ('limit = "ten"', "whole number"),
         ("timezone = 3", "must be text"),
-        ('color = "sometimes"', "one of: auto, always, never"),
+        ('color = "sometimes"', "one of auto, always, never"),
         ("[routes]\ntemplates = [1]", "list of texts"),
         ("limit = ", "not valid TOML"),
         ("limit = 5\nlimit = 6", "not valid TOML"),
