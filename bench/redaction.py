@@ -42,6 +42,7 @@ from bench.redaction_cases import (
 )
 from bench.redaction_credsweeper import half
 from bench.redaction_documented import documented
+from bench.redaction_drawn import drawn
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_outside import anew
 from bench.redaction_speed import cold_headers, speed, unseen, worst
@@ -316,6 +317,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result["held_back_documented"] = what_leaks(documented())
     result["held_back_betterleaks"] = what_leaks(formats())
     result["held_back_credsweeper"] = what_leaks(half())
+    result["held_back_drawn"] = what_leaks(drawn())
     for label, apis in (("apis", FIRST), ("held_back_apis", HELD_BACK)):
         result[label] = what_leaks(in_use(apis))
         result[f"{label}_under_vendors"] = what_leaks(under_vendors(apis))

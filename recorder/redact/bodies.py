@@ -8,6 +8,7 @@ And after it: where in a body a placeholder stands, request.body.items[].token.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from collections.abc import Mapping
@@ -66,8 +67,8 @@ def _layer(body: bytes, name: str, most: int) -> bytes:
         if not plain and len(body) >= _SHORT:
             raise Undecodable
         return plain
-    if name == "deflate" and _has_zlib_head(body):
-        return _inflated(body, 15, most)
+    if name == "deflate" and body[:1] and body[0] & 15 == 8 and not int.from_bytes(body[:2]) % 31:
+        return _inflated(body, 15, most)  # with the head of zlib
     if name in ("", "identity") or _reads_as_text(body) or is_file(body):
         return body
     plain = b""
@@ -80,10 +81,6 @@ def _layer(body: bytes, name: str, most: int) -> bytes:
     if len(set(body[:_ENCODED_SAMPLE])) >= min(_RANDOM, len(body) // 2) and len(body) >= _SHORT:
         raise Undecodable
     return body
-
-
-def _has_zlib_head(body: bytes) -> bool:
-    return len(body) > 1 and body[0] & 15 == 8 and not (body[0] << 8 | body[1]) % 31
 
 
 def _reads_as_text(body: bytes) -> bool:
@@ -113,13 +110,11 @@ def _salvaged(body: bytes, window: int, most: int) -> bytes:
     """What can be read of a stream that is damaged further on."""
     inflater = zlib.decompressobj(window)
     out = bytearray()
-    try:
+    with contextlib.suppress(zlib.error):
         for at in range(0, len(body), 256):
             out += inflater.decompress(body[at : at + 256], most - len(out))
             if len(out) >= most:
                 break
-    except zlib.error:
-        pass
     return bytes(out)
 
 
@@ -291,25 +286,25 @@ def json_places(body: bytes, prefix: str, count: int) -> list[tuple[str, str, st
     document = _parsed(body) if len(body) <= _LARGEST else None
     if document is None:
         return None
-    texts = _strings(document, count)
-    if len(texts) < count:  # some may stand in keys
-        texts += _keys(document)
     places = []
-    for path, text in texts[:_MOST]:
+    for path, text in _texts(document, count)[:_MOST]:
         place = _joined(path, prefix)
         places += [(kind, place, fingerprint) for kind, fingerprint in _PLACEHOLDER.findall(text)]
     return places
 
 
-def _strings(document: Any, count: int) -> list[tuple[_Path, str]]:
-    """The first `count` strings with placeholders, and their paths; a stack, for depth is the
-    sender's to choose."""
+def _texts(document: Any, count: int) -> list[tuple[_Path, str]]:
+    """The first `count` strings with placeholders, and their paths; where there are fewer, also the
+    keys, and the paths of what they are keys of. A stack: depth is the sender's to choose."""
     texts: list[tuple[_Path, str]] = []
+    keys: list[tuple[_Path, str]] = []
     stack: list[tuple[Any, _Path, int]] = [(document, None, 0)]
     while stack and len(texts) < count:
         node, path, depth = stack.pop()
         pairs = node.items() if type(node) is dict else zip(repeat("[]"), node, strict=False)
         for key, value in pairs:
+            if _BEGINS in key:
+                keys.append((path, key))
             kind = type(value)
             if kind is str:
                 if _BEGINS in value:
@@ -320,21 +315,7 @@ def _strings(document: Any, count: int) -> list[tuple[_Path, str]]:
                         stack.append((nested, (path, key), depth + 1))
             elif kind is dict or kind is list:
                 stack.append((value, (path, key), depth))
-    return texts
-
-
-def _keys(document: Any) -> list[tuple[_Path, str]]:
-    """The keys with placeholders, and the paths of what they are keys of."""
-    texts: list[tuple[_Path, str]] = []
-    stack: list[tuple[Any, _Path]] = [(document, None)]
-    while stack:
-        node, path = stack.pop()
-        if isinstance(node, dict):
-            texts += [(path, key) for key in node if _BEGINS in key]
-            stack += [(value, (path, key)) for key, value in node.items()]
-        elif isinstance(node, list):
-            stack += [(value, (path, "[]")) for value in node]
-    return texts
+    return texts if len(texts) >= count else texts + keys
 
 
 def _joined(path: _Path, prefix: str) -> str:

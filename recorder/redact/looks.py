@@ -109,6 +109,9 @@ def iban_length(text: bytes) -> int:
 
 _AROUND = 32  # bytes before a number that may say what it is
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_%+.-'"
+# Letters of Latin, Greek and Cyrillic beyond ASCII: two bytes, or an escape of JSON.
+_LETTER = re.compile(rb"[\xc3-\xca\xce-\xd3][\x80-\xbf]")
+_ESCAPED_LETTER = re.compile(rb"(?i)u0(?:0[c-f]|[1-4][0-9a-f])[0-9a-f]")
 _DOMAIN = re.compile(
     rb"(?:[A-Za-z0-9-]{1,63}+\.(?=[A-Za-z0-9])){1,8}+([A-Za-z]{2,24}+)(?![A-Za-z0-9])"
 )
@@ -138,7 +141,7 @@ def email(text: Text, start: int, end: int) -> int:
     address = slash > 0 and _ADDRESS.search(buf, max(0, slash - 16), slash + 1)
     if address and _USERINFO.fullmatch(buf, slash + 1, at):
         return _userinfo(text, slash + 1, at)
-    local = past_escape(buf, run_before(buf, at, _LOCAL, 64))
+    local = _local_part(buf, at)
     while local < at and buf[local] in b"'.%-+":
         local += 1
     domain = _DOMAIN.match(buf, at + 1)
@@ -149,6 +152,20 @@ def email(text: Text, start: int, end: int) -> int:
     end = domain.end()
     text.add(local, end, "email")
     return end
+
+
+def _local_part(buf: bytes, at: int) -> int:
+    """Where the part of an address before the @ at `at` begins: maría@…, mar\\u00eda@…"""
+    start, most = run_before(buf, at, _LOCAL, 64), at - 64
+    while start > most:
+        if buf[start - 1 : start] == b"\\" and _ESCAPED_LETTER.match(buf, start):
+            start = run_before(buf, start, b"\\", 8)
+        elif start > 1 and _LETTER.fullmatch(buf, start - 2, start):
+            start -= 2
+        else:
+            break
+        start = run_before(buf, start, _LOCAL, 64)
+    return past_escape(buf, start)
 
 
 def _userinfo(text: Text, begin: int, at: int) -> int:
@@ -226,11 +243,12 @@ _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])++(?:=|%3[Dd]){0,2}")
 _BASE64_CLASS = re.compile(r"\[[^]]*\+/[^]]*\]")
 _MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
-_LONG_NO_HEX = re.compile(rb"(?=[a-z0-9]*[g-z])[a-z0-9]{36}|(?=[A-Z0-9]*[G-Z])[A-Z0-9]{36}")
+_LONG_NO_HEX = re.compile(rb"(?=[a-z0-9]*[g-z])[a-z0-9]{32}|(?=[A-Z0-9]*[G-Z])[A-Z0-9]{32}")
 _RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
-_HEAD = re.compile(rb"(?:(?:[a-z][a-z0-9]{1,15}|[A-Z][A-Z0-9]{1,15})[._-])++")
+_HEAD = re.compile(rb"(?:(?:[a-z][a-z0-9]{0,15}|[A-Z][A-Z0-9]{0,15})[._-])++")
 _PUBLIC = re.compile(rb"(?i)(?<![a-z])(?:pk|pub|public|publishable|phc|nonce|sha[0-9]+|md5)[._-]")
 _SEPARATOR = re.compile(rb"[._-]")
+_THINGS = frozenset(word for field in builtin().fields for word in field.unless)
 _MOST_WORDS = 3  # before a key; a slug has more
 _SURE_HEAD = 4  # before a run with a dash or underline in it; "a_" may be a part of that
 _DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
@@ -319,6 +337,10 @@ def fits(rule: Shape, buf: bytes, begin: int, end: int) -> bool:
             return False
         if len(_SEPARATOR.findall(head[0])) > _MOST_WORDS:
             return False  # how-to-rotate-api-keys-V1StGXR8Z5jdHi6B
+        things = rule.unless and rule.unless | _THINGS
+        named = things and things.intersection(words(head[0].decode()))
+        if named or (things and buf[start - 1 : start] == b"/"):
+            return False  # commit_b92c212…, /avatars/ab_…
         begin = head.end()
         if begin - start < _SURE_HEAD and not buf[begin:end].isalnum():
             return False

@@ -215,7 +215,6 @@ AUTH_SCHEME = re.compile(
 )
 _WORD_OF_SCHEME = re.compile(rb"[^\s,]+")
 _SHORT_VALUE = 256  # a longer one is not looked at again
-_LONG_NAME = 40  # a longer run of name characters may hide a shape
 _TAG_END = re.compile(rb"[^<>]{0,400}?(?:>|\\+u003[eE])")
 _NEXT_ELEMENT = re.compile(rb"</[a-z]{1,8}>[ \t\r\n]*<[a-z]{1,8}[^<>/]*>")
 _ARN = re.compile(rb"arn:[a-z0-9:-]+:\Z")  # what comes before the type of a resource of AWS
@@ -236,7 +235,7 @@ class NamedSecrets:
             return taken.end()  # redacted before: an export that is read again stays as it is
         named = self.names.look(name.text)
         if named is None:
-            return start + 3 if end - start > _LONG_NAME else max(name.end, start + 1)
+            return max(name.end, start + 1)
         form, whole_line = bool(text.flags & FORM), False
         if name.ending in (b'"', b"'"):
             value = value_beside(text.buf, name)

@@ -54,18 +54,12 @@ def quotes_for(buf: bytes, spans: list[tuple[int, int]]) -> Iterator[bytes | Non
             yield b""
         elif key := _AFTER_KEY.search(before):
             yield key[0][: len(key[1]) + 1]
+        elif lexer is None:
+            yield b""
+        elif (depth := lexer.depth_at(start)) is None:
+            yield None
         else:
-            yield _lexed(lexer, start) if lexer else b""
-
-
-def _lexed(lexer: Lexer, at: int) -> bytes | None:
-    depth = lexer.depth_at(at)
-    if depth is None:
-        return None
-    if depth and not lexer.holds_json():
-        return b""
-    backslashes: int = 2**depth - 1
-    return b"\\" * backslashes + b'"'
+            yield b"" if depth and not lexer.holds_json() else b"\\" * (2**depth - 1) + b'"'
 
 
 _ENTRY_BYTES = 400  # about what something remembered takes besides its own texts

@@ -31,6 +31,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opaque: bool = False
     headed: bool = False
     mixed: bool = False
+    unless: frozenset[str] = frozenset()
     source: str = ""
 
     @property

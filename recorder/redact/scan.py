@@ -190,8 +190,12 @@ class Patterns:
         fitting = self._which.Match(buf[start:end])
         if fitting and (category := self._categories[min(fitting)]) != SHAPE:
             return category, []
-        shapes = self._shapes.Match(buf[start : start + _OVERLAP]) or ()
-        return SHAPE, sorted({self._shape_of[index] for index in shapes})
+        return SHAPE, self.shapes(buf, start)
+
+    def shapes(self, buf: bytes, start: int) -> list[int]:
+        """Which shapes (indices) may begin at a candidate."""
+        fitting = self._shapes.Match(buf[start : start + _OVERLAP]) or ()
+        return sorted({self._shape_of[index] for index in fitting})
 
 
 def _joined(parts: list[tuple[int, str, bool]]) -> str:
@@ -276,6 +280,7 @@ _NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.
 _STRETCH = 4096
 _DENSE = 192  # so many candidates left to a text that has many
 _OVERLAP = 192
+_LONG_NAME = 40  # a longer run of name characters may hide a shape
 _LONG = 256 << 10  # a longer text is tried on its beginning, a quarter of that, first
 
 
@@ -406,22 +411,31 @@ class Scanner:
             text.hits = [hit for hit in text.hits if hit.kind not in self._skipped]
         return text
 
+    def _shape(self, text: Text, start: int, shapes: list[int]) -> int:
+        """Take out the first of the shapes (indices) that a candidate is; where to go on, or 0."""
+        for index in shapes:
+            for begin in _begins(text.buf, start):
+                if after := self.shapes.look(text, index, begin):
+                    return after
+        return 0
+
     def _look(self, text: Text, start: int, end: int) -> int:
         """Look at a candidate; where to go on."""
         buf = text.buf
         if buf[end - 1] in b":=>\"'" and not self.patterns.custom:
             phrase = buf[end - 2 : end - 1] in (b" ", b"N", b"E") or buf[start : start + 2] == b" -"
             if not phrase or self.patterns.category(buf, start, end)[0] != STATEMENT:
-                return self._handlers[NAME](text, start, end)
+                known, after = len(text.hits), self._named.look(text, start, end)
+                if end - start <= _LONG_NAME or len(text.hits) > known:
+                    return after
+                return self._shape(text, start, self.patterns.shapes(buf, start)) or start + 3
         if self.patterns.common.match(buf, start, end):
             return self._common(text, start, end)
         if end - start == 3 and buf[end - 2] == _AT:
             return looks.email(text, start, end)
         category, shapes = self.patterns.category(buf, start, end)
-        for index in shapes:
-            for begin in _begins(buf, start):
-                if after := self.shapes.look(text, index, begin):
-                    return after
+        if after := self._shape(text, start, shapes):
+            return after
         if category == SHAPE:
             other = self.patterns.no_shape.match(buf, start)
             if other is None:

@@ -99,7 +99,7 @@ def json_view(text: bytes) -> View | None:
         if b"\\\\u00" not in text:  # the usual escape, one deep, has a quicker way
             text = text.replace(b"\\u0022", b'\\"' + 4 * _DROPPED)
         return View(_json_arrays(text) if _has(_json_at, text) else text)
-    return View(_padded(text))
+    return View(_JSON_ESCAPE.sub(_json_character, text))
 
 
 def percent_view(text: bytes) -> View | None:
@@ -107,10 +107,8 @@ def percent_view(text: bytes) -> View | None:
     if b"%" not in text or not _has(_percent_at, text):
         return None
     text = text.replace(b"+", b" ")
-    if text.count(b"%") > _MANY:
-        return View(_percent_arrays(text))
-    escapes = set(_PERCENT_ESCAPE.findall(text))
-    if len(escapes) > _DIFFERENT:
+    escapes = set(_PERCENT_ESCAPE.findall(text)) if text.count(b"%") <= _MANY else None
+    if escapes is None or len(escapes) > _DIFFERENT:
         return View(_percent_arrays(text))
     for escape in escapes:  # the filling keeps the next ones from being made of the pieces
         text = text.replace(escape, _CODES[escape])
@@ -131,19 +129,10 @@ def entity_view(text: bytes) -> View | None:
     return View(_NUMBER_ENTITY.sub(_number_entity, text), entities=True)
 
 
-def _padded(text: bytes) -> bytes:
-    padded = bytearray(text)
-    for match in _JSON_ESCAPE.finditer(text):
-        start, end = match.span()
-        padded[start:end] = _json_character(match).ljust(end - start, _DROPPED)
-    return bytes(padded)
-
-
 def _json_character(match: re.Match[bytes]) -> bytes:
     code = int(match[2], 16)
-    if code in (0x22, 0x5C):
-        return b"\\" * (2 * len(match[1]) - 1) + bytes((code,))
-    return bytes((code,))
+    backslashes = 2 * len(match[1]) - 1 if code in (0x22, 0x5C) else 0
+    return (b"\\" * backslashes + bytes((code,))).ljust(len(match[0]), _DROPPED)
 
 
 def _number_entity(match: re.Match[bytes]) -> bytes:
@@ -261,8 +250,6 @@ def raw(chain: list[View], offset: int) -> int:
 
 
 def mapped(hit: Hit, chain: list[View]) -> Hit:
-    if not chain:
-        return hit
     return hit._replace(start=raw(chain, hit.start), end=raw(chain, hit.end))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -215,6 +216,8 @@ def test_what_is_only_named_alike_stays(text: str) -> None:
 
 
 _MIXED = "aB3dE5fGh1J2kL3mN4pQ7rS9tU0vW2xY4zA6"
+_SHA1 = "90c1d7e25b3f48a6b1d04c7fe8293a5560d7c1be"
+_UUID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
 
 
 @pytest.mark.parametrize(
@@ -222,13 +225,16 @@ _MIXED = "aB3dE5fGh1J2kL3mN4pQ7rS9tU0vW2xY4zA6"
     [
         f"acme_{_MIXED}", f"acme-{_MIXED}", f"act.{_MIXED}_-{_MIXED}", f"acme_live_{_MIXED[:24]}",
         f"acme_{_MIXED.lower()}", f"sk_{_MIXED[:22]}", f"secret-{_MIXED[:24]}", f"acme_key_{_HEX * 2}",
+        f"acme_{_MIXED[:7]}-{_MIXED}", f"ac1_{_MIXED}", f"acme_{_MIXED.lower()[:32]}",
+        f"acme_{_SHA1}", f"acme_v1_{_SHA1[:24]}{_SHA1}", f"sk_ac_default_{_SHA1}", f"acme-secret-{_SHA1[:32]}",
+        f"acme-api-{_UUID}", f"sk_test_{_UUID}", f"acme-auth-{_MIXED[:12]}-{_MIXED}",
     ],
 )  # fmt: skip
 def test_a_key_of_whoevers_making_goes_by_its_form(secret: str) -> None:
     for text in (f'{{"v":"{secret}"}}', f"a\\n{secret} b", f"?v=a%3D{secret}&x=1"):
         clean = _REDACTOR.text(text)
         assert secret[-12:] not in clean
-        assert "[redacted:vendor_key:" in clean
+        assert re.search(r"\[redacted:(?:vendor_key|stripe):", clean)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +245,33 @@ def test_a_key_of_whoevers_making_goes_by_its_form(secret: str) -> None:
         "REF_kwDOaB3dE5fGh1J2kL3mN4pQ7rS9tU0vW2xY4zA6", "user_01h455vb4pex5vsknk084sn02q", f"{_MIXED}_{_MIXED}",
         "how-to-rotate-your-api-keys-aB3dE5fGh1J2kL3mN4pQ", "test_GetUserByIdV2ReturnsOk200ForTenant",
         "com.acme.OrderServiceV7ImplForTenantGroup2Configuration", f"shop-api:live-{_HEX * 2}{_HEX[:8]}",
-        f"/v1/things?key=uploads/2026/11/avatar_{_ID}.png",
+        f"/v1/things?key=uploads/2026/11/avatar_{_ID}.png", f"commit_{_SHA1}", f"acme_cache_{_SHA1}", f"resp_{_SHA1[:8]}{_SHA1}",
+        f"acme_{_SHA1}.png", f"/files/acme_{_SHA1}", f"acme-{_SHA1}", f"acme_{_SHA1[:32]}", f"user-{_UUID}",
     ],
 )  # fmt: skip
 def test_what_only_names_something_is_no_key(text: str) -> None:
     assert _REDACTOR.text(f"see {text} there") == f"see {text} there"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["maría@mail.example", "zoë@mail.example", "ольга@mail.example", "josé.müller@mail.example"],
+)
+def test_an_address_goes_whole_whatever_its_letters(address: str) -> None:
+    placeholder = r"\[redacted:email:[0-9a-f]{12}\]"
+    assert re.fullmatch(f"to {placeholder}, and", _REDACTOR.text(f"to {address}, and"))
+    escaped = _REDACTOR.text(json.dumps({"to": f"<{address}>"}))
+    assert re.fullmatch(f'{{"to": "<{placeholder}>"}}', escaped)
+
+
+def test_of_a_text_without_blanks_only_the_address_goes() -> None:
+    assert _REDACTOR.text("请联系ada@mail.example").startswith("请联系[redacted:email:")
+
+
+def test_what_identifies_a_key_stays() -> None:
+    text = (
+        '{"ssh_key_fingerprint":"SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDpUyWBq1","ssh_key":"aB3xK9pQ2z"}'
+    )
+    clean = _REDACTOR.text(text)
+    assert "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDpUyWBq1" in clean
+    assert "aB3xK9pQ2z" not in clean
