@@ -1,6 +1,6 @@
 """A parsed filter: its tree, with the position of every part in the text.
 
-AND and OR are lists of any length: `a and b and c` is one node, which keeps a long filter
+AND and OR have any number of items: `a and b and c` is one node, which keeps a long filter
 shallow. Parentheses leave no node of their own; `Expr.mixes` remembers what they would have
 decided.
 """
@@ -88,14 +88,8 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class And:
-    items: tuple[Node, ...]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
+class BoolOp:
+    op: OneOf["and", "or"]
     items: tuple[Node, ...]
     start: int
     end: int
@@ -103,7 +97,7 @@ class Or:
 
 Operand: TypeAlias = Field | Literal | Array | Call
 Leaf: TypeAlias = Compare | Truth
-Node: TypeAlias = Leaf | Not | And | Or
+Node: TypeAlias = Leaf | Not | BoolOp
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +120,7 @@ class Expr:
 def leaves(node: Node) -> Iterator[Leaf]:
     """The predicates of a tree, left to right."""
     match node:
-        case And(items) | Or(items):
+        case BoolOp(items=items):
             for item in items:
                 yield from leaves(item)
         case Not(item):
@@ -180,10 +174,8 @@ def equalities(expr: Expr) -> Iterator[tuple[str, str]]:
 def render(node: Node | Operand) -> str:
     """The source text of a tree, with parentheses wherever AND, OR and NOT meet."""
     match node:
-        case And(items):
-            return " and ".join(_inner(item) for item in items)
-        case Or(items):
-            return " or ".join(_inner(item) for item in items)
+        case BoolOp(op, items):
+            return f" {op} ".join(_inner(item) for item in items)
         case Not(item):
             return f"not {_inner(item)}" if isinstance(item, Truth) else f"not ({render(item)})"
         case Compare(left, op, right):
@@ -201,7 +193,7 @@ def render(node: Node | Operand) -> str:
 
 
 def _inner(node: Node) -> str:
-    return f"({render(node)})" if isinstance(node, And | Or) else render(node)
+    return f"({render(node)})" if isinstance(node, BoolOp) else render(node)
 
 
 _WIDTH = 76  # of the filter's line shown around the mistake; longer lines are cut on both sides

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from typing import Final
+from typing import Literal as OneOf
 
 from filters import values
 from filters.lexer import Token, pattern_around, tokenize
 from filters.nodes import (
-    And,
     Array,
+    BoolOp,
     Call,
     Compare,
     CompareOp,
@@ -34,7 +35,6 @@ from filters.nodes import (
     Node,
     Not,
     Operand,
-    Or,
     Truth,
 )
 
@@ -102,9 +102,9 @@ class _Parser:
         while not items or self.take("AND"):
             members = self.disjunction()
             bare |= len(members) > 1
-            items.append(_joined(Or, members))
+            items.append(_joined("or", members))
         self.mixes |= bare and len(items) > 1
-        return _joined(And, items)
+        return _joined("and", items)
 
     def disjunction(self) -> list[Node]:
         items = [self.negation()]
@@ -191,8 +191,8 @@ class _Parser:
         return Literal(_KINDS[type(value)], token.text, value, token.start, token.end)
 
 
-def _joined(make: type[And] | type[Or], items: list[Node]) -> Node:
-    return items[0] if len(items) == 1 else make(tuple(items), items[0].start, items[-1].end)
+def _joined(op: OneOf["and", "or"], items: list[Node]) -> Node:
+    return items[0] if len(items) == 1 else BoolOp(op, tuple(items), items[0].start, items[-1].end)
 
 
 _COMPARISONS = {"EQ", "NE", "CONTAINS", "MATCHES", "IN"}

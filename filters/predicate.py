@@ -14,8 +14,8 @@ from typing import Literal as OneOf
 
 from filters.fields import WHOSE, Row
 from filters.nodes import (
-    And,
     Array,
+    BoolOp,
     Call,
     Compare,
     Expr,
@@ -25,7 +25,6 @@ from filters.nodes import (
     Node,
     Not,
     Operand,
-    Or,
     Truth,
     leaves,
     missing_of,
@@ -73,10 +72,8 @@ def takes_of(expr: Expr) -> Callable[[str, str], bool]:
 
 def _node(node: Node, ours: bool) -> _Test:
     match node:
-        case And(items):
-            return _all([_node(item, ours) for item in items], False, True)
-        case Or(items):
-            return _all([_node(item, ours) for item in items], True, False)
+        case BoolOp(op, items):
+            return _all([_node(item, ours) for item in items], op == "or")
         case Not(item):
             test = _node(item, ours)
             return _negated(test) if ours else test
@@ -84,11 +81,11 @@ def _node(node: Node, ours: bool) -> _Test:
             return _leaf(node, ours)
 
 
-def _all(tests: Sequence[_Test], decisive: bool, otherwise: bool) -> _Test:
+def _all(tests: Sequence[_Test], decisive: bool) -> _Test:
     """AND and OR: the first decisive answer wins, even over an error before or after it."""
 
     def run(event: Event) -> bool | None:
-        result: bool | None = otherwise
+        result: bool | None = not decisive
         for test in tests:
             answer = test(event)
             if answer is decisive:

@@ -21,8 +21,8 @@ from typing import Literal as OneOf
 
 from filters.fields import FIELDS
 from filters.nodes import (
-    And,
     Array,
+    BoolOp,
     Call,
     Compare,
     CompareOp,
@@ -32,7 +32,6 @@ from filters.nodes import (
     Literal,
     Node,
     Not,
-    Or,
     Truth,
     operands,
     parts,
@@ -79,10 +78,9 @@ def pushable(expr: Expr, mode: Mode = "safe") -> str | None:
 def _node(node: Node, wanted: bool, names: frozenset[str]) -> Implied:
     """What a pass (or, `wanted` false, a fail) of the node implies."""
     match node:
-        case And(items):
-            return _join([_node(item, wanted, names) for item in items], meet=wanted)
-        case Or(items):
-            return _join([_node(item, wanted, names) for item in items], meet=not wanted)
+        case BoolOp(op, items):
+            meet = wanted if op == "and" else not wanted
+            return _join([_node(item, wanted, names) for item in items], meet)
         case Not(item):
             return _node(item, not wanted, names)
         case _:
@@ -93,16 +91,15 @@ def _join(implied: Sequence[Implied], meet: bool) -> Implied:
     """AND (`meet`) or OR. True: implies nothing; False: never holds."""
     if any(one is (not meet) for one in implied):
         return not meet
+    op: OneOf["and", "or"] = "and" if meet else "or"
     nodes: list[Node] = []
     for one in implied:
-        if isinstance(one, bool):
-            continue
-        same = isinstance(one, And) if meet else isinstance(one, Or)
-        nodes += one.items if same and isinstance(one, And | Or) else [one]
+        if not isinstance(one, bool):
+            nodes += one.items if isinstance(one, BoolOp) and one.op == op else [one]
     unique = list({render(one): one for one in nodes}.values())
     if len(unique) < 2:
         return unique[0] if unique else meet
-    return And(tuple(unique), 0, 0) if meet else Or(tuple(unique), 0, 0)
+    return BoolOp(op, tuple(unique), 0, 0)
 
 
 def _leaf(leaf: Leaf, wanted: bool, names: frozenset[str]) -> Implied:
@@ -130,7 +127,7 @@ def _or_no_method(implied: Implied, leaf: Leaf, wanted: bool) -> Implied:
 
 
 def _or_grpc(implied: Node) -> Node:
-    return Or((implied, _NO_METHOD), 0, 0)
+    return BoolOp("or", (implied, _NO_METHOD), 0, 0)
 
 
 def _same_value(leaf: Leaf, field: Field, wanted: bool) -> Implied:

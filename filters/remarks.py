@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from filters.fields import FieldSpec, resolve
 from filters.nodes import (
-    And,
     Array,
+    BoolOp,
     Call,
     Compare,
     Expr,
@@ -18,7 +18,6 @@ from filters.nodes import (
     Literal,
     Node,
     Not,
-    Or,
     Truth,
     field_nodes,
     leaves,
@@ -52,7 +51,7 @@ def remarks(expr: Expr) -> list[str]:
 def _leaves(node: Node, negated: bool = False) -> Iterator[tuple[Leaf, bool]]:
     """The predicates, left to right, and whether each stands under an odd number of NOTs."""
     match node:
-        case And(items) | Or(items):
+        case BoolOp(items=items):
             for item in items:
                 yield from _leaves(item, negated)
         case Not(item):

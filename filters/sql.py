@@ -14,8 +14,8 @@ from typing import Literal as OneOf
 
 from filters.fields import FieldSpec, check, resolve
 from filters.nodes import (
-    And,
     Array,
+    BoolOp,
     Call,
     Compare,
     Expr,
@@ -27,7 +27,6 @@ from filters.nodes import (
     Node,
     Not,
     Operand,
-    Or,
     Truth,
     missing_of,
 )
@@ -80,11 +79,8 @@ def to_sql(
 def _node(scope: Scope, node: Node, wanted: bool) -> Answer:
     """When the node passes, or (`wanted` false) when it fails."""
     match node:
-        case And(items):
-            join = _conjunction if wanted else _disjunction
-            return join([_node(scope, item, wanted) for item in items])
-        case Or(items):
-            join = _disjunction if wanted else _conjunction
+        case BoolOp(op, items):
+            join = _conjunction if (op == "and") == wanted else _disjunction
             return join([_node(scope, item, wanted) for item in items])
         case Not(item):
             return _node(scope, item, not wanted)
