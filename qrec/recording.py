@@ -20,14 +20,13 @@ from queries.core.format import plural
 from queries.core.window import parse_duration
 from recorder.options import RecordOptions
 from recorder.redact.config import BODY_LIMIT, RedactConfig
-from store.errors import UsageError
+from store.errors import UsageError, check_choice
 from store.layout import check_recorder
 
 UNREDACTED = (
     "nothing is redacted: passwords, tokens and personal data go to the disk as they are, and "
     "the store is marked for it"
 )
-_STORE_BODIES = BY_NAME["store_bodies"].choices
 
 
 class BodyOptions(TypedDict):
@@ -75,9 +74,7 @@ def _body_settings(settings: Settings) -> tuple[int, str]:
     limit, which = table.get("body_limit", BODY_LIMIT), table.get("store_bodies", "all")
     if type(limit) is not int or limit < 0:
         raise UsageError(f"redact.body_limit is {limit!r}", "Give a number of bytes.")
-    if which not in _STORE_BODIES:
-        hint = f"Use one of {', '.join(_STORE_BODIES)}."
-        raise UsageError(f"redact.store_bodies is {which!r}", hint)
+    check_choice("redact.store_bodies", str(which), BY_NAME["store_bodies"].choices)
     return limit, which
 
 

@@ -27,7 +27,7 @@ from queries.core.selection import Selection, selection
 from queries.core.session import sql_text
 from queries.core.window import Window
 from queries.show import transaction_id
-from store.errors import UsageError, did_you_mean
+from store.errors import check_choice
 from store.layout import Store
 from store.schema import TRANSACTIONS
 from store.values import dataclass
@@ -115,12 +115,8 @@ class Exported:
 def format_of(text: str | None, file: str | None) -> str:
     """The format by its name, or by the ending of the file; JSON lines by default."""
     if text is not None:
-        if text in FORMATS:
-            return text
-        raise UsageError(
-            f"nothing is exported as {text[:40]!r}",
-            did_you_mean(text, FORMATS, f"Formats: {', '.join(FORMATS)}."),
-        )
+        check_choice("--format", text, FORMATS)
+        return text
     for name, endings in FORMATS.items():
         if file is not None and file.endswith(endings):
             return name
