@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -111,24 +112,17 @@ class Settings:
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._files = config_files() if files is None else files
+        self.files = config_files() if files is None else files  # qrec.toml, nearest first
         self._overrides = dict(overrides or {})
         self._defaults = dict(defaults or {})
-        self._tables: list[tuple[Path, dict[str, Any]]] | None = None
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Where qrec.toml is looked for, nearest first."""
-        return self._files
-
+    @cached_property
     def tables(self) -> list[tuple[Path, dict[str, Any]]]:
         """The configuration files that exist, nearest first, keys flattened with dots."""
-        if self._tables is None:
-            tables = [(path, read_config(path)) for path in self._files]
-            self._tables = [(path, table) for path, table in tables if table is not None]
-            for path, table in self._tables:
-                _refuse_unknown(path, table)
-        return self._tables
+        tables = [(path, table) for path in self.files if (table := read_config(path)) is not None]
+        for path, table in tables:
+            _refuse_unknown(path, table)
+        return tables
 
     def get(self, name: str) -> Value:
         """The value that wins, checked, with where it came from."""
@@ -139,7 +133,7 @@ class Settings:
         variable = env_name(name)
         if self._environ.get(variable):
             return Value(_checked(setting, self._environ[variable], variable), variable)
-        for path, table in self.tables():
+        for path, table in self.tables:
             if name in table:
                 return Value(_checked(setting, table[name], str(path)), str(path))
         default = self._defaults.get(name, setting.default)
@@ -147,7 +141,7 @@ class Settings:
 
     def redact(self) -> Value:
         """The `[redact]` table of the nearest file that has one, as it stands there."""
-        for path, table in self.tables():
+        for path, table in self.tables:
             own = {k.removeprefix(REDACT): v for k, v in table.items() if k.startswith(REDACT)}
             if own:
                 return Value(own, str(path))

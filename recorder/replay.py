@@ -13,7 +13,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,13 +136,10 @@ class _FileStream(httpx.SyncByteStream):
 def _survey(path: Path) -> Survey:
     """Read the file through once: its digest, and the time of the last event that has one."""
     stream = _FileStream(path)
-    count = 0
-    recent: list[tuple[str, str]] = []
+    count, recent = 0, deque[tuple[str, str]](maxlen=200)
     for event in _read_events(stream):
         count += 1
         recent.append(event)
-        if len(recent) > 200:
-            del recent[:100]
     times = (decode(name, data).ts for name, data in reversed(recent))
     last = next((ts for ts in times if ts is not None), None)
     return Survey(stream.digest.hexdigest(), count, last)

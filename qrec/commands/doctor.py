@@ -110,7 +110,7 @@ def _of_store(store: Store) -> Iterator[Check]:
 
 
 def _settings(run: Run) -> Iterator[Check]:
-    files = [str(path) for path, _ in run.settings.tables()]
+    files = [str(path) for path, _ in run.settings.tables]
     keep(run.settings), max_size(run.settings)
     unknown = run.settings.unknown_variables()
     if unknown:

@@ -55,7 +55,7 @@ def info(
 
 
 def _document(run: Run) -> dict[str, Any]:
-    existing = [str(path) for path, _ in run.settings.tables()]
+    existing = [str(path) for path, _ in run.settings.tables]
     return {
         "version": 1,
         "qrec": __version__,

@@ -64,7 +64,7 @@ class Columnar:
         signatures = self._signatures(batch, cleared, shedding)
         columns: dict[str, pa.Array] = {
             "ts": pa.array(ts[made.rows]).cast(REFINED.field("ts").type),
-            "route": made.route(),
+            "route": made.routes,
             "grpc_status": pa.nulls(len(rows), pa.string()),
             "error_signature": made.sparse(signatures, pa.string()).dictionary_encode(),
             "req_headers": made.headers(0),
@@ -133,20 +133,17 @@ class _Made:
     def __init__(self, batch: Batch, cleared: Cleared, rows: Any, routes: Sequence[str]) -> None:
         self.batch, self.cleared, self.rows = batch, cleared, rows
         self.taken = pa.array(rows)
-        self._routes = pa.array(routes, pa.string()).dictionary_encode()
+        self.routes = pa.array(routes, pa.string()).dictionary_encode()
 
     def sort(self, ts: Any) -> None:
         """By host, route and time; what is alike stays in the order in which it came."""
         numbers, hosts = self.batch.few["host"]
         host = _ranks(hosts)[numbers.fill_null(-1).to_numpy()[self.rows]]
-        route = _ranks(self._routes.dictionary)[self._routes.indices.to_numpy()]
+        route = _ranks(self.routes.dictionary)[self.routes.indices.to_numpy()]
         order = np.lexsort([ts[self.rows], route, host])
         self.rows = self.rows[order]
         self.taken = pa.array(self.rows)
-        self._routes = self._routes.take(pa.array(order))
-
-    def route(self) -> pa.Array:
-        return self._routes
+        self.routes = self.routes.take(pa.array(order))
 
     def plain(self, name: str) -> pa.Array:
         """A column as it came."""
