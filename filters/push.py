@@ -60,6 +60,7 @@ _OPPOSITE: Final[dict[CompareOp, CompareOp]] = {
 _TURNED: Final[dict[CompareOp, CompareOp]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 # literals that a field can equal, by its kind, and as an element of a list left of the field
 _COMPARABLE: Final = {"int": ("int", "float"), "text": ("string", "ip", "cidr", "regex", "hex")}
+_OPERATORS: Final = {"int": ("==", "!=", "<", "<=", ">", ">="), "text": ("==", "!=", "contains")}
 _ELEMENTS: Final = {"int": ("int", "float"), "text": ("string", "mac")}
 
 
@@ -162,7 +163,7 @@ def _comparison(leaf: Leaf, field: Field) -> tuple[CompareOp, list[Literal]] | N
     comparable = _COMPARABLE[kind]
     match leaf:
         case Compare(Field(), op, Literal() as literal) if op != "matches":
-            if literal.kind not in comparable or op not in _operators(kind):
+            if literal.kind not in comparable or op not in _OPERATORS[kind]:
                 return "==", []  # false with every operator
             return op, [literal]
         case Compare(Literal() as literal, op, Field()) if kind == "int":
@@ -175,10 +176,6 @@ def _comparison(leaf: Leaf, field: Field) -> tuple[CompareOp, list[Literal]] | N
             return None
     literals = [item for item in items if isinstance(item, Literal) and item.kind in comparable]
     return None if any(item.kind == "mac" for item in literals) else (op, literals)
-
-
-def _operators(kind: str) -> tuple[str, ...]:
-    return ("==", "!=", "<", "<=", ">", ">=") if kind == "int" else ("==", "!=", "contains")
 
 
 def _compared(field: Field, op: CompareOp, items: Sequence[Literal]) -> Implied:

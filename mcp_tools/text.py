@@ -326,14 +326,14 @@ def _block(number: str, text: str) -> list[str]:
 
 MAX_ERROR = 500
 # The flag of the command line that an error may speak of -> the argument's name here.
-_ARGUMENTS = {"--from": "from_time", "--to": "to_time"}
+_ARGUMENTS = {"from": "from_time", "to": "to_time"}
 
 
 def told(error: QrecError) -> str:
     """The error with argument names for flags and without paths."""
     text = f"{error.message}. {error.hint}" if error.hint else error.message
     text = re.sub(r"`qrec ([a-z]+)[^`]*`", _tool, text)
-    text = re.sub(r"--[a-z][a-z-]*", lambda m: _argument(m[0]), text)
+    text = re.sub(r"--([a-z][a-z-]*)", lambda m: _ARGUMENTS.get(m[1], m[1].replace("-", "_")), text)
     return capped(without_paths(text))
 
 
@@ -354,10 +354,6 @@ def _sentence(detail: Any, known: list[str]) -> str:
         hint = did_you_mean(name, known, f"Arguments: {', '.join(known)}.")
         return f"There is no argument {name}. {hint}"
     return f"{name}: {detail['msg']}."
-
-
-def _argument(flag: str) -> str:
-    return _ARGUMENTS.get(flag, flag[2:].replace("-", "_"))
 
 
 def _tool(command: re.Match[str]) -> str:

@@ -234,7 +234,8 @@ def _gap_notes(recorder: Seen) -> list[Note]:
     gaps.sort(key=lambda gap: (gap.from_ts - gap.to_ts, gap.from_ts))
     told = sorted(gaps[:_TOLD], key=lambda gap: gap.from_ts)
     found = [
-        Note("gap", f"recorder {recorder.recorder} saw nothing for {_length(gap)} ({gap.reason})",
+        Note("gap", f"recorder {recorder.recorder} saw nothing for"
+             f" {span((gap.to_ts - gap.from_ts).total_seconds())} ({gap.reason})",
              gap.from_ts, gap.to_ts)
         for gap in told
     ]  # fmt: skip
@@ -242,10 +243,6 @@ def _gap_notes(recorder: Seen) -> list[Note]:
         text = f"recorder {recorder.recorder} has {len(gaps) - _TOLD} more, shorter gaps"
         found.append(Note("gap", text))
     return found
-
-
-def _length(gap: Gap) -> str:
-    return span((gap.to_ts - gap.from_ts).total_seconds())
 
 
 def losses(recorder: Seen) -> list[Note]:

@@ -204,8 +204,8 @@ class _Made:
         kind = TRANSACTIONS.field("findings").type
         taken = pa.array(numbers)
         columns = [
-            pa.concat_arrays([known, pa.array(part, pa.string())]).take(taken)
-            for known, part in zip(told, _three(secrets), strict=True)
+            pa.concat_arrays([known, pa.array([s[part] for s in secrets], pa.string())]).take(taken)
+            for part, known in enumerate(told)
         ]
         struct = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
         return pa.ListArray.from_arrays(pa.array(ends), struct)
@@ -234,10 +234,6 @@ class _Made:
             )
             pieces.append(np.column_stack(columns))
         return pieces
-
-
-def _three(secrets: dict[Secret, int]) -> list[list[str]]:
-    return [[secret[part] for secret in secrets] for part in range(3)]
 
 
 def _ranks(texts: pa.Array) -> Any:
