@@ -15,7 +15,7 @@ from pages import charts
 from pages.ask import Asked, MissingError, href
 from queries.core import format as words
 from queries.core.answer import Changes, Finding, would_have_shown
-from queries.core.question import Question, Where, parsed
+from queries.core.question import Question, parsed
 from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import within
@@ -193,13 +193,20 @@ class Sides:
     duration: tuple[Counted, ...] = ()
 
 
-def sides_of(store: Store, window: Window, baseline: Sequence[Window], where: Where) -> Sides:
-    """Count what passes `where` in the window and in the stretches of the baseline."""
-    found: dict[str, list[Counted]] = {}
-    for row in both_sides(store, window, baseline, where, "sides", most=_MOST):
-        dimension, name = row.pop("dimension"), row.pop("value")
-        found.setdefault(dimension, []).append(Counted(name, **row))
-    return Sides(**{name: tuple(counts) for name, counts in found.items()})
+def sides_of(
+    store: Store, window: Window, baseline: Sequence[Window], only: str | None,
+    wheres: Sequence[str],
+) -> list[Sides]:  # fmt: skip
+    """Count what passes each of the filters in the window and in the stretches of the baseline."""
+    found = []
+    texts = [parsed(text) for text in wheres]
+    for rows in both_sides(store, window, baseline, parsed(only), texts, "sides", most=_MOST):
+        counts: dict[str, list[Counted]] = {}
+        for row in rows:
+            dimension, name = row.pop("dimension"), row.pop("value")
+            counts.setdefault(dimension, []).append(Counted(name, **row))
+        found.append(Sides(**{name: tuple(of) for name, of in counts.items()}))
+    return found
 
 
 @dataclass(frozen=True)
@@ -229,8 +236,8 @@ class Detail:
 
 
 def detail(
-    store: Store, window: Window, baseline: Baseline, card: Card, tz: tzinfo, only: str | None,
-    lines: Mapping[str, Line], changes: Changes,
+    window: Window, card: Card, tz: tzinfo, where: str, both: Sides, lines: Mapping[str, Line],
+    changes: Changes,
 ) -> Detail:  # fmt: skip
     """The finding of a card further: what its transactions looked like on both sides.
 
@@ -238,9 +245,6 @@ def detail(
     sides are compared with all of their outcomes.
     """
     one = card.finding
-    where = within(only, one.key)
-    around = {name: value for name, value in one.key.items() if name not in _OUTCOMES}
-    both = sides_of(store, window, baseline.spans, parsed(within(only, around)))
     facts = words.facts(one, tz)
     numbers = facts.pop("window"), facts.pop("baseline")
     return Detail(
@@ -311,13 +315,21 @@ def details(
     store: Store, window: Window, baseline: Baseline, chosen: Sequence[Card], tz: tzinfo,
     only: str | None, changes: Changes,
 ) -> list[Detail]:  # fmt: skip
-    """The findings of these cards further, two at a time."""
-    ids = [one for card in chosen for side in ("window", "baseline")
-           for one in getattr(card.finding.evidence, side)]  # fmt: skip
-    known = lines_of(store, [window, *baseline.spans], ids)
-    return together([
-        partial(detail, store, window, baseline, card, tz, only, known, changes) for card in chosen
+    """The findings of these cards further."""
+    told = [card.finding for card in chosen]
+    ids = [one for each in told for one in (*each.evidence.window, *each.evidence.baseline)]
+    around = [{name: value for name, value in each.key.items() if name not in _OUTCOMES}
+              for each in told]  # fmt: skip
+    hosts = {str(each.key.get("host") or "{") for each in told}
+    known = not any("{" in host for host in hosts)  # {ip} is any private address
+    lines, sides = together([
+        partial(lines_of, store, [window, *baseline.spans], ids, sorted(hosts) if known else ()),
+        partial(sides_of, store, window, baseline.spans, only, [within(only, k) for k in around]),
     ])  # fmt: skip
+    return [
+        detail(window, card, tz, within(only, card.finding.key), both, lines, changes)
+        for card, both in zip(chosen, sides, strict=True)
+    ]
 
 
 def finding(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Literal
 
 from markupsafe import Markup
@@ -25,6 +26,7 @@ from pages.findings import (
     quiet_text,
     slots,
     time_ticks,
+    together,
 )
 from pages.render import markdown, page, style
 from queries.core import format as words
@@ -362,10 +364,16 @@ Form = Literal["html", "md"]
 def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
     """What `asked` asks of the comparison, as a document; notes: what a person adds."""
     question, values = asked.question("diff")
-    window, baseline, changes, shown = _compared(asked, question, values, links=False)
+
+    def compare() -> tuple[Any, ...]:
+        window, baseline, changes, shown = _compared(asked, question, values, links=False)
+        chosen = cards(changes, baseline, asked.tz, lambda one: "")
+        found = details(asked.store, window, baseline, chosen, asked.tz, asked.where, changes)
+        return window, baseline, changes, shown, found
+
+    graphs = [partial(_calls, asked, asked.windows(values)[0])] if form == "html" else []
+    (window, baseline, changes, shown, found), *calls = together([compare, *graphs])
     fixed = asked.fixed(window, baseline)
-    chosen = cards(changes, baseline, asked.tz, lambda one: "")
-    found = details(asked.store, window, baseline, chosen, asked.tz, asked.where, changes)
     context: dict[str, Any] = {
         "tz": asked.tz,
         "title": f"What changed, {words.stretch(window.from_ts, window.to_ts, asked.tz)}",
@@ -381,14 +389,18 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
     }
     if form == "md":
         return markdown(**context)
-    calls: dict[str, Any] = {"drawing": None, "table": None, "compared": False}
-    if changes.verdict in ("changed", "nothing_changed"):
-        [question] = questions_of("dependencies")
-        times = {"from_time": iso(window.from_ts), "to_time": iso(window.to_ts)}
-        answer = asked.answer(question, {**times, "where": asked.where, "limit": _EDGES})
-        calls = who_calls_whom(asked, question, answer, window)
+    if changes.verdict not in ("changed", "nothing_changed"):
+        calls = [{"drawing": None, "table": None, "compared": False}]
     text, hashed = style()
-    return page("report.html", **context, **calls, style=text, hashed=hashed)
+    return page("report.html", **context, **calls[0], style=text, hashed=hashed)
+
+
+def _calls(asked: Asked, window: Window) -> dict[str, Any]:
+    """The graph of a report."""
+    [question] = questions_of("dependencies")
+    times = {"from_time": iso(window.from_ts), "to_time": iso(window.to_ts)}
+    answer = asked.answer(question, {**times, "where": asked.where, "limit": _EDGES})
+    return who_calls_whom(asked, question, answer, window)
 
 
 def _commands(asked: Asked, fixed: dict[str, str], found: Sequence[Detail]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CONTAINER, CURSOR, LIMIT, WHERE, Column, Question, Where
-from queries.core.selection import selection, share, totals
+from queries.core.selection import selection, share
 from queries.core.window import Window
 from store.derived import Place
 from store.errors import UsageError
@@ -84,7 +84,8 @@ def dependencies(
         except UsageError:
             notes = [Note("no_databases", _NO_DATABASES)]
         if container is None:
-            counts = totals(chosen.rows("window_totals"))
+            [all_of] = chosen.rows("error_totals", side="NULL") or [{"requests": 0, "errors": 0}]
+            counts = all_of["requests"], all_of["errors"]
         elif not rows:
             notes += chosen.unknown_container(container)
         found = chosen.result(rows, limit, counts, notes)

@@ -113,9 +113,11 @@ def _first(
     return row["newest"] or [], (row["all_requests"], row["all_errors"])
 
 
-def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[str, Line]:
+def lines_of(
+    store: Store, spans: Sequence[Window], ids: Iterable[str], hosts: Sequence[str] = ()
+) -> dict[str, Line]:
     """The transactions of these ids that lie in the spans, all in one pass, by the ids as they were
-    given."""
+    given. hosts: that they are of; none: of any, for which all rows are looked through."""
     wanted = {one: parse_id(one) for one in ids}
     if not wanted:
         return {}
@@ -126,7 +128,8 @@ def lines_of(store: Store, spans: Sequence[Window], ids: Iterable[str]) -> dict[
         recorders = [one.recorder for one in wanted.values()]
         numbers = [one.seq for one in wanted.values()]
         reader.table("picked", {"recorder": ("VARCHAR", recorders), "seq": ("BIGINT", numbers)})
-        lines = {(row["recorder"], row["seq"]): line_of(row) for row in _picked(chosen)}
+        rows = _picked(chosen, {"hosts": hosts}, "host IN $hosts" if hosts else "true")
+        lines = {(row["recorder"], row["seq"]): line_of(row) for row in rows}
     keys = {text: (one.recorder, one.seq) for text, one in wanted.items()}
     return {text: lines[key] for text, key in keys.items() if key in lines}
 
@@ -139,11 +142,14 @@ def _lines(chosen: Selection, picked: list[Picked]) -> list[dict[str, Any]]:
     return _picked(chosen, {"from_ts": min(times), "to_ts": max(times)})
 
 
-def _picked(chosen: Selection, span: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def _picked(
+    chosen: Selection, params: Mapping[str, Any], where: str = "true"
+) -> list[dict[str, Any]]:
     """The lines of the transactions in the table `picked`, newest first."""
     return chosen.rows(
-        "lines", span, rows="transactions SEMI JOIN picked USING (recorder, seq)",
-        where="ts >= $from_ts AND ts <= $to_ts", order="ts DESC, recorder DESC, seq DESC",
+        "lines", params, rows="transactions SEMI JOIN picked USING (recorder, seq)",
+        where=f"ts >= $from_ts AND ts <= $to_ts AND {where}",
+        order="ts DESC, recorder DESC, seq DESC",
     )  # fmt: skip
 
 

@@ -335,18 +335,21 @@ def selection(
 
 
 def both_sides(
-    store: Store, window: Window, baseline: Sequence[Window], where: Expr | None, query: str,
-    **params: Any,
-) -> list[dict[str, Any]]:  # fmt: skip
+    store: Store, window: Window, baseline: Sequence[Window], within: Expr | None,
+    wheres: Sequence[Expr | None], query: str, **params: Any,
+) -> list[list[dict[str, Any]]]:  # fmt: skip
     """The rows of queries/sql/<query>.sql, which takes `starts` and `ends`: of the window first,
-    then of each stretch of the baseline."""
+    then of each stretch of the baseline; for each of the filters, which are parts of `within`."""
     spans = [window, *baseline]
     whole = Window(min(s.from_ts for s in spans), max(s.to_ts for s in spans))
     limits = {"starts": [s.from_ts for s in spans], "ends": [s.to_ts for s in spans]}
-    with Reader(store, spans, pushdown=pushdown_of(store), where=where) as reader:
+    found = []
+    with Reader(store, spans, pushdown=pushdown_of(store), where=within) as reader:
         chosen = Selection(reader, whole)
-        chosen.select(where, "transactions")
-        return chosen.rows(query, {**limits, **params})
+        for where in wheres:
+            chosen.select(where, "transactions")
+            found.append(chosen.rows(query, {**limits, **params}))
+    return found
 
 
 def listing(

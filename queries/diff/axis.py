@@ -218,6 +218,17 @@ def _cut_minutes(begin: int, end: int, hour: int) -> list[tuple[int, int]]:
     return [part for part in parts if part[0] // HOUR_US == hour]
 
 
+def inside(spans: Iterable[Window]) -> str:
+    """A condition that rows of any of the spans pass."""
+    joined: list[tuple[int, int]] = []  # what row groups are told apart by, and quick for rows
+    for begin, end in sorted((to_us(one.from_ts), to_us(one.to_ts)) for one in spans):
+        if joined and begin <= joined[-1][1]:
+            first, last = joined.pop()
+            begin, end = first, max(last, end)
+        joined.append((begin, end))
+    return " OR ".join(f"ts >= {_moment(begin)} AND ts < {_moment(end)}" for begin, end in joined)
+
+
 def _moment(us: int) -> str:
     return f"'{from_us(int(us)).isoformat()}'::TIMESTAMPTZ"
 

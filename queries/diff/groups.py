@@ -12,6 +12,7 @@ import numpy as np
 from queries.core.session import Reader, sql_text
 from queries.core.window import hours_of
 from queries.diff import limits
+from queries.diff.axis import inside
 from queries.diff.counts import Counts
 from queries.diff.rollups import (
     if_readable,
@@ -86,11 +87,7 @@ def _requests(
     rows = [path for path, keys in files.items() if not keys]
     if rows:
         reader.store.fetch(rows)
-        spans = " OR ".join(
-            f"ts >= '{s.from_ts.isoformat()}' AND ts < '{s.to_ts.isoformat()}'"
-            for s in axis.spans[1:]
-        )
-        relations.append(rows_relation(f"(FROM {parquet(rows)} WHERE {spans})"))
+        relations.append(rows_relation(f"(FROM {parquet(rows)} WHERE {inside(axis.spans[1:])})"))
     if not relations or not counts.hashes.size:
         return np.zeros(counts.keys.size)
     place = place_of(list(weights or {}))

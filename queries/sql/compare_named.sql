@@ -15,11 +15,12 @@ FROM (
             coalesce(pod_name, ''), coalesce(error_signature, '')
         ) AS name
     FROM {rows}
-    -- so that few rows get to what follows, and row groups outside of all times are not read
-    WHERE coalesce(host, '') IN $hosts::VARCHAR[]
-        AND coalesce(route, '') IN $routes::VARCHAR[]
-        AND ts >= list_min($starts::TIMESTAMPTZ[])
-        AND ts < list_max($ends::TIMESTAMPTZ[])
+    -- so that few rows get to what follows, and row groups of other hosts and times are not read
+    WHERE ({near})
+        AND (coalesce(host, ''), coalesce(route, '')) IN (
+            SELECT unnest($hosts::VARCHAR[]), unnest($routes::VARCHAR[])
+        )
+        AND ({times})
         AND ({where})
 ) AS named
 JOIN (

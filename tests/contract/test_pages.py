@@ -20,7 +20,6 @@ from pages.ask import offered, parameter
 from pages.findings import Counted, sides_of
 from pages.views import any_question
 from queries.core.question import every_question
-from queries.core.question import parsed as parsed_filter
 from queries.core.session import Reader
 from queries.core.window import Window
 from store.hours import from_us
@@ -431,14 +430,14 @@ def test_both_sides_are_counted_by_what_was_put_in(tmp_path: Path) -> None:
     made = build(tmp_path / "store", rows)
     window = Window(minute(0), NOW)
     before = Window(minute(-60), minute(0))
-    both = sides_of(made, window, [before], None)
+    [both] = sides_of(made, window, [before], None, [""])
     assert both.status == (Counted("200", 0, 5, 0, 0), Counted("500", 3, 0, 3, 0),
                            Counted("none", 1, 0, 1, 0))  # fmt: skip
     assert both.host == (Counted("api.example.com", 3, 5, 3, 0), Counted("x", 1, 0, 1, 0))
     assert both.who == (Counted("calls shop", 3, 5, 3, 0), Counted("serves shop", 1, 0, 1, 0))
     assert both.says == (Counted("boom", 3, 0, 3, 0), Counted("status none", 1, 0, 1, 0))
     assert both.duration == (Counted("16", 0, 5, 0, 0), Counted("24", 3, 0, 3, 0))
-    none = sides_of(made, window, [before], parsed_filter('req.host == "nobody"'))
+    [none] = sides_of(made, window, [before], None, ['req.host == "nobody"'])
     assert none.status == ()
 
 

@@ -95,6 +95,17 @@ def test_examples_pass_the_filter_of_the_comparison(record: Record) -> None:
     assert {programs[int(one.rpartition(":")[2]) - 1] for one in shown} == {"/app/a"}
 
 
+def test_examples_are_the_first_also_where_the_first_minutes_have_none(record: Record) -> None:
+    """Many requests, so that they are looked for in the first minutes alone."""
+    fine = traffic(**CHARGE, per_hour=6_000, from_=-20, to=15)
+    recording = record(fine, traffic(**CHARGE, per_hour=6_000, from_=15, failing=1.0))
+    finding = first(recording.diff())
+    for side, begin in (("window", 15), ("baseline", -20)):
+        whens = [recording.row(one)[0] for one in finding["evidence"][side]]
+        assert len(whens) == 3
+        assert all(begin <= when < begin + 1 for when in whens), whens
+
+
 def test_examples_of_what_is_slow_are_slow_and_late(record: Record) -> None:
     """From minute 20 on one request of thirteen takes twenty times as long."""
     slow = traffic(**CHARGE, per_hour=200, ms=900, from_=20)

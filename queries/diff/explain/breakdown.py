@@ -82,5 +82,5 @@ def by_container(
     store: Store, window: Window, baseline: Baseline, where: Expr | None, most: int = 12
 ) -> list[Part]:
     """The containers that what passes `where` came from or went to, most of the change first."""
-    rows = both_sides(store, window, baseline.spans, where, "breakdown", rows=most)
+    [rows] = both_sides(store, window, baseline.spans, where, [where], "breakdown", rows=most)
     return [Part(**row) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from queries.core.session import sql_text
 from queries.core.window import Window, hours_of
-from queries.diff.axis import hour_of
+from queries.diff.axis import hour_of, inside
 from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Order = Literal["first", "last", "slowest", "smallest", "largest"]
 _MOST = 3  # examples a side
+_PLENTY = 100  # requests in which they are looked for first, where there are many times as many
 _BETWEEN = "\x1f"  # the parts of a name
 _WANTED = ("names", "hosts", "routes", "places", "starts", "ends")  # of compare_named.sql
 _NAMES = 20  # raw names of a finding's keys that are looked for
@@ -76,9 +78,17 @@ class Rows:
         ]
         if not rows or not paths:
             return []
-        named = sql_text("compare_named", rows=parquet(paths), where=self.condition or "true")
         columns = zip(_WANTED, zip(*rows, strict=True), strict=True)
         values = {**self.params, **params, **{name: list(of) for name, of in columns}}
+        near = sorted(set(values["hosts"]))
+        named = sql_text(
+            "compare_named",
+            rows=parquet(paths),
+            near="host IN $near" if all(near) else "host IS NULL OR host IN $near",
+            times=inside(span for one in wanted for span in one.spans),
+            where=self.condition or "true",
+        )
+        values["near"] = near
 
         def read() -> list[tuple[Any, ...]]:
             self.reader.store.fetch(paths)
@@ -96,12 +106,39 @@ class Rows:
 
 
 def examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
-    """Ids of transactions of each of these, by its order: one pass over the rows for all of them,
-    unless a file that some of them lie in cannot be read."""
+    """Ids of transactions of each of these, by its order, with one pass over the rows for all of
+    them; with a second one over all of the time of those of which the first few minutes had not
+    enough."""
+    soon = [_soon(one) for one in wanted]
+    found = _examples(rows, soon)
+    short = [i for i, ids in enumerate(found) if len(ids) < _MOST and soon[i] is not wanted[i]]
+    for i, ids in zip(short, _examples(rows, [wanted[i] for i in short]), strict=True):
+        found[i] = ids
+    return found
+
+
+def _soon(wanted: Wanted) -> Wanted:
+    """The same in the first (or last) part of its time, where that has many of its requests: what
+    is found there comes before all that lies behind it."""
+    requests = float(wanted.weights[wanted.keys].sum())
+    if wanted.order not in ("first", "last") or requests < 10 * _PLENTY:
+        return wanted
+    spans = sorted(wanted.spans, reverse=wanted.order == "last")
+    length = spans[0].length * (_PLENTY / requests * len(spans))
+    begin, end = spans[0].from_ts, spans[0].to_ts
+    part = (begin, min(begin + length, end))
+    if wanted.order == "last":
+        part = (max(end - length, begin), end)
+    return replace(wanted, spans=[Window(*part)])
+
+
+def _examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
+    """The same in all of their time; each by itself, where a file that some of them lie in cannot
+    be read."""
     sorts = [one.order for one in wanted]
     pairs = rows.ask("compare_examples", wanted, sorts=sorts, most=_MOST)
     if not pairs and len(wanted) > 1:
-        return [ids for one in wanted for ids in examples(rows, [one])]
+        return [ids for one in wanted for ids in _examples(rows, [one])]
     return [tuple(id for at, id, _ in pairs if at == place) for place in range(len(wanted))]
 
 

@@ -190,9 +190,12 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     """The numbers of the final key, since the onset: what is shown is of one population."""
     frame, usual = scene.frame, c.against == "usual"
     before = before_of(frame, c.against, c.newer)
-    cells = frame.cells
-    lasting = np.flatnonzero((cells.slot >= when.first) & (cells.slot < when.last))
-    requests = add_up(cells.key[lasting], cells.requests[lasting], frame.size)
+    if c.metric in _QUANTILES:
+        _measure_durations(scene.durations, c, when)
+        return
+    cells = frame.cells.where(np.flatnonzero(c.scope[frame.cells.key]))
+    cells = cells.where((cells.slot >= when.first) & (cells.slot < when.last))
+    requests = add_up(cells.key, cells.requests, frame.size)
     if c.metric.endswith("_share"):
         n, n_b = float(requests[c.scope].sum()), float(before[c.scope].sum())
         c.window = float(requests[c.part].sum()) / n if n else None
@@ -207,12 +210,9 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     elif c.metric == "requests":
         once = _one_end(frame, c.scope)
         c.window, c.baseline = float(frame.requests[once].sum()), float(frame.due[once].sum())
-    elif c.metric in _QUANTILES:
-        _measure_durations(scene.durations, c, when)
     elif c.metric == "bytes_received":
-        received = add_up(cells.key[lasting], cells.value[lasting].astype(np.float64), frame.size)
-        n, n_b = float(requests[c.scope].sum()), float(before[c.scope].sum())
-        c.window = float(received[c.scope].sum()) / n if n else None
+        n, n_b = float(requests.sum()), float(before[c.scope].sum())
+        c.window = float(cells.value.astype(np.float64).sum()) / n if n else None
         of = frame.received_p if usual else frame.received_b
         c.baseline = float(of[c.scope].sum()) / n_b if n_b else None
 

@@ -20,7 +20,7 @@ from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
-from queries.diff.stats import Floats, Mask
+from queries.diff.stats import Floats, Mask, distinct
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
 
@@ -55,11 +55,10 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
 
 def _served_here(frame: Frame, c: Candidate) -> bool:
     """Whether the other end of the calls is recorded as well."""
-    called, served = (
-        frame.level(ENDPOINT).sum(np.where(mask, frame.requests, 0.0))
-        for mask in (c.scope, frame.incoming)
-    )
-    return float(served[called > 0].sum()) >= limits.MOST * float(called.sum())
+    level, keys = frame.level(ENDPOINT), np.flatnonzero(c.scope & (frame.requests > 0))
+    served = level.sum(np.where(frame.incoming, frame.requests, 0.0))
+    both = float(served[distinct(level.group[keys])].sum())
+    return both >= limits.MOST * float(frame.requests[keys].sum())
 
 
 def reach(frame: Frame, lead: Candidate) -> Mask:
