@@ -251,6 +251,8 @@ def test_a_narrow_screen_shows_everything(chromium: Any, tmp_path: Path) -> None
             for box in (one.bounding_box() for one in page.locator("svg.chart").all()):
                 assert box["x"] >= 0, path
                 assert box["x"] + box["width"] <= 400, path
+            for box in (one.bounding_box() for one in page.locator(".pair table").all()):
+                assert box["width"] <= 376, path  # both sides are seen beside one another
         page.goto(f"{url}search")
         assert page.locator("tbody td", has_text="https").first.bounding_box()["width"] >= 140
         page.locator("td a").first.click()
