@@ -95,6 +95,8 @@ def _smaller(
 ) -> dict[str, int] | None:
     """A limit under which about that part of the answer comes back; None: there is none."""
     lists = [len(getattr(answer, name)) for name in question.lists if question.limit]
+    if question.lines:  # of each row so many
+        lists = [min(len(question.rows_of(answer)), asked.get("limit") or question.limit)]
     if rows := max(lists, default=0):
         return {"limit": max(1, int(rows * part * 0.9))} if rows > 1 else None
     chars = asked.get("max_chars") or 0

@@ -86,6 +86,7 @@ class Desk:
 
     async def _run(self, request: Request, work: Callable[[], Response]) -> Response:
         watch, late, outcome = Watch(), threading.Event(), []
+        failure: Exception | None = None
 
         async def accompany() -> None:
             end = time.monotonic() + self.deadline_s
@@ -101,9 +102,7 @@ class Desk:
                 with watched(watch):
                     outcome.append(await anyio.to_thread.run_sync(work, limiter=self.limiter))
             except Exception as error:
-                failure: Exception | None = error
-            else:
-                failure = None
+                failure = error
             tasks.cancel_scope.cancel()
         if isinstance(failure, StoppedError) and late.is_set():
             raise TimedOutError(

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from queries.core.answer import VERSION, Between, Note
 from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
-from queries.core.question import APART, BY, DEFAULT_LIMIT, LIMIT, WHERE, Column, Question, Where
+from queries.core.question import (
+    APART,
+    BY,
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    WHERE,
+    Column,
+    Question,
+    Where,
+    from_cursor,
+    to_cursor,
+)
 from queries.core.selection import no_groups
 from queries.core.session import Reader
 from queries.core.window import Window
 from store.errors import UsageError
-from store.hours import hour_start
+from store.hours import from_us, hour_start, to_us
 from store.layout import Store
 from store.marks import Mark, read_marks
 from store.values import dataclass
@@ -62,6 +75,7 @@ class Coverage:
     notes: tuple[Note, ...]
     recorders: tuple[RecorderRow, ...]
     truncated: bool
+    next_cursor: str | None = None
     version: int = field(default=VERSION)
 
 
@@ -71,10 +85,14 @@ def coverage(
     where: Where = None,
     limit: int = DEFAULT_LIMIT,
     by: str | None = None,
+    cursor: str | None = None,
 ) -> Coverage:
     """Stretches and gaps of each recorder in the window that the filter takes, at most `limit` of
     each. by: sums of each recorder, or group, instead, at most `limit`, those that missed most
-    first. UsageError: the filter asks for more than recorder and group."""
+    first. cursor: of a page, for the one after it (of stretches and gaps: before it), in the same
+    window. UsageError: the filter asks for more than recorder and group."""
+    check = zlib.crc32((where.text if where is not None else "").encode())
+    window, after = from_cursor(cursor, check, _place) if cursor else (window, 0)
     if where is not None:
         import filters
 
@@ -85,24 +103,35 @@ def coverage(
             )
     with Reader(store, [window], tables=(), where=where) as reader:
         recorders = seen(reader, window)
-        rows = [_row(one.recorder, [one], 0 if by else limit) for one in recorders]
+        part = slice(0 if by else after, 0 if by else after + limit)
+        rows = [_row(one.recorder, [one], part) for one in recorders]
         if by == "group":
             groups = {one.group for one in recorders}
             rows = [_row(None, [one for one in recorders if one.group == of]) for of in groups]
         if by:
             rows.sort(key=lambda row: (-row.deaf_s, row.group or "", row.recorder or ""))
         more = no_groups(reader) if by == "group" else []
-        cut = any(max(len(r.stretches), len(r.gaps)) > limit for r in recorders)
+        longest = max((max(len(one.stretches), len(one.gaps)) for one in recorders), default=0)
+        cut, times = longest > after + limit and not by, (window.from_ts, window.to_ts)
         return Coverage(
-            window=CoverageWindow(window.from_ts, window.to_ts, covered_s(recorders)),
+            window=CoverageWindow(*times, covered_s(recorders)),
             notes=(*notes(reader, window, recorders), *more),
             recorders=tuple(rows[: limit if by else None]),
-            truncated=len(rows) > limit if by else cut,
+            truncated=cut or (by is not None and len(rows) > limit),
+            next_cursor=to_cursor(*map(to_us, times), after + limit, check) if cut else None,
         )
 
 
-def _row(recorder: str | None, members: Sequence[Seen], limit: int = 0) -> RecorderRow:
-    """Of a recorder with so many of its stretches and gaps, or of all of a group."""
+def _place(start: int, end: int, after: int) -> tuple[Window, int]:
+    """The window of the page before, and how many stood on it and those before it."""
+    if int(after) <= 0:
+        raise ValueError(after)
+    return Window(from_us(int(start)), from_us(int(end))), int(after)
+
+
+def _row(recorder: str | None, members: Sequence[Seen], part: slice = slice(0)) -> RecorderRow:
+    """Of a recorder with that part of its stretches and gaps, the latest first counted, or of all
+    of a group."""
     first, stretches = members[0], [s for one in members for s in one.stretches]
     islands = together(island for one in members for island in one.islands)
     covered = sum((end - begin).total_seconds() for begin, end in islands)
@@ -116,8 +145,8 @@ def _row(recorder: str | None, members: Sequence[Seen], limit: int = 0) -> Recor
         dropped=sum(s.dropped + (s.dropped_estimate or 0) for s in stretches),
         max_lag_ms=max(s.max_lag_ms for s in stretches),
         filters=tuple(sorted({s.filter for s in stretches if s.filter})),
-        gaps=tuple(first.gaps[-limit:]) if limit else (),
-        stretches=first.stretches[-limit:] if limit else (),
+        gaps=tuple(first.gaps[::-1][part][::-1]),
+        stretches=tuple(first.stretches[::-1][part][::-1]),
         group=first.group,
         recorders=len(members),
         deaf=sum(seconds > 0 for seconds in lost),
@@ -195,7 +224,7 @@ COVERAGE = Question(
     function=coverage,
     answer=Coverage,
     rows="recorders",
-    arguments=(WHERE, LIMIT),
+    arguments=(WHERE, LIMIT, CURSOR),
     columns=(
         Column("recorder"),
         Column("from", "from_ts", "moment"),
@@ -230,7 +259,7 @@ COVERAGE_BY = replace(
     tool="get_coverage_by_recorder",
     title="Coverage by recorder",
     function=lambda store, span, by=None, **own: coverage(store, span, by=by or "recorder", **own),
-    arguments=(WHERE, LIMIT, BY),
+    arguments=(WHERE, LIMIT, BY, CURSOR),
     columns=(
         *APART,
         Column("recorders", kind="count"),

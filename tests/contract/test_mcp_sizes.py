@@ -22,7 +22,7 @@ from mcp_tools.text import MAX_ANSWER, MOST_BYTES
 from queries.core.question import tools
 from recorder.options import RecordOptions
 from recorder.replay import replay
-from tests.contract.stored import NOW, build, call, minute, row
+from tests.contract.stored import NOW, build, call, minute, row, stretch
 
 LONG = "".join(chr(97 + n % 26) for n in range(5000))
 
@@ -113,3 +113,19 @@ def test_the_rest_comes_by_cursor(server: MCPServer[Any]) -> None:
             break
         arguments = {"cursor": cursor[1]}
     assert sorted(map(int, hosts)) == list(range(250))
+
+
+def test_the_stretches_of_a_recorder_that_often_broke_off_come_by_cursor(tmp_path: Path) -> None:
+    on = [stretch(minute(n / 5), minute(n / 5 + 0.1)) for n in range(300)]
+    broken = build_server(build(tmp_path / "store", [], on).path, UTC, lambda: NOW)
+    seen: list[str] = []
+    arguments: dict[str, str] = {}
+    while True:
+        text = answered(broken, "get_coverage", **arguments)
+        assert len(text.encode()) <= MOST_BYTES
+        seen += re.findall(r"^2026.* \| web \| receiving", text, re.MULTILINE)
+        cursor = re.search(r"cursor=(\S+)", text)
+        if cursor is None:
+            break
+        arguments = {"cursor": cursor[1]}
+    assert len(seen) == len(set(seen)) == 300

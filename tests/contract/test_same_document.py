@@ -172,6 +172,7 @@ PAGED = [  # but those of single transactions, of which there are thousands
     if "cursor" in [a.name for a in one.arguments]
     and "transactions" not in (one.group, one.rows)
     and tool != "get_calibration"  # this store is too young to have any
+    and not tool.startswith("get_coverage")  # there is one recorder, and see below
 ]
 
 
@@ -198,6 +199,30 @@ def test_pages_are_the_whole_answer_on_both_faces(
         )
     assert rows == whole[key]
     assert len(rows) > 1
+
+
+def test_coverage_of_many_recorders_goes_on_page_by_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on = [stretch(minute(n), minute(n + 1 + r / 4), recorder=f"node-{r}")
+          for r in range(3) for n in range(0, 60, 20)]  # fmt: skip
+    made = build(tmp_path / "many", [], on).path
+    for tool, part in (("get_coverage_by_recorder", 1), ("get_coverage", 2)):
+        pages, arguments = [], {"limit": part}
+        by = {"by": "recorder"} if part == 1 else {}  # as the command is told
+        while True:
+            [page] = by_mcp(made, [(tool, {**arguments, **by})])
+            assert page == by_command_line(made, tool, arguments, capsys)
+            pages.append(page["recorders"])
+            assert page["truncated"] == (page["next_cursor"] is not None)
+            if page["next_cursor"] is None:
+                break
+            arguments = {"limit": part, "cursor": page["next_cursor"]}
+        if tool == "get_coverage":  # of each recorder the latest two, then the first
+            assert [len(one["stretches"]) for rows in pages for one in rows] == [2, 2, 2, 1, 1, 1]
+        else:  # the one that missed most comes first
+            names = [one["recorder"] for rows in pages for one in rows]
+            assert names == ["node-0", "node-1", "node-2"]
 
 
 def test_over_a_real_stdio_process_it_is_the_same(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,6 +204,31 @@ def test_many_gaps_are_counted_not_told(tmp_path: Path) -> None:
     assert answer.truncated
     assert [n.code for n in answer.notes].count("gap") == 6
     assert "55 more" in answer.notes[-1].text
+
+
+def test_stretches_and_gaps_go_on_page_by_page(tmp_path: Path) -> None:
+    on = [stretch(minute(n), minute(n + 0.5)) for n in range(60)]
+    on.append(stretch(minute(0), minute(30), recorder="short"))
+    store = build(tmp_path / "store", [], on)
+    whole, cursor = coverage(store, HOUR, limit=200), None
+    stretches: list[list[Any]] = [[], []]
+    gaps: list[list[Any]] = [[], []]
+    while True:
+        later = Window(HOUR.from_ts + timedelta(minutes=5), HOUR.to_ts + timedelta(minutes=5))
+        page = coverage(store, later if cursor else HOUR, limit=25, cursor=cursor)
+        for at, one in enumerate(page.recorders):
+            stretches[at].append(one.stretches)
+            gaps[at].append(one.gaps)
+        assert page.truncated == (page.next_cursor is not None)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    for at, one in enumerate(whole.recorders):
+        assert sum(reversed(stretches[at]), ()) == one.stretches
+        assert sum(reversed(gaps[at]), ()) == one.gaps
+    assert len(stretches[0]) == 3
+    with pytest.raises(UsageError, match="no cursor"):
+        coverage(store, HOUR, cursor="AAAA")
 
 
 def test_the_last_seconds_of_a_live_recorder_are_no_gap(tmp_path: Path) -> None:
