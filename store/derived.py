@@ -1,7 +1,7 @@
 """What is derived from a recorded transaction, said once: place, who, outcome and failed.
 
 Questions, rollup and comparison read the view of `derived_sql`; filters, body keeping and error
-signatures ask the functions. Both say the same (tests/property/test_derived.py).
+signatures ask the functions. Both say the same where both do (tests/property/test_derived.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 SQL: Final = Path(__file__).parent / "sql"
+# Where a call goes: outside (it leaves this machine's network), inside, here (served).
 Place = Literal["outside", "inside", "here", "unknown"]
 Outcome = Literal["ok", "client_error", "server_error", "no_response"]
 
@@ -24,11 +25,6 @@ GRPC_NAMES: Final = {
     "9": "FAILED_PRECONDITION", "10": "ABORTED", "11": "OUT_OF_RANGE", "12": "UNIMPLEMENTED",
     "13": "INTERNAL", "14": "UNAVAILABLE", "15": "DATA_LOSS", "16": "UNAUTHENTICATED",
 }  # fmt: skip
-_PLACES: Final[dict[str | None, Place]] = {
-    "egress-external": "outside",
-    "egress-internal": "inside",
-    "ingress": "here",
-}
 
 
 @cache
@@ -55,8 +51,3 @@ def outcome(status: int | None, grpc_status: str | None) -> Outcome:
 def failed(status: int | None, grpc_status: str | None) -> bool:
     """Whether a request failed: its outcome is not ok."""
     return outcome(status, grpc_status) != "ok"
-
-
-def place(direction: str | None) -> Place:
-    """Where a call goes: outside (it leaves this machine's network), inside, here (served)."""
-    return _PLACES.get(direction, "unknown")

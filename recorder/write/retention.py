@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recorder.write.segments import size_of
 from recorder.write.ship import unshipped_hours
 from store.cover import list_folder
 from store.hours import hour_end
@@ -128,15 +129,7 @@ def store_hours(store: Store) -> list[Hour]:
         rejected = store.rejected / f"hour={hour}"
         if rejected.is_dir():
             folders[hour].append(rejected)
-    return [Hour(hour, _size(paths), tuple(paths)) for hour, paths in sorted(folders.items())]
-
-
-def _size(folders: Sequence[Path]) -> int:
-    total = 0
-    for folder in folders:
-        for path in list_folder(folder):  # a recorder may tidy it away meanwhile
-            try:
-                total += path.stat().st_size
-            except FileNotFoundError:
-                continue
-    return total
+    return [
+        Hour(hour, sum(size_of(path) for one in own for path in list_folder(one)), tuple(own))
+        for hour, own in sorted(folders.items())
+    ]
