@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -177,35 +178,26 @@ class Counted:
     errors_before: int
 
 
-@dataclass(frozen=True)
-class Sides:
-    """The values of each dimension, the most frequent of both sides first.
-
-    status: "none" where there was no response; who: "calls NAME" or "serves NAME"; says: what a
-    failure said, else its status; duration: the number of a bin, of which there are eight for each
-    factor of ten of a millisecond.
-    """
-
-    status: tuple[Counted, ...] = ()
-    host: tuple[Counted, ...] = ()
-    who: tuple[Counted, ...] = ()
-    says: tuple[Counted, ...] = ()
-    duration: tuple[Counted, ...] = ()
+Sides = dict[str, list[Counted]]
 
 
 def sides_of(
     store: Store, window: Window, baseline: Sequence[Window], only: str | None,
     wheres: Sequence[str],
 ) -> list[Sides]:  # fmt: skip
-    """Count what passes each of the filters in the window and in the stretches of the baseline."""
-    found = []
+    """What passes each of the filters in the window and in the stretches of the baseline, by the
+    values of each dimension, the most frequent of both sides first.
+
+    status: "none" where there was no response; host; who: "calls NAME" or "serves NAME"; says: what
+    a failure said, else its status; duration: the number of a bin, of which there are eight for
+    each factor of ten of a millisecond.
+    """
+    found: list[Sides] = []
     texts = [parsed(text) for text in wheres]
     for rows in both_sides(store, window, baseline, parsed(only), texts, "sides", most=_MOST):
-        counts: dict[str, list[Counted]] = {}
+        found.append(defaultdict(list))
         for row in rows:
-            dimension, name = row.pop("dimension"), row.pop("value")
-            counts.setdefault(dimension, []).append(Counted(name, **row))
-        found.append(Sides(**{name: tuple(of) for name, of in counts.items()}))
+            found[-1][row.pop("dimension")].append(Counted(row.pop("value"), **row))
     return found
 
 
@@ -253,10 +245,10 @@ def detail(
         numbers=numbers,
         course=_finding_course(one, changes, window, tz),
         durations=_durations(one, both),
-        statuses=_beside(both.status),
-        hosts=_beside(both.host),
-        parts=sorted(both.who, key=lambda part: -abs(part.errors - part.errors_before))[:_PARTS],
-        texts=both.says[:_TEXTS],
+        statuses=_beside(both["status"]),
+        hosts=_beside(both["host"]),
+        parts=sorted(both["who"], key=lambda p: -abs(p.errors - p.errors_before))[:_PARTS],
+        texts=both["says"][:_TEXTS],
         examples=(
             [lines[name] for name in one.evidence.window if name in lines],
             [lines[name] for name in one.evidence.baseline if name in lines],
@@ -280,7 +272,7 @@ def _finding_course(one: Finding, changes: Changes, window: Window, tz: tzinfo) 
 
 def _durations(one: Finding, both: Sides) -> Markup | None:
     """Histograms of the durations of both sides, on a scale of factors."""
-    bins = {int(one.name): (one.requests, one.before) for one in both.duration}
+    bins = {int(one.name): (one.requests, one.before) for one in both["duration"]}
     if not bins:
         return None
     first, last = min(bins) - 1, max(bins) + 1

@@ -123,13 +123,11 @@ def _soon(wanted: Wanted) -> Wanted:
     requests = float(wanted.weights[wanted.keys].sum())
     if wanted.order not in ("first", "last") or requests < 10 * _PLENTY:
         return wanted
-    spans = sorted(wanted.spans, reverse=wanted.order == "last")
-    length = spans[0].length * (_PLENTY / requests * len(spans))
-    begin, end = spans[0].from_ts, spans[0].to_ts
-    part = (begin, min(begin + length, end))
-    if wanted.order == "last":
-        part = (max(end - length, begin), end)
-    return replace(wanted, spans=[Window(*part)])
+    last = wanted.order == "last"
+    first = sorted(wanted.spans, reverse=last)[0]
+    length = min(first.length * (_PLENTY / requests * len(wanted.spans)), first.length)
+    begin = first.to_ts - length if last else first.from_ts
+    return replace(wanted, spans=[Window(begin, begin + length)])
 
 
 def _examples(rows: Rows, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
