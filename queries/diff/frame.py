@@ -114,7 +114,7 @@ class Frame:
 
     labels: the values of each dimension, sorted; codes [keys]: places in them.
     window, baseline [keys, blocks], past [keys, stretches]: requests, of the time that counts.
-    received_w, received_b [keys, blocks], received_p [keys, stretches]: bytes received.
+    received_w, received_b [keys, blocks]: bytes received.
     expected, usual [keys, blocks]: requests that the window would have had at the rate of the
     baseline and of the past, recorder by recorder.
     seconds_w, seconds_b [blocks], seconds_p [stretches], seconds [slots]: covered
@@ -133,7 +133,6 @@ class Frame:
     past: Floats
     received_w: Floats
     received_b: Floats
-    received_p: Floats
     expected: Floats
     usual: Floats
     seconds_w: Floats
@@ -245,8 +244,7 @@ class Frame:
         if (weight == 1).all():
             return self
         names = (
-            "window", "baseline", "past", "received_w", "received_b", "received_p", "expected",
-            "usual",
+            "window", "baseline", "past", "received_w", "received_b", "expected", "usual",
         )  # fmt: skip
         return replace(self, **{name: getattr(self, name) * weight[:, None] for name in names})
 
@@ -291,9 +289,8 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
     cells = cells.where(counting(known, covered.seconds, cells))
     inside = cells.slot < axis.size
     spans, past = cells.where(inside), cells.where(~inside)
-    n_w, stretches = int(axis.starts[1]), len(axis.past)
+    n_w = int(axis.starts[1])
     sums = _by_column(spans, axis.block[spans.slot], (size, blocks))
-    sums_p = _by_column(past, past.slot - axis.size, (size, stretches))
     seconds = covered.seconds
     of_window = np.stack([
         add_up(axis.block[:window], row[:window], n_w) for row in seconds
@@ -313,10 +310,9 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         labels=counts.keys.labels,
         window=sums[0][:, :n_w],
         baseline=sums[0][:, n_w:],
-        past=sums_p[0],
+        past=_by_column(past, past.slot - axis.size, (size, len(axis.past)))[0],
         received_w=sums[1][:, :n_w],
         received_b=sums[1][:, n_w:],
-        received_p=sums_p[1],
         expected=due[0],
         usual=due[1],
         seconds_w=in_block[:n_w],
@@ -395,10 +391,7 @@ def _evenness(frame: Frame, c: Candidate, left: Mask, dims: tuple[str, ...]) -> 
             continue
         share = volume[side] / all_volume
         expected = total * share
-        # what is not there any more, a container that was replaced, cannot have its part of it
-        here = volume[side] > 0
-        shown = np.where(here, changed[side] + share * float(changed[side][~here].sum()), 0.0)
         chance = np.sqrt(c.noise * (np.abs(expected) + 0.5)) + _UNEVEN * np.abs(expected)
-        away = np.maximum(np.abs(shown - expected) - chance, 0)
+        away = np.maximum(np.abs(changed[side] - expected) - chance, 0)
         even = min(even, max(0.0, 1 - 0.5 * float(away.sum()) / abs(total)))
     return even

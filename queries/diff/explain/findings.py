@@ -213,8 +213,7 @@ def _measure(scene: Scene, c: Candidate, when: Lasted) -> None:
     elif c.metric == "bytes_received":
         n, n_b = float(requests.sum()), float(before[c.scope].sum())
         c.window = float(cells.value.astype(np.float64).sum()) / n if n else None
-        of = frame.received_p if usual else frame.received_b
-        c.baseline = float(of[c.scope].sum()) / n_b if n_b else None
+        c.baseline = float(frame.received_b[c.scope].sum()) / n_b if n_b else None
 
 
 def _measure_durations(d: Durations, c: Candidate, when: Lasted) -> None:
