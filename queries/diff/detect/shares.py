@@ -89,7 +89,7 @@ def scan(shares: Shares) -> Tested:
     x, var = np.where(np_ > 0, x, np.nan), np.where(np_ > 0, var * noise[:, None], np.nan)
     nb1, fb1 = nb.sum(1), fb.sum(1)
     steps = np.diff(x, axis=1), var[:, 1:] + var[:, :-1]  # between neighbours
-    wide = _band(*steps, _peers(n, f, nb1, fb1, noise))
+    wide = _band(*steps)
     stretches = np_.shape[1]
     before = nb1, fb1, noise, wide
     bar = limits.bar(len(n))
@@ -105,8 +105,7 @@ def scan(shares: Shares) -> Tested:
     newer = np.full(len(z), -1)
     for cut in sorted({0, stretches // 2, 3 * stretches // 4}) if stretches else ():
         nu, fu = np_[:, cut:].sum(1), fp[:, cut:].sum(1)
-        peers = _peers(n, f, nu, fu, noise) if cut else None
-        drift = _band(x[:, cut:] - middle(x[:, cut:])[:, None], var[:, cut:], peers)
+        drift = _band(x[:, cut:] - middle(x[:, cut:])[:, None], var[:, cut:])
         z_u, run_u = best(_against(*sums, nu, fu, noise, drift), runs, quiet, bar)
         if cut == 0 and stretches >= limits.KNOWN:  # back to what is usual is no news
             n_r, f_r = (side[np.arange(len(z)), run] for side in sums)
@@ -131,16 +130,9 @@ def _lasting(shares: Shares, cut: int) -> Mask:
     return lasting
 
 
-def _peers(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats) -> Floats:
-    (x, var), (y, other) = logit(f.sum(1), n.sum(1)), logit(fb, nb)
-    both = (n.sum(1) >= 10) & (nb >= 10)
-    change = np.where(both, x - y, np.nan)
-    return np.stack([change, np.where(both, (var + other) * noise, np.nan)], axis=1)
-
-
-def _band(effects: Floats, variances: Floats, peers: Floats | None = None) -> Floats:
+def _band(effects: Floats, variances: Floats) -> Floats:
     floor = limits.BAND if effects.shape[1] >= limits.KNOWN - 1 else limits.WIDE
-    return band(effects, variances, floor, peers)
+    return band(effects, variances, floor)
 
 
 def _against(n: Floats, f: Floats, nb: Floats, fb: Floats, noise: Floats, wide: Floats) -> Floats:
@@ -206,8 +198,6 @@ def _failing(
         return None
     if c.direction == "up" and float(c.excess[silent].sum()) >= 0.5 * c.affected:
         c.kind, c.metric = "no_response", "no_response_share"
-        if float(frame.requests[part & ~silent].sum()) == 0:
-            c.part = silent
     return c
 
 
