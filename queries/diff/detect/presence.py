@@ -86,9 +86,7 @@ def births_of(
         lengths = np.array([length for _, length in quarters])
     there = course > 0
     first = np.where(there.any(1), there.argmax(1), -1)
-    # a rare name is not new whenever it is first met: it has to have been missing for long enough
-    missing = course.sum(1) / np.maximum(course.shape[1] - first, 1) * first
-    at = np.where((first > 0) & (missing >= limits.FEW), first, -1).astype(np.int64)
+    at = np.where(first > 0, first, -1).astype(np.int64)
     row = np.arange(level.size)
     busy = course[row, at] * (seconds / np.maximum(lengths[at], 1e-9))
     of = course.shape[1] - 1 if least == 1 else 2
@@ -242,26 +240,18 @@ class _Sides:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
             due = np.minimum(due, np.quantile(rates, 0.25, axis=1) * self.seconds)
         due = due * self.kept
-        blocks = self.baseline.shape[1]
-        first = np.argmax(self.baseline > 0, axis=1)
-        asleep = (blocks - first + 1 - (self.baseline > 0).sum(1)) / (blocks - first + 1)
-        length = self.window.shape[1] * max(
-            self.seconds / self.window.shape[1] / (self.other / blocks), 1.0
-        )
         noise = rate_dispersion(
             self.baseline, self.frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS
         )
-        p = np.maximum(np.exp(-np.minimum(due / noise, 700.0)), asleep**length)
+        p = np.exp(-np.minimum(due / noise, 700.0))
         if self.past.shape[1]:
             # stretches of the past are hours: that a window of minutes is silent is more likely
             p = np.maximum(p, _silences(self.past))
         able = (self.before >= limits.FEW) & (self.here == 0) & (due >= limits.FEW)
         if self.past.shape[1] < 2:  # what came in the course of the baseline may well go again
-            able &= first <= blocks / 4
+            able &= np.argmax(self.baseline > 0, axis=1) <= self.baseline.shape[1] / 4
         for g in np.flatnonzero(able & self.births.young).tolist():  # what comes so, goes so
             p[g] = max(p[g], self.births.often(g, float(due[g])))
-        if self.past.shape[1] >= 3:
-            able &= (self.past > 0).mean(axis=1) >= 1 - limits.HABIT
         return self._pick(able, p, "gone" if kind == "new" else kind, "gone")
 
     def missed(self, c: Candidate) -> bool:
