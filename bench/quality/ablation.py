@@ -42,10 +42,6 @@ def _becomes(value: Any) -> Any:
     return lambda *arguments, **named: value
 
 
-def _first(value: Any, *rest: Any) -> Any:
-    return value
-
-
 def _ones(n: Any, *rest: Any) -> Any:
     return np.ones(len(n))
 
@@ -106,11 +102,6 @@ def _not_back(sides: Any, able: Any, p: Any, kind: Any, direction: Any) -> Any:
 
 def _no_mean(durations: Any, level: Any, side: Any, powers: Any, runs: Runs) -> Any:
     return np.zeros((level.size, runs.starts.size))
-
-
-def _not_asked(demand: Any, calls: Any) -> Any:
-    size = len(calls[0])
-    return np.zeros(size), np.zeros(size, dtype=np.int64), np.ones(size)
 
 
 def _unknown_together(durations: Durations) -> Any:
@@ -176,7 +167,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "who works in runs has no rate": _everywhere(rates, _in_runs=_becomes(False)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
-    "calls for each request": _everywhere(rates, _by_demand=_not_asked),
     "sizes": _everywhere(sizes, sizes=_becomes([])),
     # new and gone
     "slots of a name": ((presence._Sides, "_active", _all_active),),
@@ -205,8 +195,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     # along calls
     "folded along calls": _everywhere(graph, _deeper=lambda calls, i, *rest: i),
     "further than one call": ((graph.Graph, "above", lambda calls, callers: callers),),
-    "asked more": _everywhere(graph, _asked=_first),
-    "a roll-out that fails": _everywhere(graph, _release=_first),
+    "asked more": _everywhere(graph, _asks=_becomes(False)),
     "gone, its callers say so": _everywhere(graph, _missed=_becomes(False)),
     "a storm is waited for": _everywhere(graph, _busier=_becomes(False)),
     "other callers fare well": _everywhere(graph, contrast=_becomes(0.0)),
@@ -242,7 +231,6 @@ _VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
     "FEW": (2, 6), "MORE": (limits.FEW, limits.SEVERAL), "MS": (0, 20), "BYTES": (0, 256),
     "CLUSTER": (1, limits.BURSTS), "MOST_CLUSTERED": (3, 12), "BURSTS": (limits.CLUSTER, 6),
     "MOST_BURSTS": (20, _NEVER), "SEVERAL": (limits.MORE, 40), "BEYOND": (1, limits.FEW),
-    "SILENT": (limits.FEW, limits.MORE),
     "HABIT": (0.1, limits.MOST), "MOST": (0.35, 0.75), "NEARLY_ALL": (0.8, 0.97),
     "STORM": (2, _NEVER),
 }  # fmt: skip

@@ -22,7 +22,7 @@ POINTS: Final = 0.25  # or so much of all requests more
 TRACE: Final = 0.005  # failures of less than that are worth a line only if they are ...
 MANY: Final = 100
 FEW: Final = 3  # requests of a name, failures: less is an anecdote
-MORE: Final = 10  # requests more or fewer before a rate is worth a line
+MORE: Final = 10  # requests more, fewer or missing before a rate is worth a line
 MS: Final = 5.0
 BYTES: Final = 64.0
 
@@ -35,7 +35,6 @@ MOST_BURSTS: Final = 60.0
 # What a name, a rate or a place has to have before it says anything.
 SEVERAL: Final = 20.0  # requests: a share, a rate; failures at once that a client does not make
 BEYOND: Final = 2.0  # durations beyond a quantile that say where it lies
-SILENT: Final = 6.0  # requests due, at least, before none is no chance
 HABIT: Final = 0.25  # of past stretches without a name, or with such a new one: it is no news
 
 RECEIVING: Final = 0.95  # of the recorders of a group: in less of them its time does not count

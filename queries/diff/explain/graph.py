@@ -105,30 +105,31 @@ def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
 
 
 def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) -> int:
-    """The lead that explains lead i from below: its callers serve what fails in i."""
-    above = leads[i]
-    if set(above.key) == {"service"} and above.direction in ("new", "moved"):
-        return _release(i, leads, around)
+    """The lead that explains lead i, and is nearer to the cause."""
+    above, explains = leads[i], _fails_below
     if _busier(above):
-        return _asked(i, leads, around)
-    if _silent(above):
-        return _unasked(i, leads, around) if above.key else _refused(graph, i, leads, around)
-    if not _symptom(graph.frame, above):
+        explains = _asks
+    elif _silent(above):
+        explains = _asks_no_more if above.key else _refuses
+    elif not _symptom(graph.frame, above):
         return i
-    serving = set(around[i][1])
-    fit = []
-    for j, below in enumerate(leads):
-        if j == i or not _explains(graph.frame, below, above):
-            continue
-        if below.kind == "latency" and above.kind != "latency":
-            continue
-        few = below.hit(graph.frame.incoming) < limits.MOST * above.hit(graph.frame.incoming)
-        if few and above.metric.endswith("_share"):
-            continue  # one failed call is no reason for two failed requests
-        callers, callees = around[j]
-        if serving & graph.above(set(callers)) and not serving & set(callees):
-            fit.append((not serving & set(callers), -below.affected, j))
-    return min(fit)[2] if fit else i
+    fit = [
+        (-below.affected, j)
+        for j, below in enumerate(leads)
+        if j != i and explains(graph, above, below, around[i], around[j])
+    ]
+    return min(fit)[1] if fit else i
+
+
+def _fails_below(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
+    """Whether its callers serve what fails above."""
+    if not _explains(graph.frame, below, above):
+        return False
+    few = below.hit(graph.frame.incoming) < limits.MOST * above.hit(graph.frame.incoming)
+    if few and above.metric.endswith("_share"):
+        return False  # one failed call is no reason for two failed requests
+    serving = set(near[1])
+    return bool(serving & graph.above(set(far[0]))) and not serving & set(far[1])
 
 
 def _busier(c: Candidate) -> bool:
@@ -162,64 +163,36 @@ def through_a_door(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     return [told, *(c for c in leads if c is not whole and c is not told)]
 
 
-def _asked(i: int, leads: list[Candidate], around: list[Ends]) -> int:
-    """The calls of which a service makes more because it is asked more itself, about as much."""
-    callers = set(around[i][0])
-    fit = [
-        (-lead.affected, j)
-        for j, lead in enumerate(leads)
-        if j != i and _busier(lead) and callers & (set(around[j][1]) - set(around[i][1]))
-        and (lead.ratio or 0) >= limits.MOST * (leads[i].ratio or 0)
-    ]  # fmt: skip
-    return min(fit)[1] if fit else i
+def _asks(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
+    """Whether a service makes more calls because it is asked more itself, about as much."""
+    alike = (below.ratio or 0) >= limits.MOST * (above.ratio or 0)
+    return _busier(below) and alike and bool(set(near[0]) & (set(far[1]) - set(near[1])))
 
 
 def _silent(c: Candidate) -> bool:
     return c.kind == "gone" or (c.kind == "rate" and c.direction == "down")
 
 
-def _unasked(i: int, leads: list[Candidate], around: list[Ends]) -> int:
-    """What falls silent because those who alone ask for it are no longer asked themselves."""
-    callers, callees = (set(end) for end in around[i])
-    fit = [
-        (-lead.affected, j)
-        for j, lead in enumerate(leads)
-        if j != i and _silent(lead) and callers
-        and callers <= set(around[j][1]) and not callees & set(around[j][1])
-    ]  # fmt: skip
-    return min(fit)[1] if fit else i
+def _asks_no_more(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
+    """Whether those who alone ask for what fell silent are no longer asked themselves."""
+    callers, callees = map(set, near)
+    alone = bool(callers) and callers <= set(far[1])
+    return _silent(below) and alone and not callees & set(far[1])
 
 
-def _refused(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) -> int:
-    """What fails though it is asked as often as ever, where what its services and those behind them
-    no longer ask for is the larger part of what everything has less."""
-    frame = graph.frame
-    missing = np.where(leads[i].scope, np.maximum(-leads[i].excess, 0), 0.0)
-    fit = []
-    for j, lead in enumerate(leads):
-        failing = set(around[j][1])
-        if lead.kind not in ("errors", "no_response") or lead.direction != "up" or not failing:
-            continue
-        behind = graph.below(failing)
-        now, due = (x[lead.scope & frame.incoming].sum() for x in (frame.requests, frame.due))
-        still = now > math.exp(-limits.BAND) * due
-        asked, asking = frame.of_services(behind), frame.of_services(failing | behind)
-        silent = missing[np.where(frame.incoming, asked, asking)].sum()
-        if still and silent >= limits.MOST * missing.sum() > 0:
-            fit.append((-lead.affected, j))
-    return min(fit)[1] if fit else i
-
-
-def _release(i: int, leads: list[Candidate], around: list[Ends]) -> int:
-    """The failures of a service that came or has another name now: one roll-out, one finding."""
-    name = leads[i].key["service"]
-    fit = []
-    for j, lead in enumerate(leads):
-        ends = around[j]
-        mine = any(end.get(name, 0.0) >= 0.5 * max(sum(end.values()), 1e-9) for end in ends)
-        if j != i and _bad(lead) and lead.key and name in {*ends[0], *ends[1]} and mine:
-            fit.append((-lead.affected, j))
-    return min(fit)[1] if fit else i
+def _refuses(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
+    """Whether it fails though it is asked as often as ever, where what its services and those
+    behind them no longer ask for is the larger part of what everything has less."""
+    frame, failing = graph.frame, set(far[1])
+    if below.kind not in ("errors", "no_response") or below.direction != "up" or not failing:
+        return False
+    behind = graph.below(failing)
+    now, due = (x[below.scope & frame.incoming].sum() for x in (frame.requests, frame.due))
+    asked, asking = frame.of_services(behind), frame.of_services(failing | behind)
+    missing = np.where(above.scope, np.maximum(-above.excess, 0), 0.0)
+    silent = missing[np.where(frame.incoming, asked, asking)].sum()
+    still = now > math.exp(-limits.BAND) * due
+    return bool(still and silent >= limits.MOST * missing.sum() > 0)
 
 
 def failing_share(frame: Frame, c: Candidate) -> float:

@@ -44,8 +44,6 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
     if even < _EVEN[len(c.key) == 0]:
         held *= 0.1
-    if c.kind == "rate" and c.key.get("side") == "in":
-        plain *= 0.9  # it is the caller who calls more
     if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
         # those who serve the calls see as much, and which of them fails, but not who calls badly
         alone = c.kind in _KINDS and graph.contrast(frame, c) >= limits.MOST
@@ -77,8 +75,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, float]) -> 
 
     tier: by id of the candidate; lower tiers are settled first.
     """
-    # that a container or a program is another one now does not explain that its requests fail
-    left, still_same = np.ones(frame.size, dtype=bool), np.ones(frame.size, dtype=bool)
+    left = np.ones(frame.size, dtype=bool)
     found: list[Candidate] = []
     reaches: list[Mask] = []
     open_ = sorted(candidates, key=lambda c: (tier[id(c)], *c.order()))
@@ -88,21 +85,19 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, float]) -> 
         now = [c for c in open_ if tier[id(c)] == level]
         for c in now:
             if math.isnan(c.score):
-                c.score = score(frame, c, still_same if c.kind in _HOW else left)
+                c.score = score(frame, c, left)
         best = min(now, key=_first)
         while parts := [c for c in now if _surer_part(c, best)]:
             best = min(parts, key=_first)
         found.append(best)
         reaches.append(reach(frame, best))
         left &= ~reaches[-1]
-        if "service" not in best.key or best.direction not in ("new", "gone"):
-            still_same &= ~reaches[-1]
         rest = [c for c in open_ if c is not best]
         if not best.key and best.kind == "rate" and best.direction == "down":
             # less is asked: that explains all but what fails, which may be why
             best.folded += [c for c in rest if not graph.fails(c)]
             rest = [c for c in rest if graph.fails(c)]
-        open_ = _fold(frame, rest, found, reaches, (left, still_same))
+        open_ = _fold(rest, found, reaches, left)
     return found
 
 
@@ -128,11 +123,7 @@ def _outside(c: Candidate, away: Mask) -> tuple[float, float]:
 
 
 def _fold(
-    frame: Frame,
-    rest: list[Candidate],
-    found: list[Candidate],
-    reaches: list[Mask],
-    masks: tuple[Mask, Mask],
+    rest: list[Candidate], found: list[Candidate], reaches: list[Mask], left: Mask
 ) -> list[Candidate]:
     still = []
     for c in rest:
@@ -140,7 +131,6 @@ def _fold(
             still.append(c)  # as it was before the latest of those found
             continue
         c.score = math.nan
-        left = masks[c.kind in _HOW]
         size = np.abs(c.excess)
         if float(size[left].sum()) > limits.MOST * float(size.sum()):
             still.append(c)
@@ -230,13 +220,11 @@ def _tier(c: Candidate, came: Mask) -> int:
     if c.direction in ("new", "gone") and set(c.key) in _PLACES:
         return 2
     if c.kind == "statuses":
-        return 3 if c.key["status"] >= 400 else 6
+        return 3
     if c.kind in _KINDS:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and not c.key:
         return -1 if c.direction == "down" else 6
-    if c.kind == "rate" and (c.ratio or 0) >= limits.STORM:
-        return 3
     return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
 
 
