@@ -69,10 +69,9 @@ def _no_past(some: Any, *rest: Any) -> Any:
     return _SCAN(none, *rest)
 
 
-def _no_usual(frame: Any, past: Any, due: Any, noise: Any) -> Any:
-    """What the rate usually is, of which nobody knows any."""
-    none = np.zeros((len(past), 0))
-    return rates._Side("usual", np.zeros(len(past)), np.zeros_like(due), none, none)
+def _no_usual(*arguments: Any) -> Any:
+    """What a rate is compared with, without what it usually is."""
+    return _RATES(*arguments)[:1]
 
 
 def _latency(frame: Frame, durations: Durations) -> Any:
@@ -113,7 +112,7 @@ def _one_side(frame: Frame, lead: Any) -> Any:
 
 
 _SCAN, _SLOWER, _PICK = shares.scan, latency.slower, presence._Sides._pick
-_REACH, _STATUSES = merge.reach, shares.statuses
+_REACH, _STATUSES, _RATES = merge.reach, shares.statuses, rates._sides
 
 
 def _everywhere(*modules: Any, **functions: Any) -> tuple[Patch, ...]:
@@ -136,7 +135,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "dispersion of rates": _everywhere(rates, presence, rate_dispersion=_ones),
     "failures that come at once": _everywhere(shares, at_once=_ones),
     "the usual, of shares": _everywhere(shares, scan=_no_past),
-    "the usual, of rates": _everywhere(rates, _usual=_no_usual),
+    "the usual, of rates": _everywhere(rates, _sides=_no_usual),
     "the usual, of latency": _everywhere(latency, slower=_latency),
     "older parts of the past": _everywhere(
         shares, _lasting=lambda some, cut: np.zeros(len(some.n[0]), dtype=bool)

@@ -114,9 +114,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
     runs = runs_of(window.shape[1], over=False)
     n = runs.sums(window)
     steady = _steady(window, runs)
-    sides = [_before(frame, baseline[able].sum(1), expected, past, noise)]
-    if past.shape[1]:
-        sides.append(_usual(frame, past, usual_due, noise))
+    sides = _sides(frame, (baseline[able].sum(1), past), (expected, usual_due), noise)
     results = []
     for side in sides:
         of_side = side.due.sum(1) * factor[side.against]
@@ -141,7 +139,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         if (left < 1).any():  # a fall has to show beside what was sure to be seen, too
             sure = _signed(n, steady, side.n[:, None], rho * left, wide[:, None])
             z = np.where(z < 0, np.maximum(z, np.minimum(sure, 0) / np.sqrt(noise)[:, None]), z)
-        quiet = partial(_own, runs, baseline[able], frame.seconds_b[None], noise, wide)
+        quiet = partial(_own, runs, baseline[able], frame.seconds_b, noise, wide)
         results.append((*best(z, runs, quiet, bar), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
@@ -218,33 +216,28 @@ def _own(
     runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats, groups: Ints
 ) -> list[Floats]:
     """What the runs of the baseline's own spans look like against all of it, of some groups."""
-    exposure = exposure[groups] if len(exposure) > 1 else exposure
     n, noise, wide = n[groups], noise[groups], wide[groups]
-    total, whole = n.sum(1)[:, None], np.maximum(exposure.sum(1), 1e-9)[:, None]
+    total, whole = n.sum(1)[:, None], max(float(exposure.sum()), 1e-9)
     own = []
     for part in spans_of(n.shape[1], runs.ends.max()):
-        rho = runs.sums(exposure[:, part]) / whole
+        rho = runs.sums(exposure[None, part]) / whole
         z = rate_z(runs.sums(n[:, part]), total, rho, wide[:, None])
         own.append(z / np.sqrt(noise)[:, None])
     return own
 
 
-def _before(frame: Frame, n: Floats, due: Floats, past: Floats, noise: Floats) -> _Side:
-    """Past changes from one stretch to the next, of their own."""
-    logs, variances = _logs(frame, past, noise)
-    return _Side("baseline", n, due, np.diff(logs, axis=1), variances[:, 1:] + variances[:, :-1])
-
-
-def _usual(frame: Frame, past: Floats, due: Floats, noise: Floats) -> _Side:
-    logs, variances = _logs(frame, past, noise)
-    return _Side("usual", past.sum(1), due, logs - middle(logs)[:, None], variances)
-
-
-def _logs(frame: Frame, past: Floats, noise: Floats) -> tuple[Floats, Floats]:
-    """[groups, stretches]: log rates, and what requests explain of their variance."""
-    seen = frame.seconds_p > 0
+def _sides(
+    frame: Frame, n: tuple[Floats, Floats], due: tuple[Floats, Floats], noise: Floats
+) -> list[_Side]:
+    """The baseline, with past changes from one stretch to the next of their own; and what is usual,
+    if there is a past. n: of the baseline [groups], of the past [groups, stretches]."""
+    seen, past = frame.seconds_p > 0, n[1]
     rate = np.where(seen, (past + 0.5) / np.maximum(frame.seconds_p, 1e-9), np.nan)
-    return np.log(rate), noise[:, None] / (past + 0.5)
+    logs, var = np.log(rate), noise[:, None] / (past + 0.5)  # what requests explain of it
+    sides = [_Side("baseline", n[0], due[0], np.diff(logs, axis=1), var[:, 1:] + var[:, :-1])]
+    if past.shape[1]:
+        sides.append(_Side("usual", past.sum(1), due[1], logs - middle(logs)[:, None], var))
+    return sides
 
 
 def _candidate(
