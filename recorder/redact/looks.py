@@ -342,7 +342,8 @@ def fits(rule: Shape, buf: bytes, begin: int, end: int) -> bool:
         if named or (things and buf[start - 1 : start] == b"/"):
             return False  # commit_b92c212…, /avatars/ab_…
         begin = head.end()
-        if begin - start < _SURE_HEAD and not buf[begin:end].isalnum():
+        sure = begin - start >= _SURE_HEAD or head[0][:2] == b"sk"
+        if not sure and not buf[begin:end].isalnum():
             return False
     body = buf[begin:end]
     if rule.mixed:

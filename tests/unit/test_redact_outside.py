@@ -227,7 +227,7 @@ _UUID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
         f"acme_{_MIXED.lower()}", f"sk_{_MIXED[:22]}", f"secret-{_MIXED[:24]}", f"acme_key_{_HEX * 2}",
         f"acme_{_MIXED[:7]}-{_MIXED}", f"ac1_{_MIXED}", f"acme_{_MIXED.lower()[:32]}",
         f"acme_{_SHA1}", f"acme_v1_{_SHA1[:24]}{_SHA1}", f"sk_ac_default_{_SHA1}", f"acme-secret-{_SHA1[:32]}",
-        f"acme-api-{_UUID}", f"sk_test_{_UUID}", f"acme-auth-{_MIXED[:12]}-{_MIXED}",
+        f"acme-api-{_UUID}", f"ak-{_UUID}-{_MIXED}", f"sk_{_MIXED[:6]}-{_MIXED}", f"sk_test_{_UUID}", f"acme-auth-{_MIXED[:12]}-{_MIXED}",
     ],
 )  # fmt: skip
 def test_a_key_of_whoevers_making_goes_by_its_form(secret: str) -> None:
