@@ -23,7 +23,7 @@ import duckdb
 import numpy as np
 import psutil
 
-from bench.ingest import running_source, source_stats
+from bench.ingest import held_mb, running_source, source_stats
 from store.layout import Store
 
 _EVERY_S = 5.0
@@ -48,7 +48,7 @@ def soak(rate: float, minutes: float, pool: int) -> dict[str, Any]:
     processes = float(np.median(half[:, -1]))
     half = half[half[:, -1] == processes]
     hours = half[:, 0] / 3600
-    names = ("pss_mb", "file_descriptors", "threads")
+    names = ("pss_mb", "held_mb", "file_descriptors", "threads")
     slopes = {f"{n}_an_hour": _slope(hours, half[:, i + 1]) for i, n in enumerate(names)}
     held = {f"{n}_median": float(np.median(half[:, i + 1])) for i, n in enumerate(names)}
     return {
@@ -63,6 +63,7 @@ def soak(rate: float, minutes: float, pool: int) -> dict[str, Any]:
         "lost": sent["offered"] - sent["dropped"] - own["dropped_here"] - kept["rows"],
         **kept,
         "pss_mb_peak": max(look[1] for look in looks),
+        "held_mb_peak": max(look[2] for look in looks),
         **held,
         **slopes,
     }
@@ -82,7 +83,13 @@ def _held(family: psutil.Process) -> tuple[float, ...]:
     processes = [family, *family.children()]
     memory = sum(getattr(p.memory_full_info(), "pss", 0) for p in processes) / 2**20
     descriptors = sum(p.num_fds() for p in processes)
-    return memory, descriptors, sum(p.num_threads() for p in processes), len(processes)
+    return (
+        memory,
+        held_mb(processes),
+        descriptors,
+        sum(p.num_threads() for p in processes),
+        len(processes),
+    )
 
 
 def _slope(hours: Any, values: Any) -> float:
