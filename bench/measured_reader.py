@@ -14,16 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 if __name__ == "__main__":  # as the reader does: what it has no use for
-    sys.modules["click"] = sys.modules["numpy"] = None  # type: ignore[assignment]
-
-import httpx
+    sys.modules["numpy"] = None  # type: ignore[assignment]
 
 from recorder.pipeline import reader
 from recorder.source.request import Subscription
-from recorder.source.subscription import open_stream
+from recorder.source.subscription import Pace, Stream, open_stream
 
 
 class Waits:
@@ -57,29 +54,18 @@ def main() -> None:
     waits = Waits()
 
     @contextlib.contextmanager
-    def measured(http: httpx.Client, subscription: Subscription) -> Iterator[httpx.Response]:
-        with open_stream(http, subscription) as response:
-            events: Any = response.stream  # takes whole events out of what it reads
-            events._stream = _Chunks(events._stream, waits)
+    def measured(subscription: Subscription, pace: Pace | None = None) -> Iterator[Stream]:
+        with open_stream(subscription, pace) as stream:
+            chunks = stream.chunks
+            vars(stream)["chunks"] = lambda: waits.between(chunks())
             try:
-                yield response
+                yield stream
             finally:
                 figures = {"p999": waits.p999(), "largest": waits.largest, "reads": waits.reads}
                 Path(os.environ["QREC_BENCH_READS"]).write_text(json.dumps(figures))
 
     vars(reader)["open_stream"] = measured
     reader.main()
-
-
-class _Chunks(httpx.SyncByteStream):
-    def __init__(self, stream: Any, waits: Waits) -> None:
-        self._stream, self._waits = stream, waits
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._waits.between(self._stream)
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 if __name__ == "__main__":

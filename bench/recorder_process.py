@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # as qrec.__main__ does
+    sys.modules["numpy"] = None  # type: ignore[assignment]
+
 from recorder.options import RecordOptions, Status
 from recorder.pipeline import workers
 from recorder.record import record

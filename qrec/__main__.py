@@ -17,6 +17,8 @@ OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code as the README lists them. Never raises, never a traceback
     unless QREC_DEBUG is set."""
+    if argv is None and sys.argv[1:2] == ["record"]:
+        sys.modules["numpy"] = None  # type: ignore[assignment]  # Arrow alone loads it there: 6 MB
     code = _outcome(argv)
     _write_what_is_left()
     if argv is None:

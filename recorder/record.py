@@ -31,8 +31,7 @@ from recorder.options import (
     redaction_key,
 )
 from recorder.pipeline.frames import Alive, Down, Ended, Up, mono_us
-from recorder.pipeline.worker import checked
-from recorder.pipeline.workers import Handout, Message, Workers
+from recorder.pipeline.workers import Handout, Message, Workers, checked
 from recorder.source.request import Subscription, advice, check_url
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Rejected, count, rejected
@@ -48,7 +47,8 @@ from store.marks import mend
 if TYPE_CHECKING:
     from recorder.metrics import Metrics
 
-_TICK_S, _GATHERED = 0.5, 0.9  # of a flush interval, in the reading process; then the worker
+_TICK_S = 1.0  # until it is looked whether to stop; a signal is heard at once
+_GATHERED = 0.9  # of a flush interval, in the reading process; then the worker
 _COVERAGE_EVERY = 5  # flush intervals; a new state is written at once
 _BUSY_BYTES = 8 << 20  # waiting: the stream needs the processor more than the house does
 # After the order to stop: what no worker comes further with for so long is counted as dropped.
@@ -152,7 +152,7 @@ class Recording:
         )  # fmt: skip
         keeping = threading.Thread(target=keep_house, args=house, name="house", daemon=True)
         keeping.start()
-        with _ending_signals(self._stop):
+        with _ending_signals(self._stop) as self.workers.woken:
             try:
                 self._subscribe(self.pushed)
                 self._loop(started, stop)
@@ -175,7 +175,8 @@ class Recording:
         flush_at = started + self.options.flush_interval
         ordered = 0.0  # when it was told to stop
         while not self._drained and not (ordered and self._late(ordered)):
-            for message in self.workers.poll(min(_TICK_S, self.options.flush_interval)):
+            wait_s = max(0.0, min(_TICK_S, flush_at - time.monotonic()))
+            for message in self.workers.poll(wait_s):
                 self._handle(message)
             self.ledger.count("dropped", self.workers.dropped - self._dropped)
             self._dropped = self.workers.dropped
@@ -385,24 +386,31 @@ class Recording:
 
 
 @contextlib.contextmanager
-def _ending_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP (the terminal is gone) end the recording in good order.
+def _ending_signals(stop: Callable[[str], None]) -> Iterator[int | None]:
+    """SIGINT, SIGTERM and SIGHUP (the terminal is gone) end the recording in good order. Yields a
+    descriptor to which each of them writes: a wait goes on after a signal's handler.
 
     Only the main thread may say so; a SIGHUP that nohup has switched off stays so.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield None
         return
     before = {
         number: signal.signal(number, lambda n, _f: stop(f"by {signal.Signals(n).name}"))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not signal.SIG_IGN
     }
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    others = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     try:
-        yield
+        yield woken
     finally:
+        signal.set_wakeup_fd(others)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(woken)
+        os.close(waker)
 
 
 def _remove_empty(store: Store, recorder: str) -> None:

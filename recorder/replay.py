@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypedDict, Unpack, cast
 
-import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,8 +26,8 @@ from recorder.decode.columns import Who
 from recorder.decode.events import Transaction, decode
 from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
+from recorder.source.blocks import events_in, whole_events
 from recorder.source.har import read_har
-from recorder.source.subscription import EventStream, events
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Part, Rows, count, rejected
 from recorder.write.seal import Housekeeper
@@ -113,8 +112,8 @@ class Survey:
     last_ts: int | None  # µs since the epoch; None when no event has a time
 
 
-class _FileStream(httpx.SyncByteStream):
-    """What `curl -sN` printed, plain or gzipped; its bytes go through httpx-sse as live ones do."""
+class _FileStream:
+    """What `curl -sN` printed, plain or gzipped; its bytes are cut into events as live ones are."""
 
     def __init__(self, path: Path, on_bytes: Callable[[int], None] | None = None) -> None:
         self.path = path
@@ -148,10 +147,9 @@ def _survey(path: Path) -> Survey:
 def _read_events(stream: _FileStream) -> Iterator[tuple[str, str]]:
     """(name, data) of each event. UnavailableError when the file cannot be read or its compression
     is broken."""
-    headers = {"content-type": "text/event-stream"}
-    response = httpx.Response(200, headers=headers, stream=EventStream(stream))
     try:
-        yield from events(response)
+        for block in whole_events(iter(stream)):
+            yield from events_in(block)
     except FileNotFoundError:
         raise UnavailableError(
             f"there is no file {stream.path}", "Check the name; recorded streams end in .sse(.gz)."

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from recorder.decode.events import Transaction
@@ -45,22 +44,23 @@ def numbered(table: str, rows: Sequence[Any], first: int, who: Who) -> pa.Table:
     if table == "transactions":
         alone = pa.Table.from_batches(rows)
         *columns, order = (alone if len(rows) == 1 else alone.unify_dictionaries()).columns
-        seqs = first + order.to_numpy()
+        seqs = [first + place for place in order.to_pylist()]
     else:
         names = [field for field in schema if field.name not in _ADDED]
         columns = [_array([row.get(field.name) for row in rows], field.type) for field in names]
-        seqs = first + np.array([row["order"] for row in rows])
+        seqs = [first + row["order"] for row in rows]
     columns += [who.column(field.name, seqs) for field in schema if field.name in _ADDED]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def by_hour(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
     """The rows of a batch by the hour that they belong to; mostly there is one."""
-    hours = batch.column("ts").view(pa.int64()).to_numpy() // HOUR_US
-    found = sorted(set(hours.tolist()))
+    hours = [ts // HOUR_US for ts in batch.column("ts").view(pa.int64()).to_pylist()]
+    found = sorted(set(hours))
     if len(found) == 1:
         return {hour_key(found[0] * HOUR_US): batch}
-    return {hour_key(h * HOUR_US): batch.filter(pa.array(hours == h)) for h in found}
+    masks = {hour: pa.array([one == hour for one in hours]) for hour in found}
+    return {hour_key(hour * HOUR_US): batch.filter(mask) for hour, mask in masks.items()}
 
 
 class Who:
@@ -70,11 +70,9 @@ class Who:
         self.recorder = recorder
         self.session = session
 
-    def column(self, name: str, seqs: Any) -> pa.Array:
+    def column(self, name: str, seqs: Sequence[int]) -> pa.Array:
         if name == "seq":
-            # not pa.array, which loads numpy's masked arrays to ask whether it is one
-            numbers = np.ascontiguousarray(seqs, np.int64)
-            return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+            return pa.array(seqs, pa.int64())
         value = self.recorder if name == "recorder" else self.session
         zeros = pa.repeat(pa.scalar(0, pa.int32()), len(seqs))
         return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 ABI = 2  # as in src/lib.rs: the order of the buffers, and what they hold
@@ -136,7 +135,7 @@ class Batch:
         buffers = self._owned(out, count)
         ints = {name: (next(buffers), next(buffers)) for name in INTS}
         self.rows = ints["ts"][0].size // 8
-        self.values = {name: np.frombuffer(both[0], np.int64) for name, both in ints.items()}
+        self.values = {name: _numbers(both[0]) for name, both in ints.items()}
         self.ints = {
             name: pa.Array.from_buffers(pa.int64(), self.rows, [valid, values])
             for name, (values, valid) in ints.items()
@@ -145,11 +144,11 @@ class Batch:
         self.texts |= {name: _texts(pa.binary(), buffers) for name in BODIES}
         self.few = {name: self._few(buffers) for name in FEW}
         self.sides = tuple(self._headers(buffers) for _ in range(2))
-        self.tags = np.frombuffer(next(buffers), np.uint32)
+        self.tags = _numbers(next(buffers), "uint32")
         self.pair_values = _texts(pa.string(), buffers)
         self.names = _texts(pa.string(), buffers)
         self.cookie_names = _texts(pa.binary(), buffers)
-        self._left = np.frombuffer(next(buffers), np.int64).reshape(-1, 4).tolist()
+        self._left = _numbers(next(buffers)).reshape(-1, 4).tolist()
 
     def _owned(self, out: Any, count: int) -> Iterator[pa.Buffer]:
         """Buffers that keep their memory for as long as anybody looks into them."""
@@ -167,10 +166,10 @@ class Batch:
         )
 
     def _headers(self, buffers: Iterator[pa.Buffer]) -> Headers:
-        looked = np.frombuffer(next(buffers), np.int64)
-        encodings = np.frombuffer(next(buffers), np.int64)
-        offsets = np.frombuffer(next(buffers), np.int32)
-        return Headers(offsets, np.frombuffer(next(buffers), np.int32), looked, encodings)
+        looked = _numbers(next(buffers))
+        encodings = _numbers(next(buffers))
+        offsets = _numbers(next(buffers), "int32")
+        return Headers(offsets, _numbers(next(buffers), "int32"), looked, encodings)
 
     def events_left(self, block: bytes, rows: Any) -> list[tuple[int, str, str]]:
         """(place in the batch, name, data) of the events that were not taken, and of `rows`."""
@@ -199,13 +198,18 @@ class Batch:
             raise Failed
         buffers = self._owned(out, count)
         scan, rest = (
-            Scan(next(buffers), *(np.frombuffer(next(buffers), np.int64) for _ in range(4)))
-            for _ in range(2)
+            Scan(next(buffers), *(_numbers(next(buffers)) for _ in range(4))) for _ in range(2)
         )
-        kinds = (np.int64, np.int64, np.int64, np.int32, np.int32, np.uint32)
-        arrays = [np.frombuffer(next(buffers), kind) for kind in kinds]
+        kinds = ("int64", "int64", "int64", "int32", "int32", "uint32")
+        arrays = [_numbers(next(buffers), kind) for kind in kinds]
         texts = [_texts(kind, buffers) for kind in (pa.string(), pa.binary())]
         return scan, Named._make([rest, *arrays, *texts])
+
+
+def _numbers(buffer: pa.Buffer, kind: str = "int64") -> Any:
+    import numpy as np  # 6 MB that who only looks whether there is a compiled part has no use for
+
+    return np.frombuffer(buffer, kind)
 
 
 def _texts(kind: pa.DataType, buffers: Iterator[pa.Buffer]) -> pa.Array:
@@ -239,20 +243,26 @@ class Native:
         self._library = library
 
         try:
-            self.read(_PLAIN, 0, 1, len(_PLAIN), 0).scan(b"", True)
+            memory, _ = self._read(_PLAIN, 0, _Limits(1, len(_PLAIN), 0))
+            out = (_Buffer * _ROOM)()
+            if not library.qrec_texts(memory.handle, b"", 0, True, out, _ROOM):
+                raise Failed
         except Failed as error:
             raise Unusable(f"{file.name} fails over a plain event: build it again") from error
 
     def read(self, block: bytes, at: int, events: int, size: int, body: int) -> Batch:
         """The events of `block` from `at` on, at most so many, or of about so many bytes; a body
         longer than `body` is one to be looked at. Raises Failed."""
-        limits, progress = _Limits(events, size, body), _Progress()
+        return Batch(self._library, *self._read(block, at, _Limits(events, size, body)))
+
+    def _read(self, block: bytes, at: int, limits: _Limits) -> tuple[_Memory, _Progress]:
+        progress = _Progress()
         handle = self._library.qrec_read(
             block, len(block), at, ctypes.byref(limits), ctypes.byref(progress)
         )
         if not handle:
             raise Failed
-        return Batch(self._library, _Memory(self._library, handle), progress)
+        return _Memory(self._library, handle), progress
 
 
 def load(file: Path = FILE) -> tuple[Native | None, str]:

@@ -7,6 +7,7 @@ one, which writes the same rows under the same numbers into files of the same na
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import struct
@@ -16,7 +17,6 @@ from collections import deque
 from typing import IO, Any
 
 import msgspec
-import pyarrow as pa
 
 from recorder.source.blocks import count_events
 from recorder.source.request import Subscription
@@ -32,8 +32,14 @@ _ENOUGH_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
-# Imported and made at the start: in the middle of a burst that would be a gap of its own.
-_CODEC = pa.Codec("zstd", compression_level=1)
+
+
+@functools.cache
+def _codec() -> Any:
+    """zstd, out of Arrow: a reading process whose queue stays short does without its 8 MB."""
+    import pyarrow as pa
+
+    return pa.Codec("zstd", compression_level=1)
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ class Piece(msgspec.Struct, array_like=True, gc=False):
     events: int
 
     def compressed(self) -> Piece:
-        return Piece(_CODEC.compress(self.data, asbytes=True), len(self.data), self.events)
+        return Piece(_codec().compress(self.data, asbytes=True), len(self.data), self.events)
 
 
 class Block(msgspec.Struct, array_like=True):
@@ -75,14 +81,14 @@ class Block(msgspec.Struct, array_like=True):
     def data(self) -> bytes:
         """The events, as they came."""
         return b"".join(
-            _CODEC.decompress(piece.data, piece.size, asbytes=True) if piece.size else piece.data
+            _codec().decompress(piece.data, piece.size, asbytes=True) if piece.size else piece.data
             for piece in self.pieces
         )
 
 
 class Waiting(msgspec.Struct, tag="waiting", array_like=True):
     """Reader: what waits in it, and how many events it had no room for, in all. Told with each
-    block and else every two seconds, so that its silence means something."""
+    block and else every five seconds, so that its silence means something."""
 
     queued: int
     events: int
@@ -199,6 +205,7 @@ class Queue:
         self._limit = limit
         self._entries: deque[tuple[Piece, int] | FromReader] = deque()
         self._bytes_in = self._bytes_out = self._events_in = self._events_out = 0
+        self._packs = False  # whether what packs it is loaded, or about to be
         self.dropped = 0  # events
         self.ready = threading.Event()  # there may be something to take
         self.filling = threading.Event()  # there is so much that it should not wait
@@ -221,6 +228,9 @@ class Queue:
             self.ready.set()
         if queued + len(piece.data) > _ENOUGH_BYTES and not self.filling.is_set():
             self.filling.set()
+            if not self._packs:  # in time, and beside: in the middle of a burst it would be a gap
+                self._packs = True
+                threading.Thread(target=_codec, daemon=True).start()
 
     def mark(self, frame: FromReader) -> None:
         """What happened here in the stream: told when everything before it is handed out."""

@@ -23,11 +23,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, BinaryIO
 
-if __name__ == "__main__":  # httpx makes its command line where click is there, 5 MB for nothing,
-    sys.modules["click"] = None  # type: ignore[assignment]
-    sys.modules["numpy"] = None  # type: ignore[assignment]  # and Arrow takes 7 for arrays
+if __name__ == "__main__":  # Arrow, if it comes to that, takes 6 MB for arrays
+    sys.modules["numpy"] = None  # type: ignore[assignment]
 
-import httpx
 import msgspec
 
 from recorder.pipeline.frames import (
@@ -48,11 +46,11 @@ from recorder.pipeline.frames import (
     send,
 )
 from recorder.source.request import is_near
-from recorder.source.subscription import LinkError, client, hang_up, open_stream
+from recorder.source.subscription import LinkError, Stream, answers, hang_up, open_stream
 
 _IN_HAND = 2  # blocks of a worker that are not settled: in work, and what it finds next
 _SWITCH_S = 0.0005
-_TELL_S = 2.0
+_TELL_S = 5.0
 _MUCH_BYTES = 64 << 10  # so much is read at once, however long it would have to wait then
 _LITTLE = 2  # times as long as a block gathers, where it is less: half as many blocks
 _REST_S = 1.0  # in which a connection that is hung up has to come to its end
@@ -73,12 +71,6 @@ class _Worker:
         self.blocks: dict[int, tuple[Block, int]] = {}
         self.room = threading.Semaphore(_IN_HAND)
         self.gone = False
-
-
-class _Streams(contextlib.ExitStack):
-    """A response, and what is to be closed after it."""
-
-    response: httpx.Response
 
 
 class Reader:
@@ -102,8 +94,8 @@ class Reader:
         self._stopping = threading.Event()
         self._heard = mono_us()  # when the link was last known to be good
         self._came = mono_us()  # when something last came through it
-        self._response: httpx.Response | None = None
-        self._successor: _Streams | None = None  # a subscription made anew
+        self._response: Stream | None = None
+        self._successor: Stream | None = None  # a subscription made anew
         self._dead = False
 
     def run(self) -> None:
@@ -228,29 +220,28 @@ class Reader:
     def _read_forever(self) -> None:
         backoff = _BACKOFF_S
         near = is_near(self.options.subscription.url)
-        with client(self.options.subscription.headers_s, self._pace) as http:
-            while not self._stopping.is_set():
-                began = time.monotonic()
-                was_up, kind, text = self._read_once(http)
-                if self._stopping.is_set():  # what waits is still handed on; the rest is no end
-                    break
-                if was_up and time.monotonic() - began > _LIVED_S:
-                    backoff = _BACKOFF_S
-                elif kind == "refused" and near:
-                    backoff = min(backoff, _NEAR_MAX_S)
-                good = self._heard if kind == "dead" else mono_us()
-                self.queue.mark(Down(mono_us(), kind, text, was_up, good))
-                if was_up and self.options.subscription.once:
-                    break
-                self._stopping.wait(random.uniform(backoff / 2, backoff))
-                backoff = min(backoff * 2, _BACKOFF_MAX_S)
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            was_up, kind, text = self._read_once()
+            if self._stopping.is_set():  # what waits is still handed on; the rest is no end
+                break
+            if was_up and time.monotonic() - began > _LIVED_S:
+                backoff = _BACKOFF_S
+            elif kind == "refused" and near:
+                backoff = min(backoff, _NEAR_MAX_S)
+            good = self._heard if kind == "dead" else mono_us()
+            self.queue.mark(Down(mono_us(), kind, text, was_up, good))
+            if was_up and self.options.subscription.once:
+                break
+            self._stopping.wait(random.uniform(backoff / 2, backoff))
+            backoff = min(backoff * 2, _BACKOFF_MAX_S)
         self.queue.mark(Ended())
 
-    def _read_once(self, http: httpx.Client) -> tuple[bool, str, str]:
+    def _read_once(self) -> tuple[bool, str, str]:
         """Read one connection to its end: (was open, kind of the end, its words)."""
         up = False
         try:
-            with open_stream(http, self.options.subscription) as response:
+            with open_stream(self.options.subscription, self._pace) as response:
                 self._response = response
                 self._came = self._heard = mono_us()
                 up = True
@@ -265,7 +256,7 @@ class Reader:
         finally:
             self._response = self._successor = None
 
-    def _drain(self, response: httpx.Response, greeting: bytes = b"") -> None:
+    def _drain(self, response: Stream, greeting: bytes = b"") -> None:
         """Read what comes, until the stream ends; and on in one that took its place, without the
         `greeting` with which that begins."""
         rest_until = 0.0
@@ -282,28 +273,24 @@ class Reader:
                     rest_until = rest_until or time.monotonic() + _REST_S
                     if time.monotonic() >= rest_until:
                         return
-        except httpx.HTTPError:
+        except LinkError:
             if self._successor is None:
                 raise
         if self._successor is not None:
-            with self._successor as streams:
-                self._response, self._successor = streams.response, None
+            with self._successor as successor:
+                self._response, self._successor = successor, None
                 if not self._stopping.is_set():
-                    self._drain(streams.response, _GREETING)
+                    self._drain(successor, _GREETING)
 
-    def _subscribe_anew(self, old: httpx.Response) -> None:
+    def _subscribe_anew(self, old: Stream) -> None:
         """After a long silence: a proxy may answer, and keep a stream open that nobody fills. The
         old one is let go of when the new one is there, so that nothing is missed between them."""
-        streams = _Streams()
         try:
-            headers_s = self.options.subscription.headers_s
-            http = streams.enter_context(client(headers_s, self._pace))
-            streams.response = streams.enter_context(open_stream(http, self.options.subscription))
+            successor = open_stream(self.options.subscription, self._pace)
         except LinkError:
-            streams.close()
             self._dead = True
         else:
-            self._came, self._successor = mono_us(), streams
+            self._came, self._successor = mono_us(), successor
             if self._response is not old:  # it ended meanwhile
                 self._successor = None
         hang_up(old)
@@ -318,27 +305,26 @@ class Reader:
         """While the stream is silent, ask /healthz whether the source still lives."""
         failures = 0
         subscription = self.options.subscription
-        after = subscription.probe_after_s
-        url = subscription.url.rstrip("/") + "/healthz"
-        with client(min(_PROBE_TIMEOUT_S, after)) as http:  # httpx's own one loads certificates
-            while not self._stopping.wait(min(1.0, after / 4)):
-                response = self._response
-                silent = (mono_us() - self._heard) / 1e6
-                if response is None or silent < after:
-                    failures = 0
-                    continue
-                if _answers(http, url):
-                    failures = 0
-                    self._heard = mono_us()
-                    self.queue.mark(Alive(self._heard))
-                    if self._heard - self._came > _ANEW_S * 1e6 and not subscription.once:
-                        self._subscribe_anew(response)
-                    continue
-                failures += 1
-                if failures >= _PROBES:
-                    failures = 0
-                    self._dead = True
-                    hang_up(response)
+        pause = after = subscription.probe_after_s
+        while not self._stopping.wait(pause):
+            response = self._response
+            silent = (mono_us() - self._heard) / 1e6
+            pause = max(after - silent, min(1.0, after / 4))
+            if response is None or silent < after:
+                failures = 0
+                continue
+            if answers(subscription.url, "/healthz", min(_PROBE_TIMEOUT_S, after)):
+                failures = 0
+                self._heard = mono_us()
+                self.queue.mark(Alive(self._heard))
+                if self._heard - self._came > _ANEW_S * 1e6 and not subscription.once:
+                    self._subscribe_anew(response)
+                continue
+            failures += 1
+            if failures >= _PROBES:
+                failures = 0
+                self._dead = True
+                hang_up(response)
 
 
 def _started(work: Callable[[], None]) -> None:
@@ -354,15 +340,6 @@ def _started(work: Callable[[], None]) -> None:
             os._exit(1)
 
     threading.Thread(target=run, daemon=True).start()
-
-
-def _answers(http: httpx.Client, url: str) -> bool:
-    """Any answer counts: a Qtap without /healthz says 404, and lives."""
-    try:
-        with http.stream("GET", url):  # its head is enough: the rest may be without end
-            return True
-    except httpx.HTTPError:
-        return False
 
 
 def main() -> None:

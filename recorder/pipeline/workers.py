@@ -24,6 +24,8 @@ from typing import IO
 
 import msgspec
 
+from recorder.normalize.routes import Router
+from recorder.options import RecordOptions, RowFilter
 from recorder.pipeline import frames
 from recorder.pipeline.frames import (
     READY,
@@ -47,14 +49,15 @@ from recorder.pipeline.frames import (
     Waiting,
     mono_us,
 )
+from recorder.redact.rules import policy_of
 from recorder.source.request import Subscription
 from recorder.write.intake import REPEATS_BYTES
 from store.errors import QrecError
 
 _SILENT_S = 5.0  # a worker has something to tell once a second
 _STARTING_S, _DISK_S = 60.0, 30.0  # until it is there; until a file is on the disk
-_READER_S = 20.0  # the reader has something to tell every two seconds
-_TICK_S = 0.5  # of the time between two looks, what counts at most: a machine may have slept
+_READER_S = 20.0  # the reader has something to tell every five seconds
+_TICK_S = 1.0  # of the time between two looks, what counts at most: a machine may have slept
 _TRIES = 6  # workers that one block may cost
 _HIGH_BYTES, _HIGH_S = 8 << 20, 1.0  # so much waiting for so long is worth another worker
 # So many readers, and workers as they start, may end within so long without a block on the disk.
@@ -150,6 +153,15 @@ class _Reader(_Process):
             frames.command(self.commands, frame, descriptor)
 
 
+def checked(options: RecordOptions) -> str:
+    """The id of the redaction that workers will do, from a process that does none. UsageError for
+    what a worker would not be made of."""
+    Router(options.routes)
+    if options.filter:
+        RowFilter(options.filter)
+    return policy_of(options.redact)
+
+
 class Workers:
     """One reading process and its workers; `poll` tells what became of the stream, in its order.
 
@@ -177,6 +189,7 @@ class Workers:
         self._numbered = 0
         self._ended_at: deque[float] = deque(maxlen=_LIVES)
         self._looked_at = time.monotonic()
+        self.woken: int | None = None  # a descriptor: what comes there ends a wait
         # What the workers know of the rows that came: of whoever comes in another one's place, too.
         self._memory: int | None = None
         self._seed = secrets.randbelow(1 << 32)
@@ -255,7 +268,12 @@ class Workers:
         for process in [*processes, self._reader]:
             if process is not None:
                 poll.register(process.pipe, select.POLLIN)
-        if poll.poll(timeout * 1000):
+        if self.woken is not None:
+            poll.register(self.woken, select.POLLIN)
+        found = poll.poll(timeout * 1000)
+        if (self.woken, select.POLLIN) in found:
+            os.read(self.woken or 0, _PIPE_BYTES)
+        elif found:
             time.sleep(_MORE_S)
 
     def _look_at_reader(self, reader: _Reader, spent: float) -> None:

@@ -6,7 +6,6 @@ finds something is a text looked at by itself.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from operator import attrgetter
@@ -19,8 +18,8 @@ from recorder.redact.bodies import Bodies, json_places, near_places
 from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.looks import other_number
 from recorder.redact.names import COOKIES
-from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer, allowed_values
-from recorder.redact.rules import TABLE, rules_for
+from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer
+from recorder.redact.rules import policy_of
 from recorder.redact.scan import redis_hits
 from recorder.redact.text import FORM, NO_CARD, PACKED, as_text, without_runs
 
@@ -153,15 +152,6 @@ _AS_IT_IS = frozenset(["[", "]", "{", "}", ",", ":", "null", "true", "false"])
 _KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,39}"')
 _LONG_KEY = 16
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
-
-
-def policy_of(config: RedactConfig) -> str:
-    """A short id of the rules and settings, for the files that are written under them. UsageError
-    for those that a Redactor cannot be made of; what it compiles takes 9 MB."""
-    rules_for(config)
-    allowed_values(config)
-    rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
-    return f"qrec-{rules}" if config.enabled else "off"
 
 
 class Redactor:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from recorder.redact.config import RedactConfig
 from recorder.redact.looks import other_number
 from recorder.redact.names import COOKIES, cookie_hit, cookies, header_hits
-from recorder.redact.rules import builtin, own, rules_for
+from recorder.redact.rules import allowed_values, builtin, rules_for
 from recorder.redact.scan import Scanner
 from recorder.redact.text import FORM, NO_CARD, UNSURE, Hit, Lexer
 from recorder.redact.views import apart
@@ -112,11 +112,6 @@ class Cookie(NamedTuple):
 
     text: bytes
     marks: list[Mark]
-
-
-def allowed_values(config: RedactConfig) -> list[Any]:
-    """The patterns of values that are left alone. UsageError for one that RE2 does not take."""
-    return [own(pattern, "a pattern of redact.allow_values") for pattern in config.allow_values]
 
 
 class Replacer:

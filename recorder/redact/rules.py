@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from functools import cache
@@ -88,19 +89,9 @@ def rules_for(config: RedactConfig) -> Rules:
     UsageError for a pattern that RE2 does not take or that would match the empty string.
     """
     base = builtin()
-    shapes = [one for one in base.shapes if one.kind not in config.skip_kinds]
-    names = [one for one in base.fields if one.kind not in config.skip_kinds]
-    for rule in config.rules:
-        if rule.pattern:
-            what = f"the pattern of the rule for {rule.kind}"
-            if own(rule.pattern, what).search(b"") is not None:
-                raise UsageError(f"{what} matches nothing at all", _HINT)
-            shapes.insert(0, Shape(rule.kind, (rule.pattern,), rule.pattern))
-        if rule.names:
-            names_of = tuple(" ".join(words(name)) for name in rule.names)
-            if "" in names_of:
-                raise UsageError(f"a name of the rule for {rule.kind} has no letters", "Use some.")
-            names.insert(0, Field(rule.kind, words=names_of, numbers=rule.numbers))
+    shapes, names = _of_users(config)
+    shapes += [one for one in base.shapes if one.kind not in config.skip_kinds]
+    names += [one for one in base.fields if one.kind not in config.skip_kinds]
     allowed = {"".join(words(name)) for name in config.allow_names}
     return msgspec.structs.replace(
         base,
@@ -110,7 +101,38 @@ def rules_for(config: RedactConfig) -> Rules:
     )
 
 
-def own(pattern: str, what: str) -> Any:
+def _of_users(config: RedactConfig) -> tuple[list[Shape], list[Field]]:
+    shapes: list[Shape] = []
+    names: list[Field] = []
+    for rule in config.rules:
+        if rule.pattern:
+            what = f"the pattern of the rule for {rule.kind}"
+            if _own(rule.pattern, what).search(b"") is not None:
+                raise UsageError(f"{what} matches nothing at all", _HINT)
+            shapes.insert(0, Shape(rule.kind, (rule.pattern,), rule.pattern))
+        if rule.names:
+            names_of = tuple(" ".join(words(name)) for name in rule.names)
+            if "" in names_of:
+                raise UsageError(f"a name of the rule for {rule.kind} has no letters", "Use some.")
+            names.insert(0, Field(rule.kind, words=names_of, numbers=rule.numbers))
+    return shapes, names
+
+
+def allowed_values(config: RedactConfig) -> list[Any]:
+    """The patterns of values that are left alone. UsageError for one that RE2 does not take."""
+    return [_own(pattern, "a pattern of redact.allow_values") for pattern in config.allow_values]
+
+
+def policy_of(config: RedactConfig) -> str:
+    """A short id of the rules and settings, for the files that are written under them. UsageError
+    for those that a Redactor cannot be made of; what it compiles takes 9 MB."""
+    _of_users(config)
+    allowed_values(config)
+    rules = hashlib.sha256(TABLE.read_bytes() + repr(config).encode()).hexdigest()[:12]
+    return f"qrec-{rules}" if config.enabled else "off"
+
+
+def _own(pattern: str, what: str) -> Any:
     """A pattern of the user's own, compiled. UsageError where RE2 does not take it."""
     try:
         return compiled(pattern)

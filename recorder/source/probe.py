@@ -12,12 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import httpx
-
 import filters
 from recorder.decode.events import CONNECTED, decode, knows_filters
 from recorder.source.request import Subscription
-from recorder.source.subscription import LinkError, client, events, hang_up, open_stream
+from recorder.source.subscription import LinkError, Stream, hang_up, open_stream
 
 TRANSACTION = "request.http_transaction"
 _AFTERMATH_S = 1.0  # how long the slower subscriptions may take to bring what the first one has
@@ -42,8 +40,8 @@ def greet(url: str, condition: str | None = None, seconds: float = 5.0) -> Greet
 
 def _greet(url: str, condition: str | None, seconds: float) -> Greeting:
     asked = Subscription(url, condition, headers_s=seconds)
-    with client(seconds) as http, open_stream(http, asked) as response:
-        for name, data in events(response):
+    with open_stream(asked) as response:
+        for name, data in response.events():
             here = time.time()
             ts = decode(name, data).ts
             ahead = None if ts is None else ts / 1e6 - here
@@ -104,7 +102,7 @@ class _Listener:
     since: int | None = None  # the source's time at its beginning, µs
     refused: str = ""
     up: threading.Event = field(default_factory=threading.Event)
-    response: httpx.Response | None = None
+    response: Stream | None = None
 
 
 class Probe:
@@ -144,9 +142,9 @@ class Probe:
     def _listen(self, listener: _Listener) -> None:
         text = listener.condition.text if listener.condition else None
         try:
-            with client() as http, open_stream(http, Subscription(self._url, text)) as response:
+            with open_stream(Subscription(self._url, text)) as response:
                 listener.response = response
-                for name, data in events(response):
+                for name, data in response.events():
                     self._hear(listener, name, data)
         except LinkError as error:
             listener.refused = "" if listener.up.is_set() else error.text

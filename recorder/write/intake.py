@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pyarrow as pa
 
 if TYPE_CHECKING:  # the reading process has no use for Parquet
     from recorder.write.coverage import Ledger
@@ -46,7 +45,7 @@ class Rows(msgspec.Struct, tag="rows", array_like=True):
 
     times: list[int] = []
     counts: dict[str, int] = {}
-    transactions: pa.RecordBatch | None = None
+    transactions: Any = None  # a pa.RecordBatch
     connections: list[dict[str, Any]] = []
     database: list[dict[str, Any]] = []
     rejected: list[Rejected] = []

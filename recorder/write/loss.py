@@ -15,9 +15,8 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from statistics import fmean, median
+from typing import NamedTuple
 
 _XID = re.compile("[0-9a-v]{20}")
 _NUMBERS = 1 << 24
@@ -81,7 +80,7 @@ class LossEstimator:
             if known is None and len(values) < _BEGIN:
                 continue
             self._processes[process] = known = known or _Process()
-            known.take(np.array(values, np.int64), mono)
+            known.take(values, mono)
         while len(self._processes) > _PROCESSES:
             del self._processes[next(iter(self._processes))]
         buckets = (one for known in self._processes.values() for one in known.settled(mono))
@@ -93,20 +92,21 @@ class LossEstimator:
             usual = self._usual()
             lacking = _BUCKET * usual - came
             if lacking > 4 * math.sqrt(_BUCKET * usual * (1 - usual)) + 3:
-                missing = lacking * float(np.mean(self._requests))
+                missing = lacking * fmean(self._requests)
         self._shares.append(came / _BUCKET)
         self._requests.append(requests / max(came, 1))
         return missing
 
     def _usual(self) -> float:
-        return float(np.quantile(self._shares, 0.9))
+        shares = sorted(self._shares)
+        return shares[round(0.9 * (len(shares) - 1))]
 
     @property
     def basis(self) -> str | None:
         """`firm` or `weak`; None where too little is known to say anything."""
         if len(self._shares) < _LEARN:
             return None
-        usual, middle = self._usual(), float(np.median(self._shares))
+        usual, middle = self._usual(), median(self._shares)
         return "firm" if usual >= _FIRM and usual - middle <= _EVEN else "weak"
 
 
@@ -117,27 +117,32 @@ class _Mark(NamedTuple):
 
 
 class _Process:
-    """The numbers of one process that came, from the newest of its first block on."""
+    """The numbers of one process that came, counted from the newest of its first block on."""
 
     def __init__(self) -> None:
-        self._came = np.zeros(_RING, np.uint8)
-        self._newest = self._judged = -1
+        self._came: dict[int, bytearray] = {}  # by bucket: the kind of each number, 0 for none
+        self._first = -1
+        self._newest = self._judged = 0
         self._arrived = 0
         self._marks: deque[_Mark] = deque()
 
-    def take(self, codes: Any, mono: int) -> None:
-        numbers, kinds = codes >> 2, codes & 3
-        if self._newest < 0:
-            self._newest = self._judged = int(numbers.max())
-        ahead = (numbers - self._newest + _NUMBERS // 2) % _NUMBERS - _NUMBERS // 2
-        numbers = self._newest + ahead
-        if numbers.max() - self._judged >= _RING:  # more than can be followed: begin anew
+    def take(self, codes: Sequence[int], mono: int) -> None:
+        if self._first < 0:
+            self._first = max(codes) >> 2
+        behind = newest = self._newest
+        behind -= _NUMBERS // 2
+        for code in codes:
+            number = behind + ((code >> 2) - self._first - behind) % _NUMBERS
+            if number >= self._judged:
+                bucket = self._came.get(number // _BUCKET)
+                if bucket is None:
+                    bucket = self._came[number // _BUCKET] = bytearray(_BUCKET)
+                bucket[number % _BUCKET] = code & 3
+                newest = max(newest, number)
+        if newest - self._judged >= _RING:  # more than can be followed: begin anew
             self.__init__()  # type: ignore[misc]
             return
-        kept = numbers >= self._judged
-        for kind in (_CONNECTION, _REQUEST):
-            self._came[numbers[kept & (kinds == kind)] % _RING] = kind
-        self._newest = max(self._newest, int(numbers.max()))
+        self._newest = newest
         self._arrived += len(codes)
         self._marks.append(_Mark(mono, self._newest, self._arrived))
 
@@ -148,8 +153,7 @@ class _Process:
             seconds = max(last.mono - before.mono, 1) / 1e6
             fast = last.arrived - before.arrived >= _FAST * seconds
             while self._judged + _BUCKET <= last.newest:
-                places = np.arange(self._judged, self._judged + _BUCKET) % _RING
-                bucket = self._came[places]
-                yield int((bucket > 0).sum()), int((bucket == _REQUEST).sum()), fast
-                self._came[places] = 0
+                came = self._came.pop(self._judged // _BUCKET, b"")
+                requests = came.count(_REQUEST)
+                yield requests + came.count(_CONNECTION), requests, fast
                 self._judged += _BUCKET

@@ -34,7 +34,6 @@ from recorder.write.segments import (
     merge_candidates,
     metadata,
 )
-from recorder.write.sort import write_sorted
 from store import cover
 from store.cover import Sealed, Segment, maximal_cover, sealed_in, sealed_name, superseded
 from store.errors import UnavailableError
@@ -214,6 +213,8 @@ class Housekeeper:
         Each file counts from the moment on that it is there, whatever becomes of the next.
         OSError when the disk has no room for it, before anything of it is written.
         """
+        from recorder.write.sort import write_sorted  # with numpy, for whoever seals
+
         paths = []
         packed = list(_packed(maximal_cover(self._files(table, hour))))
         for files in packed if whole else packed[:-1]:

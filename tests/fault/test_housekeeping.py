@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write import seal
+from recorder.write import seal, sort
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
@@ -106,7 +106,7 @@ def test_an_hour_that_fails_is_tried_again_after_a_pause_that_grows(
         tried.append(now[0])
         raise RuntimeError("odd")
 
-    monkeypatch.setattr(seal, "write_sorted", fail)
+    monkeypatch.setattr(sort, "write_sorted", fail)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     house = keeper(desk.store, notes)
     for _ in range(400):
@@ -349,7 +349,7 @@ def test_a_seal_that_fails_leaves_nothing_on_the_disk(
 
     desk, notes = recorded(tmp_path / "s"), Notes()
     before = sorted(desk.store.path.rglob("*"))
-    monkeypatch.setattr(seal, "write_sorted", fail)
+    monkeypatch.setattr(sort, "write_sorted", fail)
     assert keeper(desk.store, notes).round(LATER) == []
     assert len(notes) == 3
     left = set(desk.store.path.rglob("*")) - set(before)

@@ -31,12 +31,12 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, time\n"
         "if 'recorder.write.seal_process' in sys.orig_argv:\n"
-        "    from recorder.write import seal\n"
+        "    from recorder.write import sort\n"
         "    def write_sorted(target, *rest):\n"
         "        target.write_bytes(b'half')\n"
         f"        open({str(begun)!r}, 'w').close()\n"
         "        time.sleep(600)\n"
-        "    seal.write_sorted = write_sorted\n"
+        "    sort.write_sorted = write_sorted\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal_process.__file__).parents[2]}")
     return begun

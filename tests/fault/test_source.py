@@ -23,10 +23,10 @@ from recorder.decode.events import OVERSIZED
 from recorder.options import Status
 from recorder.pipeline import frames
 from recorder.pipeline.frames import Options
-from recorder.pipeline.reader import Reader, _answers
+from recorder.pipeline.reader import Reader
 from recorder.source.blocks import EVENT_LIMIT, whole_events
 from recorder.source.request import PATH, Subscription
-from recorder.source.subscription import client, hang_up
+from recorder.source.subscription import answers, hang_up
 from store.coverage import read_stretches
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
@@ -155,7 +155,7 @@ def pauses(
     reader = Reader(Options(Subscription(url)), io.BytesIO())
     clock, waited = [0.0], list[float]()
 
-    def connection(_: object) -> tuple[bool, str, str]:
+    def connection() -> tuple[bool, str, str]:
         clock[0] += lived
         return up, kind, "it ended"
 
@@ -321,8 +321,8 @@ def test_an_answer_without_end_to_whether_it_lives_is_not_read() -> None:
         while True:
             sent[0] += client.send(b"x" * (1 << 16))
 
-    with source(endless) as qtap, client(2.0) as http:
-        assert _answers(http, qtap.url + PATH)
+    with source(endless) as qtap:
+        assert answers(qtap.url, PATH, 2.0)
     assert sent[0] < 32 << 20  # what the sockets hold
 
 
@@ -349,6 +349,12 @@ def test_one_body_serves_both_dialects(tmp_path: Path) -> None:
     assert b'"filter_topics"' in asked
     assert b'"artifact":"*"' in asked.replace(b" ", b"")  # with more of gRPC calls, where sent
     assert b'"skip_process_snapshot":true' in asked
+
+
+def test_a_name_and_password_in_the_address_are_sent(tmp_path: Path) -> None:
+    with source(staying(hello(), event("a"))) as qtap:
+        run(qtap.url.replace("//", "//u:p%40@"), tmp_path / "s", lambda s: s.written >= 1)
+    assert b"authorization: basic dtpwqa==" in qtap.subscriptions[0].lower()
 
 
 def test_a_source_that_never_answers_is_given_up_on(tmp_path: Path) -> None:

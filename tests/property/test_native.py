@@ -44,7 +44,7 @@ class Pair:
         self.failures: list[Exception] = []
         if self.own._native:
             columnar = self.own._columnar
-            columnar.clean = self._clean(columnar.clean)  # type: ignore[method-assign]
+            columnar.clean = self._clean(columnar.clean)
 
     def _clean(self, clean: Any) -> Any:
         def counted(*words: Any) -> Any:

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from recorder.write import seal
+from recorder.write import seal, sort
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
 from recorder.write.sort import write_sorted
@@ -82,7 +82,7 @@ class StoreHistory(RuleBasedStateMachine):
             write_sorted(*parameters)
 
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(MemoryError):
-            patch.setattr(seal, "write_sorted", write)
+            patch.setattr(sort, "write_sorted", write)
             self.keeper.seal("transactions", self.key(hour))
         self.crash_and_restart()
 

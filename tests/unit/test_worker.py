@@ -17,11 +17,14 @@ import pytest
 
 from recorder.decode.events import decode
 from recorder.options import RecordOptions
-from recorder.pipeline.worker import Worker, checked
+from recorder.pipeline.worker import Worker
+from recorder.pipeline.workers import checked
 from recorder.redact.config import ExtraRule, RedactConfig
 from recorder.write.intake import REPEATS_BYTES, Repeats, Rows
+from recorder.write.segments import FAN_IN
+from store.cover import segment_name
 from store.errors import UsageError
-from tests.kit import NOON, Event, stamp, transaction
+from tests.kit import NOON, Desk, Event, connected, stamp, transaction, visible_ids
 
 
 def working(**options: Any) -> Worker:
@@ -252,9 +255,9 @@ def test_of_many_rows_the_oldest_are_forgotten() -> None:
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("recorder.pipeline.worker", {"httpx", "duckdb"}),
-        ("recorder.pipeline.reader", {"duckdb", "re2"}),
-        ("recorder.record", {"httpx", "duckdb"}),
+        ("recorder.pipeline.worker", {"httpx", "duckdb", "pyarrow.compute"}),
+        ("recorder.pipeline.reader", {"duckdb", "re2", "httpx", "pyarrow", "numpy"}),
+        ("recorder.record", {"httpx", "duckdb", "recorder.redact.redactor"}),
     ],
 )
 def test_a_process_of_a_recorder_loads_nothing_that_others_need(
@@ -263,6 +266,31 @@ def test_a_process_of_a_recorder_loads_nothing_that_others_need(
     code = f"import sys, {module}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not without & set(ran.stdout.split())
+
+
+def test_the_first_process_merges_and_keeps_coverage_without_numpy(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "s")
+    desk.take(connected(NOON))
+    for number in range(FAN_IN):
+        desk.take(transaction(f"id{number}", NOON + number))
+        desk.flush()
+    code = (
+        "import sys, pathlib; sys.modules['numpy'] = None\n"
+        "from recorder import native, record\n"
+        "from recorder.write.coverage import Ledger\n"
+        "from recorder.write.seal import Housekeeper\n"
+        "from store.layout import Store\n"
+        "native.remarks()\n"
+        "store = Store(pathlib.Path(sys.argv[1]))\n"
+        "Housekeeper(store, 'r', 'p', grace_s=0).round(int(sys.argv[2]))\n"
+        "ledger = Ledger(store, 'r', 's')\n"
+        "ledger.connected(int(sys.argv[2]), 1)\n"
+        "ledger.estimate({7: list(range(40, 80))}, 2)\n"
+        "ledger.flush()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "s"), str(NOON)], check=True)
+    assert list(desk.store.live("r").rglob(segment_name(2, FAN_IN + 1)))
+    assert len(visible_ids(tmp_path / "s")) == FAN_IN
 
 
 def test_what_a_worker_is_made_of_is_checked_without_making_one() -> None:
