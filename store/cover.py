@@ -79,11 +79,8 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def segments_in(paths: Iterable[Path]) -> list[Segment]:
-    found = []
-    for path in paths:
-        if match := _SEGMENT.fullmatch(path.name):
-            found.append(Segment(int(match[1]), int(match[2]), path))
-    return found
+    named = ((path, _SEGMENT.fullmatch(path.name)) for path in paths)
+    return [Segment(int(match[1]), int(match[2]), path) for path, match in named if match]
 
 
 def sealed_in(paths: Iterable[Path]) -> list[Sealed]:
