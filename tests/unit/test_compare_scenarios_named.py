@@ -106,6 +106,20 @@ def test_examples_are_the_first_also_where_the_first_minutes_have_none(record: R
         assert all(begin <= when < begin + 1 for when in whens), whens
 
 
+def test_examples_are_found_where_calls_have_no_host(record: Record) -> None:
+    """As gRPC calls may; those of a host that break at the same time are not mixed with them."""
+    line = traffic(None, "/Cart/Add", 900, failing=step(20, 0.0, 1.0))  # type: ignore[arg-type]
+    recording = record(line, charges(900, 0.0, 1.0, since=40))
+    hosts = recording.rows.of("host")
+    findings = recording.diff()["findings"]
+    assert {finding["key"].get("host") for finding in findings} == {None, CHARGE["host"]}
+    for finding in findings:
+        shown = finding["evidence"]["window"]
+        assert len(shown) == 3
+        named = {hosts[int(one.rpartition(":")[2]) - 1] for one in shown}
+        assert named == {finding["key"].get("host")}
+
+
 def test_examples_of_what_is_slow_are_slow_and_late(record: Record) -> None:
     """From minute 20 on one request of thirteen takes twenty times as long."""
     slow = traffic(**CHARGE, per_hour=200, ms=900, from_=20)
