@@ -25,7 +25,7 @@ _STEPS = (
     ("recorder/pipeline/frames.py", "between the processes"),
     ("recorder/source/subscription.py", "reading the socket"),
     ("merge (recorder/write/segments.py", "merging segments"),
-    ("_in_groups (recorder/write/segments.py", "merging segments"),
+    ("row_groups (recorder/write/segments.py", "merging segments"),
     ("recorder/write/segments.py", "writing segments"),
     ("recorder/write/coverage.py", "coverage"),
     ("recorder/write/intake.py", "repeats, order, coverage's clock"),

@@ -30,7 +30,7 @@ from recorder.options import RecordOptions
 from recorder.pipeline.worker import Worker
 from recorder.write.intake import Rows
 from recorder.write.seal import Housekeeper
-from recorder.write.segments import metadata, write_segment
+from recorder.write.segments import keep, metadata, write_segment
 from store.cover import segment_name
 from store.hours import HOUR_US, from_us, hour_key, hour_start, to_us
 from store.layout import Store
@@ -125,6 +125,7 @@ def alone(rows: int) -> dict[str, Any]:
 
 
 def _seal(path: Path, hour: str) -> list[Path]:
+    keep()  # as in the process that seals
     return Housekeeper(Store(path), "bench", "bench").seal("transactions", hour)
 
 

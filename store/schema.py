@@ -154,9 +154,8 @@ RECORDED: Final = {"transactions": TRANSACTIONS, "connections": CONNECTIONS, "da
 def plain(schema: pa.Schema) -> pa.Schema:
     """A schema as it stands in a file: without dictionaries, which are how Arrow holds a column in
     memory, and which other engines may refuse. (Parquet packs few values small all the same.)"""
-    return pa.schema(
-        [
-            pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
-            for f in schema
-        ]
-    )
+    few = pa.types.is_dictionary
+    types = [
+        _HEADERS if pa.types.is_map(t) else t.value_type if few(t) else t for t in schema.types
+    ]
+    return pa.schema(list(zip(schema.names, types, strict=True)))

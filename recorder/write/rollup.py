@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.write.segments import metadata, size_of
+from recorder.write.segments import gathered, metadata, row_groups, size_of
 from store import cover
 from store.errors import QrecError, UnavailableError, unwritable
 from store.files import TEMPORARY_SUFFIX, make_folder, replacing
@@ -38,8 +38,8 @@ from store.schema import TRANSACTIONS
 State = Literal["ok", "missing", "unreadable", "old"]
 _ERRORS = (OSError, pa.ArrowException, duckdb.Error)
 _MEMORY = "256MB"
-_AT_ONCE = 250_000  # rows that are rolled up together: about 100 MB
-_TEXTS = [n for n in SOURCES if pa.types.is_dictionary(TRANSACTIONS.field(n).type)]
+_AT_ONCE = 20 << 20  # bytes of columns that are rolled up together, some 250,000 rows: 100 MB
+_COLUMNS = pa.schema([TRANSACTIONS.field(name) for name in SOURCES])
 _GROUP = 20_000  # rows: a row group of `minutes` is a quarter of those, and no smaller
 
 
@@ -52,10 +52,11 @@ def write_rollup(
     called. spill: an empty folder for what memory has no room for.
     """
     folders = {table: make_folder(store.sealed_hour(table, hour)) for table in ROLLUPS}
+    old = folders[KEYS] / name
     with ExitStack() as stack:
         # the last to be opened is the first to get its name, when the old keys are away
         paths = {t: stack.enter_context(replacing(folders[t] / name)) for t in reversed(ROLLUPS)}
-        stack.push(lambda error, *_: None if error else _delete(folders[KEYS] / name))
+        stack.push(lambda error, *_: None if error else old.unlink(missing_ok=True))
         write_tables(paths, [rows], footer, spill)
 
 
@@ -85,7 +86,7 @@ def _rolled_up(
     """(table, its next rows) of files, some rows at a time: a key may be in two of them, under two
     numbers."""
     first = 0
-    for rows in _pieces(files):
+    for rows in gathered(row_groups(files, _COLUMNS), _AT_ONCE):
         con.register("rows", rows)
         for step in ("requests", "numbered", "entries"):
             text = f"CREATE OR REPLACE TEMP TABLE rollup_{step} AS {rollup_sql(step)}"
@@ -94,24 +95,6 @@ def _rolled_up(
             part = con.sql(rollup_sql(table.removeprefix("rollups/"))).to_arrow_table()
             first += part.num_rows if table == KEYS else 0
             yield table, part
-
-
-def _pieces(files: Sequence[Path]) -> Iterator[pa.Table]:
-    """The rows of files, about _AT_ONCE together."""
-    held: list[pa.Table] = []
-    for path in files:
-        with pq.ParquetFile(path, read_dictionary=_TEXTS) as file:
-            for batch in file.iter_batches(_AT_ONCE, columns=list(SOURCES)):
-                held.append(pa.Table.from_batches([batch]))
-                if sum(table.num_rows for table in held) >= _AT_ONCE:
-                    yield pa.concat_tables(held)
-                    held = []
-    if held:
-        yield pa.concat_tables(held)
-
-
-def _delete(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def scratch_duckdb(spill: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
@@ -225,7 +208,7 @@ def rebuild(by: Rebuilding, rollup: Rollup) -> bool:
         spill = make_folder(by.room / f"spill{TEMPORARY_SUFFIX}")
         write_rollup(by.store, rollup.hour, rollup.rows, rollup.rows.name, footer, spill)
         with contextlib.suppress(OSError):  # what an older qrec wrote of the same rows
-            _delete(by.store.sealed_hour(OLD_ROLLUPS, rollup.hour) / rollup.rows.name)
+            (by.store.sealed_hour(OLD_ROLLUPS, rollup.hour) / rollup.rows.name).unlink()
     except _ERRORS as error:
         if not rollup.rows.exists():
             return False

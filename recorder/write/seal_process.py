@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from recorder.write.seal import Housekeeper
+from recorder.write.segments import keep
 from store.layout import Store
 
 _ALL = 1 << 62  # more segments than there are
@@ -104,6 +105,7 @@ def main() -> None:
     """Seal what stdin's line orders."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the recorder decides
         signal.signal(number, signal.SIG_IGN)
+    keep()
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     outcome = Outcome([])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ _LARGEST = 8 << 20  # bytes; what is larger waits for the seal, which must fit i
 _ROW_GROUP_BYTES = 32 << 20
 _MERGED_BYTES = 3 << 20  # in a group of a merged segment: merging takes 19 MB so, 29 with 6
 _ROW_GROUP_ROWS = 100_000
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 _FEW_ROWS = 500  # of a segment: packing it well takes longer than all else, and not for long
 
 
@@ -41,10 +42,10 @@ def metadata(recorder: str, policy: str) -> dict[bytes, bytes]:
 
 
 def row_group_rows(rows: int, size: int) -> int:
-    """Rows a group, so that one group is a bounded piece of memory whatever the bodies."""
-    if not rows:
-        return _ROW_GROUP_ROWS
-    return max(1_000, min(_ROW_GROUP_ROWS, _ROW_GROUP_BYTES * rows // max(size, 1)))
+    """Rows a group, so that one group is a bounded piece of memory whatever the bodies, and none of
+    them a small rest."""
+    most = max(1_000, min(_ROW_GROUP_ROWS, _ROW_GROUP_BYTES * rows // max(size, 1)))
+    return -(-rows // max(1, round(rows / most))) or most
 
 
 def write_segment(
@@ -121,11 +122,37 @@ def parquet_writer(
         yield writer
 
 
-def open_rows(path: Path, table: str) -> pq.ParquetFile:
-    """A file of `table`, columns of few values as dictionaries. Little memory and no threads: for
-    work beside a recording."""
-    low = [field.name for field in RECORDED[table] if pa.types.is_dictionary(field.type)]
-    return pq.ParquetFile(path, read_dictionary=low, pre_buffer=False)
+def row_groups(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of files of ours of any version, in the columns of `schema`, each group with
+    dictionaries of its own. Little memory and no threads: for work beside a recording.
+
+    Whole groups: a reader of batches keeps every column open (bench/README.md).
+    """
+    few = {field.name for field in schema if pa.types.is_dictionary(field.type)} | {
+        f"{field.name}.key_value.key"
+        for field in schema
+        if pa.types.is_map(field.type) and pa.types.is_dictionary(field.type.key_type)
+    }
+    for path in paths:
+        about = pq.read_metadata(path)
+        there = few & {about.schema.column(at).path for at in range(about.num_columns)}
+        with pq.ParquetFile(path, metadata=about, read_dictionary=there, pre_buffer=False) as file:
+            for number in range(file.num_row_groups):
+                rows = file.read_row_group(number, columns=schema.names, use_threads=False)
+                yield conform(rows, schema)
+                del rows
+
+
+def gathered(pieces: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """The pieces together, as many as are `size` bytes or a little more."""
+    held: list[pa.Table] = []
+    for piece in pieces:
+        held = [pa.concat_tables([*held, piece])]
+        del piece  # whoever takes them is the only one to hold them
+        if held[0].nbytes >= size:
+            yield held.pop()
+    if held:
+        yield held.pop()
 
 
 def merge_candidates(files: Sequence[Segment]) -> list[Segment]:
@@ -156,29 +183,10 @@ def merge(table: str, run: Sequence[Segment], footer: dict[bytes, bytes]) -> Pat
     path = run[0].path.with_name(segment_name(run[0].first, run[-1].last))
     schema = RECORDED[table]
     with replacing(path) as temporary, parquet_writer(temporary, schema, footer) as writer:
-        for rows in _in_groups(table, [segment.path for segment in run]):
-            writer.write_table(rows)
+        groups = row_groups([segment.path for segment in run], schema)
+        for rows in gathered(groups, _MERGED_BYTES):
+            writer.write_table(rows.unify_dictionaries())
     return path
-
-
-def _in_groups(table: str, paths: Sequence[Path]) -> Iterator[pa.Table]:
-    """The rows of all files, a row group or several small ones at a time.
-
-    Whole groups: a reader of batches keeps every column open (bench/README.md).
-    """
-    pending: list[pa.Table] = []
-    size = 0
-    for path in paths:
-        with open_rows(path, table) as file:
-            for number in range(file.num_row_groups):
-                rows = conform(file.read_row_group(number, use_threads=False), RECORDED[table])
-                if pending and size + rows.nbytes > _MERGED_BYTES:
-                    yield pa.concat_tables(pending).unify_dictionaries()
-                    pending, size = [], 0
-                pending.append(rows)
-                size += rows.nbytes
-    if pending:
-        yield pa.concat_tables(pending).unify_dictionaries()
 
 
 def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -229,6 +237,13 @@ def give_back() -> None:
     """Hand to the system what the C library keeps of freed memory: a merge takes some, seldom."""
     with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep() -> None:
+    """Have the C library keep freed memory: for what takes as much again, and soon ends."""
+    with contextlib.suppress(AttributeError, OSError):
+        for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(option, 1 << 30)
 
 
 def size_of(path: Path) -> int:

@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from recorder.write.segments import conform, parquet_writer, row_group_rows
+from recorder.write.segments import gathered, parquet_writer, row_group_rows, row_groups
 from store.schema import RECORDED, plain
 
-RUN_BYTES = 64 << 20
+RUN_BYTES = 64 << 20  # what is sorted at once; half of it is dealt out at once
+# Of a dictionary: from there on it is not carried from run to run, and it is freed of what does not
+# occur in a row group.
+_LARGEST, _LARGE = 256 << 10, 4 << 10
 _ROW_BYTES = 2 << 10  # about what a row takes without its bodies
 _BODIES = ("req_body_bytes", "res_body_bytes")
 _LARGEST_BODY = 1 << 20  # what was captured beyond is cut before it is written
+_FAST = -40  # negative: LZ4 takes a third less time, for files a quarter larger
 _MOST_STRETCHES = 250  # files open at the same time
 _ORDER = {"transactions": ("host", "route", "ts")}
 _PLACE = "place"
@@ -36,22 +39,50 @@ def write_sorted(
 
     spill: an empty folder on a disk with room for about half of what the rows take unpacked.
     """
-    schema = RECORDED[table]
-    places, stretch = _plan(sources, _ORDER.get(table, ("ts",)))
-    pieces = _placed(_pieces(sources, schema), places)
+    schema = _held(RECORDED[table])
+    places, stretch = _plan(sources, schema, _ORDER.get(table, ("ts",)))
+    pieces = _placed(row_groups(sources, schema), places)
     if stretch is None:
         whole = list(pieces)
         runs: Iterable[pa.Table] = [pa.concat_tables(whole)] if whole else []
     else:
-        runs = _stretches(_runs(pieces), stretch, spill)
+        runs = _stretches(gathered(pieces, RUN_BYTES // 2), stretch, spill)
     with parquet_writer(target, schema, footer, is_sorted=True) as writer:
         for run in map(_sorted, runs):
-            rows = _encoded(run.drop_columns([_PLACE]), schema)
+            rows = _alone(run.drop_columns([_PLACE]), _larger(run, _LARGE))
             writer.write_table(rows, row_group_rows(rows.num_rows, rows.nbytes))
             del run, rows  # before the next one is read
 
 
-def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
+def _held(schema: pa.Schema) -> pa.Schema:
+    """A table's columns as they are held here: the names of headers, too, are dictionaries."""
+    names = pa.map_(pa.dictionary(pa.int32(), pa.string()), pa.string())
+    return pa.schema(
+        [pa.field(f.name, names if pa.types.is_map(f.type) else f.type) for f in schema]
+    )
+
+
+def _larger(rows: pa.Table, size: int) -> list[str]:
+    """The columns whose dictionaries take more bytes than `size`."""
+    found = []
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        for array in column.chunks[:1]:
+            values = array.keys if pa.types.is_map(array.type) else array
+            if pa.types.is_dictionary(values.type) and values.dictionary.nbytes > size:
+                found.append(name)
+    return found
+
+
+def _alone(rows: pa.Table, names: Iterable[str]) -> pa.Table:
+    """The rows, with dictionaries of columns `names` that hold nothing else than they do."""
+    for name in names:
+        at, field = rows.column_names.index(name), rows.field(name)
+        text = rows.column(at).cast(plain(pa.schema([field])).types[0])
+        rows = rows.set_column(at, field, text.cast(field.type))
+    return rows
+
+
+def _plan(sources: Sequence[Path], schema: pa.Schema, names: Sequence[str]) -> tuple[Any, Any]:
     """(the place of each row in the order of `names`, by the files' order; the stretch of each
     place, None where all rows fit into memory), int32.
 
@@ -59,8 +90,8 @@ def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
     would hide that the same body came a million times.
     """
     keys, weights = [], []
-    for path in sources:
-        rows = _read(path, names)
+    wanted = pa.schema([schema.field(n) for n in (*names, *_BODIES) if n in schema.names])
+    for rows in row_groups(sources, wanted):
         keys.append(rows.select(names))
         weights.append(_weights(rows.drop_columns(list(names))))
     order = _order(pa.concat_tables(keys).unify_dictionaries())
@@ -71,16 +102,8 @@ def _plan(sources: Sequence[Path], names: Sequence[str]) -> tuple[Any, Any]:
     total = int(heap[-1]) if heap.size else 0
     if total <= RUN_BYTES:
         return places, None
-    size = max(RUN_BYTES * 3 // 4, -(-total // _MOST_STRETCHES))  # it is packed, too, in memory
+    size = max(RUN_BYTES, -(-total // _MOST_STRETCHES))
     return places, (heap // size).astype(np.int32)
-
-
-def _read(path: Path, names: Sequence[str]) -> pa.Table:
-    """The columns that order rows, and those that tell what they weigh, where there are any."""
-    texts = [name for name in names if name != "ts"]  # plain in files that DuckDB wrote
-    with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
-        wanted = [name for name in (*names, *_BODIES) if name in file.schema_arrow.names]
-        return file.read(columns=wanted, use_threads=False)
 
 
 def _weights(sizes: pa.Table) -> Any:
@@ -109,14 +132,6 @@ def _ranks(column: pa.ChunkedArray) -> Any:
     return rank[array.indices.fill_null(len(values)).to_numpy()]
 
 
-def _pieces(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Row group by row group; text is plain, since each piece has its own dictionaries."""
-    for path in sources:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for number in range(file.num_row_groups):
-                yield conform(file.read_row_group(number, use_threads=False), plain(schema))
-
-
 def _placed(pieces: Iterable[pa.Table], places: Any) -> Iterator[pa.Table]:
     at = 0
 
@@ -128,34 +143,18 @@ def _placed(pieces: Iterable[pa.Table], places: Any) -> Iterator[pa.Table]:
     return map(placed, pieces)
 
 
-def _runs(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The pieces as runs of so many bytes or a little more."""
-    waiting: list[pa.Table] = []
-    for piece in pieces:
-        waiting.append(piece)
-        del piece  # whoever takes a run is the only one to hold it
-        if sum(table.nbytes for table in waiting) >= RUN_BYTES:
-            yield _joined(waiting)
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(tables: list[pa.Table]) -> pa.Table:
-    """The tables as one; the list is empty afterwards."""
-    whole = pa.concat_tables(tables)
-    tables.clear()
-    return whole
-
-
 def _stretches(runs: Iterable[pa.Table], stretch: Any, spill: Path) -> Iterator[pa.Table]:
     """The same rows dealt out, each to the stretch of its place, by way of the disk."""
     # Threads would do no more at a time here, cost an eighth and keep memory of their own.
-    packed = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    packed = pa.ipc.IpcWriteOptions(
+        compression=pa.Codec("lz4", _FAST), use_threads=False, emit_dictionary_deltas=True
+    )
     unpacked = pa.ipc.IpcReadOptions(use_threads=False)
     files: dict[int, Path] = {}
     with ExitStack() as stack:
         writers: dict[int, Any] = {}
-        for run in map(_sorted, runs):
+        for run in _shared(runs):
+            large = _larger(run, _LARGEST)
             numbers = stretch[run.column(_PLACE).to_numpy()]
             found, starts = np.unique(numbers, return_index=True)
             ends = [*starts[1:].tolist(), len(numbers)]
@@ -165,7 +164,7 @@ def _stretches(runs: Iterable[pa.Table], stretch: Any, spill: Path) -> Iterator[
                     sink = stack.enter_context(pa.OSFile(str(files[number]), "wb"))
                     writer = pa.ipc.new_stream(sink, run.schema, options=packed)
                     writers[number] = stack.enter_context(writer)
-                writers[number].write_table(run.slice(start, end - start))
+                writers[number].write_table(_alone(run.slice(start, end - start), large))
             del run  # before the next one is read
     for _, path in sorted(files.items()):
         with pa.OSFile(str(path)) as source:
@@ -173,15 +172,21 @@ def _stretches(runs: Iterable[pa.Table], stretch: Any, spill: Path) -> Iterator[
         path.unlink()
 
 
+def _shared(runs: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The runs, sorted. Their dictionaries go on from run to run, so that a file holds them once;
+    one that has grown too large begins anew."""
+    before = None
+    for run in runs:
+        nothing = pa.table([pa.nulls(0, field.type) for field in run.schema], schema=run.schema)
+        whole = pa.concat_tables([nothing if before is None else before, run]).unify_dictionaries()
+        before = whole.slice(0, 0)
+        for name in _larger(before, _LARGEST):
+            at = before.column_names.index(name)
+            before = before.set_column(at, before.field(at), nothing.column(at))
+        del run
+        yield _sorted(whole)
+        del whole
+
+
 def _sorted(rows: pa.Table) -> pa.Table:
     return rows.take(pa.array(np.argsort(rows.column(_PLACE).to_numpy())))
-
-
-def _encoded(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        column.combine_chunks().dictionary_encode()
-        if pa.types.is_dictionary(field.type)
-        else column
-        for field, column in zip(schema, rows.columns, strict=True)
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
