@@ -52,11 +52,10 @@ def write_rollup(
     called. spill: an empty folder for what memory has no room for.
     """
     folders = {table: make_folder(store.sealed_hour(table, hour)) for table in ROLLUPS}
-    old = folders[KEYS] / name
     with ExitStack() as stack:
         # the last to be opened is the first to get its name, when the old keys are away
         paths = {t: stack.enter_context(replacing(folders[t] / name)) for t in reversed(ROLLUPS)}
-        stack.push(lambda error, *_: None if error else old.unlink(missing_ok=True))
+        stack.push(lambda error, *_: None if error else (folders[KEYS] / name).unlink(True))
         write_tables(paths, [rows], footer, spill)
 
 

@@ -138,9 +138,7 @@ def row_groups(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
         there = few & {about.schema.column(at).path for at in range(about.num_columns)}
         with pq.ParquetFile(path, metadata=about, read_dictionary=there, pre_buffer=False) as file:
             for number in range(file.num_row_groups):
-                rows = file.read_row_group(number, columns=schema.names, use_threads=False)
-                yield conform(rows, schema)
-                del rows
+                yield conform(file.read_row_group(number, schema.names, use_threads=False), schema)
 
 
 def gathered(pieces: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:

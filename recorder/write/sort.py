@@ -57,9 +57,8 @@ def write_sorted(
 def _held(schema: pa.Schema) -> pa.Schema:
     """A table's columns as they are held here: the names of headers, too, are dictionaries."""
     names = pa.map_(pa.dictionary(pa.int32(), pa.string()), pa.string())
-    return pa.schema(
-        [pa.field(f.name, names if pa.types.is_map(f.type) else f.type) for f in schema]
-    )
+    types = [names if pa.types.is_map(kind) else kind for kind in schema.types]
+    return pa.schema(list(zip(schema.names, types, strict=True)))
 
 
 def _larger(rows: pa.Table, size: int) -> list[str]:
