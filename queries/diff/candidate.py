@@ -30,6 +30,7 @@ class Candidate:
         the `newer` of its stretches, in which it had begun.
     time [2, keys]: of a place that became slower, the milliseconds lost, and those that are usual.
     noise: variance of its requests over that of independent ones.
+    sure: beyond the bar; else it is told only as the place of a change that is sure.
     job: it is new, and too little was recorded to tell it from a job that had slept.
     score: how well it explains what is left, NaN until that is known.
     """
@@ -53,6 +54,7 @@ class Candidate:
     newer: int = 0
     time: Floats | None = None
     noise: float = 1.0
+    sure: bool = True
     job: bool = False
     score: float = math.nan
     blame: Blame | None = None

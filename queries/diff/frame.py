@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queries.diff.candidate import ENDPOINT, Candidate
-from queries.diff.keys import SCANNED, first_of_each
+from queries.diff.keys import INSIDE, SCANNED, first_of_each
 from queries.diff.stats import Floats, Ints, Mask, add_up, changes, ratio
 from store.derived import failed
 from store.values import dataclass
@@ -200,8 +200,22 @@ class Frame:
         total = self.requests + self.before + self.earlier
         incoming = level.sum(np.where(self.incoming, total, 0.0))
         called = level.sum(np.where(self.incoming, 0.0, total)) >= 0.5 * incoming
-        outside: Mask = self.incoming & ~called[level.group]
+        outside: Mask = self.incoming & ~called[level.group] & ~self.between
         return outside if total[outside].sum() >= 0.02 * total.sum() else np.ones_like(outside)
+
+    @cached_property
+    def between(self) -> Mask:
+        """Keys of endpoints inside that are called and nobody recorded serves, or that are served
+        and mostly called by others, where there are both: services between are not recorded."""
+        level, total = self.level(ENDPOINT), self.requests + self.before
+        served, called = (level.sum(np.where(x, total, 0)) for x in (self.incoming, ~self.incoming))
+        known = np.array([bool(INSIDE.fullmatch(host)) for host, *_ in level.values], dtype=bool)
+        hosts = self.codes["host"][level.first]
+        unserved = known & (add_up(hosts, served, hosts.max(initial=0) + 1)[hosts] == 0)
+        uncalled = known & (called < 0.5 * served)
+        both = (unserved | uncalled) & (unserved.any() and uncalled.any())
+        found: Mask = both[level.group]
+        return found
 
     @cached_property
     def own(self) -> Mask:

@@ -27,6 +27,8 @@ PARTS = {  # of names: there are few different ones of each
 }
 DIMS = tuple(name for part in PARTS.values() for name in part)
 SCANNED = "{scanned}"  # the route of what a scanner tries
+# names that only those inside know: none, one word, an address, or of a local zone
+INSIDE = re.compile(r"([\w{}-]*|.+\.(local|internal|svc))(:\d+)?")
 _ROOM = 1 << 62  # combined codes stay below
 _REFUSED = (400, 403, 404, 405)
 _TRIED = 15  # routes of a host that are refused, with few requests each: no client does that

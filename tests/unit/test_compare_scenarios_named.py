@@ -501,3 +501,71 @@ def test_a_service_that_is_gone_is_named_before_what_its_caller_answers(
     assert gone[0]["key"] == {"host": "stock:80"}
     assert len(document["findings"]) == rows
     assert rows == 2 or "front.example / failing: 8" in gone[0]["summary"]  # of 90 %
+
+
+def test_a_service_is_named_before_its_callers_where_one_between_is_not_recorded(
+    record: Record,
+) -> None:
+    """Of web, front and stock, one calling the next, front runs where nobody records."""
+    lines = [
+        traffic("stock:80", "/stock", 1_200, direction="ingress", container="stock",
+                ms=step(20, 40, 1_500)),
+        traffic("front:80", "/page", 1_200, direction="egress-internal", container="web",
+                ms=step(20, 60, 900)),
+        traffic("shop.example", "/", 1_200, direction="ingress", container="web",
+                ms=step(20, 70, 900)),
+    ]  # fmt: skip
+    document = record(*lines, beside=6_000).diff()
+    says(first(document), ("latency",), {"host": "stock:80"}, direction="up", since=20)
+    assert len(document["findings"]) == 1
+
+
+def test_hosts_that_one_service_asks_no_more_are_one_finding(record: Record) -> None:
+    """And that it answers sooner, for that."""
+    lines = [
+        calls("pay:80", "/charge", step(20, 600, 0), "checkout", "pay"),
+        calls("ship:80", "/labels", step(20, 400, 0), "checkout", "ship"),
+        calls("checkout:80", "/orders", 900, "web", "checkout", ms=step(20, 90, 30)),
+    ]
+    document = record(*lines).diff()
+    says(first(document), ("gone",), {"host": "pay:80"}, since=20)
+    assert {"host": "ship:80"} in [symptom["key"] for symptom in first(document)["also"]]
+    assert len(document["findings"]) == 1
+
+
+def test_a_host_is_named_of_which_a_part_alone_is_surely_failing(record: Record) -> None:
+    """Few requests: of one route none failed in a day, of the other ones some always do."""
+    lines = [
+        traffic("api.example", "/a", 6, failing=step(0, 0.0, 1.0), status=401, from_=DAY),
+        traffic("api.example", "/b", 4, failing=step(0, 0.6, 1.0), status=401, from_=DAY),
+        traffic("api.example", "/c", 4, failing=step(0, 0.6, 1.0), status=401, from_=DAY),
+    ]
+    document = record(*lines, from_=DAY).diff()
+    says(first(document), ("errors",), {"host": "api.example"}, "up")
+    assert "route" not in first(document)["key"]
+    assert len(document["findings"]) == 1
+
+
+def test_the_route_is_named_that_makes_a_host_busier(record: Record) -> None:
+    """Probes of one path, twenty times as often: nearly all of what comes to it now."""
+    host: dict[str, Any] = {"host": "10.1.0.7:8080", "direction": "ingress", "container": "search"}
+    lines = [
+        traffic(**host, route="/healthz", per_hour=step(0, 6, 120)),
+        traffic(**host, route="/metrics", per_hour=4),
+        traffic(**{**host, "container": "cart"}, route="/healthz", per_hour=400),
+    ]
+    document = record(*lines).diff()
+    says(first(document), ("rate",), {"route": "/healthz"}, direction="up")
+    assert len(document["findings"]) == 1
+
+
+def test_what_is_read_of_a_host_is_named_where_no_path_alone_stands_out(record: Record) -> None:
+    """Each of many paths is read six times as often, and what is written goes on as ever."""
+    host: dict[str, Any] = {"host": "books.example", "direction": "ingress", "container": "front"}
+    reads = [traffic(**host, route=f"/{name}", per_hour=step(0, 3, 18)) for name in "abcdefghijkl"]
+    writes = [
+        traffic(**host, route=f"/{name}", method="POST", per_hour=150) for name in ("x", "y", "z")
+    ]
+    document = record(*reads, *writes).diff()
+    says(first(document), ("rate",), direction="up")
+    assert first(document)["key"] == {"host": "books.example", "method": "GET"}

@@ -37,6 +37,7 @@ from store.values import dataclass
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("host",),
+    ("host", "method"),
     ENDPOINT,
     ("side", "service", "host"),
     ("side", "service", *ENDPOINT),

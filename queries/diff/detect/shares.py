@@ -155,12 +155,13 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     shares = Shares(n, f).of(able)
     bar = limits.bar(able.size)
     places = (level, able, frame.own), (level, able, frame.own & frame.failed)
-    found = _apart(frame, scan(shares), bar, *places)
-    return [
+    found = _apart(frame, scan(shares), limits.MOST * bar, *places)
+    changed = [
         candidate
-        for i in np.flatnonzero(np.abs(found.z) >= bar).tolist()
+        for i in np.flatnonzero((found.z >= limits.MOST * bar) | (found.z <= -bar)).tolist()
         if (candidate := _failing(frame, level, int(able[i]), i, shares, found))
     ]
+    return [replace(c, sure=c.z >= bar) for c in changed]
 
 
 def _apart(frame: Frame, found: Tested, bar: float, *places: tuple[Level, Ints, Mask]) -> Tested:

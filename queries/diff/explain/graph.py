@@ -21,6 +21,7 @@ from queries.diff.stats import Floats, Mask, ratio
 _BAD = ("errors", "no_response", "latency", "statuses")
 _GATEWAY, _UNAVAILABLE = (502, 503, 504), "14"
 _PART = 0.05  # of a change: less has no part in it
+_UNSEEN = ""  # whoever lies between those that are recorded, see Frame.between
 _FAR = 3  # calls from a cause to the symptoms furthest up
 
 Ends = tuple[dict[str, float], dict[str, float]]  # as Graph.around
@@ -63,6 +64,14 @@ class Graph:
             found |= edge
         return found
 
+    def unseen(self, lead: Candidate, ends: Ends) -> Ends:
+        """The same, with who is not recorded where no end is."""
+        near = lead.scope & (lead.excess != 0) & self.frame.between
+        return tuple(
+            end or ({_UNSEEN: 1.0} if near[side].any() else {})
+            for end, side in zip(ends, (self.frame.incoming, ~self.frame.incoming), strict=True)
+        )  # type: ignore[return-value]
+
     def _named(self, weights: Floats) -> dict[str, float]:
         sums = self.services.sum(weights)
         least = _PART * max(float(sums.sum()), 1e-9)
@@ -88,13 +97,35 @@ def _callers(frame: Frame) -> dict[str, set[str]]:
             serves.setdefault(service, set()).add(host)
         elif service and host:
             calls.setdefault(host, set()).add(service)
-    return {s: {c for h in hosts for c in calls.get(h, ())} - {s} for s, hosts in serves.items()}
+    found = {s: {c for h in hosts for c in calls.get(h, ())} - {s} for s, hosts in serves.items()}
+    for g in np.unique(level.group[frame.between]).tolist():
+        side, service, host = level.values[g]
+        if not host or host.startswith("{"):
+            continue  # under the address of a pod come probes, too
+        at, whose = (service, _UNSEEN) if side == "in" else (_UNSEEN, service)
+        found.setdefault(at, set()).add(whose)
+    return found
+
+
+def of_many_places(calls: Graph, candidates: list[Candidate]) -> bool:
+    """Whether most services that call nothing slower, several of them, are slower themselves: they
+    have no cause in common but their machine. What waits for the processor waits as long for a
+    short answer as for a long one, so that nothing is slower in proportion."""
+    late = [c.key for c in candidates if c.lasts and c.direction == "up" and len(c.key) == 2]
+    slow = {key["service"] for key in late if key["side"] == "in" and "service" in key}
+    level = calls.frame.level(("side", "service"))
+    requests = dict(zip(level.values, level.sum(calls.frame.requests).tolist(), strict=True))
+    served = {s for s in calls.callers if requests.get(("in", s), 0) >= limits.SEVERAL}
+    waiting = {caller for service in slow for caller in calls.callers.get(service, ())}
+    ends = served - waiting
+    return len(ends & slow) >= max(limits.FEW, limits.MOST * len(ends))
 
 
 def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     """Fold what a deeper change explains into that change, and say who is to blame."""
     around = [graph.around(lead) for lead in leads]
-    parent = [_deeper(graph, i, leads, around) for i in range(len(leads))]
+    ends = [graph.unseen(*one) for one in zip(leads, around, strict=True)]
+    parent = [_deeper(graph, i, leads, ends) for i in range(len(leads))]
     roots = [_root(i, parent) for i in range(len(leads))]
     for i, lead in enumerate(leads):
         if roots[i] != i:
@@ -109,8 +140,10 @@ def _deeper(graph: Graph, i: int, leads: list[Candidate], around: list[Ends]) ->
     above, explains = leads[i], _fails_below
     if _busier(above):
         explains = _asks
-    elif _silent(above):
-        explains = _asks_no_more if above.key else _refuses
+    elif _silent(above) and not above.key:
+        explains = _refuses
+    elif (_silent(above) or _faster(above)) and "instance" not in above.key:
+        explains = _asks_no_more
     elif not _symptom(graph.frame, above):
         return i
     fit = [
@@ -128,8 +161,8 @@ def _fails_below(graph: Graph, above: Candidate, below: Candidate, near: Ends, f
     few = below.hit(graph.frame.incoming) < limits.MOST * above.hit(graph.frame.incoming)
     if few and above.metric.endswith("_share"):
         return False  # one failed call is no reason for two failed requests
-    serving = set(near[1])
-    return bool(serving & graph.above(set(far[0]))) and not serving & set(far[1])
+    serving = set(near[1]) & graph.above(set(far[0]))
+    return bool(serving) and not {*near[0], *near[1]} & set(far[1])
 
 
 def _busier(c: Candidate) -> bool:
@@ -140,7 +173,8 @@ def through_a_door(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     """Narrow what everything has more of to the endpoint, of several, where nearly all of it comes
     in from outside: the rest is what that asks for in turn."""
     level = frame.level(ENDPOINT)
-    whole = next((c for c in leads if c.kind == "rate" and c.direction == "up" and not c.key), None)
+    every = (c for lead in leads for c in (lead, *lead.folded))
+    whole = next((c for c in every if c.kind == "rate" and c.direction == "up" and not c.key), None)
     if whole is None:
         return leads
     entry = frame.front & frame.incoming
@@ -155,29 +189,35 @@ def through_a_door(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     own = (c for c in leads if _busier(c) and c.affected)
     told = next((c for c in own if c.excess[scope].sum() >= limits.NEARLY_ALL * c.affected), None)
     if told is None:
-        key = dict(zip(ENDPOINT, level.values[top], strict=True))
         excess, volume = (np.where(scope, x, 0.0) for x in (whole.excess, whole.volume))
-        told = replace(whole, key=key, scope=scope, part=scope, excess=excess, volume=volume,
-                       low=None, high=None)  # fmt: skip
+        told = replace(whole, excess=excess, volume=volume, low=None, high=None)
+    told.key, told.scope = dict(zip(ENDPOINT, level.values[top], strict=True)), scope
+    told.part = scope
     told.folded += [whole, *whole.folded]
     return [told, *(c for c in leads if c is not whole and c is not told)]
 
 
 def _asks(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
     """Whether a service makes more calls because it is asked more itself, about as much."""
-    alike = (below.ratio or 0) >= limits.MOST * (above.ratio or 0)
+    alike = (below.ratio or 0) >= limits.MOST * (above.low or above.ratio or 0)
     return _busier(below) and alike and bool(set(near[0]) & (set(far[1]) - set(near[1])))
 
 
 def _silent(c: Candidate) -> bool:
-    return c.kind == "gone" or (c.kind == "rate" and c.direction == "down")
+    return c.direction == "gone" or (c.kind == "rate" and c.direction == "down")
+
+
+def _faster(c: Candidate) -> bool:
+    return c.kind == "latency" and c.direction == "down"
 
 
 def _asks_no_more(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
-    """Whether those who alone ask for what fell silent are no longer asked themselves."""
-    callers, callees = map(set, near)
-    alone = bool(callers) and callers <= set(far[1])
-    return _silent(below) and alone and not callees & set(far[1])
+    """Whether those who alone ask for what fell silent are no longer asked themselves, or ask
+    others no more, either; or whether who answers faster asks them no more."""
+    asking, ask, served = set(near[_faster(above)]), set(far[0]), set(far[1])
+    alone = asking <= ask | served and bool(asking & served or ask <= asking)
+    place = _silent(below) and bool(below.key) and "instance" not in below.key
+    return bool(asking) and alone and place and not (set(near[1]) - asking) & served
 
 
 def _refuses(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: Ends) -> bool:
@@ -246,11 +286,11 @@ def fails(c: Candidate) -> bool:
 
 
 def _root(i: int, parent: list[int]) -> int:
-    seen = {i}
-    while parent[i] != i and parent[i] not in seen:
-        i = parent[i]
-        seen.add(i)
-    return i
+    """Where the parents lead; of those that explain each other, the first."""
+    seen = [i]
+    while parent[seen[-1]] not in seen:
+        seen.append(parent[seen[-1]])
+    return min(seen[seen.index(parent[seen[-1]]) :])
 
 
 def _blame(

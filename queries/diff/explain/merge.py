@@ -151,7 +151,8 @@ _TOGETHER = 4.5  # before each of the places that are slower
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
     calls = graph.Graph(frame)
-    many = _of_many_places(calls, candidates)
+    candidates = _places(candidates)
+    many = graph.of_many_places(calls, candidates)
     candidates = [
         c for c in candidates if (many and c.lasts) or not _of_a_place(calls, c, candidates)
     ]
@@ -160,8 +161,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     tiers = {
         id(c): _TOGETHER if many and c.lasts and not c.key else _tier(c, came) for c in candidates
     }
-    found = leads(frame, candidates, tiers)
-    found = pair_moved(frame, found)
+    found = pair_moved(frame, leads(frame, candidates, tiers))
     found = graph.through_a_door(frame, [_where_time_goes(frame, lead) for lead in found])
     for lead in (found := graph.settle(calls, found)):
         if not lead.key and lead.kind in (*_HOW, "rate"):
@@ -169,7 +169,23 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
         narrow(frame, lead)
-    return found
+    return [lead for lead in found if _is_sure(lead)]
+
+
+def _places(candidates: list[Candidate]) -> list[Candidate]:
+    """Those that are sure, and the places that are not, but hold most of what is: of few requests
+    it may be that only a part is sure."""
+    held = [c for c in candidates if c.sure and graph.fails(c) and c.affected]
+    return [c for c in candidates if c.sure or any(
+        o.excess[c.scope].sum() >= limits.MOST * o.affected for o in held
+    )]  # fmt: skip
+
+
+def _is_sure(lead: Candidate) -> bool:
+    """Whether it is, or something that it explains: that something failed there is as sure."""
+    if not lead.sure:
+        lead.z = max((c.z for c in lead.folded if c.sure and graph.fails(c)), default=0.0)
+    return lead.z > 0
 
 
 def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -> bool:
@@ -192,20 +208,6 @@ def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -
     due, rest = _outside(c, away)
     clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
     return due >= limits.FEW and rest < limits.MOST * due and clear
-
-
-def _of_many_places(calls: graph.Graph, candidates: list[Candidate]) -> bool:
-    """Whether most services that call nothing slower, several of them, are slower themselves: they
-    have no cause in common but their machine. What waits for the processor waits as long for a
-    short answer as for a long one, so that nothing is slower in proportion."""
-    late = [c.key for c in candidates if c.lasts and c.direction == "up" and len(c.key) == 2]
-    slow = {key["service"] for key in late if key["side"] == "in" and "service" in key}
-    level = calls.frame.level(("side", "service"))
-    requests = dict(zip(level.values, level.sum(calls.frame.requests).tolist(), strict=True))
-    served = {s for s in calls.callers if requests["in", s] >= limits.SEVERAL}
-    waiting = {caller for service in slow for caller in calls.callers.get(service, ())}
-    ends = served - waiting
-    return len(ends & slow) >= max(limits.FEW, limits.MOST * len(ends))
 
 
 def _tier(c: Candidate, came: Mask) -> int:
@@ -267,7 +269,7 @@ def narrow(frame: Frame, lead: Candidate) -> None:
     if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
         return
     before = before_of(frame, lead.against, lead.newer)
-    base = np.where(lead.scope, before + frame.requests, 0.0)
+    base = np.where(lead.scope, before + frame.requests * (lead.kind in _HOW), 0.0)
     for dims in (("host",), ("method", "route"), ("service",), ("status",)):
         known = set(lead.key) | ({"service"} if "instance" in lead.key else set())
         if dims[-1] in known or (dims == ("status",) and lead.kind not in _KINDS):
