@@ -103,6 +103,11 @@ def _no_mean(durations: Any, level: Any, side: Any, powers: Any, runs: Runs) -> 
     return np.zeros((level.size, runs.starts.size))
 
 
+def _not_asked(demand: Any, calls: Any) -> Any:
+    size = len(calls[0])
+    return np.zeros(size), np.zeros(size, dtype=np.int64), np.ones(size)
+
+
 def _unknown_together(durations: Durations) -> Any:
     return {n: Histogram.added(durations.endpoints.size, []) for n in durations.before}
 
@@ -166,6 +171,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     "who works in runs has no rate": _everywhere(rates, _in_runs=_becomes(False)),
     "young names have no rate": _everywhere(rates, _young=_becomes(False)),
     "silent is gone": _everywhere(rates, _silent=_becomes(False)),
+    "calls for each request": _everywhere(rates, _by_demand=_not_asked),
     "sizes": _everywhere(sizes, sizes=_becomes([])),
     # new and gone
     "slots of a name": ((presence._Sides, "_active", _all_active),),

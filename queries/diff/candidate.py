@@ -31,6 +31,7 @@ class Candidate:
     time [2, keys]: of a place that became slower, the milliseconds lost, and those that are usual.
     noise: variance of its requests over that of independent ones.
     sure: beyond the bar; else it is told only as the place of a change that is sure.
+    demand: keys of the requests for each of which it is more or less; None: for each second.
     job: it is new, and too little was recorded to tell it from a job that had slept.
     score: how well it explains what is left, NaN until that is known.
     """
@@ -55,6 +56,7 @@ class Candidate:
     time: Floats | None = None
     noise: float = 1.0
     sure: bool = True
+    demand: Mask | None = None
     job: bool = False
     score: float = math.nan
     blame: Blame | None = None

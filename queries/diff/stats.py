@@ -139,8 +139,9 @@ def at_once(f: Floats, of: Floats) -> Floats:
 
 
 def rate_dispersion(n: Floats, exposure: Floats, typical: float, most: float) -> Floats:
-    """The same of counts, over blocks that were seen for so many seconds [blocks]."""
-    expected = n.sum(1)[:, None] * ratio(exposure, exposure.sum())
+    """The same of counts, over blocks that were exposed ([blocks], or [groups, blocks]) so much:
+    seconds that were seen, say."""
+    expected = n.sum(1)[:, None] * ratio(exposure, exposure.sum(-1, keepdims=True))
     return _shrunk(n - expected, expected, expected, typical, most)
 
 

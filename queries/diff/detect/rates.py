@@ -21,6 +21,7 @@ from queries.diff.stats import (
     WORST,
     Floats,
     Ints,
+    Mask,
     Runs,
     band,
     best,
@@ -140,7 +141,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         if (left < 1).any():  # a fall has to show beside what was sure to be seen, too
             sure = _signed(n, steady, side.n[:, None], rho * left, wide[:, None])
             z = np.where(z < 0, np.maximum(z, np.minimum(sure, 0) / np.sqrt(noise)[:, None]), z)
-        quiet = partial(_own, runs, baseline[able], frame.seconds_b, noise, wide)
+        quiet = partial(_own, runs, baseline[able], frame.seconds_b[None], noise, wide)
         results.append((*best(z, runs, quiet, bar), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
@@ -151,17 +152,27 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         )
         usual = (np.abs(z_u) > np.abs(z)) & alike
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
+    asked = np.zeros(z.size, dtype=bool)
+    if "service" in dims:
+        demand = _demand(frame, level, own, able)
+        z_d, run_d, noise_d = _by_demand(demand, (window, baseline[able], past))
+        asked = np.abs(z_d) > np.abs(z)
+        z, run = np.where(asked, z_d, z), np.where(asked, run_d, run)
+        noise = np.where(asked, noise_d, noise)
     changed = []
     for i in np.flatnonzero(np.abs(z) >= bar).tolist():
         if births and _young(births, int(able[i]), float(max(n[i, 0], due[i]))):
             continue
-        if z[i] > 0 and _in_runs(past[i], float(n[i, 0])):
+        if z[i] > 0 and not asked[i] and _in_runs(past[i], float(n[i, 0])):
             continue
-        side = results[int(usual[i])][2]
+        side = results[int(usual[i] and not asked[i])][2]
         where = int(runs.starts[run[i]]), int(runs.ends[run[i]])
         c = _candidate(frame, level, int(able[i]), where, side.against, factor, float(noise[i]))
         c.z = abs(float(z[i]))
         c.direction = "up" if z[i] > 0 else "down"
+        if asked[i]:
+            caller = frame.codes["service"] == frame.codes["service"][level.first[able[i]]]
+            c.demand = own & frame.incoming & caller
         if dims and c.direction == "down" and _silent(window[i], expected[i] / noise[i]):
             c.kind, c.direction, c.metric = "gone", "gone", "requests"
         # its own rate changed as well, not only beside the others', and by a number of requests
@@ -198,30 +209,74 @@ def _silent(window: Floats, due: Floats) -> bool:
     return float(due[last[-1] + 1 :].sum() if last.size else due.sum()) >= limits.MORE
 
 
-def _steady(window: Floats, runs: Runs) -> Floats:
+def _steady(window: Floats, runs: Runs, due: Floats | None = None) -> Floats:
     """[groups, runs]: the requests of a run, its busiest quarter taken for as busy as the rest (a
-    job may run for minutes); none of a run of a block or two."""
+    job may run for minutes); none of a run of a block or two.
+
+    due [groups, blocks]: what there would be of them by what they depend on; else alike in all.
+    """
     steady = np.zeros((len(window), runs.starts.size))
-    order = np.argsort(window, axis=1, kind="stable")
-    sorted_ = np.take_along_axis(window, order, axis=1)
+    due = np.ones_like(window) if due is None else due
+    order = np.argsort(window - due, axis=1, kind="stable")
+    sorted_, weights = (np.take_along_axis(x, order, axis=1) for x in (window, due))
     for i, (start, end) in enumerate(zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)):
         rest = end - start - max((end - start) // 4, 1)
         if rest >= 2:
             inside = (order >= start) & (order < end)
             kept = inside & (np.cumsum(inside, axis=1) <= rest)
-            steady[:, i] = (sorted_ * kept).sum(1) * (end - start) / rest
+            total, left = (weights * inside).sum(1), (weights * kept).sum(1)
+            steady[:, i] = (sorted_ * kept).sum(1) * ratio(total, left)
     return steady
+
+
+def _demand(frame: Frame, level: Level, own: Mask, able: Ints) -> tuple[Floats, Floats, Floats]:
+    """[groups, blocks of window / of baseline / stretches of the past]: what the service of each
+    group that makes calls is asked itself; 0 where that is not recorded."""
+    services = frame.level(("side", "service"))
+    first = services.first[frame.incoming[services.first]]
+    place = np.full(len(frame.labels["service"]), services.size)
+    place[frame.codes["service"][first]] = services.group[first]
+    calls = level.first[able]
+    of = np.where(frame.incoming[calls], services.size, place[frame.codes["service"][calls]])
+    sides = (services.sums(x, own) for x in (frame.window, frame.baseline, frame.past))
+    window, baseline, past = (np.concatenate([x, np.zeros((1, x.shape[1]))])[of] for x in sides)
+    return window, baseline, past
+
+
+def _by_demand(
+    asked: tuple[Floats, Floats, Floats], calls: tuple[Floats, Floats, Floats]
+) -> tuple[Floats, Ints, Floats]:
+    """[groups]: z, the run and the dispersion of calls for each request that the caller gets. Those
+    that come in a burst because their callers' requests do are no burst, so that it shows in few
+    requests who tries again and again, and which calls are made no more.
+    """
+    (window, baseline, past), (a_w, a_b, a_p) = calls, asked
+    runs = runs_of(window.shape[1], over=False)
+    n, nb = runs.sums(window), baseline.sum(1)
+    noise = rate_dispersion(baseline, a_b, limits.BURSTS, limits.MOST_BURSTS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(a_p > 0, np.log((past + 0.5) / a_p), np.nan)
+    variances = noise[:, None] / (past + 0.5)
+    wide = band(np.diff(logs, axis=1), variances[:, 1:] + variances[:, :-1], limits.BAND)
+    rho = ratio(runs.sums(a_w), a_b.sum(1)[:, None])
+    steady = _steady(window, runs, a_w * ratio(nb, a_b.sum(1))[:, None])
+    signed = _signed(n, steady, nb[:, None], rho, wide[:, None]) / np.sqrt(noise)[:, None]
+    known = (a_b.sum(1) >= limits.SEVERAL) & (a_w.sum(1) >= limits.FEW)
+    signed = np.where(known[:, None], signed, 0.0)
+    quiet = partial(_own, runs, baseline, a_b, noise, wide)
+    return (*best(signed, runs, quiet, limits.bar(len(n))), noise)
 
 
 def _own(
     runs: Runs, n: Floats, exposure: Floats, noise: Floats, wide: Floats, groups: Ints
 ) -> list[Floats]:
     """What the runs of the baseline's own spans look like against all of it, of some groups."""
+    exposure = exposure[groups] if len(exposure) > 1 else exposure
     n, noise, wide = n[groups], noise[groups], wide[groups]
-    total, whole = n.sum(1)[:, None], max(float(exposure.sum()), 1e-9)
+    total, whole = n.sum(1)[:, None], np.maximum(exposure.sum(1), 1e-9)[:, None]
     own = []
     for part in spans_of(n.shape[1], runs.ends.max()):
-        rho = runs.sums(exposure[None, part]) / whole
+        rho = runs.sums(exposure[:, part]) / whole
         z = rate_z(runs.sums(n[:, part]), total, rho, wide[:, None])
         own.append(z / np.sqrt(noise)[:, None])
     return own

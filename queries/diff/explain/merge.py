@@ -227,6 +227,8 @@ def _tier(c: Candidate, came: Mask) -> int:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and not c.key:
         return -1 if c.direction == "down" else 6
+    if c.kind == "rate" and (c.ratio or 0) >= limits.STORM:
+        return 3
     return _LATER[c.kind] + (4 if c.direction == "down" and c.kind == "latency" else 0)
 
 

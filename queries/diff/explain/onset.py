@@ -26,7 +26,7 @@ _OVER = 0.05  # of the window has to have passed since, at least, for a change t
 class Series:
     """counted, of [slots of the spans, then of the past]: what a finding counts, and of how much.
 
-    of: requests, or seconds where requests themselves are counted.
+    of: requests, or seconds where requests themselves are counted, or those that call for them.
     """
 
     counted: Floats
@@ -57,6 +57,9 @@ def series(frame: Frame, durations: Durations, c: Candidate) -> Series:
     whole = add_up(slot, requests, size)
     if c.kind == "size":
         return Series(add_up(slot, cells.value[mine].astype(np.float64), size), whole)
+    if c.demand is not None:
+        asked = np.flatnonzero(c.demand[cells.key])
+        return Series(whole, add_up(cells.slot[asked], cells.requests[asked], size))
     if not c.metric.endswith("_share"):
         return Series(whole, np.concatenate([frame.seconds, frame.seconds_p]))
     counted = c.part[cells.key[mine]]
