@@ -35,6 +35,7 @@ _TRIED = 15  # routes of a host that are refused, with few requests each: no cli
 _FEW = 5  # requests a route, at most
 _SOME = 20  # the same of the other routes that the same scanner tries
 # The letters and digits that Kubernetes makes names of: no vowels, and none that look alike.
+IP = "{ip}"  # stands for any private address
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
 _TAILS = (
     re.compile(rf"-{_SAFE}{{8,10}}-{_SAFE}{{5}}$"),  # replica set and pod
@@ -141,7 +142,13 @@ def _shown(host: str) -> str:
         private = ipaddress.ip_address(address).is_private
     except ValueError:
         return host
-    return f"{{ip}}{colon}{port}" if private else host
+    return f"{IP}{colon}{port}" if private else host
+
+
+def addresses(shown: str) -> str:
+    """A pattern of the hosts that are shown as `{ip}` or `{ip}:80`."""
+    four = r"(10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168)\.[\d.]+"
+    return rf"^({four}|\[?(f[cde]|::1)[\da-f:.]*\]?){re.escape(shown.removeprefix(IP))}$"
 
 
 @lru_cache(maxsize=65536)

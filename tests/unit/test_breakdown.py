@@ -27,6 +27,15 @@ def test_a_key_as_a_filter_is_one_that_is_understood() -> None:
     assert filter_of({"status": None}) == 'outcome == "no_response"'
 
 
+def test_private_addresses_that_stand_together_are_found_together(tmp_path: Path) -> None:
+    hosts = ["10.42.3.7:80", "172.20.0.9:80", "[fd00::12]:80"]
+    others = ["10.42.3.7:81", "10.42.3.7", "8.8.8.8:80", "110.1.1.1:80", "[2001:db8::1]:80"]
+    rows = [row(minute(1), host=host, container_name=host) for host in hosts + others]
+    where = filters.parse(filter_of({"host": "{ip}:80"}))
+    parts = by_container(build(tmp_path / "s", rows), WINDOW, BASELINE, where)
+    assert {part.name for part in parts} == set(hosts)
+
+
 def test_what_cannot_be_named_is_left_out() -> None:
     assert filter_of({}) == ""
     assert filter_of({"host": 'a"b', "route": "/users/{*}", "method": "G\\x"}) == ""

@@ -8,7 +8,7 @@ from queries.core.escape import visible
 from queries.core.format import plural
 from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
-from queries.diff.keys import instances
+from queries.diff.keys import IP, addresses, instances
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def filter_of(key: Key) -> str:
     """The key as a filter for `where`; empty where it names nothing that a filter can name.
 
     What stands for many values is left out: a route with `{*}`, a name that cannot be quoted. A
-    container is meant with all of its instances (payment-7d9f8, payment-x2k4q).
+    container is meant with all of its instances (payment-7d9f8, payment-x2k4q), `{ip}:80` with all
+    private addresses of that port.
     """
     parts = []
     for name, value in key.items():
@@ -53,6 +54,8 @@ def filter_of(key: Key) -> str:
         elif isinstance(value, str) and value and quotable(value):
             if name == "container":
                 parts.append(f"container.name matches /{instances(value)}/")
+            elif name == "host" and value.startswith(IP):
+                parts.append(f"req.host matches /{addresses(value)}/")
             elif name in _FIELDS and not (name == "route" and "{*}" in value):
                 parts.append(f'{_FIELDS[name]} == "{value}"')
     return " and ".join(parts)
