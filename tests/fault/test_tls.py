@@ -13,7 +13,7 @@ import pytest
 from recorder.options import RecordOptions, Status
 from recorder.record import record
 from tests.fault.certificates import authority
-from tests.fault.processes import recording, wait_until
+from tests.fault.processes import has_rows, recording, wait_until
 from tests.fault.scripted import HEAD, Listener, run, source, staying
 from tests.fault.test_source import event, hello, states
 from tests.kit import PATIENCE_S, visible_ids
@@ -31,7 +31,7 @@ def test_a_stream_over_tls_is_recorded_from_begin_to_end(
         process = recording(qtap.url, tmp_path)
         try:
             wait_until(
-                lambda: (tmp_path / "s").exists() and len(visible_ids(tmp_path / "s")) == 300,
+                lambda: has_rows(tmp_path) and len(visible_ids(tmp_path / "s")) == 300,
                 PATIENCE_S,
             )
         finally:
