@@ -329,7 +329,7 @@ def test_what_others_keep_there_stays(tmp_path: Path) -> None:
 def test_a_signal_ends_a_wait_at_once(tmp_path: Path) -> None:
     waiting, said = workers.Workers(b"{}", 1, 1), list[str]()
     with record._ending_signals(said.append) as waiting.woken:
-        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGHUP]).start()
+        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGTERM]).start()
         assert not list(waiting.poll(10 * PATIENCE_S))  # or the test's own limit of time ends it
-        assert said == ["by SIGHUP"]
+        assert said == ["by SIGTERM"]
     waiting.close()
