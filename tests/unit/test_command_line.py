@@ -311,7 +311,7 @@ def test_help_and_diff_start_without_what_they_do_not_use(store: Path) -> None:
     code = (
         "import sys; from qrec.__main__ import main; main({argv!r}); "
         "heavy = 'mcp httpx rich pydantic starlette asyncio pyarrow recorder fixtures'.split(); "
-        "heavy += ['duckdb', 'filters'] + ['numpy'] * ({argv!r} != ['diff']); "
+        "heavy += ['duckdb', 'filters', 'numpy.ma'] + ['numpy'] * ({argv!r} != ['diff']); "
         "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
     )
     for argv in (["--help"], ["hosts"], ["diff"]):

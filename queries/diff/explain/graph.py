@@ -16,7 +16,7 @@ from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
 from queries.diff.detect.shares import before_of
 from queries.diff.frame import Frame
-from queries.diff.stats import Floats, Mask, ratio
+from queries.diff.stats import Floats, Mask, distinct, ratio
 
 _BAD = ("errors", "no_response", "latency", "statuses")
 _GATEWAY, _UNAVAILABLE = (502, 503, 504), "14"
@@ -98,7 +98,7 @@ def _callers(frame: Frame) -> dict[str, set[str]]:
         elif service and host:
             calls.setdefault(host, set()).add(service)
     found = {s: {c for h in hosts for c in calls.get(h, ())} - {s} for s, hosts in serves.items()}
-    for g in np.unique(level.group[frame.between]).tolist():
+    for g in distinct(level.group[frame.between]).tolist():
         side, service, host = level.values[g]
         if not host or host.startswith("{"):
             continue  # under the address of a pod come probes, too
