@@ -176,7 +176,7 @@ class Recorder:
 def test_whatever_was_sent_is_stored_once_or_told_to_be_missing(
     seconds: int, tmp_path: Path
 ) -> None:
-    rng = random.Random(20261122 + int(os.environ.get('CHAOS', 0)))
+    rng = random.Random(20261122 + int(os.environ.get("CHAOS", 0)))
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(_SITE)
     (tmp_path / "site" / "step").write_text("")
