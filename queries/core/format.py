@@ -134,7 +134,7 @@ def covered(window: Any, notes: Sequence[Note]) -> str:
     """How much of a window (or side of a comparison) was seen.
 
     A recorder at work is a flush behind: a few seconds do not count, unless a note tells of a gap
-    in the window.
+    in the window. Where one of several recorders was deaf, what it alone sees is missing.
     """
     whole = (window.to_ts - window.from_ts).total_seconds()
     seen = window.covered_s
@@ -143,9 +143,9 @@ def covered(window: Any, notes: Sequence[Note]) -> str:
         and note.from_ts < window.to_ts and note.to_ts > window.from_ts
         for note in notes
     )  # fmt: skip
-    if whole - seen < 1 or (whole - seen <= _BEHIND_S and not gap):
-        return "covered in full"
-    return f"covered {span(seen)} of {span(whole)}"
+    if whole - seen >= 1 and (whole - seen > _BEHIND_S or gap):
+        return f"covered {span(seen)} of {span(whole)}"
+    return "not covered by every recorder" if gap else "covered in full"
 
 
 def note_text(note: Note, tz: tzinfo) -> str:
