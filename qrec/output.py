@@ -13,8 +13,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
-from typing import Any, Literal, Protocol, TextIO
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Literal, Protocol, Self, TextIO
 
 from queries.core import format as words
 from queries.core.escape import cut, visible, visible_json, width
@@ -72,6 +72,56 @@ def narrate(text: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+class Line:
+    """A line at the bottom of the terminal; notes go above it.
+
+    Elsewhere there are only notes, with a time (`stamped`) where they may be days apart. It is
+    taken away at the end of a `with`.
+    """
+
+    def __init__(self, stamped: bool = False) -> None:
+        self.live = sys.stderr is not None and sys.stderr.isatty()
+        self._stamped = stamped
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        if self.live:
+            self._text = cut(visible(text), shutil.get_terminal_size().columns - 1)
+            narrate(f"\r{self._text}\x1b[K")
+
+    def note(self, text: str) -> None:
+        if not self.live:
+            stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ ") if self._stamped else ""
+            say(f"{stamp}{visible(text)}")
+            return
+        narrate("\r\x1b[K")
+        say(visible(text))
+        self.show(self._text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        if self.live and self._text:
+            narrate("\r\x1b[K")
+            self._text = ""
+
+
+class FetchProgress:
+    """How much of a bucket's files is here: `fetching 12.0 MiB of 200.0 MiB`."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+
+    def __call__(self, here: int, wanted: int) -> None:
+        self.line.show(f"fetching {words.size(here)} of {words.size(wanted)}")
+        if here >= wanted:
+            self.line.clear()
 
 
 def wants_color(choice: str, stream: TextIO | None) -> bool:

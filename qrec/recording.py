@@ -1,4 +1,5 @@
-"""What record, replay and import have in common: the options of what they write, and its count.
+"""What record, replay and import have in common: the options of what they write, how far they are,
+and the count of it.
 
 What is redacted: the `[redact]` table, the flags, and the consent that --no-redact asks for.
 
@@ -8,17 +9,18 @@ must not be enough to turn a store into a heap of credentials.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from qrec.output import say
+from qrec.output import Line, say
 from qrec.run import Run
 from qrec.settings import BY_NAME, Settings, parse_size
-from queries.core.format import plural
+from queries.core.format import plural, size
 from queries.core.window import parse_duration
-from recorder.options import RecordOptions
+from recorder.options import RecordOptions, Status
 from recorder.redact.config import BODY_LIMIT, RedactConfig
 from store.errors import UsageError, check_choice
 from store.layout import check_recorder
@@ -113,3 +115,62 @@ def rows(written: Mapping[str, int]) -> str:
     parts = [plural(written.get("transactions", 0), "transaction")]
     parts += [plural(written[table], noun) for table, noun in others if written.get(table)]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+_LOG_EVERY_S = 60.0
+_REDRAW_EVERY_S = 0.1
+
+
+class RecordingLine:
+    """How a recording goes: `recording  41/s  12,345 written  lag 20 ms  0 gaps`."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.line = Line(stamped=True)
+        self._quiet = quiet
+        self._logged = time.monotonic()
+
+    def status(self, status: Status) -> None:
+        text = _sentence(status)
+        if self.line.live:
+            self.line.show(text)
+        elif time.monotonic() - self._logged >= _LOG_EVERY_S:
+            self._logged = time.monotonic()
+            self.line.note(text)
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            self.line.note(text)
+
+
+def _sentence(status: Status) -> str:
+    parts = [
+        f"{status.state}  {status.per_s:,.0f}/s",
+        f"{status.written:,} written",
+        f"lag {status.lag_ms:,} ms",
+        plural(status.gaps, "gap"),
+    ]
+    for count, what in (
+        (status.filtered, "filtered out"),
+        (status.rejected, "rejected"),
+        (status.dropped, "dropped"),
+        (status.bodies_shed, "bodies shed"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return "  ".join(parts)
+
+
+class FileProgress:
+    """How far a file has been read: `shop.sse.gz  45 %  of 3.4 MiB`."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+        self._drawn = 0.0
+
+    def __call__(self, path: Path, at: int, whole: int) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_EVERY_S:
+            self._drawn = now
+            part = at / whole if whole else 1.0
+            bar = "█" * round(part * 20)
+            self.line.show(f"{path.name}  {bar:<20} {part * 100:3.0f} % of {size(whole)}")

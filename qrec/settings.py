@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from qrec.output import FetchProgress
 from queries.core.window import parse_duration
 from store.errors import UsageError, check_choice, did_you_mean
 from store.layout import Store
@@ -165,7 +166,6 @@ class Settings:
         place, engine = self.text("store"), self.text("engine")
         if not is_url(place):
             return Store.open(self.path("store"), engine)
-        from qrec.progress import FetchProgress
         from store.bucket import Bucket, Limits
 
         sizes = (self.get("cache_size"), self.get("max_fetch"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.output import Answer, present
-from qrec.progress import Line
+from qrec.output import Answer, Line, present
 from qrec.questions import table
 from qrec.run import Run
 from queries.core.answer import document

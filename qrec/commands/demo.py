@@ -13,8 +13,8 @@ from fixtures import bundled_stream
 from fixtures.standin.server import running
 from qrec.commands.web import needs_web, run_site
 from qrec.output import emit, say
-from qrec.progress import RecordingLine
 from qrec.questions import command
+from qrec.recording import RecordingLine
 from qrec.run import Run, StoreFlags, switch
 from recorder.options import RecordOptions
 from recorder.record import record

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from qrec.commands.ship import shipping
-from qrec.progress import RecordingLine
-from qrec.recording import rows, seconds, write_options
+from qrec.recording import RecordingLine, rows, seconds, write_options
 from qrec.run import HouseFlags, RecordFlags, Run, StoreFlags, flag, switch
 from qrec.settings import keep, max_size
 from queries.core.format import plural, span

@@ -12,8 +12,7 @@ import typer
 
 from fixtures import stream_path
 from qrec.output import say
-from qrec.progress import FileProgress
-from qrec.recording import rows, write_options
+from qrec.recording import FileProgress, rows, write_options
 from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 from queries.core.format import clock, just_after, plural
 from queries.core.notes import newest

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qrec.output import emit, say, to_json
-from qrec.progress import Line
+from qrec.output import Line, emit, say, to_json
 from qrec.questions import laid_table
 from qrec.run import Run, StoreFlags, flag, switch
 from queries.core.format import plural

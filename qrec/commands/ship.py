@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from qrec.progress import Line
+from qrec.output import Line
 from qrec.recording import seconds
 from qrec.run import Run, StoreFlags, flag
 from queries.core.format import plural, size
