@@ -1,36 +1,19 @@
-"""What each page shows: a question asked, its answer as the fields of a template; and the report,
-a comparison as one file to send.
-
-The report's file needs no network and runs nothing: its style stands in it, allowed by its hash
-alone.
-"""
+"""What each page shows: a question asked, its answer as the fields of a template."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from markupsafe import Markup
 
 import filters
 from pages import charts, graph
 from pages.ask import Asked, MissingError, href, parameter, values_of
-from pages.findings import (
-    Detail,
-    cards,
-    details,
-    drawn_course,
-    finding,
-    quiet_text,
-    slots,
-    time_ticks,
-    together,
-)
-from pages.render import markdown, page, style
+from pages.findings import cards, drawn_course, finding, quiet_text, slots, time_ticks
 from queries.core import format as words
-from queries.core.answer import Changes, document, iso
+from queries.core.answer import Changes, document
 from queries.core.escape import visible
 from queries.core.question import Argument, Column, Question, in_use, parsed, questions_of
 from queries.core.selection import selection
@@ -38,7 +21,6 @@ from queries.core.window import Baseline, Window
 from queries.dependencies import marked
 from queries.diff.explain.breakdown import filter_of, quotable
 from queries.search import SEARCH
-from store import __version__
 from store.derived import failed
 from store.errors import did_you_mean
 from store.values import dataclass
@@ -182,7 +164,7 @@ def front(asked: Asked) -> Page:
     question, values = asked.question("diff")
     if values["explain"] is not None:
         return Page("finding.html", finding(asked, question, values, common))
-    window, baseline, changes, shown = _compared(asked, question, values)
+    window, baseline, changes, shown = compared(asked, question, values)
     fixed = asked.fixed(window, baseline)
     return Page("front.html", {
         **common(asked, question, changes, "What changed"),
@@ -193,7 +175,7 @@ def front(asked: Asked) -> Page:
     })  # fmt: skip
 
 
-def _compared(
+def compared(
     asked: Asked, question: Question, values: Mapping[str, Any], links: bool = True
 ) -> tuple[Window, Baseline, Changes, dict[str, Any]]:
     """The comparison, and what page and report alike say of it. links: from parts of its course."""
@@ -355,59 +337,3 @@ VIEWS: Final[Mapping[str, View]] = {
 
 def view_of(name: str) -> View:
     return VIEWS.get(name, any_question)
-
-
-_EDGES: Final = 40  # of the graph's table
-Form = Literal["html", "md"]
-
-
-def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
-    """What `asked` asks of the comparison, as a document; notes: what a person adds."""
-    question, values = asked.question("diff")
-
-    def compare() -> tuple[Any, ...]:
-        window, baseline, changes, shown = _compared(asked, question, values, links=False)
-        chosen = cards(changes, baseline, asked.tz, lambda one: "")
-        found = details(asked.store, window, baseline, chosen, asked.tz, asked.where, changes)
-        return window, baseline, changes, shown, found
-
-    graphs = [partial(_calls, asked, asked.windows(values)[0])] if form == "html" else []
-    (window, baseline, changes, shown, found), *calls = together([compare, *graphs])
-    fixed = asked.fixed(window, baseline)
-    context: dict[str, Any] = {
-        "tz": asked.tz,
-        "title": f"What changed, {words.stretch(window.from_ts, window.to_ts, asked.tz)}",
-        "heading": words.window_heading(changes.window, asked.tz, "request", changes.notes),
-        **shown,
-        "where": asked.where or "",
-        "notes": [words.note_text(note, asked.tz) for note in changes.notes],
-        "added": list(notes),
-        "details": found,
-        "commands": _commands(asked, fixed, found),
-        "written": f"{words.clock(asked.now, asked.tz)} {words.zone_name(window.to_ts)}",
-        "version": __version__,
-    }
-    if form == "md":
-        return markdown(**context)
-    if changes.verdict not in ("changed", "nothing_changed"):
-        calls = [{"drawing": None, "table": None, "compared": False}]
-    text, hashed = style()
-    return page("report.html", **context, **calls[0], style=text, hashed=hashed)
-
-
-def _calls(asked: Asked, window: Window) -> dict[str, Any]:
-    """The graph of a report."""
-    [question] = questions_of("dependencies")
-    times = {"from_time": iso(window.from_ts), "to_time": iso(window.to_ts)}
-    answer = asked.answer(question, {**times, "where": asked.where, "limit": _EDGES})
-    return who_calls_whom(asked, question, answer, window)
-
-
-def _commands(asked: Asked, fixed: dict[str, str], found: Sequence[Detail]) -> list[str]:
-    """What repeats it, the times written out."""
-    first = asked.command("diff", {**fixed, "where": asked.where})
-    each = [
-        asked.command("diff", {**fixed, "where": asked.where, "explain": one.card.finding.id})
-        for one in found
-    ]
-    return [first, *each]

@@ -55,7 +55,7 @@ def report(
     """
     needs_web()
     from pages.ask import Asked, Site
-    from pages.views import report as written
+    from pages.report import report as written
 
     run = Run(store)
     form = _form(format_, output)
