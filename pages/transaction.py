@@ -16,8 +16,7 @@ from pages.render import tree
 from queries.core import format as words
 from queries.core.answer import Note, document, iso
 from queries.diff.explain.breakdown import filter_of
-from queries.export import command
-from queries.export.har import entry
+from queries.export import command, entry
 from queries.show import DEFAULT_CHARS, MAX_CHARS, Body, Shown, find_row, parse_id, shown_row
 from store import __version__
 from store.derived import failed

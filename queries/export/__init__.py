@@ -1,8 +1,8 @@
 """A window's transactions as a file: HAR, a stream to replay, JSON lines, CSV, Parquet, curl.
 
 What is written is what the store has: redacted, with bodies as far as they were kept, oldest first,
-in pieces that fit memory. Here are the rows and the plain formats; nothing recorded can act on the
-shell or the terminal that a curl command is pasted into.
+in pieces that fit memory. Nothing recorded can act on the shell or the terminal that a curl command
+is pasted into.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from importlib import import_module
 from shlex import quote as shell_quote
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from queries.core.answer import Note, iso
 from queries.core.escape import UNSAFE, visible, visible_json
@@ -27,6 +28,7 @@ from queries.core.selection import Selection, selection
 from queries.core.session import sql_text
 from queries.core.window import Window
 from queries.show import transaction_id
+from store import __version__
 from store.errors import check_choice
 from store.layout import Store
 from store.schema import TRANSACTIONS
@@ -35,7 +37,7 @@ from store.values import dataclass
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Format -> endings of files that mean it. write_<format> makes it, here or in a module of its name.
+# Format -> endings of files that mean it. write_<format> makes it, that of a stream in sse.py.
 FORMATS = {
     "har": (".har",), "sse": (".sse",), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",),
     "parquet": (".parquet",), "curl": (".sh",),
@@ -130,8 +132,8 @@ def export(
     with selection(store, window, where) as chosen:
         rows = source(chosen, limit)
         recorders = seen(chosen.reader, window)
-        own = {"har": "queries.export.har", "sse": "queries.export.sse"}
-        getattr(import_module(own.get(kind, __name__)), f"write_{kind}")(rows, out)
+        module = import_module("queries.export.sse" if kind == "sse" else __name__)
+        getattr(module, f"write_{kind}")(rows, out)
         qualified = (*chosen.remarks, *notes(chosen.reader, window, recorders))
         return Exported(rows.given, qualified, rows.given < rows.total)
 
@@ -199,6 +201,96 @@ def write_parquet(source: Source, out: BinaryIO) -> None:
                 for f in TRANSACTIONS
             ]  # fmt: skip
             writer.write_table(pa.Table.from_arrays(columns, schema=TRANSACTIONS))
+
+
+_VERSIONS = {"http1": "HTTP/1.1", "http2": "HTTP/2.0", "http3": "HTTP/3.0", "grpc": "HTTP/2.0"}
+
+
+def write_har(source: Source, out: BinaryIO) -> None:
+    """One HTTP Archive (HAR 1.2), as browsers open it; entries are written as they are read."""
+    creator = json.dumps({"name": "qrec", "version": __version__})
+    out.write(f'{{"log":{{"version":"1.2","creator":{creator},"pages":[],"entries":['.encode())
+    between = b"\n"
+    for row in source.rows():
+        text = json.dumps(entry(row), ensure_ascii=False, separators=(",", ":"))
+        out.write(between + visible_json(text).encode("utf-8", "replace"))
+        between = b",\n"
+    out.write(b"\n]}}\n")
+
+
+def entry(row: Row) -> dict[str, Any]:
+    """An entry of log.entries. Names that begin with _ are qrec's own, as HAR has it.
+
+    A row knows when the exchange ended and how long the response's headers took, so that an entry
+    starts that much earlier and all of its time is waiting.
+    """
+    took = row["duration_ms"] or 0
+    ours = {"_id": transaction_id(row), "_direction": row["direction"],
+            "_container": row["container_name"], "_process": row["process_exe"],
+            "_route": row["route"], "_error": row["error_signature"]}  # fmt: skip
+    return {
+        "startedDateTime": iso(row["ts"] - timedelta(milliseconds=took)),
+        "time": took,
+        "request": _request(row),
+        "response": _response(row),
+        "cache": {},
+        "timings": {"send": 0, "wait": took, "receive": 0},
+        **({"connection": row["connection_id"]} if row["connection_id"] else {}),
+        **{name: value for name, value in ours.items() if value},
+    }
+
+
+def _request(row: Row) -> dict[str, Any]:
+    query = f"?{row['query']}" if row["query"] else ""
+    found: dict[str, Any] = {
+        "method": row["method"] or "GET",
+        "url": f"{row['scheme'] or 'http'}://{row['host'] or 'unknown'}{row['path'] or '/'}{query}",
+        "httpVersion": _VERSIONS.get(row["protocol"] or "", "HTTP/1.1"),
+        "cookies": [],
+        "headers": _headers(row["req_headers"]),
+        "queryString": [
+            {"name": name, "value": value}
+            for name, value in parse_qsl(row["query"] or "", keep_blank_values=True)
+        ],
+        "headersSize": -1,
+        "bodySize": -1 if row["req_body_bytes"] is None else row["req_body_bytes"],
+    }
+    if row["req_body"]:
+        text, encoding = _text(row["req_body"])
+        found["postData"] = {"mimeType": row["req_content_type"] or "", "text": text, **encoding}
+    return found
+
+
+def _response(row: Row) -> dict[str, Any]:
+    status = row["status"] or 0
+    size = row["res_body_bytes"] if row["res_body_bytes"] is not None else 0
+    content: dict[str, Any] = {"size": size, "mimeType": row["res_content_type"] or "x-unknown"}
+    if row["res_body"]:
+        text, encoding = _text(row["res_body"])
+        content |= {"text": text, **encoding}
+    return {
+        "status": status,
+        "statusText": HTTPStatus(status).phrase if status in set(HTTPStatus) else "",
+        "httpVersion": _VERSIONS.get(row["protocol"] or "", "HTTP/1.1"),
+        "cookies": [],
+        "headers": _headers(row["res_headers"]),
+        "content": content,
+        "redirectURL": row["res_headers"].get("Location", ""),
+        "headersSize": -1,
+        "bodySize": -1,
+    }
+
+
+def _headers(headers: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value or ""} for name, value in headers.items()]
+
+
+def _text(body: bytes) -> tuple[str, dict[str, str]]:
+    """HAR 1.2 has base64 for responses only; readers take it for requests too."""
+    try:
+        return body.decode("utf-8"), {}
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), {"encoding": "base64"}
 
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # what a header's name may hold
