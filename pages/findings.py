@@ -13,15 +13,14 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from pages import charts
-from pages.ask import Asked, MissingError, href
+from pages.ask import Asked, href
 from queries.core import format as words
 from queries.core.answer import Changes, Finding, would_have_shown
-from queries.core.question import Question, parsed
+from queries.core.question import parsed
 from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
 from queries.diff.explain.breakdown import within
 from queries.search import Line, lines_of
-from store.errors import UsageError
 from store.layout import Store
 from store.marks import read_marks
 from store.values import dataclass
@@ -322,31 +321,3 @@ def details(
         detail(window, card, tz, within(only, card.finding.key), both, lines, changes)
         for card, both in zip(chosen, sides, strict=True)
     ]
-
-
-def finding(
-    asked: Asked, question: Question, values: dict[str, Any], common: Callable[..., dict[str, Any]]
-) -> dict[str, Any]:
-    """One finding in full, as the fields of its template."""
-    window, baseline = asked.windows(values)
-    parsed(asked.where)
-    try:
-        changes = asked.answer(question, values)
-    except UsageError as error:  # the window and the filter are as they should be
-        raise MissingError(error.message, error.hint) from None
-    fixed = asked.fixed(window, baseline)
-    [card] = cards(changes, baseline, asked.tz, lambda one: "")
-    [told] = details(asked.store, window, baseline, [card], asked.tz, asked.where, changes)
-    times = {"from": fixed["from"], "to": fixed["to"]}
-    more = href("/search", {**times, "where": told.where})
-    return {
-        **common(asked, question, changes, f"Finding {card.finding.rank}"),
-        "detail": told,
-        "against": words.against(baseline, window, asked.tz),
-        "transactions": more,
-        "all": href("/", {**fixed, "where": asked.where}),
-        "commands": [
-            asked.command("diff", {**fixed, "where": asked.where, "explain": card.finding.id}),
-            asked.command("errors", {**times, "where": told.where}),
-        ],
-    }

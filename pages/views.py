@@ -11,7 +11,7 @@ from markupsafe import Markup
 import filters
 from pages import charts, graph
 from pages.ask import Asked, MissingError, href, parameter, values_of
-from pages.findings import cards, drawn_course, finding, quiet_text, slots, time_ticks
+from pages.findings import cards, details, drawn_course, quiet_text, slots, time_ticks
 from queries.core import format as words
 from queries.core.answer import Changes, document
 from queries.core.escape import visible
@@ -22,7 +22,7 @@ from queries.dependencies import marked
 from queries.diff.explain.breakdown import filter_of, quotable
 from queries.search import SEARCH
 from store.derived import failed
-from store.errors import did_you_mean
+from store.errors import UsageError, did_you_mean
 from store.values import dataclass
 
 _KEYS: Final = {  # what a row may have -> the name that filters of a finding's key know it by
@@ -163,7 +163,7 @@ def front(asked: Asked) -> Page:
     """What changed: the findings as cards, over the course of window and baseline."""
     question, values = asked.question("diff")
     if values["explain"] is not None:
-        return Page("finding.html", finding(asked, question, values, common))
+        return _finding(asked, question, values)
     window, baseline, changes, shown = compared(asked, question, values)
     fixed = asked.fixed(window, baseline)
     return Page("front.html", {
@@ -172,6 +172,32 @@ def front(asked: Asked) -> Page:
         "cards": cards(changes, baseline, asked.tz, lambda one: href(
             "/diff", {**fixed, "where": asked.where, "explain": one.id})),
         "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
+    })  # fmt: skip
+
+
+def _finding(asked: Asked, question: Question, values: Mapping[str, Any]) -> Page:
+    """One finding in full."""
+    window, baseline = asked.windows(values)
+    parsed(asked.where)
+    try:
+        changes = asked.answer(question, values)
+    except UsageError as error:  # the window and the filter are as they should be
+        raise MissingError(error.message, error.hint) from None
+    fixed = asked.fixed(window, baseline)
+    [card] = cards(changes, baseline, asked.tz, lambda one: "")
+    [told] = details(asked.store, window, baseline, [card], asked.tz, asked.where, changes)
+    times = {"from": fixed["from"], "to": fixed["to"]}
+    more = href("/search", {**times, "where": told.where})
+    return Page("finding.html", {
+        **common(asked, question, changes, f"Finding {card.finding.rank}"),
+        "detail": told,
+        "against": words.against(baseline, window, asked.tz),
+        "transactions": more,
+        "all": href("/", {**fixed, "where": asked.where}),
+        "commands": [
+            asked.command("diff", {**fixed, "where": asked.where, "explain": card.finding.id}),
+            asked.command("errors", {**times, "where": told.where}),
+        ],
     })  # fmt: skip
 
 
