@@ -97,9 +97,14 @@ def looks_whole(path: Path) -> bool | None:
         return False
 
 
+def quoted(text: object) -> str:
+    """A text as SQL writes it."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 def file_list(paths: Iterable[Path]) -> str:
     """The files as DuckDB lists them."""
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
+    return f"[{', '.join(map(quoted, paths))}]"
 
 
 def parquet(paths: Iterable[Path]) -> str:

@@ -94,31 +94,25 @@ class Remote:
 
     def list(self, folder: str = "") -> tuple[list[Blob], list[str]]:
         """The objects and the folders directly in `folder`, by name; none where it is not there."""
-        import obstore
-
         with self._told():
-            found = obstore.list_with_delimiter(self._store, folder or None)
+            found = self._store.list_with_delimiter(folder or None)
         blobs = [Blob(o["path"], o["size"], o["e_tag"] or "", o["last_modified"].timestamp())
                  for o in found["objects"]]  # fmt: skip
         return sorted(blobs, key=lambda blob: blob.name), sorted(found["common_prefixes"])
 
     def get(self, name: str) -> bytes | None:
         """A small object; None where it is not there."""
-        import obstore
-
         with self._told():
             try:
-                return bytes(obstore.get(self._store, name).bytes())
+                return bytes(self._store.get(name).bytes())
             except FileNotFoundError:
                 return None
 
     def download(self, name: str, path: Path) -> bool:
         """Put an object in the place of `path`, whole or not at all; False: it is not there."""
-        import obstore
-
         with self._told():
             try:
-                stream = obstore.get(self._store, name).stream(min_chunk_size=_CHUNK)
+                stream = self._store.get(name).stream(min_chunk_size=_CHUNK)
             except FileNotFoundError:
                 return False
             with replacing(path) as temporary, temporary.open("wb") as file:
@@ -128,39 +122,32 @@ class Remote:
 
     def put_new(self, name: str, content: bytes | Path) -> bool:
         """Write an object that is not there yet; False, and nothing is changed, where it is."""
-        import obstore
         from obstore.exceptions import AlreadyExistsError
 
         with self._told():
             try:
-                obstore.put(self._store, name, content, mode="create")
+                self._store.put(name, content, mode="create")
             except AlreadyExistsError:
                 return False
         return True
 
     def put(self, name: str, content: bytes | Path) -> None:
         """Write an object, in the place of another of the name."""
-        import obstore
-
         with self._told():
-            obstore.put(self._store, name, content)
+            self._store.put(name, content)
 
     def size(self, name: str) -> int | None:
         """The bytes of an object; None where it is not there."""
-        import obstore
-
         with self._told():
             try:
-                return int(obstore.head(self._store, name)["size"])
+                return int(self._store.head(name)["size"])
             except FileNotFoundError:
                 return None
 
     def delete(self, names: Sequence[str]) -> None:
         """Some objects may be gone already."""
-        import obstore
-
         with self._told(), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, list(names))
+            self._store.delete(list(names))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

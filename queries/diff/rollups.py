@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from queries.core.watch import duckdb
 from store.errors import TooMuchError
-from store.files import file_list, looks_whole
+from store.files import file_list, looks_whole, quoted
 from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def rows_relation(rows: str, file: int = 0) -> str:
 
 def place_of(recorders: Sequence[str]) -> str:
     """The number of a row's recorder among these; the one after them for any other."""
-    cases = [f"WHEN {_quoted(name)} THEN {i}" for i, name in enumerate(recorders)]
+    cases = [f"WHEN {quoted(name)} THEN {i}" for i, name in enumerate(recorders)]
     return f"CASE recorder {' '.join(cases)} ELSE {len(cases)} END" if cases else "0"
 
 
@@ -117,7 +117,3 @@ def keys_relation(paths: Iterable[Path]) -> str:
         f"SELECT file_index::INTEGER AS file, key, requests, bytes_received, {LISTED}"
         f" FROM {whole_parquet(paths)}"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -19,7 +19,7 @@ import duckdb
 from recorder.write.rollup import scratch_duckdb
 from store.derived import SQL
 from store.errors import unwritable
-from store.files import file_list, replacing
+from store.files import file_list, parquet, quoted, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.layout import MERGED, Store
 from store.rollup import DURATIONS, KEYS, MINUTES, NAMES, populations_sql
@@ -152,7 +152,7 @@ class _Hour:
     def _write(self, con: duckdb.DuckDBPyConnection, text: str, place: Path) -> None:
         file = self.scratch / place.name
         with replacing(file) as temporary:
-            con.execute(f"COPY ({text}) TO {_quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)")
+            con.execute(f"COPY ({text}) TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)")
         size = file.stat().st_size
         if self.store.add(place, file):
             self.made.append(size)
@@ -180,12 +180,8 @@ def _sql(name: str, files: str = "") -> str:
 def _coverage(files: Sequence[Path]) -> str:
     """A relation over files of coverage of any version."""
     late = "SELECT NULL::VARCHAR AS group_name WHERE false"
-    return f"(FROM {_relation(files, 'union_by_name = true')} UNION ALL BY NAME {late})"
+    return f"(FROM {parquet(files)} UNION ALL BY NAME {late})"
 
 
-def _relation(paths: Sequence[Path], *options: str) -> str:
-    return f"read_parquet({', '.join([file_list(paths), *options])}, hive_partitioning = false)"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _relation(paths: Sequence[Path]) -> str:
+    return f"read_parquet({file_list(paths)}, hive_partitioning = false)"

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from recorder.write.segments import gathered, metadata, row_groups, size_of
 from store import cover
 from store.errors import QrecError, UnavailableError, unwritable
-from store.files import TEMPORARY_SUFFIX, make_folder, replacing
+from store.files import TEMPORARY_SUFFIX, make_folder, quoted, replacing
 from store.layout import Store, holder, recorder_lock
 from store.rollup import (
     COLUMNS,
@@ -100,7 +100,7 @@ def scratch_duckdb(spill: Path, memory: str, threads: int) -> duckdb.DuckDBPyCon
     """A connection within a memory; spill: an empty folder for what that has no room for."""
     con = duckdb.connect(config={"threads": threads, "memory_limit": memory})
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET temp_directory = '" + str(spill).replace("'", "''") + "'")
+    con.execute(f"SET temp_directory = {quoted(spill)}")
     con.execute("SET preserve_insertion_order = false")
     return con
 

@@ -23,6 +23,7 @@ _FIELDS = {
     "process": "process.path",
     "signature": "error_signature",
 }
+_MOST = 12  # containers
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def part_text(part: Part) -> str:
 
 
 def by_container(
-    store: Store, window: Window, baseline: Baseline, where: Expr | None, most: int = 12
+    store: Store, window: Window, baseline: Baseline, where: Expr | None
 ) -> list[Part]:
     """The containers that what passes `where` came from or went to, most of the change first."""
-    [rows] = both_sides(store, window, baseline.spans, where, [where], "breakdown", rows=most)
+    [rows] = both_sides(store, window, baseline.spans, where, [where], "breakdown", rows=_MOST)
     return [Part(**row) for row in rows]
