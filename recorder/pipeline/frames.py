@@ -7,10 +7,13 @@ one, which writes the same rows under the same numbers into files of the same na
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -32,6 +35,7 @@ _ENOUGH_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
+_PR_SET_PDEATHSIG = 1
 
 
 @functools.cache
@@ -262,6 +266,19 @@ class Queue:
 
     def waiting(self) -> Waiting:
         return Waiting(self.queued(), self._events_in - self._events_out, self.dropped)
+
+
+def obey_recorder() -> None:
+    """The recorder alone decides when this process ends. Signals reach the whole process group; and
+    once the recorder is gone, one that is stopped would keep Qtap's connection (only Linux ends
+    it then; elsewhere it ends when it goes on)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError, AttributeError):  # a Python or libc without it
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 _encoder = msgspec.msgpack.Encoder()

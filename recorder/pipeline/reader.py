@@ -14,7 +14,6 @@ import functools
 import os
 import random
 import select
-import signal
 import socket
 import sys
 import threading
@@ -42,6 +41,7 @@ from recorder.pipeline.frames import (
     Settled,
     Up,
     mono_us,
+    obey_recorder,
     receive_command,
     send,
 )
@@ -343,9 +343,7 @@ def _started(work: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    # Signals reach the whole process group; only the recorder decides when reading ends.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    obey_recorder()
     # The thread that reads must not wait for one that hands on: 5 ms, Python's own measure,
     # is more than Qtap's buffer holds at 40,000 events a second.
     sys.setswitchinterval(_SWITCH_S)

@@ -17,7 +17,6 @@ import gc
 import itertools
 import mmap
 import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -414,9 +413,7 @@ class _Process:
 
 
 def main() -> None:
-    # Signals reach the whole process group; only the recorder decides when the work ends.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    frames.obey_recorder()
     os.nice(_NICE)
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)

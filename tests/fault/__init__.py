@@ -30,6 +30,7 @@ An hour too large for memory is sealed      fault/test_housekeeping.py test_a_la
 The same body in a million rows is sealed   unit/test_sorting.py test_one_body_over_and_over
 stderr takes nothing more                   fault/test_endings.py   test_narration_that_fails
 The terminal hangs up                       fault/test_endings.py   test_a_signal_ends_a_recording
+A recorder is killed beside stopped ones     fault/test_endings.py   test_stopped_processes_end
 Clients of the metrics that never ask       unit/test_metrics.py test_clients_that_only_connect
 The port of the metrics is taken            e2e/test_operations.py test_a_port_that_is_taken
 Few files may be open                       fault/test_processes.py test_a_recorder_may_open

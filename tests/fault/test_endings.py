@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -246,6 +247,32 @@ def test_a_signal_ends_a_recording_whose_reader_is_stopped(
         process.send_signal(number)
         assert process.wait(timeout=60) == 0
     assert visible_ids(tmp_path / "s") == ["a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they end once they go on")
+def test_stopped_processes_end_with_a_recorder_that_is_killed(tmp_path: Path) -> None:
+    """They would hold the connection to Qtap, which fills a buffer for them, for good."""
+    let_go = threading.Event()
+
+    def script(client: socket.socket) -> None:
+        staying(hello(), event("a"))(client)
+        let_go.set()
+
+    with source(script) as qtap:
+        process = recording(qtap.url, tmp_path)
+        wait_until(lambda: has_rows(tmp_path))
+        others = [child(f"recorder.pipeline.{one}", process.pid) for one in ("reader", "worker")]
+        for one in others:
+            one.suspend()
+        process.kill()
+        process.wait(timeout=60)
+        try:
+            assert let_go.wait(30)
+            assert not psutil.wait_procs(others, timeout=30)[1]
+        finally:
+            for one in others:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
 
 
 def test_nohup_is_respected(tmp_path: Path) -> None:
