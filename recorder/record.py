@@ -32,7 +32,7 @@ from recorder.options import (
 )
 from recorder.pipeline.frames import Alive, Down, Ended, Up, mono_us
 from recorder.pipeline.workers import Handout, Message, Workers, checked
-from recorder.source.request import Subscription, advice, check_url
+from recorder.source.request import Subscription, advice, check_url, shown
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
@@ -212,7 +212,7 @@ class Recording:
             case Up():
                 self._heard = message.mono
                 if not self.ever_up:
-                    self.reporter.note(f"connected to {self.options.url}")
+                    self.reporter.note(f"connected to {shown(self.options.url)}")
                 self.ever_up = True
             case Down():
                 self._down(message)
@@ -298,7 +298,9 @@ class Recording:
 
     def _down(self, down: Down) -> None:
         refuses = down.kind == "filter"
-        if refuses and self.pushed and self.options.push != "all":
+        if refuses and not self.pushed:
+            return  # told by the reader before this one, which had gone on trying
+        if refuses and self.options.push != "all":
             # A Qtap, perhaps of another version, that does not take the filter: filter here.
             self.reporter.note(
                 f"the source refuses the filter: the whole of it is applied here ({down.text})"
@@ -436,4 +438,5 @@ def _start_error(url: str, down: Down) -> QrecError:
     hint = advice(down.kind)
     if down.kind == "filter":
         return UsageError(f"the source refuses the filter: {down.text}", hint)
-    return UnavailableError(f"no stream from {url}: {down.text}", f"{hint} --wait goes on trying.")
+    text = f"no stream from {shown(url)}: {down.text}"
+    return UnavailableError(text, f"{hint} --wait goes on trying.")

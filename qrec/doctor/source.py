@@ -16,7 +16,7 @@ from qrec.doctor import Check
 from qrec.settings import is_loopback
 from queries.core.format import plural, span
 from recorder.source.probe import Condition, Greeting, Honoured, Probe, greet
-from recorder.source.request import advice, check_url
+from recorder.source.request import advice, check_url, shown
 from recorder.source.subscription import LinkError
 from store.errors import QrecError
 
@@ -30,11 +30,12 @@ def greeted(url: str) -> Greeting:
     try:
         return greet(url)
     except LinkError as error:
-        raise QrecError(f"{url}: {error.text}", advice(error.kind)) from None
+        raise QrecError(f"{shown(url)}: {error.text}", advice(error.kind)) from None
 
 
 def source(url: str, greeting: Greeting) -> Iterator[Check]:
     """Who answers, what its clock says, and whether others can reach it."""
+    url = shown(url)
     facts = {"url": url, "filters": greeting.filters}
     if not greeting.connected:
         yield Check(
@@ -160,7 +161,7 @@ def probed(
     try:
         count, results = Probe(url, conditions(pushed)).run(seconds)
     except LinkError as error:
-        raise QrecError(f"{url}: {error.text}", "See the check of the source.") from None
+        raise QrecError(f"{shown(url)}: {error.text}", "See the check of the source.") from None
     facts = {
         "transactions": count,
         "conditions": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ _REMEDIES = {
     "tls": "SSL_CERT_FILE=FILE names the authority of its certificate; without TLS it is http://.",
     "timeout": "Check that this is Qtap's address, and that nothing between holds it up.",
     "status": "Start Qtap with --enable-dev-tools; while it starts, it answers 404 for a moment.",
+    "denied": "Where somebody before Qtap asks who you are: http://NAME:PASSWORD@HOST:PORT.",
+    "elsewhere": "Name the address of Qtap itself: no redirect is followed.",
     "filter": "Record with --push none: the whole filter is applied here.",
     "not_sse": "Check that this is Qtap's address; the port is that of --httpd-listen.",
 }
@@ -52,6 +55,11 @@ class Subscription(msgspec.Struct, frozen=True):
         return {"topics": topics, "filter_topics": old, "skip_process_snapshot": True}
 
 
+def shown(url: str) -> str:
+    """An address without the name and password that may stand in it."""
+    return re.sub(r"//[^/?#]*@", "//", url)
+
+
 def check_url(text: str) -> None:
     """UsageError for an address at which nothing can ever answer."""
     hint = "Write it as http://HOST:PORT."
@@ -61,18 +69,20 @@ def check_url(text: str) -> None:
         host.encode("idna")
         if url.port == 0:
             raise ValueError("there is no port 0")
+        if url.query or url.fragment:
+            raise ValueError("Qtap takes no query")
         if not text.isprintable():
             raise ValueError("not all of it can be printed")
     except ValueError as error:  # UnicodeError is one
-        raise UsageError(f"{text[:200]!r} is no address: {error}", hint) from None
+        raise UsageError(f"{shown(text)[:200]!r} is no address: {error}", hint) from None
     if url.scheme not in _SCHEMES:
         near = get_close_matches(url.scheme, _SCHEMES, 1)
         rest = text.partition("://")[2]
         if near and rest:
             hint = f"Did you mean {near[0]}://{rest}?"
-        raise UsageError(f"{text[:200]!r} is no address of the web", hint)
+        raise UsageError(f"{shown(text)[:200]!r} is no address of the web", hint)
     if not host:
-        raise UsageError(f"{text[:200]!r} names no host", hint)
+        raise UsageError(f"{shown(text)[:200]!r} names no host", hint)
 
 
 def is_near(url: str) -> bool:

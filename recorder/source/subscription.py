@@ -37,14 +37,15 @@ _KEEPALIVE = (
     (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPCNT", 6), 3),
 )
 _CONNECT_S = 5.0
+_REFUSAL_S = 1.0  # in which a refusal says why, or does not
 _AS_IT_IS = "/%:@!$&'()*+,;=~"  # of a path
 
 Pace = Callable[[socket.socket], None]
 
 
 class LinkError(Exception):
-    """The link is not there or broke. `kind`: refused, tls, timeout, status, filter, not_sse or
-    broken."""
+    """The link is not there or broke. `kind`: refused, tls, timeout, status, denied, elsewhere,
+    filter, not_sse or broken."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -52,18 +53,22 @@ class LinkError(Exception):
         self.text = text
 
 
-class Stream:
+class Stream(contextlib.AbstractContextManager["Stream"]):
     """An answer whose head is there, and its connection. `pace` is called with the socket before
-    each read of a chunked body."""
+    each read of a chunked body. `refusal`: what it says besides where it gives no stream."""
 
     def __init__(self, connection: http.client.HTTPConnection, pace: Pace | None) -> None:
         self.line = connection.sock  # the connection lets go of it where no other answer follows
         self.answer = connection.getresponse()
         self._connection = connection
         self._pace = pace
-
-    def __enter__(self) -> Stream:
-        return self
+        self.refusal = b""
+        if self.answer.status == 200:
+            self.line.settimeout(None)
+            return
+        self.line.settimeout(_REFUSAL_S)
+        with contextlib.suppress(LinkError):  # what came at once says why; the rest is not read
+            self.refusal = next(self.chunks(), b"")
 
     def __exit__(self, *error: object) -> None:
         self.answer.close()
@@ -80,8 +85,9 @@ class Stream:
 
     def chunks(self) -> Iterator[bytes]:
         """What comes, as it comes. LinkError where the link breaks."""
+        coding = self.answer.headers.get("transfer-encoding", "").strip().lower()
         try:
-            if self.answer.chunked and self.answer.fp is not None:
+            if coding == "chunked" and self.answer.fp is not None:
                 yield from unchunked(self)
                 return
             while data := self.answer.read1(_READ):
@@ -98,12 +104,10 @@ class Stream:
 
 def open_stream(subscription: Subscription, pace: Pace | None = None) -> Stream:
     """The stream that is subscribed to, its head checked. LinkError when it is none."""
-    stream, refusal = _ask(
-        subscription.url, PATH, subscription.headers_s, subscription.body(), pace
-    )
+    stream = _ask(subscription.url, PATH, subscription.headers_s, subscription.body(), pace)
     try:
-        _check(stream.answer, refusal)
-    except BaseException:
+        _check(stream, bool(subscription.filter))
+    except LinkError:
         stream.__exit__()
         raise
     return stream
@@ -113,7 +117,7 @@ def answers(url: str, path: str, seconds: float) -> bool:
     """Whether there is any answer: a Qtap without /healthz says 404, and lives. Its head is enough:
     the rest may be without end."""
     try:
-        with _ask(url, path, seconds)[0]:
+        with _ask(url, path, seconds):
             return True
     except LinkError:
         return False
@@ -125,14 +129,14 @@ def _ask(
     headers_s: float,
     body: dict[str, Any] | None = None,
     pace: Pace | None = None,
-) -> tuple[Stream, bytes]:
-    """The answer, and how a refusal begins: no proxy from the environment between us and this
-    host. LinkError when there is none in time."""
+) -> Stream:
+    """The answer, whatever it is: no proxy from the environment between us and this host.
+    LinkError when there is none in time."""
     try:
         check_url(url)
     except UsageError as error:
         raise LinkError("refused", error.message) from None
-    parts = urlsplit(url.rstrip("/") + path)
+    parts = urlsplit(url.rstrip("/").removesuffix(PATH) + path)
     secure = parts.scheme == "https"
     protocol = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     port = parts.port or protocol.default_port
@@ -161,17 +165,15 @@ def _ask(
         else:
             headers["Content-Type"] = "application/json"
             connection.request("POST", target, msgspec.json.encode(body), headers)
-        stream = Stream(connection, pace)
-        if stream.answer.status == 200:
-            line.settimeout(None)
-            return stream, b""
-        # What came at once says why; nobody waits for the rest.
-        return stream, next(stream.chunks(), b"")
-    except (OSError, ValueError, http.client.HTTPException, LinkError) as error:
+        return Stream(connection, pace)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         connection.close()
         if time.monotonic() - began >= headers_s or isinstance(error, TimeoutError):
             raise LinkError("timeout", "no answer in time") from None
-        raise _broken(error) from None
+        broken = _broken(error)
+        if type(error) is http.client.BadStatusLine:
+            broken.kind = "not_sse"
+        raise broken from None
     finally:
         late.cancel()
 
@@ -189,9 +191,8 @@ def _headers(netloc: str) -> dict[str, str]:
 
 
 def _broken(error: Exception) -> LinkError:
-    if isinstance(error, LinkError):
-        return error
-    return LinkError("broken", f"the stream broke: {error or type(error).__name__}")
+    why = " ".join(str(error).split()) or type(error).__name__
+    return LinkError("broken", f"the stream broke: {why}")
 
 
 def unchunked(body: io.BufferedIOBase | Stream) -> Iterator[bytes]:
@@ -216,7 +217,10 @@ def unchunked(body: io.BufferedIOBase | Stream) -> Iterator[bytes]:
             at = end + 1
             if not line:  # the line's end behind each chunk
                 continue
-            left = _size(line)
+            digits = line.partition(b";")[0].strip()
+            if re.fullmatch(rb"[0-9A-Fa-f]+", digits) is None:
+                raise ValueError("the length of a chunk is no number")
+            left = int(digits, 16)
             if not left:
                 yield b"".join(pieces)
                 return
@@ -226,13 +230,6 @@ def unchunked(body: io.BufferedIOBase | Stream) -> Iterator[bytes]:
         if pieces:
             yield b"".join(pieces)
     raise ValueError("the body ended before its last chunk")
-
-
-def _size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
-    if re.fullmatch(rb"[0-9A-Fa-f]+", digits) is None:
-        raise ValueError("the length of a chunk is no number")
-    return int(digits, 16)
 
 
 def _shut(line: socket.socket) -> None:
@@ -245,15 +242,25 @@ def hang_up(stream: Stream) -> None:
     _shut(stream.line)
 
 
-def _check(answer: http.client.HTTPResponse, refusal: bytes) -> None:
-    if answer.status == 200:
-        kind = answer.headers.get("content-type", "")
-        if "text/event-stream" not in kind:
+def _check(stream: Stream, has_filter: bool) -> None:
+    headers, status = stream.answer.headers, stream.answer.status
+    if status == 200:
+        kind = headers.get("content-type", "")
+        if "text/event-stream" not in kind.lower():
             raise LinkError("not_sse", f"it answers with {kind or 'no content type'}")
-        packed = answer.headers.get("content-encoding", "identity")
-        if packed != "identity":
-            raise LinkError("not_sse", f"it packs the stream with {packed}, though asked not to")
+        for name in ("content-encoding", "transfer-encoding"):
+            packed = headers.get(name, "identity").strip().lower()
+            if packed not in ("identity", "chunked"):
+                raise LinkError(
+                    "not_sse", f"it packs the stream with {packed}, though asked not to"
+                )
         return
-    said = refusal[:4096].decode(errors="replace").strip()
-    kind = "filter" if answer.status == 400 else "status"
-    raise LinkError(kind, f"HTTP {answer.status}" + (f": {said}" if said else ""))
+    said = stream.refusal[:4096].decode(errors="replace").strip()
+    kind = "status"
+    if status == 400 and has_filter:
+        kind = "filter"
+    elif status in (401, 403, 407):
+        kind = "denied"
+    elif location := headers.get("location"):
+        kind, said = "elsewhere", f"it sends to {location}"
+    raise LinkError(kind, f"HTTP {status}" + (f": {said}" if said else ""))
