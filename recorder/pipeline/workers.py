@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -107,12 +108,29 @@ class _Process:
         )  # fmt: skip
         assert self.popen.stdout is not None
         self.pipe: IO[bytes] = self.popen.stdout
-        self.silent_s = 0.0
+        self.silent_s = self._waited_s = 0.0
+
+    def is_silent(self, patience_s: float) -> bool:
+        """Whether it told nothing for so long, of the time in which it could: one that waits for a
+        processor, on a machine full of work, is no better replaced by one that has to start."""
+        if self.silent_s > patience_s:
+            waited_s = _waited_s(self.popen.pid)
+            self.silent_s -= min(self.silent_s, waited_s - self._waited_s)
+            self._waited_s = waited_s
+        return self.silent_s > patience_s
 
     def end(self) -> None:
         self.popen.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
             self.popen.wait(timeout=_END_S)
+
+
+def _waited_s(pid: int) -> float:
+    """How long a process was ready and not run, in all; 0 where no kernel tells (Linux does)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class _Worker(_Process):
@@ -280,10 +298,8 @@ class Workers:
         heard = reader.frames.frames()
         reader.silent_s = 0.0 if heard else reader.silent_s + spent
         reader.heard = reader.heard or bool(heard)
-        ended = reader.frames.ended or reader.silent_s > (
-            _READER_S if reader.heard else _STARTING_S
-        )
-        if ended:
+        patience_s = _READER_S if reader.heard else _STARTING_S
+        if ended := reader.frames.ended or reader.is_silent(patience_s):
             reader.end()
             heard += reader.frames.frames()  # a number that it handed out is not given again
         for frame in heard:
@@ -322,8 +338,8 @@ class Workers:
             self._told(worker, frame)
         work = [one for one in self._handouts.values() if one.open and one.to == worker.number]
         left = worker in self._left
-        patient = worker.silent_s <= worker.patience_s(bool(work)) and (bool(work) or not left)
-        if patient and not worker.frames.ended:
+        silent = worker.is_silent(worker.patience_s(bool(work))) or (left and not work)
+        if not silent and not worker.frames.ended:
             return
         worker.end()
         for frame in worker.frames.frames():  # its last words

@@ -5,6 +5,7 @@ again. A line each: what goes wrong, the file (under tests/), the test's name or
 A header as long as a server takes          property/test_redact_cost.py test_shapes_cost_what_their
 Names in a header as long as that           property/test_redact_cost.py test_names_cost_what_their
 A worker hangs, or dies                     fault/test_processes.py test_a_worker_that_hangs_or_dies
+A worker gets no processor                  fault/test_processes.py test_a_worker_that_gets_no
 Everything hangs, and it is to end          fault/test_endings.py   test_a_duration_ends_in_time
 An exception in a thread of the reader      fault/test_processes.py test_a_thread_that_fails_ends
 An exception in one connection              fault/test_processes.py test_an_exception_that_nobody
@@ -44,6 +45,8 @@ A question that outlives merged files       fault/test_readers.py test_a_query_t
 A rejected event's sample tells its values  unit/test_worker.py test_nothing_of_a_statement
 Headers that never come again               unit/test_redact_transactions.py test_headers_in_use
 A new cookie beside known ones              unit/test_redact_transactions.py test_a_cookie_seen
+A filter is refused more than once          fault/test_source.py test_a_source_that_does_not_take
+A refusal that never says why               fault/test_answers.py test_a_refusal_that_never
 An event larger than any                    fault/test_source.py test_a_line_without_end_is_cut
 A probe's answer has no end                 fault/test_source.py test_an_answer_without_end
 A reconnect beside a backlog                fault/test_processes.py test_connecting_again_waits

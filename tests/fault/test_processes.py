@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from recorder.options import Status
 from recorder.pipeline import workers
 from recorder.pipeline.frames import Options
 from recorder.pipeline.reader import Reader
@@ -43,6 +45,37 @@ def test_a_worker_that_hangs_or_dies_is_replaced_and_nothing_is_lost(
     assert listener.last.dropped == 0
     left = [" ".join(one.cmdline()) for one in psutil.Process().children()]
     assert not [command for command in left if "recorder." in command]
+
+
+def test_a_worker_that_gets_no_processor_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is started in its place gets none either, and has more to do before it works."""
+    hurried(monkeypatch)
+    monkeypatch.setattr(workers, "_waited_s", lambda _: time.monotonic())
+    pids: list[int] = []
+
+    def starve(worker: psutil.Process) -> None:
+        pids.append(worker.pid)
+        worker.suspend()
+        threading.Timer(5.0, worker.resume).start()
+
+    def enough(status: Status) -> bool:
+        if status.written >= 5:
+            pids.append(child("recorder.pipeline.worker").pid)
+        return status.written >= 5
+
+    with source(disturbed(tmp_path, starve)) as qtap:
+        _, listener = run(qtap.url, tmp_path / "s", enough)
+    assert len(set(pids)) == 1
+    assert visible_ids(tmp_path / "s") == ["a", "b", "c", "d", "e"]
+    assert listener.last is not None
+    assert listener.last.dropped == 0
+
+
+def test_how_long_a_process_waits_for_a_processor_is_read_where_that_is_told() -> None:
+    assert workers._waited_s(os.getpid()) >= 0.0
+    assert workers._waited_s(0) == 0.0
 
 
 def test_what_comes_again_is_stored_once_whichever_worker_meets_it(
@@ -274,6 +307,7 @@ def test_a_thread_that_fails_ends_its_process(work: str) -> None:
         ("http://", "http://HOST:PORT"),
         ("http://a:99999", "http://HOST:PORT"),
         ("http://a\n:1", "http://HOST:PORT"),
+        ("http://a:1/?filter=x", "http://HOST:PORT"),
     ],
 )
 def test_an_address_at_which_nothing_can_answer_is_a_usage_error(
