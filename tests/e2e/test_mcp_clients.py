@@ -63,7 +63,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("node") or not (npm := shutil.which("npm")):
         pytest.skip("there is no node or no npm on this machine")
     folder = tmp_path_factory.mktemp("npm")
-    quiet = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
+    quiet = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error",
+             "--prefer-offline")  # fmt: skip
     try:
         done = subprocess.run(
             [npm, "install", *quiet, *PACKAGES], cwd=folder, capture_output=True, text=True,
