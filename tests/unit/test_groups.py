@@ -37,6 +37,7 @@ from tests.kit import Cli
 
 GROUP = "prod-eu"
 LONG = NOW - timedelta(hours=4)
+SHORT = NOW - timedelta(hours=2)  # of many nodes: to make the files takes longest
 WINDOW = Window(minute(0), NOW)
 BASELINE = Baseline("previous", (Window(minute(-60), minute(0)),))
 Rows = dict[str, list[dict[str, Any]]]
@@ -142,10 +143,10 @@ def test_a_pod_that_moves_to_another_node_is_no_news(tmp_path: Path) -> None:
 
 def test_one_of_forty_that_is_deaf_is_named_and_costs_nothing(tmp_path: Path) -> None:
     names = [f"node-{n:02d}" for n in range(40)]
-    rows = {name: calls("api.example.com", every_s=60) for name in names}
-    rows["node-07"] = calls("api.example.com", end=minute(0), every_s=60)
-    stretches = [seen(name) for name in names if name != "node-07"]
-    stretches += [seen("node-07", end=minute(0)),
+    rows = {name: calls("api.example.com", SHORT, every_s=60) for name in names}
+    rows["node-07"] = calls("api.example.com", SHORT, minute(0), every_s=60)
+    stretches = [seen(name, SHORT) for name in names if name != "node-07"]
+    stretches += [seen("node-07", SHORT, minute(0)),
                   seen("node-07", minute(0), NOW, state="disconnected", reason="cut")]  # fmt: skip
     changes = asked(stored(tmp_path / "store", rows, stretches))
     assert changes.verdict == "nothing_changed"
@@ -160,13 +161,13 @@ def test_time_in_which_too_many_were_deaf_is_left_out(tmp_path: Path) -> None:
     """Ten of forty for twenty minutes: what is left of the window is compared."""
     names = [f"node-{n:02d}" for n in range(40)]
     deaf = names[:10]
-    rows = {name: calls("api.example.com", every_s=60) for name in names}
+    rows = {name: calls("api.example.com", SHORT, every_s=60) for name in names}
     for name in deaf:
-        rows[name] = calls("api.example.com", end=minute(20), every_s=60)
+        rows[name] = calls("api.example.com", SHORT, minute(20), every_s=60)
         rows[name] += calls("api.example.com", begin=minute(40), every_s=60)
-    stretches = [seen(name) for name in names[10:]]
+    stretches = [seen(name, SHORT) for name in names[10:]]
     for name in deaf:
-        stretches += [seen(name, end=minute(20)), seen(name, minute(40), NOW)]
+        stretches += [seen(name, SHORT, minute(20)), seen(name, minute(40), NOW)]
         stretches += [seen(name, minute(20), minute(40), state="disconnected", reason="cut")]
     changes = asked(stored(tmp_path / "store", rows, stretches))
     assert changes.verdict == "nothing_changed"
