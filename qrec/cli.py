@@ -27,7 +27,7 @@ from store import __version__
 from store.errors import UsageError, did_you_mean
 from store.values import dataclass
 
-_PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
@@ -138,7 +138,7 @@ def command(name: str) -> Any:
     )
     if isinstance(app, typer.Typer):
         return get_command(app)
-    single = typer.Typer(add_completion=False, **_PLAIN)
+    single = typer.Typer(add_completion=False, **PLAIN)
     single.command(name, cls=_Command)(_declared(app) if isinstance(app, Command) else spread(app))
     made: Any = get_command(single)
     made.arguments = getattr(app, "arguments", ())
@@ -261,6 +261,6 @@ def _root(
 
 def command_line() -> Any:
     """The whole command line, ready to be run with arguments."""
-    app = typer.Typer(name="qrec", cls=_Commands, **_PLAIN)
+    app = typer.Typer(name="qrec", cls=_Commands, **PLAIN)
     app.callback(invoke_without_command=True)(_root)
     return get_command(app)

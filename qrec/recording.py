@@ -149,15 +149,14 @@ def _sentence(status: Status) -> str:
         f"lag {status.lag_ms:,} ms",
         plural(status.gaps, "gap"),
     ]
-    for count, what in (
-        (status.filtered, "filtered out"),
-        (status.rejected, "rejected"),
-        (status.dropped, "dropped"),
-        (status.bodies_shed, "bodies shed"),
-    ):
-        if count:
-            parts.append(f"{count:,} {what}")
-    return "  ".join(parts)
+    others = {"filtered out": status.filtered, "rejected": status.rejected,
+              "dropped": status.dropped, "bodies shed": status.bodies_shed}  # fmt: skip
+    return "  ".join([*parts, *counted(others)])
+
+
+def counted(others: Mapping[str, int]) -> list[str]:
+    """`3 rejected`: of those that there are."""
+    return [f"{count:,} {what}" for what, count in others.items() if count]
 
 
 class FileProgress:

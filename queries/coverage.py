@@ -211,10 +211,6 @@ def _gaps(recorders: Sequence[Seen]) -> list[RecorderGap]:
     return sorted(found, key=lambda one: one.gap.from_ts)
 
 
-def _lines(answer: Coverage) -> list[Stretch]:
-    return [one for row in answer.recorders for one in row.stretches]
-
-
 COVERAGE = Question(
     name="coverage",
     tool="get_coverage",
@@ -234,7 +230,7 @@ COVERAGE = Question(
         Column("events", kind="count"),
         Column("reason", lambda s: s.reason or "", give=1),
     ),
-    lines=_lines,
+    lines=lambda answer: [one for row in answer.recorders for one in row.stretches],
     empty="no recorder was there",
     core=True,
     help="""

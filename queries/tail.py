@@ -58,8 +58,9 @@ class Follower:
             except duckdb.IOException:  # merged away meanwhile: the next look finds it anew
                 continue
             lines += [
-                line_of(row) for row in rows if not any(_holds(old, row["seq"]) for old in before)
-            ]
+                line_of(row) for row in rows
+                if not any(old.first <= row["seq"] <= old.last for old in before)
+            ]  # fmt: skip
             wider = [old for old in before if not segment.first <= old.first <= segment.last]
             self._read[place] = [*wider, segment]
         return sorted(lines, key=lambda line: line.ts)
@@ -92,10 +93,6 @@ class Follower:
         rows = parquet([segment.path])
         text = sql_text("lines", rows=rows, where=self._where, order="ts, seq")
         return dicts(self._con.execute(text, self._params))
-
-
-def _holds(segment: Segment, seq: int) -> bool:
-    return segment.first <= seq <= segment.last
 
 
 def line_document(line: Line) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def respond(
     if vs_store is not None:
         if watch is not None:
             raise UsageError("--watch and --vs-store do not go together", "Leave one of them out.")
-        verdict = _two_stores(run, question, values, _named(run, vs_store))
+        other = Run(replace(run.flags, store=vs_store)).store  # with the same settings otherwise
+        verdict = _two_stores(run, question, values, other)
     elif watch is not None:
         _watched(run, question, values, every(watch))
     else:
@@ -153,11 +154,6 @@ def _explained(report: Report, store: Store, window: Window, only: str | None) -
     where = filters.parse(text) if text else None
     parts = [part_text(one) for one in by_container(store, window, report.baseline, where)]
     Explanation(report, finding, parts, text).show()
-
-
-def _named(run: Run, store: str) -> Store:
-    """Another store than the one asked, with the same settings otherwise."""
-    return Run(replace(run.flags, store=store)).store
 
 
 def _code(verdict: str) -> int:

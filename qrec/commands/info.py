@@ -56,13 +56,14 @@ def info(
 
 def _document(run: Run) -> dict[str, Any]:
     existing = [str(path) for path, _ in run.settings.tables]
+    store = run.settings.text("store")
     return {
         "version": 1,
         "qrec": __version__,
         "python": platform.python_version(),
         "settings": [*(_setting(run, setting.name) for setting in SETTINGS), _redact(run)],
         "paths": {
-            "store": _place(run.settings.text("store")),
+            "store": store if is_url(store) else str(Path(store).absolute()),
             "config_files": [
                 {"path": str(path), "exists": str(path) in existing} for path in run.settings.files
             ],
@@ -70,10 +71,6 @@ def _document(run: Run) -> dict[str, Any]:
         "unknown_variables": run.settings.unknown_variables(),
         "store": _store(run),
     }
-
-
-def _place(store: str) -> str:
-    return store if is_url(store) else str(Path(store).absolute())
 
 
 def _setting(run: Run, name: str) -> dict[str, Any]:

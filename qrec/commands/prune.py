@@ -49,8 +49,8 @@ def prune(
         )
     # A clock that is set ahead (--now) must not make young hours old.
     found = plan(run.folder, min(run.now, datetime.now(UTC)), age, largest)
-    if not json:
-        _show(run, found)
+    if found.delete and not json:
+        emit(laid_table(run, _COLUMNS, _runs(found.delete)))
     if found.delete and not dry_run:
         _agree(yes)
         _delete(found)
@@ -71,14 +71,8 @@ def _document(found: Plan, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _show(run: Run, found: Plan) -> None:
-    """The hours that go, neighbours as one line."""
-    if found.delete:
-        emit(laid_table(run, _COLUMNS, _runs(found.delete)))
-
-
 def _runs(hours: Sequence[Hour]) -> list[list[Hour]]:
-    """The runs of hours without a hole."""
+    """The runs of hours without a hole, each a line of the table."""
     runs: list[list[Hour]] = []
     for hour in hours:
         before = hour_start(runs[-1][-1].hour) if runs else None

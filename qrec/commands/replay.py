@@ -12,7 +12,7 @@ import typer
 
 from fixtures import stream_path
 from qrec.output import say
-from qrec.recording import FileProgress, rows, write_options
+from qrec.recording import FileProgress, counted, rows, write_options
 from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
 from queries.core.format import clock, just_after, plural
 from queries.core.notes import newest
@@ -105,15 +105,9 @@ def _outcome(file: Replayed, verb: str) -> str:
     if file.known:
         return f"{file.file.name}: {verb} before, nothing added (--again adds it once more)"
     parts = [plural(file.events, "event"), f"{rows(file.rows)} written"]
-    for count, what in (
-        (file.filtered, "filtered out"),
-        (file.rejected, "rejected"),
-        (file.duplicates, "repeated"),
-        (file.other, "of other kinds"),
-    ):
-        if count:
-            parts.append(f"{count:,} {what}")
-    return f"{file.file.name}: {', '.join(parts)}"
+    others = {"filtered out": file.filtered, "rejected": file.rejected,
+              "repeated": file.duplicates, "of other kinds": file.other}  # fmt: skip
+    return f"{file.file.name}: {', '.join([*parts, *counted(others)])}"
 
 
 def _recorded_when(run: Run, tell: Callable[[str], None]) -> None:

@@ -80,7 +80,8 @@ def rollup(
     if json:
         emit(to_json(_document(shown, done, dry_run)))
     else:
-        _show(run, shown)
+        if shown:
+            emit(laid_table(run, _COLUMNS, shown))
         _tell(run, found, asked, len(done), rebuild, dry_run)
     if failed:
         raise QrecError(
@@ -155,11 +156,6 @@ def _document(shown: Sequence[Rollup], done: Sequence[Rollup], dry_run: bool) ->
             for one in shown
         ],
     }  # fmt: skip
-
-
-def _show(run: Run, shown: Sequence[Rollup]) -> None:
-    if shown:
-        emit(laid_table(run, _COLUMNS, shown))
 
 
 def _tell(

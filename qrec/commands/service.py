@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 import filters
-from qrec.cli import command
+from qrec.cli import PLAIN, command
 from qrec.output import emit, say, to_json
 from qrec.recording import redact_config
 from qrec.run import flag, switch
@@ -160,10 +160,8 @@ _OF_NO_MATTER = frozenset({"store", "timezone", "color", "limit"})
 service = typer.Typer(
     name="service",
     help="Run `qrec record` for good, as a systemd unit.",
-    rich_markup_mode=None,
     add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **PLAIN,
 )
 
 System = Annotated[bool, switch("--system", "For the whole machine, not this user. Needs root.")]

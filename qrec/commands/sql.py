@@ -21,7 +21,7 @@ def respond(run: Run, question: Question, values: Mapping[str, Any], timeout: st
     values = {**values, "limit": run.limit}
     answer = question.ask(run.store, values, run.now, run.tz, timeout_s=seconds)
     columns = [Column(c.name, kind=_kind(c.type), give=1) for c in answer.columns]
-    cells = [[_cell(value) for value in row] for row in answer.rows]
+    cells = [["-" if value is None else str(value) for value in row] for row in answer.rows]
     names = _unique([c.name for c in answer.columns])
     records = [dict(zip(names, row, strict=True)) for row in answer.rows]
     present(run, Answer(document(answer), "rows", columns, cells, "", question.empty, records))
@@ -30,10 +30,6 @@ def respond(run: Run, question: Question, values: Mapping[str, Any], timeout: st
 def _kind(arrow: str) -> Kind:
     is_number = arrow.startswith(("int", "uint", "float", "double", "decimal"))
     return "count" if is_number else "text"
-
-
-def _cell(value: Any) -> str:
-    return "-" if value is None else str(value)
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -119,10 +119,7 @@ def format_of(text: str | None, file: str | None) -> str:
     if text is not None:
         check_choice("--format", text, FORMATS)
         return text
-    for name, endings in FORMATS.items():
-        if file is not None and file.endswith(endings):
-            return name
-    return "jsonl"
+    return next((name for name, ends in FORMATS.items() if (file or "").endswith(ends)), "jsonl")
 
 
 def export(
