@@ -263,14 +263,15 @@ class Shapes:
         self._patterns: list[Any] = [compiled(_escaped(shape.pattern)) for shape in rules.shapes]
         self._backs = [_members(shape.back) for shape in rules.shapes]
         self._scan = scan
-        self._whole = re2.Set.FullMatchSet(options())
+        whole = re2.Set.FullMatchSet(options())
         for shape in rules.shapes:
-            self._whole.Add(shape.pattern.encode())
-        self._whole.Compile()
+            whole.Add(shape.pattern.encode())
+        whole.Compile()
+        self._whole = getattr(whole, "_set", whole).Match  # without what the binding puts around it
 
     def whole(self, secret: bytes) -> str | None:
         """The kind of which `secret` is a whole example."""
-        fitting = self._whole.Match(secret) if len(secret) <= _LONGEST_WHOLE else None
+        fitting = self._whole(secret) if len(secret) <= _LONGEST_WHOLE else None
         return self._rules[min(fitting)].kind if fitting else None
 
     def look(self, text: Text, index: int, start: int) -> int:

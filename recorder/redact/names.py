@@ -366,7 +366,10 @@ def cookie_hit(names: NameBook, part: bytes, http_only: bool) -> Hit | None:
     name, equals, value = part.partition(b"=")
     if not equals:
         name, value = b"", part
-    name, value = name.strip(), value.strip().strip(b'"')
+    name = name.strip()
+    if len(value) < _HTTP_ONLY_COOKIE and names.look(name) is None:  # as most are
+        return None
+    value = value.strip().strip(b'"')
     rule = names.rule(name, "cookie", value)
     if rule is None and not _is_random(name, value, http_only):
         return None

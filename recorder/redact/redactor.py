@@ -151,6 +151,7 @@ _JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*(?:"([ \t]*:)?|\Z)|[\[\]{},:]|[^\s"\[\
 _AS_IT_IS = frozenset(["[", "]", "{", "}", ",", ":", "null", "true", "false"])
 _KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,39}"')
 _LONG_KEY = 16
+_LARGE = 4096  # bytes of bodies: what is found in a second scan costs more than a look at each
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 
 
@@ -254,10 +255,14 @@ class Redactor:
             self._body(row, REQUEST_BODY, tx.req_body)
         if tx.res_body:
             self._body(row, RESPONSE_BODY, tx.res_body)
-        if row.bodies:
+        large = sum(map(len, row.bodies)) > _LARGE
+        if row.bodies and not large:
             joined = without_runs(BETWEEN.join((joined, *row.bodies)))
         at = self.first_in(joined, 0, len(joined))[0]
-        dirty = self._inspect(row, joined, at) if at >= 0 else ()
+        dirty = self._inspect(row, joined, at) if at >= 0 else set()
+        if large:  # scanned once, each by itself
+            bodies = enumerate(row.bodies, len(row.slots) - len(row.bodies))
+            dirty |= {index for index, body in bodies if self._look(row, index, body, 0)}
         for index, side, item in row.missed:
             slot = row.slots[index]
             if index not in dirty and slot.misses < _MISSES:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -93,6 +94,7 @@ class Memory:
         self._size += size + _ENTRY_BYTES
 
 
+_REMEMBERED, _SHORT = 20_000, 64  # secrets, of so many bytes at most
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
 UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
@@ -120,7 +122,7 @@ class Replacer:
     def __init__(self, key: bytes, config: RedactConfig) -> None:
         self.scanner = Scanner(rules_for(config), config.skip_kinds)
         self._fingerprint = Fingerprints(key)
-        self._secrets = Memory()
+        self._known = lru_cache(_REMEMBERED)(self._looked_at)
         self._cookies = Memory()
         self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
         self._shape_kinds.update(shape.kind for shape in builtin().shapes)
@@ -253,14 +255,15 @@ class Replacer:
         return Mark(*self.known(hit.kind, secret), hit.name.decode("utf-8", "replace"))
 
     def known(self, kind: str, secret: bytes) -> tuple[str, str]:
-        """The kind of a secret that was taken for one of `kind`, and its fingerprint."""
-        known = self._secrets.recall(secret)
-        if known is None:  # the kind that it has by its looks, and its fingerprint
-            kind_of = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
-            known = kind_of, self._fingerprint(secret)
-            self._secrets.remember(secret, known, len(secret))
-        looks, digest = known
+        """The kind of a secret that was taken for one of `kind`, and its fingerprint. Short ones
+        come again; to remember a long one takes more than to work it out."""
+        looks, digest = (self._known if len(secret) <= _SHORT else self._looked_at)(secret)
         return kind if looks is None or kind in self._shape_kinds else looks, digest
+
+    def _looked_at(self, secret: bytes) -> tuple[str | None, str]:
+        """The kind that a secret has by its looks, if any, and its fingerprint."""
+        kind = self.scanner.shapes.whole(secret) if len(secret) >= _BY_SHAPE else None
+        return kind, self._fingerprint(secret)
 
 
 def _placeholder(mark: Mark) -> bytes:

@@ -414,3 +414,15 @@ def test_ports_tags_and_what_is_said_of_a_secret_stay(text: str) -> None:
 )
 def test_answers_that_only_speak_of_a_token_or_password_stay(body: str) -> None:
     assert _masked(body) == body
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_findings_stand_in_order_however_large_the_bodies_are(size: int) -> None:
+    body = json.dumps({"note": "lorem ipsum " * (size // 12), "password": "Zx81Qw"}).encode()
+    tx = Transaction(ts=0, method="POST", req_headers={"X-Note": "mail a@b.example"})
+    tx.req_body, tx.res_body = body, body.replace(b"password", b"token")
+    tx.req_content_type = tx.res_content_type = "application/json"
+    _REDACTOR.redact(tx)
+    places = ["request.header.x-note", "request.body.password", "response.body.token"]
+    assert [secret.place for secret in tx.findings or ()] == places
+    assert b"Zx81" not in tx.req_body + tx.res_body

@@ -18,8 +18,8 @@ const MOST_EVENT: usize = 1 << 20;
 const INT32: i64 = i32::MAX as i64;
 const NAME: &[u8] = b"event: ";
 const DATA: &[u8] = b"data: ";
-const TRANSACTION: &[u8] = b"request.http_transaction";
-const CONNECTED: &[u8] = b"system.connected";
+const TRANSACTION: &str = "request.http_transaction";
+const CONNECTED: &str = "system.connected";
 const SHORTEST: usize = 6; // characters; a header's value that is shorter is no secret
 const TELLING: [u8; 4] = [0x1F, 0x28, 0xFF, 0xFE]; // how an encoded body begins
 const BETWEEN: &[u8] = b"\n\0&";
@@ -69,14 +69,18 @@ pub struct Batch {
     pub scan: Scan,
     pub named: Named,
     cookies: Vec<Cookies>,
+    tags: Vec<u32>, // of the headers of the event in hand
     met: Vec<usize>, // by tag: the last event that had this header
     inner: Vec<u8>,
     plain: [Vec<u8>; 2],
 }
 
-struct Line {
-    name: (usize, usize),
-    data: (usize, usize),
+/// An event as it is written: its name, which begins at `at`, its data at `start`.
+struct Line<'b> {
+    name: &'b str,
+    data: &'b str,
+    at: usize,
+    start: usize,
     next: usize,
 }
 
@@ -96,34 +100,33 @@ impl Batch {
                 batch.stopped = true;
                 break;
             };
-            let name = &block[line.name.0..line.name.1];
-            if name == CONNECTED && batch.events > 0 {
+            if line.name == CONNECTED && batch.events > 0 {
                 break;
             }
-            batch.event(name == TRANSACTION, block, &line, limits.body as usize);
+            batch.event(&line, limits.body as usize);
             batch.at = line.next;
-            if name == CONNECTED {
+            if line.name == CONNECTED {
                 break;
             }
         }
         batch
     }
 
-    fn event(&mut self, is_transaction: bool, block: &[u8], line: &Line, most: usize) {
-        let (start, end) = (line.data.0 as i64, line.data.1 as i64);
+    fn event(&mut self, line: &Line, most: usize) {
+        let (start, end) = (line.start as i64, (line.start + line.data.len()) as i64);
         let at = [self.events as i64, start, end];
-        if !is_transaction || self.take(&block[line.data.0..line.data.1], at, most).is_err() {
-            self.left.extend([at[0], line.name.0 as i64, start, end]);
+        if line.name != TRANSACTION || self.take(line.data, at, most).is_err() {
+            self.left.extend([at[0], line.at as i64, start, end]);
         }
         self.events += 1;
     }
 
     /// Read a transaction into the columns; nothing of it is in them where this fails.
-    fn take(&mut self, data: &[u8], at: [i64; 3], most: usize) -> Take<()> {
+    fn take(&mut self, data: &str, at: [i64; 3], most: usize) -> Take<()> {
         if data.len() > MOST_EVENT {
             return Err(Odd);
         }
-        let outer = Outer::read(std::str::from_utf8(data).map_err(|_| Odd)?)?;
+        let outer = Outer::read(data)?;
         let mut raw = std::mem::take(&mut self.inner);
         let taken = body(&outer.data, &mut raw).and_then(|()| {
             let inner = Inner::read(std::str::from_utf8(&raw).map_err(|_| Odd)?, outer.ts)?;
@@ -210,16 +213,18 @@ impl Batch {
         for (column, value) in self.fews.iter_mut().zip(fews) {
             column.push(value);
         }
-        self.push_headers(0, &request.headers);
-        self.push_headers(1, &response.headers);
+        self.push_headers(0, &request.headers, 0);
+        self.push_headers(1, &response.headers, request.headers.len());
         for side in 0..2 {
             self.push_body(side, kinds[side], encodings[side], most);
         }
         Ok(())
     }
 
-    /// Odd where a header comes twice, or there are names without end.
+    /// The tags of all headers, one side after the other. Odd where a header comes twice, or there
+    /// are names without end.
     fn number_names(&mut self, sides: [&[(&str, Cow<str>)]; 2]) -> Take<()> {
+        self.tags.clear();
         for (side, headers) in sides.into_iter().enumerate() {
             for (name, _) in headers {
                 let tag = self.tag(side, name);
@@ -228,6 +233,7 @@ impl Batch {
                     return Err(Odd);
                 }
                 self.met[tag as usize] = self.events + 1;
+                self.tags.push(tag);
             }
         }
         Ok(())
@@ -237,11 +243,11 @@ impl Batch {
         2 * self.names.number(0, name.as_bytes()) + side as u32
     }
 
-    fn push_headers(&mut self, side: usize, headers: &[(&str, Cow<str>)]) {
-        for (name, value) in headers {
-            let tag = self.tag(side, name);
+    /// `first`: of their tags, in those of the event.
+    fn push_headers(&mut self, side: usize, headers: &[(&str, Cow<str>)], first: usize) {
+        for ((name, value), tag) in headers.iter().zip(&self.tags[first..]) {
             let known = self.pairs.tags.len();
-            let pair = self.pairs.number(tag, value.as_bytes());
+            let pair = self.pairs.number(*tag, value.as_bytes());
             if pair as usize == known {
                 let names = &mut self.cookie_names;
                 self.cookies.extend(Cookies::read(pair, name, value.as_bytes(), names));
@@ -322,19 +328,14 @@ impl Scan {
 }
 
 /// The event that begins at `at`, if it is a line with its name and one with its data.
-fn plain_event(block: &[u8], at: usize) -> Option<Line> {
+fn plain_event(block: &[u8], at: usize) -> Option<Line<'_>> {
     let line = find(block, b'\n', at)?;
     let end = find(block, b'\n', line + 1)?;
-    let name = (at + NAME.len(), line);
-    let data = (line + 1 + DATA.len(), end);
-    let plain = block[at..line].starts_with(NAME)
-        && block[line + 1..end].starts_with(DATA)
-        && block.get(end + 1) == Some(&b'\n')
-        && name.0 < name.1
-        && data.0 < data.1
-        && std::str::from_utf8(&block[name.0..name.1]).is_ok()
-        && std::str::from_utf8(&block[data.0..data.1]).is_ok();
-    plain.then_some(Line { name, data, next: end + 2 })
+    let name = std::str::from_utf8(block[at..line].strip_prefix(NAME)?).ok()?;
+    let data = std::str::from_utf8(block[line + 1..end].strip_prefix(DATA)?).ok()?;
+    let plain = block.get(end + 1) == Some(&b'\n') && !name.is_empty() && !data.is_empty();
+    let (at, start) = (at + NAME.len(), line + 1 + DATA.len());
+    plain.then_some(Line { name, data, at, start, next: end + 2 })
 }
 
 fn mirrors(value: &str, path: &str, query: &str) -> bool {

@@ -3,7 +3,7 @@
 
 use crate::batch::Scan;
 use crate::columns::{Texts, Uniques};
-use crate::json::{Odd, Take};
+use crate::json::{find, Odd, Take};
 
 /// What a name says of a value, three bytes: the kind of a secret that looks random, that of any
 /// other, and flags. The numbers of kinds are recorder/redact/columns.py's, but for these.
@@ -86,11 +86,11 @@ impl Verdict {
     }
 }
 
-/// The cookies of a header, and the number of each one's name.
+/// The cookies of a header: the number of each one's name, where its value begins, and where it ends.
 pub struct Cookies {
     pub pair: u32,
     is_set: bool,
-    names: Vec<u32>,
+    cut: Vec<(u32, usize, usize)>,
 }
 
 impl Cookies {
@@ -100,21 +100,20 @@ impl Cookies {
         if !is_set && !header.eq_ignore_ascii_case("cookie") {
             return None;
         }
-        let numbers = parts(value, is_set).take(MOST_COOKIES + 1);
-        let numbers: Vec<u32> = numbers.map(|part| names.number(0, halves(part).0)).collect();
-        Some(Cookies { pair, is_set, names: numbers }).filter(|own| own.names.len() <= MOST_COOKIES)
-    }
-}
-
-fn parts(value: &[u8], is_set: bool) -> impl Iterator<Item = &[u8]> {
-    value.splitn(if is_set { 2 } else { usize::MAX }, |byte| *byte == b';')
-}
-
-/// The name of a cookie and its value.
-fn halves(part: &[u8]) -> (&[u8], &[u8]) {
-    match part.iter().position(|byte| *byte == b'=') {
-        Some(at) => (&part[..at], &part[at + 1..]),
-        None => (&part[..0], part),
+        let (mut cut, mut start) = (Vec::with_capacity(24), 0);
+        while start <= value.len() {
+            if cut.len() == MOST_COOKIES {
+                return None;
+            }
+            let more = !is_set || start == 0; // of a Set-Cookie, what is behind the first is one
+            let end = if more { find(value, b';', start) } else { None }.unwrap_or(value.len());
+            let equals = value[start..end].iter().position(|byte| *byte == b'=');
+            let name = &value[start..start + equals.unwrap_or(0)];
+            let begin = start + equals.map_or(0, |at| at + 1);
+            cut.push((names.number(0, name), begin, end));
+            start = end + 1;
+        }
+        Some(Cookies { pair, is_set, cut })
     }
 }
 
@@ -202,12 +201,9 @@ impl Named {
 
     fn cookies(&mut self, pair: usize, header: &[u8], cookies: &Cookies, verdicts: &[u8]) -> Take<()> {
         let http_only = cookies.is_set && header.windows(8).any(|word| word.eq_ignore_ascii_case(b"httponly"));
-        let mut end = 0;
-        for (part, name) in parts(header, cookies.is_set).zip(&cookies.names) {
-            let verdict = Verdict::of(verdicts, *name as usize);
-            let whole = halves(part).1;
-            let start = end + part.len() - whole.len();
-            end += part.len() + 1;
+        for &(name, begin, end) in &cookies.cut {
+            let verdict = Verdict::of(verdicts, name as usize);
+            let whole = &header[begin..end];
             let value = trimmed(trimmed(whole, is_blank), |byte| byte == b'"');
             let kind = match verdict.kind(value)? {
                 NONE if is_random(value, verdict.flags & COUNTS != 0, http_only) => COOKIE,
@@ -220,8 +216,8 @@ impl Named {
             if is_blank(value[0]) || is_blank(value[value.len() - 1]) {
                 return Err(Odd);
             }
-            let start = start + whole.iter().position(|byte| !is_blank(*byte) && *byte != b'"').ok_or(Odd)?;
-            self.hits.push(Hit { start, end: start + value.len(), kind, name: i64::from(*name) });
+            let start = begin + whole.iter().position(|byte| !is_blank(*byte) && *byte != b'"').ok_or(Odd)?;
+            self.hits.push(Hit { start, end: start + value.len(), kind, name: i64::from(name) });
         }
         Ok(())
     }
@@ -324,18 +320,16 @@ fn digit(byte: Option<&u8>) -> Option<u8> {
 /// A text with its percent encoding undone and `plus` for +; and whether a % stands for itself.
 fn unescaped(text: &[u8], plus: u8) -> (Vec<u8>, bool) {
     let (mut plain, mut at, mut stray) = (Vec::with_capacity(text.len()), 0, false);
-    while let Some(byte) = text.get(at) {
-        let code = match byte {
-            b'%' => digit(text.get(at + 1)).zip(digit(text.get(at + 2))),
-            _ => None,
-        };
-        at += if code.is_some() { 3 } else { 1 };
-        stray |= *byte == b'%' && code.is_none();
-        plain.push(match code {
-            Some((high, low)) => high << 4 | low,
-            None if *byte == b'+' => plus,
-            None => *byte,
-        });
+    while at < text.len() {
+        let end = find(text, b'%', at).unwrap_or(text.len());
+        plain.extend(text[at..end].iter().map(|byte| if *byte == b'+' { plus } else { *byte }));
+        at = end;
+        while text.get(at) == Some(&b'%') {
+            let code = digit(text.get(at + 1)).zip(digit(text.get(at + 2)));
+            plain.push(code.map_or(b'%', |(high, low)| high << 4 | low));
+            at += if code.is_some() { 3 } else { 1 };
+            stray |= code.is_none();
+        }
     }
     (plain, stray)
 }
@@ -345,7 +339,14 @@ fn has_entity(text: &[u8]) -> bool {
         [b'#', next, ..] => next.is_ascii_digit() || matches!(next, b'x' | b'X'),
         _ => rest.starts_with(b"lt;") || rest.starts_with(b"quot;"),
     };
-    text.iter().enumerate().any(|(at, byte)| *byte == b'&' && begins(&text[at + 1..]))
+    let mut at = 0;
+    while let Some(found) = find(text, b'&', at) {
+        at = found + 1;
+        if begins(&text[at..]) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
