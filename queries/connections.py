@@ -88,10 +88,6 @@ def connections(
     )
 
 
-def _with(row: ConnectionRow) -> str:
-    return f"{row.endpoint or '-'}:{row.port}" if row.port else row.endpoint or "-"
-
-
 CONNECTIONS = Question(
     name="connections",
     tool="get_connections",
@@ -103,7 +99,7 @@ CONNECTIONS = Question(
     rows="connections",
     arguments=(WHERE, LIMIT, CURSOR),
     columns=(
-        Column("with", _with, give=1),
+        Column("with", lambda c: (c.endpoint or "-") + (f":{c.port}" if c.port else ""), give=1),
         Column("place"),
         Column("protocol"),
         Column("tls", optional=True),

@@ -102,17 +102,19 @@ class Store:
                         f"{path} holds other files and is no qrec store",
                         "Give an empty or a new folder with --store.",
                     )
-                make_folder(path)
-                now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-                write_text(
-                    store.manifest, json.dumps({"format": FORMAT_VERSION, "created": now}) + "\n"
-                )
+                store.begin()
         except OSError as error:
             raise UnavailableError(
                 f"cannot make a store at {path}: {error.strerror}",
                 "Check the permissions and the free space, or name another folder with --store.",
             ) from None
         return cls.open(path)
+
+    def begin(self) -> None:
+        """Make the folder and the manifest. OSError when the disk refuses."""
+        make_folder(self.path)
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        write_text(self.manifest, json.dumps({"format": FORMAT_VERSION, "created": now}) + "\n")
 
     def _check_version(self, text: str) -> None:
         try:
@@ -346,11 +348,9 @@ def recorder_lock(store: Store, recorder: str, purpose: str = "") -> Iterator[Ca
     held = [_locked(store, recorder, purpose)]
 
     def keep() -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(held[0]), (store.live(recorder) / "lock").stat()):
                 return
-        except FileNotFoundError:
-            pass
         held.append(_locked(store, recorder, purpose))
         os.close(held.pop(0))
 

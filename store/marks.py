@@ -13,9 +13,8 @@ import datetime as dt
 import json
 from typing import Any
 
-from store import FORMAT_VERSION
 from store.errors import UnavailableError, UsageError, did_you_mean
-from store.files import make_folder, read_entries, write_text
+from store.files import read_entries, write_text
 from store.hours import hour_end, hour_start
 from store.layout import Store
 from store.values import dataclass
@@ -122,9 +121,7 @@ def mend(store: Store, policy: str, recorder: str) -> None:
     policy: of redaction; `off` is marked again. OSError when the disk refuses.
     """
     if not store.manifest.exists():
-        make_folder(store.path)
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        write_text(store.manifest, json.dumps({"format": FORMAT_VERSION, "created": now}) + "\n")
+        store.begin()
         if policy == "off":
             with contextlib.suppress(UnavailableError):
                 mark_unredacted(store, recorder)

@@ -55,9 +55,7 @@ def presence(path: Path, store: Store | None) -> Check:
 
 def writable(path: Path) -> Iterator[Check]:
     """Whether this user may write there, tried out: mounts and quotas tell no other way."""
-    folder = path
-    while not folder.exists() and folder.parent != folder:
-        folder = folder.parent
+    folder = next(one for one in (path, *path.parents) if one.exists())
     trial = folder / f".qrec-doctor.{os.getpid()}.tmp"
     try:
         os.close(os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -76,9 +74,7 @@ def writable(path: Path) -> Iterator[Check]:
 def space(path: Path, store: Store | None, keep: timedelta | None, most: int | None
           ) -> Iterator[Check]:  # fmt: skip
     """How long the room lasts at the rate of the newest hours, and whether limits hold it."""
-    there = path
-    while not there.exists() and there.parent != there:
-        there = there.parent
+    there = next(one for one in (path, *path.parents) if one.exists())
     free = shutil.disk_usage(there).free
     inodes = os.statvfs(there)
     hours = store_hours(store) if store else []

@@ -339,8 +339,8 @@ def _quoted(text: str) -> str:
     if not UNSAFE.search(text):
         return shell_quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "$'" + UNSAFE.sub(lambda found: _bytes(found[0]), escaped) + "'"
 
+    def in_bytes(found: re.Match[str]) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "replace"))
 
-def _bytes(char: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "replace"))
+    return f"$'{UNSAFE.sub(in_bytes, escaped)}'"
