@@ -95,6 +95,7 @@ class Memory:
 
 
 _REMEMBERED, _SHORT = 20_000, 64  # secrets, of so many bytes at most
+_OTHER_LOOKS = {"email", "card", "iban", "ssn", "userinfo", "base64"}
 _BY_SHAPE = 8  # a shorter value under a secret's name is not compared with the shapes
 UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
@@ -109,13 +110,6 @@ class Mark(NamedTuple):
     at: int = 0
 
 
-class Cookie(NamedTuple):
-    """A cookie without its secrets."""
-
-    text: bytes
-    marks: list[Mark]
-
-
 class Replacer:
     """Replaces secrets in texts by placeholders."""
 
@@ -124,8 +118,7 @@ class Replacer:
         self._fingerprint = Fingerprints(key)
         self._known = lru_cache(_REMEMBERED)(self._looked_at)
         self._cookies = Memory()
-        self._shape_kinds = {"email", "card", "iban", "ssn", "userinfo", "base64"}
-        self._shape_kinds.update(shape.kind for shape in builtin().shapes)
+        self._shape_kinds = {shape.kind for shape in builtin().shapes} | _OTHER_LOOKS
         self.allowed = allowed_values(config)
 
     def replace(
@@ -169,24 +162,23 @@ class Replacer:
             parts[index] = part[: hit.start] + _placeholder(mark) + part[hit.end :]
             marks.append(mark)
         for which in self._with_candidates(values):
-            cookie = self._by_looks(parts[indices[which]])
-            parts[indices[which]] = cookie.text
-            marks += cookie.marks
+            parts[indices[which]], more = self._by_looks(parts[indices[which]])
+            marks += more
         if rest is not None:
             placeholder, mark = self.unseen(UNINSPECTED, rest)
             parts.append(placeholder)
             marks.append(mark)
         return (b";".join(parts), marks) if marks else (header, [])
 
-    def _by_looks(self, part: bytes) -> Cookie:
+    def _by_looks(self, part: bytes) -> tuple[bytes, list[Mark]]:
         """A cookie without what its value's looks give away; remembered, for a browser sends few
         new ones."""
-        cookie: Cookie | None = self._cookies.recall(part)
+        cookie: tuple[bytes, list[Mark]] | None = self._cookies.recall(part)
         if cookie is None:
             start = part.find(b"=") + 1
             flags = FORM | NO_CARD if other_number(part[:start]) else FORM
             value, marks = self.replace(part[start:], flags)
-            cookie = Cookie(part[:start] + value, marks)
+            cookie = part[:start] + value, marks
             self._cookies.remember(part, cookie, 2 * len(part))
         return cookie
 
