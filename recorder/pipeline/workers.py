@@ -337,6 +337,8 @@ class Workers:
         for frame in heard:
             self._told(worker, frame)
         work = [one for one in self._handouts.values() if one.open and one.to == worker.number]
+        if work and worker.silent_s > _TICK_S and not worker.is_silent(_TICK_S):
+            self.moved_at = time.monotonic()  # as far as it could: it waits for a processor
         left = worker in self._left
         silent = worker.is_silent(worker.patience_s(bool(work))) or (left and not work)
         if not silent and not worker.frames.ended:

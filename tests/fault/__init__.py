@@ -6,6 +6,7 @@ A header as long as a server takes          property/test_redact_cost.py test_sh
 Names in a header as long as that           property/test_redact_cost.py test_names_cost_what_their
 A worker hangs, or dies                     fault/test_processes.py test_a_worker_that_hangs_or_dies
 A worker gets no processor                  fault/test_processes.py test_a_worker_that_gets_no
+A stop while a worker gets no processor     fault/test_endings.py   test_a_stop_waits_for_a_worker
 Everything hangs, and it is to end          fault/test_endings.py   test_a_duration_ends_in_time
 An exception in a thread of the reader      fault/test_processes.py test_a_thread_that_fails_ends
 An exception in one connection              fault/test_processes.py test_an_exception_that_nobody

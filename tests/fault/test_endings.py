@@ -193,6 +193,30 @@ def test_a_worker_that_is_slow_and_comes_further_is_waited_for(
     assert visible_ids(tmp_path / "s") == sorted(["first", *names])
 
 
+def test_a_stop_waits_for_a_worker_that_gets_no_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_waited_s", lambda _: time.monotonic())
+    came = threading.Event()
+
+    def script(client: socket.socket) -> None:
+        client.sendall(HEAD + hello() + event("a"))
+        wait_until(lambda: has_rows(tmp_path), PATIENCE_S)
+        worker = child("recorder.pipeline.worker")
+        worker.suspend()
+        client.sendall(event("b", 1) + event("c", 2))
+        while unacknowledged(client):
+            time.sleep(0.01)
+        came.set()
+        threading.Timer(5.0, worker.resume).start()
+        client.recv(1)
+
+    with source(script) as qtap:
+        _, listener = run(qtap.url, tmp_path / "s", lambda _: came.is_set())
+    assert visible_ids(tmp_path / "s") == ["a", "b", "c"]
+    assert not [note for note in listener.notes if "lost" in note]
+
+
 @pytest.mark.parametrize("seconds", [3, 60])
 def test_a_stop_waits_for_a_worker_that_comes_up_late_or_says_what_is_lost(
     seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
