@@ -39,7 +39,8 @@ import psutil
 
 from bench.query import END, write_rows
 from recorder.write.coverage import Ledger
-from recorder.write.seal import Housekeeper
+from recorder.write.rollup import write_rollup
+from recorder.write.segments import metadata
 from recorder.write.ship import Shipper
 from store.bucket import Bucket, Limits
 from store.cover import sealed_name
@@ -73,7 +74,7 @@ def make_fleet(
         ledger.connected(END - hours * HOUR_US, 0)
         ledger.alive(hours * HOUR_US)
         ledger.flush()
-        keeper = Housekeeper(store, name, "none")
+        footer = metadata(name, "none")
         for back in range(hours):
             key = _hour(back)
             target = _file(store, "transactions", back, name)
@@ -83,7 +84,7 @@ def make_fleet(
                     os.link(source, _file(store, table, back, name))
                 continue
             if back < fresh:
-                keeper.roll_up(key, target, target.name)
+                write_rollup(store, key, target, target.name, footer)
                 continue
             for table in ("transactions", *ROLLUPS):
                 os.link(_file(store, table, back % fresh, name), _file(store, table, back, name))

@@ -50,6 +50,7 @@ def make_store(
     not sealed, but for its `parts`. `faults`: so many endpoints fail, are slow or answer little in
     the last hour."""
     from recorder.write.coverage import Ledger  # pyarrow: 32 MB that who asks does not have
+    from recorder.write.rollup import write_rollup
     from recorder.write.seal import Housekeeper
     from recorder.write.segments import live_segments
 
@@ -71,7 +72,7 @@ def make_store(
         elif number < _FRESH + live:
             target = _sealed(store, "transactions", number)
             write_rows(target, requests, start, number, 0 if number else faults)
-            keeper.roll_up(hour, target, target.name)
+            write_rollup(store, hour, target, target.name, keeper.footer)
         else:
             for table in ("transactions", *ROLLUPS):
                 drawn = _sealed(store, table, number % _FRESH + live)

@@ -49,21 +49,8 @@ def populations_sql(coverage: str) -> str:
 
 
 @cache
-def rollup_sql(name: str, rows: str = "rows") -> str:
-    """A SELECT of a rollup's making, in this order: `named`, the relation `rows` under the names of
-    keys; `requests` of those as the relation rollup_requests; `numbered` and `entries` of those,
-    under names of the same kind; `keys`, `minutes` and `durations`, the tables themselves."""
-    # in the order of a sealed file first, so that what lies together is counted together
-    order = ("host", "route", "method", "container", "pod", "direction", "status", "grpc_status")
-    text, named = (
-        (SQL / f"rollup_{part}.sql").read_text(encoding="utf-8") for part in (name, "named")
-    )
-    places = {
-        "names": ", ".join([*order, *(n for n in NAMES if n not in order)]),
-        "named": named,
-        "derived": derived_sql().replace("{rows}", rows),
-        "base": str(BUCKET_BASE),
-    }
-    for place, value in places.items():
-        text = text.replace("{" + place + "}", value)
-    return text
+def named_sql(rows: str) -> str:
+    """A SELECT of the relation `rows`, transactions, under the names of keys."""
+    text = (SQL / "named.sql").read_text(encoding="utf-8")
+    derived = derived_sql().replace("{rows}", rows)
+    return text.replace("{derived}", derived).replace("{base}", str(BUCKET_BASE))

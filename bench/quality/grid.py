@@ -33,7 +33,8 @@ from bench.quality.world import AXIS, MINUTE_US, Fault, World
 from queries.core.answer import to_document
 from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed
-from recorder.write.seal import Housekeeper
+from recorder.write.rollup import write_rollup
+from recorder.write.segments import metadata
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
 from store.rollup import ROLLUPS
@@ -66,7 +67,6 @@ class Ground:
         self.rows = self.world.play(-AXIS, 0)
         self.store = Store.create(folder / f"{seed}-{volume}-{weekday}")
         self.end = self.world.end_us
-        self.keeper = Housekeeper(self.store, RECORDER, "none")
         self._sealed: set[int] = set()
 
     def sealed(self, hour: int) -> None:
@@ -77,7 +77,8 @@ class Ground:
         cover(self.store, RECORDER, [(hour * HOUR_US, (hour + 1) * HOUR_US)])
         for file in _write(self.store, self.rows.between(hour * HOUR_US, (hour + 1) * HOUR_US)):
             if self.world.requests >= _ROLLED_UP:
-                self.keeper.roll_up(file.parent.name.removeprefix("hour="), file, file.name)
+                hour_of = file.parent.name.removeprefix("hour=")
+                write_rollup(self.store, hour_of, file, file.name, metadata(RECORDER, "none"))
 
     def stored(self, folder: Path, begin: int, changed_from: int, rows: Batch) -> Store:
         """A store that begins at `begin`: as the past was, and `rows` from `changed_from` on."""

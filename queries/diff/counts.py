@@ -33,7 +33,7 @@ from queries.diff.stats import add_up, distinct, numbered
 from store.cover import is_early, segments_in
 from store.files import FILES, parquet
 from store.hours import HOUR_US, hour_key
-from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
+from store.rollup import DURATIONS, KEYS, MINUTES, named_sql
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -429,7 +429,7 @@ def _counting(
 
     slot, within: as Axis.rows; where: a condition more."""
     condition = f"{within} AND ({where})" if where else within
-    named = rollup_sql("named", f"(FROM {source} WHERE {condition})")
+    named = named_sql(f"(FROM {source} WHERE {condition})")
     text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
     # by the hash of the names: to group ten texts takes twice as long
     keys = (

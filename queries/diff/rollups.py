@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from queries.core.watch import duckdb
 from store.errors import TooMuchError
 from store.files import file_list, looks_whole, quoted
-from store.rollup import DURATIONS, KEYS, MINUTES, rollup_sql
+from store.rollup import DURATIONS, KEYS, MINUTES, named_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def whole_parquet(paths: Iterable[Path]) -> str:
 def rows_relation(rows: str, file: int = 0) -> str:
     """The same of a relation of transactions, a row a request."""
     sums = f"{file} AS file, 0 AS key, 1 AS requests, 0 AS bytes_received"
-    return f"SELECT {sums}, {LISTED} FROM ({rollup_sql('named', rows)})"
+    return f"SELECT {sums}, {LISTED} FROM ({named_sql(rows)})"
 
 
 def place_of(recorders: Sequence[str]) -> str:

@@ -16,7 +16,6 @@ from typing import Final, Literal
 
 import duckdb
 
-from recorder.write.rollup import scratch_duckdb
 from store.derived import SQL
 from store.errors import unwritable
 from store.files import file_list, parquet, quoted, replacing
@@ -112,7 +111,7 @@ class _Hour:
         self.places |= {place} if place else set()
         if place is None or not self.store.is_merged([place]):
             self.store.fetch(files)
-            with scratch_duckdb(self.scratch, _MEMORY, threads=2) as con:
+            with _duckdb(self.scratch) as con:
                 rows = _coverage(files)
                 self._groups(con, rows)
                 if place is None:
@@ -120,7 +119,7 @@ class _Hour:
                 self._write(con, f"FROM {rows} ORDER BY recorder, from_ts, to_ts", place)
             return "merged"
         self.store.fetch([place])
-        with scratch_duckdb(self.scratch, _MEMORY, threads=2) as con:
+        with _duckdb(self.scratch) as con:
             self._groups(con, _coverage([place]))
         return "ready"
 
@@ -142,7 +141,7 @@ class _Hour:
             if not set(self.store.entries(paths[0].parent)).issuperset(paths):
                 return "waiting"
         self.store.fetch(path for paths in singles.values() for path in paths)
-        with scratch_duckdb(self.scratch, _MEMORY, threads=2) as con:
+        with _duckdb(self.scratch) as con:
             _number(con, singles[KEYS], self.groups)
             self._write(con, _sql("durations", _relation(singles[DURATIONS])), places[DURATIONS])
             self._write(con, _sql("minutes", _relation(singles[MINUTES])), places[MINUTES])
@@ -156,6 +155,16 @@ class _Hour:
         size = file.stat().st_size
         if self.store.add(place, file):
             self.made.append(size)
+
+
+def _duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
+    """A connection within a memory; spill: an empty folder for what that has no room for."""
+    con = duckdb.connect(config={
+        "threads": 2, "memory_limit": _MEMORY, "temp_directory": str(spill),
+        "preserve_insertion_order": False,
+    })  # fmt: skip
+    con.execute("SET TimeZone = 'UTC'")
+    return con
 
 
 def _number(

@@ -13,96 +13,140 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recorder.write.segments import gathered, metadata, row_groups, size_of
+from recorder.write.segments import gathered, metadata, policy_of, row_groups, size_of
+from recorder.write.sort import ranks
 from store import cover
+from store.derived import failed
 from store.errors import QrecError, UnavailableError, unwritable
-from store.files import TEMPORARY_SUFFIX, make_folder, quoted, replacing
+from store.files import make_folder, replacing
 from store.layout import Store, holder, recorder_lock
 from store.rollup import (
+    BUCKET_BASE,
     COLUMNS,
+    DURATIONS,
     KEYS,
     MINUTES,
     OLD_ROLLUPS,
     ROLLUPS,
     SOURCES,
-    rollup_sql,
 )
 from store.schema import TRANSACTIONS
 
 State = Literal["ok", "missing", "unreadable", "old"]
-_ERRORS = (OSError, pa.ArrowException, duckdb.Error)
-_MEMORY = "256MB"
-_AT_ONCE = 20 << 20  # bytes of columns that are rolled up together, some 250,000 rows: 100 MB
+_AT_ONCE = 20 << 20  # bytes of columns that are rolled up together, some 250,000 rows
+# The names of a key by their columns, in the order of a sealed file first.
+_NAMED = {
+    "host": "host", "route": "route", "method": "method", "container_name": "container",
+    "pod_name": "pod", "direction": "direction", "status": "status", "grpc_status": "grpc_status",
+    "recorder": "recorder", "session": "session", "process_exe": "process",
+    "error_signature": "signature",
+}  # fmt: skip
 _COLUMNS = pa.schema([TRANSACTIONS.field(name) for name in SOURCES])
+_MOST = 1 << 62  # numbers of an int64
 _GROUP = 20_000  # rows: a row group of `minutes` is a quarter of those, and no smaller
 
 
 def write_rollup(
-    store: Store, hour: str, rows: Path, name: str, footer: Mapping[bytes, bytes], spill: Path
+    store: Store, hour: str, rows: Path, name: str, footer: Mapping[bytes, bytes]
 ) -> None:
     """Write the three files of a rollup, or replace them.
 
     rows: a sealed file of transactions, maybe under a temporary name; name: what all files are
-    called. spill: an empty folder for what memory has no room for.
+    called.
     """
     folders = {table: make_folder(store.sealed_hour(table, hour)) for table in ROLLUPS}
     with ExitStack() as stack:
         # the last to be opened is the first to get its name, when the old keys are away
         paths = {t: stack.enter_context(replacing(folders[t] / name)) for t in reversed(ROLLUPS)}
         stack.push(lambda error, *_: None if error else (folders[KEYS] / name).unlink(True))
-        write_tables(paths, [rows], footer, spill)
+        write_tables(paths, [rows], footer)
 
 
 def write_tables(
-    paths: Mapping[str, Path], rows: Sequence[Path], footer: Mapping[bytes, bytes], spill: Path
+    paths: Mapping[str, Path], files: Sequence[Path], footer: Mapping[bytes, bytes]
 ) -> None:
-    """Write the tables of a rollup of some files of transactions."""
+    """Write the tables of a rollup of some files of transactions, some rows at a time: a key may
+    be there twice, under two numbers."""
+    first = 0
     with ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
-        con = stack.enter_context(scratch_duckdb(spill, _MEMORY, threads=1))
-        for table, part in _rolled_up(con, rows):
-            if table not in writers:
-                # without pyarrow's own schema in the footer any engine reads plain types; by zstd
-                # a file is a fifth smaller, and takes twice as long to decode
-                writer = pq.ParquetWriter(
-                    paths[table], part.schema, compression="lz4", store_schema=False
-                )
-                writer.add_key_value_metadata(footer)
-                writers[table] = stack.enter_context(writer)
-            size = max(part.num_rows // 4 + 1, _GROUP) if table == MINUTES else None
-            writers[table].write_table(part, row_group_size=size)
+        for rows in gathered(row_groups(files, _COLUMNS), _AT_ONCE):
+            for table, part in _counted(rows, first).items():
+                if table not in writers:
+                    # without pyarrow's own schema in the footer any engine reads plain types; by
+                    # zstd a file is a fifth smaller, and takes twice as long to decode
+                    how = {"compression": "lz4", "store_schema": False}
+                    writer = pq.ParquetWriter(paths[table], part.schema, **how)
+                    writers[table] = stack.enter_context(writer)
+                    writers[table].add_key_value_metadata(footer)
+                size = max(part.num_rows // 4 + 1, _GROUP) if table == MINUTES else None
+                writers[table].write_table(part, row_group_size=size)
+                first += part.num_rows if table == KEYS else 0
 
 
-def _rolled_up(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Path]
-) -> Iterator[tuple[str, pa.Table]]:
-    """(table, its next rows) of files, some rows at a time: a key may be in two of them, under two
-    numbers."""
-    first = 0
-    for rows in gathered(row_groups(files, _COLUMNS), _AT_ONCE):
-        con.register("rows", rows)
-        for step in ("requests", "numbered", "entries"):
-            text = f"CREATE OR REPLACE TEMP TABLE rollup_{step} AS {rollup_sql(step)}"
-            con.execute(text, {"first": first} if step == "numbered" else None)
-        for table in ROLLUPS:
-            part = con.sql(rollup_sql(table.removeprefix("rollups/"))).to_arrow_table()
-            first += part.num_rows if table == KEYS else 0
-            yield table, part
+def _counted(rows: pa.Table, first: int) -> dict[str, pa.Table]:
+    """The tables of some rows. Keys are numbered from `first` on, in the order of their names."""
+    one_of_each, keys = _numbered(rows)
+    cells = keys * 60 + rows["ts"].cast(pa.int64()).to_numpy() // 60_000_000 % 60
+    # bucket b of duration holds base^(b-1) < ms <= base^b, at most 5 % off its middle
+    took = np.maximum(rows["duration_ms"].drop_null().to_numpy(), 1)
+    buckets = np.ceil(np.log(took) / np.log(BUCKET_BASE)).clip(max=254).astype(np.int64)
+    timed = cells[rows["duration_ms"].is_valid().to_numpy()]
+    found, requests = np.unique(timed * 256 + buckets, return_counts=True)
+    by_bucket = pa.table({
+        **_key_and_minute(first, found // 256),
+        "bucket": (found % 256).astype(np.int16), "requests": requests.astype(np.int32),
+    })  # fmt: skip
+
+    order = np.argsort(cells, kind="stable")
+    starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
+    cells = cells[order[starts]]
+    sums = {"requests": np.diff(starts, append=len(order))}
+    for name in ("bytes_sent", "bytes_received"):
+        sums[name] = np.add.reduceat(rows[name].fill_null(0).to_numpy()[order], starts)
+    seqs = np.minimum.reduceat(rows["seq"].to_numpy()[order], starts)
+    quarters = np.argsort(cells % 60 // 15, kind="stable")  # a part of the hour is read by itself
+    by_minute = pa.table({
+        **_key_and_minute(first, cells), **sums,
+        "requests": sums["requests"].astype(np.int32), "seq": seqs,
+    }).take(quarters)  # fmt: skip
+
+    starts = np.flatnonzero(np.diff(cells // 60, prepend=-1))
+    sums = {name: np.add.reduceat(values, starts) for name, values in sums.items()}
+    named = rows.select(list(_NAMED)).take(one_of_each)
+    names = {_NAMED[name]: named[name].cast(pa.string()).fill_null("") for name in _NAMED}
+    names["status"] = named["status"].fill_null(0)  # no response
+    ended = zip(named["status"].to_pylist(), named["grpc_status"].to_pylist(), strict=True)
+    by_key = pa.table({
+        "key": pa.array(first + np.arange(len(starts)), pa.int32()),
+        **names,
+        "failed": pa.array((failed(*how) for how in ended), pa.bool_()),
+        **sums,
+        "active": np.bitwise_or.reduceat(np.left_shift(1, cells % 60), starts),
+    })  # fmt: skip
+    return {DURATIONS: by_bucket, MINUTES: by_minute, KEYS: by_key}
 
 
-def scratch_duckdb(spill: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
-    """A connection within a memory; spill: an empty folder for what that has no room for."""
-    con = duckdb.connect(config={"threads": threads, "memory_limit": memory})
-    con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET temp_directory = {quoted(spill)}")
-    con.execute("SET preserve_insertion_order = false")
-    return con
+def _key_and_minute(first: int, cells: Any) -> dict[str, Any]:
+    return {"key": (first + cells // 60).astype(np.int32), "minute": (cells % 60).astype(np.int16)}
+
+
+def _numbered(rows: pa.Table) -> tuple[Any, Any]:
+    """(a row of each key, the key of each row), numbered in the order of the keys' names."""
+    keys, span = np.zeros(rows.num_rows, np.int64), 1
+    for name in _NAMED:
+        places = ranks(rows[name].dictionary_encode())
+        size = int(places.max(initial=0)) + 1
+        if span * size > _MOST:
+            keys, span = np.unique(keys, return_inverse=True)[1], len(keys)
+        keys, span = keys * size + places, span * size
+    return np.unique(keys, return_index=True, return_inverse=True)[1:]
 
 
 @dataclass(frozen=True)
@@ -132,15 +176,11 @@ def rollups(
     whole: read the rollups to their end; else only what the files say about themselves.
     """
     for hour in store.hours("transactions") if hours is None else hours:
-        sealed = cover.sealed_by_recorder(
-            cover.list_folder(store.sealed_hour("transactions", hour))
-        )
-        for file in itertools.chain.from_iterable(sealed.values()):
+        files = cover.list_folder(store.sealed_hour("transactions", hour))
+        for file in itertools.chain.from_iterable(cover.sealed_by_recorder(files).values()):
             name = file.path.name
             paths = tuple(store.sealed_hour(table, hour) / name for table in ROLLUPS)
-            states = {
-                _state(table, path, whole) for table, path in zip(ROLLUPS, paths, strict=True)
-            }
+            states = {_state(*one, whole) for one in zip(ROLLUPS, paths, strict=True)}
             old = (store.sealed_hour(OLD_ROLLUPS, hour) / name).exists()
             states |= {"old"} if old and states == {"missing"} else set()
             state = min(states, key=_WORST.index)
@@ -163,24 +203,16 @@ def _state(table: str, path: Path, whole: bool) -> State:
         return "unreadable"
 
 
-@dataclass(frozen=True)
-class Rebuilding:
-    """Whoever may make the rollups of a recorder's hours again; room: a folder for scratch."""
-
-    store: Store
-    recorder: str
-    room: Path
-
-
 @contextlib.contextmanager
-def rebuilding(store: Store, recorder: str) -> Iterator[Rebuilding]:
-    """The right to rebuild a recorder's rollups. UnavailableError while another one has it."""
+def rebuilding(store: Store, recorder: str) -> Iterator[Store]:
+    """The store with the right to rebuild a recorder's rollups. UnavailableError while another one
+    has it."""
     aside = _Aside(store.path)
     fresh = not store.live(recorder).exists()
     try:
         with recorder_lock(aside, recorder):
             try:
-                yield Rebuilding(store, recorder, aside.live(recorder))
+                yield store
             finally:
                 shutil.rmtree(aside.live(recorder), ignore_errors=True)
     except UnavailableError:
@@ -197,39 +229,32 @@ def rebuilding(store: Store, recorder: str) -> Iterator[Rebuilding]:
                 store.live(recorder).rmdir()
 
 
-def rebuild(by: Rebuilding, rollup: Rollup) -> bool:
-    """Make one rollup again. False when retention or a late row took its rows away.
+def rebuild(store: Store, rollup: Rollup) -> bool:
+    """Make one rollup again, with the right to; False when retention or a late row took its rows
+    away.
 
     Raises Failed when its rows cannot be read, and UnavailableError when the disk refuses.
     """
     try:
-        footer = metadata(by.recorder, _policy(rollup.rows))
-        spill = make_folder(by.room / f"spill{TEMPORARY_SUFFIX}")
-        write_rollup(by.store, rollup.hour, rollup.rows, rollup.rows.name, footer, spill)
+        footer = metadata(rollup.recorder, policy_of(rollup.rows))
+        write_rollup(store, rollup.hour, rollup.rows, rollup.rows.name, footer)
         with contextlib.suppress(OSError):  # what an older qrec wrote of the same rows
-            (by.store.sealed_hour(OLD_ROLLUPS, rollup.hour) / rollup.rows.name).unlink()
-    except _ERRORS as error:
+            (store.sealed_hour(OLD_ROLLUPS, rollup.hour) / rollup.rows.name).unlink()
+    except (OSError, pa.ArrowException) as error:
         if not rollup.rows.exists():
             return False
         why = " ".join(str(error).split())[:120]
         if isinstance(error, OSError) and error.errno is not None:
-            raise unwritable(by.store.path, error) from None
+            raise unwritable(store.path, error) from None
         raise Failed(
-            f"{rollup.rows.relative_to(by.store.path)} cannot be read: {why}",
+            f"{rollup.rows.relative_to(store.path)} cannot be read: {why}",
             "Restore it from a copy, or move it away: `qrec doctor` names all such files.",
         ) from None
     return True
 
 
-def _policy(rows: Path) -> str:
-    """How the rows say that they were redacted, which holds for their rollup as well."""
-    with pq.ParquetFile(rows) as file:
-        own: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-    return own.get(b"qrec.redaction", b"").decode()
-
-
 class _Aside(Store):
-    """The same store, with scratch room and a lock apart from those of a recorder that runs."""
+    """The same store, with a lock apart from that of a recorder that runs."""
 
     def live(self, recorder: str) -> Path:
         return super().live(recorder) / "rollup"

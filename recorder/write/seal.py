@@ -33,6 +33,7 @@ from recorder.write.segments import (
     merge,
     merge_candidates,
     metadata,
+    policy_of,
 )
 from store import cover
 from store.cover import Sealed, Segment, maximal_cover, sealed_in, sealed_name, superseded
@@ -213,7 +214,8 @@ class Housekeeper:
         Each file counts from the moment on that it is there, whatever becomes of the next.
         OSError when the disk has no room for it, before anything of it is written.
         """
-        from recorder.write.sort import write_sorted  # with numpy, for whoever seals
+        from recorder.write.rollup import write_rollup  # with numpy, for whoever seals
+        from recorder.write.sort import write_sorted
 
         paths = []
         packed = list(_packed(maximal_cover(self._files(table, hour))))
@@ -228,7 +230,13 @@ class Housekeeper:
             with self._spill() as spill, replacing(path) as temporary:
                 write_sorted(temporary, table, sources, self.footer, spill)
             if table == "transactions":
-                self._try_to_roll_up(hour, path)
+                try:  # a rollup only saves time: without it the hour is sealed all the same
+                    write_rollup(self.store, hour, path, path.name, self.footer)
+                except Exception as error:
+                    why = " ".join(str(error).split())[:120]
+                    self.note(
+                        f"hour {hour} has no rollup (`qrec rollup --rebuild` makes it): {why}"
+                    )
             paths.append(path)
         return paths
 
@@ -238,25 +246,6 @@ class Housekeeper:
         if free < needed:
             text = f"sealing it takes {needed >> 10:,} KiB, and {free >> 10:,} KiB are free"
             raise OSError(errno.ENOSPC, text)
-
-    def _try_to_roll_up(self, hour: str, path: Path) -> None:
-        """A rollup only saves time: without it the hour is sealed all the same."""
-        try:
-            self.roll_up(hour, path, path.name)
-        except Exception as error:
-            why = " ".join(str(error).split())[:120]
-            self.note(f"hour {hour} has no rollup (`qrec rollup --rebuild` makes it): {why}")
-
-    def roll_up(self, hour: str, rows: Path, name: str) -> None:
-        """Write the rollup of a sealed file.
-
-        rows: the file; name: what both files are called. A rollup that is there already is
-        replaced.
-        """
-        with self._spill() as spill:
-            from recorder.write.rollup import write_rollup  # DuckDB, for which 13 MB can wait
-
-            write_rollup(self.store, hour, rows, name, self.footer, spill)
 
     @contextlib.contextmanager
     def _spill(self) -> Iterator[Path]:
@@ -348,9 +337,8 @@ def _policy(store: Store, recorder: str) -> str:
         for hour in store.live_hours(recorder, table):
             for segment in live_segments(store, recorder, table, hour):
                 with contextlib.suppress(OSError, pa.ArrowException):
-                    footer = pq.read_metadata(segment.path).metadata or {}
-                    if policy := footer.get(b"qrec.redaction"):
-                        return bytes(policy).decode()
+                    if policy := policy_of(segment.path):
+                        return policy
     return ""
 
 

@@ -1,8 +1,8 @@
 """A seal in a process of its own: `python -m recorder.write.seal_process`.
 
-Sealing takes hundreds of megabytes and loads DuckDB; the process gives all of that back when it
-ends, and whatever ends it does not end the recorder. It reads one line, `Order`, and writes one
-document, `Outcome`. When its stdin closes, the recorder is gone that holds the lock, and it ends.
+Sealing takes hundreds of megabytes; the process gives all of that back when it ends, and whatever
+ends it does not end the recorder. It reads one line, `Order`, and writes one document, `Outcome`.
+When its stdin closes, the recorder is gone that holds the lock, and it ends.
 """
 
 from __future__ import annotations

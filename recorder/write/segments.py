@@ -41,6 +41,12 @@ def metadata(recorder: str, policy: str) -> dict[bytes, bytes]:
     }
 
 
+def policy_of(path: Path) -> str:
+    """How a file says that its rows were redacted; '' where it does not."""
+    footer: dict[bytes, bytes] = pq.read_metadata(path).metadata or {}
+    return footer.get(b"qrec.redaction", b"").decode()
+
+
 def row_group_rows(rows: int, size: int) -> int:
     """Rows a group, so that one group is a bounded piece of memory whatever the bodies, and none of
     them a small rest."""

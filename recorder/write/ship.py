@@ -22,9 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
-from recorder.write.segments import metadata
+from recorder.write.segments import metadata, policy_of
 from store import FORMAT_VERSION
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
 from store.cover import EARLY, sealed_in, sealed_name, segments_in
@@ -165,8 +163,6 @@ class Shipper:
     def ship_early(self, now: dt.datetime) -> int:
         """Put a new generation of each running hour there (store/cover.py); how many. Nothing is
         lost where it fails: the next one has all that this one would have had."""
-        from recorder.write.ship import generations  # DuckDB, which a recorder need not load
-
         shipped = 0
         # OSError: a segment was merged meanwhile
         with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as name:
@@ -289,11 +285,9 @@ def _generation(
     name = sealed_name(recorder, last, until)
     paths = {table: folder / table.replace("/", "-") for table in ROLLUPS if rows}
     if rows:
-        from recorder.write.rollup import write_tables  # DuckDB, which a recorder need not load
+        from recorder.write.rollup import write_tables  # numpy, which a recorder need not load
 
-        kept = pq.read_metadata(rows[0]).metadata or {}
-        footer = metadata(recorder, kept.get(b"qrec.redaction", b"").decode())
-        write_tables(paths, rows, footer, folder)
+        write_tables(paths, rows, metadata(recorder, policy_of(rows[0])))
     paths["coverage"] = coverage
     files = {f"{EARLY}/{table}/hour={hour}/{name}": path for table, path in paths.items()}
     return Generation(recorder, files)

@@ -114,10 +114,10 @@ def _weights(sizes: pa.Table) -> Any:
 
 
 def _order(keys: pa.Table) -> Any:
-    return np.lexsort([_ranks(column) for column in reversed(keys.columns)])
+    return np.lexsort([ranks(column) for column in reversed(keys.columns)])
 
 
-def _ranks(column: pa.ChunkedArray) -> Any:
+def ranks(column: pa.ChunkedArray) -> Any:
     """Numbers that order as the values of a column do; missing ones come first."""
     if not pa.types.is_dictionary(column.type):
         return column.cast(pa.int64()).to_numpy()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write import seal, sort
+from recorder.write import rollup, seal, sort
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
@@ -122,7 +122,7 @@ def test_a_rollup_that_fails_keeps_no_hour_from_being_sealed(
     def fail(*_: object) -> None:
         raise MemoryError("too much")
 
-    monkeypatch.setattr(Housekeeper, "roll_up", fail)
+    monkeypatch.setattr(rollup, "write_rollup", fail)
     desk, notes = recorded(tmp_path / "s"), Notes()
     assert keeper(desk.store, notes).round(LATER) == HOURS
     assert len(notes) == 3

@@ -80,7 +80,7 @@ def stored(path: Path, rows: Rows, stretches: Iterable[Sequence[dict[str, Any]]]
             place = make_folder(store.sealed_hour("transactions", hour))
             file = place / sealed_name(recorder, len(numbered))
             pq.write_table(pa.Table.from_pylist(numbered, schema=TRANSACTIONS), file)
-            write_rollup(store, hour, file, file.name, {}, make_folder(path / "spill"))
+            write_rollup(store, hour, file, file.name, {})
     covered = [one for part in stretches for one in part]
     for recorder in {one["recorder"] for one in covered}:
         mine = [one for one in covered if one["recorder"] == recorder]

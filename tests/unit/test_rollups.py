@@ -18,7 +18,6 @@ import pytest
 import queries.diff.compare
 import queries.diff.counts
 import recorder.write.rollup
-import recorder.write.seal
 from fixtures import bundled_stream
 from queries.core.answer import to_document
 from queries.core.session import Reader
@@ -30,6 +29,8 @@ from queries.diff.durations import Entries
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
+from recorder.write.rollup import write_rollup
+from recorder.write.segments import metadata
 from store.cover import sealed_name, segment_name
 from store.files import parquet
 from store.hours import HOUR_US, from_us, hour_key
@@ -84,7 +85,7 @@ def rebuilt(store: Store) -> None:
 
 def rebuilt_of(store: Store, owner: str, hour: str, name: str) -> None:
     rows = store.sealed_hour("transactions", hour) / name
-    recorder.write.seal.Housekeeper(store, owner, "none").roll_up(hour, rows, name)
+    write_rollup(store, hour, rows, name, metadata(owner, "none"))
 
 
 @pytest.mark.parametrize("early", [0, 7, 25])
