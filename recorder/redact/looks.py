@@ -12,7 +12,7 @@ from typing import Any
 
 import re2
 
-from recorder.redact.names import jumbled, opaque
+from recorder.redact.names import jumbled, mingled, opaque
 from recorder.redact.rules import Rules, Shape, builtin, words
 from recorder.redact.text import (
     BINARY,
@@ -250,7 +250,8 @@ _PUBLIC = re.compile(rb"(?i)(?<![a-z])(?:pk|pub|public|publishable|phc|nonce|sha
 _SEPARATOR = re.compile(rb"[._-]")
 _THINGS = frozenset(word for field in builtin().fields for word in field.unless)
 _MOST_WORDS = 3  # before a key; a slug has more
-_SURE_HEAD = 4  # before a run with a dash or underline in it; "a_" may be a part of that
+_SURE_HEAD = 4  # before a run with a dash or underline in it; "a_" may be a part of that,
+_SHORT_HEAD, _LONG_BODY = 3, 40  # and "ab_" before a short one
 _DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
 _ENCODED_COST = 512  # bytes of base64 that cost about as much as one candidate
 
@@ -344,11 +345,14 @@ def fits(rule: Shape, buf: bytes, begin: int, end: int) -> bool:
             return False  # commit_b92c212…, /avatars/ab_…
         begin = head.end()
         sure = begin - start >= _SURE_HEAD or head[0][:2] == b"sk"
-        if not sure and not buf[begin:end].isalnum():
+        doubtful = end - begin < _LONG_BODY or begin - start < _SHORT_HEAD
+        if end - begin < rule.least or (
+            not sure and doubtful and _SEPARATOR.search(buf, begin, end)
+        ):
             return False
     body = buf[begin:end]
     if rule.mixed:
-        return jumbled(body) or (_LONG_NO_HEX.match(body) is not None and opaque(body))
+        return jumbled(body) or (_LONG_NO_HEX.match(body) is not None and mingled(body))
     return not rule.opaque or opaque(body)
 
 

@@ -208,6 +208,13 @@ def jumbled(value: bytes) -> bool:
     return b"a" in classes and 5 * sum(map(classes.count, _CHANGES)) >= 2 * len(classes)
 
 
+def mingled(value: bytes) -> bool:
+    """Whether digits stand all over a long value of small letters or capitals: base 32 has one of
+    them in five."""
+    classes = value.translate(_CLASSES)
+    return classes.count(b"0") >= 4 and 6 * sum(map(classes.count, _CHANGES)) >= len(classes)
+
+
 # What stands before credentials in an Authorization header stays readable.
 AUTH_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|oauth|hawk|ssws|bot|key"

@@ -33,6 +33,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headed: bool = False
     mixed: bool = False
     unless: frozenset[str] = frozenset()
+    least: int = 0
     source: str = ""
 
     @property
