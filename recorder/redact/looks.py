@@ -250,8 +250,7 @@ _PUBLIC = re.compile(rb"(?i)(?<![a-z])(?:pk|pub|public|publishable|phc|nonce|sha
 _SEPARATOR = re.compile(rb"[._-]")
 _THINGS = frozenset(word for field in builtin().fields for word in field.unless)
 _MOST_WORDS = 3  # before a key; a slug has more
-_SURE_HEAD = 4  # before a run with a dash or underline in it; "a_" may be a part of that,
-_SHORT_HEAD, _LONG_BODY = 3, 40  # and "ab_" before a short one
+_SURE_HEAD = 3  # before a run with a dash or underline in it; "a_" may be a part of that
 _DEEPEST = 3  # base64 in base64; deeper than that it is taken out unseen
 _ENCODED_COST = 512  # bytes of base64 that cost about as much as one candidate
 
@@ -345,10 +344,7 @@ def fits(rule: Shape, buf: bytes, begin: int, end: int) -> bool:
             return False  # commit_b92c212…, /avatars/ab_…
         begin = head.end()
         sure = begin - start >= _SURE_HEAD or head[0][:2] == b"sk"
-        doubtful = end - begin < _LONG_BODY or begin - start < _SHORT_HEAD
-        if end - begin < rule.least or (
-            not sure and doubtful and _SEPARATOR.search(buf, begin, end)
-        ):
+        if end - begin < rule.least or (not sure and _SEPARATOR.search(buf, begin, end)):
             return False
     body = buf[begin:end]
     if rule.mixed:
