@@ -46,6 +46,8 @@ from bench.redaction_drawn import drawn
 from bench.redaction_held_back import HELD_BACK_PLACES, HELD_BACK_SECRETS, singles
 from bench.redaction_outside import anew
 from bench.redaction_speed import cold_headers, speed, unseen, worst
+from bench.redaction_unread import HELD_BACK as UNREAD
+from bench.redaction_unread import LEARNT, of_whoevers_making, planted
 from recorder.decode.events import Transaction
 from recorder.options import RecordOptions
 from recorder.redact.config import RedactConfig
@@ -318,6 +320,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result["held_back_betterleaks"] = what_leaks(formats())
     result["held_back_credsweeper"] = what_leaks(half())
     result["held_back_drawn"] = what_leaks(drawn())
+    result["learnt"] = what_leaks(planted(LEARNT))
+    result["held_back_unread"] = what_leaks(planted(UNREAD))
+    result["of_whoevers_making"] = what_leaks(of_whoevers_making())
     for label, apis in (("apis", FIRST), ("held_back_apis", HELD_BACK)):
         result[label] = what_leaks(in_use(apis))
         result[f"{label}_under_vendors"] = what_leaks(under_vendors(apis))

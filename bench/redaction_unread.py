@@ -78,6 +78,23 @@ HELD_BACK = {
     "asana old": "4827193056718294:{x32}", "autoblocks": "AB-{w20}", "axiom": "xapt-{w20}", "backblaze new": "K00M{w25}",
 }  # fmt: skip
 
+# how keys of vendors that nobody knows look: a word and so much that is random
+_WORDS = ("acme_", "ac_", "acme-", "acme_v1_")
+_BODIES = {
+    "letters and digits, 32": "{a32}", "letters and digits, 40": "{a40}", "base64url, 32": "{w32}", "base64url, 43": "{w43}",
+    "base64url, 64": "{w64}", "base64, 44": "{b43}=", "base64, 88": "{b86}==", "base 32, 52": "{s52}", "small letters and digits, 32": "{l32}",
+    "hex, 56": "{x56}", "hex, 64": "{x64}",
+}  # fmt: skip
+
+
+def of_whoevers_making(each: int = 40) -> Iterator[tuple[str, str, Transaction]]:
+    """The same for random keys behind words that no vendor has."""
+    for seed in range(each // len(_WORDS)):
+        forms = {
+            f"{kind}: {word}": word + body for kind, body in _BODIES.items() for word in _WORDS
+        }
+        yield from planted(forms, seed)
+
 
 def planted(
     forms: dict[str, str], seed: int = 20_261_203

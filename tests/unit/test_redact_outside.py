@@ -155,6 +155,14 @@ def test_credentials_in_binary_metadata_of_grpc_go_by_their_name() -> None:
         f"$5$rounds=9000${_S}${_S * 2}{_S[:11]}", f"$6${_S[:8]}${_S * 5}./{_S[:4]}",
         f"$8${_S[:14]}${_S * 2}{_S[:11]}", f"$y$j9T${_S}${_S * 2}{_S[:11]}",
         f"$argon2id$v=19$m=65536,t=3,p=4${_S}${_S * 2}",
+        # and formats of vendors' own pages
+        f"17|{_S * 2}{_S[:8]}", f"2|{_S * 3}", f"{_HEX}{_HEX[:8]}:{_HEX * 4}", f"{_ID}:{_HEX * 2}", f"*:production.{_HEX * 3}{_HEX[:8]}",
+        f"user:{_HEX * 4}", f"perm:{_S[:8]}==.{_S[:6]}=.{_S * 2}", f"{_HEX}{_HEX[:8]}.{_HEX * 2}", f"$aact_prod_{_S}+/{_S * 2}", f"app-{_S}{_S[:8]}",
+        f"cu_{_HEX * 2}", f"cqt_{_S}{_S[:10]}", f"pss_service:v2:{':'.join([_HEX * 4] * 4)}", f"{_HEX * 2}-{_ID}", f"t-{_HEX}{_HEX[:8]}-{_HEX}{_HEX[:8]}",
+        f"QN_{_HEX * 2}", f"pl_{_HEX * 2}", f"mainnet{_S * 2}", f"2719${_HEX * 8}", f"creem_{_S}{_S[:6]}", f"dub_{_S}{_S[:8]}",
+        f"mint_dsc_{_S}{_S[:10]}", f"secret_dev-key_{_HEX * 2}.{_S * 2}", f"tlk_{_S.upper()}{_S.upper()[:8]}", f"ser.{_S}{_S[:6]}", f"CO.{_S}.{_S * 4}",
+        f"TEST_{_S}+/{_S}{_S[:9]}", f"oauth:{_S.lower()}{_S.lower()[:14]}", f"{_ID}:fx", f"account-{_S}{_S[:4]}", "sk-helicone-qz7kt2v-x9mb4nl-8wqz7kt-2vx9mb4",
+        f"https://maker.ifttt.com/trigger/alarm/with/key/{_S}{_S[:6]}", f"b3BlbnNzaC1rZXktdjE{_S * 4}",
     ],
 )  # fmt: skip
 def test_a_format_of_an_outside_corpus_goes_from_every_place(secret: str) -> None:
@@ -228,6 +236,10 @@ _UUID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
         f"acme_{_MIXED[:7]}-{_MIXED}", f"ac1_{_MIXED}", f"acme_{_MIXED.lower()[:32]}",
         f"acme_{_SHA1}", f"acme_v1_{_SHA1[:24]}{_SHA1}", f"sk_ac_default_{_SHA1}", f"acme-secret-{_SHA1[:32]}",
         f"acme-api-{_UUID}", f"ak-{_UUID}-{_MIXED}", f"sk_{_MIXED[:6]}-{_MIXED}", f"sk_test_{_UUID}", f"acme-auth-{_MIXED[:12]}-{_MIXED}",
+        f"acme_{_MIXED[:20]}/{_MIXED[:9]}+{_MIXED[:13]}=", f"ac_{_MIXED[:9]}+{_MIXED}=", f"sk-acme-{_MIXED[:20]}/{_MIXED}==",
+        f"acme_{_MIXED[:9]}_{_MIXED[:5]}-{_MIXED[:26]}", f"ac-{_MIXED[:4]}_{_MIXED[4:13]}-{_MIXED[:20]}", f"acme_-{_MIXED}", f"NF-{_MIXED}",
+        f"acme_{_HEX * 3}{_HEX[:8]}", f"acme_{_HEX * 8}", f"prj_live_sk_{_SHA1}", f"acme_live_admin_{_HEX * 2}_{_HEX * 2}",
+        "acme_mzxw6ytboi3dg4tfonzgk43uebuw4ztpojwwc5djn5xa2dcmrq7f", f"token_{_MIXED.lower()[:22]}", f"key_{_SHA1[:28]}", f"sk-{_MIXED[:4]}_{_MIXED[:7]}-{_MIXED[:9]}",
     ],
 )  # fmt: skip
 def test_a_key_of_whoevers_making_goes_by_its_form(secret: str) -> None:
@@ -247,6 +259,8 @@ def test_a_key_of_whoevers_making_goes_by_its_form(secret: str) -> None:
         "com.acme.OrderServiceV7ImplForTenantGroup2Configuration", f"shop-api:live-{_HEX * 2}{_HEX[:8]}",
         f"/v1/things?key=uploads/2026/11/avatar_{_ID}.png", f"commit_{_SHA1}", f"acme_cache_{_SHA1}", f"resp_{_SHA1[:8]}{_SHA1}",
         f"acme_{_SHA1}.png", f"/files/acme_{_SHA1}", f"acme-{_SHA1}", f"acme_{_SHA1[:32]}", f"user-{_UUID}",
+        f"acme_{_UUID}", "node_modules/typescript/lib/TypeScriptCompilerHost/index2Of3", f"a_{_MIXED[:9]}-{_MIXED[:26]}", f"trace:{_HEX * 2}:{_HEX}",
+        f"{_UUID}:{_HEX}", "user-auth-V2-configuration-of-the-second-tenant-group", "org-Acme/Repo2Name/Branch3Name/OrderServiceV7", f"acme_{_MIXED[:20]}/items",
     ],
 )  # fmt: skip
 def test_what_only_names_something_is_no_key(text: str) -> None:
