@@ -5,8 +5,9 @@
 November 2026 (base64 and base64url behind a word, hex of any length, base 32 …). `HELD_BACK` are of
 the halves, drawn by a hash of names, of what nine scanners (deepsecrets, keyhound, keyleak-detector,
 leakkill, n0s1, scan4secrets, secretgate, secretsieve and the detectors of Veles) know and betterleaks
-does not, of 27 of trufflehog's detectors and of keyhog's; what is no secret or has no mark is left
-out. They were read only when the rules stood. docs/redaction.md has the figures of the first run.
+does not, and of trufflehog's and keyhog's detectors, of which ten and 18 were read; what is no secret
+or has no mark is left out. They were read only when the rules stood. docs/redaction.md has the figures
+of the first run.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 import re2
 
-from recorder.redact.names import jumbled, mingled, opaque
+from recorder.redact.names import jumbled, opaque
 from recorder.redact.rules import Rules, Shape, builtin, words
 from recorder.redact.text import (
     BINARY,
@@ -348,7 +348,7 @@ def fits(rule: Shape, buf: bytes, begin: int, end: int) -> bool:
             return False
     body = buf[begin:end]
     if rule.mixed:
-        return jumbled(body) or (_LONG_NO_HEX.match(body) is not None and mingled(body))
+        return jumbled(body) or (_LONG_NO_HEX.match(body) is not None and opaque(body, 6))
     return not rule.opaque or opaque(body)
 
 

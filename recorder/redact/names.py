@@ -187,16 +187,16 @@ _CLASSES = (
 _CHANGES = (b"0A", b"0a", b"A0", b"Aa", b"a0", b"aA")
 
 
-def opaque(value: bytes) -> bool:
+def opaque(value: bytes, every: int = 4) -> bool:
     """Whether a value looks random and is no UUID, ULID, number or time.
 
-    Random text goes from small letters to capitals to digits and back every other character;
-    words, slugs and camelCase names do so seldom.
+    Random text goes from small letters to capitals to digits and back every other character (base
+    32: every third); words, slugs and camelCase names do so less than once in `every` of them.
     """
     if _RANDOM.match(value) is None or _KNOWN_IDS.match(value) is not None:
         return False
     classes = value.translate(_CLASSES, b"_.~+/=%:!*-")
-    return classes.count(b"0") >= 2 and 4 * sum(map(classes.count, _CHANGES)) >= len(classes)
+    return classes.count(b"0") >= 2 and every * sum(map(classes.count, _CHANGES)) >= len(classes)
 
 
 def jumbled(value: bytes) -> bool:
@@ -206,13 +206,6 @@ def jumbled(value: bytes) -> bool:
     if b"0" not in classes or classes.count(b"A") - classes.count(b"Aa") < 2:
         return False
     return b"a" in classes and 5 * sum(map(classes.count, _CHANGES)) >= 2 * len(classes)
-
-
-def mingled(value: bytes) -> bool:
-    """Whether digits stand all over a long value of small letters or capitals: base 32 has one of
-    them in five."""
-    classes = value.translate(_CLASSES)
-    return classes.count(b"0") >= 4 and 6 * sum(map(classes.count, _CHANGES)) >= len(classes)
 
 
 # What stands before credentials in an Authorization header stays readable.
