@@ -50,7 +50,7 @@ LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of
 UNREADABLE_SUFFIX = ".unreadable"
 _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried again
 _ABANDONED_S = 3600.0
-_ROOM = 1.5  # of its sources' size a seal must find free: its file, and what it spills
+_ROOM = 1.5  # of its sources' size a seal must find free at least: its file, and what it spills
 _ROWS, _BYTES = 1_000_000, 1 << 30  # of the sources of a sealed file
 _ROW_S = 2e-4  # where rows come faster than that there is no time to seal a part of them meanwhile
 _EVERY_S = 5.0
@@ -241,7 +241,11 @@ class Housekeeper:
         return paths
 
     def _check_room(self, sources: Sequence[Path]) -> None:
-        needed = int(_ROOM * sum(path.stat().st_size for path in sources))
+        about = [pq.read_metadata(path) for path in sources]
+        groups = [one.row_group(number) for one in about for number in range(one.num_row_groups)]
+        packed = int(_ROOM * sum(path.stat().st_size for path in sources))
+        # what is dealt out is packed so loosely that it may take what the rows take unpacked
+        needed = max(packed, sum(group.total_byte_size for group in groups))
         free = shutil.disk_usage(self.store.path).free
         if free < needed:
             text = f"sealing it takes {needed >> 10:,} KiB, and {free >> 10:,} KiB are free"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 import shutil
@@ -94,6 +95,25 @@ def test_a_seal_that_does_not_fit_is_not_begun(
     assert len(visible_ids(tmp_path / "s")) == 9
     monkeypatch.undo()
     assert house.round(LATER, everything=True) == HOURS
+
+
+def test_a_seal_of_rows_that_packed_well_needs_room_for_what_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, notes = Desk(tmp_path / "s"), Notes()
+    body = base64.b64encode(b"a body that comes again and again " * 1000).decode()
+    for n in range(200):
+        desk.take(transaction(f"t{n}", NOON + n * S, body=body))
+    desk.flush()
+    live = segments(desk.store, HOURS[0])
+    free = 2 * sum(path.stat().st_size for path in live)
+    assert free < 200 * len(body)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, (1 << 30) - free, free))
+    for path in live:
+        os.utime(path, (0, 0))
+    assert keeper(desk.store, notes).round(LATER) == []
+    assert "KiB are free" in notes[0]
 
 
 def test_an_hour_that_fails_is_tried_again_after_a_pause_that_grows(
