@@ -127,23 +127,20 @@ class Axis:
         return [s for s in [*spans, *past] if s[0] < end and s[1] > begin]
 
     def rows(self, hour: int, cut: bool = False) -> tuple[str, str] | None:
-        """(the slot of a row of that hour, as DuckDB says it: NULL outside; a condition that all
-        rows with one pass, and whole row groups fail); None for no row at all.
+        """(the slot of a row of that hour, as DuckDB says it; a condition that all rows with one
+        pass alone, and whole row groups fail); None for no row at all.
 
         cut: only of rows that a rollup cannot tell: of spans in slots of seconds, and of minutes
         that the edge of another one cuts in two.
         """
-        cases, edges = [], []
+        cases, spans = [], []
         for begin, end, zero, step in self._stretches(hour):
             slot = f"{zero} + epoch_us(ts) // {step * _SECOND}" if step else str(zero)
             whole = not cut or 0 < step < 60
             for low, high in [(begin, end)] if whole else _cut_minutes(begin, end, hour):
                 cases.append(f"WHEN ts >= {_moment(low)} AND ts < {_moment(high)} THEN {slot}")
-                edges += [low, high]
-        if not cases:
-            return None
-        within = f"ts >= {_moment(min(edges))} AND ts < {_moment(max(edges))}"
-        return f"CASE {' '.join(cases)} END", within
+                spans.append(Window(from_us(low), from_us(high)))
+        return (f"CASE {' '.join(cases)} END", inside(spans)) if cases else None
 
     def minutes(self, hour: int) -> list[Ints]:
         """[60] for each span or part of the past in the hour: the slot of each whole minute, and

@@ -19,9 +19,11 @@ from queries.core.watch import duckdb
 from queries.diff.axis import hour_of, rows_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import (
+    KEY,
     LISTED,
     NAMES,
     BrokenRollup,
+    counting_sql,
     fetched,
     keys_relation,
     place_of,
@@ -33,7 +35,7 @@ from queries.diff.stats import add_up, distinct, numbered
 from store.cover import is_early, segments_in
 from store.files import FILES, parquet
 from store.hours import HOUR_US, hour_key
-from store.rollup import DURATIONS, KEYS, MINUTES, named_sql
+from store.rollup import DURATIONS, KEYS, MINUTES
 from store.values import dataclass
 
 if TYPE_CHECKING:
@@ -179,10 +181,17 @@ class _Counting:
     def _count(self, paths: Sequence[Path], slot: str, within: str) -> None:
         """What the rows of an hour give; a file that cannot be read is left out by the reader."""
         table = f"counted_{len(self.raw)}"
-        keys, cells = _counting(parquet(paths), slot, within, self.where, table)
+        told = partial(counting_sql, slot=slot, within=within, where=self.where, table=table)
         try:
-            self.reader.run(keys, self.params)
-            rows = self.reader.arrays(cells, self.params)
+            self.reader.run(told(parquet(paths))[0], self.params)
+            # to open files again that have no such rows takes as long as to count those there are
+            range_of = f"SELECT coalesce(min(first), 0), coalesce(max(last), 0) FROM {table}"
+            [[first, last]] = self.con.execute(range_of).fetchall()
+            try:
+                cells = told(parquet(paths[first : last + 1]))[1]
+                rows = self.reader.arrays(cells, self.params)
+            except duckdb.BinderException:  # they lack a column that others have
+                rows = self.reader.arrays(told(parquet(paths))[1], self.params)
         except duckdb.Error:
             left = self._listed(paths)
             if len(left) == len(paths):
@@ -195,9 +204,9 @@ class _Counting:
 
     def _count_elsewhere(self, rows: Mapping[tuple[int, bool], Sequence[Path]]) -> None:
         """The same by an engine: sums of some hours of one population, as files."""
-        keys, cells = _counting(FILES, "{slot}", "{within}", self.where, "counted")
+        keys, cells = counting_sql(FILES, "{slot}", "{within}", self.where, "counted")
         selects = {
-            KEYS: f"SELECT key, 0 AS requests, 0 AS bytes_received, {LISTED} FROM counted",
+            KEYS: f"SELECT {KEY}, 0 AS requests, 0 AS bytes_received, {LISTED} FROM counted",
             _CELLS: "SELECT key, slot, bucket, count(*)::INTEGER AS requests,"
             f" sum(received)::BIGINT AS received FROM ({cells}) GROUP BY ALL",
         }
@@ -223,15 +232,15 @@ class _Counting:
         """A relation of the keys of some files, numbered as they stand here."""
         sealed = [self.files[i][1][KEYS] for i in files if i < len(self.files)]
         relations = [keys_relation(sealed)] if sealed else []
-        sums = "key, 0 AS requests, 0 AS bytes_received"
+        sums = "0 AS requests, 0 AS bytes_received"
         relations += [
-            f"SELECT {at} AS file, {sums}, {LISTED} FROM {self.raw[i - len(self.files)][0]}"
+            f"SELECT {at} AS file, {KEY}, {sums}, {LISTED} FROM {self.raw[i - len(self.files)][0]}"
             for at, i in enumerate(files)
             if i >= len(self.files)
         ]
         if not relations:
             nulls = ", ".join(f"NULL::VARCHAR AS {name}" for name in NAMES)
-            relations.append(f"SELECT 0 AS file, 0 AS {sums}, {nulls} WHERE false")
+            relations.append(f"SELECT 0 AS file, 0 AS key, {sums}, {nulls} WHERE false")
         return " UNION ALL BY NAME ".join(relations)
 
     def _read_keys(self) -> dict[str, Any]:
@@ -420,24 +429,6 @@ class _Counting:
             columns["requests"].astype(np.int32, copy=False),
             value,
         )
-
-
-def _counting(
-    source: str, slot: str, within: str, where: str | None, table: str
-) -> tuple[str, str]:
-    """What makes `table` of the keys of a relation of transactions, and a SELECT of a cell a row.
-
-    slot, within: as Axis.rows; where: a condition more."""
-    condition = f"{within} AND ({where})" if where else within
-    named = named_sql(f"(FROM {source} WHERE {condition})")
-    text = sql_text("compare_coded", names=", ".join(NAMES), slot=slot, named=named)
-    # by the hash of the names: to group ten texts takes twice as long
-    keys = (
-        f"CREATE OR REPLACE TEMP TABLE {table} AS"
-        " SELECT (row_number() OVER () - 1)::INTEGER AS key, names, texts.* FROM (SELECT"
-        f" names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)"
-    )
-    return keys, f"SELECT key, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
 
 
 def _joined(parts: Sequence[Cells]) -> Cells:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +173,48 @@ def test_of_an_hour_that_goes_on_a_part_is_told_by_its_rollup_and_the_rest_by_ro
     assert by_rows[0]["findings"]
     assert counted == [1, 2]
     whole.unlink()
+
+
+@pytest.mark.parametrize("lacking", [[], ["pod_name"]])
+def test_segments_of_a_live_hour_without_rows_of_the_window_are_not_opened_again(
+    store: Store, lacking: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a row counts wherever it stands: one that came late is in a later segment. lacking:
+    columns that only the first segment has, as after an older version."""
+    end, hour = NOON + 2 * HOUR_US, "2026-11-22T13"
+    monkeypatch.setattr(queries.diff.compare, "_MOST_ROWS", 100)  # two minutes of the past are left
+    window = Window(from_us(end - 6 * MINUTE), from_us(end - 3 * MINUTE))
+    before = Window(from_us(end - 9 * MINUTE), window.from_ts)
+
+    def minutes() -> dict[str, Any]:
+        return to_document(what_changed(store, window, Baseline("previous", (before,))))
+
+    [sealed] = store.sealed_hour("transactions", hour).iterdir()
+    owner = sealed.stem.rpartition("-")[0]
+    for path in rollups(store):
+        path.unlink() if path.name == sealed.name and hour in path.parts[-2] else None
+    expected = minutes()
+    rows = pq.read_table(sealed, partitioning=None).sort_by("ts")
+    sealed.unlink()
+    times = rows["ts"].to_pylist()
+    late = next(at for at, ts in enumerate(times) if ts >= window.from_ts)
+    edges = [0, *(sum(ts < from_us(end - ago * MINUTE) for ts in times) for ago in (30, 15, 5, 2))]
+    folder = store.live_hour(owner, "transactions", hour)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (first, last) in enumerate(pairwise([*edges, len(rows)])):
+        part = [at for at in range(first, last) if at != late] + [late] * (number == 4)
+        segment = rows.take(part).drop_columns(lacking if number else [])
+        pq.write_table(segment, folder / segment_name(1_000 * number, 1_000 * number + 999))
+    opened, arrays = list[str](), Reader.arrays
+
+    def read(self: Reader, text: str, params: Any) -> Any:
+        opened.extend(re.findall(r"(\d+)000-", text))
+        return arrays(self, text, params)
+
+    monkeypatch.setattr(Reader, "arrays", read)
+    assert minutes() == expected
+    assert expected["window"]["requests"]
+    assert set(opened) == {f"{number:09d}" for number in range(0 if lacking else 2, 5)}
 
 
 def test_of_a_busy_hour_that_still_grows_the_newest_minutes_are_past(store: Store) -> None:
