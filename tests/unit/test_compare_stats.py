@@ -16,6 +16,7 @@ from queries.diff.stats import (
     dispersion,
     mean_z,
     odds_z,
+    quantile,
     rate_dispersion,
     rate_z,
     ratio,
@@ -127,6 +128,14 @@ def test_small_helpers() -> None:
     assert ratio(np.array([1.0, 1.0]), np.array([0.0, 4.0])).tolist() == [0.0, 0.25]
     assert weighted_median(np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 5.0])) == 2.0
     assert weighted_median(np.zeros(0), np.zeros(0)) == 0.0
+
+
+@pytest.mark.parametrize("q", [0.0, 0.25, 0.5, 7 / 8, 1.0])
+def test_a_quantile_is_that_of_numpy(q: float) -> None:
+    values = np.random.default_rng(1).gamma(1.0, 3.0, (200, 30))
+    for columns in range(1, 31):
+        some = values[:, :columns]
+        assert (quantile(some, q) == np.quantile(some, q, axis=1)).all()
 
 
 def change(kind: Any, metric: str, direction: Any = "up") -> Candidate:

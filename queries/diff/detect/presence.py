@@ -17,7 +17,7 @@ from queries.core.answer import Direction, Kind
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
 from queries.diff.frame import Frame, Level
-from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, distinct, rate_dispersion
+from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, quantile, rate_dispersion
 from store.values import dataclass
 
 REPLICA = ("service", "instance")
@@ -60,7 +60,7 @@ class Births:
         alike = (self.at >= 0) & (self.parent == self.parent[g]) & (self.busy >= requests / 4)
         if self.least > 1:  # what came together is one release; of a past, the window is not one
             alike &= self.at != self.at[g]
-        times = int(distinct(self.at[alike]).size)
+        times = len(set(self.at[alike].tolist()))
         if alike.sum() < self.least or not self.of or (times == 1 and self.of >= WORST):
             return 0.0  # that one came once was a release, and no habit
         return min(times / self.of, 1.0)
@@ -212,7 +212,7 @@ class _Sides:
                 c.job = bool(runs and not failing[g] and not known)
         if kind == "new" and "status" not in self.level.dims and self.past.shape[1] >= limits.KNOWN:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
-            due = np.quantile(rates, 0.25, axis=1) * self.other * self.busy
+            due = quantile(rates, 0.25) * self.other * self.busy
             often = 1 - (self.past > 0).mean(axis=1)
             p = np.maximum(np.exp(-np.minimum(due / limits.BURSTS, 700.0)), often)
             steady = (self.n >= limits.FEW) & (self.there == 0) & (often < limits.HABIT)
@@ -238,7 +238,7 @@ class _Sides:
         due = self.before * scale
         if self.past.shape[1] >= 3:
             rates = self.past / np.maximum(self.frame.seconds_p, 1)
-            due = np.minimum(due, np.quantile(rates, 0.25, axis=1) * self.seconds)
+            due = np.minimum(due, quantile(rates, 0.25) * self.seconds)
         due = due * self.kept
         noise = rate_dispersion(
             self.baseline, self.frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS

@@ -27,13 +27,14 @@ from queries.diff.stats import (
     best,
     bounds,
     middle,
+    quantile,
     rate_dispersion,
     rate_z,
     ratio,
     runs_of,
     spans_of,
     weighted_median,
-)
+)  # fmt: skip
 from store.values import dataclass
 
 LEVELS: tuple[tuple[str, ...], ...] = (
@@ -125,7 +126,7 @@ def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) 
         wide = band(side.effects, side.variances, floor, peers if dims else None)
         if not dims and side.effects.shape[1]:  # a day has hours of all sorts, a week has days
             apart = np.nan_to_num((side if frame.axis.adjacent else sides[-1]).effects)
-            day = np.quantile(np.abs(apart), 1 - 1 / WORST, axis=1)
+            day = quantile(np.abs(apart), 1 - 1 / WORST)
             if side.against == "usual":  # what rises at once and beyond all of them is none of them
                 rose = np.log(ratio(window.sum(1) + 0.5, due + 0.5)) >= floor
                 day = np.where(rose, apart.max(1), day + floor)
