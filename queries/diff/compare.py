@@ -202,20 +202,25 @@ class _Question:
             durations = durations_of(frame, counts, self.covered)
             return durations, latency.slower(frame, durations)
 
+        shown = cache(lambda: (self._changes(frame, "changed", (), ()), sensitivity(frame)))
+
+        def waited() -> list[Candidate]:
+            shown()  # instead of waiting: before, it would be in the way of the other thread
+            return slower()[1]
+
         with _meanwhile(latencies, counts.traffic.key.size > _BUSY) as slower:
-            changed = candidates(frame, lambda: slower()[1], lossy)
+            changed = candidates(frame, waited, lossy)
             durations = slower()[0]
         notes += _slept(frame, changed)
         leads = merge.merge(frame, [c for c in changed if not c.job])
         scene = Scene(self.rows, frame, durations, seconds[0], seconds[1])
         rows, total = findings(scene, leads, self.limit)
-        changes = self._changes(frame, "changed" if total else "nothing_changed", notes, rows)
+        changes, least = shown()
         return replace(
-            changes,
-            sensitivity=sensitivity(frame),
-            truncated=total > self.limit,
+            changes, verdict="changed" if total else "nothing_changed", notes=tuple(notes),
+            findings=tuple(rows), sensitivity=least, truncated=total > self.limit,
             more=max(0, total - self.limit),
-        )
+        )  # fmt: skip
 
     def _changes(
         self, frame: Frame, verdict: Verdict, notes: Sequence[Note], rows: Sequence[Any]

@@ -187,6 +187,11 @@ class Frame:
         sides = np.array([side == "in" for side in self.labels["side"]], dtype=bool)
         return sides[self.codes["side"]]
 
+    @cached_property
+    def served(self) -> Floats:
+        """[endpoints]: requests of the window as the callee saw them."""
+        return self.level(ENDPOINT).sum(np.where(self.incoming, self.requests, 0.0))
+
     def of_services(self, names: Collection[str]) -> Mask:
         """Keys of those services, at either end."""
         among = np.array([name in names for name in self.labels["service"]], dtype=bool)

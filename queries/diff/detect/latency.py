@@ -16,7 +16,7 @@ from queries.core.answer import Direction
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Against, Candidate
 from queries.diff.durations import BASE, BUCKETS, MIDDLES, Durations, quantiles
-from queries.diff.frame import Frame, Groups, Level
+from queries.diff.frame import UNIT, Frame, Groups, Level
 from queries.diff.stats import (
     Floats,
     Ints,
@@ -82,7 +82,7 @@ def beyond(
     # an instance of few requests, or a new one, is held to its endpoint's quantile
     at, able = np.where(able, at, of_all[d.endpoints.group]), able | known[d.endpoints.group]
     step = np.ceil(np.maximum(wide, floor) / BASE - 1e-9).astype(np.int64)
-    felt = np.searchsorted(MIDDLES, MIDDLES[at] + limits.MS)
+    felt = np.searchsorted(MIDDLES, MIDDLES + limits.MS)[at]
     if up:
         base = before.total - before.below(at)
         cut = np.minimum(np.maximum(at + step, felt), BUCKETS - 1)
@@ -102,12 +102,8 @@ def beyond(
 
 def drift(d: Durations) -> tuple[Floats, Floats]:
     """[units]: bands of the mean log duration, from one stretch to the next, and to the past."""
-    n, total, squares = d.course
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = total / n
-        spread = np.maximum(squares / n - mean * mean, 1.0)
-        x, var = mean * BASE, spread * BASE**2 / n
-    before, now = (_moments(sums) for sums in (d.before["baseline"].moments, d.now))
+    x, var = _moments(d.course, 1)
+    before, now = (_moments(sums, 10) for sums in (d.before["baseline"].moments, d.now))
     peers = np.stack([now[0] - before[0], now[1] + before[1]], axis=1)
     return (
         band(np.diff(x, axis=1), var[:, 1:] + var[:, :-1], limits.NARROW, peers),
@@ -115,11 +111,11 @@ def drift(d: Durations) -> tuple[Floats, Floats]:
     )
 
 
-def _moments(sums: Floats) -> tuple[Floats, Floats]:
-    """[units]: mean log duration and the variance of it; NaN where there are few."""
+def _moments(sums: Floats, least: int) -> tuple[Floats, Floats]:
+    """[units]: mean log duration and the variance of it; NaN where there are fewer requests."""
     n, total, squares = sums
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(n >= 10, total / n, np.nan)
+        mean = np.where(n >= least, total / n, np.nan)
         return mean * BASE, np.maximum(squares / n - mean * mean, 1.0) * BASE**2 / n
 
 
@@ -130,9 +126,9 @@ class Sums:
 
     d: Durations
     values: Sequence[Floats]
-    known: dict[tuple[str, ...], list[Floats]] = field(default_factory=dict)
+    known: dict[tuple[str, ...], Sequence[Floats]] = field(default_factory=dict)
 
-    def at(self, dims: tuple[str, ...]) -> list[Floats]:
+    def at(self, dims: tuple[str, ...]) -> Sequence[Floats]:
         """[groups, columns] each."""
         frame = self.d.frame
         if dims not in self.known:
@@ -143,7 +139,7 @@ class Sums:
                 values = self.at(finer)
             elif not frame.own.all():
                 values = [x * frame.own[self.d.level.first][:, None] for x in values]
-            self.known[dims] = [groups.sums(x) for x in values]
+            self.known[dims] = values if dims == UNIT else [groups.sums(x) for x in values]
         return self.known[dims]
 
 
@@ -323,20 +319,7 @@ def _candidate(
     error = float(np.sqrt(4.0 / max(float(excess.sum()), 1.0)) / 4)
     low, high = bounds(now / was, error)
     return Candidate(
-        kind="latency",
-        direction=direction,
-        key=dict(zip(level.dims, level.values[g], strict=True)),
-        scope=scope,
-        part=scope,
-        excess=excess,
-        volume=volume,
-        metric=metric,
-        window=now,
-        baseline=was,
-        low=low,
-        high=high,
-        began=began,
-        ended=ended,
-        against=side.against,
-        time=time,
-    )
+        kind="latency", direction=direction, scope=scope, part=scope, excess=excess, volume=volume,
+        key=dict(zip(level.dims, level.values[g], strict=True)), metric=metric, window=now,
+        baseline=was, low=low, high=high, began=began, ended=ended, against=side.against, time=time,
+    )  # fmt: skip

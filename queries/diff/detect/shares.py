@@ -226,31 +226,16 @@ def candidate(
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
     return Candidate(
-        kind=kind,
-        direction=direction,
-        key=dict(zip(level.dims, level.values[g], strict=True)),
-        scope=scope,
-        part=part,
-        excess=excess,
-        volume=volume,
-        metric="error_share",
-        window=now,
-        baseline=base,
-        low=low,
-        high=high,
-        z=abs(float(found.z[i])),
-        began=began,
-        ended=ended,
-        against=against,
-        newer=max(newer, 0),
-        noise=float(found.noise[i]),
-    )
+        kind=kind, direction=direction, key=dict(zip(level.dims, level.values[g], strict=True)),
+        scope=scope, part=part, excess=excess, volume=volume, metric="error_share",
+        window=now, baseline=base, low=low, high=high, z=abs(float(found.z[i])), began=began,
+        ended=ended, against=against, newer=max(newer, 0), noise=float(found.noise[i]),
+    )  # fmt: skip
 
 
 def before_of(frame: Frame, against: Against, newer: int) -> Floats:
     """[keys]: requests of the baseline, or of the past without the newest stretches."""
-    past: Floats = frame.past[:, max(newer, 0) :].sum(1)
-    return frame.before if against == "baseline" else past
+    return frame.before if against == "baseline" else frame.past[:, max(newer, 0) :].sum(1)
 
 
 def spread(frame: Frame, scope: Mask, part: Mask, began: int, ended: int, before: Floats) -> Floats:

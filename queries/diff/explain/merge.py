@@ -54,8 +54,7 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
 def _served_here(frame: Frame, c: Candidate) -> bool:
     """Whether the other end of the calls is recorded as well."""
     level, keys = frame.level(ENDPOINT), np.flatnonzero(c.scope & (frame.requests > 0))
-    served = level.sum(np.where(frame.incoming, frame.requests, 0.0))
-    both = float(served[distinct(level.group[keys])].sum())
+    both = float(frame.served[distinct(level.group[keys])].sum())
     return both >= limits.MOST * float(frame.requests[keys].sum())
 
 
@@ -131,11 +130,11 @@ def _fold(
             still.append(c)  # as it was before the latest of those found
             continue
         c.score = math.nan
-        size = np.abs(c.excess)
-        if float(size[left].sum()) > limits.MOST * float(size.sum()):
+        size = np.abs(c.excess[c.held])
+        if float(size[left[c.held]].sum()) > limits.MOST * float(size.sum()):
             still.append(c)
             continue
-        inside = [float(np.abs(np.where(r, c.excess, 0.0)).sum()) for r in reaches]
+        inside = [float(np.where(r[c.held], size, 0.0).sum()) for r in reaches]
         found[int(np.argmax(inside))].folded.append(c)
     return still
 
