@@ -229,7 +229,7 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
 
 _NEVER: Final = 1e12
 _VALUES: Final[Mapping[str, tuple[float, float]]] = {  # lower, higher
-    "Z": (3.0, 4.0), "Z_STRONG": (limits.Z, _NEVER),
+    "Z": (3.0, 4.0), "Z_ALL": (limits.Z, limits.Z), "Z_STRONG": (limits.Z, _NEVER),
     "NARROW": (math.log(1.15), limits.BAND), "BAND": (limits.NARROW, limits.WIDE),
     "WIDE": (limits.BAND, math.log(4)), "HABITS_S": (0, _NEVER), "KNOWN": (3, 12),
     "TWICE": (1, 4), "POINTS": (0.1, _NEVER), "TRACE": (0, 0.02), "MANY": (0, _NEVER),

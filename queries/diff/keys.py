@@ -118,12 +118,12 @@ def _route(labels: dict[str, list[Any]], codes: dict[str, Ints], requests: Float
 def _scanned(
     labels: Mapping[str, list[Any]], codes: Mapping[str, Ints], at: Ints, host: Ints, n: Floats
 ) -> Mask:
-    """[pairs of host and route]: one of many that are asked for a few times and always refused."""
+    """[pairs of host and route]: one of many that are asked for a few times and refused or left."""
     status = np.asarray(labels["status"], dtype=np.int64)[codes["status"]]
     incoming = np.asarray([side == "in" for side in labels["side"]], dtype=bool)[codes["side"]]
-    refused = np.isin(status, _REFUSED) & incoming
-    total = add_up(at, n, host.size)
-    refused_only = add_up(at, n * refused, host.size) == total
+    answers = incoming & np.isin(status, _REFUSED), incoming & (status == 0)
+    total, refused, silent = (add_up(at, n * x, host.size) for x in (True, *answers))
+    refused_only = (refused > 0) & (refused + silent == total)
     routes = add_up(host, refused_only & (total <= _FEW), int(host.max(initial=0)) + 1)
     many: Mask = refused_only & (total <= _SOME) & (routes[host] >= _TRIED)
     return many

@@ -259,10 +259,11 @@ def test_new_articles_that_more_people_read_are_no_news(record: Record) -> None:
 
 @pytest.mark.parametrize("past", [-60.0, -420.0])
 def test_a_scanner_is_noted_and_not_told(record: Record, past: float) -> None:
+    """Though a few of its requests get no answer."""
     lines = [
         traffic(
             "shop.example", f"/wp-{n}/{'abcdefghij'[n % 10]}.php", 60, ok=404, direction="ingress",
-            from_=20 + n % 7, to=23 + n % 7,
+            from_=20 + n % 7, to=23 + n % 7, failing=0.08, status=None,
         )
         for n in range(90)
     ]  # fmt: skip

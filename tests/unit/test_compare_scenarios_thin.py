@@ -29,6 +29,16 @@ def probes(from_: float = -240.0) -> Batch:
     return traffic("status.internal", "/ping", 60, direction="ingress", from_=from_)
 
 
+def test_what_fails_everywhere_is_one_question(record: Record) -> None:
+    """Of so few requests no place is sure, and all of them together are less so than one of a
+    hundred names would have to be."""
+    names = ("ads", "bank", "cart", "desk", "exam", "farm", "golf", "host")
+    share = step(50, 0.01, 0.13)
+    lines = [traffic(f"{n}.example", f"/{n}", 45, failing=share, container=n) for n in names]
+    [finding] = record(*lines, beside=0).diff(last="10m")["findings"]
+    says(finding, ("broad",), {}, direction="up")
+
+
 def test_all_stops_of_which_some_requests_cause_a_hundred_calls(record: Record) -> None:
     document = record(*people(300, to=50), probes(), from_=-240, beside=0).diff(last="10m")
     says(first(document), ("broad",), direction="down", severity="high")

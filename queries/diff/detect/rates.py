@@ -86,14 +86,13 @@ def total(frame: Frame) -> list[Candidate]:
     """Everything busier or quieter than people's habits explain."""
     long = frame.axis.spans[0].seconds >= limits.HABITS_S
     floor = limits.WIDE if long else limits.BAND
-    return _changed(frame, (), ALIKE, floor)
+    return rates(frame, (), ALIKE, floor)
 
 
-def rates(frame: Frame, dims: tuple[str, ...], factor: Common) -> list[Candidate]:
-    return _changed(frame, dims, factor, limits.BAND)
-
-
-def _changed(frame: Frame, dims: tuple[str, ...], factor: Common, floor: float) -> list[Candidate]:
+def rates(
+    frame: Frame, dims: tuple[str, ...], factor: Common, floor: float | None = None
+) -> list[Candidate]:
+    floor = limits.BAND if floor is None else floor
     level, counts, own = frame.level(dims), frame.counted(dims), frame.own
     window, baseline, past = (
         level.sums(side, own) for side in (counts.window, counts.baseline, counts.past)

@@ -34,7 +34,6 @@ _PLAIN: dict[tuple[str, ...], int] = {
     ("side", *ENDPOINT): 0,
     ("host", "method"): 1,
     ("side", "instance"): 1,
-    ("side", "service"): 2,
     (): 3,
 }
 
@@ -86,7 +85,7 @@ def leads(frame: Frame, candidates: list[Candidate], tier: dict[int, float]) -> 
             if math.isnan(c.score):
                 c.score = score(frame, c, left)
         best = min(now, key=_first)
-        while parts := [c for c in now if _surer_part(c, best)]:
+        while parts := [c for c in now if _surer_part(frame, c, best)]:
             best = min(parts, key=_first)
         found.append(best)
         reaches.append(reach(frame, best))
@@ -104,15 +103,15 @@ def _first(c: Candidate) -> tuple[Any, ...]:
     return (-float(f"{c.score:.3g}"), *c.order())
 
 
-def _surer_part(part: Candidate, c: Candidate) -> bool:
-    """Whether a part of what changed alike is surer than all of it, and the rest has less than half
-    of the change that it would have if it had changed as well: the rest adds but noise."""
-    if part.z <= c.z or (part.kind, part.direction) != (c.kind, c.direction):
+def _surer_part(frame: Frame, part: Candidate, c: Candidate) -> bool:
+    """Whether a part of what changed alike is surer than all of it, and the rest, as seen from the
+    same end, has less than half of its part of the change: the rest adds but noise."""
+    inside = abs(float(part.excess[c.scope].sum())) >= limits.NEARLY_ALL * part.affected
+    if part.z <= c.z or (part.kind, part.direction) != (c.kind, c.direction) or not inside:
         return False
-    if (part.scope & ~c.scope).any():
-        return False
-    due, rest = _outside(c, ~part.scope)
-    return rest < limits.MOST * due
+    here = {"in": frame.incoming, "out": ~frame.incoming}.get(part.key.get("side", ""), True)
+    due, rest = _outside(c, ~part.scope & here)
+    return due >= limits.FEW and rest < limits.MOST * due
 
 
 def _outside(c: Candidate, away: Mask) -> tuple[float, float]:
@@ -173,7 +172,10 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
 
 def _places(candidates: list[Candidate]) -> list[Candidate]:
     """Those that are sure, and the places that are not, but hold most of what is: of few requests
-    it may be that only a part is sure."""
+    it may be that only a part is sure, or nothing but all failures together."""
+    if not any(c.sure and graph.fails(c) for c in candidates):
+        for c in candidates:
+            c.sure |= not c.key and graph.fails(c) and c.z >= limits.Z_ALL
     held = [c for c in candidates if c.sure and graph.fails(c) and c.affected]
     return [c for c in candidates if c.sure or any(
         o.excess[c.scope].sum() >= limits.MOST * o.affected for o in held
@@ -233,17 +235,15 @@ def _tier(c: Candidate, came: Mask) -> int:
 
 def _retries(frame: Frame, lead: Candidate) -> None:
     """A service that calls much more without being asked more is trying again and again."""
-    if lead.ratio is None:
+    if (lead.ratio or 0) < limits.STORM:
         return
     level = frame.level(("side", "service"))
     out = np.where(frame.incoming, 0.0, np.maximum(lead.excess, 0))
     caller = int(np.argmax(level.sum(out)))
-    if lead.ratio < limits.STORM or not out.any():
-        return
     service = level.values[caller][1]
     asked = [g for g, value in enumerate(level.values) if value == ("in", service)]
     now, before = level.sum(frame.requests), level.sum(frame.before)
-    if service and any(now[g] < 1.5 * before[g] * frame.scale for g in asked):
+    if out.any() and service and any(now[g] < 1.5 * before[g] * frame.scale for g in asked):
         lead.kind = "retries"
 
 
