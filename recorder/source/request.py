@@ -1,4 +1,4 @@
-"""What Qtap is asked for, and where: without httpx, which only who reads the stream has to load."""
+"""What Qtap is asked for, and where: without a client, which only who reads the stream loads."""
 
 from __future__ import annotations
 
