@@ -145,7 +145,7 @@ def covered(window: Any, notes: Sequence[Note]) -> str:
     )  # fmt: skip
     if whole - seen >= 1 and (whole - seen > _BEHIND_S or gap):
         return f"covered {span(seen)} of {span(whole)}"
-    return "not covered by every recorder" if gap else "covered in full"
+    return "not covered in full" if gap else "covered in full"
 
 
 def note_text(note: Note, tz: tzinfo) -> str:

@@ -120,4 +120,4 @@ def test_nothing_is_covered_in_full_beside_a_note_of_a_gap() -> None:
     assert covered(hour, []) == covered(hour, [earlier]) == "covered in full"
     assert covered(hour, [gap]) == "covered 59 min 54 s of 1 h"
     others = replace(hour, covered_s=3600.0)
-    assert covered(others, [gap]) == "not covered by every recorder"
+    assert covered(others, [gap]) == "not covered in full"
