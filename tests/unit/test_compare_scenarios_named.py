@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -245,23 +244,6 @@ def test_one_pod_of_six_is_named(record: Record) -> None:
     pod = "cart-5d9c7b6f4-hx5k2"
     assert finding["key"]["instance"] == pod
     assert pod in finding["summary"]
-
-
-def test_one_pod_of_few_requests_is_named(record: Record) -> None:
-    """Who calls it does not record which pod answers, and its probes come under its address."""
-    lines: list[Batch] = []
-    caller = {"direction": "egress-internal", "container_name": "web", "pod_name": None}
-    for n in range(4):
-        here: dict[str, Any] = {"direction": "ingress", "container": "cart"}
-        here["pod"] = f"cart-5d9c7b6f4-{'bcdf'[n]}x{n}k2"
-        lines.append(traffic(f"10.42.1.{n}:8080", "/healthz", 60, **here, from_=HOURS_9))
-        for route in ("/carts", "/items", "/sums", "/taxes"):
-            share = step(10, 0.0, 0.7) if n == 2 else 0.0
-            served = traffic("cart.internal", route, 7, failing=share, **here, from_=HOURS_9)
-            sent = replace(served, names=tuple({**name, **caller} for name in served.names))
-            lines += [served, sent]
-    finding = first(record(*lines, from_=HOURS_9).diff())
-    says(finding, key={"instance": "cart-5d9c7b6f4-dx2k2"}, direction="up")
 
 
 def test_a_roll_out_is_one_row_at_most(record: Record) -> None:

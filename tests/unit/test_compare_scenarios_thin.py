@@ -29,6 +29,23 @@ def probes(from_: float = -240.0) -> Batch:
     return traffic("status.internal", "/ping", 60, direction="ingress", from_=from_)
 
 
+def test_one_pod_of_few_requests_is_named(record: Record) -> None:
+    """Who calls it does not record which pod answers, and its probes come under its address."""
+    lines: list[Batch] = []
+    caller = {"direction": "egress-internal", "container_name": "web", "pod_name": None}
+    for n in range(4):
+        here: dict[str, Any] = {"direction": "ingress", "container": "cart"}
+        here["pod"] = f"cart-5d9c7b6f4-{'bcdf'[n]}x{n}k2"
+        lines.append(traffic(f"10.42.1.{n}:8080", "/healthz", 60, **here, from_=HOURS_9))
+        for route in ("/carts", "/items", "/sums", "/taxes"):
+            share = step(10, 0.0, 0.7) if n == 2 else 0.0
+            served = traffic("cart.internal", route, 7, failing=share, **here, from_=HOURS_9)
+            sent = replace(served, names=tuple({**name, **caller} for name in served.names))
+            lines += [served, sent]
+    finding = first(record(*lines, from_=HOURS_9).diff())
+    says(finding, key={"instance": "cart-5d9c7b6f4-dx2k2"}, direction="up")
+
+
 def test_what_fails_everywhere_is_one_question(record: Record) -> None:
     """Of so few requests no place is sure, and all of them together are less so than one of a
     hundred names would have to be."""
