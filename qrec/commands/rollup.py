@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import groupby
 from shlex import quote
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from qrec.run import Run, StoreFlags, flag, switch
 from queries.core.format import plural
 from queries.core.question import Column
 from queries.core.window import parse_moment
-from recorder.write.rollup import Failed, Rollup, rebuilding, rollups
+from recorder.write.rollup import Failed, Rollup, rollups
 from recorder.write.rollup import rebuild as rebuilt
 from recorder.write.seal import Housekeeper
 from store.errors import QrecError, UsageError
@@ -125,16 +124,12 @@ def _rebuild(run: Run, line: Line, asked: Sequence[Rollup]) -> tuple[list[Rollup
     """(what was made, why others were not)."""
     done: list[Rollup] = []
     failed: list[QrecError] = []
-    ordered = sorted(asked, key=lambda one: (one.recorder, one.hour))
-    for recorder, own in groupby(ordered, lambda one: one.recorder):
-        with rebuilding(run.folder, recorder) as keeper:
-            for one in own:
-                number = len(done) + len(failed)
-                line.show(f"rebuilding hour {one.hour}: {number} of {len(asked)}")
-                try:
-                    done += [one] if rebuilt(keeper, one) else []
-                except Failed as error:
-                    failed.append(error)
+    for number, one in enumerate(asked):
+        line.show(f"rebuilding hour {one.hour}: {number} of {len(asked)}")
+        try:
+            done += [one] if rebuilt(run.folder, one) else []
+        except Failed as error:
+            failed.append(error)
     return done, failed
 
 

@@ -41,7 +41,6 @@ _BACK_US, _FORWARD_US = _MINUTE_US, 10 * _MINUTE_US
 _AGREE = 5
 _LAG_MINUTES = 10  # lag is told against the quickest event of so long: clocks drift and step
 _LONGEST_US = 7 * _DAY_US  # no link is silent for longer and still good
-_MANY, _SHORT_US = 20, 2_000_000  # stretches of an hour, of which connections this short are one
 _REMEMBERED = 3  # hours whose files are kept in memory
 DISK_FULL = "disk_full"
 _SILENT_US = _MINUTE_US
@@ -125,7 +124,6 @@ class Ledger:
         self.connection = False  # whether a stream is open, whatever the disk does meanwhile
         self.gaps = 0
         self.undecided = 0  # events among the filtered that lack a field of the filter
-        self._folds = 1  # of connections into the stretch that is open
         self.totals = dict.fromkeys(COUNTERS, 0)
 
     def state(self) -> str:
@@ -177,8 +175,11 @@ class Ledger:
 
     def heard(self, mono: int) -> None:
         """A sign of life came at `mono`. There is one every few seconds: where none was for longer,
-        the machine slept or the recorder stood still, and what passed meanwhile is not seen."""
-        silent = self._heard and mono - self._heard > _SILENT_US
+        the machine slept or the recorder stood still, and what passed meanwhile is not seen. (Of a
+        recording that is replayed nothing is heard.)"""
+        if not self._heard:
+            return
+        silent = mono - self._heard > _SILENT_US
         self._heard = max(self._heard, mono)
         if silent and self.clock is not None and self.open is not None:
             if self.open.state in SEEING:
@@ -212,32 +213,6 @@ class Ledger:
         """The stream is gone; what the disk does matters no more until it is back."""
         self.connection = False
         self.change("disconnected", reason, mono)
-        self._fold(reason)
-
-    def _fold(self, reason: str) -> None:
-        """Of a source that hangs up again and again, make one stretch that sees nothing."""
-        if self.open is None:
-            return
-        rows = self._rows(hour_key(self.open.from_ts))
-        *_, before, short, last = [None, None, None, *rows]
-        if (
-            len(rows) <= _MANY
-            or not before
-            or not short
-            or last is not self.open
-            or (before.state, before.session) != (last.state, last.session)
-            or short.to_ts - short.from_ts >= _SHORT_US
-        ):
-            self._folds = 1
-            return
-        self._folds += 1
-        before.to_ts = last.to_ts
-        before.reason = f"disconnected {self._folds} times: {reason}"
-        for name in COUNTERS:
-            more = getattr(short, name) + getattr(last, name)
-            setattr(before, name, getattr(before, name) + more)
-        del rows[-2:]
-        self.open = before
 
     def change(self, state: str, reason: str | None, mono: int, code: str | None = None) -> None:
         """Go over into another state at `mono`; `code` where the reason is more than the state.

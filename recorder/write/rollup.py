@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from recorder.write.segments import gathered, metadata, policy_of, row_groups, s
 from recorder.write.sort import ranks
 from store import cover
 from store.derived import failed
-from store.errors import QrecError, UnavailableError, unwritable
+from store.errors import QrecError, unwritable
 from store.files import make_folder, replacing
-from store.layout import Store, holder, recorder_lock
+from store.layout import Store
 from store.rollup import (
     BUCKET_BASE,
     COLUMNS,
@@ -203,35 +202,9 @@ def _state(table: str, path: Path, whole: bool) -> State:
         return "unreadable"
 
 
-@contextlib.contextmanager
-def rebuilding(store: Store, recorder: str) -> Iterator[Store]:
-    """The store with the right to rebuild a recorder's rollups. UnavailableError while another one
-    has it."""
-    aside = _Aside(store.path)
-    fresh = not store.live(recorder).exists()
-    try:
-        with recorder_lock(aside, recorder):
-            try:
-                yield store
-            finally:
-                shutil.rmtree(aside.live(recorder), ignore_errors=True)
-    except UnavailableError:
-        pid = holder(aside, recorder)
-        if pid is None:
-            raise
-        raise UnavailableError(
-            f"the rollups of recorder {recorder} are being rebuilt already (pid {pid})",
-            "Wait for it to end.",
-        ) from None
-    finally:
-        if fresh:
-            with contextlib.suppress(OSError):
-                store.live(recorder).rmdir()
-
-
 def rebuild(store: Store, rollup: Rollup) -> bool:
-    """Make one rollup again, with the right to; False when retention or a late row took its rows
-    away.
+    """Make one rollup again; False when retention or a late row took its rows away. Any number may
+    do it at once: each makes the same of the same rows.
 
     Raises Failed when its rows cannot be read, and UnavailableError when the disk refuses.
     """
@@ -251,10 +224,3 @@ def rebuild(store: Store, rollup: Rollup) -> bool:
             "Restore it from a copy, or move it away: `qrec doctor` names all such files.",
         ) from None
     return True
-
-
-class _Aside(Store):
-    """The same store, with a lock apart from that of a recorder that runs."""
-
-    def live(self, recorder: str) -> Path:
-        return super().live(recorder) / "rollup"

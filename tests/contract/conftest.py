@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.write.rollup import rebuild, rebuilding, rollups
+from recorder.write.rollup import rebuild, rollups
 from store.layout import Store
 from tests.buckets import CREDENTIALS, Way, s3_server
 from tests.contract.stored import NOW, build, call, minute, row, stretch
@@ -56,8 +56,7 @@ def stored(path: Path, recorder: str = "web") -> Store:
     for table in ("transactions", "database"):
         for file in store.path.glob(f"{table}/*/*.parquet"):
             file.rename(file.with_name(file.name.replace("web", recorder)))
-    with rebuilding(store, recorder) as keeper:
-        assert all(rebuild(keeper, one) for one in rollups(store))
+    assert all(rebuild(store, one) for one in rollups(store))
     return store
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import recorder.write.compact
 from recorder.write.compact import Compacted, compact
-from recorder.write.rollup import rebuild, rebuilding, rollups
+from recorder.write.rollup import rebuild, rollups
 from store.bucket import Bucket, Limits
 from store.layout import MERGED, Store
 from store.rollup import KEYS
@@ -173,8 +173,7 @@ def test_a_late_generation_is_in_the_answer(cli: Cli, isolated: Path, tmp_path: 
         f"COPY (FROM read_parquet(['{sealed}', '{single}'], union_by_name = true))"
         f" TO '{wider}' (FORMAT parquet)"
     )
-    with rebuilding(host, "web-1") as keeper:
-        assert all(rebuild(keeper, one) for one in rollups(host) if one.rows == wider)
+    assert all(rebuild(host, one) for one in rollups(host) if one.rows == wider)
     assert cli("ship", url, "--store", str(host.path))[0] == 0
     answer = answered(cli, "diff", "--store", url)
     assert json.loads(answer)["window"]["requests"] == before + 1
@@ -215,8 +214,7 @@ def test_a_recorder_that_was_deaf_keeps_its_name(cli: Cli, isolated: Path, tmp_p
     )  # fmt: skip
     for file in deaf.path.glob("transactions/*/*.parquet"):
         file.rename(file.with_name(file.name.replace("web", "web-2")))
-    with rebuilding(deaf, "web-2") as keeper:
-        assert all(rebuild(keeper, one) for one in rollups(deaf))
+    assert all(rebuild(deaf, one) for one in rollups(deaf))
     assert cli("ship", url, "--store", str(deaf.path))[0] == 0
     asked = [("diff",), ("coverage", "--last", "2h"), ("hosts",)]
     before = [answered(cli, *words, "--store", url) for words in asked]

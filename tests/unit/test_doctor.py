@@ -17,7 +17,7 @@ import pytest
 
 from qrec.__main__ import main
 from qrec.cli import command
-from recorder.write.rollup import rebuild, rebuilding, rollups
+from recorder.write.rollup import rebuild, rollups
 from store.cover import segment_name
 from store.hours import hour_key, to_us
 from store.layout import Store, recorder_lock
@@ -42,8 +42,7 @@ def store(tmp_path: Path, now: datetime) -> Store:
     store = build(tmp_path / "store", rows, [ended])
     store.key_file.write_bytes(b"k" * 32)
     store.live("web").mkdir(parents=True)
-    with rebuilding(store, "web") as keeper:
-        assert all(rebuild(keeper, one) for one in rollups(store))
+    assert all(rebuild(store, one) for one in rollups(store))
     tidy(store)
     return store
 

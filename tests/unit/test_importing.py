@@ -64,6 +64,15 @@ def test_it_is_covered_from_first_to_last(har: Path, tmp_path: Path) -> None:
     assert recorder.recorder == "har"
 
 
+def test_a_pause_between_many_exchanges_is_covered(tmp_path: Path) -> None:
+    path = tmp_path / "long.har"
+    path.write_text(json.dumps({"log": {"entries": [entry(at) for at in range(2_500)]}}))
+    import_har([path], RecordOptions(store=tmp_path / "s"))
+    window = Window(NOON, NOON + timedelta(minutes=2_500))
+    [recorder] = coverage(Store.open(tmp_path / "s"), window).recorders
+    assert recorder.covered_s == pytest.approx(2_499 * 60 + 1)
+
+
 def test_again_adds_nothing_unless_told(har: Path, tmp_path: Path) -> None:
     options = RecordOptions(store=tmp_path / "s")
     import_har([har], options)
