@@ -7,23 +7,17 @@ each.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
-import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from recorder.options import Status
 from recorder.write.ship import Waiting, waiting
@@ -35,132 +29,118 @@ _PATIENCE_S = 2.0  # for a request to come, and for its answer to go
 _REQUEST_BYTES = 8 << 10
 _LOOK_S = 60.0
 _NOTHING = Waiting("", 0, 0, None)
+_COUNTED = {
+    "events": "Transactions received",
+    "written": "Rows on the disk",
+    "rejected": "Events that gave no row",
+    "filtered": "Events that the filter refused",
+    "filter_errors": "Events of those that lack a field of the filter",
+    "dropped": "Events this recorder had to let go",
+    "bodies_shed": "Rows kept without bodies",
+    "gaps": "Stretches that could not be seen",
+    "written_bytes": "Bytes of segments",
+}
+_NAMES = {"written": "written_rows"}
 STATES = ("receiving", "lagging", "disconnected", "disk_full", "stopped", "waiting")
 
 
-class Metrics:
+class Metrics(Collector):
     """The figures of one recording, served until its process ends."""
 
     def __init__(self, address: str, recorder: str, store: Store) -> None:
         host, port = parse_address(address)
-        registry = CollectorRegistry()
-        label = {"recorder": recorder}
-
-        def gauge(name: str, text: str, *more: str) -> Gauge:
-            return Gauge(f"qrec_{name}", text, [*label, *more], registry=registry)
-
-        counted = {
-            "events": "Transactions received",
-            "written": "Rows on the disk",
-            "rejected": "Events that gave no row",
-            "filtered": "Events that the filter refused",
-            "filter_errors": "Events of those that lack a field of the filter",
-            "dropped": "Events this recorder had to let go",
-            "bodies_shed": "Rows kept without bodies",
-            "gaps": "Stretches that could not be seen",
-            "written_bytes": "Bytes of segments",
-        }
-        names = {"written": "written_rows"}
-        self._counters = {
-            status: Counter(
-                f"qrec_{names.get(status, status)}", text, list(label), registry=registry
-            ).labels(recorder)
-            for status, text in counted.items()
-        }
-        self._lag = gauge("lag_seconds", "How late events arrive").labels(recorder)
-        self._state = gauge("state", "1 for the state the recording is in", "state")
+        self._recorder, self._store = recorder, store
+        self._status = Status("waiting")
+        self._queue, self._looked = _NOTHING, -_LOOK_S
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
         self._flush = Histogram(
-            "qrec_flush_seconds", "Time of a flush", list(label), registry=registry
+            "qrec_flush_seconds", "Time of a flush", ["recorder"], registry=self._registry
         ).labels(recorder)
-        self._recorder = recorder
-        self._store, self._queue, self._looked = store, _NOTHING, -_LOOK_S
-        for name, text, value in (
-            ("ship_waiting_hours", "Hours that wait to be shipped", lambda q: q.hours),
-            ("ship_waiting_bytes", "Bytes that wait to be shipped", lambda q: q.size),
-            ("ship_last_success_timestamp_seconds", "When a file was last shipped; 0: never",
-             lambda q: q.last or 0),
-        ):  # fmt: skip
-            gauge(name, text).labels(recorder).set_function(partial(self._queued, value))
-        self._last: dict[str, int] = dict.fromkeys(self._counters, 0)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            server = _Server(host, port, registry)
+            listener = socket.create_server((host, port), family=family, backlog=_CLIENTS)
         except OSError as error:
             raise UnavailableError(
                 f"cannot serve metrics at {address}: {error.strerror}", "Name another port."
             ) from None
-        threading.Thread(target=server.run, name="metrics", daemon=True).start()
+        server = _Server(listener, self._registry)
+        threading.Thread(
+            target=asyncio.run, args=(server.run(),), name="metrics", daemon=True
+        ).start()
 
-    def _queued(self, value: Callable[[Waiting], float]) -> float:
-        """What waits to be shipped, looked at when somebody asks, and once a minute at most."""
+    def update(self, status: Status) -> None:
+        """Take over what a status tells."""
+        self._status = status
+        self._flush.observe(status.flush_s)
+
+    def collect(self) -> Iterator[Metric]:
+        """What the last status told, and what waits to be shipped, when somebody asks."""
+        status, queue = self._status, self._waiting()
+        for name, text in _COUNTED.items():
+            counter = CounterMetricFamily(
+                f"qrec_{_NAMES.get(name, name)}", text, labels=["recorder"]
+            )
+            counter.add_metric([self._recorder], getattr(status, name))
+            yield counter
+        for name, text, value in (
+            ("lag_seconds", "How late events arrive", status.lag_ms / 1000),
+            ("ship_waiting_hours", "Hours that wait to be shipped", queue.hours),
+            ("ship_waiting_bytes", "Bytes that wait to be shipped", queue.size),
+            ("ship_last_success_timestamp_seconds", "When a file was last shipped; 0: never",
+             queue.last or 0),
+        ):  # fmt: skip
+            gauge = GaugeMetricFamily(f"qrec_{name}", text, labels=["recorder"])
+            gauge.add_metric([self._recorder], value)
+            yield gauge
+        states = GaugeMetricFamily(
+            "qrec_state", "1 for the state the recording is in", labels=["recorder", "state"]
+        )
+        for state in STATES:
+            states.add_metric([self._recorder, state], state == status.state)
+        yield states
+
+    def _waiting(self) -> Waiting:
+        """What waits to be shipped, looked at once a minute at most."""
         if time.monotonic() - self._looked >= _LOOK_S:
             self._looked = time.monotonic()
             with contextlib.suppress(OSError):  # else what was there before
                 self._queue = waiting(self._store, dt.datetime.now(dt.UTC)) or _NOTHING
-        return value(self._queue)
-
-    def update(self, status: Status) -> None:
-        """Take over what a status tells; counters go by the difference to the one before."""
-        for name, counter in self._counters.items():
-            now = int(getattr(status, name))
-            counter.inc(max(0, now - self._last[name]))
-            self._last[name] = now
-        self._lag.set(status.lag_ms / 1000)
-        for state in STATES:
-            self._state.labels(self._recorder, state).set(state == status.state)
-        self._flush.observe(status.flush_s)
+        return self._queue
 
 
 class _Server:
     """The smallest HTTP server that a scraper needs: each request is answered and hung up on."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
-        """OSError when the address cannot be used."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=_CLIENTS)
+    def __init__(self, listener: socket.socket, registry: CollectorRegistry) -> None:
+        self._listener = listener
         self._registry = registry
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._clients: dict[socket.socket, tuple[float, bytearray]] = {}  # since when, what came
+        self._clients: list[asyncio.StreamWriter] = []  # in the order in which they came
 
-    def run(self) -> None:
-        while True:
-            for key, _ in self._selector.select(_PATIENCE_S if self._clients else None):
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif isinstance(key.fileobj, socket.socket):
-                    self._read(key.fileobj)
-            late = time.monotonic() - _PATIENCE_S
-            for client in [one for one, (since, _) in self._clients.items() if since < late]:
-                self._hang_up(client)
+    async def run(self) -> None:
+        await asyncio.start_server(
+            self._serve, sock=self._listener, limit=_REQUEST_BYTES, backlog=_CLIENTS
+        )
+        await asyncio.Event().wait()
 
-    def _accept(self) -> None:
-        try:
-            client, _ = self._listener.accept()
-        except OSError:  # gone again, or no descriptor left: then the next one waits
-            time.sleep(0.1)
-            return
-        client.setblocking(False)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= _CLIENTS:
-            self._hang_up(next(iter(self._clients)))
-        self._clients[client] = time.monotonic(), bytearray()
-        self._selector.register(client, selectors.EVENT_READ)
-
-    def _read(self, client: socket.socket) -> None:
-        if client not in self._clients:  # hung up on in this very round
-            return
-        request = self._clients[client][1]
+            self._clients.pop(0).transport.abort()
+        self._clients.append(writer)
         try:
-            chunk = client.recv(_REQUEST_BYTES)
-        except OSError:
-            chunk = b""
-        request += chunk
-        if b"\r\n\r\n" in request:
-            self._answer(client, bytes(request))
-        elif chunk and len(request) < _REQUEST_BYTES:
-            return
-        self._hang_up(client)
+            async with asyncio.timeout(_PATIENCE_S):
+                writer.write(self._answer(await reader.readuntil(b"\r\n\r\n")))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, EOFError, asyncio.LimitOverrunError):  # it went, or asks without end
+            pass
+        finally:
+            writer.transport.abort()
+            if writer in self._clients:  # none that came later took its place
+                self._clients.remove(writer)
 
-    def _answer(self, client: socket.socket, request: bytes) -> None:
+    def _answer(self, request: bytes) -> bytes:
         method, _, rest = request.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
         status, body = "200 OK", b""
@@ -174,14 +154,7 @@ class _Server:
             f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         ).encode()
-        client.settimeout(_PATIENCE_S)
-        with contextlib.suppress(OSError):
-            client.sendall(head + (body if method == b"GET" else b""))
-
-    def _hang_up(self, client: socket.socket) -> None:
-        del self._clients[client]
-        self._selector.unregister(client)
-        client.close()
+        return head + (body if method == b"GET" else b"")
 
 
 def parse_address(text: str) -> tuple[str, int]:
