@@ -1,13 +1,14 @@
 """A filter as a function over one event, compiled to closures once.
 
-Every part gives True (pass), False (fail) or None (error: a field is missing, a function is
-unknown); only a pass lets an event through. In the meaning "qtap" `not` changes nothing,
-which is what Qtap does; in "qrec" it turns pass into fail and back, and missing(field) says
-whether a field is not there, which Qtap does not know.
+Every part gives a value, of which an error (a field is missing, a function is unknown) is one;
+only a pass (True) lets an event through. In the meaning "qtap" `not` changes nothing, which is
+what Qtap does; in "qrec" it turns pass into fail and back, and missing(field) says whether a field
+is not there, which Qtap does not know.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from typing import Literal as OneOf
@@ -28,12 +29,12 @@ from filters.nodes import (
     Truth,
     leaves,
     missing_of,
+    operands,
 )
-from filters.values import FUNCTIONS, Regex, compare, compare_numbers, match, truthy
+from filters.values import FUNCTIONS, compare, match, truthy
 
 Meaning: TypeAlias = OneOf["qrec", "qtap"]
 Event: TypeAlias = Mapping[str, Any] | Row
-_Test: TypeAlias = Callable[[Event], "bool | None"]
 _Read: TypeAlias = Callable[[Event], Any]
 
 
@@ -46,13 +47,14 @@ _ERROR: Final = _Error()
 
 def predicate(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool]:
     """A function that says whether an event passes; it never raises. Compile once, call often."""
-    test = decision(expr, meaning)
-    return lambda event: test(event) is True
+    read = _node(expr.root, meaning == "qrec")
+    return lambda event: read(event) is True
 
 
 def decision(expr: Expr, meaning: Meaning = "qrec") -> Callable[[Event], bool | None]:
     """The same, and None where a field that is not there leaves it open: no event passes then."""
-    return _node(expr.root, meaning == "qrec")
+    read = _node(expr.root, meaning == "qrec")
+    return lambda event: None if (answer := read(event)) is _ERROR else answer
 
 
 def is_of_recorders(expr: Expr) -> bool:
@@ -70,100 +72,57 @@ def takes_of(expr: Expr) -> Callable[[str, str], bool]:
     return lambda recorder, group: test({"recorder": recorder, "group": group}) is not False
 
 
-def _node(node: Node, ours: bool) -> _Test:
+def _node(node: Node, ours: bool) -> _Read:
+    """True (pass), False (fail) or an error."""
     match node:
         case BoolOp(op, items):
             return _all([_node(item, ours) for item in items], op == "or")
         case Not(item):
             test = _node(item, ours)
-            return _negated(test) if ours else test
+            return _applied(operator.not_, [test]) if ours else test
         case _:
             return _leaf(node, ours)
 
 
-def _all(tests: Sequence[_Test], decisive: bool) -> _Test:
+def _all(tests: Sequence[_Read], decisive: bool) -> _Read:
     """AND and OR: the first decisive answer wins, even over an error before or after it."""
 
-    def run(event: Event) -> bool | None:
-        result: bool | None = not decisive
+    def run(event: Event) -> Any:
+        result: bool | _Error = not decisive
         for test in tests:
             answer = test(event)
             if answer is decisive:
                 return decisive
-            if answer is None:
-                result = None
+            if answer is _ERROR:
+                result = _ERROR
         return result
 
     return run
 
 
-def _negated(test: _Test) -> _Test:
-    def run(event: Event) -> bool | None:
-        answer = test(event)
-        return answer if answer is None else not answer
-
-    return run
-
-
-def _leaf(leaf: Leaf, ours: bool) -> _Test:
+def _leaf(leaf: Leaf, ours: bool) -> _Read:
     if ours and (absent := missing_of(leaf)):
         read = _field(absent.name)
         return lambda event: read(event) is _ERROR
+    reads = [_operand(operand) for operand in operands(leaf)]
     match leaf:
-        case Truth(operand):
-            return _lift(truthy, _operand(operand))
-        case Compare(left, "matches", Literal(value=Regex() as regex)):
-            return _lift(lambda value: match(value, regex), _operand(left))
-        case Compare(left, "in", array):
+        case Truth():
+            return _applied(truthy, reads)
+        case Compare(op="matches"):
+            return _applied(match, reads)
+        case Compare(op="in"):
             # the element is the left side: `x in [..]` is `[..] contains x`
-            return _lift2(lambda x, xs: compare(xs, "contains", x), left, array)
-        case Compare(Field() as field, op, Literal(value=value)) if type(value) is str:
-            return _text_short_cut(_operand(field), op, value)
-        case Compare(Field() as field, op, Literal(value=value)) if type(value) is int:
-            return _int_short_cut(_operand(field), op, value)
-        case Compare(left, op, right):
-            return _lift2(lambda x, y: compare(x, op, y), left, right)
-    raise AssertionError(leaf)
+            return _applied(lambda x, xs: compare(xs, "contains", x), reads)
+        case Compare(op=op):
+            return _applied(lambda x, y: compare(x, op, y), reads)
 
 
-def _text_short_cut(read: _Read, op: str, literal: str) -> _Test:
-    def equal(event: Event) -> bool | None:
-        value = read(event)
-        if type(value) is str:
-            return value == literal
-        return None if value is _ERROR else compare(value, "==", literal)
+def _applied(function: Callable[..., Any], reads: Sequence[_Read]) -> _Read:
+    """The function of some values; an error where one of them is."""
 
-    def other(event: Event) -> bool | None:
-        value = read(event)
-        return None if value is _ERROR else compare(value, op, literal)
-
-    return equal if op == "==" else other
-
-
-def _int_short_cut(read: _Read, op: str, literal: int) -> _Test:
-    def run(event: Event) -> bool | None:
-        value = read(event)
-        if type(value) is int or type(value) is float:
-            return compare_numbers(value, op, literal)
-        return None if value is _ERROR else compare(value, op, literal)
-
-    return run
-
-
-def _lift(check: Callable[[Any], bool], read: _Read) -> _Test:
-    def run(event: Event) -> bool | None:
-        value = read(event)
-        return None if value is _ERROR else check(value)
-
-    return run
-
-
-def _lift2(check: Callable[[Any, Any], bool], left: Operand, right: Operand) -> _Test:
-    read_left, read_right = _operand(left), _operand(right)
-
-    def run(event: Event) -> bool | None:
-        one, two = read_left(event), read_right(event)
-        return None if one is _ERROR or two is _ERROR else check(one, two)
+    def run(event: Event) -> Any:
+        values = [read(event) for read in reads]
+        return _ERROR if _ERROR in values else function(*values)
 
     return run
 
@@ -175,17 +134,9 @@ def _operand(operand: Operand) -> _Read:
         case Field(name):
             return _field(name)
         case Array(items):
-            return _array([_operand(item) for item in items])
+            return _applied(lambda *values: [*values], [_operand(item) for item in items])
         case Call(name, args):
             return _call(name, [_operand(arg) for arg in args])
-
-
-def _array(reads: Sequence[_Read]) -> _Read:
-    def run(event: Event) -> Any:
-        values = [read(event) for read in reads]
-        return _ERROR if _ERROR in values else values
-
-    return run
 
 
 def _call(name: str, reads: Sequence[_Read]) -> _Read:
@@ -194,13 +145,10 @@ def _call(name: str, reads: Sequence[_Read]) -> _Read:
         return lambda event: _ERROR
     strings, call = function.strings, function.call
 
-    def run(event: Event) -> Any:
-        args = [read(event) for read in reads]
-        if _ERROR in args or (strings and not all(type(arg) is str for arg in args)):
-            return _ERROR
-        return call(*args)
+    def run(*args: Any) -> Any:
+        return _ERROR if strings and not all(type(arg) is str for arg in args) else call(*args)
 
-    return run
+    return _applied(run, reads)
 
 
 def _field(name: str) -> _Read:

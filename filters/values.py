@@ -207,7 +207,7 @@ def compare(left: object, op: str, right: object) -> bool:
     if kind is str:
         return _text(left, op, right)  # type: ignore[arg-type]
     if kind is int or kind is float:
-        return compare_numbers(left, op, right)
+        return _numbers(left, op, right)
     if kind is list:
         return _each(left, op, lambda one, op: compare(one, op, right))  # type: ignore[arg-type]
     if kind is bool:
@@ -217,7 +217,7 @@ def compare(left: object, op: str, right: object) -> bool:
     return _address(left, op, right)
 
 
-def compare_numbers(left: Any, op: str, right: object) -> bool:
+def _numbers(left: Any, op: str, right: object) -> bool:
     """Numeric order over int and float. Go turns the integer into a float where they meet."""
     if type(right) is float:
         left = float(left)
