@@ -11,7 +11,7 @@ from filters.parser import parse
 from filters.predicate import decision, is_of_recorders, predicate, takes_of
 from filters.push import pushable
 from filters.remarks import remarks
-from filters.sql import Sql, to_sql
+from filters.sql import Sql, prepare, to_sql
 
 __all__ = [
     "FIELDS",
@@ -26,6 +26,7 @@ __all__ = [
     "is_of_recorders",
     "parse",
     "predicate",
+    "prepare",
     "pushable",
     "remarks",
     "takes_of",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 from store.errors import UsageError
 
@@ -169,6 +169,54 @@ def equalities(expr: Expr) -> Iterator[tuple[str, str]]:
         match leaf:
             case Compare(Field(name), "==", Literal(value=str(text))):
                 yield name, text
+
+
+# The other way round: the operator after the field, where the literal stands before it.
+_TURNED: Final[dict[str, CompareOp]] = {
+    "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=",
+}  # fmt: skip
+# By the kind of a field: its operators, the literals that it can equal, and those that can as an
+# element of a list left of it.
+_OPERATORS: Final = {
+    "int": tuple(_TURNED), "text": ("==", "!=", "contains"), "texts": ("==", "contains"),
+}  # fmt: skip
+_COMPARABLE: Final = {
+    "int": ("int", "float"), "text": ("string", "ip", "cidr", "regex", "hex"),
+    "texts": ("string", "regex"),
+}  # fmt: skip
+_ELEMENTS: Final = {"int": ("int", "float"), "text": ("string",), "texts": ()}
+
+
+def comparison(leaf: Leaf, kind: str) -> tuple[CompareOp, list[Literal]] | None:
+    """The operator between a field of that kind (text, int, texts) and literals: `==` where any of
+    them, `!=` where none of them may be equal to it; `matches` is `==`.
+
+    No literals: it never holds, unless the operator is `!=`. None: not a comparison like that.
+    """
+    comparable: tuple[str, ...] = _COMPARABLE[kind]
+    items: tuple[Field | Literal, ...]
+    match leaf:
+        case Compare(Literal() as literal, op, Field() as field) if kind == "int":
+            turned = Compare(field, _TURNED.get(op, op), literal, leaf.start, leaf.end)
+            return comparison(turned, kind)
+        case Compare(Field(), "!=", Literal()) if kind == "texts":
+            return None  # it holds where any of its texts is another one
+        case Compare(Field(), "matches", Literal() as literal):
+            op, items = "==", (literal,)
+        case Compare(Field(), op, Literal() as literal):
+            items = (literal,)
+            if op not in _OPERATORS[kind] or literal.kind not in comparable:
+                return "==", []  # false with every operator
+        case Compare(Field(), "==" | "!=" as op, Array(items)):
+            pass
+        case Compare(Field(), "in", Array(items)):
+            op, comparable = "==", _ELEMENTS[kind]
+        case _:
+            return None
+    literals = [item for item in items if isinstance(item, Literal)]
+    if len(literals) < len(items) or any(item.kind == "mac" for item in literals):
+        return None  # fields in the list, or an address that is compared without regard to case
+    return op, [item for item in literals if item.kind in comparable]
 
 
 def render(node: Node | Operand) -> str:

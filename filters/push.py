@@ -33,8 +33,8 @@ from filters.nodes import (
     Node,
     Not,
     Truth,
-    operands,
-    parts,
+    comparison,
+    field_nodes,
     render,
 )
 from filters.predicate import predicate
@@ -57,11 +57,6 @@ _NO_METHOD: Final = Compare(
 _OPPOSITE: Final[dict[CompareOp, CompareOp]] = {
     "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">",
 }  # fmt: skip
-_TURNED: Final[dict[CompareOp, CompareOp]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-# literals that a field can equal, by its kind, and as an element of a list left of the field
-_COMPARABLE: Final = {"int": ("int", "float"), "text": ("string", "ip", "cidr", "regex", "hex")}
-_OPERATORS: Final = {"int": ("==", "!=", "<", "<=", ">", ">="), "text": ("==", "!=", "contains")}
-_ELEMENTS: Final = {"int": ("int", "float"), "text": ("string", "mac")}
 
 
 def pushable(expr: Expr, mode: Mode = "safe") -> str | None:
@@ -104,9 +99,7 @@ def _join(implied: Sequence[Implied], meet: bool) -> Implied:
 
 
 def _leaf(leaf: Leaf, wanted: bool, names: frozenset[str]) -> Implied:
-    fields = [
-        part for operand in operands(leaf) for part in parts(operand) if isinstance(part, Field)
-    ]
+    fields = list(field_nodes(leaf))
     if len(fields) != 1 or fields[0].name not in names:
         return NOTHING
     field = fields[0]
@@ -142,40 +135,16 @@ def _same_value(leaf: Leaf, field: Field, wanted: bool) -> Implied:
             return leaf if wanted else NOTHING
         case Compare(Field(), "matches", regex) if FIELDS[field.name].kind == "text":
             return leaf if wanted else Compare(field, "!=", regex, 0, 0)
-    comparison = _comparison(leaf, field)
-    if comparison is None:
+    compared = comparison(leaf, FIELDS[field.name].kind)
+    if compared is None:
         return NOTHING
-    op, items = comparison
+    op, items = compared
     if op != "!=" and not items:
         return NEVER if wanted else NOTHING
     if not wanted:
         opposite = _OPPOSITE.get(op)
         return _compared(field, opposite, items) if opposite else NOTHING
     return _compared(field, op, items)
-
-
-def _comparison(leaf: Leaf, field: Field) -> tuple[CompareOp, list[Literal]] | None:
-    """The operator between the field and literals of which any may be equal to it.
-
-    No literals: it never holds, unless the operator is `!=`. None: not a shape that is pushed.
-    """
-    kind = FIELDS[field.name].kind
-    comparable = _COMPARABLE[kind]
-    match leaf:
-        case Compare(Field(), op, Literal() as literal) if op != "matches":
-            if literal.kind not in comparable or op not in _OPERATORS[kind]:
-                return "==", []  # false with every operator
-            return op, [literal]
-        case Compare(Literal() as literal, op, Field()) if kind == "int":
-            return _comparison(Compare(field, _TURNED.get(op, op), literal, 0, 0), field)
-        case Compare(Field(), "==" | "!=" as op, Array(items)):
-            pass
-        case Compare(Field(), "in", Array(items)):
-            op, comparable = "==", _ELEMENTS[kind]
-        case _:
-            return None
-    literals = [item for item in items if isinstance(item, Literal) and item.kind in comparable]
-    return None if any(item.kind == "mac" for item in literals) else (op, literals)
 
 
 def _compared(field: Field, op: CompareOp, items: Sequence[Literal]) -> Implied:
@@ -209,13 +178,10 @@ def _host(leaf: Leaf, field: Field, wanted: bool) -> Implied:
             return _found(field, [_in_name(go_text(value))])
         case Compare(Call("zone", (Field(),)), "==", Literal(kind="string", value=value)) if wanted:
             return _found(field, [_in_name(value)])
-        case Compare(Field(), "matches", Literal() as regex):
-            comparison: tuple[CompareOp, list[Literal]] | None = ("==", [regex])
-        case _:
-            comparison = _comparison(leaf, field)
-    if comparison is None:
+    compared = comparison(leaf, FIELDS[field.name].kind)
+    if compared is None:
         return NOTHING
-    op, items = comparison
+    op, items = compared
     if op != "!=" and not items:
         return NEVER if wanted else NOTHING
     if op == "contains":

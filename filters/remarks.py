@@ -19,6 +19,7 @@ from filters.nodes import (
     Node,
     Not,
     Truth,
+    comparison,
     field_nodes,
     leaves,
     missing_of,
@@ -27,7 +28,6 @@ from filters.nodes import (
     render,
 )
 from filters.predicate import predicate
-from filters.sql import Scope, evaluate
 from filters.values import Hex, Regex
 
 _KINDS: Final = {"text": "text", "int": "a number", "texts": "a list of texts"}
@@ -111,8 +111,8 @@ def _of_leaf(expr: Expr, leaf: Leaf, negated: bool) -> Iterator[str]:
     if field is None or spec is None:
         yield from _constant(leaf)
         return
-    answer, _ = evaluate(Scope(expr, None, "p"), leaf)
-    if answer is False:
+    absent = missing_of(leaf) and spec.always
+    if absent or comparison(leaf, spec.kind) == ("==", []):
         yield f"{render(leaf)} never holds: {_why(leaf, field, spec)}"
         return
     yield from _missing(expr, leaf, field, spec, negated)

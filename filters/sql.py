@@ -3,58 +3,60 @@
 rulekit has three answers: pass, fail, error. In SQL each part is written for the one that is
 asked: a pass, or under `not` a fail. Either is never true where a field is missing, so nothing
 but AND and OR stands above, and NULL may stand for "no" all the way up.
+
+What people ask, a field beside literals, is SQL. Any other part (two fields in one comparison, a
+zone, bytes that are no text) is asked of the predicate itself: a function of DuckDB that gets the
+part's text and the values of its fields.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
-from typing import Literal as OneOf
 
 from filters.fields import FieldSpec, check, resolve
 from filters.nodes import (
-    Array,
     BoolOp,
     Call,
-    Compare,
+    CompareOp,
     Expr,
     Field,
     FilterError,
     Leaf,
     Literal,
-    LiteralKind,
     Node,
     Not,
-    Operand,
     Truth,
+    comparison,
+    field_nodes,
     missing_of,
+    render,
 )
-from filters.values import FUNCTIONS, Hex, Mac, Regex, compare, go_text, zone
+from filters.parser import parse
+from filters.predicate import Event, decision, predicate
+from filters.values import Hex, Regex, go_text
 
-ZONE_FUNCTION = "qrec_zone"
-ValueKind: TypeAlias = LiteralKind | OneOf["texts", "list", "error"]
+HOLDS_FUNCTION = "qrec_holds"
 # SQL that is true or false wherever all its columns have values, or a constant
 Answer: TypeAlias = str | bool
-_NUMBERS = ("int", "float")
-_SQL_OPS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 class Sql(NamedTuple):
-    """`text` for WHERE or FILTER (true: the row passes; false or null: it does not).
-
-    `params` are bound by name. Call `prepare(con)` once a connection before running it.
-    """
+    """`text` for WHERE or FILTER (true: the row passes; false or null: it does not), with `params`
+    bound by name. Call `prepare` once a connection before running it."""
 
     text: str
     params: dict[str, object]
-    uses_zone: bool
 
-    def prepare(self, con: Any) -> None:
-        """Register on a DuckDB connection what the text needs; twice does no harm."""
-        known = f"SELECT 1 FROM duckdb_functions() WHERE function_name = '{ZONE_FUNCTION}'"
-        if self.uses_zone and not con.execute(known).fetchall():
-            con.create_function(ZONE_FUNCTION, _zones, ["VARCHAR"], "VARCHAR", type="arrow")
+
+def prepare(con: Any, text: str) -> None:
+    """Register on a DuckDB connection what the text needs; twice does no harm."""
+    known = f"SELECT 1 FROM duckdb_functions() WHERE function_name = '{HOLDS_FUNCTION}'"
+    if HOLDS_FUNCTION in text and not con.execute(known).fetchall():
+        con.create_function(HOLDS_FUNCTION, _hold, ["VARCHAR", "VARCHAR"], "BOOLEAN", type="arrow")
 
 
 def to_sql(
@@ -67,93 +69,22 @@ def to_sql(
     FilterError: an unknown field or function, a field that the view has not.
     """
     check(expr, "where")
-    scope = Scope(expr, columns, prefix, group)
+    scope = _Scope(expr, columns, prefix, group)
     answer = _node(scope, expr.root, True)
     text = answer if isinstance(answer, str) else str(answer).upper()
     # what was decided without a row may have bound more than is left in the text
     used = set(re.findall(rf"\$({re.escape(prefix)}[0-9]+)", text))
-    params = {name: value for name, value in scope.params.items() if name in used}
-    return Sql(text, params, scope.uses_zone)
+    return Sql(text, {name: value for name, value in scope.params.items() if name in used})
 
 
-def _node(scope: Scope, node: Node, wanted: bool) -> Answer:
-    """When the node passes, or (`wanted` false) when it fails."""
-    match node:
-        case BoolOp(op, items):
-            join = _conjunction if (op == "and") == wanted else _disjunction
-            return join([_node(scope, item, wanted) for item in items])
-        case Not(item):
-            return _node(scope, item, not wanted)
-        case _:
-            return _leaf(scope, node, wanted)
-
-
-def _leaf(scope: Scope, leaf: Leaf, wanted: bool) -> Answer:
-    answer, needs = evaluate(scope, leaf)
-    if answer is None:
-        return False
-    answer = answer if wanted else _negation(answer)
-    return _conjunction([*(f"{need} IS NOT NULL" for need in sorted(needs)), answer])
-
-
-def evaluate(scope: Scope, leaf: Leaf) -> tuple[Answer | None, frozenset[str]]:
-    """When a predicate holds, and what else must not be null; None: never, it is an error.
-
-    A comparison of two single values is null by itself where one is missing. One with a list
-    can hold although an element is missing, which makes it an error: so that is asked for.
-    """
-    if isinstance(leaf, Truth) and (field := missing_of(leaf)):
-        needs = scope.value(field).needs
-        return (f"{next(iter(needs))} IS NULL" if needs else False), frozenset()
-    left = scope.value(leaf.operand if isinstance(leaf, Truth) else leaf.left)
-    right = scope.value(leaf.right) if isinstance(leaf, Compare) else _NO_VALUE
-    if "error" in (left.kind, right.kind):
-        return None, frozenset()
-    if isinstance(leaf, Truth):
-        answer = _truth(left)
-    elif isinstance(regex := right.constant, Regex) and leaf.op == "matches":
-        answer = _matches(scope, left, regex)
-    elif leaf.op == "in":
-        answer = _compare_values(scope, right, "contains", left)  # `x in [..]`, turned round
-    else:
-        answer = _compare_values(scope, left, leaf.op, right)
-    decided = isinstance(answer, bool) or "list" in (left.kind, right.kind)
-    return answer, left.needs | right.needs if decided else frozenset()
-
-
-def _zones(domains: Any) -> Any:
-    """The zone of every domain of an Arrow array; each different one is looked up once."""
-    import pyarrow as pa
-
-    coded = domains.combine_chunks() if isinstance(domains, pa.ChunkedArray) else domains
-    coded = coded.dictionary_encode()
-    zones = [None if one is None else zone(one) for one in coded.dictionary.to_pylist()]
-    return pa.array(zones, pa.string()).take(coded.indices)
-
-
-class Value(NamedTuple):
-    """An operand. `sql` is empty for constants, which have `constant`, and for lists (`items`).
-
-    `needs` are the SQL expressions that are null where a field of the operand is missing. Kind
-    "error": it has no value whatever the row.
-    """
-
-    kind: ValueKind
-    sql: str = ""
-    constant: object = None
-    items: tuple[Value, ...] = ()
-    needs: frozenset[str] = frozenset()
-
-
-class Scope:
+class _Scope:
     """What an expression may refer to, and the parameters that it has bound so far."""
 
     def __init__(
-        self, expr: Expr, columns: Mapping[str, str] | None, prefix: str, group: str = "''"
+        self, expr: Expr, columns: Mapping[str, str] | None, prefix: str, group: str
     ) -> None:
         self.expr = expr
         self.params: dict[str, object] = {}
-        self.uses_zone = False
         self._columns = columns
         self._prefix = prefix
         self._group = group
@@ -164,40 +95,11 @@ class Scope:
         self.params[name] = value
         return f"${name}"
 
-    def value(self, operand: Operand) -> Value:
-        """The operand in SQL. FilterError: a field that is not among the columns."""
-        match operand:
-            case Literal(kind, _, constant):
-                return Value(kind, constant=constant)
-            case Field():
-                return self._field(operand)
-            case Array(items):
-                return self._list(tuple(self.value(item) for item in items))
-            case Call(name, args):
-                return self._call(name, tuple(self.value(arg) for arg in args))
-
-    def text(self, value: Value) -> str:
-        """SQL for the text of any value, as Go prints it."""
-        if value.kind == "list":
-            inner = " || ' ' || ".join(self.text(item) for item in value.items)
-            return f"('[' || {inner} || ']')"
-        if not value.sql:
-            return self.bind(go_text(value.constant))
-        if value.kind == "texts":
-            return f"('[' || array_to_string({value.sql}, ' ') || ']')"
-        return value.sql if value.kind == "string" else f"CAST({value.sql} AS VARCHAR)"
-
-    def _field(self, field: Field) -> Value:
+    def read(self, field: Field) -> tuple[FieldSpec, str]:
+        """A field and SQL for it. FilterError: it is not among the columns."""
         spec = resolve(field.name)
         if spec is None:
             raise FilterError(self.expr.text, f"there is no field {field.name}", field.start)
-        sql = self._expression(spec, field)
-        sql = sql if sql.isidentifier() else f"({sql})"
-        kinds: dict[str, ValueKind] = {"text": "string", "int": "int", "texts": "texts"}
-        needs = frozenset() if spec.always else frozenset({sql})
-        return Value(kinds[spec.kind], sql, needs=needs)
-
-    def _expression(self, spec: FieldSpec, field: Field) -> str:
         names = {column: column for column in spec.columns}
         if self._columns is not None:
             names = {column: self._columns.get(column, "") for column in spec.columns}
@@ -206,184 +108,132 @@ class Scope:
         if not all(names.values()):
             reason = f"{field.name} cannot be used here: this view does not have it"
             raise FilterError(self.expr.text, reason, field.start, field.end)
-        return spec.sql.format_map(names)
-
-    def _list(self, items: tuple[Value, ...]) -> Value:
-        if any(item.kind == "error" for item in items):
-            return Value("error")
-        needs = frozenset[str]().union(*(item.needs for item in items))
-        return Value("list", items=items, needs=needs)
-
-    def _call(self, name: str, args: tuple[Value, ...]) -> Value:
-        function = FUNCTIONS.get(name)
-        if function is None or function.arity != len(args):
-            return Value("error")
-        if any(arg.kind == "error" for arg in args):
-            return Value("error")
-        if function.strings and any(arg.kind != "string" for arg in args):
-            return Value("error")
-        needs = frozenset[str]().union(*(arg.needs for arg in args))
-        if name == "starts_with":
-            sql = f"starts_with({self.text(args[0])}, {self.text(args[1])})"
-            return Value("bool", sql, needs=needs)
-        if not any(arg.sql for arg in args):
-            constant = function.call(*(arg.constant for arg in args))
-            return Value("string" if name == "zone" else "bool", constant=constant)
-        if name == "zone":
-            self.uses_zone = True
-            return Value("string", f"{ZONE_FUNCTION}({args[0].sql})", needs=needs)
-        domain, zone = (self.text(arg) for arg in args)
-        sql = f"({domain} = {zone} OR ends_with({domain}, '.' || {zone}))"
-        return Value("bool", sql, needs=needs)
+        sql = spec.sql.format_map(names)
+        return spec, sql if sql.isidentifier() else f"({sql})"
 
 
-_NO_VALUE = Value("bool", constant=False)  # in place of a right side that is not there
+def _node(scope: _Scope, node: Node, wanted: bool) -> Answer:
+    """When the node passes, or (`wanted` false) when it fails."""
+    match node:
+        case BoolOp(op, items):
+            decisive = (op == "or") == wanted
+            return _join([_node(scope, item, wanted) for item in items], decisive)
+        case Not(item):
+            return _node(scope, item, not wanted)
+        case _:
+            return _leaf(scope, node, wanted)
 
 
-def _compare_values(scope: Scope, left: Value, op: str, right: Value) -> Answer:
-    """`left op right`."""
-    if right.kind == "list":
-        if op == "contains":
-            return False
-        listed = _listed(scope, left, op, right)
-        if listed is not None:
-            return listed
-        return _each(right.items, op, lambda one, op: _compare_values(scope, left, op, one))
-    if left.kind == "list":
-        listed = _listed(scope, right, op, left)
-        if listed is not None:
-            return listed
-        return _each(left.items, op, lambda one, op: _compare_values(scope, one, op, right))
-    if not left.sql and not right.sql:
-        return compare(left.constant, op, right.constant)
-    if left.kind == "string":
-        return _text(scope, left, op, right)
-    if left.kind in _NUMBERS and right.kind in _NUMBERS and op in _SQL_OPS:
-        return f"{_sql(scope, left)} {_SQL_OPS[op]} {_sql(scope, right)}"
-    if left.kind == right.kind == "bool" and op in ("==", "!="):
-        return f"{_sql(scope, left)} {_SQL_OPS[op]} {_sql(scope, right)}"
-    if left.kind == "texts":
-        return _texts(scope, left, op, right)
-    if isinstance(left.constant, Mac) and right.kind == "string":
-        return _strings(scope.bind(left.constant.text), op, f"lower({right.sql})")
-    return False
+def _leaf(scope: _Scope, leaf: Leaf, wanted: bool) -> Answer:
+    fields = {field.name: scope.read(field) for field in field_nodes(leaf)}
+    if not fields:
+        return decision(Expr("", leaf, False))({}) is wanted
+    spec, sql = next(iter(fields.values()))
+    if missing_of(leaf):
+        return _negation(spec.always or f"{sql} IS NOT NULL", not wanted)
+    answer = _said(scope, leaf, spec, sql)
+    if answer is None:
+        part = render(leaf if wanted else Not(leaf, leaf.start, leaf.end))
+        values = ", ".join(f"'{name}', {sql}" for name, (_, sql) in fields.items())
+        return f"{HOLDS_FUNCTION}({scope.bind(part)}, json_object({values})::VARCHAR)"
+    answer = _negation(answer, wanted)
+    there = spec.always or f"{sql} IS NOT NULL"
+    return _join([there, answer], False) if isinstance(answer, bool) else answer
 
 
-def _matches(scope: Scope, left: Value, regex: Regex) -> Answer:
-    """`left matches regex`."""
-    if left.kind not in ("string", "texts"):
-        return False
-    if not left.sql:
-        return bool(regex.search(str(left.constant)))
-    pattern = scope.bind(regex.pattern)
-    return _matching(left, pattern)
+def _negation(answer: Answer, wanted: bool) -> Answer:
+    """The answer, or its opposite. Only over what is null where a field is missing."""
+    if wanted:
+        return answer
+    return not answer if isinstance(answer, bool) else f"NOT ({answer})"
 
 
-def _truth(value: Value) -> Answer:
-    """A value alone."""
-    if value.kind == "list":
-        return bool(value.items)
-    if value.kind == "string" and value.sql:
-        return f"{value.sql} <> ''"
-    if value.kind == "int" and value.sql:
-        return f"{value.sql} <> 0"
-    if value.kind == "texts":
-        return f"len({value.sql}) > 0"
-    if value.sql:
-        return value.sql
-    return bool(value.constant) if value.kind in ("string", "bool", *_NUMBERS) else True
-
-
-def _disjunction(parts: Sequence[Answer]) -> Answer:
-    """OR, with constants taken out."""
-    return _join(parts, " OR ", decisive=True)
-
-
-def _conjunction(parts: Sequence[Answer]) -> Answer:
-    """AND, with constants taken out."""
-    return _join(parts, " AND ", decisive=False)
-
-
-def _negation(part: Answer) -> Answer:
-    """NOT. Only over what is not null."""
-    return not part if isinstance(part, bool) else f"NOT ({part})"
-
-
-def _join(parts: Sequence[Answer], word: str, decisive: bool) -> Answer:
+def _join(parts: Sequence[Answer], decisive: bool) -> Answer:
+    """AND, or OR (`decisive` true), with constants taken out."""
     if any(part is decisive for part in parts):
         return decisive
     texts = [part for part in parts if isinstance(part, str)]
     if len(texts) < 2:
         return texts[0] if texts else not decisive
-    return f"({word.join(texts)})"
+    return f"({(' OR ' if decisive else ' AND ').join(texts)})"
 
 
-def _each(items: Sequence[Value], op: str, check: Callable[[Value, str], Answer]) -> Answer:
-    if op == "!=":
-        return _negation(_disjunction([check(one, "==") for one in items]))
-    op = "==" if op == "contains" else op
-    return _disjunction([check(one, op) for one in items])
-
-
-def _listed(scope: Scope, value: Value, op: str, listed: Value) -> Answer | None:
-    """`value IN (…)` where that says it all: plain constants of the kind of the value."""
-    plain = all(item.kind == value.kind and not item.sql for item in listed.items)
-    if not value.sql or value.kind not in ("string", "int") or not plain:
+def _said(scope: _Scope, leaf: Leaf, spec: FieldSpec, sql: str) -> Answer | None:
+    """When a predicate over one field holds, in SQL; None: in other words than SQL has."""
+    match leaf:
+        case Truth(Field()):
+            return {"text": f"{sql} <> ''", "int": f"{sql} <> 0", "texts": f"len({sql}) > 0"}[
+                spec.kind
+            ]
+        case Truth(Call("starts_with", (Field(), Literal(value=start)))) if spec.kind == "text":
+            return f"starts_with({sql}, {scope.bind(go_text(start))})"
+        case Truth(Call("in_zone", (Field(), Literal(value=str(zone))))) if spec.kind == "text":
+            return f"({sql} = {scope.bind(zone)} OR ends_with({sql}, {scope.bind(f'.{zone}')}))"
+    compared = comparison(leaf, spec.kind)
+    if compared is None:
         return None
-    if op not in ("==", "!=", "contains"):
-        return None
-    constants = ", ".join(scope.bind(item.constant) for item in listed.items)
-    listed_sql = f"{value.sql} IN ({constants})"
-    return _negation(listed_sql) if op == "!=" else listed_sql
-
-
-def _sql(scope: Scope, value: Value) -> str:
-    return value.sql or scope.bind(value.constant)
-
-
-def _text(scope: Scope, left: Value, op: str, right: Value) -> Answer:
-    if right.kind == "string":
-        return _strings(_sql(scope, left), op, _sql(scope, right))
-    if right.kind in ("ip", "cidr"):
-        return _strings(_sql(scope, left), op, scope.text(right))
-    if isinstance(right.constant, Regex):
-        if op not in ("==", "!=", "contains"):
-            return False
-        searched = _matching(left, scope.bind(right.constant.pattern))
-        return _negation(searched) if op == "!=" else searched
-    if isinstance(right.constant, Hex):
-        return _octets(scope, left, op, right.constant.octets)
-    return False
-
-
-def _strings(left: str, op: str, right: str) -> Answer:
-    if op == "contains":
-        return f"contains({left}, {right})"
-    return f"{left} {_SQL_OPS[op]} {right}" if op in ("==", "!=") else False
-
-
-def _octets(scope: Scope, left: Value, op: str, octets: bytes) -> Answer:
-    try:
-        return _strings(left.sql, op, scope.bind(octets.decode()))
-    except UnicodeDecodeError:
-        # text is UTF-8, so it can at most contain such bytes: look at it in hex, aligned
-        if op == "contains":
-            pattern = scope.bind(f"^(?:..)*{octets.hex().upper()}")
-            return f"regexp_matches(hex(encode({left.sql})), {pattern})"
+    op, literals = compared
+    if not literals:
         return op == "!="
+    if spec.kind == "int":
+        return _number(scope, sql, op, literals)
+    return _text(scope, sql, op, literals, many=spec.kind == "texts")
 
 
-def _texts(scope: Scope, left: Value, op: str, right: Value) -> Answer:
-    if right.kind == "string" and op in ("==", "contains"):
-        return f"list_contains({left.sql}, {_sql(scope, right)})"
-    if right.kind == "string" and op == "!=":
-        return f"len(list_filter({left.sql}, lambda x: x <> {_sql(scope, right)})) > 0"
-    if isinstance(right.constant, Regex) and op in ("==", "!=", "contains"):
-        return _matching(left, scope.bind(right.constant.pattern), "NOT " if op == "!=" else "")
-    return False
+def _number(scope: _Scope, sql: str, op: CompareOp, literals: Sequence[Literal]) -> Answer:
+    sign = {"==": "=", "!=": "="}.get(op, op)
+    parts = [f"{sql} {sign} {scope.bind(literal.value)}" for literal in literals]
+    return _negation(_join(parts, True), op != "!=")
 
 
-def _matching(left: Value, pattern: str, no: str = "") -> str:
-    if left.kind == "string":
-        return f"regexp_matches({left.sql}, {pattern})"
-    return f"len(list_filter({left.sql}, lambda x: {no}regexp_matches(x, {pattern}))) > 0"
+def _text(
+    scope: _Scope, sql: str, op: CompareOp, literals: Sequence[Literal], many: bool
+) -> Answer | None:
+    """A text, or (`many`) any of a list, beside literals of which one may be it, or in it."""
+    texts: list[str] = []
+    parts: list[Answer] = []
+    for literal in literals:
+        if isinstance(literal.value, Regex):
+            parts.append(f"regexp_matches({sql}, {scope.bind(literal.value.pattern)})")
+        elif isinstance(literal.value, Hex):
+            try:
+                texts.append(literal.value.octets.decode())
+            except UnicodeDecodeError:
+                return None
+        else:
+            texts.append(go_text(literal.value))
+    if many and parts:
+        return None
+    if many:
+        parts = [f"list_contains({sql}, {scope.bind(text)})" for text in texts]
+    elif op == "contains":
+        parts += [f"contains({sql}, {scope.bind(text)})" for text in texts]
+    elif texts:
+        bound = ", ".join(map(scope.bind, texts))
+        parts.append(f"{sql} = {bound}" if len(texts) == 1 else f"{sql} IN ({bound})")
+    return _negation(_join(parts, True), op != "!=")
+
+
+def _hold(parts: Any, events: Any) -> Any:
+    """Whether a part of a filter passes: its text and the values of its fields as JSON, as Arrow
+    arrays. Each different event is looked at once."""
+    import pyarrow as pa
+
+    coded = events.combine_chunks() if isinstance(events, pa.ChunkedArray) else events
+    coded = coded.dictionary_encode()
+    part = parts[0].as_py()  # a parameter, and so the same in all rows
+    answers = [_passes(part, event) for event in coded.dictionary.to_pylist()]
+    return pa.array(answers, pa.bool_()).take(coded.indices)
+
+
+@lru_cache(maxsize=256)
+def _test(part: str) -> Callable[[Event], bool]:
+    return predicate(parse(part))
+
+
+@lru_cache(maxsize=4096)  # hosts and the like come again and again
+def _passes(part: str, event: str) -> bool:
+    """A list of texts is a tuple, as `filters.values` has it; what is null is not there."""
+    values = json.loads(event)
+    return _test(part)({name: tuple(value) if isinstance(value, list) else value
+                        for name, value in values.items() if value is not None})  # fmt: skip

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from filters.sql import ZONE_FUNCTION, Sql
+from filters.sql import prepare
 from store import __version__
 from store.errors import QrecError, UnavailableError, UsageError
 from store.files import file_list, is_readable
@@ -278,7 +278,7 @@ def _selected(
         def run(text: str) -> None:
             for place, value in places.items():
                 text = text.replace("{" + place + "}", value)
-            Sql(text, {}, ZONE_FUNCTION in text).prepare(con)
+            prepare(con, text)
             [statement] = con.extract_statements(text)
             con.execute(statement, {name: job.params[name] for name in statement.named_parameters})
 

@@ -84,7 +84,7 @@ def condition(
         message = error.message.replace("this view does", f"{table} rows do")
         raise UsageError(message, _KNOWN[table]) from None
     if con is not None:
-        sql.prepare(con)
+        filters.prepare(con, sql.text)
     return f"({sql.text})", dict(sql.params)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters import FilterError, Row, parse, predicate, to_sql
+from filters import FilterError, Row, parse, predicate, prepare, to_sql
 from recorder.decode.events import Transaction
 from store.schema import TRANSACTIONS
 from tests.property.filter_strategies import FIELDS, filters, transactions
@@ -48,7 +48,7 @@ def test_sql_and_predicate_agree(
     except FilterError:
         assert not any(expected)  # an unknown function, a wrong number of arguments
         return
-    sql.prepare(con)
+    prepare(con, sql.text)
     con.register("rows", table(rows))
     found = con.execute(f"SELECT coalesce({sql.text}, false) FROM rows", sql.params).fetchall()
     assert [one for (one,) in found] == expected, sql

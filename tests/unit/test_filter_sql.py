@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from filters import FilterError, parse, to_sql
+from filters import FilterError, parse, prepare, to_sql
 
 ROWS = """
 SELECT * FROM (VALUES
@@ -20,7 +20,7 @@ def picked(text: str, columns: dict[str, str] | None = None) -> list[str | None]
     """The methods and hosts of the rows that pass, in order."""
     con = duckdb.connect()
     sql = to_sql(parse(text), columns)
-    sql.prepare(con)
+    prepare(con, sql.text)
     found = con.execute(f"SELECT host FROM ({ROWS}) WHERE {sql.text}", sql.params).fetchall()
     return [host for (host,) in found]
 
@@ -84,8 +84,8 @@ def test_unknown_fields_are_refused() -> None:
 def test_preparing_twice_does_no_harm() -> None:
     con = duckdb.connect()
     sql = to_sql(parse("zone('a.b.com') == zone(req.host)"))
-    sql.prepare(con)
-    sql.prepare(con.cursor())
+    prepare(con, sql.text)
+    prepare(con.cursor(), sql.text)
     assert con.cursor().execute(
         f"SELECT {sql.text} FROM (SELECT 'x.b.com' AS host)", sql.params
     ).fetchall() == [(True,)]
