@@ -1,31 +1,28 @@
-"""The command line: which commands there are, where each lives, and the help of all of them.
+"""The command line as Typer reads it: help, completion, and what is wrong with mistaken words.
 
-A command is named here by its module and imported only when it is called, so that commands import
-at the top of their files and `qrec diff` does not pay for `qrec record`. Questions are not named:
-they are the modules of queries/.
+A command is imported only when it is called, so that commands import at the top of their files and
+`qrec diff` does not pay for `qrec record`. Questions are not named: they are the modules of
+queries/. A line without a mistake does not come here (qrec.questions.answered).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from keyword import iskeyword
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from qrec.output import emit
-from qrec.questions import Command, with_left_out
-from qrec.questions import command as question_command
-from qrec.run import FLAGS
+from qrec.questions import QuestionCommand, with_left_out
+from qrec.questions import command as command_of
+from qrec.run import Command
 from queries.core.question import REQUIRED, Argument, question_names, summaries
 from store import __version__
 from store.errors import UsageError, did_you_mean
-from store.values import dataclass
 
 PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -33,15 +30,6 @@ PLAIN: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 
-
-# Commands that do not live in the module of qrec.commands of their own name.
-MODULES = {
-    "mark": "marks",
-    "pin": "marks",
-    "pins": "marks",
-    "unpin": "marks",
-    "import": "replay",
-}
 
 # Every command that is no question (and some that are): what it is for, in at most 25 letters.
 GROUPS = {
@@ -93,39 +81,8 @@ unavailable, 4 timed out, 70 a bug in qrec, 130 interrupted.
 """
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """Reads one option. Typer's own way imports pydantic, 0.1 s for each call of qrec."""
-
-    kind: Any
-
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value is None:
-            return () if param.multiple or param.nargs == -1 else None
-        if self.kind is int and not isinstance(value, int):
-            try:
-                return int(value)
-            except ValueError:
-                raise typer.BadParameter(
-                    f"{value!r:.60} is not a whole number", ctx=ctx, param=param
-                ) from None
-        return value
-
-
-def _light(params: list[Any]) -> list[Any]:
-    """The parameters, texts and numbers among them read by `_Plain`."""
-    for param in params:
-        kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
-        if kind in (str, int, bool, list[str]):
-            param.get_runtime_param = partial(_Plain, kind)
-    return params
-
-
 class _Command(TyperCommand):
     arguments: Sequence[Argument] = ()
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _light(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, with_left_out(args, self.arguments))
@@ -133,56 +90,27 @@ class _Command(TyperCommand):
 
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
-    app: Any = question_command(name) or getattr(
-        import_module(f"qrec.commands.{MODULES.get(name, name)}"), name + "_" * iskeyword(name)
-    )
-    if isinstance(app, typer.Typer):
-        return get_command(app)
+    declared = command_of(name)
+    if declared is None:  # one of several
+        return get_command(getattr(import_module(f"qrec.commands.{name}"), name))
     single = typer.Typer(add_completion=False, **PLAIN)
-    single.command(name, cls=_Command)(_declared(app) if isinstance(app, Command) else spread(app))
+    single.command(name, cls=_Command)(_signed(declared))
     made: Any = get_command(single)
-    made.arguments = getattr(app, "arguments", ())
+    made.arguments = declared.arguments
     return made
 
 
-def _declared(command: Command) -> Any:
-    """A question's command with the signature and the help that Typer reads."""
+def _signed(command: Command | QuestionCommand) -> Any:
+    """The command as a function with the signature and the help that Typer reads."""
 
     def run_command(**values: Any) -> int:
         return command(**values)
 
+    parameters = [_parameter(one) for one in command.arguments]
     run_command.__doc__ = command.help
-    return _signed(run_command, [_parameter(one) for one in command.arguments])
-
-
-def spread(function: Callable[..., Any]) -> Any:
-    """Give Typer the flags of the function's parameters that stand for several."""
-    if not (hints := get_type_hints(function, include_extras=True)):
-        return function
-    plain: list[inspect.Parameter] = []
-    groups: dict[str, type[Any]] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        kind: Any = hints.get(parameter.name)
-        if kind in FLAGS:
-            groups[parameter.name] = kind
-        else:
-            plain.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
-
-    def run_command(**values: Any) -> Any:
-        for name, kind in groups.items():
-            own = {argument.name: values.pop(argument.name) for argument in FLAGS[kind]}
-            values[name] = kind(**own)
-        return function(**values)
-
-    run_command.__doc__ = function.__doc__
-    named = (_parameter(argument) for kind in groups.values() for argument in FLAGS[kind])
-    return _signed(run_command, [*plain, *named])
-
-
-def _signed(function: Any, parameters: Sequence[inspect.Parameter]) -> Any:
-    function.__signature__ = inspect.Signature(parameters)
-    function.__annotations__ = {one.name: one.annotation for one in parameters}
-    return function
+    run_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run_command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run_command
 
 
 def _parameter(argument: Argument) -> inspect.Parameter:
@@ -192,7 +120,8 @@ def _parameter(argument: Argument) -> inspect.Parameter:
         shown = typer.Argument(metavar=argument.metavar, help=argument.help)
     else:
         metavar = None if kind is bool else argument.metavar
-        shown = typer.Option(argument.option, metavar=metavar, help=argument.help)
+        names = filter(None, (argument.option, argument.short))
+        shown = typer.Option(*names, metavar=metavar, help=argument.help)
     required = argument.default is REQUIRED
     return inspect.Parameter(
         argument.name,
@@ -204,9 +133,6 @@ def _parameter(argument: Argument) -> inspect.Parameter:
 
 class _Commands(TyperGroup):
     """All commands by name; only the one that is called is imported."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _light(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)

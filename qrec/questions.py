@@ -1,8 +1,9 @@
-"""A question as a command: its flags from its arguments, its table from its columns.
+"""Commands by their names, and the words of a command line; a question as a command: its flags
+from its arguments, its table from its columns.
 
-A module qrec/commands/<name>.py may have a `draw` of its own, for an answer that is more than
-lines and tables, with `FLAGS` that only people need and a `check` of them; or a `respond`, which
-asks and answers by itself, with `ARGUMENTS` where the command takes others than the question.
+For a question a module qrec/commands/<name>.py may have a `draw` of its own, for an answer that is
+more than lines and tables, with `FLAGS` that only people need; or a `respond`, which asks and
+answers by itself, with `ARGUMENTS` where the command takes others than the question.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import replace
 from datetime import tzinfo
 from importlib import import_module
 from importlib.util import find_spec
+from keyword import iskeyword
 from typing import Any, Final
 
 from qrec.output import Answer, present, to_table
-from qrec.run import FLAGS, STORE, RowFlags, Run, StoreFlags
+from qrec.run import ROWS, STORE, Command, Run
 from queries.core import format as words
 from queries.core.answer import document, to_document
 from queries.core.escape import visible
@@ -37,6 +39,9 @@ from queries.core.question import (
 from store.errors import UsageError
 from store.values import dataclass
 
+# Commands that do not stand in the module of qrec.commands of their own name.
+_MODULES: Final = {"mark": "marks", "pin": "marks", "pins": "marks", "unpin": "marks",
+                   "import": "replay"}  # fmt: skip
 _COLLECTED: Final = 200_000  # objects before they are looked through: else 15 ms of an answer
 FILTER: Final = Argument(
     "filter_", "As in 'res.status >= 500'. Default: everything.", "FILTER", alone=True
@@ -44,7 +49,7 @@ FILTER: Final = Argument(
 
 
 @dataclass(frozen=True)
-class Command:
+class QuestionCommand:
     """A question's command. drawing: its module in qrec.commands, None where it has none."""
 
     questions: tuple[Question, ...]
@@ -70,7 +75,7 @@ class Command:
             for argument in question.flags:
                 known.setdefault(argument.name, argument)
         known.pop("limit", None)  # rows of every command have their own
-        limit, *form = FLAGS[RowFlags]
+        limit, *form = ROWS
         if most := self.questions[0].limit:
             limit = replace(limit, help=f"Rows to show. Default: {most}.")
         return (*first, *known.values(), *self._more, limit, *form, *STORE)
@@ -82,10 +87,9 @@ class Command:
 
     def __call__(self, **given: Any) -> int:
         """Ask and answer; given: values by the arguments' names. The exit code."""
-        values = {argument.name: argument.default for argument in self.arguments} | given
-        store = StoreFlags(**{argument.name: values.pop(argument.name) for argument in STORE})
-        limit, kind = values.pop("limit", None), values.pop("format", None)
-        rows = RowFlags(limit, kind, values.pop("json", False))
+        every = {argument.name: argument.default for argument in self.arguments} | given
+        shared = {argument.name for argument in (*ROWS, *STORE)}
+        values = {name: value for name, value in every.items() if name not in shared}
         own = {flag.name: values.pop(flag.name) for flag in self._more}
         for flag in self._more:
             flag.check(own[flag.name])
@@ -93,12 +97,10 @@ class Command:
             values["where"] = one_filter(values.pop("filter_"), values["where"])
         respond = getattr(self.drawing, "respond", None)
         question = self.questions[0] if respond else chosen(self.questions, values)
-        run = Run(store, rows, defaults={"limit": question.limit})
+        run = Run(every, defaults={"limit": question.limit})
         if respond is not None:
             return respond(run, question, values, **own) or 0
         values["limit"] = run.limit
-        if hasattr(self.drawing, "check"):
-            self.drawing.check(run, **own)
         answer = question.ask(run.store, values, run.now, run.tz)
         shown = shown_answer(run, question, answer)
         if hasattr(self.drawing, "draw"):
@@ -108,22 +110,22 @@ class Command:
         return 0
 
 
-def command(name: str) -> Command | None:
-    """The command of that name, imported now; None where it is no question's."""
-    if name not in question_names():
-        return None
-    gc.set_threshold(_COLLECTED)
-    module = f"qrec.commands.{name}"
-    return Command(
-        questions_of(name), import_module(module) if find_spec(module) is not None else None
-    )
+def command(name: str) -> Command | QuestionCommand | None:
+    """The command of that name, imported now; None where there is none, or one of several."""
+    module = f"qrec.commands.{_MODULES.get(name, name)}"
+    found = import_module(module) if name.isidentifier() and find_spec(module) else None
+    if name in question_names():
+        gc.set_threshold(_COLLECTED)
+        return QuestionCommand(questions_of(name), found)
+    declared = getattr(found, name + "_" * iskeyword(name), None)
+    return declared if isinstance(declared, Command | QuestionCommand) else None
 
 
 def answered(argv: Sequence[str]) -> int | None:
-    """Run a question's command whose words are all as they should be: its exit code.
+    """Run a command whose words are all as they should be: its exit code.
 
-    None, and nothing done, for anything else (another command, help, a mistake): Typer looks at
-    that, and takes 40 ms to be imported.
+    None, and nothing done, for anything else (help, a mistake): Typer looks at that, and takes 40
+    ms to be imported.
     """
     asked = command(argv[0]) if argv else None
     values = None if asked is None else given_values(argv[1:], asked.arguments)
@@ -132,7 +134,8 @@ def answered(argv: Sequence[str]) -> int | None:
 
 def given_values(argv: Sequence[str], arguments: Sequence[Argument]) -> dict[str, Any] | None:
     """What the words of a command line give, by argument; None where they are not all in order."""
-    flags = {one.option: one for one in arguments if not one.positional}
+    flags = {name: one for one in arguments if not one.positional
+             for name in (one.option, one.short) if name}  # fmt: skip
     values: dict[str, Any] = {}
     alone: list[str] = []
     rest = iter(with_left_out(argv, arguments))
@@ -151,7 +154,10 @@ def given_values(argv: Sequence[str], arguments: Sequence[Argument]) -> dict[str
             text = value if equals else next(rest, None)
             if text is None or (flag.kind is int and not text.isdecimal()):
                 return None
-            values[flag.name] = int(text) if flag.kind is int else text
+            before = values.get(flag.name, [])
+            values[flag.name] = (
+                [*before, text] if flag.kind is list else int(text) if flag.kind is int else text
+            )
     return _placed(alone, values, [one for one in arguments if one.positional])
 
 

@@ -85,7 +85,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
     settings = run.settings
     recorder = settings.get("recorder")
     group, key = settings.text("group"), settings.text("redaction_key")
-    redact = redact_config(settings, run.extra)
+    redact = redact_config(settings, run.values)
     if not redact.enabled:
         say(f"warning: {UNREDACTED}")
     return RecordOptions(
@@ -99,7 +99,7 @@ def write_options(run: Run, **given: Any) -> RecordOptions:
         flush_interval=seconds(settings.text("flush_interval")),
         routes=settings.texts("routes.templates"),
         redact=redact,
-        **body_options(settings, run.extra),
+        **body_options(settings, run.values),
         **given,
     )
 

@@ -1,19 +1,20 @@
-"""What a command needs to answer: the flags that it shares with others, settings, the store, the
-clock."""
+"""What a command is, and needs to answer: the flags that it shares with others, settings, the
+store, the clock."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import UTC, datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from qrec.output import FORMATS, Painter, terminal_width, wants_color
 from qrec.settings import Settings
-from queries.core.question import WINDOW, Argument, asked_window
+from queries.core.question import Argument, asked_window
 from queries.core.window import parse_moment, resolve_window, resolve_windows, zone
 from store.errors import UsageError, check_choice
 from store.layout import Store
@@ -24,37 +25,9 @@ if TYPE_CHECKING:
     from queries.core.window import Baseline, Window
 
 
-class WindowFlags(dict[str, Any]):
-    """Which stretch of time, by the names of its arguments."""
-
-
-@dataclass(frozen=True)
-class StoreFlags:
-    """Which recordings, and how their times are read and shown."""
-
-    store: str | None = None
-    max_fetch: str | None = None
-    engine: str | None = None
-    timezone: str | None = None
-    now: str | None = None
-    color: str | None = None
-
-
-@dataclass(frozen=True)
-class RowFlags:
-    """How many rows, and written how."""
-
-    limit: int | None = None
-    format: str | None = None
-    json: bool = False
-
-
-class RecordFlags(dict[str, Any]):
-    """What goes into the store, and under whose name."""
-
-
-class HouseFlags(dict[str, Any]):
-    """How much is kept."""
+def switch(name: str, help: str) -> Argument:
+    """A flag that takes no value."""
+    return Argument(name, help, default=False, kind=bool)
 
 
 STORE: Final = (
@@ -67,58 +40,69 @@ STORE: Final = (
 )
 FORM: Final = (
     Argument("format", "table, json (one document), jsonl, csv or md.", "FORMAT"),
-    Argument("json", "The same as --format json.", default=False, kind=bool),
+    switch("json", "The same as --format json."),
 )
-FLAGS: Final[Mapping[Any, tuple[Argument, ...]]] = {
-    WindowFlags: WINDOW,
-    StoreFlags: STORE,
-    RowFlags: (Argument("limit", "Rows to show. Default: 20.", "N", kind=int), *FORM),
-    RecordFlags: (
-        Argument(
-            "filter",
-            "Record only what matches, as in 'res.status >= 400'. Default: everything.", "FILTER",
-        ),
-        Argument("recorder", "This recorder's name in the store.", "NAME"),
-        Argument("group", "Hosts of one group are compared as one: prod-eu.", "NAME"),
-        Argument(
-            "store_bodies",
-            "Bodies to keep, redacted: all, errors (of failed requests) or none.", "WHICH",
-        ),
-        Argument("body_limit", "Cut longer bodies off there. Default: 64KiB.", "SIZE"),
-        Argument(
-            "no_redact", "Keep passwords, tokens and personal data as they are. Wants --i-know.",
-            default=False, kind=bool,
-        ),
-        Argument("i_know", "Yes, --no-redact is meant.", default=False, kind=bool),
+ROWS: Final = (Argument("limit", "Rows to show. Default: 20.", "N", kind=int), *FORM)
+JSON: Final = switch("json", "One document, for programs.")
+RECORD: Final = (
+    Argument(
+        "filter",
+        "Record only what matches, as in 'res.status >= 400'. Default: everything.", "FILTER",
     ),
-    HouseFlags: (
-        Argument("keep", "Delete whole hours older than this: 36h, 14d.", "DURATION"),
-        Argument("max_size", "Delete the oldest hours beyond this size: 500MB, 20GB.", "SIZE"),
+    Argument("recorder", "This recorder's name in the store.", "NAME"),
+    Argument("group", "Hosts of one group are compared as one: prod-eu.", "NAME"),
+    Argument(
+        "store_bodies",
+        "Bodies to keep, redacted: all, errors (of failed requests) or none.", "WHICH",
     ),
-}  # fmt: skip
+    Argument("body_limit", "Cut longer bodies off there. Default: 64KiB.", "SIZE"),
+    switch(
+        "no_redact", "Keep passwords, tokens and personal data as they are. Wants --i-know.",
+    ),
+    switch("i_know", "Yes, --no-redact is meant."),
+)  # fmt: skip
+HOUSE: Final = (
+    Argument("keep", "Delete whole hours older than this: 36h, 14d.", "DURATION"),
+    Argument("max_size", "Delete the oldest hours beyond this size: 500MB, 20GB.", "SIZE"),
+)
 
 
-def flag(metavar: str, help: str) -> Any:
-    """A flag that one command alone has, by its parameter's name: what stands for its value."""
-    import typer  # not for the questions, which take this module's declarations alone
+@dataclass(frozen=True)
+class Command:
+    """A command: what it takes, in the order of help, and the function that its docstring tells of.
 
-    return typer.Option(metavar=metavar, help=help)
+    The function gets the values that its parameters name, and where it has a `run`, a Run of all.
+    """
+
+    arguments: tuple[Argument, ...]
+    function: Callable[..., int | None]
+
+    @property
+    def help(self) -> str:
+        return self.function.__doc__ or ""
+
+    def __call__(self, **given: Any) -> int:
+        """Run it; given: values by the arguments' names. The exit code."""
+        values = {argument.name: argument.default for argument in self.arguments} | given
+        for argument in self.arguments:
+            argument.check(values[argument.name])
+        names = inspect.signature(self.function).parameters
+        own = {name: values[name] for name in names if name != "run"}
+        if "run" in names:
+            own["run"] = Run(values)
+        return self.function(**own) or 0
 
 
-def switch(name: str, help: str) -> Any:
-    """The same for one that takes no value."""
-    import typer
-
-    return typer.Option(name, help=help)
+def takes(*arguments: Argument) -> Callable[[Callable[..., int | None]], Command]:
+    """Makes a command of the function that it stands before."""
+    return partial(Command, arguments)
 
 
 @dataclass(frozen=True)
 class Run:
     """One call of qrec. Everything is found when it is asked for, and only then."""
 
-    flags: StoreFlags
-    rows: RowFlags = field(default_factory=RowFlags)
-    extra: Mapping[str, Any] = field(default_factory=dict)  # further flags, by setting name
+    values: Mapping[str, Any]  # of the command's arguments; those that settings name win over them
     defaults: Mapping[str, Any] = field(default_factory=dict)  # a command's own, by setting name
 
     def __post_init__(self) -> None:
@@ -127,8 +111,7 @@ class Run:
 
     @cached_property
     def settings(self) -> Settings:
-        overrides = {**vars(self.flags), "limit": self.rows.limit, **self.extra}
-        return Settings(overrides=overrides, defaults=self.defaults)
+        return Settings(overrides=self.values, defaults=self.defaults)
 
     @cached_property
     def store(self) -> Store:
@@ -149,7 +132,7 @@ class Run:
 
         For a bucket it is a whole minute: where an edge cuts one in two, rows have to be fetched.
         """
-        text = self.flags.now or os.environ.get("QREC_NOW")
+        text = self.values.get("now") or os.environ.get("QREC_NOW")
         clock = datetime.now(UTC)
         if is_url(self.settings.text("store")):
             clock = clock.replace(second=0, microsecond=0)
@@ -161,10 +144,10 @@ class Run:
 
     @cached_property
     def format(self) -> str:
-        rows = self.rows
-        if rows.json and rows.format not in (None, "json"):
-            raise UsageError(f"--json and --format {rows.format} contradict", "Keep one.")
-        choice = "json" if rows.json else (rows.format or "table")
+        form, as_json = self.values.get("format"), self.values.get("json")
+        if as_json and form not in (None, "json"):
+            raise UsageError(f"--json and --format {form} contradict", "Keep one.")
+        choice = "json" if as_json else (form or "table")
         check_choice("--format", choice, FORMATS)
         return choice
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from qrec.output import say
-from qrec.questions import Command
-from qrec.run import Run
+from qrec.questions import QuestionCommand
+from qrec.run import Run, switch
 from qrec.watch import SEVERITIES, Memory, News, every, looks
 from queries.core.answer import document
 from queries.core.escape import visible
@@ -65,8 +65,8 @@ ARGUMENTS = (
     Argument("every", "Seconds between two looks.", "SECONDS", default="15"),
     Argument("least", "Only findings that are at least so severe: low, medium or high.", "SEVERITY",
              default="low", choices=SEVERITIES),
-    Argument("gone", "Tell also when a finding is over.", default=False, kind=bool),
-    Argument("once", "Look once, send what is news, and end.", default=False, kind=bool),
+    switch("gone", "Tell also when a finding is over."),
+    switch("once", "Look once, send what is news, and end."),
     Argument("state", "Where it is kept what was told. Default: the user's state folder.", "DIR"),
     replace(WINDOW[0], help="Length of the window: 90s, 15m, 1h. Default: 3m."), *WINDOW[1:],
     *BASELINE, WHERE,
@@ -249,4 +249,4 @@ def _webhook(url: str) -> tuple[Callable[[dict[str, Any]], str], str]:
     return post, address.host
 
 
-alert = Command(questions_of("diff"), sys.modules[__name__])
+alert = QuestionCommand(questions_of("diff"), sys.modules[__name__])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated
+from dataclasses import asdict, replace
 
 from qrec.output import Line, emit, say, to_json
 from qrec.questions import laid_table
-from qrec.run import Run, StoreFlags, flag, switch
+from qrec.run import JSON, STORE, Run, switch, takes
 from queries.core.format import plural, size
-from queries.core.question import Column
+from queries.core.question import Argument, Column
 from queries.core.window import parse_duration
 from recorder.write.compact import Compacted
 from recorder.write.compact import compact as compacted
@@ -28,15 +27,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def compact(
-    last: Annotated[str, flag("DURATION", "The hours that ended so lately.")] = "2d",
-    clean: Annotated[
-        bool, switch("--clean", "Delete what has counted no more for an hour.")
-    ] = False,
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("last", "The hours that ended so lately.", "DURATION", default="2d"),
+    switch("clean", "Delete what has counted no more for an hour."),
+    JSON, *STORE,
+)  # fmt: skip
+def compact(run: Run, last: str, clean: bool) -> None:
     """Merge the counts of many recorders, an hour at a time, so that `qrec diff` stays quick.
 
     Answers are the same with and without. Any number may run, anywhere, as often as they like:
@@ -50,7 +46,7 @@ def compact(
       qrec compact --store s3://acme-qrec/prod --last 30d
       20 * * * *  qrec compact --clean --store s3://acme-qrec/prod   # in a crontab: at 20 past
     """
-    run = Run(store, defaults={"max_fetch": "1TB"})
+    run = replace(run, defaults={"max_fetch": "1TB"})
     begin = run.now - parse_duration(last)
     hours = [h for h in run.store.hours("coverage") if begin < hour_end(h) <= run.now]
     done: list[Compacted] = []
@@ -58,7 +54,7 @@ def compact(
         for one in compacted(run.store, hours, clean):
             done.append(one)
             line.show(f"hour {one.hour} {_SAID[one.state]}: {len(done)} of {len(hours)}")
-    if json:
+    if run.format == "json":
         emit(to_json({"version": 1, "hours": [asdict(one) for one in done]}))
     else:
         _show(run, done)

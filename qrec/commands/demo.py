@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
 
 from fixtures import bundled_stream
 from fixtures.standin.server import running
@@ -15,18 +13,18 @@ from qrec.commands.web import needs_web, run_site
 from qrec.output import emit, say
 from qrec.questions import command
 from qrec.recording import RecordingLine
-from qrec.run import Run, StoreFlags, switch
+from qrec.run import STORE, Run, switch, takes
 from recorder.options import RecordOptions
 from recorder.record import record
 from store.errors import UsageError
 
 
-def demo(
-    web: Annotated[bool, switch("--web", "Then look at it in a browser, until Ctrl-C.")] = False,
-    no_open: Annotated[bool, switch("--no-open", "With --web: open no browser.")] = False,
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    switch("web", "Then look at it in a browser, until Ctrl-C."),
+    switch("no_open", "With --web: open no browser."),
+    *STORE,
+)
+def demo(run: Run, web: bool, no_open: bool) -> None:
     """See it work without Qtap: record an incident from a stand-in, and ask what changed.
 
     \b
@@ -38,7 +36,9 @@ def demo(
     if web:
         needs_web()
     begun = time.monotonic()
-    folder = Path(store.store or tempfile.mkdtemp(prefix="qrec-demo-")).expanduser().absolute()
+    folder = (
+        Path(run.values["store"] or tempfile.mkdtemp(prefix="qrec-demo-")).expanduser().absolute()
+    )
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", "Name a new folder, or leave --store out.")
     say("two hours of a web shop, moved to now, are served on a free port and recorded over HTTP")
@@ -46,8 +46,8 @@ def demo(
     say(f"recorded {written:,} transactions to {folder}; now: qrec diff\n")
     diff = command("diff")
     assert diff is not None
-    flags = replace(store, store=str(folder))
-    diff(**vars(flags))
+    flags = {one.name: run.values[one.name] for one in STORE} | {"store": str(folder)}
+    diff(**flags)
     emit(_NEXT.format(store=quote(str(folder)), seconds=time.monotonic() - begun))
     if web:
         run_site(Run(flags), "127.0.0.1", 0, not no_open)

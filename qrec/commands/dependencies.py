@@ -94,16 +94,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-def check(run: Run, as_: str | None) -> None:
-    """UsageError where a graph and a format are asked for."""
-    if as_ is not None and run.format != "table":
-        raise UsageError(f"--as {as_} and --format {run.format} contradict", "Keep one.")
-
-
 def draw(run: Run, answer: Dependencies, table: Answer, as_: str | None) -> Answer | None:
     """The table, or nothing more where a graph was written."""
     if as_ is None:
         return table
+    if run.format != "table":
+        raise UsageError(f"--as {as_} and --format {run.format} contradict", "Keep one.")
     emit(GRAPHS[as_](answer.edges))
     write_notes(run, table.document, len(answer.edges))
     return None

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from qrec.output import Answer, bars, emit, note_text, present, say, to_jsonl, unicode_output
 from qrec.questions import table
-from qrec.run import Run
+from qrec.run import Run, switch
 from qrec.watch import Memory, News, every, looks
 from queries.core import format as words
 from queries.core.answer import document, iso, would_have_shown
@@ -31,10 +30,7 @@ if TYPE_CHECKING:
 CHANGED, NO_ANSWER = 10, 3
 _MOST = 200  # findings of one look of --watch
 FLAGS = (
-    Argument(
-        "exit_code", "Exit 10 when something changed, 3 when there is too little data to say.",
-        default=False, kind=bool,
-    ),
+    switch("exit_code", "Exit 10 when something changed, 3 when there is too little data to say."),
     Argument(
         "watch", "Ask again every so many seconds (30), and print what is new, gone or worse until"
         " Ctrl-C; --json: a line each.", "[SECONDS]", left_out="30",
@@ -59,7 +55,7 @@ def respond(
     if vs_store is not None:
         if watch is not None:
             raise UsageError("--watch and --vs-store do not go together", "Leave one of them out.")
-        other = Run(replace(run.flags, store=vs_store)).store  # with the same settings otherwise
+        other = Run({**run.values, "store": vs_store}).store  # with the same settings otherwise
         verdict = _two_stores(run, question, values, other)
     elif watch is not None:
         _watched(run, question, values, every(watch))
@@ -338,8 +334,8 @@ class Explanation:
 
     def _commands(self) -> Iterator[str]:
         """What to type next; the times are written out, since "the last hour" moves on."""
-        flags, window = self.report.run.flags, self.report.changes.window
-        store = f" --store {quote(flags.store)}" if flags.store else ""
+        named, window = self.report.run.values["store"], self.report.changes.window
+        store = f" --store {quote(named)}" if named else ""
         when = f" --from {iso(window.from_ts)} --to {iso(window.to_ts)}"
         where = f" --where {quote(visible(self.where))}" if self.where else ""
         shown = [*self.finding.evidence.window, *self.finding.evidence.baseline]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from qrec.doctor import Check, attempted, guarded
 from qrec.doctor import store as contents
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.output import emit, to_json
-from qrec.run import Run, StoreFlags, flag, switch
+from qrec.run import JSON, STORE, Run, switch, takes
 from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.format import plural
+from queries.core.question import Argument
 from queries.core.window import parse_duration
 from recorder.native import IN_USE, NOT_BUILT, load
 from store.errors import UsageError
@@ -25,26 +24,18 @@ from store.remote import is_url
 
 NOT_WELL = 3
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
-_DEFAULT_PROBE = "5s"
 _LONGEST_PROBE_S = 60.0
 
 
-def doctor(
-    url: Annotated[str | None, flag("URL", "Where Qtap's DevTools listen.")] = None,
-    filter_: Annotated[
-        str | None,
-        typer.Option("--filter", metavar="FILTER", help="Check this filter for `qrec record`."),
-    ] = None,
-    push: Annotated[str | None, flag("HOW", "What of it would be pushed: safe, all, none.")] = None,
-    probe: Annotated[
-        bool,
-        switch("--probe", "Try which filters the live Qtap honours. Opens up to 8 subscriptions."),
-    ] = False,
-    probe_for: Annotated[str, flag("DURATION", "How long at most; up to 60s.")] = _DEFAULT_PROBE,
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
-    *,
-    store: StoreFlags,
-) -> int:
+@takes(
+    Argument("url", "Where Qtap's DevTools listen.", "URL"),
+    Argument("filter", "Check this filter for `qrec record`.", "FILTER"),
+    Argument("push", "What of it would be pushed: safe, all, none.", "HOW"),
+    switch("probe", "Try which filters the live Qtap honours. Opens up to 8 subscriptions."),
+    Argument("probe_for", "How long at most; up to 60s.", "DURATION", default="5s"),
+    JSON, *STORE,
+)  # fmt: skip
+def doctor(run: Run, probe: bool, probe_for: str) -> int:
     """Check the source, the filter and the store. Changes nothing; exits 3 when something is wrong.
 
     \b
@@ -53,11 +44,10 @@ def doctor(
       qrec doctor --url http://10.0.0.7:10001 --probe
       qrec doctor --filter 'res.status >= 400' --json
     """
-    run = Run(store, extra={"url": url, "filter": filter_, "push": push})
     seconds = _seconds(probe_for) if probe else None
     checks = list(_checks(run, seconds))
     worst = _worst(checks)
-    emit(to_json(_document(worst, checks)) if json else _text(run, worst, checks))
+    emit(to_json(_document(worst, checks)) if run.format == "json" else _text(run, worst, checks))
     return NOT_WELL if worst == "problem" else 0
 
 

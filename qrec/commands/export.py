@@ -6,45 +6,39 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
-
-import typer
+from typing import BinaryIO, Final
 
 from qrec.output import ReaderGone, say
-from qrec.questions import one_filter
-from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
+from qrec.questions import FILTER, one_filter
+from qrec.run import STORE, Run, switch, takes
 from queries.core.format import note_text, plural
-from queries.core.question import parsed
+from queries.core.question import WINDOW, Argument, parsed
 from queries.export import export as write_export
 from queries.export import format_of
 from store.errors import QrecError, UsageError
 from store.files import replacing
 
+FORCE: Final = switch("force", "Replace a file that is there.")
 
+
+@takes(
+    FILTER,
+    Argument("kind", "har (for browsers), sse (for replay and serve), jsonl, csv, parquet or curl. "
+             "Default: by the file's ending, else jsonl.", "FORMAT", flag="--format"),
+    Argument("output", "The file, 0600. Default: stdout.", "FILE", short="-o"),
+    Argument("most", "Transactions. Default: all.", "N", kind=int, flag="--limit"),
+    FORCE,
+    Argument("where", "The same as FILTER.", "FILTER"),
+    *WINDOW, *STORE,
+)  # fmt: skip
 def export(
-    filter_: Annotated[
-        str | None,
-        typer.Argument(metavar="FILTER", help="As in 'res.status >= 500'. Default: everything."),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="har (for browsers), sse (for replay and serve), jsonl, csv, parquet or curl. "
-            "Default: by the file's ending, else jsonl.",
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file, 0600. Default: stdout."),
-    ] = None,
-    limit: Annotated[int | None, flag("N", "Transactions. Default: all.")] = None,
-    force: Annotated[bool, switch("--force", "Replace a file that is there.")] = False,
-    where: Annotated[str | None, flag("FILTER", "The same as FILTER.")] = None,
-    *,
-    window: WindowFlags,
-    store: StoreFlags,
+    run: Run,
+    filter_: str | None,
+    kind: str | None,
+    output: str | None,
+    most: int | None,
+    force: bool,
+    where: str | None,
 ) -> None:
     """Write a window's transactions to a file, oldest first, redacted as they are in the store.
 
@@ -54,19 +48,18 @@ def export(
       qrec export 'res.status >= 500' --format curl
       qrec export --from 14:00 --to 14:30 -o shop.sse && qrec serve shop.sse
     """
-    run = Run(store)
-    kind = format_of(format_, output)
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit cannot be {limit}", "Give a number of transactions from 1 on.")
+    form = format_of(kind, output)
+    if most is not None and most < 1:
+        raise UsageError(f"--limit cannot be {most}", "Give a number of transactions from 1 on.")
     expression = parsed(one_filter(filter_, where))
-    asked = run.window(window)
-    with target(output, kind, force, run) as out:
-        done = write_export(run.store, asked, expression, kind, out, limit)
+    asked = run.window(run.values)
+    with target(output, form, force, run) as out:
+        done = write_export(run.store, asked, expression, form, out, most)
     for note in done.notes:
         say(f"note: {note_text(note, run.tz)}")
     more = "; there are more, --limit takes a larger number" if done.truncated else ""
     place = f" to {output}" if output else ""
-    say(f"exported {plural(done.transactions, 'transaction')} as {kind}{place}{more}")
+    say(f"exported {plural(done.transactions, 'transaction')} as {form}{place}{more}")
 
 
 @contextlib.contextmanager

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from qrec.output import emit, to_json
 from qrec.questions import laid_table
 from qrec.recording import checked_table
-from qrec.run import Run, StoreFlags, switch
+from qrec.run import JSON, STORE, Run, takes
 from qrec.settings import SETTINGS
 from queries.core.format import plural
 from queries.core.question import Column
@@ -37,11 +37,8 @@ _TABLES = (
 )  # fmt: skip
 
 
-def info(
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(JSON, *STORE)
+def info(run: Run) -> None:
     """Show the settings and where each comes from, the paths in use, and what the store holds.
 
     \b
@@ -49,9 +46,8 @@ def info(
       qrec info
       QREC_STORE=/var/lib/qrec qrec info --json
     """
-    run = Run(store)
     document = _document(run)
-    emit(to_json(document) if json else _text(run, document))
+    emit(to_json(document) if run.format == "json" else _text(run, document))
 
 
 def _document(run: Run) -> dict[str, Any]:

@@ -4,28 +4,26 @@ and `qrec unpin`: an incident's hours, which retention never deletes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from qrec.output import Answer, present, say
 from qrec.questions import table
-from qrec.run import RowFlags, Run, StoreFlags, WindowFlags, flag
+from qrec.run import ROWS, STORE, Run, takes
 from queries.core.answer import iso
 from queries.core.format import clock, plural, size, stretch, zone_name
-from queries.core.question import Column
+from queries.core.question import REQUIRED, WINDOW, Argument, Column
 from queries.core.window import Window, parse_moment
 from recorder.write.retention import Hour, store_hours
 from store.errors import UsageError
 from store.marks import Pin, add_mark, add_pin, read_marks, read_pins, remove_pin
 
 
-def mark(
-    name: Annotated[str, typer.Argument(help="What happened: 'deploy 1234'.")],
-    at: Annotated[str | None, flag("TIME", "When. Default: now.")] = None,
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("name", "What happened: 'deploy 1234'.", "NAME", default=REQUIRED),
+    Argument("at", "When. Default: now.", "TIME"),
+    *STORE,
+)
+def mark(run: Run, name: str, at: str | None) -> None:
     """Give a moment a name, to ask later what changed around it.
 
     \b
@@ -34,14 +32,14 @@ def mark(
       qrec mark "config rolled out" --at 14:20
       qrec diff --around "deploy 1234"
     """
-    run = Run(store)
     moment = parse_moment(at, run.now, run.tz) if at is not None else run.now
     made = add_mark(run.store, name, moment)
     local = made.ts.astimezone(run.tz)
     say(f"marked {made.name!r} at {clock(local, run.tz)} {zone_name(local)}")
 
 
-def marks(*, store: StoreFlags, rows: RowFlags) -> None:
+@takes(*ROWS, *STORE)
+def marks(run: Run) -> None:
     """List the marks of the store, the newest last.
 
     \b
@@ -49,7 +47,6 @@ def marks(*, store: StoreFlags, rows: RowFlags) -> None:
       qrec marks
       qrec marks --json
     """
-    run = Run(store, rows)
     found = read_marks(run.store)
     kept = found[-run.limit :]
     entries: list[dict[str, Any]] = [{"name": m.name, "ts": iso(m.ts)} for m in kept]
@@ -58,12 +55,11 @@ def marks(*, store: StoreFlags, rows: RowFlags) -> None:
     present(run, Answer(document, "marks", *shown, empty="no marks yet: qrec mark NAME"))
 
 
-def pin(
-    name: Annotated[str, typer.Argument(help="What happened: 'checkout incident'.")],
-    *,
-    window: WindowFlags,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("name", "What happened: 'checkout incident'.", "NAME", default=REQUIRED),
+    *WINDOW, *STORE,
+)  # fmt: skip
+def pin(run: Run, name: str) -> None:
     """Keep an incident's hours: retention never deletes what is pinned.
 
     Around or since a mark, the stretch before it is kept as well, so that `qrec diff --around`
@@ -75,8 +71,7 @@ def pin(
       qrec pin "deploy 1234" --around "deploy 1234"
       qrec pin "night of the 12th" --from 2026-11-12T01:00 --to 2026-11-12T05:00
     """
-    run = Run(store)
-    kept = _kept(run, window)
+    kept = _kept(run)
     new = Pin(name.strip(), kept.from_ts, kept.to_ts)
     if any(old.name == new.name for old in read_pins(run.store)):
         raise UsageError(
@@ -91,14 +86,15 @@ def pin(
         say("note: nothing of those hours is recorded (yet)")
 
 
-def _kept(run: Run, flags: WindowFlags) -> Window:
-    if flags["around"] is None and flags["since"] is None:
-        return run.window(flags)
-    window, before = run.windows(flags)
+def _kept(run: Run) -> Window:
+    if run.values["around"] is None and run.values["since"] is None:
+        return run.window(run.values)
+    window, before = run.windows(run.values)
     return Window(before.from_ts, window.to_ts)
 
 
-def pins(*, rows: RowFlags, store: StoreFlags) -> None:
+@takes(*ROWS, *STORE)
+def pins(run: Run) -> None:
     """List the pins, and how much they hold.
 
     \b
@@ -106,7 +102,6 @@ def pins(*, rows: RowFlags, store: StoreFlags) -> None:
       qrec pins
       qrec pins --json
     """
-    run = Run(store, rows)
     found = read_pins(run.store)
     kept = found[-run.limit :]
     held = _held(run, kept)
@@ -131,17 +126,15 @@ def _held(run: Run, found: Sequence[Pin]) -> dict[str, list[Hour]]:
     return {one.name: [hour for hour in hours if one.holds(hour.hour)] for one in found}
 
 
-def unpin(
-    name: Annotated[str, typer.Argument(help="The pin's name, as `qrec pins` has it.")],
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("name", "The pin's name, as `qrec pins` has it.", "NAME", default=REQUIRED), *STORE,
+)  # fmt: skip
+def unpin(run: Run, name: str) -> None:
     """Take a pin away: retention may delete its hours again.
 
     \b
     Examples:
       qrec unpin "checkout incident"
     """
-    run = Run(store)
     gone = remove_pin(run.store, name.strip())
     say(f"unpinned {gone.name!r}: {stretch(gone.from_ts, gone.to_ts, run.tz)}")

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Literal
 
 from qrec.output import say
-from qrec.run import Run, StoreFlags, flag, switch
-from store.errors import check_choice
+from qrec.run import STORE, Run, switch, takes
+from queries.core.question import Argument
+
+Listed = Literal["core", "all"]
 
 
-def mcp(
-    http: Annotated[
-        int | None, flag("PORT", "Serve streamable HTTP on 127.0.0.1 instead of stdio.")
-    ] = None,
-    allow_sql: Annotated[
-        bool, switch("--allow-sql", "Let the assistant run SELECT statements of its own.")
-    ] = False,
-    tools: Annotated[
-        str, flag("WHICH", "List core (few, for a model) or all (with schemas, for a program).")
-    ] = "core",
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("http", "Serve streamable HTTP on 127.0.0.1 instead of stdio.", "PORT", kind=int),
+    switch("allow_sql", "Let the assistant run SELECT statements of its own."),
+    Argument("tools", "List core (few, for a model) or all (with schemas, for a program).", "WHICH",
+             default="core", choices=("core", "all")),
+    *STORE,
+)  # fmt: skip
+def mcp(run: Run, http: int | None, allow_sql: bool, tools: Listed) -> None:
     """Answer an assistant's questions over the Model Context Protocol (stdio).
 
     \b
@@ -33,13 +30,8 @@ def mcp(
     """
     from mcp_tools.server import build, serve
 
-    run = Run(store)
-    check_choice("--tools", tools, ("core", "all"))
     if http is None and sys.stdin is not None and sys.stdin.isatty():
         say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
             "claude mcp add qrec -- qrec mcp")  # fmt: skip
-    server = build(
-        run.settings.store, run.tz, lambda: Run(store).now, allow_sql,
-        listed="all" if tools == "all" else "core",
-    )  # fmt: skip
+    server = build(run.settings.store, run.tz, lambda: Run(run.values).now, allow_sql, tools)
     serve(server, http)

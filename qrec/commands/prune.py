@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from qrec.output import emit, narrate, say, to_json
 from qrec.questions import laid_table
-from qrec.run import HouseFlags, Run, StoreFlags, switch
+from qrec.run import HOUSE, JSON, STORE, Run, switch, takes
 from qrec.settings import keep, max_size
 from queries.core.format import plural, size
 from queries.core.question import Column
@@ -23,14 +23,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def prune(
-    dry_run: Annotated[bool, switch("--dry-run", "Say what would go, and delete nothing.")] = False,
-    yes: Annotated[bool, switch("--yes", "Do not ask. Needed where nobody can be asked.")] = False,
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
-    *,
-    house: HouseFlags,
-    store: StoreFlags,
-) -> None:
+@takes(
+    switch("dry_run", "Say what would go, and delete nothing."),
+    switch("yes", "Do not ask. Needed where nobody can be asked."),
+    JSON, *HOUSE, *STORE,
+)  # fmt: skip
+def prune(run: Run, dry_run: bool, yes: bool) -> None:
     """Delete whole hours, oldest first: those too old, or beyond a size. Never a pinned one.
 
     `qrec record --keep 14d` does the same by itself while it runs.
@@ -40,7 +38,6 @@ def prune(
       qrec prune --keep 14d --dry-run
       qrec prune --keep 14d --max-size 20GB --yes
     """
-    run = Run(store, extra=house)
     age, largest = keep(run.settings), max_size(run.settings)
     if age is None and largest is None:
         raise UsageError(
@@ -49,12 +46,12 @@ def prune(
         )
     # A clock that is set ahead (--now) must not make young hours old.
     found = plan(run.folder, min(run.now, datetime.now(UTC)), age, largest)
-    if found.delete and not json:
+    if found.delete and run.format != "json":
         emit(laid_table(run, _COLUMNS, _runs(found.delete)))
     if found.delete and not dry_run:
         _agree(yes)
         _delete(found)
-    if json:
+    if run.format == "json":
         emit(to_json(_document(found, dry_run)))
     _tell(found, largest, dry_run)
 

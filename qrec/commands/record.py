@@ -3,54 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
-
-import typer
 
 from qrec.commands.ship import shipping
 from qrec.recording import RecordingLine, rows, seconds, write_options
-from qrec.run import HouseFlags, RecordFlags, Run, StoreFlags, flag, switch
+from qrec.run import HOUSE, RECORD, STORE, Run, switch, takes
 from qrec.settings import keep, max_size
 from queries.core.format import plural, span
+from queries.core.question import Argument
 from recorder.record import record as start_recording
 from store.remote import Remote
 
 
+@takes(
+    Argument("url", "Where Qtap's DevTools listen. Default: http://localhost:10001.", "URL",
+             alone=True),
+    Argument("push", "How much of the filter Qtap evaluates: safe (what surely works; the default),"
+             " all, none. The whole filter is applied here in any case.", "HOW"),
+    switch("connections", "Record connections too; they are noisy."),
+    Argument("duration", "Stop after so long: 90s, 1h.", "DURATION"),
+    Argument("flush_interval", "How long events gather before they are on disk. Default: 1s.",
+             "DURATION"),
+    switch("wait", "Wait for Qtap where it does not answer yet."),
+    switch("until_end", "Stop when the source ends the stream."),
+    Argument("metrics", "Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT.",
+             "ADDRESS"),
+    Argument("ship", "Copy what is recorded to a bucket meanwhile, as `qrec ship` does.", "URL"),
+    *RECORD, *HOUSE, *STORE,
+)  # fmt: skip
 def record(
-    url: Annotated[
-        str | None,
-        typer.Argument(help="Where Qtap's DevTools listen. Default: http://localhost:10001."),
-    ] = None,
-    push: Annotated[
-        str | None,
-        flag(
-            "HOW",
-            "How much of the filter Qtap evaluates: safe (what surely works; the default), "
-            "all, none. The whole filter is applied here in any case.",
-        ),
-    ] = None,
-    connections: Annotated[
-        bool, switch("--connections", "Record connections too; they are noisy.")
-    ] = False,
-    duration: Annotated[str | None, flag("DURATION", "Stop after so long: 90s, 1h.")] = None,
-    flush_interval: Annotated[
-        str | None, flag("DURATION", "How long events gather before they are on disk. Default: 1s.")
-    ] = None,
-    wait: Annotated[bool, switch("--wait", "Wait for Qtap where it does not answer yet.")] = False,
-    until_end: Annotated[
-        bool, switch("--until-end", "Stop when the source ends the stream.")
-    ] = False,
-    metrics: Annotated[
-        str | None,
-        flag("ADDRESS", "Serve Prometheus metrics there: 9464 (on 127.0.0.1) or HOST:PORT."),
-    ] = None,
-    ship: Annotated[
-        str | None, flag("URL", "Copy what is recorded to a bucket meanwhile, as `qrec ship` does.")
-    ] = None,
-    *,
-    what: RecordFlags,
-    house: HouseFlags,
-    store: StoreFlags,
+    run: Run, connections: bool, duration: str | None, wait: bool, until_end: bool, ship: str | None
 ) -> None:
     """Record a Qtap stream into the store until stopped (Ctrl-C), through gaps and restarts.
 
@@ -65,8 +46,6 @@ def record(
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
       qrec record --wait --ship s3://acme-qrec/prod
     """
-    run = Run(store, extra={**what, **house, "url": url, "push": push,
-                            "metrics": metrics, "flush_interval": flush_interval})  # fmt: skip
     kept = keep(run.settings)
     options = write_options(
         run,

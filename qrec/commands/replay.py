@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from fixtures import stream_path
 from qrec.output import say
 from qrec.recording import FileProgress, counted, rows, write_options
-from qrec.run import RecordFlags, Run, StoreFlags, flag, switch
+from qrec.run import RECORD, STORE, Run, switch, takes
 from queries.core.format import clock, just_after, plural
 from queries.core.notes import newest
+from queries.core.question import REQUIRED, Argument
 from queries.core.window import parse_moment
 from recorder.replay import Replayed, import_har
 from recorder.replay import replay as replay_files
@@ -24,23 +23,16 @@ from store.hours import to_us
 _BAD_LINES = 5  # unreadable entries that are told one by one
 
 
+@takes(
+    Argument("files", "Recorded streams (.sse, .sse.gz) or bundled ones.", "FILE...",
+             default=REQUIRED, kind=list),
+    Argument("shift_to", "Move the recording so that it ends then.", "TIME"),
+    switch("connections", "Keep connections too, where the file has them."),
+    switch("again", "Add a file once more that was replayed before."),
+    *RECORD, *STORE,
+)  # fmt: skip
 def replay(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
-    ],
-    shift_to: Annotated[
-        str | None, flag("TIME", "Move the recording so that it ends then.")
-    ] = None,
-    connections: Annotated[
-        bool, switch("--connections", "Keep connections too, where the file has them.")
-    ] = False,
-    again: Annotated[
-        bool, switch("--again", "Add a file once more that was replayed before.")
-    ] = False,
-    *,
-    what: RecordFlags,
-    store: StoreFlags,
+    run: Run, files: list[str], shift_to: str | None, connections: bool, again: bool
 ) -> None:
     """Put recorded streams into the store, through the same decoding and redaction as live ones.
 
@@ -52,21 +44,17 @@ def replay(
       qrec replay checkout-incident --shift-to now --store ./try
       qrec diff --store ./try
     """
-    run = Run(store, extra=what)
     paths = [stream_path(name) for name in files]
     read_in(run, partial(replay_files, paths), "replayed", shift_to, again, connections=connections)
 
 
-def import_(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="HAR files (.har, .gz).")],
-    shift_to: Annotated[str | None, flag("TIME", "Move the exchanges to end then.")] = None,
-    again: Annotated[
-        bool, switch("--again", "Read a file once more that was imported before.")
-    ] = False,
-    *,
-    what: RecordFlags,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("files", "HAR files (.har, .gz).", "FILE...", default=REQUIRED, kind=list),
+    Argument("shift_to", "Move the exchanges to end then.", "TIME"),
+    switch("again", "Read a file once more that was imported before."),
+    *RECORD, *STORE,
+)  # fmt: skip
+def import_(run: Run, files: list[str], shift_to: str | None, again: bool) -> None:
     """Put HAR files of browsers and proxies into the store, redacted as live traffic is.
 
     \b
@@ -75,7 +63,6 @@ def import_(
       qrec import session.har --shift-to now --store ./try
       qrec endpoints --store ./try
     """
-    run = Run(store, extra=what)
     bad: list[str] = []
     paths = [Path(name).expanduser() for name in files]
     read_in(run, partial(import_har, paths, on_bad=bad.append), "imported", shift_to, again)

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
-
-from qrec.commands.export import target
+from qrec.commands.export import FORCE, target
 from qrec.commands.web import needs_web
 from qrec.output import say
-from qrec.run import Run, StoreFlags, WindowFlags, flag, switch
+from qrec.run import STORE, Run, takes
+from queries.core.question import BASELINE, WHERE, WINDOW, Argument
 from store.errors import QrecError, UsageError
 
 _MOST = 20_000  # characters of a note
-_FORMAT = typer.Option(
-    "--format", metavar="FORMAT", help="html or md. Default: by the file's ending, else html."
-)
 Form = Literal["html", "md"]
 _FORMS: dict[str, Form] = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md"}
 
 
+@takes(
+    Argument("output", "The file: .html or .md. - writes to stdout.", "FILE", default="-",
+             short="-o"),
+    Argument("note", "What a person adds, or @FILE with it. May come several times.", kind=list),
+    Argument("form", "html or md. Default: by the file's ending, else html.", "FORMAT",
+             flag="--format"),
+    *BASELINE, WHERE,
+    Argument("most", "Findings at most. Default: 10.", "N", kind=int, flag="--limit"),
+    FORCE, *WINDOW, *STORE,
+)  # fmt: skip
 def report(
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The file: .html or .md. - writes to stdout."
-        ),
-    ] = "-",
-    note: Annotated[
-        list[str] | None,
-        flag("TEXT", "What a person adds, or @FILE with it. May come several times."),
-    ] = None,
-    format_: Annotated[str | None, _FORMAT] = None,
-    vs: Annotated[str | None, flag("WHEN", "Compare with, as for `qrec diff`.")] = None,
-    vs_from: Annotated[str | None, flag("TIME", "Beginning of a baseline of your own.")] = None,
-    vs_to: Annotated[str | None, flag("TIME", "Its end.")] = None,
-    where: Annotated[str | None, flag("FILTER", "Only what matches this filter.")] = None,
-    limit: Annotated[int | None, flag("N", "Findings at most. Default: 10.")] = None,
-    force: Annotated[bool, switch("--force", "Replace a file that is there.")] = False,
-    *,
-    window: WindowFlags,
-    store: StoreFlags,
+    run: Run, output: str, note: list[str] | None, form: str | None, most: int | None, force: bool
 ) -> None:
     """Write what changed, with charts, evidence and the graph, into one file to send.
 
@@ -54,21 +41,18 @@ def report(
       qrec report --vs yesterday --format md | pbcopy
     """
     needs_web()
-    from pages.ask import Asked, Site
+    from pages.ask import Asked, Site, parameter
     from pages.report import report as written
 
-    run = Run(store)
-    form = _form(format_, output)
+    kind = _form(form, output)
     notes = [_note(text) for text in note or ()]
-    texts = {**window, "vs": vs, "vs_from": vs_from, "vs_to": vs_to, "where": where, "limit": limit}
-    given = tuple(
-        (name.removesuffix("_time").replace("_", "-"), str(text))
-        for name, text in texts.items() if text is not None
-    )  # fmt: skip
-    site = Site(run.settings.store, run.tz, lambda: run.now, store.store)
+    texts = {parameter(one): run.values[one.name] for one in (*WINDOW, *BASELINE, WHERE)}
+    texts["limit"] = most
+    given = tuple((name, str(text)) for name, text in texts.items() if text is not None)
+    site = Site(run.settings.store, run.tz, lambda: run.now, run.values["store"])
     _ = run.store
-    text = written(Asked(site, "/", given, run.now), form, notes)
-    with target(output, form, force, run) as out:
+    text = written(Asked(site, "/", given, run.now), kind, notes)
+    with target(output, kind, force, run) as out:
         out.write(text.encode("utf-8", "replace"))
     if output != "-":
         say(f"wrote {output}, {len(text.encode()) / 1024:,.0f} KiB")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from shlex import quote
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from qrec.output import Line, emit, say, to_json
 from qrec.questions import laid_table
-from qrec.run import Run, StoreFlags, flag, switch
+from qrec.run import JSON, STORE, Run, switch, takes
 from queries.core.format import plural
-from queries.core.question import Column
+from queries.core.question import Argument, Column
 from queries.core.window import parse_moment
 from recorder.write.rollup import Failed, Rollup, rollups
 from recorder.write.rollup import rebuild as rebuilt
@@ -33,26 +31,23 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+@takes(
+    switch("rebuild", "Make the cells again from the recorded rows."),
+    switch("missing", "Only of hours whose cells are missing, unreadable or old."),
+    Argument("from_", "From this hour on. Default: all.", "TIME", flag="--from"),
+    Argument("to", "Up to this time. Default: all.", "TIME"),
+    switch("dry_run", "Say what would be rebuilt, and write nothing."),
+    switch("seal", "First seal the hours left by recorders that run no longer."),
+    JSON, *STORE,
+)  # fmt: skip
 def rollup(
-    rebuild: Annotated[
-        bool, switch("--rebuild", "Make the cells again from the recorded rows.")
-    ] = False,
-    missing: Annotated[
-        bool, switch("--missing", "Only of hours whose cells are missing, unreadable or old.")
-    ] = False,
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="From this hour on. Default: all.")
-    ] = None,
-    to: Annotated[str | None, flag("TIME", "Up to this time. Default: all.")] = None,
-    dry_run: Annotated[
-        bool, switch("--dry-run", "Say what would be rebuilt, and write nothing.")
-    ] = False,
-    seal: Annotated[
-        bool, switch("--seal", "First seal the hours left by recorders that run no longer.")
-    ] = False,
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
-    *,
-    store: StoreFlags,
+    run: Run,
+    rebuild: bool,
+    missing: bool,
+    from_: str | None,
+    to: str | None,
+    dry_run: bool,
+    seal: bool,
 ) -> None:
     """The per-minute cells of finished hours, which make `qrec diff` quick: are they there?
 
@@ -66,7 +61,6 @@ def rollup(
       qrec rollup --seal
       qrec rollup --rebuild --from yesterday --dry-run
     """
-    run = Run(store)
     if dry_run and not rebuild:
         raise UsageError("--dry-run goes with --rebuild", "Without --rebuild nothing is written.")
     if seal and not dry_run:
@@ -76,7 +70,7 @@ def rollup(
         asked = [one for one in found if one.state != "ok" or not missing]
         done, failed = _rebuild(run, line, asked) if rebuild and not dry_run else ([], [])
     shown = _again(run, asked, done) if missing or rebuild else found
-    if json:
+    if run.format == "json":
         emit(to_json(_document(shown, done, dry_run)))
     else:
         if shown:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from fixtures import stream_path
 from fixtures.standin.producer import Plan
 from fixtures.standin.server import serve as serve_streams
 from qrec.output import say
-from qrec.run import flag, switch
+from qrec.run import switch, takes
+from queries.core.question import REQUIRED, Argument
 from store.errors import UsageError
 
 
+@takes(
+    Argument("files", "Recorded streams (.sse, .sse.gz) or bundled ones.", "FILE...",
+             default=REQUIRED, kind=list),
+    Argument("port", "The port on 127.0.0.1; 0: a free one.", "N", default=10001, kind=int),
+    Argument("speed", "1: as it was; 10: faster; max.", "FACTOR", default="1"),
+    switch("loop", "Begin again after the end."),
+    Argument("qtap", "Speak as this Qtap: 0.13 (no filters) or 0.14.", "VERSION", default="0.14"),
+    switch("keep_times", "Leave times as recorded. Default: move to now."),
+    switch("hold", "Keep the stream open and quiet after its end."),
+)  # fmt: skip
 def serve(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help="Recorded streams (.sse, .sse.gz) or bundled ones."),
-    ],
-    port: Annotated[int, flag("N", "The port on 127.0.0.1; 0: a free one.")] = 10001,
-    speed: Annotated[str, flag("FACTOR", "1: as it was; 10: faster; max.")] = "1",
-    loop: Annotated[bool, switch("--loop", "Begin again after the end.")] = False,
-    qtap: Annotated[
-        str, flag("VERSION", "Speak as this Qtap: 0.13 (no filters) or 0.14.")
-    ] = "0.14",
-    keep_times: Annotated[
-        bool, switch("--keep-times", "Leave times as recorded. Default: move to now.")
-    ] = False,
-    hold: Annotated[
-        bool, switch("--hold", "Keep the stream open and quiet after its end.")
-    ] = False,
+    files: list[str], port: int, speed: str, loop: bool, qtap: str, keep_times: bool, hold: bool
 ) -> None:
     """Stand in for Qtap: serve recorded streams as its DevTools would. For trying things out.
 

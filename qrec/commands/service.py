@@ -24,7 +24,6 @@ import filters
 from qrec.cli import PLAIN, command
 from qrec.output import emit, say, to_json
 from qrec.recording import redact_config
-from qrec.run import flag, switch
 from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
 from queries.core.window import parse_duration
 from recorder.metrics import parse_address
@@ -164,11 +163,13 @@ service = typer.Typer(
     **PLAIN,
 )
 
-System = Annotated[bool, switch("--system", "For the whole machine, not this user. Needs root.")]
+System = Annotated[
+    bool, typer.Option("--system", help="For the whole machine, not this user. Needs root.")
+]
 Name = Annotated[
     str, typer.Option("--name", metavar="NAME", help="The service's name, where there are several.")
 ]
-Force = Annotated[bool, switch("--force", "Also over a file that is different.")]
+Force = Annotated[bool, typer.Option("--force", help="Also over a file that is different.")]
 
 
 @service.callback(invoke_without_command=True)
@@ -185,9 +186,15 @@ def install(
     context: typer.Context,
     system: System = False,
     name: Name = "qrec",
-    run_as: Annotated[str | None, flag("USER", "With --system: the user it runs as.")] = None,
-    dry_run: Annotated[bool, switch("--dry-run", "Print the file, and do nothing.")] = False,
-    no_start: Annotated[bool, switch("--no-start", "Write the file only; start nothing.")] = False,
+    run_as: Annotated[
+        str | None, typer.Option(metavar="USER", help="With --system: the user it runs as.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the file, and do nothing.")
+    ] = False,
+    no_start: Annotated[
+        bool, typer.Option("--no-start", help="Write the file only; start nothing.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Write the service's file, start it now and at each login (--system: at each boot).
@@ -282,7 +289,7 @@ def _run(unit: Unit, commands: Sequence[Command], else_: str) -> bool:
 def status(
     system: System = False,
     name: Name = "qrec",
-    json: Annotated[bool, switch("--json", "One document, for programs.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One document, for programs.")] = False,
 ) -> int:
     """Show the service's file and whether it runs; exits 3 when it does not.
 

@@ -12,14 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from qrec.output import Line
 from qrec.recording import seconds
-from qrec.run import Run, StoreFlags, flag
+from qrec.run import STORE, Run, takes
 from queries.core.format import plural, size
+from queries.core.question import REQUIRED, Argument
 from recorder.write.ship import Shipper, shrink
 from store.errors import UnavailableError, UsageError
 from store.layout import Store
@@ -30,16 +29,13 @@ _EARLY_S: Final = 300.0  # between generations of the running hour
 _USAGE: Final = 2  # exit code: another try would fail as well
 
 
-def ship(
-    url: Annotated[
-        str, typer.Argument(help="s3://bucket/prefix, gs://…, az://… or file:///folder.")
-    ],
-    every: Annotated[
-        str | None, flag("DURATION", "Go on, and look for new hours so often: 1m. Default: once.")
-    ] = None,
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("url", "s3://bucket/prefix, gs://…, az://… or file:///folder.", "URL",
+             default=REQUIRED),
+    Argument("every", "Go on, and look for new hours so often: 1m. Default: once.", "DURATION"),
+    *STORE,
+)  # fmt: skip
+def ship(run: Run, url: str, every: str | None) -> None:
     """Copy the finished hours of the store to a bucket, each file once; for many hosts.
 
     With --every also counts and coverage of the running hour, every five minutes: `qrec diff` sees
@@ -53,7 +49,6 @@ def ship(
       qrec ship s3://acme-qrec/prod --every 1m
       AWS_ENDPOINT_URL=http://minio:9000 qrec ship s3://qrec/prod
     """
-    run = Run(store)
     pause = None if every is None else seconds(every)
     if pause is not None and pause < 1:
         raise UsageError("--every is at least a second", "A minute is often enough: --every 1m.")

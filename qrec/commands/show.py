@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
-from qrec.run import FORM, Run
+from qrec.run import FORM, Run, switch
 from queries.core.answer import document
 from queries.core.escape import visible_lines
 from queries.core.format import clock, millis, size, zone_name
@@ -31,7 +31,7 @@ ARGUMENTS = (
     Argument("ids", "RECORDER:SESSION:SEQ, or RECORDER:SEQ.", "ID", 160, REQUIRED, list),
     Argument("chars", "Characters to show of each body.", "N", default=DEFAULT_CHARS, kind=int),
     Argument("offset", "With --bodies: begin so far into each.", "N", default=0, kind=int),
-    Argument("bodies", "Only the bodies.", default=False, kind=bool),
+    switch("bodies", "Only the bodies."),
     Argument("raw", "The stored bytes of the request or response body.", "SIDE"),
     *FORM,
 )

@@ -9,26 +9,24 @@ import socket
 import sys
 import webbrowser
 from importlib.util import find_spec
-from typing import Annotated
 
 from qrec.output import emit, say
-from qrec.run import Run, StoreFlags, flag, switch
+from qrec.run import STORE, Run, switch, takes
 from qrec.settings import is_loopback
+from queries.core.question import Argument
 from store.errors import UsageError
 
-_PORT = 8780
 _TOKEN = "QREC_WEB_TOKEN"
 
 
-def web(
-    port: Annotated[int, flag("PORT", "Where to listen; 0 takes any free port.")] = _PORT,
-    host: Annotated[
-        str, flag("ADDRESS", "Listen here instead of on this machine alone; needs a token.")
-    ] = "127.0.0.1",
-    no_open: Annotated[bool, switch("--no-open", "Do not open a browser.")] = False,
-    *,
-    store: StoreFlags,
-) -> None:
+@takes(
+    Argument("port", "Where to listen; 0 takes any free port.", "PORT", default=8780, kind=int),
+    Argument("host", "Listen here instead of on this machine alone; needs a token.", "ADDRESS",
+             default="127.0.0.1"),
+    switch("no_open", "Do not open a browser."),
+    *STORE,
+)  # fmt: skip
+def web(run: Run, port: int, host: str, no_open: bool) -> None:
     """Look at the recordings in a browser: what changed, transactions, the graph, every question.
 
     Read-only, on this machine alone unless --host says otherwise. Ctrl-C ends it.
@@ -39,7 +37,6 @@ def web(
       qrec web --port 0 --no-open
       qrec web --host 0.0.0.0
     """
-    run = Run(store)
     run_site(run, host, port, not no_open)
 
 
@@ -51,8 +48,8 @@ def run_site(run: Run, host: str, port: int, browser: bool) -> None:
 
     _ = run.store  # a missing store is told here, not by the first page
     token = None if is_loopback(host) else os.environ.get(_TOKEN) or secrets.token_urlsafe(18)
-    flags = run.flags
-    site = Site(run.settings.store, run.tz, lambda: Run(flags).now, flags.store)
+    named = run.values["store"]
+    site = Site(run.settings.store, run.tz, lambda: Run(run.values).now, named)
     with listener(host, port) as at:
         url = _url(host, at.getsockname()[1], token)
         # Uvicorn raises the signal anew once it has ended in good order: that is no failure.

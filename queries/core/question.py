@@ -99,6 +99,7 @@ class Argument:
     least: int | None = None
     choices: tuple[str, ...] = ()
     flag: str = ""  # where it is not --name
+    short: str = ""  # -n beside it
     alone: bool = False
     left_out: str = ""
     brief: str = ""

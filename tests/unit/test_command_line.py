@@ -111,7 +111,7 @@ def test_the_version(run: Cli) -> None:
         (["hosts", "--color", "blue"], "auto, always, never"),
         (["hosts", "--where", "res.statu == 1"], "res.status"),
         (["endpoints", "--sort", "size"], "requests, errors, p95"),
-        (["mark"], "name"),
+        (["mark"], "NAME"),
         (["diff", "--vs", "yesteday"], "Did you mean 'yesterday'"),
         (["serve", "nothing-like-it"], "nothing-like-it"),
         (["serve", "quiet", "--speed", "warp"], "--speed"),

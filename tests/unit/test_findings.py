@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from qrec.commands.diff import Explanation, Report
-from qrec.run import RowFlags, Run, StoreFlags
+from qrec.run import Run
 from queries.core.answer import (
     BaselineSide,
     Blame,
@@ -69,7 +69,7 @@ def berlin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
     Store.create(tmp_path / "store")
-    return Run(StoreFlags(store=str(tmp_path / "store"), timezone="Europe/Berlin"), RowFlags())
+    return Run({"store": str(tmp_path / "store"), "timezone": "Europe/Berlin"})
 
 
 def shown(run: Run, changes: Changes, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:

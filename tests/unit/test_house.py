@@ -163,7 +163,7 @@ def test_a_pin_around_a_mark_keeps_what_it_is_compared_with(run: Cli) -> None:
         (["pin", "a", "--around", "deplyo"], "no mark 'deplyo'"),
         (["pin", " "], "needs a name"),
         (["pin", "a", "--from", "13:00", "--to", "12:00"], "Swap"),
-        (["pin"], "name"),
+        (["pin"], "NAME"),
         (["unpin", "nothing"], "no pin 'nothing'"),
         (["pin", "taken"], "already a pin 'taken'"),
     ],

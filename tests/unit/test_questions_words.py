@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qrec import cli
-from qrec.questions import Command, answered, command, given_values
+from qrec.questions import answered, command, given_values
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,11 @@ from qrec.questions import Command, answered, command, given_values
         "tail --duration 1s",
         "errors --by container --store ./x",
         "dependencies --as dot",
+        "record http://10.0.0.7:10001 --wait --keep 14d",
+        "import one.har two.har --shift-to now",
+        "report -o x.html --note one --note two",
+        "serve quiet --port 0",
+        "info",
     ],
 )
 def test_both_read_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +42,7 @@ def test_both_read_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = given_values(words, asked.arguments)
     assert quick is not None
     taken: dict[str, Any] = {}
-    monkeypatch.setattr(Command, "__call__", lambda self, **values: taken.update(values) or 0)
+    monkeypatch.setattr(type(asked), "__call__", lambda self, **values: taken.update(values) or 0)
     cli.command(name).main(words, standalone_mode=False)
     defaults = {one.name: one.default for one in asked.arguments}
     assert {**defaults, **quick} == {key: _plain(value) for key, value in taken.items()}
@@ -51,8 +56,10 @@ def _plain(value: Any) -> Any:
     "line",
     [
         "",
-        "record",
-        "info",
+        "service status",
+        "record --no-such",
+        "bogus",
+        "../x",
         "--version",
         "hosts --help",
         "hosts extra",
