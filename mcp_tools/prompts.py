@@ -30,11 +30,12 @@ from store.marks import read_marks
 if TYPE_CHECKING:
     from mcp.server import MCPServer
 
-    from queries.coverage import Holdings
+    from store.layout import Store
 
 
 _MOST = 5  # gaps, filters and marks that are named
 _LIVE = timedelta(minutes=2)
+_LEAST_GAP = timedelta(minutes=1)
 
 
 def _text(name: str, **words: str) -> str:
@@ -49,10 +50,8 @@ def instructions(context: Context) -> str:
 
 
 def _held(context: Context) -> str:
-    from queries.coverage import holdings
-
     try:
-        return _told(holdings(context.open()), context.now())
+        return _told(context.open(), context.now())
     except QrecError as error:
         why = without_paths(error.message)
         return f"At the moment there is nothing to ask: {why}. It is looked for with each question."
@@ -60,28 +59,40 @@ def _held(context: Context) -> str:
         return "What the store holds could not be read; get_coverage will say more."
 
 
-def _told(held: Holdings, now: datetime) -> str:
-    if held.first is None or held.last is None:
+def _told(store: Store, now: datetime) -> str:
+    """The time that the store holds, and of its last day who recorded what, and who missed some."""
+    from queries.core.notes import SEEING, received
+    from queries.coverage import coverage
+
+    held = received(store)
+    if held is None:
         return f"As of {_time(now)} the store holds no recordings yet."
-    until = "now" if now - held.last < _LIVE else _time(held.last)
-    by = ", ".join(held.recorders[:_MOST])
+    day = Window(max(held.from_ts, held.to_ts - timedelta(days=1)), held.to_ts)
+    recorders = coverage(store, day, limit=200).recorders
+    until = "now" if now - held.to_ts < _LIVE else _time(held.to_ts)
+    by = ", ".join(str(one.recorder) for one in recorders[:_MOST])
     lines = [
-        f"As of {_time(now)} the store holds {_time(held.first)} to {until}, recorded by {by}."
+        f"As of {_time(now)} the store holds {_time(held.from_ts)} to {until}, recorded by {by}."
     ]
     if until != "now":
         lines.append("Nobody has been recording since: ask with from_time and to_time within that.")
-    if held.gaps:
+    # not the time before a recorder began, nor what is told with the answers that it touches
+    gaps = sorted(
+        (gap.from_ts, one.recorder, gap) for one in recorders for gap in one.gaps
+        if gap.to_ts - gap.from_ts >= _LEAST_GAP
+        and any(s.state in SEEING and s.from_ts < gap.from_ts for s in one.stretches)
+    )  # fmt: skip
+    if gaps:
         named = (
-            f"{_time(one.gap.from_ts)} to {_time(one.gap.to_ts)} ({one.recorder}: "
-            f"{visible(one.gap.reason)[:80]})"
-            for one in held.gaps[-_MOST:]
+            f"{_time(gap.from_ts)} to {_time(gap.to_ts)} ({name}: {visible(gap.reason)[:80]})"
+            for _, name, gap in gaps[-_MOST:]
         )
         lines.append(f"Not seen in its last day: {'; '.join(named)}.")
-    for text in held.filters[:_MOST]:
+    for text in sorted({text for one in recorders for text in one.filters})[:_MOST]:
         lines.append(f"Recorded was only what matches: {visible(text)[:300]}")
-    if held.marks:
-        marks = (f"{visible(m.name)[:60]!r} at {_time(m.ts)}" for m in held.marks[-_MOST:])
-        lines.append(f"Marks, for `since` and `around`: {', '.join(marks)}.")
+    if marks := read_marks(store):
+        named = (f"{visible(m.name)[:60]!r} at {_time(m.ts)}" for m in marks[-_MOST:])
+        lines.append(f"Marks, for `since` and `around`: {', '.join(named)}.")
     return "\n".join(lines)
 
 

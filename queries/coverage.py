@@ -5,10 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import field, replace
-from datetime import datetime, timedelta
 
 from queries.core.answer import VERSION, Between, Note
-from queries.core.notes import Gap, Seen, Stretch, covered_s, newest, notes, seen, together
+from queries.core.notes import Gap, Seen, Stretch, covered_s, notes, seen, together
 from queries.core.question import (
     APART,
     BY,
@@ -26,13 +25,9 @@ from queries.core.selection import no_groups
 from queries.core.session import Reader
 from queries.core.window import Window
 from store.errors import UsageError
-from store.hours import from_us, hour_start, to_us
+from store.hours import from_us, to_us
 from store.layout import Store
-from store.marks import Mark, read_marks
 from store.values import dataclass
-
-_DAY = timedelta(days=1)
-_LEAST_GAP = timedelta(minutes=1)  # of holdings; shorter ones are told with the answers they touch
 
 
 @dataclass(frozen=True)
@@ -152,63 +147,6 @@ def _row(recorder: str | None, members: Sequence[Seen], part: slice = slice(0)) 
         deaf=sum(seconds > 0 for seconds in lost),
         deaf_s=sum(lost),
     )
-
-
-@dataclass(frozen=True)
-class RecorderGap:
-    """A gap, and whose it is."""
-
-    recorder: str
-    gap: Gap
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What a store holds, in a few words.
-
-    first and last: when somebody received first (to the hour) and last; None: never.
-    Gaps (of a minute and more) and filters are those of the day before `last`; marks: all, oldest
-    first.
-    """
-
-    first: datetime | None
-    last: datetime | None
-    recorders: tuple[str, ...]
-    gaps: tuple[RecorderGap, ...]
-    filters: tuple[str, ...]
-    marks: tuple[Mark, ...]
-
-
-def holdings(store: Store) -> Holdings:
-    """What the store holds now; reads coverage of a day and the newest mark, no traffic."""
-    last = newest(store)
-    marks = tuple(read_marks(store))
-    if last is None:
-        return Holdings(None, None, (), (), (), marks)
-    first = hour_start(store.hours("coverage")[0])
-    day = Window(max(first, last - _DAY), last)
-    with Reader(store, [Window(day.from_ts - timedelta(hours=1), last)], tables=()) as reader:
-        recorders = seen(reader, day)
-    return Holdings(
-        first=first,
-        last=last,
-        recorders=tuple(one.recorder for one in recorders),
-        gaps=tuple(_gaps(recorders)),
-        filters=tuple(sorted({s.filter for one in recorders for s in one.stretches if s.filter})),
-        marks=marks,
-    )
-
-
-def _gaps(recorders: Sequence[Seen]) -> list[RecorderGap]:
-    """The gaps of each recorder, but for the time before it began."""
-    found = [
-        RecorderGap(one.recorder, gap)
-        for one in recorders
-        for gap in one.gaps
-        if gap.to_ts - gap.from_ts >= _LEAST_GAP
-        and any(start < gap.from_ts for start, _ in one.islands)
-    ]
-    return sorted(found, key=lambda one: one.gap.from_ts)
 
 
 COVERAGE = Question(

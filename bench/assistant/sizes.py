@@ -25,7 +25,7 @@ from mcp import Client
 from mcp_types import TextContent
 
 from mcp_tools.server import build
-from queries.core.notes import newest
+from queries.core.notes import received
 from queries.core.question import BASELINE, CURSOR, LIMIT, WHERE, WINDOW, tools
 from store.layout import Store
 
@@ -161,7 +161,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--designs", action="store_true", help="what other lists would cost")
     parser.add_argument("--json", action="store_true", help="print the figures as one document")
     arguments = parser.parse_args(argv)
-    now = arguments.now or newest(Store.open(arguments.store)) or datetime.now(UTC)
+    whole = received(Store.open(arguments.store))
+    now = arguments.now or (whole.to_ts if whole else datetime.now(UTC))
     server = build(arguments.store, UTC, lambda: now, listed=arguments.tools)
     if arguments.designs:
         print(json.dumps(asyncio.run(designs(arguments.store, now)), indent=1))

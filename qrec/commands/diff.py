@@ -16,9 +16,9 @@ from queries.core import format as words
 from queries.core.answer import document, iso, would_have_shown
 from queries.core.escape import visible
 from queries.core.format import clock, short_id
+from queries.core.notes import received
 from queries.core.question import BASELINE, WINDOW, Argument, Column, Question, asked_window
 from queries.core.window import Baseline, Window, explicit_baseline
-from queries.coverage import holdings
 from queries.diff.explain.breakdown import by_container, part_text, within
 from store.errors import QrecError, UsageError
 from store.layout import Store
@@ -269,20 +269,20 @@ class Report:
         """Which side was not recorded, and where the data is."""
         if any(note.code == "unknown_recorder" for note in self.changes.notes):
             return "nobody whom the filter takes was recording"
-        held = holdings(self.run.store)
-        if held.first is None or held.last is None:
+        held = received(self.run.store)
+        if held is None:
             return "nobody was recording on one side at least; this store has no recordings yet"
-        ends = words.clock(held.last, self.run.tz)
+        ends = words.clock(held.to_ts, self.run.tz)
         window = self.changes.window
-        if window.from_ts < held.last and window.to_ts > held.first:
-            begins = words.clock(held.first, self.run.tz)
+        if window.from_ts < held.to_ts and window.to_ts > held.from_ts:
+            begins = words.clock(held.from_ts, self.run.tz)
             return (
                 "nobody was recording at the time that the window is compared with; the recordings"
                 f" begin at {begins} and end at {ends}"
             )
         return (
             "nobody was recording on one side at least; the recordings end at"
-            f" {ends} (try --now {words.just_after(held.last)})"
+            f" {ends} (try --now {words.just_after(held.to_ts)})"
         )
 
     def _bold(self, text: str) -> str:

@@ -13,7 +13,7 @@ from qrec.output import say
 from qrec.recording import FileProgress, counted, rows, write_options
 from qrec.run import RECORD, STORE, Run, switch, takes
 from queries.core.format import clock, just_after, plural
-from queries.core.notes import newest
+from queries.core.notes import received
 from queries.core.question import REQUIRED, Argument
 from queries.core.window import parse_moment
 from recorder.replay import Replayed, import_har
@@ -99,7 +99,7 @@ def _outcome(file: Replayed, verb: str) -> str:
 
 def _recorded_when(run: Run, tell: Callable[[str], None]) -> None:
     """An old recording is not in "the last hour": say how to ask about it."""
-    last = newest(run.store)
-    if last is not None and run.now - last > timedelta(minutes=5):
-        ends = f"the recordings end at {clock(last, run.tz)}"
-        tell(f"{ends}; to ask about them: qrec diff --now {just_after(last)}")
+    whole = received(run.store)
+    if whole is not None and run.now - whole.to_ts > timedelta(minutes=5):
+        ends = f"the recordings end at {clock(whole.to_ts, run.tz)}"
+        tell(f"{ends}; to ask about them: qrec diff --now {just_after(whole.to_ts)}")

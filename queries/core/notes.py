@@ -149,16 +149,21 @@ def _stretch(row: Mapping[str, Any], window: Window) -> Stretch:
     return Stretch(**values)
 
 
-def newest(store: Store) -> datetime | None:
-    """When somebody was last known to receive; None for a store without recordings."""
-    for hour in reversed(store.hours("coverage")):
-        start = hour_start(hour)
-        with Reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
-            ends = [row["to_ts"] for row in reader.coverage if row["state"] in SEEING]
-        if ends:
-            newest: datetime = max(ends)
-            return newest
-    return None
+def received(store: Store) -> Window | None:
+    """From the first to the last moment at which somebody received; None: nobody ever did."""
+    hours = store.hours("coverage")
+    ends = [next(filter(None, (_received_in(store, hour) for hour in order)), None)
+            for order in (hours, reversed(hours))]  # fmt: skip
+    first, last = ends
+    return Window(first.from_ts, last.to_ts) if first and last else None
+
+
+def _received_in(store: Store, hour: str) -> Window | None:
+    start = hour_start(hour)
+    with Reader(store, [Window(start, start + timedelta(hours=1))], tables=()) as reader:
+        times = [(row["from_ts"], row["to_ts"]) for row in reader.coverage
+                 if row["state"] in SEEING and row["to_ts"] > row["from_ts"]]  # fmt: skip
+    return Window(min(begin for begin, _ in times), max(end for _, end in times)) if times else None
 
 
 def covered_s(recorders: Sequence[Seen]) -> float:
@@ -201,10 +206,11 @@ def clock_note(recorder: str, at: datetime) -> Note:
 
 
 def _nothing(reader: Reader, window: Window) -> Note:
-    last = newest(reader.store)
+    whole = received(reader.store)
     text = "no recorder was receiving in this window"
-    if last is not None:
-        text += f"; the newest recording in this store ends at {iso(last.replace(microsecond=0))}"
+    if whole is not None:
+        end = iso(whole.to_ts.replace(microsecond=0))
+        text += f"; the newest recording in this store ends at {end}"
     return Note("no_data", text, window.from_ts, window.to_ts)
 
 

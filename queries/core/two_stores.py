@@ -17,13 +17,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from queries.core.answer import Changes, Finding, Note
-from queries.core.notes import SEEING, Seen, seen
+from queries.core.notes import Seen, received, seen
 from queries.core.session import CONFIG, Reader
 from queries.core.watch import with_arrow
 from queries.core.window import Window, hours_of
 from store.errors import UsageError
 from store.files import make_folder
-from store.hours import hour_end, hour_start, to_us
+from store.hours import hour_start, to_us
 from store.layout import LIVE, Store
 from store.rollup import ROLLUPS
 from store.values import dataclass
@@ -33,17 +33,8 @@ _HOUR = timedelta(hours=1)
 
 def recorded(store: Store) -> Window:
     """From the first to the last moment at which somebody received. UsageError: nobody did."""
-    hours = store.hours("coverage")
-    if hours:
-        whole = Window(hour_start(hours[0]), hour_end(hours[-1]))
-        with Reader(store, [whole], tables=()) as reader:
-            [row] = reader.con.execute(
-                "SELECT min(from_ts), max(to_ts) FROM coverage"
-                " WHERE state IN ? AND to_ts > from_ts",
-                [SEEING],
-            ).fetchall()
-        if row[0] is not None:
-            return Window(*row)
+    if whole := received(store):
+        return whole
     raise UsageError(
         f"nothing was recorded into the store at {store.name}",
         "Record or replay into it first; `qrec info --store DIR` says what a store holds.",

@@ -11,7 +11,7 @@ import pytest
 import filters
 from qrec.commands.info import holdings
 from queries.core.answer import document
-from queries.core.notes import newest
+from queries.core.notes import received
 from queries.core.window import Window
 from queries.coverage import coverage
 from queries.endpoints import ENDPOINTS, endpoints
@@ -248,9 +248,11 @@ def test_a_summary_of_the_store(store: Store, tmp_path: Path) -> None:
         3, "2026-11-22T12", "2026-11-22T14", 70,
     )  # fmt: skip
     assert info["recorders"] == [{"name": "web", "pid": None}]
-    assert newest(store) == NOW
+    whole = received(store)
+    assert whole is not None
+    assert whole.to_ts == NOW
     empty = Store.create(tmp_path / "empty")
-    assert newest(empty) is None
+    assert received(empty) is None
     assert holdings(empty)["recorders"] == []
 
 
