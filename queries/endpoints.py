@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
+from queries.core.answer import PagedAnswer, Side, StatusClasses
 from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Argument, Column, Question
 from queries.core.selection import listing, share
 from store.derived import Place
@@ -46,7 +46,7 @@ class Endpoints(PagedAnswer):
 def endpoint_row(row: dict[str, Any], window: Side) -> EndpointRow:
     """A row of endpoints.sql; per_s goes by the seconds that were seen."""
     return EndpointRow(
-        statuses=status_classes(row),
+        statuses=StatusClasses(**row.pop("statuses")),
         error_share=share(row["errors"], row["requests"]),
         per_s=row["requests"] / window.covered_s if window.covered_s else None,
         **row,

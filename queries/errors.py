@@ -157,15 +157,13 @@ def _row(row: dict[str, Any], whole: int, example: Example) -> ErrorRow:
 
 
 def _examples(chosen: Selection, ones: list[dict[str, Any]], room: int) -> list[Example]:
-    columns = (("ts", "TIMESTAMPTZ"), ("recorder", "VARCHAR"), ("session", "VARCHAR"),
-               ("seq", "BIGINT"))  # fmt: skip
-    chosen.reader.table(
-        "chosen", {name: (kind, [one[name] for one in ones]) for name, kind in columns}
-    )
-    bodies = {transaction_id(row): row for row in chosen.rows("bodies")} if ones else {}
+    columns = "recorder, seq, res_content_type, res_body, res_body_bytes"
+    chosen.pick(ones)
+    rows = chosen.rows("bodies", columns=columns) if ones else []
+    bodies = {(row["recorder"], row["seq"]): row for row in rows}
     found = []
     for one in ones:
-        row = bodies.get(transaction_id(one), {})
+        row = bodies.get((one["recorder"], one["seq"]), {})
         body = body_of(
             row.get("res_content_type"), row.get("res_body"), row.get("res_body_bytes"), room
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from queries.core.answer import PagedAnswer, Side, StatusClasses, status_classes
+from queries.core.answer import PagedAnswer, Side, StatusClasses
 from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Column, Question
 from queries.core.selection import listing, share
 from store.derived import Place
@@ -50,7 +50,7 @@ def _row(row: dict[str, Any], _: Side) -> HostRow:
     who, total = tuple(row.pop("who")), row.pop("who_total")
     here = row["place"] == "here"
     return HostRow(
-        statuses=status_classes(row),
+        statuses=StatusClasses(**row.pop("statuses")),
         error_share=share(row["errors"], row["requests"]),
         callers=() if here else who,
         callers_total=0 if here else total,

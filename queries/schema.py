@@ -195,7 +195,7 @@ def _shapes(chosen: Selection, wanted: Iterable[Endpoint]) -> dict[Endpoint, dic
     chosen.reader.table("wanted", {name: ("VARCHAR", columns[at]) for at, name in enumerate(names)})
     found: dict[Endpoint, dict[Side_, Shape]] = {}
     chosen.pick(chosen.rows("schema_sample", {"sample": _SAMPLE}))
-    for row in chosen.rows("schema_bodies"):
+    for row in chosen.rows("bodies", columns="method, host, route, status, req_body, res_body"):
         parts = found.setdefault(_key(row), {})
         answer = ("response", "none" if row["status"] is None else f"{row['status'] // 100}xx")
         for part, body in ((("request", ""), row["req_body"]), (answer, row["res_body"])):

@@ -1,9 +1,9 @@
 """One transaction in full: who, when, headers, bodies (as they were kept, redacted).
 
 An id is `<recorder>:<session>:<seq>`. A sequence number is given once a recorder, over all its
-sessions, so `<recorder>:<seq>` is enough. Names of files and the statistics of their footers say
-where a number may lie; no row is read that need not be. Bodies are shown as text for people and
-assistants: pretty where they are JSON, harmless, capped.
+sessions, so `<recorder>:<seq>` is enough. Names of files say where a number may lie, the statistics
+of their footers which rows are read. Bodies are shown as text for people and assistants: pretty
+where they are JSON, harmless, capped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,7 +25,7 @@ from queries.core.session import Reader
 from queries.core.window import Window
 from store.cover import sealed_in, segments_in
 from store.errors import UsageError
-from store.hours import hour_start
+from store.hours import hour_end, hour_start
 from store.layout import Store
 from store.values import dataclass
 
@@ -305,9 +305,11 @@ def find_row(store: Store, wanted: Id) -> tuple[dict[str, Any], list[Note]]:
     """
     notes: list[Note] = []
     near: list[str] = []
-    for hour in _candidates(store, wanted):
-        start = hour_start(hour)
-        with Reader(store, [Window(start, start + timedelta(hours=1))]) as reader:
+    hours = _candidates(store, wanted)
+    each = [[hour] for hour in hours]  # nearly always it is in the first
+    for some in [*each[:1], hours[1:]] if store.is_local and hours[1:] else each:
+        spans = [Window(hour_start(hour), hour_end(hour)) for hour in some]
+        with Reader(store, spans) as reader:
             params = {"recorder": wanted.recorder, "seq": wanted.seq}
             for row in reader.rows("show", params):
                 if wanted.session in ("", row["session"]):
@@ -323,10 +325,7 @@ def _candidates(store: Store, wanted: Id) -> list[str]:
     found: list[tuple[int, str]] = []
     for hour in store.hours("transactions"):
         for owner, path in store.visible("transactions", hour):
-            if owner != wanted.recorder or (last := _last(path)) < wanted.seq:
-                continue
-            first = _first(path)
-            if first is None or first <= wanted.seq:
+            if owner == wanted.recorder and (last := _last(path)) >= wanted.seq:
                 found.append((last, hour))
     return list(dict.fromkeys(hour for _, hour in sorted(found)))
 
@@ -334,19 +333,6 @@ def _candidates(store: Store, wanted: Id) -> list[str]:
 def _last(path: Path) -> int:
     """The highest number that a file can hold."""
     return max(file.last for file in [*segments_in([path]), *sealed_in([path])])
-
-
-def _first(path: Path) -> int | None:
-    """The lowest number in a file by its footer; None when that does not tell."""
-    import pyarrow.parquet as pq
-
-    try:
-        about = pq.read_metadata(path)
-        at = next(i for i in range(about.num_columns) if about.schema.column(i).path == "seq")
-        groups = [about.row_group(i).column(at).statistics for i in range(about.num_row_groups)]
-        return min(int(s.min) for s in groups if s is not None and s.has_min_max)
-    except (OSError, ValueError, StopIteration):  # what is unreadable, the reader tells
-        return None
 
 
 def _unknown(store: Store, wanted: Id, near: list[str], notes: list[Note]) -> UsageError:

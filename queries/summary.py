@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Any
 
-from queries.core.answer import PagedAnswer, StatusClasses, status_classes
+from queries.core.answer import PagedAnswer, StatusClasses
 from queries.core.format import millis, plural, size
 from queries.core.question import CURSOR, WHERE, Column, Part, Question, Where, limit_of
 from queries.core.selection import Selection, selection, share, totals
@@ -125,7 +125,7 @@ def summary(
     return found.answer(
         Summary,
         per_s=found.window.requests / covered if covered else None,
-        statuses=status_classes(whole),
+        statuses=StatusClasses(**whole.pop("statuses")),
         counts=Counts(*(whole.pop(name) for name in Counts.__dataclass_fields__)),
         databases=tuple(DatabaseCount(**row) for row in databases),
         truncated=truncated,

@@ -54,11 +54,6 @@ class StatusClasses:
     no_response: int
 
 
-def status_classes(row: dict[str, Any]) -> StatusClasses:
-    """The classes of a row, taken out of it."""
-    return StatusClasses(*(row.pop(name) for name in StatusClasses.__dataclass_fields__))
-
-
 @dataclass(frozen=True)
 class Between:
     """A stretch of time."""

@@ -32,11 +32,19 @@ _WEIGHED: Final = (
     f"took(ms, n, share) AS {_QUANTILE}(list(ms) FILTER (WHERE ms IS NOT NULL),"
     " list(n) FILTER (WHERE ms IS NOT NULL), share::DOUBLE)",
 )
+# Requests by the class of their status, as queries.core.answer.StatusClasses has them.
+_CLASSES: Final = (
+    "classes(status, n) AS {'s1xx': requests(n, status < 200),"
+    " 's2xx': requests(n, status BETWEEN 200 AND 299),"
+    " 's3xx': requests(n, status BETWEEN 300 AND 399),"
+    " 's4xx': requests(n, status BETWEEN 400 AND 499),"
+    " 's5xx': requests(n, status >= 500), 'no_response': requests(n, status IS NULL)}"
+)
 
 
 def count_rows(con: Any, weighed: bool = False) -> None:
     """Have `requests` and `took` count rows, or what they weigh."""
-    for macro in _WEIGHED if weighed else _RECORDED:
+    for macro in (*(_WEIGHED if weighed else _RECORDED), _CLASSES):
         con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")
 
 

@@ -210,8 +210,7 @@ class Selection:
     def unknown_container(self, name: str, table: str = "transactions") -> list[Note]:
         """A note where nobody of that name was seen: a wrong name must not look like a quiet
         one."""
-        self.select(None, table, "everybody")
-        names = [row["name"] for row in self.rows("names")]
+        names = self._seen("who", table)
         if name in names:
             return []
         seen = f"Seen were: {', '.join(names[:10])}" if names else ""
@@ -243,8 +242,10 @@ class Selection:
         import filters
 
         spec = filters.FIELDS[name]
-        self.select(None, "transactions", "everything")
-        sql = spec.sql.format(**{column: column for column in spec.columns})
+        return self._seen(spec.sql.format(**{column: column for column in spec.columns}))
+
+    def _seen(self, sql: str, table: str = "transactions") -> list[Any]:
+        self.select(None, table, "everything")
         return [row["value"] for row in self.rows("values", value=sql)]
 
     def result(

@@ -1,5 +1,5 @@
--- The response bodies of a few transactions, found by their times and then by their numbers.
-SELECT t.recorder, t.session, t.seq, t.res_content_type, t.res_body, t.res_body_bytes
-FROM transactions AS t
-JOIN chosen AS c ON c.recorder = t.recorder AND c.session = t.session AND c.seq = t.seq
-WHERE t.ts IN (SELECT ts FROM chosen)
+-- Columns, bodies among them, of the transactions in `picked`: which ones is found first.
+SELECT {columns}
+FROM transactions
+SEMI JOIN picked USING (ts, recorder, seq)
+ORDER BY recorder, seq

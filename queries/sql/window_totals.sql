@@ -2,12 +2,7 @@
 SELECT
     requests(n) AS all_requests,
     requests(n, failed) AS all_errors,
-    requests(n, status < 200) AS s1xx,
-    requests(n, status BETWEEN 200 AND 299) AS s2xx,
-    requests(n, status BETWEEN 300 AND 399) AS s3xx,
-    requests(n, status BETWEEN 400 AND 499) AS s4xx,
-    requests(n, status >= 500) AS s5xx,
-    requests(n, status IS NULL) AS no_response,
+    classes(status, n) AS statuses,
     requests(n, place = 'outside') AS outside,
     requests(n, place = 'inside') AS inside,
     requests(n, place = 'here') AS here,
