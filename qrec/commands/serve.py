@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fixtures import stream_path
-from fixtures.standin.producer import Plan
+from fixtures.standin.hub import Plan
 from fixtures.standin.server import serve as serve_streams
 from qrec.output import say
 from qrec.run import switch, takes

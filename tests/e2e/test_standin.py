@@ -16,8 +16,7 @@ import httpx
 import pytest
 
 from fixtures import bundled_stream
-from fixtures.standin.hub import Hub
-from fixtures.standin.producer import Plan
+from fixtures.standin.hub import Hub, Plan
 from fixtures.standin.request import parse
 from fixtures.standin.server import Standin, running
 from store.errors import UnavailableError, UsageError
@@ -235,7 +234,7 @@ def test_files_that_cannot_be_served_are_told(stream: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_in_good_order(stream: Path, number: signal.Signals) -> None:
     code = (
-        "import sys; from pathlib import Path; from fixtures.standin.producer import Plan\n"
+        "import sys; from pathlib import Path; from fixtures.standin.hub import Plan\n"
         "from fixtures.standin.server import serve\n"
         "plan = Plan((Path(sys.argv[1]),), port=0, hold=True)\n"
         "serve(plan, lambda port: print(port, flush=True))\n"
