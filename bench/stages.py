@@ -33,7 +33,7 @@ from recorder.options import RecordOptions
 from recorder.pipeline.worker import AT_ONCE, Worker
 from recorder.source.blocks import events_in
 from recorder.write.intake import Part, Rows
-from recorder.write.writer import Writer
+from recorder.write.segments import Writer
 from store.layout import Store
 
 _EVENTS = 1_500  # in a block: about what a busy reader hands out

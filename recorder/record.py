@@ -38,7 +38,7 @@ from recorder.write.intake import Rejected, count, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper, keep_house
 from recorder.write.seal_process import Sealer
-from recorder.write.writer import Numbers, new_session, write_rejected
+from recorder.write.segments import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError
 from store.layout import Store, check_recorder, holder, recorder_lock

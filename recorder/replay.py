@@ -31,7 +31,7 @@ from recorder.source.har import read_har
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Part, Rows, count, rejected
 from recorder.write.seal import Housekeeper
-from recorder.write.writer import Numbers, Writer, new_session, write_rejected
+from recorder.write.segments import Numbers, Writer, new_session, write_rejected
 from store.errors import UnavailableError
 from store.files import append_line, read_entries
 from store.layout import Store, check_recorder, recorder_lock

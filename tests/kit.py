@@ -16,7 +16,7 @@ from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
 from recorder.write.coverage import Ledger
 from recorder.write.intake import Part, count
-from recorder.write.writer import Numbers, Writer, new_session
+from recorder.write.segments import Numbers, Writer, new_session
 from store.hours import from_us
 from store.layout import Store
 from store.marks import mend

@@ -47,8 +47,7 @@ from recorder.write.intake import (
     without_rows,
 )
 from recorder.write.loss import Numbers
-from recorder.write.segments import give_back
-from recorder.write.writer import Writer, Written
+from recorder.write.segments import Writer, Written, give_back
 from store.derived import failed
 from store.layout import Store
 
