@@ -235,7 +235,7 @@ class Recording:
         self.ledger.accepted(mono_us())
         count(self.ledger, done.parts, block.mono, self._greeted)
         write_rejected(self.store, self.name, rejected(done.parts))
-        if self.ledger.undecided and not self._told_undecided:
+        if self.ledger.totals["undecided"] and not self._told_undecided:
             self._told_undecided = True
             self.reporter.note(
                 "the filter is left open by a field that an event lacks: such events are not "
@@ -337,7 +337,7 @@ class Recording:
             gaps=self.ledger.gaps,
             rejected=total["rejected"],
             filtered=total["filtered"],
-            filter_errors=self.ledger.undecided,
+            filter_errors=total["undecided"],
             dropped=total["dropped"],
             bodies_shed=total["bodies_shed"],
             source=self.source,

@@ -112,51 +112,43 @@ class Survey:
     last_ts: int | None  # µs since the epoch; None when no event has a time
 
 
-class _FileStream:
-    """What `curl -sN` printed, plain or gzipped; its bytes are cut into events as live ones are."""
-
-    def __init__(self, path: Path, on_bytes: Callable[[int], None] | None = None) -> None:
-        self.path = path
-        self.on_bytes = on_bytes
-        self.digest = hashlib.sha256()
-
-    def __iter__(self) -> Iterator[bytes]:
-        with self.path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
-            while chunk := file.read(_CHUNK):
-                self.digest.update(chunk)
-                if self.on_bytes is not None:
-                    self.on_bytes(raw.tell())
-                yield chunk
+def _chunks(path: Path, on_chunk: Callable[[bytes, int], None]) -> Iterator[bytes]:
+    """What `curl -sN` printed, plain or gzipped; it is cut into events as live bytes are.
+    `on_chunk` hears of each chunk, and how far into the file that is."""
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
+        while chunk := file.read(_CHUNK):
+            on_chunk(chunk, raw.tell())
+            yield chunk
 
 
 def _survey(path: Path) -> Survey:
     """Read the file through once: its digest, and the time of the last event that has one."""
-    stream = _FileStream(path)
+    digest = hashlib.sha256()
     count, recent = 0, deque[tuple[str, str]](maxlen=200)
-    for event in _read_events(stream):
+    for event in _read_events(path, lambda chunk, at: digest.update(chunk)):
         count += 1
         recent.append(event)
     times = (decode(name, data).ts for name, data in reversed(recent))
     last = next((ts for ts in times if ts is not None), None)
-    return Survey(stream.digest.hexdigest(), count, last)
+    return Survey(digest.hexdigest(), count, last)
 
 
-def _read_events(stream: _FileStream) -> Iterator[tuple[str, str]]:
+def _read_events(path: Path, on_chunk: Callable[[bytes, int], None]) -> Iterator[tuple[str, str]]:
     """(name, data) of each event. UnavailableError when the file cannot be read or its compression
     is broken."""
     try:
-        for block in whole_events(iter(stream)):
+        for block in whole_events(_chunks(path, on_chunk)):
             yield from events_in(block)
     except FileNotFoundError:
         raise UnavailableError(
-            f"there is no file {stream.path}", "Check the name; recorded streams end in .sse(.gz)."
+            f"there is no file {path}", "Check the name; recorded streams end in .sse(.gz)."
         ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise UnavailableError(
-            f"cannot read {stream.path}: {error}",
+            f"cannot read {path}: {error}",
             "A recording is what `curl -sN URL/devtools/api/events` prints, plain or gzipped.",
         ) from None
 
@@ -168,9 +160,9 @@ class _Stream:
     path: Path
     survey: Survey
 
-    def pour(self, run: _Run, on_bytes: Callable[[int], None] | None) -> None:
+    def pour(self, run: _Run, on_bytes: Callable[[int], None]) -> None:
         batch: list[tuple[str, str]] = []
-        for event in _read_events(_FileStream(self.path, on_bytes)):
+        for event in _read_events(self.path, lambda chunk, at: on_bytes(at)):
             batch.append(event)
             if len(batch) >= _BATCH:
                 self._take(run, batch)
@@ -191,7 +183,7 @@ class _Har:
     rows: list[Transaction]
     bad: int
 
-    def pour(self, run: _Run, _on_bytes: Callable[[int], None] | None) -> None:
+    def pour(self, run: _Run, _on_bytes: Callable[[int], None]) -> None:
         first = self.rows[0].ts - (self.rows[0].duration_ms or 0) * 1000 if self.rows else 0
         if self.rows:
             run.ledger.connected(first + run.worker.shift_us, 0)
@@ -245,8 +237,8 @@ class _Run:
         if shift_to_us is not None and about.last_ts is not None:
             self.worker.shift_us = shift_to_us - about.last_ts
         size = path.stat().st_size
-        on_bytes = (lambda at: progress(path, at, size)) if progress else None
-        self.source.pour(self, on_bytes)
+        told = progress or (lambda *of: None)
+        self.source.pour(self, lambda at: told(path, at, size))
         self.ledger.change("stopped", "the recording ends here", 0)
         self._flush()
         self._write_down(done=True)

@@ -123,8 +123,8 @@ class Ledger:
         self.open: Stretch | None = None
         self.connection = False  # whether a stream is open, whatever the disk does meanwhile
         self.gaps = 0
-        self.undecided = 0  # events among the filtered that lack a field of the filter
-        self.totals = dict.fromkeys(COUNTERS, 0)
+        # Undecided are events among the filtered that lack a field of the filter.
+        self.totals = dict.fromkeys((*COUNTERS, "undecided"), 0)
 
     def state(self) -> str:
         return self.open.state if self.open else "stopped"
@@ -233,7 +233,7 @@ class Ledger:
     def count(self, name: str, amount: int = 1) -> None:
         if amount:
             self.totals[name] += amount
-        if self.open is not None and amount:
+        if self.open is not None and amount and name in COUNTERS:
             setattr(self.open, name, getattr(self.open, name) + amount)
             self._dirty.add(hour_key(self.open.from_ts))
 

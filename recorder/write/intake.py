@@ -101,10 +101,7 @@ def count(
         for place, ts in enumerate(part.times, 1):
             ledger.observe(ts, mono, newest=place == len(part.times))
         for name, amount in part.counts.items():
-            if name == "undecided":  # they are among the filtered
-                ledger.undecided += amount
-            else:
-                ledger.count(name, amount)
+            ledger.count(name, amount)
         ledger.estimate(part.numbers, mono)
     ledger.alive(mono)
 

@@ -1,48 +1,24 @@
 """A seal in a process of its own: `python -m recorder.write.seal_process`.
 
 Sealing takes hundreds of megabytes; the process gives all of that back when it ends, and whatever
-ends it does not end the recorder. It reads one line, `Order`, and writes one document, `Outcome`.
-When its stdin closes, the recorder is gone that holds the lock, and it ends.
+ends it does not end the recorder. It reads what to seal, and writes lines for people with how many
+files there are, or what went wrong. When its stdin closes, the recorder is gone that holds the
+lock, and it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
-
-import msgspec
 
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import keep
 from store.layout import Store
-
-_ALL = 1 << 62  # more segments than there are
-
-
-class Order(msgspec.Struct):
-    """An hour of a recorder's table, up to the number `settled`."""
-
-    store: str
-    recorder: str
-    policy: str
-    table: str
-    hour: str
-    settled: int
-    whole: bool
-
-
-class Outcome(msgspec.Struct):
-    """Lines for people, how many files were written, and what went wrong."""
-
-    notes: list[str]
-    files: int = 0
-    error: str = ""
-    errno: int | None = None  # of an OSError
 
 
 class Sealer:
@@ -57,10 +33,9 @@ class Sealer:
 
         What goes wrong there is raised here: an OSError as one, RuntimeError for anything else.
         """
-        settled = int(min(keeper.settled(), _ALL))
-        order = Order(
-            str(keeper.store.path.resolve()), keeper.recorder, keeper.policy, table, hour, settled,
-            whole,
+        order = (
+            keeper.store.path.resolve(), keeper.recorder, keeper.policy, keeper.settled(),
+            table, hour, whole,
         )  # fmt: skip
         # Like the recorder's other processes: no module of the working directory is run.
         command = [sys.executable, "-P", "-m", "recorder.write.seal_process"]
@@ -74,10 +49,15 @@ class Sealer:
             assert process.stdin is not None
             assert process.stdout is not None
             with contextlib.suppress(BrokenPipeError):  # then it says nothing, either
-                process.stdin.write(msgspec.json.encode(order) + b"\n")
+                process.stdin.write(pickle.dumps(order))
             answer = process.stdout.read()
         if answer:
-            return _heard(keeper, msgspec.json.decode(answer, type=Outcome))
+            notes, outcome = pickle.loads(answer)
+            for note in notes:
+                keeper.note(note)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return int(outcome)
         for path in keeper.temporaries(table):
             path.unlink(missing_ok=True)
         if self._ended:
@@ -91,35 +71,23 @@ class Sealer:
             self._process.kill()
 
 
-def _heard(keeper: Housekeeper, outcome: Outcome) -> int:
-    for note in outcome.notes:
-        keeper.note(note)
-    if outcome.errno is not None:
-        raise OSError(outcome.errno, outcome.error)
-    if outcome.error:
-        raise RuntimeError(outcome.error)
-    return outcome.files
-
-
 def main() -> None:
     """Seal what stdin's line orders."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the recorder decides
         signal.signal(number, signal.SIG_IGN)
     keep()
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    path, recorder, policy, settled, *hour = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    outcome = Outcome([])
-    keeper = Housekeeper(
-        Store(Path(order.store)), order.recorder, order.policy,
-        note=outcome.notes.append, settled=lambda: order.settled,
-    )  # fmt: skip
+    notes: list[str] = []
+    keeper = Housekeeper(Store(path), recorder, policy, note=notes.append, settled=lambda: settled)
+    outcome: int | Exception
     try:
-        outcome.files = len(keeper.seal(order.table, order.hour, order.whole))
+        outcome = len(keeper.seal(*hour))
     except OSError as error:
-        outcome.error, outcome.errno = error.strerror or str(error), error.errno
+        outcome = OSError(error.errno, error.strerror or str(error))
     except Exception as error:
-        outcome.error = str(error)
-    sys.stdout.buffer.write(msgspec.json.encode(outcome))
+        outcome = RuntimeError(str(error))
+    sys.stdout.buffer.write(pickle.dumps((notes, outcome)))
 
 
 def _end_with_stdin() -> None:

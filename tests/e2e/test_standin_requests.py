@@ -205,7 +205,7 @@ def test_the_other_pages_answer(stream: Path) -> None:
             assert http.post(standin.url + path).status_code == 404
         answer = http.request("OPTIONS", standin.url + PATH)
         assert (answer.status_code, answer.content) == (200, b"")
-        assert http.get(standin.url, headers={"Host": "evil.example"}).status_code == 421
+        assert http.get(standin.url, headers={"Host": "evil.example"}).status_code == 400
         assert http.get(standin.url + "/stats").json()["clients"] == 0
 
 
