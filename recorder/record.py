@@ -33,8 +33,8 @@ from recorder.options import (
 from recorder.pipeline.frames import Alive, Down, Ended, Up, mono_us
 from recorder.pipeline.workers import Handout, Message, Workers, checked
 from recorder.source.request import Subscription, advice, check_url, shown
-from recorder.write.coverage import Ledger
-from recorder.write.intake import Rejected, count, rejected
+from recorder.write.coverage import Ledger, count
+from recorder.write.intake import Rejected, rejected
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper, keep_house
 from recorder.write.seal_process import Sealer

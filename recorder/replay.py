@@ -28,8 +28,8 @@ from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
 from recorder.source.blocks import events_in, whole_events
 from recorder.source.har import read_har
-from recorder.write.coverage import Ledger
-from recorder.write.intake import Part, Rows, count, rejected
+from recorder.write.coverage import Ledger, count
+from recorder.write.intake import Part, Rows, rejected
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import Numbers, Writer, new_session, write_rejected
 from store.errors import UnavailableError

@@ -14,8 +14,8 @@ import duckdb
 from recorder.decode.columns import Who
 from recorder.options import RecordOptions, redaction_key
 from recorder.pipeline.worker import Worker
-from recorder.write.coverage import Ledger
-from recorder.write.intake import Part, count
+from recorder.write.coverage import Ledger, count
+from recorder.write.intake import Part
 from recorder.write.segments import Numbers, Writer, new_session
 from store.hours import from_us
 from store.layout import Store

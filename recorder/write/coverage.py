@@ -9,11 +9,13 @@ A file of coverage is replaced as its stretches grow; a crash leaves the one of 
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from recorder.write.intake import Connected, Part
 from recorder.write.loss import LossEstimator
 from store.coverage import (
     CLOCK_STEPPED,
@@ -333,3 +335,36 @@ class Ledger:
                 stretches = []
         self._hours[hour] = stretches
         return stretches
+
+
+def count(
+    ledger: Ledger,
+    parts: Iterable[Part],
+    mono: int,
+    on_connected: Callable[[str], None] = lambda data: None,
+) -> None:
+    """Tell the ledger of events of which the last arrived at `mono` (µs, monotonic)."""
+    for part in parts:
+        if isinstance(part, Connected):
+            _connected(ledger, part.ts, mono)
+            on_connected(part.data)
+            continue
+        if not ledger.connection:  # a stream that does not say how it begins
+            _connected(ledger, part.times[0] if part.times else None, mono)
+        ledger.heard(mono)
+        for place, ts in enumerate(part.times, 1):
+            ledger.observe(ts, mono, newest=place == len(part.times))
+        for name, amount in part.counts.items():
+            ledger.count(name, amount)
+        ledger.estimate(part.numbers, mono)
+    ledger.alive(mono)
+
+
+def _connected(ledger: Ledger, ts: int | None, mono: int) -> None:
+    """A stream begins: Qtap says so first, with an echo of the topics it understood."""
+    if ts is None:
+        ts = time.time_ns() // 1000
+    if ledger.connection:  # a recording of several connections, one after the other
+        ledger.alive(mono)
+        ledger.lost("the recording was interrupted here", mono)
+    ledger.connected(ts, mono)

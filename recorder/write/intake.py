@@ -1,4 +1,4 @@
-"""What becomes of events on their way to the disk, and what coverage is told of it.
+"""What becomes of events on their way to the disk.
 
 A worker makes `Part`s of the events of a block, writes their rows, and hands on what is left to be
 counted: so the process that keeps coverage carries no rows.
@@ -7,14 +7,10 @@ counted: so the process that keeps coverage carries no rows.
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:  # the reading process has no use for Parquet
-    from recorder.write.coverage import Ledger
 
 # Qtap gives each transaction one id; a repeat within about 200,000 is the same transaction again.
 REPEATS_BYTES = 4 << 20
@@ -81,39 +77,6 @@ def without_rows(parts: Iterable[Part]) -> list[Part]:
 
 def rejected(parts: Iterable[Part]) -> list[Rejected]:
     return [one for part in parts if isinstance(part, Rows) for one in part.rejected]
-
-
-def count(
-    ledger: Ledger,
-    parts: Iterable[Part],
-    mono: int,
-    on_connected: Callable[[str], None] = lambda data: None,
-) -> None:
-    """Tell the ledger of events of which the last arrived at `mono` (µs, monotonic)."""
-    for part in parts:
-        if isinstance(part, Connected):
-            _connected(ledger, part.ts, mono)
-            on_connected(part.data)
-            continue
-        if not ledger.connection:  # a stream that does not say how it begins
-            _connected(ledger, part.times[0] if part.times else None, mono)
-        ledger.heard(mono)
-        for place, ts in enumerate(part.times, 1):
-            ledger.observe(ts, mono, newest=place == len(part.times))
-        for name, amount in part.counts.items():
-            ledger.count(name, amount)
-        ledger.estimate(part.numbers, mono)
-    ledger.alive(mono)
-
-
-def _connected(ledger: Ledger, ts: int | None, mono: int) -> None:
-    """A stream begins: Qtap says so first, with an echo of the topics it understood."""
-    if ts is None:
-        ts = time.time_ns() // 1000
-    if ledger.connection:  # a recording of several connections, one after the other
-        ledger.alive(mono)
-        ledger.lost("the recording was interrupted here", mono)
-    ledger.connected(ts, mono)
 
 
 class Repeats:

@@ -8,8 +8,8 @@ from pathlib import Path
 from queries.core import notes
 from queries.core.session import Reader
 from queries.core.window import Window
-from recorder.write.coverage import Ledger
-from recorder.write.intake import Rows, count
+from recorder.write.coverage import Ledger, count
+from recorder.write.intake import Rows
 from store.coverage import Stretch, coverage_file, last_stretch, read_stretches, write_stretches
 from store.hours import HOUR_US, from_us
 from store.layout import Store

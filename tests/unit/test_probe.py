@@ -12,8 +12,7 @@ import pytest
 
 from fixtures import bundled_stream
 from fixtures.standin.server import running
-from qrec.doctor.source import conditions, meaning
-from recorder.source.probe import Condition, Honoured, Probe, greet
+from qrec.doctor.source import Condition, Honoured, Probe, conditions, greet, meaning
 from recorder.source.subscription import LinkError
 from tests.fault.scripted import HEAD, Script, Source, answer, source, staying, stream
 from tests.kit import PATIENCE_S, connected, frame, transaction
