@@ -187,6 +187,9 @@ class Recording:
                 self._report()
                 flush_at = time.monotonic() + self.options.flush_interval
             if self.options.duration is not None and now - started >= self.options.duration:
+                if not (self.ever_up or self.options.wait or self.stopping):
+                    text = f"no answer in {self.options.duration:g} s"
+                    raise _start_error(self.options.url, Down(0, "timeout", text, False, 0))
                 self._stop(f"after {self.options.duration:g} s, as asked")
             if stop.is_set():
                 self._stop("as asked")

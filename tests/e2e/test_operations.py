@@ -125,6 +125,7 @@ def test_limits_that_cannot_be_meant(tmp_path: Path, argv: list[str], said: str)
 def test_a_port_that_is_taken_ends_no_recording(tmp_path: Path, source: Standin) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = qrec("record", source.url, "--metrics", port, "--duration", "1s", home=tmp_path)
+        asked = "--metrics", port, "--duration", "1s", "--wait"
+        done = qrec("record", source.url, *asked, home=tmp_path)
     assert done.returncode == 0
     assert "cannot serve metrics" in done.stderr

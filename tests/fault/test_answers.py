@@ -121,6 +121,17 @@ def test_the_whole_address_of_the_stream_may_be_named() -> None:
         assert answers(there.url + PATH, "/healthz", 30.0)
 
 
+def test_a_source_that_never_answers_is_no_empty_recording(tmp_path: Path) -> None:
+    """Not even where the time that was asked for is over before patience with it is."""
+    with source(staying_after()) as there:
+        with pytest.raises(UnavailableError, match=r"no answer in 0\.3 s") as caught:
+            run(there.url, tmp_path / "s", lambda s: False, duration=0.3)
+        assert "Qtap's address" in (caught.value.hint or "")
+        waited, _ = run(there.url, tmp_path / "s", lambda s: False, duration=0.3, wait=True)
+    assert waited.written == 0
+    assert "as asked" in waited.reason
+
+
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_a_proxy_of_the_environment_is_not_asked(
     variable: str, monkeypatch: pytest.MonkeyPatch
