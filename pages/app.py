@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import field
-from http.cookies import SimpleCookie
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
@@ -299,30 +299,25 @@ class _Guard:
 
     def _instead(self, scope: Scope) -> Response | None:
         """What is answered instead of the page; None: the page."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(scope)
         hint = "Open the address that `qrec web` printed."
-        if not self._ours(headers.get(b"host", "")):
+        if not self._ours(request.headers.get("host", "")):
             return failure(self.site, "/", 403, "this is not that host", hint)
-        if not _own_site(headers):
+        if not _own_site(request.headers):
             return failure(self.site, "/", 403, "the request comes from another site", hint)
-        return None if self.token is None else self._without_token(scope, self.token)
+        return None if self.token is None else self._without_token(request, self.token)
 
-    def _without_token(self, scope: Scope, token: str) -> Response | None:
+    def _without_token(self, request: Request, token: str) -> Response | None:
         def right(text: str) -> bool:
             return hmac.compare_digest(text.encode(), token.encode())
 
-        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        if right((query.pop("token", None) or [""])[0]):
-            rest = urlencode(query, doseq=True)
-            path = "/" + scope["path"].lstrip("/\\")  # never the name of another host
-            response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
+        if right(request.query_params.get("token", "")):
+            rest = [one for one in request.query_params.multi_items() if one[0] != "token"]
+            path = "/" + request.scope["path"].lstrip("/\\")  # never the name of another host
+            response = RedirectResponse(f"{path}?{urlencode(rest)}" if rest else path, 303)
             response.set_cookie(_COOKIE, token, httponly=True, samesite="lax")
             return response
-        cookies = SimpleCookie()
-        for name, value in scope["headers"]:
-            if name == b"cookie":
-                cookies.load(value.decode("latin-1"))
-        if _COOKIE in cookies and right(cookies[_COOKIE].value):
+        if right(request.cookies.get(_COOKIE, "")):
             return None
         hint = "Open the address with ?token= that `qrec web` printed."
         return failure(self.site, "/", 401, "this page needs its token", hint)
@@ -346,12 +341,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _own_site(headers: dict[bytes, str]) -> bool:
+def _own_site(headers: Headers) -> bool:
     """Whether a browser sent it for a page of ours, or for a link that somebody followed."""
-    if headers.get(b"sec-fetch-site", "none") in ("none", "same-origin"):
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return True
-    link = headers.get(b"sec-fetch-mode") == "navigate"
-    return link and headers.get(b"sec-fetch-dest", "document") == "document"
+    link = headers.get("sec-fetch-mode") == "navigate"
+    return link and headers.get("sec-fetch-dest", "document") == "document"
 
 
 def listener(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Findings as the page and the report show them: cards, their course over time, and one in full."""
+"""What page and report show of findings: their course over time, and each in full."""
 
 from __future__ import annotations
 
@@ -33,43 +33,9 @@ _OUTCOMES: Final = ("status", "signature")  # of a key: what came of a request, 
 _BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
 
 
-@dataclass(frozen=True)
-class Card:
-    """A finding in short, in the user's zone; href: all about it, empty in a report."""
-
-    finding: Finding
-    summary: str
-    facts: str
-    since: str
-    until: str
-    blame: str
-    also: Sequence[str]
-    spark: Markup
-    href: str
-
-
-def cards(
-    changes: Changes, baseline: Baseline, tz: tzinfo, link: Callable[[Finding], str]
-) -> list[Card]:
-    """The findings by rank."""
-    return [
-        Card(
-            finding=one,
-            summary=words.summary_text(one, tz),
-            facts=", ".join(words.affected_text(one)),
-            since="" if one.since is None else words.clock(
-                one.since, tz, day=one.since < changes.window.from_ts),
-            until="" if one.until is None else words.clock(one.until, tz, day=False),
-            blame="" if one.blame is None else words.blame_text(one),
-            also=[words.symptom_text(symptom) for symptom in one.also],
-            spark=charts.spark(
-                f"spark-{one.rank}", f"Course of finding {one.rank}",
-                *_sides(one, changes),
-            ),
-            href=link(one),
-        )
-        for one in changes.findings
-    ]  # fmt: skip
+def spark(changes: Changes, one: Finding) -> Markup:
+    """The course of a finding's own measure, small."""
+    return charts.spark(f"spark-{one.rank}", f"Course of finding {one.rank}", *_sides(one, changes))
 
 
 def _sides(one: Finding, changes: Changes) -> Sequence[Sequence[float | None]]:
@@ -200,60 +166,34 @@ def sides_of(
     return found
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What one name counts on both sides, with bars of their shares."""
-
-    counted: Counted
-    bar: Markup
-    bar_before: Markup
-
-
-@dataclass(frozen=True)
-class Detail:
-    """All about one finding. where: the filter that selects its transactions; empty: none does."""
-
-    card: Card
-    facts: Sequence[tuple[str, str]]
-    numbers: tuple[str, str]
-    course: Markup
-    durations: Markup | None
-    statuses: Sequence[Beside]
-    hosts: Sequence[Beside]
-    parts: Sequence[Counted]
-    texts: Sequence[Counted]
-    examples: tuple[Sequence[Line], Sequence[Line]]
-    where: str
-
-
 def detail(
-    window: Window, card: Card, tz: tzinfo, where: str, both: Sides, lines: Mapping[str, Line],
+    window: Window, one: Finding, tz: tzinfo, where: str, both: Sides, lines: Mapping[str, Line],
     changes: Changes,
-) -> Detail:  # fmt: skip
-    """The finding of a card further: what its transactions looked like on both sides.
+) -> dict[str, Any]:  # fmt: skip
+    """All about one finding: what its transactions looked like on both sides, as the fields of
+    the macro `detail_of`.
 
-    lines: the transactions of its evidence that are still there. Where the key is an outcome, the
-    sides are compared with all of their outcomes.
+    where: the filter that selects them; empty: none does. lines: the transactions of its evidence
+    that are still there. Where the key is an outcome, the sides are compared with all of their
+    outcomes.
     """
-    one = card.finding
     facts = words.facts(one, tz)
-    numbers = facts.pop("window"), facts.pop("baseline")
-    return Detail(
-        card=card,
-        facts=list(facts.items()),
-        numbers=numbers,
-        course=_finding_course(one, changes, window, tz),
-        durations=_durations(one, both),
-        statuses=_beside(both["status"]),
-        hosts=_beside(both["host"]),
-        parts=sorted(both["who"], key=lambda p: -abs(p.errors - p.errors_before))[:_PARTS],
-        texts=both["says"][:_TEXTS],
-        examples=(
-            [lines[name] for name in one.evidence.window if name in lines],
-            [lines[name] for name in one.evidence.baseline if name in lines],
-        ),
-        where=where,
-    )  # fmt: skip
+    return {
+        "finding": one,
+        "numbers": (facts.pop("window"), facts.pop("baseline")),
+        "facts": facts,
+        "course": _finding_course(one, changes, window, tz),
+        "durations": _durations(one, both),
+        "statuses": both["status"][:_PARTS],
+        "hosts": both["host"][:_PARTS],
+        "parts": sorted(both["who"], key=lambda p: -abs(p.errors - p.errors_before))[:_PARTS],
+        "texts": both["says"][:_TEXTS],
+        "examples": {
+            side: [lines[name] for name in getattr(one.evidence, side) if name in lines]
+            for side in ("window", "baseline")
+        },
+        "where": where,
+    }
 
 
 def _finding_course(one: Finding, changes: Changes, window: Window, tz: tzinfo) -> Markup:
@@ -291,23 +231,12 @@ def _durations(one: Finding, both: Sides) -> Markup | None:
     )
 
 
-def _beside(rows: Sequence[Counted]) -> list[Beside]:
-    shown = rows[:_PARTS]
-    now, before = (max((getattr(row, side) for row in shown), default=0) or 1
-                   for side in ("requests", "before"))  # fmt: skip
-    return [
-        Beside(row, charts.bar(row.requests / now) if row.requests else Markup(""),
-               charts.bar(row.before / before, css="calm") if row.before else Markup(""))
-        for row in shown
-    ]  # fmt: skip
-
-
 def details(
-    store: Store, window: Window, baseline: Baseline, chosen: Sequence[Card], tz: tzinfo,
-    only: str | None, changes: Changes,
-) -> list[Detail]:  # fmt: skip
-    """The findings of these cards further."""
-    told = [card.finding for card in chosen]
+    store: Store, window: Window, baseline: Baseline, tz: tzinfo, only: str | None,
+    changes: Changes,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The findings in full, by rank."""
+    told = changes.findings
     ids = [one for each in told for one in (*each.evidence.window, *each.evidence.baseline)]
     around = [{name: value for name, value in each.key.items() if name not in _OUTCOMES}
               for each in told]  # fmt: skip
@@ -318,6 +247,6 @@ def details(
         partial(sides_of, store, window, baseline.spans, only, [within(only, k) for k in around]),
     ])  # fmt: skip
     return [
-        detail(window, card, tz, within(only, card.finding.key), both, lines, changes)
-        for card, both in zip(chosen, sides, strict=True)
+        detail(window, one, tz, within(only, one.key), both, lines, changes)
+        for one, both in zip(told, sides, strict=True)
     ]

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pages.ask import href, offered
+from pages.charts import bar
 from queries.core import format as words
 from queries.core.escape import visible, visible_lines
 from queries.core.question import every_question
@@ -39,8 +40,9 @@ def _environment() -> Environment:
         finalize=lambda value: value if isinstance(value, Markup) else _shown(value),
     )
     made.filters.update(chips=chips, lines=lines, tree=tree, moment=words.clock, share=words.share,
-                        size=words.size, millis=words.millis, number=words.number)  # fmt: skip
-    made.globals.update(href=href, words=words, timedelta=timedelta)
+                        size=words.size, millis=words.millis, number=words.number,
+                        symptom=words.symptom_text)  # fmt: skip
+    made.globals.update(href=href, words=words, timedelta=timedelta, bar=bar)
     return made
 
 

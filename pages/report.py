@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from pages.ask import Asked
-from pages.findings import Detail, cards, details, together
+from pages.findings import details, together
 from pages.render import markdown, page, style
 from pages.views import compared, who_calls_whom
 from queries.core import format as words
@@ -29,8 +29,7 @@ def report(asked: Asked, form: Form, notes: Sequence[str] = ()) -> str:
 
     def compare() -> tuple[Any, ...]:
         window, baseline, changes, shown = compared(asked, question, values, links=False)
-        chosen = cards(changes, baseline, asked.tz, lambda one: "")
-        found = details(asked.store, window, baseline, chosen, asked.tz, asked.where, changes)
+        found = details(asked.store, window, baseline, asked.tz, asked.where, changes)
         return window, baseline, changes, shown, found
 
     graphs = [partial(_calls, asked, asked.windows(values)[0])] if form == "html" else []
@@ -65,11 +64,11 @@ def _calls(asked: Asked, window: Window) -> dict[str, Any]:
     return who_calls_whom(asked, question, answer, window)
 
 
-def _commands(asked: Asked, fixed: dict[str, str], found: Sequence[Detail]) -> list[str]:
+def _commands(asked: Asked, fixed: dict[str, str], found: Sequence[dict[str, Any]]) -> list[str]:
     """What repeats it, the times written out."""
     first = asked.command("diff", {**fixed, "where": asked.where})
     each = [
-        asked.command("diff", {**fixed, "where": asked.where, "explain": one.card.finding.id})
+        asked.command("diff", {**fixed, "where": asked.where, "explain": one["finding"].id})
         for one in found
     ]
     return [first, *each]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -11,7 +12,7 @@ from markupsafe import Markup
 import filters
 from pages import charts, graph
 from pages.ask import Asked, MissingError, href, parameter, values_of
-from pages.findings import cards, details, drawn_course, quiet_text, slots, time_ticks
+from pages.findings import details, drawn_course, quiet_text, slots, spark, time_ticks
 from queries.core import format as words
 from queries.core.answer import Changes, document
 from queries.core.escape import visible
@@ -169,8 +170,7 @@ def front(asked: Asked) -> Page:
     return Page("front.html", {
         **common(asked, question, changes, "What changed"),
         **shown,
-        "cards": cards(changes, baseline, asked.tz, lambda one: href(
-            "/diff", {**fixed, "where": asked.where, "explain": one.id})),
+        "link": lambda one: href("/diff", {**fixed, "where": asked.where, "explain": one.id}),
         "more": asked.again(limit=min(200, len(changes.findings) + changes.more)),
     })  # fmt: skip
 
@@ -184,19 +184,19 @@ def _finding(asked: Asked, question: Question, values: Mapping[str, Any]) -> Pag
     except UsageError as error:  # the window and the filter are as they should be
         raise MissingError(error.message, error.hint) from None
     fixed = asked.fixed(window, baseline)
-    [card] = cards(changes, baseline, asked.tz, lambda one: "")
-    [told] = details(asked.store, window, baseline, [card], asked.tz, asked.where, changes)
+    [told] = details(asked.store, window, baseline, asked.tz, asked.where, changes)
+    finding = told["finding"]
     times = {"from": fixed["from"], "to": fixed["to"]}
-    more = href("/search", {**times, "where": told.where})
+    more = href("/search", {**times, "where": told["where"]})
     return Page("finding.html", {
-        **common(asked, question, changes, f"Finding {card.finding.rank}"),
+        **common(asked, question, changes, f"Finding {finding.rank}"),
         "detail": told,
         "against": words.against(baseline, window, asked.tz),
         "transactions": more,
         "all": href("/", {**fixed, "where": asked.where}),
         "commands": [
-            asked.command("diff", {**fixed, "where": asked.where, "explain": card.finding.id}),
-            asked.command("errors", {**times, "where": told.where}),
+            asked.command("diff", {**fixed, "where": asked.where, "explain": finding.id}),
+            asked.command("errors", {**times, "where": told["where"]}),
         ],
     })  # fmt: skip
 
@@ -210,6 +210,7 @@ def compared(
     seen = words.covered_spans(changes.baseline, len(baseline.spans), changes.notes)
     return window, baseline, changes, {
         "changes": changes,
+        "spark": partial(spark, changes),
         "against": words.against(baseline, window, asked.tz),
         "before": f"{words.counts_text(changes.baseline)}, {seen}",
         "course": drawn_course(asked, "course", window, changes, links),
