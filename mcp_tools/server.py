@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -28,7 +27,7 @@ from mcp_tools.tools import Listed, ask_tool, tool_of
 from queries.core.escape import visible
 from queries.core.question import tools
 from store import __version__
-from store.errors import UnavailableError, did_you_mean
+from store.errors import did_you_mean
 from store.layout import Store
 
 _INTERRUPTED = 130
@@ -96,25 +95,10 @@ def build(
 
 
 def serve(server: Server, http_port: int | None = None) -> None:
-    """Serve until the client goes away (stdio) or forever (HTTP on 127.0.0.1, path /mcp).
-
-    Raises UnavailableError when the port is taken.
-    """
-    if http_port is None:
-        # The thread that reads stdin cannot be woken: without this, Ctrl-C would wait for a line.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
-        server.run("stdio")
+    """Serve until the client goes away (stdio) or forever (HTTP on 127.0.0.1, path /mcp)."""
+    if http_port is not None:
+        server.run("streamable-http", host="127.0.0.1", port=http_port)
         return
-    _check_port(http_port)
-    server.run("streamable-http", host="127.0.0.1", port=http_port)
-
-
-def _check_port(port: int) -> None:
-    """Find out in advance whether the port is free: uvicorn would end the process with a log."""
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnavailableError(
-            f"cannot listen on 127.0.0.1:{port}: {reason}", "Choose another port with --http PORT."
-        ) from None
+    # The thread that reads stdin cannot be woken: without this, Ctrl-C would wait for a line.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    server.run("stdio")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -22,6 +22,7 @@ from typing import (
     Literal,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -30,7 +31,8 @@ from typing import (
 import anyio
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, ToolAnnotations
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from mcp_tools.text import Context, capped, invalid, result, told
@@ -58,38 +60,32 @@ Where a text names a tool that you do not have, ask for it here.
 def tool_of(question: Question, context: Context, listed: Listed = "core") -> Tool:
     """The question as a tool over the store of `context`."""
     form = replace(_FORMAT, default="json") if listed == "all" else _FORMAT
-    arguments = (*question.every_argument, form)
-    tool = CarefulTool.from_function(
-        _function(question, context, arguments, listed),
-        name=question.tool,
-        title=question.title,
-        description=inspect.cleandoc(question.guide),
-        annotations=_READ_ONLY,
-        structured_output=listed == "all",
-    )
-    # A mistyped argument that is silently ignored gives a right answer to a wrong question.
-    model = tool.fn_metadata.arg_model
-    strict = {"model_config": ConfigDict(extra="forbid"), "__module__": __name__}
-    tool.fn_metadata.arg_model = type(model.__name__, (model,), strict)
-    tool.parameters = _schema(arguments)
-    return tool
+    arguments, answer = (*question.every_argument, form), cast("Any", question.answer)
+    return CarefulTool(
+        fn=lambda **values: result(question, context, values, structured=listed == "all"),
+        name=question.tool, title=question.title, description=inspect.cleandoc(question.guide),
+        parameters=_schema(arguments), is_async=False, context_kwarg=None, annotations=_READ_ONLY,
+        fn_metadata=FuncMetadata(
+            arg_model=_model(arguments),
+            output_model=model_of(answer) if listed == "all" else None,
+        ),
+    )  # fmt: skip
 
 
-def _function(
-    question: Question, context: Context, arguments: Sequence[Argument], listed: Listed
-) -> Callable[..., CallToolResult]:
-    """A function of the question's arguments, with the signature that the server reads."""
+class _Arguments(ArgModelBase):
+    """A mistyped one that is silently ignored gives a right answer to a wrong question."""
 
-    def ask(**values: Any) -> CallToolResult:
-        return result(question, context, values, structured=listed == "all")
+    model_config = ConfigDict(extra="forbid")
 
-    answer: Any = question.answer
-    returned = CallToolResult if listed == "core" else Annotated[CallToolResult, model_of(answer)]
-    ask.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [_parameter(argument) for argument in arguments], return_annotation=returned
-    )
-    ask.__name__ = question.tool
-    return ask
+
+def _model(arguments: Sequence[Argument]) -> type[_Arguments]:
+    """How the values of a call are read."""
+    fields: dict[str, Any] = {}
+    for one in arguments:
+        kind = _kind(one)
+        fields[one.name] = (kind | None if one.default is None else kind,
+                            ... if one.default is REQUIRED else one.default)  # fmt: skip
+    return create_model("Arguments", __base__=_Arguments, **fields)
 
 
 def _kind(argument: Argument) -> Any:
@@ -101,15 +97,6 @@ def _kind(argument: Argument) -> Any:
     text = Annotated[str, Field(max_length=argument.most)]
     some = Annotated[list[text], Field(min_length=1, max_length=_MOST_ITEMS)]
     return some if argument.kind is list else text
-
-
-def _parameter(argument: Argument) -> inspect.Parameter:
-    default = inspect.Parameter.empty if argument.default is REQUIRED else argument.default
-    kind = _kind(argument)
-    return inspect.Parameter(
-        argument.name, inspect.Parameter.KEYWORD_ONLY, default=default,
-        annotation=kind | None if default is None else kind,
-    )  # fmt: skip
 
 
 def _schema(arguments: Sequence[Argument]) -> dict[str, Any]:
@@ -142,13 +129,13 @@ def ask_tool(questions: Sequence[Question], answering: Mapping[str, Tool]) -> To
     names = tuple(question.tool for question in questions)
     which = Argument("question", "Which.", choices=names, default=REQUIRED)
     lines = (f"{one.tool}: {inspect.cleandoc(one.guide).splitlines()[0]}" for one in questions)
-    tool = AskTool.from_function(
-        lambda: None, name="ask", title="Ask",
+    return AskTool(
+        fn=lambda: None, is_async=False, context_kwarg=None,
+        name="ask", title="Ask", annotations=_READ_ONLY,
         description=_ASK.format(questions="\n".join(lines)).strip(),
-        annotations=_READ_ONLY, structured_output=False,
+        parameters=_schema((which, *arguments.values(), _FORMAT)),
+        fn_metadata=FuncMetadata(arg_model=_Arguments), answering=dict(answering),
     )  # fmt: skip
-    schema = _schema((which, *arguments.values(), _FORMAT))
-    return tool.model_copy(update={"parameters": schema, "answering": dict(answering)})
 
 
 @cache

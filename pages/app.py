@@ -349,18 +349,6 @@ def _own_site(headers: Headers) -> bool:
     return link and headers.get("sec-fetch-dest", "document") == "document"
 
 
-def listener(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises UnavailableError where that is not possible."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnavailableError(
-            f"cannot listen on {host}:{port}: {reason}", "Choose another port with --port PORT."
-        ) from None
-
-
 def serve(site: Site, at: socket.socket, token: str | None, ready: Callable[[], None]) -> None:
     """Serve on that socket until SIGINT or SIGTERM; ready: called once requests are answered."""
     import uvicorn

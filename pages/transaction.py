@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from markupsafe import Markup
-
 from pages.ask import Asked, MissingError, href
 from pages.render import tree
 from queries.core import format as words
@@ -21,21 +19,9 @@ from queries.show import DEFAULT_CHARS, MAX_CHARS, Body, Shown, find_row, parse_
 from store import __version__
 from store.derived import failed
 from store.errors import UsageError
-from store.values import dataclass
 
 _NEAR: Final = timedelta(minutes=5)  # around a transaction are the others of its trace looked for
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class BodyView:
-    """A body for people. laid: it as a tree, where it is JSON; said: what there is instead."""
-
-    title: str
-    facts: str
-    text: str
-    laid: Markup | None
-    said: str
 
 
 def one(asked: Asked, text: str) -> dict[str, Any]:
@@ -98,30 +84,15 @@ def _with_headers(row: Row) -> Row:
 
 
 def _facts(asked: Asked, shown: Shown) -> Sequence[tuple[str, str]]:
-    sizes = f"{words.size(shown.bytes_sent)} sent, {words.size(shown.bytes_received)} received"
-    pod = shown.pod_name and f"{shown.pod_namespace or '-'}/{shown.pod_name}"
     zone = words.zone_name(shown.ts.astimezone(asked.tz))
-    facts = {
-        "ended": f"{words.clock(shown.ts, asked.tz)} {zone}",
-        "took": words.millis(shown.duration_ms),
-        "by": ", ".join(
-            t for t in (shown.container_name, shown.process_exe, shown.process_id) if t
-        ),
-        "pod": pod,
-        "went": ", ".join(filter(None, (shown.direction, shown.protocol))),
-        "route": shown.route,
-        "sizes": sizes,
-        "error": shown.error_signature,
-        "trace": shown.trace_id,
-        "request": shown.request_id,
-        "id": shown.id,
-    }
-    return [(name, text) for name, text in facts.items() if text and text != "-"]
+    took = [] if shown.duration_ms is None else [("took", words.millis(shown.duration_ms))]
+    ended = ("ended", f"{words.clock(shown.ts, asked.tz)} {zone}")
+    return [ended, *took, *words.transaction_facts(shown).items()]
 
 
-def _body(title: str, body: Body) -> BodyView:
-    facts = [body.content_type or "", words.size(body.bytes) if body.bytes else ""]
-    facts += [f"{words.size(body.stored_bytes)} of it kept"] if body.incomplete else []
+def _body(title: str, body: Body) -> dict[str, Any]:
+    """A body for people. laid: it as a tree, where it is JSON; said: what there is instead."""
+    facts = words.body_facts(body) if body.bytes else []
     facts += [f"{body.cut_chars:,} more characters"] if body.cut_chars else []
     laid, said, text = None, "", body.text
     if body.encoding == "json" and not body.cut_chars:
@@ -133,7 +104,8 @@ def _body(title: str, body: Body) -> BodyView:
         said, text = _binary(body), ""
     elif not body.text:
         said = "not kept" if body.bytes else "none"
-    return BodyView(f"{title} body", ", ".join(f for f in facts if f), text, laid, said)
+    return {"title": f"{title} body", "facts": ", ".join(facts), "text": text, "laid": laid,
+            "said": said}  # fmt: skip
 
 
 def _binary(body: Body) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
+from qrec.commands.web import listener
 from qrec.output import say
 from qrec.run import STORE, Run, switch, takes
 from queries.core.question import Argument
@@ -34,4 +35,6 @@ def mcp(run: Run, http: int | None, allow_sql: bool, tools: Listed) -> None:
         say("waiting for an MCP client on stdin (Ctrl-C ends); to set one up: "
             "claude mcp add qrec -- qrec mcp")  # fmt: skip
     server = build(run.settings.store, run.tz, lambda: Run(run.values).now, allow_sql, tools)
+    if http is not None:  # found out here: Uvicorn would end the process with a log
+        listener("127.0.0.1", http, "--http").close()
     serve(server, http)

@@ -8,6 +8,7 @@ from typing import Any
 
 from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
 from qrec.run import FORM, Run, switch
+from queries.core import format as words
 from queries.core.answer import document
 from queries.core.escape import visible_lines
 from queries.core.format import clock, millis, size, zone_name
@@ -111,28 +112,13 @@ def _text(run: Run, shown: Shown) -> str:
         outcome += f", gRPC {shown.grpc_status}"
     line = f"{shown.method or '-'} {shown.url}"
     took = "" if shown.duration_ms is None else f" in {millis(shown.duration_ms)}"
-    who = ", ".join(str(part) for part in (
-        shown.container_name, shown.process_exe, shown.process_id and f"pid {shown.process_id}",
-        shown.pod_name and f"pod {shown.pod_namespace or '-'}/{shown.pod_name}",
-    ) if part)  # fmt: skip
-    facts = {
-        "id": shown.id,
-        "by": who,
-        "went": ", ".join(p for p in (shown.direction, shown.protocol) if p),
-        "route": shown.route or "",
-        "sizes": f"{size(shown.bytes_sent)} sent, {size(shown.bytes_received)} received",
-        "error": shown.error_signature or "",
-        "trace": shown.trace_id or "",
-    }
-    facts |= {
-        f"redacted {n or ''}".strip(): f"{f.kind} in {f.place} ({f.hint})"
-        for n, f in enumerate(shown.findings)
-    }
+    facts = [*words.transaction_facts(shown).items()]
+    facts += [("redacted", f"{f.kind} in {f.place} ({f.hint})") for f in shown.findings]
     color = "red" if failed(shown.status, shown.grpc_status) else "green"
     lines = [
         f"{run.paint(line, 'bold')}",
         f"{run.paint(outcome, color)}{took}, {when}",
-        *(f"  {name.split()[0]:<8}  {text}" for name, text in facts.items() if text),
+        *(f"  {name:<8}  {text}" for name, text in facts),
         *_message(run, "request", shown.request),
         *_message(run, "response", shown.response),
     ]
@@ -150,9 +136,7 @@ def _body(run: Run, name: str, body: Body) -> list[str]:
     if not body.text:
         lost = f", {size(body.bytes)}, not kept" if body.bytes else ", none"
         return [run.paint(f"{name} body{lost}", "bold")] if body.bytes else []
-    facts = [f"{name} body", *([body.content_type] if body.content_type else []), size(body.bytes)]
-    if body.incomplete:
-        facts.append(f"{size(body.stored_bytes)} of it kept")
+    facts = [f"{name} body", *words.body_facts(body)]
     if body.encoding == "base64":
         facts.append("base64")
     lines = [

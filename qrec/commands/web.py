@@ -14,7 +14,7 @@ from qrec.output import emit, say
 from qrec.run import STORE, Run, switch, takes
 from qrec.settings import is_loopback
 from queries.core.question import Argument
-from store.errors import UsageError
+from store.errors import UnavailableError, UsageError
 
 _TOKEN = "QREC_WEB_TOKEN"
 
@@ -43,14 +43,14 @@ def web(run: Run, port: int, host: str, no_open: bool) -> None:
 def run_site(run: Run, host: str, port: int, browser: bool) -> None:
     """Serve the site over the run's store until it is told to end."""
     needs_web()
-    from pages.app import listener, serve
+    from pages.app import serve
     from pages.ask import Site
 
     _ = run.store  # a missing store is told here, not by the first page
     token = None if is_loopback(host) else os.environ.get(_TOKEN) or secrets.token_urlsafe(18)
     named = run.values["store"]
     site = Site(run.settings.store, run.tz, lambda: Run(run.values).now, named)
-    with listener(host, port) as at:
+    with listener(host, port, "--port") as at:
         url = _url(host, at.getsockname()[1], token)
         # Uvicorn raises the signal anew once it has ended in good order: that is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,6 +63,18 @@ def run_site(run: Run, host: str, port: int, browser: bool) -> None:
                 webbrowser.open(url)
 
         serve(site, at, token, ready)
+
+
+def listener(host: str, port: int, flag: str) -> socket.socket:
+    """A socket that listens there. UnavailableError where it cannot; flag: of the port."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnavailableError(
+            f"cannot listen on {host}:{port}: {reason}", f"Choose another port with {flag} PORT."
+        ) from None
 
 
 def needs_web() -> None:

@@ -14,6 +14,7 @@ from queries.core.escape import visible
 if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does not need
     from queries.core.answer import Changes, Effect, Finding, Key, Note, Numbers, Side, Symptom
     from queries.core.window import Baseline, Window
+    from queries.show import Body, Shown
 
 
 class Title(str):
@@ -208,6 +209,29 @@ def cell(kind: str, value: Any, tz: tzinfo) -> str:
     if kind in ("clock", "moment"):
         return clock(value, tz, day=kind == "moment")
     return _PLAIN[kind](value)
+
+
+def transaction_facts(shown: Shown) -> dict[str, str]:
+    """What is to be said of a transaction beside its request, its answer and its time, by name."""
+    pid = shown.process_id and f"pid {shown.process_id}"
+    known = {
+        "id": shown.id,
+        "by": ", ".join(filter(None, (shown.container_name, shown.process_exe, pid))),
+        "pod": shown.pod_name and f"{shown.pod_namespace or '-'}/{shown.pod_name}",
+        "went": ", ".join(filter(None, (shown.direction, shown.protocol))),
+        "route": shown.route,
+        "sizes": f"{size(shown.bytes_sent)} sent, {size(shown.bytes_received)} received",
+        "error": shown.error_signature,
+        "trace": shown.trace_id,
+        "request": shown.request_id,
+    }
+    return {name: text for name, text in known.items() if text}
+
+
+def body_facts(body: Body) -> list[str]:
+    """A body's type, its size, and how much of it was kept."""
+    kept = [f"{size(body.stored_bytes)} of it kept"] if body.incomplete else []
+    return [*filter(None, [body.content_type]), size(body.bytes), *kept]
 
 
 def counts_text(side: Side) -> str:
