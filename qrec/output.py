@@ -13,8 +13,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from typing import Any, Literal, Protocol, Self, TextIO
+from datetime import UTC, datetime
+from typing import Any, Literal, Self, TextIO
 
 from queries.core import format as words
 from queries.core.escape import cut, visible, visible_json, width
@@ -253,92 +253,6 @@ def _line(
         space = " " * (widths[at] - width(text))
         laid.append(space + text if columns[at].kind in words.NUMERIC else text + space)
     return "  ".join(laid).rstrip()
-
-
-class Printing(Protocol):
-    """How one call wants its rows written. tz: the zone of times; width: None where nothing is
-    cut."""
-
-    @property
-    def format(self) -> str: ...
-    @property
-    def tz(self) -> tzinfo: ...
-    @property
-    def width(self) -> int | None: ...
-    @property
-    def paint(self) -> Painter: ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A question's document, which of its keys holds the rows, and the rows as people see them.
-
-    records: the rows for jsonl and csv where they are not the document's own.
-    text: what to show instead of a table, for an answer that is more than one.
-    shown: what truncation counts, where it is not the rows.
-    announced: whether the text says itself that there is more. said: codes of the notes it has.
-    """
-
-    document: dict[str, Any]
-    key: str
-    columns: Sequence[Column]
-    cells: Sequence[Sequence[str]]
-    heading: str = ""
-    empty: str = "nothing was recorded that matches"
-    records: Sequence[Mapping[str, Any]] | None = None
-    text: str | None = None
-    shown: int | None = None
-    announced: bool = False
-    said: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> Sequence[Mapping[str, Any]]:
-        found: Sequence[Mapping[str, Any]] = self.document[self.key]
-        return found if self.records is None else self.records
-
-
-def present(run: Printing, answer: Answer) -> None:
-    """Write the answer to stdout in the format asked for, and what qualifies it to stderr."""
-    if run.format == "json":
-        emit(to_json(answer.document))
-        return
-    if run.format == "jsonl":
-        emit(to_jsonl(answer.rows))
-    elif run.format == "csv":
-        emit(to_csv(answer.rows, [column.title for column in answer.columns]))
-    elif run.format == "md":
-        emit(to_markdown(answer.columns, answer.cells))
-    elif answer.text is not None:
-        emit(answer.text + "\n")
-    else:
-        if answer.heading:
-            emit(visible(answer.heading) + "\n")
-        if answer.rows:
-            emit(to_table(answer.columns, answer.cells, run.width, run.paint))
-    if not answer.rows and answer.empty:
-        say(f"qrec: {answer.empty}")
-    document = answer.document
-    if run.format == "table":
-        notes = [one for one in document.get("notes", ()) if one["code"] not in answer.said]
-        more = bool(document.get("truncated")) and not answer.announced
-        document = {**document, "notes": notes, "truncated": more}
-    write_notes(run, document, len(answer.rows) if answer.shown is None else answer.shown)
-
-
-def write_notes(run: Printing, document: dict[str, Any], shown: int) -> None:
-    """Notes and truncation, which belong beside the data and not in it."""
-    for note in document.get("notes", ()):
-        say(f"note: {note_text(run, note)}")
-    if document.get("truncated"):
-        say(f"note: there is more than the {shown} shown; --limit {max(shown * 5, 100)} shows more")
-
-
-def note_text(run: Printing, note: Mapping[str, Any]) -> str:
-    """A note of a document as a line of text."""
-    from queries.core.answer import Note
-
-    times = [note.get(name) and datetime.fromisoformat(note[name]) for name in ("from", "to")]
-    return words.note_text(Note(note["code"], note["text"], *times), run.tz)
 
 
 _BLOCKS, _DEAF = "▁▂▃▄▅▆▇█", "·"

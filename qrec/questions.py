@@ -11,18 +11,18 @@ from __future__ import annotations
 import gc
 import inspect
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from importlib import import_module
 from importlib.util import find_spec
 from keyword import iskeyword
 from typing import Any, Final
 
-from qrec.output import Answer, present, to_table
+from qrec.output import emit, say, to_csv, to_json, to_jsonl, to_markdown, to_table
 from qrec.run import ROWS, STORE, Command, Run
 from queries.core import format as words
-from queries.core.answer import document, to_document
+from queries.core.answer import Note, document, to_document
 from queries.core.escape import visible
 from queries.core.format import Paragraph, Title
 from queries.core.question import (
@@ -191,6 +191,76 @@ def one_filter(first: str | None, where: str | None) -> str | None:
     if first is not None and where is not None:
         raise UsageError("the filter is given twice", "Keep FILTER or --where, not both.")
     return where if first is None else first
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question's document, which of its keys holds the rows, and the rows as people see them.
+
+    records: the rows for jsonl and csv where they are not the document's own.
+    text: what to show instead of a table, for an answer that is more than one.
+    shown: what truncation counts, where it is not the rows.
+    announced: whether the text says itself that there is more. said: codes of the notes it has.
+    """
+
+    document: dict[str, Any]
+    key: str
+    columns: Sequence[Column]
+    cells: Sequence[Sequence[str]]
+    heading: str = ""
+    empty: str = "nothing was recorded that matches"
+    records: Sequence[Mapping[str, Any]] | None = None
+    text: str | None = None
+    shown: int | None = None
+    announced: bool = False
+    said: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = self.document[self.key]
+        return found if self.records is None else self.records
+
+
+def present(run: Run, answer: Answer) -> None:
+    """Write the answer to stdout in the format asked for, and what qualifies it to stderr."""
+    if run.format == "json":
+        emit(to_json(answer.document))
+        return
+    if run.format == "jsonl":
+        emit(to_jsonl(answer.rows))
+    elif run.format == "csv":
+        emit(to_csv(answer.rows, [column.title for column in answer.columns]))
+    elif run.format == "md":
+        emit(to_markdown(answer.columns, answer.cells))
+    elif answer.text is not None:
+        emit(answer.text + "\n")
+    else:
+        if answer.heading:
+            emit(visible(answer.heading) + "\n")
+        if answer.rows:
+            emit(to_table(answer.columns, answer.cells, run.width, run.paint))
+    if not answer.rows and answer.empty:
+        say(f"qrec: {answer.empty}")
+    document = answer.document
+    if run.format == "table":
+        notes = [one for one in document.get("notes", ()) if one["code"] not in answer.said]
+        more = bool(document.get("truncated")) and not answer.announced
+        document = {**document, "notes": notes, "truncated": more}
+    write_notes(run, document, len(answer.rows) if answer.shown is None else answer.shown)
+
+
+def write_notes(run: Run, document: dict[str, Any], shown: int) -> None:
+    """Notes and truncation, which belong beside the data and not in it."""
+    for note in document.get("notes", ()):
+        say(f"note: {note_text(run, note)}")
+    if document.get("truncated"):
+        say(f"note: there is more than the {shown} shown; --limit {max(shown * 5, 100)} shows more")
+
+
+def note_text(run: Run, note: Mapping[str, Any]) -> str:
+    """A note of a document as a line of text."""
+    times = [note.get(name) and datetime.fromisoformat(note[name]) for name in ("from", "to")]
+    return words.note_text(Note(note["code"], note["text"], *times), run.tz)
 
 
 def shown_answer(run: Run, question: Question, answer: Any) -> Answer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.output import Answer, Line, present
-from qrec.questions import table
+from qrec.output import Line
+from qrec.questions import Answer, present, table
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.format import plural, stretch

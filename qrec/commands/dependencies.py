@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from qrec.output import Answer, emit, write_notes
+from qrec.output import emit
+from qrec.questions import Answer, write_notes
 from qrec.run import Run
 from queries.core.escape import visible
 from queries.core.format import share

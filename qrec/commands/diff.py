@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from qrec.output import Answer, bars, emit, note_text, present, say, to_jsonl, unicode_output
-from qrec.questions import table
+from qrec.output import bars, emit, say, to_jsonl, unicode_output
+from qrec.questions import Answer, note_text, present, table
 from qrec.run import Run, switch
 from qrec.watch import Memory, News, every, looks
 from queries.core import format as words

@@ -6,7 +6,7 @@ import contextlib
 import json
 from dataclasses import replace
 
-from qrec.output import Answer
+from qrec.questions import Answer
 from qrec.run import Run
 from queries.core.escape import cut, visible
 from queries.core.format import (

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qrec.output import Answer, present, say
-from qrec.questions import table
+from qrec.output import say
+from qrec.questions import Answer, present, table
 from qrec.run import ROWS, STORE, Run, takes
 from queries.core.answer import iso
 from queries.core.format import clock, plural, size, stretch, zone_name

@@ -10,8 +10,6 @@ from qrec.output import say
 from qrec.run import STORE, Run, switch, takes
 from queries.core.question import Argument
 
-Listed = Literal["core", "all"]
-
 
 @takes(
     Argument("http", "Serve streamable HTTP on 127.0.0.1 instead of stdio.", "PORT", kind=int),
@@ -20,7 +18,7 @@ Listed = Literal["core", "all"]
              default="core", choices=("core", "all")),
     *STORE,
 )  # fmt: skip
-def mcp(run: Run, http: int | None, allow_sql: bool, tools: Listed) -> None:
+def mcp(run: Run, http: int | None, allow_sql: bool, tools: Literal["core", "all"]) -> None:
     """Answer an assistant's questions over the Model Context Protocol (stdio).
 
     \b

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qrec.output import emit, emit_bytes, note_text, say, to_json, to_jsonl
+from qrec.output import emit, emit_bytes, say, to_json, to_jsonl
+from qrec.questions import note_text
 from qrec.run import FORM, Run, switch
 from queries.core import format as words
 from queries.core.answer import document

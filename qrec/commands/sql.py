@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrec.output import Answer, present
+from qrec.questions import Answer, present
 from qrec.run import Run
 from queries.core.answer import document
 from queries.core.question import Argument, Column, Kind, Question

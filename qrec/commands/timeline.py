@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from qrec.output import Answer, chart, legend, squeezed, unicode_output
+from qrec.output import chart, legend, squeezed, unicode_output
+from qrec.questions import Answer
 from qrec.run import Run
 from queries.core.escape import cut, visible, width
 from queries.core.format import clock, millis, number, span

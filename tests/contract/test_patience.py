@@ -14,7 +14,6 @@ import pytest
 from mcp import Client
 
 from mcp_tools import server as mcp_server
-from mcp_tools import tools as question_tools
 from mcp_tools.server import build as build_server
 from queries.core.session import Reader
 from queries.core.watch import StoppedError, Watch, watched
@@ -56,8 +55,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
     wait = replace(HOSTS, tool="wait", title="Wait", function=work.question, arguments=())
     offered = {"wait": wait, "get_hosts": HOSTS}
     monkeypatch.setattr(mcp_server, "tools", lambda sql: offered)
-    monkeypatch.setattr(question_tools, "FIRST_WORD_S", 0.05)
-    monkeypatch.setattr(question_tools, "_EVERY_S", 0.05)
+    monkeypatch.setattr(mcp_server, "FIRST_WORD_S", 0.05)
+    monkeypatch.setattr(mcp_server, "_EVERY_S", 0.05)
     yield work
     assert work.ended.wait(PATIENCE_S)
 
