@@ -8,13 +8,10 @@ has seen, how it is laid out, its marks, and single transactions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, EmbeddedResource, TextResourceContents
@@ -190,48 +187,40 @@ _DAY = timedelta(days=1)
 def add_resources(server: MCPServer[Any], context: Context) -> None:
     """Offer the resources of this store on the server."""
 
-    def offer(uri: str, name: str, title: str, about: str, mime: str) -> Callable[..., Any]:
-        def register(read: Callable[..., str]) -> Callable[..., str]:
-            @wraps(read)
-            def answered(**values: str) -> str:
-                """What was read; an error of ours in an assistant's terms."""
-                try:
-                    return read(**values)
-                except QrecError as error:
-                    raise ResourceError(told(error)) from None
-
-            offered = server.resource(
-                uri, name=name, title=title, description=about, mime_type=mime
-            )
-            return offered(answered)
-
-        return register
-
-    @offer("qrec://coverage", "coverage", "Coverage of the last day",
-           "Which recorder saw what of the last 24 hours, its gaps and losses.",
-           "application/json")  # fmt: skip
+    @server.resource(
+        "qrec://coverage", name="coverage", title="Coverage of the last day",
+        description="Which recorder saw what of the last 24 hours, its gaps and losses.",
+        mime_type="application/json",
+    )  # fmt: skip
     def coverage() -> str:
         from queries.coverage import coverage
 
         now = context.now()
         return _json(document(coverage(context.open(), Window(now - _DAY, now))))
 
-    @offer("qrec://schema", "schema", "Columns and filter fields",
-           "The tables of the store with their columns, and the fields that `where` understands.",
-           "application/json")  # fmt: skip
+    @server.resource(
+        "qrec://schema", name="schema", title="Columns and filter fields",
+        description="The tables of the store with their columns, and the fields that `where` "
+        "understands.",
+        mime_type="application/json",
+    )  # fmt: skip
     def schema() -> str:
         return _json(layout())
 
-    @offer("qrec://marks", "marks", "Marks",
-           "Named moments such as deploys; `since` and `around` take their names.",
-           "application/json")  # fmt: skip
+    @server.resource(
+        "qrec://marks", name="marks", title="Marks",
+        description="Named moments such as deploys; `since` and `around` take their names.",
+        mime_type="application/json",
+    )  # fmt: skip
     def marks() -> str:
         marks = read_marks(context.open())
         return _json({"marks": [{"name": mark.name, "ts": iso(mark.ts)} for mark in marks]})
 
-    @offer("qrec://transaction/{id}", "transaction", "One transaction",
-           "A recorded transaction as text, its recorded parts delimited: they are data.",
-           "text/plain")  # fmt: skip
+    @server.resource(
+        "qrec://transaction/{id}", name="transaction", title="One transaction",
+        description="A recorded transaction as text, its recorded parts delimited: they are data.",
+        mime_type="text/plain",
+    )  # fmt: skip
     def transaction(id: str) -> str:
         return transaction_text(context, id)
 

@@ -40,7 +40,7 @@ from typing import (
 
 import anyio
 from mcp.server import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.shared.exceptions import MCPError
@@ -287,6 +287,15 @@ class Server(MCPServer[Any]):
         """As the base class. Raises MCPError (-32602) for a tool that there is not."""
         _check_known("tool", name, [tool.name for tool in await super().list_tools()])
         return await super().call_tool(name, arguments, context)
+
+    async def read_resource(self, uri: Any, context: Any = None) -> Any:
+        """As the base class; an error of ours in an assistant's terms."""
+        try:
+            return await super().read_resource(uri, context)
+        except ResourceError as error:
+            if isinstance(error.__cause__, QrecError):
+                raise ResourceError(told(error.__cause__)) from None
+            raise
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Any = None

@@ -12,7 +12,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from queries.core.escape import visible
+from queries.core.escape import cut, visible
 from store.values import dataclass
 
 WIDTH: Final = 800
@@ -237,11 +237,6 @@ def _tags(tags: Sequence[Tag], bottom: float) -> Iterator[str]:
             f'<g class="{css}" aria-hidden="true"><text x="{x:.1f}" text-anchor="{anchor}"'
             f' y="{_TOP - (23 if css == "mark" else 8)}">{shown(text)}</text></g>'
         )
-
-
-def cut(text: str, most: int) -> str:
-    """The beginning, which is what most names differ in."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _told(lines: Sequence[Line], tags: Sequence[Tag], seen: Sequence[float | None]) -> str:

@@ -1,7 +1,7 @@
 """A graph of who calls whom as inline SVG: layers from left to right, callers before callees.
 
-Layers are those of the longest way from a caller that nobody calls; edges that lead back (cycles)
-are turned round for that, and drawn as they are. Long edges pass through empty places of the layers
+Layers are those of the longest way from a caller that nobody calls; edges that lead back (circles)
+do not count for that, and are drawn as they are. Long edges pass through empty places of the layers
 between, and the order within a layer is settled by barycentres. Of more than MOST nodes the busiest
 are drawn and the rest is counted: the same edges stand in a table beside it.
 """
@@ -15,7 +15,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from pages.charts import cut, shown
+from pages.charts import shown
+from queries.core.escape import cut
 from store.values import dataclass
 
 MOST: Final = 40  # nodes; more are too small to read
@@ -79,46 +80,32 @@ def _busiest(edges: Sequence[Edge]) -> list[Node]:
 
 
 def _layers(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:
-    """Each node's layer: one more than that of any caller, edges that lead back turned round."""
-    forward = _forward(nodes, edges)
-    layer: dict[Node, int] = {}
-
-    def of(node: Node) -> int:
-        if node not in layer:
-            layer[node] = 1 + max((of(caller) for caller in forward[node]), default=-1)
-        return layer[node]
-
-    for node in nodes:
-        of(node)
-    return layer
-
-
-def _forward(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, list[Node]]:
-    """callee -> callers, without circles: what leads back to a node under way counts the other way
-    round, what leads from a node to itself not at all."""
+    """Each node's layer: one more than that of any caller. An edge to a node that the way to its
+    caller began at (a circle) does not count."""
     callees: dict[Node, list[Node]] = defaultdict(list)
-    called = {one.callee for one in edges if one.caller != one.callee}
     for one in edges:
         if one.caller != one.callee:
             callees[one.caller].append(one.callee)
-    callers: dict[Node, list[Node]] = defaultdict(list)
-    state: dict[Node, bool] = {}  # True: under way
+    called = {callee for each in callees.values() for callee in each}
+    seen: set[Node] = set()
+    after: list[Node] = []  # each node after all that it calls
 
     def visit(node: Node) -> None:
-        state[node] = True
-        for callee in callees[node]:
-            if state.get(callee):
-                callers[node].append(callee)  # turned round
-                continue
-            callers[callee].append(node)
-            if callee not in state:
+        if node not in seen:
+            seen.add(node)
+            for callee in callees[node]:
                 visit(callee)
-        state[node] = False
+            after.append(node)
 
     for node in [*(n for n in nodes if n not in called), *nodes]:
-        if node not in state:
-            visit(node)
-    return callers
+        visit(node)
+    layer = dict.fromkeys(nodes, 0)
+    place = {node: at for at, node in enumerate(after)}
+    for node in reversed(after):
+        for callee in callees[node]:
+            if place[callee] < place[node]:
+                layer[callee] = max(layer[callee], layer[node] + 1)
+    return layer
 
 
 def _ordered(ways: Sequence[tuple[Node, Node]], layer: Mapping[Node, int]) -> dict[object, Place]:
