@@ -35,7 +35,7 @@ class ReaderGone(Exception):
 def emit(text: str) -> None:
     """Write data to stdout, now."""
     if sys.stdout is not None:  # closed by the shell: `>&-`
-        with _answering():
+        with answering():
             sys.stdout.write(text)
             sys.stdout.flush()
 
@@ -43,14 +43,15 @@ def emit(text: str) -> None:
 def emit_bytes(data: bytes) -> None:
     """Write bytes to stdout as they are: only where stdout is no terminal."""
     if sys.stdout is not None:
-        with _answering():
+        with answering():
             sys.stdout.flush()
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
 
 @contextlib.contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """Where stdout is written: ReaderGone or QrecError where it cannot be."""
     try:
         yield
     except BrokenPipeError:

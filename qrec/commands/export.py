@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from qrec.output import ReaderGone, say
+from qrec.output import answering, say
 from qrec.questions import FILTER, one_filter
 from qrec.run import STORE, Run, switch, takes
 from queries.core.format import note_text, plural
@@ -69,11 +69,9 @@ def target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[Bin
     if output is None or output == "-":
         if sys.stdout is None or (kind in ("parquet", "html") and sys.stdout.isatty()):
             raise UsageError(f"{kind} is nothing for a terminal", "Name a file with --output.")
-        try:
+        with answering():
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise ReaderGone from None
         return
     path = Path(output).expanduser()
     if path.exists() and not force:

@@ -29,7 +29,6 @@ from queries.core.window import parse_duration
 from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
 from store.files import make_folder, write_text
-from store.values import dataclass
 
 WRITTEN_BY = "written by: qrec service install"
 _PLAIN = re.compile(r"[A-Za-z0-9_@/.:,=+-]+")
@@ -81,16 +80,9 @@ def quoted(word: str) -> str:
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\x{ord(m[0]):02x}", escaped) + '"'
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a command came to; `output` is all it printed, on one line."""
-
-    code: int
-    output: str
-
-
-def run(command: Command) -> Result:
-    """Run a systemctl command. QrecError when it hangs or is not there."""
+def run(command: Command) -> tuple[int, str]:
+    """(exit code, all that it printed, on a line) of a systemctl command. QrecError when it hangs
+    or is not there."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S,
@@ -99,7 +91,7 @@ def run(command: Command) -> Result:
     except (OSError, subprocess.TimeoutExpired) as error:
         why = "it took too long" if isinstance(error, subprocess.TimeoutExpired) else str(error)
         raise QrecError(f"`{' '.join(command)}` failed: {why}", "Run it by hand.") from None
-    return Result(done.returncode, " ".join((done.stdout + " " + done.stderr).split())[:400])
+    return done.returncode, " ".join((done.stdout + " " + done.stderr).split())[:400]
 
 
 class Unit:
@@ -132,7 +124,7 @@ class Unit:
         """active, inactive, failed … in systemd's own word; `unknown` without systemctl."""
         if not self.has_systemctl():
             return "unknown"
-        state = run((*self._systemctl, "is-active", self.name)).output
+        _, state = run((*self._systemctl, "is-active", self.name))
         return state if state and " " not in state else "unknown"
 
     def hints(self) -> list[str]:
@@ -273,11 +265,11 @@ def _run(unit: Unit, commands: Sequence[Command], else_: str) -> bool:
             say(f"  {line}")
         return False
     for line, words in zip(lines, commands, strict=True):
-        result = run(words)
-        if result.code:
-            no_bus = "bus" in result.output.lower()
+        code, output = run(words)
+        if code:
+            no_bus = "bus" in output.lower()
             raise QrecError(
-                f"`{line}` failed, {else_}: {result.output or f'exit code {result.code}'}",
+                f"`{line}` failed, {else_}: {output or f'exit code {code}'}",
                 "This user has no session of the service manager: log in as that user, or use "
                 "--system." if no_bus else "Mend that, then run it by hand, or try again.",
             )  # fmt: skip
