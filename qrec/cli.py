@@ -8,12 +8,12 @@ queries/. A line without a mistake does not come here (qrec.questions.answered).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from qrec.output import emit
@@ -81,23 +81,14 @@ unavailable, 4 timed out, 70 a bug in qrec, 130 interrupted.
 """
 
 
-class _Command(TyperCommand):
-    arguments: Sequence[Argument] = ()
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_left_out(args, self.arguments))
-
-
 def command(name: str) -> Any:
     """The command of that name as Typer makes it, imported now."""
     declared = command_of(name)
     if declared is None:  # one of several
         return get_command(getattr(import_module(f"qrec.commands.{name}"), name))
     single = typer.Typer(add_completion=False, **PLAIN)
-    single.command(name, cls=_Command)(_signed(declared))
-    made: Any = get_command(single)
-    made.arguments = declared.arguments
-    return made
+    single.command(name)(_signed(declared))
+    return get_command(single)
 
 
 def _signed(command: Command | QuestionCommand) -> Any:
@@ -148,6 +139,8 @@ class _Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args[:1] == ["help"]:
             args = [*args[1:], "--help"]
+        if args and (declared := command_of(args[0])) is not None:
+            args = [args[0], *with_left_out(args[1:], declared.arguments)]
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

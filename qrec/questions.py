@@ -57,11 +57,11 @@ class QuestionCommand:
 
     @property
     def help(self) -> str:
-        """What the question's module begins with, then what it says further; or a drawing's own."""
+        """What the question's module begins with, then what it says further."""
         first = self.questions[0]
         about = inspect.getdoc(import_module(module_of(first.name))) or ""
         text = " ".join(about.partition("\n\n")[0].split())
-        return getattr(self.drawing, "HELP", None) or f"{text}\n{first.help}"
+        return f"{text}\n{first.help}"
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -118,7 +118,7 @@ def command(name: str) -> Command | QuestionCommand | None:
         gc.set_threshold(_COLLECTED)
         return QuestionCommand(questions_of(name), found)
     declared = getattr(found, name + "_" * iskeyword(name), None)
-    return declared if isinstance(declared, Command | QuestionCommand) else None
+    return declared if isinstance(declared, Command) else None
 
 
 def answered(argv: Sequence[str]) -> int | None:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from qrec.output import FetchProgress
 from queries.core.window import parse_duration
@@ -24,7 +24,6 @@ from store.remote import is_url
 from store.values import dataclass
 
 T = TypeVar("T")
-Kind = Literal["text", "path", "count", "texts"]
 _MAX_BYTES = 1 << 20
 SIZE_HINT = "Write a size such as 500MB, 20GB (powers of 1000), 512MiB or 20GiB (of 1024)."
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kmgt]?)(i?)(b?)", re.ASCII)
@@ -53,38 +52,73 @@ def default_recorder() -> str:
     return host()
 
 
+def _place(value: Any) -> Path | str:
+    """A path, or the URL of a bucket as it is."""
+    text = _text(value)
+    return text if is_url(text) else Path(text).expanduser()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | Path):
+        return str(value)
+    raise TypeError(f"must be text, not {value!r:.60}")
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f"must be a whole number, not {value!r:.60}")
+    try:
+        number = int(value)
+    except ValueError:
+        raise ValueError(f"must be a whole number, not {value!r:.60}") from None
+    if not 1 <= number <= 100_000:
+        raise ValueError(f"must be between 1 and 100000, not {number}")
+    return number
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):  # from the environment: comma separated
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise TypeError(f"must be a list of texts, not {value!r:.60}")
+
+
 @dataclass(frozen=True)
 class Setting:
-    """One thing that can be set. `default` is a value, or a function where it costs to know."""
+    """One thing that can be set. `default` is a value, or a function where it costs to know.
+
+    read: its value in its type, out of a text of the environment or of what a file has.
+    """
 
     name: str
-    kind: Kind
+    read: Callable[[Any], Any]
     default: Any
     doc: str
     choices: tuple[str, ...] = ()
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("store", "path", default_store, "the folder of the recordings"),
-    Setting("cache", "path", default_cache, "where files of a bucket are kept to be read again"),
-    Setting("cache_size", "text", "20GB", "how much of them is kept"),
-    Setting("max_fetch", "text", "5GB", "how much of a bucket one question may fetch"),
-    Setting("engine", "text", "", "where rows are read and counted: sc://host:15002; empty: here"),
-    Setting("timezone", "text", "local", "how times are shown and read: an IANA name, UTC, local"),
-    Setting("color", "text", "auto", "colours on a terminal", ("auto", "always", "never")),
-    Setting("limit", "count", 20, "rows that an answer shows"),
-    Setting("url", "text", "http://localhost:10001", "where Qtap's DevTools listen"),
-    Setting("recorder", "text", default_recorder, "the name of this recorder in the store"),
-    Setting("group", "text", "", "recorders that are one population, as in prod-eu; empty: alone"),
-    Setting("redaction_key", "text", "", "a file with a key that hosts share; empty: the store's"),
-    Setting("filter", "text", "", "which transactions are recorded; empty: all"),
-    Setting("push", "text", "safe", "how much of it Qtap evaluates", ("safe", "all", "none")),
-    Setting("flush_interval", "text", "1s", "how long events gather before they are on disk"),
-    Setting("store_bodies", "text", "all", "which bodies are kept", ("all", "errors", "none")),
-    Setting("keep", "text", "", "how long hours are kept, as in 14d; empty: for ever"),
-    Setting("max_size", "text", "", "how much the store may hold, as in 20GB; empty: no limit"),
-    Setting("metrics", "text", "", "where a recording serves Prometheus metrics; empty: nowhere"),
-    Setting("routes.templates", "texts", (), "paths with {placeholders}, before qrec's own"),
+    Setting("store", _place, default_store, "the folder of the recordings"),
+    Setting("cache", _place, default_cache, "where files of a bucket are kept to be read again"),
+    Setting("cache_size", _text, "20GB", "how much of them is kept"),
+    Setting("max_fetch", _text, "5GB", "how much of a bucket one question may fetch"),
+    Setting("engine", _text, "", "where rows are read and counted: sc://host:15002; empty: here"),
+    Setting("timezone", _text, "local", "how times are shown and read: an IANA name, UTC, local"),
+    Setting("color", _text, "auto", "colours on a terminal", ("auto", "always", "never")),
+    Setting("limit", _number, 20, "rows that an answer shows"),
+    Setting("url", _text, "http://localhost:10001", "where Qtap's DevTools listen"),
+    Setting("recorder", _text, default_recorder, "the name of this recorder in the store"),
+    Setting("group", _text, "", "recorders that are one population, as in prod-eu; empty: alone"),
+    Setting("redaction_key", _text, "", "a file with a key that hosts share; empty: the store's"),
+    Setting("filter", _text, "", "which transactions are recorded; empty: all"),
+    Setting("push", _text, "safe", "how much of it Qtap evaluates", ("safe", "all", "none")),
+    Setting("flush_interval", _text, "1s", "how long events gather before they are on disk"),
+    Setting("store_bodies", _text, "all", "which bodies are kept", ("all", "errors", "none")),
+    Setting("keep", _text, "", "how long hours are kept, as in 14d; empty: for ever"),
+    Setting("max_size", _text, "", "how much the store may hold, as in 20GB; empty: no limit"),
+    Setting("metrics", _text, "", "where a recording serves Prometheus metrics; empty: nowhere"),
+    Setting("routes.templates", _texts, (), "paths with {placeholders}, before qrec's own"),
 )
 REDACT = "redact."  # keys under [redact] belong to redaction, which checks them itself
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
@@ -218,51 +252,13 @@ def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
 
 def _checked(setting: Setting, value: Any, origin: str) -> Any:
     """The value in the setting's type. Texts of the environment are converted."""
-    convert: dict[Kind, Callable[[Any], Any]] = {
-        "text": _text,
-        "path": _place,
-        "count": _number,
-        "texts": _texts,
-    }
     try:
-        converted = convert[setting.kind](value)
+        converted = setting.read(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{origin}: {setting.name} {error}", f"It is {setting.doc}.") from None
     if setting.choices:
         check_choice(f"{origin}: {setting.name}", str(converted), setting.choices)
     return converted
-
-
-def _place(value: Any) -> Path | str:
-    """A path, or the URL of a bucket as it is."""
-    text = _text(value)
-    return text if is_url(text) else Path(text).expanduser()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str | Path):
-        return str(value)
-    raise TypeError(f"must be text, not {value!r:.60}")
-
-
-def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(f"must be a whole number, not {value!r:.60}")
-    try:
-        number = int(value)
-    except ValueError:
-        raise ValueError(f"must be a whole number, not {value!r:.60}") from None
-    if not 1 <= number <= 100_000:
-        raise ValueError(f"must be between 1 and 100000, not {number}")
-    return number
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):  # from the environment: comma separated
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    raise TypeError(f"must be a list of texts, not {value!r:.60}")
 
 
 def read_config(path: Path) -> dict[str, Any] | None:

@@ -10,22 +10,20 @@ import json
 import random
 import shlex
 import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from qrec.output import say
-from qrec.questions import QuestionCommand
-from qrec.run import Run, switch
+from qrec.run import STORE, Run, switch, takes
 from qrec.watch import SEVERITIES, Memory, News, every, looks
 from queries.core.answer import document
 from queries.core.escape import visible
 from queries.core.format import clock
-from queries.core.question import BASELINE, WHERE, WINDOW, Argument, Question, questions_of
+from queries.core.question import BASELINE, WHERE, WINDOW, Argument, questions_of
 from queries.core.window import parse_duration
 from store.errors import QrecError, UsageError, unwritable
 from store.files import make_folder, replacing
@@ -38,28 +36,8 @@ _LAST, _BEFORE_S = "3m", 3600
 _TRIES: Final = 4  # of --once
 _ADDRESS: Final = "Write one such as http://127.0.0.1:9000/qrec."
 
-HELP = """
-Tell a program or a web hook of each finding of `qrec diff`, once, and again where it gets worse,
-until Ctrl-C.
 
-Compares the last three minutes (or --last) with the hour before them, or what the flags of
-`qrec diff` say.
-
-The message is a JSON document: event (new, worse, gone, no_data), text, finding. A program gets
-it on stdin and has taken it when it ends with 0; a web hook gets it as a POST and has taken it
-when it answers 2xx (redirects and proxies are not followed). What is not taken is sent again,
-later and later up to every 5 minutes; what was told is not told again, also after a restart.
-Nothing is sent anywhere else. With --once the exit code is 0 when everything was taken, 1 when
-not.
-
-\b
-Examples:
-  qrec alert --exec "logger -t qrec"
-  qrec alert --webhook http://127.0.0.1:9000/qrec --last 3m --every 15
-  qrec alert --webhook https://chat.example/hook --least high --gone
-  qrec alert --exec ./page.sh --vs yesterday --once
-"""
-ARGUMENTS = (
+@takes(
     Argument("exec", "The program that gets each message on stdin; no shell is run.", "CMD"),
     Argument("webhook", "The http(s) address that each message is posted to.", "URL"),
     Argument("every", "Seconds between two looks.", "SECONDS", default="15"),
@@ -69,20 +47,35 @@ ARGUMENTS = (
     switch("once", "Look once, send what is news, and end."),
     Argument("state", "Where it is kept what was told. Default: the user's state folder.", "DIR"),
     replace(WINDOW[0], help="Length of the window: 90s, 15m, 1h. Default: 3m."), *WINDOW[1:],
-    *BASELINE, WHERE,
+    *BASELINE, WHERE, *STORE,
 )  # fmt: skip
+def alert(run: Run, least: str, gone: bool, once: bool, state: str | None) -> int:
+    """Tell a program or a web hook of each finding of `qrec diff`, once, and again where it gets
+    worse, until Ctrl-C.
 
+    Compares the last three minutes (or --last) with the hour before them, or what the flags of
+    `qrec diff` say.
 
-def respond(run: Run, question: Question, values: Mapping[str, Any]) -> int:
-    """Look and send until Ctrl-C, or once. The exit code."""
-    for argument in ARGUMENTS:
-        argument.check(values[argument.name])
-    send, target = _sender(values["exec"], values["webhook"])
-    seconds = every(values["every"])
-    receiver = values["exec"] or values["webhook"]
-    box = Outbox(_state_file(run, values["state"], receiver), send)
-    asked = _windows({one.name: values[one.name] for one in (*WINDOW, *BASELINE, WHERE)})
-    once = values["once"]
+    The message is a JSON document: event (new, worse, gone, no_data), text, finding. A program gets
+    it on stdin and has taken it when it ends with 0; a web hook gets it as a POST and has taken it
+    when it answers 2xx (redirects and proxies are not followed). What is not taken is sent again,
+    later and later up to every 5 minutes; what was told is not told again, also after a restart.
+    Nothing is sent anywhere else. With --once the exit code is 0 when everything was taken, 1 when
+    not.
+
+    \b
+    Examples:
+      qrec alert --exec "logger -t qrec"
+      qrec alert --webhook http://127.0.0.1:9000/qrec --last 3m --every 15
+      qrec alert --webhook https://chat.example/hook --least high --gone
+      qrec alert --exec ./page.sh --vs yesterday --once
+    """
+    program, url = run.values["exec"], run.values["webhook"]
+    send, target = _sender(program, url)
+    seconds = every(run.values["every"])
+    box = Outbox(_state_file(run, state, program or url), send)
+    asked = _windows({one.name: run.values[one.name] for one in (*WINDOW, *BASELINE, WHERE)})
+    question = questions_of("diff")[0]
     if not once:
         say(f"telling {target} of what changes, every {seconds:g} s; Ctrl-C ends it")
     for at, answer in looks(run, question, {**asked, "limit": _MOST}, seconds, box.wait):
@@ -90,7 +83,7 @@ def respond(run: Run, question: Question, values: Mapping[str, Any]) -> int:
             say(f"note: {clock(at, run.tz)} no answer: {answer.message}")
             continue
         box.add([one for one in box.memory.look(document(answer), at)
-                 if wanted(one, values["least"], values["gone"])])  # fmt: skip
+                 if wanted(one, least, gone)])  # fmt: skip
         if once:
             return 0 if box.empty_soon() else 1
         box.send_due()
@@ -247,6 +240,3 @@ def _webhook(url: str) -> tuple[Callable[[dict[str, Any]], str], str]:
         return "" if answer.is_success else f"{address.host} answered {answer.status_code}"
 
     return post, address.host
-
-
-alert = QuestionCommand(questions_of("diff"), sys.modules[__name__])
