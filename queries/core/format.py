@@ -14,7 +14,6 @@ from queries.core.escape import visible
 if TYPE_CHECKING:  # 20 ms of dataclasses, which a command without a window does not need
     from queries.core.answer import Changes, Effect, Finding, Key, Note, Numbers, Side, Symptom
     from queries.core.window import Baseline, Window
-    from queries.show import Body, Shown
 
 
 class Title(str):
@@ -211,8 +210,9 @@ def cell(kind: str, value: Any, tz: tzinfo) -> str:
     return _PLAIN[kind](value)
 
 
-def transaction_facts(shown: Shown) -> dict[str, str]:
-    """What is to be said of a transaction beside its request, its answer and its time, by name."""
+def transaction_facts(shown: Any) -> dict[str, str]:
+    """What is to be said of a transaction (queries.show.Shown) beside its request, its answer and
+    its time, by name."""
     pid = shown.process_id and f"pid {shown.process_id}"
     known = {
         "id": shown.id,
@@ -228,8 +228,8 @@ def transaction_facts(shown: Shown) -> dict[str, str]:
     return {name: text for name, text in known.items() if text}
 
 
-def body_facts(body: Body) -> list[str]:
-    """A body's type, its size, and how much of it was kept."""
+def body_facts(body: Any) -> list[str]:
+    """The type of a body of such a one, its size, and how much of it was kept."""
     kept = [f"{size(body.stored_bytes)} of it kept"] if body.incomplete else []
     return [*filter(None, [body.content_type]), size(body.bytes), *kept]
 
