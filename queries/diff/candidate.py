@@ -30,7 +30,7 @@ class Candidate:
         the `newer` of its stretches, in which it had begun.
     time [2, keys]: of a place that became slower, the milliseconds lost, and those that are usual.
     noise: variance of its requests over that of independent ones.
-    sure: beyond the bar; else it is told only as the place of a change that is sure.
+    sure: beyond the bar; else it is told only as the place of a change that is sure, or as moved.
     demand: keys of the requests for each of which it is more or less; None: for each second.
     job: it is new, and too little was recorded to tell it from a job that had slept.
     score: how well it explains what is left, NaN until that is known.

@@ -375,7 +375,7 @@ def _slept(frame: Frame, changed: Sequence[Candidate]) -> list[Note]:
     """What may be jobs that had slept for longer than was recorded."""
     left, names = np.ones(frame.size, dtype=bool), list[str]()
     for c in changed:
-        if c.job and left[c.scope].any():
+        if c.job and c.sure and left[c.scope].any():
             left &= ~c.scope
             who = caller(frame, c.scope, frame.requests) if "host" in c.key else None
             calls = plural(round(c.hit(frame.incoming)), "request")

@@ -367,6 +367,17 @@ def test_a_route_of_which_there_was_nothing_in_the_baseline_is_renamed(record: R
     says(first(document), ("moved",), {"route": "/v2/labels"}, "moved")
 
 
+@pytest.mark.parametrize(("names", "told"), [("old new", ["moved"]), ("old", []), ("new", [])])
+def test_a_route_of_a_few_requests_is_renamed(record: Record, names: str, told: list[str]) -> None:
+    """Alone, that one of ten requests went, or one of nine came, may be chance."""
+    lines = {
+        "old": traffic("stock", "/v1/labels", 8, from_=-60, to=0),
+        "new": traffic("stock", "/v2/labels", 8, from_=0),
+    }
+    document = record(*(lines[name] for name in names.split()), from_=-60, beside=300).diff()
+    assert [finding["kind"] for finding in document["findings"]] == told
+
+
 def bunches(times: int) -> list[Batch]:
     """People who come in bunches, and a call for each, of which each comes `times` from the
     twelfth minute on."""

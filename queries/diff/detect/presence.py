@@ -9,6 +9,7 @@ level? A job that sleeps is no news, nor is the next article of a newspaper.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +22,7 @@ from queries.diff.stats import WORST, Floats, Ints, Mask, add_up, quantile, rate
 from store.values import dataclass
 
 REPLICA = ("service", "instance")
+MOVE = ({"host"}, {"service", "host"}, set(ENDPOINT))  # what may take another name
 LEVELS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("new", ("host",)),
     ("new", ("service",)),
@@ -266,13 +268,13 @@ class _Sides:
         return not came and len(stay) >= max(len(went), 1)
 
     def _pick(self, able: Mask, p: Floats, kind: Kind, direction: Direction) -> list[Candidate]:
-        tests = int(((self.n > 0) | (self.before > 0)).sum())
-        bar = limits.bar(tests)
+        bar = limits.bar(int(((self.n > 0) | (self.before > 0)).sum()))
         z = np.sqrt(-2 * np.log(np.clip(p, 1e-300, 1.0)))
         z = np.sqrt(np.maximum(z * z - np.log(np.maximum(z * z, 1.0) * 2 * np.pi), 0))
+        least = bar * (limits.MOST if set(self.level.dims) in MOVE else 1)
         return [
-            self._candidate(int(g), kind, direction, float(z[g]))
-            for g in np.flatnonzero(able & (z >= bar))
+            replace(self._candidate(g, kind, direction, float(z[g])), sure=bool(z[g] >= bar))
+            for g in np.flatnonzero(able & (z >= least)).tolist()
         ]
 
     def _candidate(self, g: int, kind: Kind, direction: Direction, z: float) -> Candidate:
@@ -281,17 +283,10 @@ class _Sides:
         signed = frame.requests - frame.due
         blocks = np.flatnonzero(self.window[g])
         return Candidate(
-            kind=kind,
-            direction=direction,
+            kind=kind, direction=direction, scope=scope, part=scope, metric="requests", z=z,
             key=dict(zip(self.level.dims, self.level.values[g], strict=True)),
-            scope=scope,
-            part=scope,
-            excess=np.where(scope, signed, 0.0),
-            volume=np.where(scope, np.abs(signed), 0.0),
-            metric="requests",
-            window=float(frame.requests[scope].sum()),
-            baseline=float(frame.due[scope].sum()),
-            z=z,
+            excess=np.where(scope, signed, 0.0), volume=np.where(scope, np.abs(signed), 0.0),
+            window=float(frame.requests[scope].sum()), baseline=float(frame.due[scope].sum()),
             began=int(blocks[0]) if direction == "new" and blocks.size else 0,
             ended=frame.window.shape[1],
-        )
+        )  # fmt: skip

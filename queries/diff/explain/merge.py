@@ -17,6 +17,7 @@ import numpy as np
 from queries.core.watch import still_wanted
 from queries.diff import limits
 from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.detect.presence import MOVE
 from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
 from queries.diff.frame import Frame, Level, evenness
@@ -149,7 +150,7 @@ _TOGETHER = 4.5  # before each of the places that are slower
 def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     """The leading candidates, narrowed, each with what it explains folded in."""
     calls = graph.Graph(frame)
-    candidates = _places(candidates)
+    candidates = _places(_moves(frame, candidates))
     many = graph.of_many_places(calls, candidates)
     candidates = [
         c for c in candidates if (many and c.lasts) or not _of_a_place(calls, c, candidates)
@@ -180,6 +181,18 @@ def _places(candidates: list[Candidate]) -> list[Candidate]:
     return [c for c in candidates if c.sure or any(
         o.excess[c.scope].sum() >= limits.MOST * o.affected for o in held
     )]  # fmt: skip
+
+
+def _moves(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
+    """Without names that may have come or gone by chance, unless one went as a like one came, and
+    both together (a chi-square of two) are as unlikely as one has to be."""
+    for new in (c for c in candidates if c.direction == "new" and c.kind != "back"):
+        z2 = limits.bar(frame.level(tuple(new.key)).size) ** 2
+        least = z2 + math.log(2 * math.pi * z2) - new.z**2
+        for old in (c for c in candidates if c.direction == "gone" and not (c.sure and new.sure)):
+            if old.z**2 >= least and _fit(frame, old, new) >= limits.MOST:
+                old.sure = new.sure = True
+    return [c for c in candidates if c.sure or c.direction not in ("new", "gone")]
 
 
 def _is_sure(lead: Candidate) -> bool:
@@ -321,13 +334,8 @@ def pair_moved(frame: Frame, leads: list[Candidate]) -> list[Candidate]:
     gone = [c for c in leads if c.direction == "gone"]
     fresh = [c for c in leads if c.direction == "new" and c.kind != "back"]
     for old in sorted(gone, key=Candidate.order):
-        fits = [
-            (-_likeness(frame, old, new), *new.order(), i)
-            for i, new in enumerate(fresh)
-            if new.direction == "new"
-            and set(old.key) == set(new.key)
-            and _same_size(old.affected, new.affected)
-        ]
+        free = ((i, new) for i, new in enumerate(fresh) if new.direction == "new")
+        fits = [(-_fit(frame, old, new), *new.order(), i) for i, new in free]
         if fits and -min(fits)[0] >= limits.MOST:
             _join(old, fresh[min(fits)[-1]])
             leads = [c for c in leads if c is not old]
@@ -344,7 +352,7 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
     """Make new hosts and endpoints `moved` where a like one fell silent as they began, and gone
     ones where a like one began: alone it would be too little to be called gone, or new."""
     for lead in leads:
-        if lead.direction not in ("new", "gone") or set(lead.key) not in _MOVE:
+        if lead.direction not in ("new", "gone") or set(lead.key) not in MOVE:
             continue
         level = frame.level(tuple(lead.key))
         requests = level.sums(frame.once.window)
@@ -379,9 +387,6 @@ def _others(frame: Frame, leads: list[Candidate]) -> None:
                 leads[leads.index(old)] = new
 
 
-_MOVE = ({"host"}, {"service", "host"}, set(ENDPOINT))
-
-
 def _one(
     frame: Frame, level: Level, g: int, direction: Literal["new", "gone"], requests: float
 ) -> Candidate:
@@ -397,6 +402,12 @@ def _one(
         key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests",
         began=int(frame.window[scope].any(0).argmax()), ended=frame.window.shape[1],
     )  # fmt: skip
+
+
+def _fit(frame: Frame, old: Candidate, new: Candidate) -> float:
+    """How alike two names are; 0 of those of another sort or size."""
+    alike = set(old.key) == set(new.key) and _same_size(old.affected, new.affected)
+    return _likeness(frame, old, new) if alike else 0.0
 
 
 def _same_size(old: float, new: float) -> bool:
