@@ -35,9 +35,8 @@ from recorder.pipeline.workers import Handout, Message, Workers, checked
 from recorder.source.request import Subscription, advice, check_url, shown
 from recorder.write.coverage import Ledger, count
 from recorder.write.intake import Rejected, rejected
-from recorder.write.retention import Retention
-from recorder.write.seal import Housekeeper, keep_house
-from recorder.write.seal_process import Sealer
+from recorder.write.retention import Retention, keep_house
+from recorder.write.seal import Housekeeper, Sealer
 from recorder.write.segments import Numbers, new_session, write_rejected
 from store.coverage import Stretch, last_stretch
 from store.errors import QrecError, UnavailableError, UsageError

@@ -1,4 +1,5 @@
-"""Keeping house: which hours go when the store gets old or large, and letting them go.
+"""Keeping house: which hours go when the store gets old or large, letting them go, and the thread
+that does it beside a recording, and merges and seals.
 
 Whole hours, oldest first, never a pinned one and never one that is still written to. Coverage goes
 first: rows without coverage are merely not compared, coverage without rows would read as silence.
@@ -6,13 +7,19 @@ first: rows without coverage are merely not compared, coverage without rows woul
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import itertools
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.write.segments import size_of
+from recorder.write.seal import Housekeeper
+from recorder.write.segments import give_back, size_of
 from recorder.write.ship import unshipped_hours
 from store.cover import list_folder
 from store.hours import hour_end
@@ -24,6 +31,10 @@ from store.schema import RECORDED
 _TABLES = ("coverage", MERGED, OLD_ROLLUPS, *ROLLUPS, *RECORDED)
 _STILL_WRITTEN = dt.timedelta(hours=2)  # an hour and the time until it is surely sealed
 _EVERY_S = 60.0  # to look at every file costs a large store half a second
+_ROUND_S = 5.0
+_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
+_PATIENCE_S = 60.0  # at its limit a recorder must merge and seal all the same
+_LOW_PRIORITY = 15
 _AT_ONCE = 24  # hours that a recorder deletes in one go: a clock gone wrong must be noticed in time
 
 
@@ -133,3 +144,47 @@ def store_hours(store: Store) -> list[Hour]:
         Hour(hour, sum(size_of(path) for one in own for path in list_folder(one)), tuple(own))
         for hour, own in sorted(folders.items())
     ]
+
+
+def keep_house(
+    keeper: Housekeeper,
+    retention: Retention,
+    note: Callable[[str], None],
+    busy: Callable[[], bool],
+    done: threading.Event,
+) -> None:
+    """Delete, merge and seal until `done`; while `busy` only delete, but for a minute at most.
+    `note` takes lines for people.
+
+    Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
+    """
+    # This thread yields the processor to those that take the stream in, and its turn to a full
+    # queue: merging can wait, the stream cannot.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+
+    @contextlib.contextmanager
+    def tried_again(work: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            note(f"{work} failed and will be tried again: {error}")
+
+    rounds = itertools.count()
+    patient_until = time.monotonic() + _PATIENCE_S
+    while not done.wait(_ROUND_S):
+        with tried_again("deleting old hours"):
+            for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
+                note(line)
+        if busy() and time.monotonic() < patient_until:
+            continue
+        patient_until = time.monotonic() + _PATIENCE_S
+        now = time.time_ns() // 1000
+        with tried_again("housekeeping"):
+            for hour in keeper.round(now):
+                note(f"sealed hour {hour}")
+        give_back()
+        if next(rounds) % _OTHERS_EVERY == 0:
+            with tried_again("sealing what others left"):
+                for hour in keeper.seal_others(now):
+                    note(f"sealed hour {hour} of a recorder that has ended")

@@ -1,6 +1,6 @@
 """Sealing: the segments of an hour become sorted files, a while after the hour has ended: one, or,
 of a large hour, several that each take a bounded memory; of these all but the last while the hour
-goes on, so that less of it is counted from rows. And the thread that keeps house.
+goes on, so that less of it is counted from rows.
 
 What comes late to a sealed hour makes a segment of its own again and is sealed in with the last of
 the files; the one before it stays for the grace.
@@ -9,12 +9,14 @@ the files; the one before it stays for the grace.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import errno
-import itertools
 import math
 import os
+import pickle
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,11 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.write.coverage import Ledger
-from recorder.write.retention import Retention
 from recorder.write.segments import (
     GRACE_S,
     clear,
-    give_back,
+    keep,
     live_segments,
     merge,
     merge_candidates,
@@ -53,10 +54,6 @@ _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free at least: its file, and what it spills
 _ROWS, _BYTES = 1_000_000, 1 << 30  # of the sources of a sealed file
 _ROW_S = 2e-4  # where rows come faster than that there is no time to seal a part of them meanwhile
-_EVERY_S = 5.0
-_OTHERS_EVERY = 12  # rounds between looks at what recorders left that no longer run
-_PATIENCE_S = 60.0  # at its limit a recorder must merge and seal all the same
-_LOW_PRIORITY = 15
 
 
 class Housekeeper:
@@ -67,7 +64,7 @@ class Housekeeper:
     fresh its rows; a seal that comes too early is made again with what comes late. settled: the
     number up to which nothing is written any more: what is beyond is neither merged nor sealed,
     since it would count as swallowed where it is written late. seal: how an hour of a table is
-    sealed when it is due, if not here and now (recorder.write.seal_process).
+    sealed when it is due, if not here and now (Sealer).
     """
 
     def __init__(
@@ -353,45 +350,85 @@ def _written(path: Path) -> float:
         return time.time()
 
 
-def keep_house(
-    keeper: Housekeeper,
-    retention: Retention,
-    note: Callable[[str], None],
-    busy: Callable[[], bool],
-    done: threading.Event,
-) -> None:
-    """Delete, merge and seal until `done`; while `busy` only delete, but for a minute at most.
-    `note` takes lines for people.
+class Sealer:
+    """Seals in a process of its own, one at a time: `python -m recorder.write.seal`.
 
-    Deleting comes first and whatever else goes wrong: a full disk must be able to get free.
+    Sealing takes hundreds of megabytes; the process gives all of that back when it ends, and
+    whatever ends it does not end the recorder. It reads what to seal, and writes lines for people
+    with how many files there are, or what went wrong. When its stdin closes, the recorder is gone
+    that holds the lock, and it ends.
     """
-    # This thread yields the processor to those that take the stream in, and its turn to a full
-    # queue: merging can wait, the stream cannot.
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
 
-    @contextlib.contextmanager
-    def tried_again(work: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            note(f"{work} failed and will be tried again: {error}")
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
 
-    rounds = itertools.count()
-    patient_until = time.monotonic() + _PATIENCE_S
-    while not done.wait(_EVERY_S):
-        with tried_again("deleting old hours"):
-            for line in retention.round(dt.datetime.now(dt.UTC), time.monotonic()):
-                note(line)
-        if busy() and time.monotonic() < patient_until:
-            continue
-        patient_until = time.monotonic() + _PATIENCE_S
-        now = time.time_ns() // 1000
-        with tried_again("housekeeping"):
-            for hour in keeper.round(now):
-                note(f"sealed hour {hour}")
-        give_back()
-        if next(rounds) % _OTHERS_EVERY == 0:
-            with tried_again("sealing what others left"):
-                for hour in keeper.seal_others(now):
-                    note(f"sealed hour {hour} of a recorder that has ended")
+    def seal(self, keeper: Housekeeper, table: str, hour: str, whole: bool = True) -> int:
+        """Seal an hour of the keeper's; how many files were written.
+
+        What goes wrong there is raised here: an OSError as one, RuntimeError for anything else.
+        """
+        order = (
+            keeper.store.path.resolve(), keeper.recorder, keeper.policy, keeper.settled(),
+            table, hour, whole,
+        )  # fmt: skip
+        # Like the recorder's other processes: no module of the working directory is run.
+        command = [sys.executable, "-P", "-m", "recorder.write.seal"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd="/"
+        )
+        self._process = process
+        if self._ended:  # meanwhile
+            process.kill()
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with contextlib.suppress(BrokenPipeError):  # then it says nothing, either
+                process.stdin.write(pickle.dumps(order))
+            answer = process.stdout.read()
+        if answer:
+            notes, outcome = pickle.loads(answer)
+            for note in notes:
+                keeper.note(note)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return int(outcome)
+        for path in keeper.temporaries(table):
+            path.unlink(missing_ok=True)
+        if self._ended:
+            return 0
+        raise RuntimeError(f"the process that seals ended with {process.returncode}")
+
+    def end(self) -> None:
+        """Break off the seal that is under way, if one is, and those to come: from any thread."""
+        self._ended = True
+        if self._process is not None:
+            self._process.kill()
+
+
+def main() -> None:
+    """Seal what stdin's line orders."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the recorder decides
+        signal.signal(number, signal.SIG_IGN)
+    keep()
+    path, recorder, policy, settled, *hour = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    notes: list[str] = []
+    keeper = Housekeeper(Store(path), recorder, policy, note=notes.append, settled=lambda: settled)
+    outcome: int | Exception
+    try:
+        outcome = len(keeper.seal(*hour))
+    except OSError as error:
+        outcome = OSError(error.errno, error.strerror or str(error))
+    except Exception as error:
+        outcome = RuntimeError(str(error))
+    sys.stdout.buffer.write(pickle.dumps((notes, outcome)))
+
+
+def _end_with_stdin() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

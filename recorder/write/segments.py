@@ -33,7 +33,9 @@ from store.schema import RECORDED
 
 GRACE_S = 60.0
 FAN_IN = 20  # so many neighbours of about the same size become one
-_LARGEST = 8 << 20  # bytes; what is larger waits for the seal, which must fit it into memory
+# Bytes: what is larger is merged with its like, and what is larger still waits for the seal, which
+# must fit it into memory.
+_LARGE, _LARGEST = 1 << 20, 8 << 20
 _ROW_GROUP_BYTES = 32 << 20
 _MERGED_BYTES = 3 << 20  # in a group of a merged segment: merging takes 19 MB so, 29 with 6
 _ROW_GROUP_ROWS = 100_000
@@ -336,18 +338,15 @@ def merge_candidates(files: Sequence[Segment]) -> list[Segment]:
     files: of an hour, sealed and live. No run goes over a sealed one.
     """
     run: list[Segment] = []
-    tier = -1
+    was_large = False
     for segment in maximal_cover(files):
-        if isinstance(segment, Sealed):
+        size = size_of(segment.path)
+        is_large = size > _LARGE
+        if isinstance(segment, Sealed) or size > _LARGEST:
             run = []
             continue
-        size = size_of(segment.path)
-        this = _tier(size)
-        if this != tier or size > _LARGEST:
-            run = []
-        tier = this
-        if size <= _LARGEST:
-            run.append(segment)
+        run = [*run, segment] if is_large == was_large else [segment]
+        was_large = is_large
         if len(run) == FAN_IN:
             return run
     return []
@@ -427,12 +426,3 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _tier(size: int) -> int:
-    """0 up to 1 MB, then a tier for each factor of sixteen."""
-    tier = 0
-    while size > 1 << 20:
-        size >>= 4
-        tier += 1
-    return tier

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recorder.write import rollup, seal, sort
+from recorder.write import retention, rollup, seal, sort
 from recorder.write.retention import Retention
 from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
@@ -317,13 +317,13 @@ def test_a_recorder_waits_for_who_seals_its_hours_and_not_for_who_records(tmp_pa
 def test_a_recorder_at_its_limit_seals_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal, "_EVERY_S", 0.01)
-    monkeypatch.setattr(seal, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(retention, "_ROUND_S", 0.01)
+    monkeypatch.setattr(retention, "_PATIENCE_S", 0.5)
     monkeypatch.setattr(os, "setpriority", lambda *_: None)
     desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
-    retention = Retention(desk.store, None, None)
-    arguments = keeper(desk.store, []), retention, notes.append, lambda: True, done
-    keeping = threading.Thread(target=seal.keep_house, args=arguments)
+    old = Retention(desk.store, None, None)
+    arguments = keeper(desk.store, []), old, notes.append, lambda: True, done
+    keeping = threading.Thread(target=retention.keep_house, args=arguments)
     begun = time.monotonic()
     keeping.start()
     try:
@@ -341,13 +341,13 @@ def test_old_hours_are_deleted_whatever_fails_beside_that(
     def fail(*_: object) -> None:
         raise RuntimeError("odd")
 
-    monkeypatch.setattr(seal, "_EVERY_S", 0.01)
+    monkeypatch.setattr(retention, "_ROUND_S", 0.01)
     monkeypatch.setattr(os, "setpriority", lambda *_: None)
     monkeypatch.setattr(Housekeeper, "round", fail)
     desk, notes, done = recorded(tmp_path / "s"), Notes(), threading.Event()
-    retention = Retention(desk.store, dt.timedelta(hours=1), None)
-    arguments = keeper(desk.store, []), retention, notes.append, lambda: False, done
-    keeping = threading.Thread(target=seal.keep_house, args=arguments)
+    old = Retention(desk.store, dt.timedelta(hours=1), None)
+    arguments = keeper(desk.store, []), old, notes.append, lambda: False, done
+    keeping = threading.Thread(target=retention.keep_house, args=arguments)
     keeping.start()
     try:
         wait_for(lambda: sum("housekeeping failed" in note for note in notes) >= 2)

@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recorder.write import seal, seal_process
-from recorder.write.seal import Housekeeper
-from recorder.write.seal_process import Sealer
+from recorder.write import seal
+from recorder.write.seal import Housekeeper, Sealer
 from store.layout import Store
 from store.rollup import ROLLUPS
 from tests.fault.processes import child, has_rows, recording, wait_until
@@ -30,7 +29,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     begun = tmp_path / "begun"
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, time\n"
-        "if 'recorder.write.seal_process' in sys.orig_argv:\n"
+        "if 'recorder.write.seal' in sys.orig_argv:\n"
         "    from recorder.write import sort\n"
         "    def write_sorted(target, *rest):\n"
         "        target.write_bytes(b'half')\n"
@@ -38,7 +37,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "        time.sleep(600)\n"
         "    sort.write_sorted = write_sorted\n"
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal_process.__file__).parents[2]}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal.__file__).parents[2]}")
     return begun
 
 
@@ -63,7 +62,7 @@ def test_of_an_hour_that_goes_on_it_seals_what_fills_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("from recorder.write import seal\nseal._ROWS = 2\n")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal_process.__file__).parents[2]}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(seal.__file__).parents[2]}")
     monkeypatch.setattr(seal, "_ROWS", 2)
     monkeypatch.setattr(seal, "_ROW_S", 0.0)
     desk, notes = recorded(tmp_path / "s"), Notes()
@@ -93,7 +92,7 @@ def test_one_that_is_killed_leaves_nothing_and_the_hour_is_tried_again(
     monkeypatch.setattr(threading, "excepthook", lambda about: harm.append(about.exc_value))
     rounds.start()
     wait_for(slow.exists)
-    child("recorder.write.seal_process").kill()
+    child("recorder.write.seal").kill()
     rounds.join()
     assert "ended with -9" in str(harm[0])
     assert half_written(desk.store) == []
@@ -120,13 +119,13 @@ def test_it_ends_with_the_recorder_that_holds_the_lock(tmp_path: Path, slow: Pat
         [sys.executable, "-c",
          "import sys; from pathlib import Path; from store.layout import Store\n"
          "from recorder.write.seal import Housekeeper\n"
-         "from recorder.write.seal_process import Sealer\n"
+         "from recorder.write.seal import Sealer\n"
          "keeper = Housekeeper(Store(Path(sys.argv[1])), 'r', 'p')\n"
          "Sealer().seal(keeper, 'transactions', sys.argv[2])",
          str(desk.store.path), HOURS[0]],
     )  # fmt: skip
     wait_for(slow.exists)
-    process = child("recorder.write.seal_process", owner.pid)
+    process = child("recorder.write.seal", owner.pid)
     owner.kill()
     owner.wait()
     process.wait(timeout=60)

@@ -309,7 +309,7 @@ def test_what_a_worker_is_made_of_is_checked_without_making_one() -> None:
             checked(wrong)
 
 
-@pytest.mark.parametrize("module", ["record", "pipeline.worker", "write.seal_process"])
+@pytest.mark.parametrize("module", ["record", "pipeline.worker", "write.seal"])
 def test_each_process_takes_memory_from_the_system_in_arrow_s_own_code_too(module: str) -> None:
     code = f"import recorder.{module}, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
     environment = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
