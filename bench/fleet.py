@@ -44,10 +44,10 @@ from recorder.write.segments import metadata
 from recorder.write.ship import Shipper
 from store.bucket import Bucket, Limits
 from store.cover import sealed_name
+from store.derived import ROLLUPS
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import MERGED, Store
-from store.rollup import ROLLUPS
 from tests.buckets import CREDENTIALS, Way, s3_server
 
 _FRESH = 2

@@ -30,11 +30,11 @@ from recorder.write.compact import compact
 from recorder.write.coverage import Ledger
 from store.bucket import Bucket, Limits
 from store.cover import sealed_name
+from store.derived import COLUMNS, DURATIONS, KEYS, MINUTES, NAMES
 from store.files import make_folder
 from store.hours import HOUR_US, hour_key
 from store.layout import Store
 from store.remote import Remote
-from store.rollup import COLUMNS, DURATIONS, KEYS, MINUTES, NAMES
 from store.schema import TRANSACTIONS, plain
 
 KINDS: Final = 25

@@ -31,10 +31,10 @@ from typing import Any
 import duckdb
 
 from store.cover import sealed_in, sealed_name, segment_name
+from store.derived import ROLLUPS
 from store.files import make_folder
 from store.hours import HOUR_US, from_us, hour_key, to_us
 from store.layout import Store
-from store.rollup import ROLLUPS
 
 END = to_us(dt.datetime(2026, 11, 22, 14, tzinfo=dt.UTC))
 _MINUTE_US = 60_000_000

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.cover import EARLY, Early, sealed_in
+from store.derived import KEYS, ROLLUPS
 from store.errors import TooMuchError, UnavailableError
 from store.files import TEMPORARY_SUFFIX, make_folder, write_text
 from store.layout import Store
 from store.remote import Blob, Remote
-from store.rollup import KEYS, ROLLUPS
 from store.values import dataclass
 
 MANIFEST: Final = "store.json"

@@ -1,7 +1,16 @@
-"""What is derived from a recorded transaction, said once: place, who, outcome and failed.
+"""What is derived from recorded transactions, said once: of each its place, who, outcome and
+failed, of an hour its rollup.
 
 Questions, rollup and comparison read the view of `derived_sql`; filters, body keeping and error
 signatures ask the functions. Both say the same where both do (tests/property/test_derived.py).
+
+The rollup of a sealed hour is its requests, counted by key, minute and duration: three tables of
+plain columns, joined by `key`, a number that means something only inside one hour and file:
+`rollups/keys` (a row a key: its names, and sums of the hour), `rollups/minutes` and
+`rollups/durations`. A key may come more than once: such rows add up. A rollup counts once its keys
+are there; they are written last and deleted first. In merged ones (store/layout.py) `recorder` is
+the group of recorders, or the one that has none, and sessions are not told apart. What stands in
+`rollups/hour=…` itself is of a qrec that kept lists; it is not read any more.
 """
 
 from __future__ import annotations
@@ -51,3 +60,43 @@ def outcome(status: int | None, grpc_status: str | None) -> Outcome:
 def failed(status: int | None, grpc_status: str | None) -> bool:
     """Whether a request failed: its outcome is not ok."""
     return outcome(status, grpc_status) != "ok"
+
+
+# Finer than 10 % steps costs space and gains nothing: the comparison's floor is 25 %.
+BUCKET_BASE: Final = 1.1
+
+KEYS: Final = "rollups/keys"
+MINUTES: Final = "rollups/minutes"
+DURATIONS: Final = "rollups/durations"
+ROLLUPS: Final = (DURATIONS, MINUTES, KEYS)  # in the order in which they are written
+OLD_ROLLUPS: Final = "rollups"
+
+NAMES: Final = (
+    "recorder", "session", "direction", "host", "method", "route", "status", "grpc_status",
+    "container", "pod", "process", "signature",
+)  # fmt: skip
+COLUMNS: Final = {
+    KEYS: ("key", *NAMES, "failed", "requests", "bytes_sent", "bytes_received", "active"),
+    MINUTES: ("key", "minute", "requests", "bytes_sent", "bytes_received", "seq"),
+    DURATIONS: ("key", "minute", "bucket", "requests"),
+}
+# The columns of `transactions` that a rollup is made of.
+SOURCES: Final = (
+    "ts", "duration_ms", "recorder", "session", "seq", "direction", "host", "method", "route",
+    "status", "grpc_status", "container_name", "pod_name", "process_exe", "error_signature",
+    "bytes_sent", "bytes_received",
+)  # fmt: skip
+
+
+def populations_sql(coverage: str) -> str:
+    """A SELECT of recorders in a group (recorder, hour, population) from a relation of coverage."""
+    text = (SQL / "populations.sql").read_text(encoding="utf-8")
+    return text.replace("{coverage}", coverage)
+
+
+@cache
+def named_sql(rows: str) -> str:
+    """A SELECT of the relation `rows`, transactions, under the names of keys."""
+    text = (SQL / "named.sql").read_text(encoding="utf-8")
+    derived = derived_sql().replace("{rows}", rows)
+    return text.replace("{derived}", derived).replace("{base}", str(BUCKET_BASE))

@@ -31,10 +31,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 
 from store import FORMAT_VERSION, cover
+from store.derived import ROLLUPS
 from store.errors import QrecError, UnavailableError, UsageError, unwritable
 from store.files import append_line, make_folder, sync_folder, write_text
 from store.hours import is_hour
-from store.rollup import ROLLUPS
 from store.values import dataclass
 
 LIVE = "_live"

@@ -35,9 +35,9 @@ from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed
 from recorder.write.rollup import write_rollup
 from recorder.write.segments import metadata
+from store.derived import ROLLUPS
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
-from store.rollup import ROLLUPS
 from tests.world.rows import Batch, cover, joined, write_rows
 
 RECORDER = "node"

@@ -15,10 +15,10 @@ from queries.core.answer import Note
 from queries.core.session import Reader, sql_text
 from queries.core.watch import duckdb
 from store.cover import is_early
+from store.derived import BUCKET_BASE, ROLLUPS
 from store.errors import TooMuchError
 from store.files import file_list, is_readable, looks_whole, parquet
 from store.hours import hour_end, hour_start
-from store.rollup import BUCKET_BASE, ROLLUPS
 
 COUNTED: Final = "counted"
 _QUANTILE: Final = "qrec_quantile"

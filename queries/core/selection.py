@@ -22,9 +22,8 @@ from queries.core.counted import COUNTED, count_rows, have_counted
 from queries.core.session import Moved, Reader
 from queries.core.watch import with_arrow
 from queries.core.window import Window
-from store.derived import derived_sql
+from store.derived import SOURCES, derived_sql
 from store.errors import TooMuchError, UsageError, did_you_mean
-from store.rollup import SOURCES
 from store.values import dataclass
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from queries.core.answer import Note
 from queries.core.watch import CURRENT, duckdb, with_arrow
 from queries.core.window import Window, hours_of
 from store.cover import Early
+from store.derived import populations_sql
 from store.errors import QrecError
 from store.files import file_list, is_readable, looks_whole, parquet
 from store.hours import HOUR_US, from_us, hour_end, hour_key, hour_of, to_us
 from store.layout import MERGED, Store
-from store.rollup import populations_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -21,11 +21,11 @@ from queries.core.notes import Seen, received, seen
 from queries.core.session import CONFIG, Reader
 from queries.core.watch import with_arrow
 from queries.core.window import Window, hours_of
+from store.derived import ROLLUPS
 from store.errors import UsageError
 from store.files import make_folder
 from store.hours import hour_start, to_us
 from store.layout import LIVE, Store
-from store.rollup import ROLLUPS
 from store.values import dataclass
 
 _HOUR = timedelta(hours=1)

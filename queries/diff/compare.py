@@ -38,9 +38,9 @@ from queries.diff.groups import kept
 from queries.diff.rollups import BrokenRollup, is_sound, rollups_of
 from queries.diff.stats import add_up, distinct
 from store.cover import Sealed, sealed_in, segments_in
+from store.derived import KEYS
 from store.hours import HOUR_US, from_us, to_us
 from store.layout import Store
-from store.rollup import KEYS
 
 if TYPE_CHECKING:
     from filters.nodes import Expr

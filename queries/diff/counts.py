@@ -33,9 +33,9 @@ from queries.diff.rollups import (
 )
 from queries.diff.stats import add_up, distinct, numbered
 from store.cover import is_early, segments_in
+from store.derived import DURATIONS, KEYS, MINUTES
 from store.files import FILES, parquet
 from store.hours import HOUR_US, hour_key
-from store.rollup import DURATIONS, KEYS, MINUTES
 from store.values import dataclass
 
 if TYPE_CHECKING:

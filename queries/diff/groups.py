@@ -22,8 +22,8 @@ from queries.diff.rollups import (
     rows_relation,
 )
 from queries.diff.stats import Floats, add_up, ratio
+from store.derived import KEYS
 from store.files import parquet
-from store.rollup import KEYS
 
 if TYPE_CHECKING:
     from pathlib import Path

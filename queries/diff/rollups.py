@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from queries.core.watch import duckdb
+from store.derived import DURATIONS, KEYS, MINUTES, named_sql
 from store.errors import TooMuchError
 from store.files import file_list, looks_whole, quoted
-from store.rollup import DURATIONS, KEYS, MINUTES, named_sql
 
 if TYPE_CHECKING:
     from pathlib import Path

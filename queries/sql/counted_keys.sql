@@ -1,4 +1,4 @@
--- The keys of rollups (store/rollup.py) under the names of transactions, with their file and hour.
+-- The keys of rollups (store/derived.py) under the names of transactions, with their file and hour.
 SELECT
     file_index AS file,
     key,

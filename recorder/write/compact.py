@@ -16,12 +16,11 @@ from typing import Final, Literal
 
 import duckdb
 
-from store.derived import SQL
+from store.derived import DURATIONS, KEYS, MINUTES, NAMES, SQL, populations_sql
 from store.errors import unwritable
 from store.files import file_list, parquet, quoted, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.layout import MERGED, Store
-from store.rollup import DURATIONS, KEYS, MINUTES, NAMES, populations_sql
 from store.values import dataclass
 
 State = Literal["merged", "ready", "single", "waiting", "failed"]

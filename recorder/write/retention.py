@@ -22,10 +22,10 @@ from recorder.write.seal import Housekeeper
 from recorder.write.segments import give_back, size_of
 from recorder.write.ship import unshipped_hours
 from store.cover import list_folder
+from store.derived import OLD_ROLLUPS, ROLLUPS
 from store.hours import hour_end
 from store.layout import MERGED, Store
 from store.marks import read_pins
-from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 
 _TABLES = ("coverage", MERGED, OLD_ROLLUPS, *ROLLUPS, *RECORDED)

@@ -21,11 +21,7 @@ import pyarrow.parquet as pq
 from recorder.write.segments import gathered, metadata, policy_of, row_groups, size_of
 from recorder.write.sort import ranks
 from store import cover
-from store.derived import failed
-from store.errors import QrecError, unwritable
-from store.files import make_folder, replacing
-from store.layout import Store
-from store.rollup import (
+from store.derived import (
     BUCKET_BASE,
     COLUMNS,
     DURATIONS,
@@ -34,7 +30,11 @@ from store.rollup import (
     OLD_ROLLUPS,
     ROLLUPS,
     SOURCES,
+    failed,
 )
+from store.errors import QrecError, unwritable
+from store.files import make_folder, replacing
+from store.layout import Store
 from store.schema import TRANSACTIONS
 
 State = Literal["ok", "missing", "unreadable", "old"]

@@ -38,11 +38,11 @@ from recorder.write.segments import (
 )
 from store import cover
 from store.cover import Sealed, Segment, maximal_cover, sealed_in, sealed_name, superseded
+from store.derived import OLD_ROLLUPS, ROLLUPS
 from store.errors import UnavailableError
 from store.files import TEMPORARY_SUFFIX, is_readable, make_folder, replacing
 from store.hours import HOUR_US, hour_start, to_us
 from store.layout import SEALING, Store, recorder_lock
-from store.rollup import OLD_ROLLUPS, ROLLUPS
 from store.schema import RECORDED
 
 SEAL_AFTER_S = 300.0  # late events are common for a few minutes, rare after
@@ -50,6 +50,7 @@ QUIET_S = 30.0  # an hour that still gets rows is left alone
 LATE_S = 600.0  # what came late to a sealed hour may wait this long for more of its kind
 UNREADABLE_SUFFIX = ".unreadable"
 _PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0  # before an hour that failed is tried again
+_SELF = "recorder.write.seal"  # as an argument too, for who looks at processes
 _ABANDONED_S = 3600.0
 _ROOM = 1.5  # of its sources' size a seal must find free at least: its file, and what it spills
 _ROWS, _BYTES = 1_000_000, 1 << 30  # of the sources of a sealed file
@@ -351,7 +352,7 @@ def _written(path: Path) -> float:
 
 
 class Sealer:
-    """Seals in a process of its own, one at a time: `python -m recorder.write.seal`.
+    """Seals in a process of its own, one at a time: `main`.
 
     Sealing takes hundreds of megabytes; the process gives all of that back when it ends, and
     whatever ends it does not end the recorder. It reads what to seal, and writes lines for people
@@ -373,7 +374,7 @@ class Sealer:
             table, hour, whole,
         )  # fmt: skip
         # Like the recorder's other processes: no module of the working directory is run.
-        command = [sys.executable, "-P", "-m", "recorder.write.seal"]
+        command = [sys.executable, "-P", "-c", f"import {_SELF}; {_SELF}.main()", _SELF]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd="/"
         )
@@ -428,7 +429,3 @@ def main() -> None:
 def _end_with_stdin() -> None:
     os.read(0, 1)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

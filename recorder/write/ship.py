@@ -27,13 +27,13 @@ from store import FORMAT_VERSION
 from store.bucket import MANIFEST, RECORDERS, UNREDACTED
 from store.cover import EARLY, sealed_in, sealed_name, segments_in
 from store.coverage import coverage_file, read_stretches
+from store.derived import ROLLUPS
 from store.errors import QrecError, UnavailableError
 from store.files import append_line, read_entries, write_text
 from store.hours import hour_end
 from store.layout import Store
 from store.marks import unredacted
 from store.remote import Remote
-from store.rollup import ROLLUPS
 from store.schema import RECORDED
 from store.values import dataclass
 

@@ -31,10 +31,10 @@ from recorder.write.rollup import rebuild, rollups
 from recorder.write.ship import LEDGER, Shipper, unshipped_hours, waiting
 from store.bucket import Bucket, Limits
 from store.cover import sealed_name
+from store.derived import ROLLUPS
 from store.layout import Store
 from store.marks import add_mark, mark_unredacted
 from store.remote import Remote
-from store.rollup import ROLLUPS
 from tests.buckets import Way
 from tests.contract.conftest import answered, stored
 from tests.contract.stored import NOW, minute

@@ -16,8 +16,8 @@ import recorder.write.compact
 from recorder.write.compact import Compacted, compact
 from recorder.write.rollup import rebuild, rollups
 from store.bucket import Bucket, Limits
+from store.derived import KEYS
 from store.layout import MERGED, Store
-from store.rollup import KEYS
 from tests.buckets import Way
 from tests.contract.conftest import answered, stored
 from tests.contract.stored import NOW, build, minute, row, stretch

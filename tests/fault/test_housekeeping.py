@@ -20,10 +20,10 @@ from recorder.write.seal import Housekeeper
 from recorder.write.segments import live_segments, merge
 from store.cover import maximal_cover
 from store.coverage import coverage_file, read_stretches
+from store.derived import ROLLUPS
 from store.errors import UnavailableError
 from store.hours import HOUR_US, hour_key
 from store.layout import SEALING, Store, recorder_lock
-from store.rollup import ROLLUPS
 from tests.kit import NOON, Desk, S, connected, transaction, visible_ids, wait_for
 
 Notes = list[str]

@@ -14,8 +14,8 @@ import pytest
 
 from recorder.write import seal
 from recorder.write.seal import Housekeeper, Sealer
+from store.derived import ROLLUPS
 from store.layout import Store
-from store.rollup import ROLLUPS
 from tests.fault.processes import child, has_rows, recording, wait_until
 from tests.fault.scripted import source, staying
 from tests.fault.test_housekeeping import HOURS, LATER, Notes, recorded, sealed, segments, spoil
@@ -118,8 +118,7 @@ def test_it_ends_with_the_recorder_that_holds_the_lock(tmp_path: Path, slow: Pat
     owner = subprocess.Popen(
         [sys.executable, "-c",
          "import sys; from pathlib import Path; from store.layout import Store\n"
-         "from recorder.write.seal import Housekeeper\n"
-         "from recorder.write.seal import Sealer\n"
+         "from recorder.write.seal import Housekeeper, Sealer\n"
          "keeper = Housekeeper(Store(Path(sys.argv[1])), 'r', 'p')\n"
          "Sealer().seal(keeper, 'transactions', sys.argv[2])",
          str(desk.store.path), HOURS[0]],

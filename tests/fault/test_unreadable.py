@@ -13,9 +13,9 @@ from queries.core.window import Baseline, Window
 from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
+from store.derived import ROLLUPS
 from store.hours import HOUR_US, from_us
 from store.layout import Store
-from store.rollup import ROLLUPS
 from tests.kit import NOON
 
 WINDOW = Window(from_us(NOON + HOUR_US), from_us(NOON + 2 * HOUR_US))

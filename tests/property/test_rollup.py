@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 import recorder.write.rollup
 from recorder.write.rollup import write_tables
-from store.derived import failed
+from store.derived import BUCKET_BASE, COLUMNS, DURATIONS, KEYS, MINUTES, NAMES, ROLLUPS, failed
 from store.hours import from_us
-from store.rollup import BUCKET_BASE, COLUMNS, DURATIONS, KEYS, MINUTES, NAMES, ROLLUPS
 from store.schema import TRANSACTIONS
 from tests.kit import NOON
 

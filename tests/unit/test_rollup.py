@@ -20,9 +20,9 @@ from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from recorder.write.rollup import rebuild, rollups
+from store.derived import KEYS
 from store.hours import HOUR_US, from_us
 from store.layout import Store, recorder_lock
-from store.rollup import KEYS
 from tests.kit import NOON
 
 WINDOW = Window(from_us(NOON + HOUR_US), from_us(NOON + 2 * HOUR_US))

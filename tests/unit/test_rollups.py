@@ -34,10 +34,10 @@ from recorder.replay import replay
 from recorder.write.rollup import write_rollup
 from recorder.write.segments import metadata
 from store.cover import sealed_name, segment_name
+from store.derived import DURATIONS, KEYS, MINUTES, ROLLUPS
 from store.files import parquet
 from store.hours import HOUR_US, from_us, hour_key
 from store.layout import Store
-from store.rollup import DURATIONS, KEYS, MINUTES, ROLLUPS
 from tests.kit import NOON, Event, S, connected, frame, transaction
 
 MINUTE = 60_000_000

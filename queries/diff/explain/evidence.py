@@ -16,9 +16,9 @@ from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
 from store.cover import is_early
+from store.derived import KEYS, MINUTES
 from store.files import parquet
 from store.hours import to_us
-from store.rollup import KEYS, MINUTES
 from store.values import dataclass
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from queries.diff.durations import BASE
 from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rows_relation, whole_parquet
 from queries.diff.stats import Floats, Ints, Mask, add_up
+from store.derived import DURATIONS, KEYS
 from store.files import parquet
-from store.rollup import DURATIONS, KEYS
 from store.values import dataclass
 
 if TYPE_CHECKING:
