@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from queries.core.answer import PagedAnswer, Side
+from queries.core.answer import PagedAnswer
 from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
-from queries.core.selection import listing, share
+from queries.core.selection import listing
 from store.values import dataclass
 
 
@@ -38,12 +37,9 @@ class Clients(PagedAnswer):
     clients: tuple[ClientRow, ...]
 
 
-def _row(row: dict[str, Any], _: Side) -> ClientRow:
-    hosts = tuple(row.pop("hosts"))
-    return ClientRow(error_share=share(row["errors"], row["requests"]), hosts=hosts, **row)
-
-
-clients = listing("clients", Clients, _row, tables=("transactions", "connections"))
+clients = listing(
+    "clients", Clients, lambda row, _: ClientRow(**row), tables=("transactions", "connections")
+)
 CLIENTS = Question(
     name="clients",
     tool="get_clients",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from queries.core.answer import Note, PagedAnswer, Side
+from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CURSOR, LIMIT, WHERE, Argument, Column, Question, Where
-from queries.core.selection import listing, share
+from queries.core.selection import listing
 from queries.core.window import Window
 from store.layout import Store
 from store.values import dataclass
 
 _ORDER = {"calls": "calls", "errors": "errors", "p95": "p95_ms", "time": "total_ms"}
-_PEOPLE = 5
 _FILTERED = (
     "a recorder with a filter keeps only the database calls that match it, and none at all where "
     "Qtap applied a part of the filter: few or none here need not mean that few were made"
@@ -80,19 +78,10 @@ def database(
     return replace(answer, notes=notes)
 
 
-def _row(row: dict[str, Any], _: Side) -> StatementRow:
-    who = row.pop("who")
-    return StatementRow(
-        error_share=share(row["errors"], row["calls"]),
-        containers=tuple(who[:_PEOPLE]),
-        containers_total=len(who),
-        **row,
-    )
-
-
 _statements = listing(
-    "database", Database, _row, tables=("database",), orders=_ORDER, name="statements"
-)
+    "database", Database, lambda row, _: StatementRow(**row),
+    tables=("database",), orders=_ORDER, name="statements",
+)  # fmt: skip
 _SORT = Argument(
     "sort",
     "Order: calls, errors, p95, or time (of all calls together), largest first.",

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from queries.core.answer import Note, PagedAnswer
 from queries.core.question import CONTAINER, CURSOR, LIMIT, WHERE, Column, Question, Where
-from queries.core.selection import selection, share
+from queries.core.selection import selection
 from queries.core.window import Window
 from store.derived import Place
 from store.errors import UsageError
@@ -93,8 +93,7 @@ def dependencies(
 
 
 def _edge(row: dict[str, Any]) -> Edge:
-    hosts = row.pop("hosts")[:_HOSTS]
-    return Edge(hosts=tuple(hosts), error_share=share(row["errors"], row["requests"]), **row)
+    return Edge(hosts=tuple(row.pop("hosts")[:_HOSTS]), **row)
 
 
 def marked(edges: Sequence[Edge], before: Sequence[Edge] | None) -> list[tuple[Edge, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from queries.core.answer import PagedAnswer, Side, StatusClasses
 from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Argument, Column, Question
-from queries.core.selection import listing, share
+from queries.core.selection import listing
 from store.derived import Place
 from store.values import dataclass
 
@@ -47,7 +47,6 @@ def endpoint_row(row: dict[str, Any], window: Side) -> EndpointRow:
     """A row of endpoints.sql; per_s goes by the seconds that were seen."""
     return EndpointRow(
         statuses=StatusClasses(**row.pop("statuses")),
-        error_share=share(row["errors"], row["requests"]),
         per_s=row["requests"] / window.covered_s if window.covered_s else None,
         **row,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from queries.core.answer import PagedAnswer, Side, StatusClasses
 from queries.core.question import APART, BY, CURSOR, LIMIT, WHERE, Column, Question
-from queries.core.selection import listing, share
+from queries.core.selection import listing
 from store.derived import Place
 from store.values import dataclass
 
@@ -47,16 +47,7 @@ class Hosts(PagedAnswer):
 
 
 def _row(row: dict[str, Any], _: Side) -> HostRow:
-    who, total = tuple(row.pop("who")), row.pop("who_total")
-    here = row["place"] == "here"
-    return HostRow(
-        statuses=StatusClasses(**row.pop("statuses")),
-        error_share=share(row["errors"], row["requests"]),
-        callers=() if here else who,
-        callers_total=0 if here else total,
-        served_by=who if here else (),
-        **row,
-    )
+    return HostRow(statuses=StatusClasses(**row.pop("statuses")), **row)
 
 
 hosts = listing("hosts", Hosts, _row, counts=True)

@@ -7,10 +7,8 @@ from typing import Any
 
 from queries.core.answer import PagedAnswer
 from queries.core.question import CURSOR, LIMIT, WHERE, Column, Question
-from queries.core.selection import listing, share
+from queries.core.selection import listing
 from store.values import dataclass
-
-_NAMES = 5  # pods, images, programs of one row
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,7 @@ class Processes(PagedAnswer):
 
 
 def with_parts(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its calls and its services as parts, and short lists."""
-    for part in ("called", "served"):
-        requests, errors = row[part], row.pop(f"{part}_errors")
-        p95 = row.pop(f"{part}_p95_ms")
-        row[part] = Part(requests, errors, share(errors, requests), p95)
-    lists = {name: tuple(value[:_NAMES]) for name, value in row.items() if isinstance(value, list)}
-    return {**row, **lists}
+    return {**row, "called": Part(**row["called"]), "served": Part(**row["served"])}
 
 
 # What a program or container called and served, and whom it called; a dash for none.

@@ -10,7 +10,7 @@ from typing import Any
 
 from queries.core.answer import PagedAnswer, Side
 from queries.core.question import CURSOR, LIMIT, WHERE, Column, Part, Question
-from queries.core.selection import listing, share
+from queries.core.selection import listing
 from store.derived import Place
 from store.values import dataclass
 
@@ -59,12 +59,9 @@ class Routes(PagedAnswer):
 
 
 def _row(row: dict[str, Any], _: Side) -> RouteRow:
-    examples = tuple(path for path in row.pop("examples") if path is not None)
     return RouteRow(
-        error_share=share(row["errors"], row["requests"]),
         methods=tuple(MethodCount(**one) for one in row.pop("methods")),
         statuses=tuple(StatusCount(**one) for one in row.pop("statuses")),
-        examples=examples,
         **row,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from queries.core.answer import PagedAnswer, StatusClasses
 from queries.core.format import millis, plural, size
 from queries.core.question import CURSOR, WHERE, Column, Part, Question, Where, limit_of
-from queries.core.selection import Selection, selection, share, totals
+from queries.core.selection import Selection, selection, totals
 from queries.core.window import Window
 from store.derived import Place
 from store.layout import Store
@@ -138,10 +138,8 @@ def _lists(chosen: Selection, limit: int) -> tuple[dict[str, Any], bool]:
     rows = {"rows": limit + 1}
     slowest = chosen.rows("endpoints", rows, order="requests >= 5 DESC, p95_ms")
     lists: dict[str, list[Any]] = {
-        "hosts": [_counted(HostCount, row) for row in chosen.rows("hosts", rows)],
-        "containers": [
-            _counted(ContainerCount, row) for row in chosen.rows("top_containers", rows)
-        ],
+        "hosts": [_picked(HostCount, row) for row in chosen.rows("hosts", rows)],
+        "containers": [_picked(ContainerCount, row) for row in chosen.rows("top_containers", rows)],
         "failures": [
             _picked(FailureCount, row) for row in chosen.rows("errors", rows, side="NULL::VARCHAR")
         ],
@@ -149,10 +147,6 @@ def _lists(chosen: Selection, limit: int) -> tuple[dict[str, Any], bool]:
     }
     cut = any(len(found) > limit for found in lists.values())
     return {name: tuple(found[:limit]) for name, found in lists.items()}, cut
-
-
-def _counted(kind: type[Any], row: dict[str, Any]) -> Any:
-    return _picked(kind, {**row, "error_share": share(row["errors"], row["requests"])})
 
 
 def _picked(kind: type[Any], row: dict[str, Any]) -> Any:

@@ -157,9 +157,10 @@ class Selection:
             {**params, **span},
         )
         columns = "*"
+        if not self.counted:
+            count_rows(con)
         if table == "transactions" and not self.counted:
             columns = "*, 1 AS n"
-            count_rows(con)
         if table != "transactions":
             rows = f"(SELECT *, NULL::SMALLINT AS status, NULL::VARCHAR AS grpc_status FROM {rows})"
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
@@ -383,7 +384,11 @@ def listing(
                 chosen.collapse_routes()
             rows = chosen.rows(query, {"rows": limit + 1}, **places)
             found = chosen.result(rows, limit, totals(rows))
-        listed = tuple(row(one, found.window) for one in found.rows)
+        listed = tuple(
+            row({name: tuple(value) if isinstance(value, list) else value
+                 for name, value in one.items()}, found.window)
+            for one in found.rows
+        )  # fmt: skip
         return found.answer(answer, **{name or query: listed})
 
     return ask

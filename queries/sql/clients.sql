@@ -18,43 +18,21 @@ served AS (
     FROM matching
     LEFT JOIN peers USING (connection_id)
     WHERE place = 'here'
-),
-pairs AS (
-    SELECT address, user_agent, host, count(*) AS requests
-    FROM served
-    WHERE host IS NOT NULL
-    GROUP BY ALL
-),
-hosts AS (
-    SELECT
-        address,
-        user_agent,
-        list(host ORDER BY requests DESC, host)[:5] AS hosts,
-        count(*) AS hosts_total
-    FROM pairs
-    GROUP BY ALL
-),
-clients AS (
-    SELECT
-        address,
-        user_agent,
-        count(*) AS requests,
-        count(*) FILTER (WHERE failed) AS errors,
-        quantile_cont(duration_ms, 0.95) AS p95_ms,
-        min(ts) AS first_seen,
-        max(ts) AS last_seen
-    FROM served
-    GROUP BY ALL
 )
 SELECT
-    clients.*,
-    coalesce(hosts.hosts, []) AS hosts,
-    coalesce(hosts.hosts_total, 0) AS hosts_total,
-    sum(requests) OVER ()::BIGINT AS all_requests,
-    sum(errors) OVER ()::BIGINT AS all_errors
-FROM clients
-LEFT JOIN hosts
-    ON hosts.address IS NOT DISTINCT FROM clients.address
-        AND hosts.user_agent IS NOT DISTINCT FROM clients.user_agent
-ORDER BY requests DESC, address, clients.user_agent
+    address,
+    user_agent,
+    count(*) AS requests,
+    count(*) FILTER (WHERE failed) AS errors,
+    errors / requests AS error_share,
+    quantile_cont(duration_ms, 0.95) AS p95_ms,
+    min(ts) AS first_seen,
+    max(ts) AS last_seen,
+    busiest(host)[:5] AS hosts,
+    len(busiest(host)) AS hosts_total,
+    sum(count(*)) OVER ()::BIGINT AS all_requests,
+    (sum(count(*) FILTER (WHERE failed)) OVER ())::BIGINT AS all_errors
+FROM served
+GROUP BY address, user_agent
+ORDER BY requests DESC, address, user_agent
 LIMIT $rows

@@ -25,38 +25,27 @@ statements AS (
     SELECT m.* REPLACE (coalesce(c.shorter, m.statement) AS statement)
     FROM calls AS m
     LEFT JOIN crowds AS c ON c.type = m.type AND c.shorter = m.shorter
-),
-pairs AS (
-    SELECT type, statement, who, count(*) AS calls FROM statements WHERE who IS NOT NULL GROUP BY ALL
-),
-people AS (
-    SELECT type, statement, list(who ORDER BY calls DESC, who) AS who FROM pairs GROUP BY ALL
-),
-counted AS (
-    SELECT
-        type,
-        statement,
-        count(*) AS calls,
-        count(*) FILTER (WHERE failed) AS errors,
-        quantile_cont(duration_ms, 0.5) AS p50_ms,
-        quantile_cont(duration_ms, 0.95) AS p95_ms,
-        max(duration_ms) AS max_ms,
-        coalesce(sum(duration_ms), 0)::BIGINT AS total_ms,
-        sum(affected_count)::BIGINT AS affected,
-        sum(result_count)::BIGINT AS results,
-        arg_max(error_message, ts) FILTER (WHERE failed) AS last_error,
-        min(ts) AS first_seen,
-        max(ts) AS last_seen
-    FROM statements
-    GROUP BY type, statement
 )
 SELECT
-    s.*,
-    coalesce(p.who, []) AS who,
-    sum(s.calls) OVER ()::BIGINT AS all_requests,
-    sum(s.errors) OVER ()::BIGINT AS all_errors
-FROM counted AS s
-LEFT JOIN people AS p
-    ON p.type IS NOT DISTINCT FROM s.type AND p.statement IS NOT DISTINCT FROM s.statement
+    type,
+    statement,
+    count(*) AS calls,
+    count(*) FILTER (WHERE failed) AS errors,
+    errors / calls AS error_share,
+    quantile_cont(duration_ms, 0.5) AS p50_ms,
+    quantile_cont(duration_ms, 0.95) AS p95_ms,
+    max(duration_ms) AS max_ms,
+    coalesce(sum(duration_ms), 0)::BIGINT AS total_ms,
+    sum(affected_count)::BIGINT AS affected,
+    sum(result_count)::BIGINT AS results,
+    arg_max(error_message, ts) FILTER (WHERE failed) AS last_error,
+    min(ts) AS first_seen,
+    max(ts) AS last_seen,
+    busiest(who)[:5] AS containers,
+    len(busiest(who)) AS containers_total,
+    sum(count(*)) OVER ()::BIGINT AS all_requests,
+    (sum(count(*) FILTER (WHERE failed)) OVER ())::BIGINT AS all_errors
+FROM statements
+GROUP BY type, statement
 ORDER BY {order} DESC NULLS LAST, calls DESC, type, statement
 LIMIT $rows

@@ -8,6 +8,7 @@ SELECT
     []::VARCHAR[] AS hosts,
     count(*) AS requests,
     count(*) FILTER (WHERE is_error) AS errors,
+    errors / requests AS error_share,
     quantile_cont(duration_ms, 0.5) AS p50_ms,
     quantile_cont(duration_ms, 0.95) AS p95_ms,
     min(ts) AS first_seen,

@@ -8,6 +8,7 @@ WITH endpoints AS (
         route,
         requests(n) AS requests,
         requests(n, failed) AS errors,
+        errors / requests AS error_share,
         classes(status, n) AS statuses,
         took(duration_ms, n, 0.5) AS p50_ms,
         took(duration_ms, n, 0.95) AS p95_ms,

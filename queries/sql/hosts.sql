@@ -24,6 +24,7 @@ hosts AS (
         place,
         requests(n) AS requests,
         requests(n, failed) AS errors,
+        errors / requests AS error_share,
         classes(status, n) AS statuses,
         took(duration_ms, n, 0.5) AS p50_ms,
         took(duration_ms, n, 0.95) AS p95_ms,
@@ -34,8 +35,9 @@ hosts AS (
 )
 SELECT
     hosts.*,
-    coalesce(people.who, []) AS who,
-    coalesce(people.who_total, 0) AS who_total,
+    if(hosts.place = 'here', [], coalesce(people.who, [])) AS callers,
+    if(hosts.place = 'here', 0, coalesce(people.who_total, 0)) AS callers_total,
+    if(hosts.place = 'here', coalesce(people.who, []), []) AS served_by,
     sum(requests) OVER ()::BIGINT AS all_requests,
     sum(errors) OVER ()::BIGINT AS all_errors
 FROM hosts

@@ -29,9 +29,9 @@ routes AS (
         min(ts) AS first_seen,
         max(ts) AS last_seen,
         approx_count_distinct(path) AS paths,
-        coalesce(list_sort(list_distinct([
+        list_sort(list_distinct([
             min(path[:300]), arg_max(path[:300], ts), max(path[:300])
-        ])), []) AS examples
+        ])) AS examples
     FROM matching
     GROUP BY place, host, route
 ),
@@ -49,6 +49,7 @@ SELECT
     w.route,
     w.requests,
     w.errors,
+    w.errors / w.requests AS error_share,
     m.methods,
     s.statuses,
     w.paths,

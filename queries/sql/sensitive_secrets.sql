@@ -11,11 +11,11 @@ WITH secrets AS (
 )
 SELECT
     f.hint AS hint,
-    list_sort(list(DISTINCT f.kind)) AS kinds,
+    names(f.kind) AS kinds,
     count(DISTINCT (recorder, seq)) AS transactions,
-    coalesce(list_sort(list(DISTINCT host) FILTER (WHERE host IS NOT NULL)), []) AS hosts,
-    coalesce(list_sort(list(DISTINCT source) FILTER (WHERE source IS NOT NULL)), []) AS sources,
-    list_sort(list(DISTINCT f.place)) AS places
+    names(host) AS hosts,
+    names(source) AS sources,
+    names(f.place) AS places
 FROM secrets
 WHERE f.hint IS NOT NULL AND f.hint <> ''
 GROUP BY f.hint
