@@ -15,6 +15,7 @@ Text that does not parse gets an error that says what was expected and what was 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Set
 from typing import Final
 from typing import Literal as OneOf
@@ -213,7 +214,8 @@ def explain(text: str, tokens: list[Token], index: int, accepted: Set[str]) -> F
     start = token.start if token else len(text.rstrip())
     end = token.end if token else start
     what = f"unexpected {token.text!r}" if token else "the filter ends too early"
-    hint = next((hint for rule in _RULES if (hint := rule(tokens, index))), "")
+    hint = _negated_operator(tokens, index) or _foreign_word(tokens, index)
+    hint = hint or _meant(tokens, index)
     before = _at(tokens, index - 1)
     if token and before.kind == "REGEX" and before.end == start:
         compared = _at(tokens, index - 2).kind in ("EQ", "NE", "CONTAINS")
@@ -304,78 +306,49 @@ def _foreign_word(tokens: list[Token], index: int) -> str:
     return ""
 
 
-def _foreign_sign(tokens: list[Token], index: int) -> str:
-    before, here = _at(tokens, index - 1), _at(tokens, index)
-    if before.kind == "LT" and here.kind == "GT":
-        return "write != for unequal"
-    if before.kind in ("NE", "EQ", "LE", "GE") and here.kind == "EQ":
-        return "write == or !="
-    return ""
+_VALUE: Final = rf"\b(?:NUM)?(?:{'|'.join(sorted(_VALUES))})\b"
+_ORDER: Final = rf"\b(?:{'|'.join(sorted(_ORDER_KINDS))})\b"
+_OPERATOR: Final = rf"\b(?:{'|'.join(sorted(_COMPARISONS | _ORDER_KINDS))})\b"
+_WRITE_OUT: Final = "write the number out, without exponent or unit"
+# Kinds of tokens -> what to write: of the two before the one at fault, of that (>), and of the one
+# after it. + where one touches the one before; NUMHEX: hex that begins as a number, as 1e of 1e3.
+_HINTS: Final = (
+    ("LT.>GT", "write != for unequal"),
+    (r"\b(NE|EQ|LE|GE).>EQ", "write == or !="),
+    ("MATCHES.>", "write a pattern between slashes: matches /{pattern}/"),
+    (r"\bIN.>LPAR", "write in {listed}"),
+    (r"\bIN.>STRING", "write in [{here}], or contains"),
+    (rf"\bIN.>{_VALUE}", "write in [{here}]"),
+    (r"\bIN.>", "write in […]"),
+    ("LSQB.>RSQB", "a list has at least one value"),
+    (">LSQB", "lists cannot be nested"),
+    (rf"(LSQB|COMMA) {_VALUE} >{_VALUE}", "put a comma between {before} and {here}"),
+    ("COMMA.>RSQB", "leave out the last comma"),
+    (r">NUMHEX\+", _WRITE_OUT),
+    (r"IP\+>INT|INT\+>FLOAT|FLOAT\+>FLOAT", "an IP address has four parts, each 0 to 255"),
+    (r"HEX\+>", "{before!r} was read as hex: write numbers out, put spaces around words"),
+    (rf"\b(INT|FLOAT)\+>{_VALUE}", _WRITE_OUT),
+    (rf"{_ORDER}.>{_VALUE}", "only numbers can be ordered: write {before} {number}"),
+    (rf">{_ORDER}.\w", "only numbers and fields can stand beside {here}"),
+    (rf"RPAR.>{_OPERATOR}", "an expression in parentheses cannot be compared: compare its parts"),
+    (rf"{_OPERATOR}.>LPAR", "leave out the parentheses around the value"),
+    ("DOTTED.>LPAR", "functions are starts_with, zone and in_zone"),
+)
 
 
-def _operand_of_matches(tokens: list[Token], index: int) -> str:
-    here = _at(tokens, index)
-    if _at(tokens, index - 1).kind != "MATCHES":
-        return ""
-    body = here.text[1:-1].replace("/", "\\/") if here.kind == "STRING" else "…"
-    return f"write a pattern between slashes: matches /{body}/"
-
-
-def _operand_of_in(tokens: list[Token], index: int) -> str:
-    here, before = _at(tokens, index), _at(tokens, index - 1)
-    if before.kind == "IN":
-        if here.kind == "LPAR":
-            return f"write in {_listed(tokens, index)}"
-        value = here.text if here.kind in _VALUES else "…"
-        return f"write in [{value}]" + (", or contains" if here.kind == "STRING" else "")
-    if before.kind == "LSQB" and here.kind == "RSQB":
-        return "a list has at least one value"
-    if here.kind == "LSQB":
-        return "lists cannot be nested"
-    listed = _at(tokens, index - 2).kind in ("LSQB", "COMMA") and before.end < here.start
-    if listed and before.kind in _VALUES and here.kind in _VALUES:
-        return f"put a comma between {before.text} and {here.text}"
-    return "leave out the last comma" if before.kind == "COMMA" and here.kind == "RSQB" else ""
-
-
-def _ordered_text(tokens: list[Token], index: int) -> str:
-    here, before, after = (_at(tokens, index + step) for step in (0, -1, 1))
-    if before.kind in _ORDER_KINDS and here.kind in _VALUES:
-        number = here.text.strip("\"'")
-        fits = number.isascii() and number.isdigit()
-        return f"only numbers can be ordered: write {before.text} " + (number if fits else "…")
-    if here.kind in _ORDER_KINDS and after.kind:
-        return f"only numbers and fields can stand beside {here.text}"
-    return ""
-
-
-def _parenthesised(tokens: list[Token], index: int) -> str:
-    here, before = _at(tokens, index), _at(tokens, index - 1)
-    if before.kind == "RPAR" and here.kind in _COMPARISONS | _ORDER_KINDS:
-        return "an expression in parentheses cannot be compared: compare its parts"
-    if before.kind in _COMPARISONS | _ORDER_KINDS and here.kind == "LPAR":
-        return "leave out the parentheses around the value"
-    if before.kind == "DOTTED" and here.kind == "LPAR":
-        return "functions are starts_with, zone and in_zone"
-    return ""
-
-
-def _number(tokens: list[Token], index: int) -> str:
-    here, before, after = (_at(tokens, index + step) for step in (0, -1, 1))
-    if here.kind == "HEX" and here.end == after.start and here.text[:1].isdigit():
-        return "write the number out, without exponent or unit"  # 1e3 is read as 1e and 3
-    if not before.kind or before.end != here.start:
-        return ""
-    octets = {("IP", "INT"), ("INT", "FLOAT"), ("FLOAT", "FLOAT")}
-    if (before.kind, here.kind) in octets:
-        return "an IP address has four parts, each 0 to 255"
-    if before.kind == "HEX":
-        return f"{before.text!r} was read as hex: write numbers out, put spaces around words"
-    number = before.kind in ("INT", "FLOAT") and here.kind in _VALUES
-    return "write the number out, without exponent or unit" if number else ""
-
-
-_RULES: tuple[Callable[[list[Token], int], str], ...] = (
-    _negated_operator, _foreign_word, _foreign_sign, _operand_of_matches, _operand_of_in, _number,
-    _ordered_text, _parenthesised,
-)  # fmt: skip
+def _meant(tokens: list[Token], index: int) -> str:
+    """The first of _HINTS that fits the token at fault and those around it."""
+    around = [_at(tokens, index + step) for step in (-2, -1, 0, 1)]
+    kinds = ["NUMHEX" if one.kind == "HEX" and one.text[0].isdigit() else one.kind
+             for one in around]  # fmt: skip
+    _, before, here, after = around
+    gaps = ["+" if one.kind and other.kind and one.end == other.start else " "
+            for one, other in ((before, here), (here, after))]  # fmt: skip
+    place = f"{kinds[0]} {kinds[1]}{gaps[0]}>{kinds[2]}{gaps[1]}{kinds[3]}"
+    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, place)), "")
+    number = here.text.strip("\"'")
+    return hint.format(
+        before=before.text, here=here.text, listed=_listed(tokens, index),
+        pattern=here.text[1:-1].replace("/", "\\/") if here.kind == "STRING" else "…",
+        number=number if number.isascii() and number.isdigit() else "…",
+    )  # fmt: skip
