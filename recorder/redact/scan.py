@@ -33,7 +33,6 @@ from recorder.redact.views import (
     JSON_ESCAPES,
     LEVELS,
     PERCENT_ESCAPES,
-    TooManyEscapes,
     apart,
     clamped,
     deeper,
@@ -345,12 +344,7 @@ class Scanner:
         hits = [mapped(hit, chain) for hit in text.hits] if chain else text.hits
         cut = raw(chain, text.cut)
         left = text.left
-        try:
-            paths = deeper(text.buf if text.cut < 0 else text.buf[: text.cut])
-        except TooManyEscapes as escapes:
-            paths = []
-            at = raw(chain, escapes.at)
-            cut = at if cut < 0 else min(cut, at)
+        paths = deeper(text.buf if text.cut < 0 else text.buf[: text.cut])
         deep: list[Hit] = []
         if flags & PACKED:
             inner = self._scan(Text(without_lengths(text.buf), flags, left))

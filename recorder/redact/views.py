@@ -11,6 +11,7 @@ import binascii
 import html
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,51 +24,22 @@ JSON_ESCAPES = r"\\u00(?:2[2DdEeFf]|3[0-9Aa]|40|[46][0-9A-Fa-f]|5[0-9AaFf]|7[0-9
 PERCENT_ESCAPES = r"%(?:2[2567DEde]|3[0-9ADEFadef]|[46][0-9A-Fa-f]|5[0-9ABDFabdf]|7[0-9ABDEabde])"
 ENTITIES = r"&(?:quot;|lt;|#[0-9xX])"
 
-_FEW, _MANY = 32, 512  # up to so many escapes (of JSON, of addresses) arrays are slower
-_DIFFERENT = 32  # up to so many kinds of escapes are replaced one kind after the other
 _FILL = 1  # the byte that is dropped
 _DROPPED = bytes((_FILL,))
+_KINDS = 64  # of escapes; encoders make do with fewer
 
 _json_at, _percent_at, _entity_at = map(
     where, map(compiled, (JSON_ESCAPES, PERCENT_ESCAPES, ENTITIES))
 )
-_JSON_ESCAPE = re.compile(rb"(\\{1,5})u00([2-7][0-9A-Fa-f])")
-_NUMBER_ENTITY = re.compile(rb"&#(?:0{0,5}([0-9]{2,3})|[xX]0{0,4}([2-7][0-9A-Fa-f]));")
-# The entities that encoders write.
-_COMMON = ("quot", "#34", "#39", "#x27", "lt", "gt", "apos", "#x2F", "#x2f", "#x3D", "#61", "#43",
-           "#x2B", "#64", "#x40", "#47", "amp", "#38")  # fmt: skip
-_ENTITIES = {
-    f"&{name};".encode(): html.unescape(f"&{name};").encode().ljust(len(name) + 2, _DROPPED)
-    for name in _COMMON
-}
-_COMMON_ENTITY = compiled("&(?:" + "|".join(_COMMON) + ");")
-_MOST_NUMBERS = 256  # entities of other characters: only who hides something writes more
-
-_HEX = np.full(256, 255, np.uint8)
-for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
-    for _digit in _digits:
-        _HEX[ord(_digit)] = _value
-
-
+_JSON_ESCAPE = re.compile(rb"\\{1,5}u00[2-7][0-9A-Fa-f]")
 _PERCENT_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
-_CODES = {  # whatever the case of the digits
-    f"%{high}{low}".encode(): (b" " if code == _FILL else bytes((code,))) + 2 * _DROPPED
-    for code in range(256)
-    for high in {f"{code:02x}"[0], f"{code:02X}"[0]}
-    for low in {f"{code:02x}"[1], f"{code:02X}"[1]}
-}
+_ENTITY = re.compile(  # of an ASCII character, by a name that encoders write or by its number
+    rb"&(?:quot|lt|gt|apos|amp|#0{0,5}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9A-Fa-f]);"
+)
 
 
 def _has(pattern_at: Callable[[bytes, int, int], tuple[int, int]], text: bytes) -> bool:
     return pattern_at(text, 0, len(text))[0] >= 0
-
-
-class TooManyEscapes(Exception):
-    """A text is escaped in a way that no encoder uses, too often to be undone; `at` is where."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__(at)
-        self.at = at
 
 
 class View:
@@ -95,95 +67,48 @@ def json_view(text: bytes) -> View | None:
     """
     if b"\\" not in text or not _has(_json_at, text):
         return None
-    if text.count(b"\\u00") > _FEW:
-        if b"\\\\u00" not in text:  # the usual escape, one deep, has a quicker way
-            text = text.replace(b"\\u0022", b'\\"' + 4 * _DROPPED)
-        return View(_json_arrays(text) if _has(_json_at, text) else text)
-    return View(_JSON_ESCAPE.sub(_json_character, text))
+    return View(_undone(text, _JSON_ESCAPE, 0 if b"\\\\u00" in text else _KINDS))
 
 
 def percent_view(text: bytes) -> View | None:
     """`text` with percent encoding undone, + for blanks too; None: nothing in it is encoded."""
     if b"%" not in text or not _has(_percent_at, text):
         return None
-    text = text.replace(b"+", b" ")
-    escapes = set(_PERCENT_ESCAPE.findall(text)) if text.count(b"%") <= _MANY else None
-    if escapes is None or len(escapes) > _DIFFERENT:
-        return View(_percent_arrays(text))
-    for escape in escapes:  # the filling keeps the next ones from being made of the pieces
-        text = text.replace(escape, _CODES[escape])
-    return View(text)
+    return View(_undone(text.replace(b"+", b" "), _PERCENT_ESCAPE))
 
 
 def entity_view(text: bytes) -> View | None:
-    """`text` with HTML entities of ASCII characters undone; None: it has none.
-
-    Raises TooManyEscapes.
-    """
+    """`text` with HTML entities of ASCII characters undone; None: it has none."""
     if b"&" not in text or not _has(_entity_at, text):
         return None
-    while common := _COMMON_ENTITY.search(text):  # once for each of them that occurs
-        text = text.replace(common.group(), _ENTITIES[common.group()])
-    if text.count(b"&#") > _MOST_NUMBERS + len(text) // 1024:
-        raise TooManyEscapes(text.index(b"&#"))
-    return View(_NUMBER_ENTITY.sub(_number_entity, text), entities=True)
+    return View(_undone(text, _ENTITY), entities=True)
 
 
-def _json_character(match: re.Match[bytes]) -> bytes:
-    code = int(match[2], 16)
-    backslashes = 2 * len(match[1]) - 1 if code in (0x22, 0x5C) else 0
-    return (b"\\" * backslashes + bytes((code,))).ljust(len(match[0]), _DROPPED)
+def _undone(text: bytes, escapes: re.Pattern[bytes], kinds: int = _KINDS) -> bytes:
+    """`text` with the character of each escape in its place, filled up: one kind after the other
+    (the filling keeps the next ones from being made of the pieces), and where there are more
+    than so many kinds, or one may be a part of another, the rest one by one."""
+    match = escapes.search(text)
+    while match and kinds:
+        text = text.replace(match[0], _character(match[0]))
+        match = escapes.search(text, match.end())
+        kinds -= 1
+    return escapes.sub(lambda match: _character(match[0]), text) if match else text
 
 
-def _number_entity(match: re.Match[bytes]) -> bytes:
-    code = int(match[1]) if match[1] else int(match[2], 16)
-    return bytes((code,)).ljust(len(match[0]), _DROPPED) if 32 <= code < 127 else match[0]
-
-
-def _percent_arrays(text: bytes) -> bytes:
-    raw = np.frombuffer(text, np.uint8).copy()
-    at = np.flatnonzero(raw[:-2] == ord("%"))
-    high, low = _HEX[raw[at + 1]], _HEX[raw[at + 2]]
-    valid = (high | low) < 16
-    at, codes = at[valid], (high[valid] << 4) | low[valid]
-    raw[at] = np.where(codes == _FILL, ord(" "), codes)
-    raw[at + 1] = _FILL
-    raw[at + 2] = _FILL
-    return raw.tobytes()
-
-
-def _json_arrays(text: bytes) -> bytes:
-    """The same as the loop over _JSON_ESCAPE, for many escapes at once."""
-    raw = np.frombuffer(text, np.uint8).copy()
-    at = np.flatnonzero(raw[:-5] == ord("\\"))
-    head = (raw[at + 1] == ord("u")) & (raw[at + 2] == ord("0")) & (raw[at + 3] == ord("0"))
-    at = at[head]
-    high, low = _HEX[raw[at + 4]], _HEX[raw[at + 5]]
-    valid = (high >= 2) & (high < 8) & (low < 16)
-    at, codes = at[valid], (high[valid] << 4) | low[valid]
-    quote = (codes == 0x22) | (codes == 0x5C)
-    nested = b"\\\\u00" in text
-    before = _backslashes_before(raw, at) if nested else np.zeros(len(at), np.int64)
-    plain, runs = at[~quote], before[~quote]
-    for step in range(-4 if nested else 1, 6):
-        raw[(plain[-runs <= step] if step < 1 else plain) + step] = _FILL
-    raw[plain - runs] = codes[~quote]  # where the escape begins, with its backslashes
-    for run in range(5 if nested else 1):  # a quote behind n backslashes needs 2n - 1 of them
-        some, its = at[quote & (before == run)], codes[quote & (before == run)]
-        for step in range(1, 6):
-            raw[some + step] = ord("\\") if step <= run else _FILL
-        raw[some + run + 1] = its
-    return raw.tobytes()
-
-
-def _backslashes_before(raw: Any, at: Any) -> Any:
-    """How many backslashes, at most 4, stand right before each position."""
-    count = np.zeros(len(at), np.int64)
-    unbroken = np.ones(len(at), bool)
-    for step in range(1, 5):
-        unbroken &= (at >= step) & (raw[at - step] == ord("\\"))
-        count += unbroken
-    return count
+@lru_cache(4096)
+def _character(escape: bytes) -> bytes:
+    """The character that an escape stands for, filled up to the escape's length."""
+    if escape[:1] == b"&":
+        plain = html.unescape(escape.decode()).encode()
+        plain = plain if len(plain) == 1 and plain.isascii() and plain >= b" " else escape
+    else:
+        plain = bytes.fromhex(escape[-2:].decode())
+        if escape[:1] == b"%":
+            plain = plain.replace(_DROPPED, b" ")
+        elif plain in b'"\\':
+            plain = b"\\" * (2 * escape.count(b"\\") - 1) + plain
+    return plain.ljust(len(escape), _DROPPED)
 
 
 _LENGTHS = np.array([chr(byte).isalnum() and byte < 128 for byte in range(256)])
