@@ -108,7 +108,7 @@ class Worker:
         in_columns = len(data) > _SMALL and b"\r" not in data and not (begins or one_by_one)
         while self._native and in_columns and at < len(data):
             try:
-                batch = self._native.read(data, at, _BATCH, _BATCH_BYTES, self.cleaner.bodies.most)
+                batch = self._native.read(data, at, _BATCH, _BATCH_BYTES, self.cleaner.body_limit)
             except Failed as error:
                 self._note_failure(error)
                 break

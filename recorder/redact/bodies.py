@@ -23,7 +23,7 @@ from recorder.redact.text import BINARY, FORM, PACKED
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _MOST_LAYERS = 3
-_CHUNK = 8 << 10  # of a damaged stream the last chunk is lost
+_CHUNK, _PIECE = 8 << 10, 256  # of a damaged stream the last one is lost
 _ENCODED_SAMPLE = 2048
 _SHORT = 64  # nothing worth keeping is in a shorter encoded body
 _RANDOM = 150  # different byte values in a sample of that size: compressed or encrypted
@@ -93,28 +93,18 @@ def _reads_as_text(body: bytes) -> bool:
 
 
 def _inflated(body: bytes, window: int, most: int) -> bytes:
-    out = b""
+    """What can be read of a stream, in small pieces, since it may be damaged further on."""
+    out = bytearray()
     while body and len(out) < most:  # a gzip body may be several, one after the other
         inflater = zlib.decompressobj(window)
-        try:
-            out += inflater.decompress(body, most - len(out))
-        except zlib.error:
-            return out + _salvaged(body, window, most - len(out))
-        body = inflater.unused_data if window == 31 else b""
-        if not body.startswith(_GZIP):
+        at = 0
+        with contextlib.suppress(zlib.error):
+            while at < len(body) and len(out) < most and not inflater.eof:
+                out += inflater.decompress(body[at : at + _PIECE], most - len(out))
+                at += _PIECE
+        body = inflater.unused_data + body[at:]
+        if not inflater.eof or window != 31 or not body.startswith(_GZIP):
             break
-    return out
-
-
-def _salvaged(body: bytes, window: int, most: int) -> bytes:
-    """What can be read of a stream that is damaged further on."""
-    inflater = zlib.decompressobj(window)
-    out = bytearray()
-    with contextlib.suppress(zlib.error):
-        for at in range(0, len(body), 256):
-            out += inflater.decompress(body[at : at + 256], most - len(out))
-            if len(out) >= most:
-                break
     return bytes(out)
 
 
@@ -203,79 +193,8 @@ _LARGEST = 256 << 10  # bytes of JSON that are parsed for the sake of a path
 _MOST = 100  # placeholders that get their own place
 _LONGEST = 200
 _DEEPEST = 4  # JSON in JSON strings
-_FEW = 8
-_BEFORE = 96  # bytes in which a key is looked for
-_MOST_STEPS = 24
-_QUOTE, _LIST = 0x22, 0x5B
-_MOST_BRACKETS = 64
 
 _Path = tuple[Any, str] | None  # the path of what contains it, its own step
-
-
-def near_places(body: bytes, offsets: list[int], prefix: str) -> list[str] | None:
-    """The places of the placeholders at these offsets of a redacted JSON body, found by looking
-    back from each: much quicker than parsing. None where that is not safe: then parse.
-    """
-    if len(offsets) > _FEW or body[:1] not in (b"{", b"["):
-        return None
-    if body.count(b"{") != body.count(b"}") or body.count(b"[") != body.count(b"]"):
-        return None
-    places = []
-    for offset in offsets:
-        steps = _steps_back(body, body.rfind(b'"', 0, offset))
-        if steps is None:
-            return None
-        places.append(prefix + "".join(reversed(steps)))
-    return places
-
-
-def _steps_back(body: bytes, at: int) -> list[str] | None:
-    """The steps from the value at `at` outwards; None when brackets in strings may mislead.
-
-    Brackets are matched without regard to strings. Those in a string do no harm where they match
-    each other; where they do not, what stands before one of them is no JSON, and that is seen.
-    """
-    steps: list[str] = []
-    while at > 0:
-        if len(steps) > _MOST_STEPS:
-            return None
-        before = body[max(0, at - _BEFORE) : at].rstrip()
-        last = before[-1:]
-        if last == b":":
-            end = len(before[:-1].rstrip()) - 1
-            start = before.rfind(b'"', 0, end) + 1
-            key = before[start:end]
-            if not start or before[end] != _QUOTE or b"\\" in key:
-                return None
-            step = key.decode("utf-8", "replace")
-            steps.append("." + (_PLACEHOLDER.sub("*", step) if "[" in step else step))
-        elif last != b"," and last != b"[":
-            return None
-        at = _opener(body, at)
-        if at < 0:
-            return None
-        if last != b":" and body[at] == _LIST:
-            steps.append("[]")
-    return steps
-
-
-def _opener(body: bytes, at: int) -> int:
-    """Where the bracket stands that `at` is inside of; -1 when there is none."""
-    depth = 0
-    for _ in range(_MOST_BRACKETS):
-        opened = max(body.rfind(b"{", 0, at), body.rfind(b"[", 0, at))
-        closed = max(body.rfind(b"}", opened + 1, at), body.rfind(b"]", opened + 1, at))
-        if closed >= 0:
-            depth += 1
-            at = closed
-        elif opened < 0:
-            break
-        elif depth:
-            depth -= 1
-            at = opened
-        else:
-            return opened
-    return -1
 
 
 def json_places(body: bytes, prefix: str, count: int) -> list[tuple[str, str, str]] | None:

@@ -19,13 +19,12 @@ import pyarrow.compute as pc
 from recorder.decode.events import Secret
 from recorder.native import BODIES, FEW, TEXTS, Batch, Named, Scan
 from recorder.redact.names import COOKIES, COUNTING, UNSURE, NameBook
+from recorder.redact.redactor import BODIES as BODY_PLACES
 from recorder.redact.redactor import (
     CLEAN,
     IDS,
     PATH,
     QUERY,
-    REQUEST_BODY,
-    RESPONSE_BODY,
     TRACE,
     Cleaned,
     Redactor,
@@ -38,7 +37,6 @@ from recorder.redact.redactor import FEW as FEW_SLOTS
 from recorder.redact.text import PACKED, as_text, without_runs
 
 _SLOT_OF = {slot.name: slot for slot in (*FEW_SLOTS, *IDS, PATH, QUERY, TRACE)}
-_BODY_SLOTS = (REQUEST_BODY, RESPONSE_BODY)
 _CONTENT_TYPES = ("req_content_type", "res_content_type")
 _PAIR = len(FEW)
 _BODY = _PAIR + 1 + len(TEXTS)
@@ -230,17 +228,13 @@ class ColumnRedactor:
         values = batch.pair_values.take(pa.array(pairs)).to_pylist()
         for pair, value in zip(pairs.tolist(), values, strict=True):
             tag = int(batch.tags[pair])
-            side, item = self._sides[tag & 1], (names[tag >> 1], value)
-            cleaned = side.memory.recall(item)
-            if cleaned is None:
-                cleaned = self._redactor.by_name(side.name, *item)
-                side.remember(item, cleaned)
+            cleaned = self._redactor.by_name(self._sides[tag & 1], names[tag >> 1], value)
             if cleaned is not CLEAN:
                 cleared.pairs[pair] = cleaned
 
     def _unpacked(self, batch: Batch, cleared: Cleared) -> None:
         """Bodies that are encoded, packed or too long leave their rows."""
-        bodies = self._redactor.bodies
+        bodies, most = self._redactor.bodies, self._redactor.body_limit
         for number, side in enumerate(batch.sides):
             rows = pa.array(side.looked)
             encodings = batch.pair_values.take(pa.array(side.encodings, mask=side.encodings < 0))
@@ -252,7 +246,7 @@ class ColumnRedactor:
             )
             for row, body, encoding, content_type in zip(*columns, strict=True):
                 headers = {} if encoding is None else {"Content-Encoding": encoding}
-                is_plain = bodies.read(body, headers, content_type) is body
+                is_plain = bodies.read(body, headers, content_type) is body and len(body) <= most
                 if not is_plain or bodies.flags(body, content_type) & PACKED:
                     cleared.left[row] = True
 
@@ -303,8 +297,8 @@ class ColumnRedactor:
         self, batch: Batch, side: int, row: int, body: bytes, first: int, cleared: Cleared
     ) -> None:
         content_type = batch.column(_CONTENT_TYPES[side])[row].as_py()
-        slot = _BODY_SLOTS[side][self._redactor.bodies.flags(body, content_type)]
-        clean, marks = self._redactor.replacer.replace(body, slot.flags, first=first)
+        flags = self._redactor.bodies.flags(body, content_type)
+        clean, marks = self._redactor.replacer.replace(body, flags, first=first)
         if marks:
             kept = clean[: self._redactor.body_limit]
-            cleared.bodies[side][row] = kept, in_body(clean, marks, slot.place)
+            cleared.bodies[side][row] = kept, in_body(clean, marks, BODY_PLACES[side])

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from recorder.decode.events import Secret, Transaction, host_of
-from recorder.redact.bodies import Bodies, json_places, near_places
+from recorder.redact.bodies import Bodies, json_places
 from recorder.redact.config import BODY_LIMIT, RedactConfig
 from recorder.redact.looks import other_number
 from recorder.redact.names import COOKIES
@@ -22,8 +22,6 @@ from recorder.redact.replace import BETWEEN, Mark, Memory, Replacer
 from recorder.redact.rules import policy_of
 from recorder.redact.scan import redis_hits
 from recorder.redact.text import FORM, NO_CARD, PACKED, as_text, without_runs
-
-HEADER, COLUMN, BODY = range(3)
 
 is_trace = re.compile(r"[0-9a-f]{16,32}\Z").match  # an id as tracers write it
 is_id = re.compile(r"[0-9a-v]{20}\Z|[0-9a-fA-F-]{1,36}\Z").match  # xids, UUIDs, numbers
@@ -34,16 +32,13 @@ _ADDRESSES = frozenset(
 )  # fmt: skip
 
 
-class Slot(msgspec.Struct):
-    """A header, column or body of a row. `place` names it in the row's secrets; `misses` counts how
-    often a long value of a header had not been seen before."""
+class Slot(msgspec.Struct, frozen=True):
+    """A header of one `side`, or a column (no side). `place` names it in the row's secrets."""
 
-    what: int
     side: str
     name: str
     place: str
     flags: int = 0
-    misses: int = 0
 
 
 def header_slot(side: str, name: str) -> Slot:
@@ -53,34 +48,29 @@ def header_slot(side: str, name: str) -> Slot:
     flags = FORM if lower in _ADDRESSES else 0
     if other_number(name.encode("utf-8", "surrogatepass")):
         flags |= NO_CARD
-    return Slot(HEADER, side, name, place, flags)
+    return Slot(side, name, place, flags)
 
 
-PATH = Slot(COLUMN, "request", "path", "request.path")
-QUERY = Slot(COLUMN, "request", "query", "request.query", FORM)
-TRACE = Slot(COLUMN, "request", "trace_id", "trace_id")
-IDS = [
-    Slot(COLUMN, "request", "connection_id", "connection_id"),
-    Slot(COLUMN, "request", "request_id", "request_id"),
-]
-# How to read a body decides its flags, so there is a slot for each.
-REQUEST_BODY = [Slot(BODY, "request", "req_body", "request.body", flags) for flags in range(8)]
-RESPONSE_BODY = [Slot(BODY, "response", "res_body", "response.body", flags) for flags in range(8)]
+PATH = Slot("", "path", "request.path")
+QUERY = Slot("", "query", "request.query", FORM)
+TRACE = Slot("", "trace_id", "trace_id")
+IDS = [Slot("", name, name) for name in ("connection_id", "request_id")]
+BODIES = ("request.body", "response.body")
 
 # Columns of few different values: once clean together, always clean together.
 FEW = [
-    Slot(COLUMN, "request", "method", "request.method"),
-    Slot(COLUMN, "request", "host", "request.host"),
-    Slot(COLUMN, "request", "authority", "request.host"),
-    Slot(COLUMN, "request", "user_agent", "request.header.user-agent"),
-    Slot(COLUMN, "request", "req_content_type", "request.header.content-type"),
-    Slot(COLUMN, "response", "res_content_type", "response.header.content-type"),
-    Slot(COLUMN, "request", "endpoint_id", "endpoint_id"),
-    Slot(COLUMN, "response", "grpc_status", "response.header.grpc-status"),
-    Slot(COLUMN, "request", "route", "request.path"),
-    Slot(COLUMN, "response", "error_signature", "response.body"),
+    Slot("", "method", "request.method"),
+    Slot("", "host", "request.host"),
+    Slot("", "authority", "request.host"),
+    Slot("", "user_agent", "request.header.user-agent"),
+    Slot("", "req_content_type", "request.header.content-type"),
+    Slot("", "res_content_type", "response.header.content-type"),
+    Slot("", "endpoint_id", "endpoint_id"),
+    Slot("", "grpc_status", "response.header.grpc-status"),
+    Slot("", "route", "request.path"),
+    Slot("", "error_signature", "response.body"),
     *(
-        Slot(COLUMN, "request", name, name)
+        Slot("", name, name)
         for name in (
             "direction", "scheme", "protocol", "process_id", "process_exe", "container_name",
             "container_image", "pod_name", "pod_namespace",
@@ -129,13 +119,11 @@ class Side:
 
 
 class Row(msgspec.Struct):
-    """A transaction in hand: its texts to be scanned, one a slot, bodies last."""
+    """A transaction in hand: its texts to be scanned, one a slot, behind an empty one."""
 
     tx: Transaction
     texts: list[str] = msgspec.field(default_factory=lambda: [""])
     slots: list[Slot] = []
-    bodies: list[bytes] = []
-    missed: list[tuple[int, Side, tuple[str, str]]] = []  # which texts are long headers' values
     secrets: list[Secret] = []
     mirrored: bool = False  # the header :path repeats path and query
 
@@ -145,13 +133,11 @@ class Row(msgspec.Struct):
 
 
 _SEPARATOR = BETWEEN.decode()
-_LONG = 200  # characters of a header's value that it costs more to scan than to look up
-_MISSES = 2_000  # a header with more long values than that is scanned each time, not remembered
 _JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*(?:"([ \t]*:)?|\Z)|[\[\]{},:]|[^\s"\[\]{},:]+')
 _AS_IT_IS = frozenset(["[", "]", "{", "}", ",", ":", "null", "true", "false"])
 _KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,39}"')
 _LONG_KEY = 16
-_LARGE = 4096  # bytes of bodies: what is found in a second scan costs more than a look at each
+_LARGE = 4096  # bytes of a body
 _SHORTEST = 6  # a@b.cd: nothing shorter is a secret by its looks
 
 
@@ -251,23 +237,12 @@ class Redactor:
         new = seldom not in self._clean
         self._columns(tx, seldom if new else (), row)
         joined = _SEPARATOR.join(row.texts).encode("utf-8", "surrogatepass")
-        if tx.req_body:
-            self._body(row, REQUEST_BODY, tx.req_body)
-        if tx.res_body:
-            self._body(row, RESPONSE_BODY, tx.res_body)
-        large = sum(map(len, row.bodies)) > _LARGE
-        if row.bodies and not large:
-            joined = without_runs(BETWEEN.join((joined, *row.bodies)))
         at = self.first_in(joined, 0, len(joined))[0]
-        dirty = self._inspect(row, joined, at) if at >= 0 else set()
-        if large:  # scanned once, each by itself
-            bodies = enumerate(row.bodies, len(row.slots) - len(row.bodies))
-            dirty |= {index for index, body in bodies if self._look(row, index, body, 0)}
-        for index, side, item in row.missed:
-            slot = row.slots[index]
-            if index not in dirty and slot.misses < _MISSES:
-                slot.misses += 1
-                side.remember(item, CLEAN)
+        dirty = at >= 0 and self._inspect(row, joined, at)
+        if tx.req_body:
+            tx.req_body = self._body(row, tx.req_body, tx.req_headers, tx.req_content_type, 0)
+        if tx.res_body:
+            tx.res_body = self._body(row, tx.res_body, tx.res_headers, tx.res_content_type, 1)
         if new and not dirty:
             if len(self._clean) >= REMEMBERED:
                 self._clean.clear()
@@ -281,36 +256,21 @@ class Redactor:
             tx.findings = list(dict.fromkeys(row.secrets))
 
     def _headers(self, headers: dict[str, str], side: Side, row: Row) -> None:
-        """Leave the headers to the scan, but for those that are looked at by themselves and for
-        long ones that are known: they are cleaned at once."""
+        """Leave the headers to the scan, but for those whose names may make them secrets."""
         known_slots, texts, slots = side.slots, row.texts, row.slots
         changed: list[tuple[str, str]] = []
         for name, value in headers.items():
             slot = known_slots[name] if name in known_slots else self.slot(side, name)
-            if slot is not None and len(value) < _LONG:
+            if slot is not None:
                 if len(value) >= _SHORTEST:
                     slots.append(slot)
                     texts.append(value)
-                continue
-            if name == ":path":  # see _columns
-                continue
-            item = name, value
-            cleaned = side.memory.recall(item)
-            if cleaned is CLEAN:
-                continue
-            if cleaned is None:
-                if slot is not None:
-                    row.missed.append((len(slots), side, item))
-                    row.add(slot, value)
-                    continue
-                cleaned = self.by_name(side.name, name, value)
-                side.remember(item, cleaned)
-                if cleaned is CLEAN:
-                    continue
-            changed.append((name, cleaned.value))
-            row.secrets += cleaned.secrets
-        if changed:
-            headers.update(changed)
+            elif name != ":path":  # see _columns
+                cleaned = self.by_name(side, name, value)
+                if cleaned is not CLEAN:
+                    changed.append((name, cleaned.value))
+                    row.secrets += cleaned.secrets
+        headers.update(changed)
 
     def slot(self, side: Side, name: str) -> Slot | None:
         """The slot of a header; None for one that its name may make a secret."""
@@ -324,11 +284,16 @@ class Redactor:
             side.slots[name] = slot
         return slot
 
-    def by_name(self, side: str, name: str, value: str) -> Cleaned:
+    def by_name(self, side: Side, name: str, value: str) -> Cleaned:
         """A header that its name may make a secret (it has no slot): cleaned."""
+        known: Cleaned | None = side.memory.recall((name, value))
+        if known is not None:
+            return known
         clean, marks = self.replacer.header(name, value.encode("utf-8", "surrogatepass"))
-        own = secrets(marks, f"{side}.header.{name.lower()}")
-        return Cleaned(as_text(clean), own) if marks else CLEAN
+        own = secrets(marks, f"{side.name}.header.{name.lower()}")
+        cleaned = Cleaned(as_text(clean), own) if marks else CLEAN
+        side.remember((name, value), cleaned)
+        return cleaned
 
     def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
         path, query = tx.path, tx.query
@@ -350,39 +315,36 @@ class Redactor:
             if value:
                 row.add(slot, value)
 
-    def _body(self, row: Row, slots: list[Slot], body: bytes) -> None:
-        """Put the body as it reads in its place; what cannot be decoded is taken out."""
-        tx, outward = row.tx, slots is REQUEST_BODY
-        headers = tx.req_headers if outward else tx.res_headers
-        content_type = tx.req_content_type if outward else tx.res_content_type
+    def _body(
+        self, row: Row, body: bytes, headers: dict[str, str], content_type: str | None, side: int
+    ) -> bytes:
+        """A body as it is kept: as it reads, clean and cut; what cannot be decoded is taken out."""
         readable = self.bodies.read(body, headers, content_type)
         if readable is None:
             readable, mark = self.replacer.unseen("undecodable", body)
-            row.secrets += secrets([mark], slots[0].place)
+            row.secrets += secrets([mark], BODIES[side])
         flags = self.bodies.flags(readable, content_type)
-        slot = slots[flags]
-        if flags & PACKED:  # the first scan takes a length before a key for a part of it
-            readable, marks = self.replacer.replace(readable, flags)
-            row.secrets += secrets(marks, slot.place)
-        else:
-            row.slots.append(slot)
-            row.bodies.append(readable)
-        if readable is not body:
-            setattr(tx, slot.name, readable[: self.body_limit])
+        first = 0
+        # The scan takes a length before a key for a part of it; a large body is scanned once only.
+        if not flags & PACKED and len(readable) <= _LARGE:
+            scanned = without_runs(readable)
+            first = self.first_in(scanned, 0, len(scanned))[0]
+        if first >= 0:
+            readable, marks = self.replacer.replace(readable, flags, first=first)
+            row.secrets += in_body(readable, marks, BODIES[side])
+        return readable[: self.body_limit]
 
-    def _inspect(self, row: Row, joined: bytes, at: int) -> set[int]:
-        """Look at each text in which the scan finds a candidate, the first at `at`; which had
-        to be changed, by their index."""
-        parts = [text.encode("utf-8", "surrogatepass") for text in row.texts[1:]] + row.bodies
-        dirty: set[int] = set()
-        end = 0
-        for index, part in enumerate(parts):
+    def _inspect(self, row: Row, joined: bytes, at: int) -> bool:
+        """Look at each text in which the scan finds a candidate, the first at `at`; whether one
+        had to be changed."""
+        dirty, end = False, 0
+        for slot, text in zip(row.slots, row.texts[1:], strict=True):
+            part = text.encode("utf-8", "surrogatepass")
             end += len(BETWEEN) + len(part)
             if at >= end:
                 continue
             # Before `at` there is nothing; an escape in front of a candidate is met again.
-            if self._look(row, index, part, max(0, at - end + len(part))):
-                dirty.add(index)
+            dirty |= self._look(row, slot, text, part, max(0, at - end + len(part)))
             at = self.first_in(joined, end, len(joined))[0]
             if at < 0:
                 break
@@ -391,11 +353,11 @@ class Redactor:
             tx.req_headers[":path"] = f"{tx.path}?{tx.query}" if tx.query else tx.path or ""
         return dirty
 
-    def _look(self, row: Row, index: int, part: bytes, first: int) -> bool:
-        """Clean one text, in which there is nothing before `first`; whether it had to be."""
-        slot = row.slots[index]
-        if slot.what == HEADER:
-            if (cleaned := self.header(slot, row.texts[index + 1], part, first)) is CLEAN:
+    def _look(self, row: Row, slot: Slot, text: str, part: bytes, first: int) -> bool:
+        """Clean one text, in bytes `part`, in which there is nothing before `first`; whether it
+        had to be."""
+        if slot.side:
+            if (cleaned := self.header(slot, text, part, first)) is CLEAN:
                 return False
             _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
             row.secrets += cleaned.secrets
@@ -403,10 +365,6 @@ class Redactor:
         clean, marks = self.replacer.replace(part, slot.flags, first=first)
         if not marks:
             return False
-        if slot.what == BODY:
-            setattr(row.tx, slot.name, clean[: self.body_limit])
-            row.secrets += in_body(clean, marks, slot.place)
-            return True
         setattr(row.tx, slot.name, as_text(clean))
         if slot.name == "authority":  # the host is the same in small letters
             row.tx.host = host_of(as_text(clean), row.tx.scheme)
@@ -431,10 +389,6 @@ def _headers_of(tx: Transaction, side: str) -> dict[str, str]:
 
 def in_body(clean: bytes, marks: list[Mark], prefix: str) -> list[Secret]:
     """The secrets that marks in a body stand for, each where it stands in the JSON."""
-    near = near_places(clean, [mark.at for mark in marks], prefix)
-    if near is not None:
-        pairs = zip(marks, near, strict=True)
-        return [Secret(mark.kind, place, mark.fingerprint) for mark, place in pairs]
     parsed = json_places(clean, prefix, len(marks))
     if parsed is None:
         return secrets(marks, prefix)

@@ -101,13 +101,11 @@ UNINSPECTED = "uninspected"  # the rest of a text with too much to look at
 
 
 class Mark(NamedTuple):
-    """What stands in a secret's place: its kind, its fingerprint, the name it was filed under,
-    and where in the clean text."""
+    """What stands in a secret's place: its kind, its fingerprint, the name it was filed under."""
 
     kind: str
     fingerprint: str
     name: str
-    at: int = 0
 
 
 class Replacer:
@@ -212,7 +210,6 @@ class Replacer:
             hits = [hit for hit in hits if not self._is_allowed(hit.secret)]
         unsure = [(hit.start, hit.end) for hit in hits if hit.quote == UNSURE]
         quotes = quotes_for(buf, unsure)
-        gone = 0
         for hit in hits:
             mark = self._mark(hit, flags)
             quote = next(quotes) if hit.quote == UNSURE else hit.quote
@@ -220,14 +217,13 @@ class Replacer:
             new = b"0" if quote is None else quote + _placeholder(mark) + quote
             pieces += (buf[done : hit.start], new)
             done = hit.end
-            marks.append(mark._replace(at=hit.start - gone))
-            gone += hit.end - hit.start - len(new)
+            marks.append(mark)
         if cut < 0:
             pieces.append(buf[done:])
         else:
             placeholder, mark = self.unseen(UNINSPECTED, buf[max(done, cut) :])
             pieces += (buf[done:cut], placeholder)
-            marks.append(mark._replace(at=cut - gone))
+            marks.append(mark)
         return b"".join(pieces), marks
 
     def _is_allowed(self, secret: bytes) -> bool:

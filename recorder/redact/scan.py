@@ -280,7 +280,6 @@ _STRETCH = 4096
 _DENSE = 192  # so many candidates left to a text that has many
 _OVERLAP = 192
 _LONG_NAME = 40  # a longer run of name characters may hide a shape
-_LONG = 256 << 10  # a longer text is tried on its beginning, a quarter of that, first
 
 
 def allowance(size: int) -> int:
@@ -319,10 +318,6 @@ class Scanner:
         there is known to be no candidate and no escape.
         """
         granted = allowance(len(buf))
-        if len(buf) > _LONG:  # where the allowance is used up at once, the rest is not worth a look
-            hits, cut = self._hits(buf[: _LONG // 4], flags, 0, granted)
-            if cut >= 0:
-                return hits, cut
         return self._hits(buf, flags, first, granted)
 
     def is_quiet(self, buf: bytes) -> bool:
