@@ -246,7 +246,7 @@ class ColumnRedactor:
             )
             for row, body, encoding, content_type in zip(*columns, strict=True):
                 headers = {} if encoding is None else {"Content-Encoding": encoding}
-                is_plain = bodies.read(body, headers, content_type) is body and len(body) <= most
+                is_plain = len(body) <= most and bodies.read(body, headers, content_type) is body
                 if not is_plain or bodies.flags(body, content_type) & PACKED:
                     cleared.left[row] = True
 

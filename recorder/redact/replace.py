@@ -183,17 +183,13 @@ class Replacer:
     def _with_candidates(self, texts: list[bytes]) -> Iterator[int]:
         """In which of the texts (indices) the scan finds something; one pass for all."""
         joined = BETWEEN.join([b"", *texts])
-        patterns = self.scanner.patterns
-        if patterns.candidate_in(joined, 0, len(joined))[0] < 0:
-            escaped = [text for text in texts if b"%" in text or b"&" in text]
-            if not escaped or self.scanner.is_quiet(BETWEEN.join([b"", *escaped])):
-                return
         ends = list(accumulate(len(BETWEEN) + len(text) for text in texts))
-        at = patterns.first_in(joined, 0, len(joined))[0]
+        first_in = self.scanner.patterns.first_in
+        at = first_in(joined, 0, len(joined))[0]
         while at >= 0:
             which = bisect_right(ends, at)
             yield which
-            at = patterns.first_in(joined, ends[which], len(joined))[0]
+            at = first_in(joined, ends[which], len(joined))[0]
 
     def _without(
         self, buf: bytes, hits: list[Hit], cut: int, flags: int, by_name: list[Hit] | None

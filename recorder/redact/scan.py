@@ -31,7 +31,6 @@ from recorder.redact.values import string_end
 from recorder.redact.views import (
     ENTITIES,
     JSON_ESCAPES,
-    LEVELS,
     PERCENT_ESCAPES,
     apart,
     clamped,
@@ -40,7 +39,6 @@ from recorder.redact.views import (
     json_view,
     mapped,
     raw,
-    without_escapes,
     without_lengths,
 )
 
@@ -318,20 +316,6 @@ class Scanner:
         there is known to be no candidate and no escape.
         """
         granted = allowance(len(buf))
-        return self._hits(buf, flags, first, granted)
-
-    def is_quiet(self, buf: bytes) -> bool:
-        """Whether a query or form holds no candidate at all, however it is read."""
-        for _ in range(LEVELS + 1):
-            if self.patterns.candidate_in(buf, 0, len(buf))[0] >= 0:
-                return False
-            plain = without_escapes(buf)
-            if plain is None or plain is buf:
-                return plain is buf
-            buf = plain
-        return True
-
-    def _hits(self, buf: bytes, flags: int, first: int, granted: int) -> tuple[list[Hit], int]:
         view = None if flags & FORM else json_view(buf)
         chain = [view] if view else []
         text = Text(chain[0].text if chain else buf, flags, granted, whole=True)

@@ -7,7 +7,6 @@ else left as it is. Hits in a view are mapped back to the raw bytes here, too.
 
 from __future__ import annotations
 
-import binascii
 import html
 import re
 from collections.abc import Callable
@@ -138,20 +137,6 @@ def without_lengths(text: bytes) -> bytes:
 LEVELS = 3  # how often percent encoding is undone
 _DELIMITER = re.compile(rb"\\*[\"'<>&\s]")
 _TAG_DELIMITER = re.compile(rb"\\*[\"<>]")
-
-
-def without_escapes(form: bytes) -> bytes | None:
-    """A query or form with its escapes undone once, without a way back; `form` itself where it has
-    none that matter; None where that takes a closer look.
-
-    What quoted-printable writes as =41 is %41 here: so one call of C does it. It reads %% and a %
-    at the end of a line in its own way.
-    """
-    if b"%" not in form or not _has(_percent_at, form):
-        return form if b"&" not in form or not _has(_entity_at, form) else None
-    if b"%%" in form or b"%\n" in form or b"%\r" in form or _has(_entity_at, form):
-        return None
-    return binascii.a2b_qp(form.replace(b"=", b"=3D").replace(b"%", b"=").replace(b"+", b" "))
 
 
 def deeper(text: bytes) -> list[list[View]]:

@@ -277,6 +277,20 @@ def test_a_secret_across_the_limit_leaves_nothing() -> None:
         assert b"aB3" not in clean
 
 
+@pytest.mark.parametrize("over", [1, 5000, 9000])
+def test_a_body_without_secrets_is_cut_at_the_limit_too(over: int) -> None:
+    assert _clean("lorem " * 11_000 + "x" * over, "text/plain") == (b"lorem " * 11_000)[: 64 << 10]
+
+
+def test_a_secret_among_entities_by_the_hundred_is_found() -> None:
+    text = "".join(
+        f"&#{ord(letter)};" for letter in "Grüße, ein Satz. " * 80 + "jane@mail.example "
+    )
+    clean = _clean(f"<p>{text}</p>", "text/html")
+    assert clean.startswith(b"<p>&#71;&#114;&#252;")
+    assert re.search(rb"&#32;\[redacted:email:[0-9a-f]{12}\]&#32;</p>\Z", clean)
+
+
 _RUN = base64.urlsafe_b64encode(random.Random(8).randbytes(6000)).decode()
 
 
