@@ -57,7 +57,7 @@ TRACE = Slot("", "trace_id", "trace_id")
 IDS = [Slot("", name, name) for name in ("connection_id", "request_id")]
 BODIES = ("request.body", "response.body")
 
-# Columns of few different values: once clean together, always clean together.
+# Columns of few different values.
 FEW = [
     Slot("", "method", "request.method"),
     Slot("", "host", "request.host"),
@@ -78,8 +78,7 @@ FEW = [
     ),
 ]  # fmt: skip
 
-Few = tuple[str | None, ...]
-few: Callable[[Transaction], Few] = attrgetter(*(slot.name for slot in FEW))
+few: Callable[[Transaction], tuple[str | None, ...]] = attrgetter(*(slot.name for slot in FEW))
 
 
 def secrets(marks: list[Mark], place: str) -> list[Secret]:
@@ -90,7 +89,7 @@ def secrets(marks: list[Mark], place: str) -> list[Secret]:
     ]
 
 
-REMEMBERED = 50_000  # names of headers, and sets of column values
+REMEMBERED = 50_000  # names of headers
 _GENERATION_BYTES = 16 << 20  # of headers: twice that at most are remembered for each side
 
 
@@ -158,7 +157,6 @@ class Redactor:
         self.first_in = self.replacer.scanner.patterns.first_in
         self.bodies = Bodies(body_limit)
         self.sides = {name: Side(name) for name in ("request", "response")}
-        self._clean: set[Few] = set()
 
     def redact(self, tx: Transaction) -> None:
         """Take the secrets out of `tx` and list them in its findings; decode and cut its bodies.
@@ -233,20 +231,15 @@ class Redactor:
         self._headers(tx.req_headers, self.sides["request"], row)
         if tx.res_headers:
             self._headers(tx.res_headers, self.sides["response"], row)
-        seldom = few(tx)
-        new = seldom not in self._clean
-        self._columns(tx, seldom if new else (), row)
+        self._columns(tx, row)
         joined = _SEPARATOR.join(row.texts).encode("utf-8", "surrogatepass")
         at = self.first_in(joined, 0, len(joined))[0]
-        dirty = at >= 0 and self._inspect(row, joined, at)
+        if at >= 0:
+            self._inspect(row, joined, at)
         if tx.req_body:
             tx.req_body = self._body(row, tx.req_body, tx.req_headers, tx.req_content_type, 0)
         if tx.res_body:
             tx.res_body = self._body(row, tx.res_body, tx.res_headers, tx.res_content_type, 1)
-        if new and not dirty:
-            if len(self._clean) >= REMEMBERED:
-                self._clean.clear()
-            self._clean.add(seldom)
         for side in self.sides.values():
             if side.renamed:
                 headers = _headers_of(tx, side.name)
@@ -295,7 +288,7 @@ class Redactor:
         side.remember((name, value), cleaned)
         return cleaned
 
-    def _columns(self, tx: Transaction, seldom: Few, row: Row) -> None:
+    def _columns(self, tx: Transaction, row: Row) -> None:
         path, query = tx.path, tx.query
         if path:
             row.add(PATH, path)
@@ -311,8 +304,8 @@ class Redactor:
         for slot, value in zip(IDS, (tx.connection_id, tx.request_id), strict=True):
             if value and not is_id(value):
                 row.add(slot, value)
-        for slot, value in zip(FEW, seldom, strict=False):
-            if value:
+        for slot, value in zip(FEW, few(tx), strict=True):
+            if value and len(value) >= _SHORTEST:
                 row.add(slot, value)
 
     def _body(
@@ -334,42 +327,36 @@ class Redactor:
             row.secrets += in_body(readable, marks, BODIES[side])
         return readable[: self.body_limit]
 
-    def _inspect(self, row: Row, joined: bytes, at: int) -> bool:
-        """Look at each text in which the scan finds a candidate, the first at `at`; whether one
-        had to be changed."""
-        dirty, end = False, 0
+    def _inspect(self, row: Row, joined: bytes, at: int) -> None:
+        """Look at each text in which the scan finds a candidate, the first at `at`."""
+        end = 0
         for slot, text in zip(row.slots, row.texts[1:], strict=True):
             part = text.encode("utf-8", "surrogatepass")
             end += len(BETWEEN) + len(part)
             if at >= end:
                 continue
             # Before `at` there is nothing; an escape in front of a candidate is met again.
-            dirty |= self._look(row, slot, text, part, max(0, at - end + len(part)))
+            self._look(row, slot, text, part, max(0, at - end + len(part)))
             at = self.first_in(joined, end, len(joined))[0]
             if at < 0:
                 break
-        if dirty and row.mirrored:
+        if row.mirrored:
             tx = row.tx
             tx.req_headers[":path"] = f"{tx.path}?{tx.query}" if tx.query else tx.path or ""
-        return dirty
 
-    def _look(self, row: Row, slot: Slot, text: str, part: bytes, first: int) -> bool:
-        """Clean one text, in bytes `part`, in which there is nothing before `first`; whether it
-        had to be."""
+    def _look(self, row: Row, slot: Slot, text: str, part: bytes, first: int) -> None:
+        """Clean one text, in bytes `part`, in which there is nothing before `first`."""
         if slot.side:
-            if (cleaned := self.header(slot, text, part, first)) is CLEAN:
-                return False
-            _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
-            row.secrets += cleaned.secrets
-            return True
+            if (cleaned := self.header(slot, text, part, first)) is not CLEAN:
+                _headers_of(row.tx, slot.side)[slot.name] = cleaned.value
+                row.secrets += cleaned.secrets
+            return
         clean, marks = self.replacer.replace(part, slot.flags, first=first)
-        if not marks:
-            return False
-        setattr(row.tx, slot.name, as_text(clean))
-        if slot.name == "authority":  # the host is the same in small letters
-            row.tx.host = host_of(as_text(clean), row.tx.scheme)
-        row.secrets += secrets(marks, slot.place)
-        return True
+        if marks:
+            setattr(row.tx, slot.name, as_text(clean))
+            if slot.name == "authority":  # the host is the same in small letters
+                row.tx.host = host_of(as_text(clean), row.tx.scheme)
+            row.secrets += secrets(marks, slot.place)
 
     def header(self, slot: Slot, value: str, part: bytes, first: int) -> Cleaned:
         """A header, cleaned; there is nothing before `first`. `part`: its value in bytes."""

@@ -183,6 +183,8 @@ class Replacer:
     def _with_candidates(self, texts: list[bytes]) -> Iterator[int]:
         """In which of the texts (indices) the scan finds something; one pass for all."""
         joined = BETWEEN.join([b"", *texts])
+        if self.scanner.is_quiet(joined):
+            return
         ends = list(accumulate(len(BETWEEN) + len(text) for text in texts))
         first_in = self.scanner.patterns.first_in
         at = first_in(joined, 0, len(joined))[0]

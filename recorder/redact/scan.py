@@ -97,16 +97,7 @@ def _stems(fields: tuple[Field, ...]) -> tuple[list[str], list[str], list[str], 
         within.update((*field.within, *field.exact))
         for word in field.words:
             (within if len(word) > _SHORT else short).add(word)
-    # One that holds another at its end, or at its beginning, is met where that one is.
-    needed = [name for name in within if not any(_holds(name, other) for other in within)]
-    return needed, sorted(short), sorted(ends), sorted(exact)
-
-
-def _holds(name: str, other: str) -> bool:
-    squeezed, inner = name.replace(" ", ""), other.replace(" ", "")
-    if name == other:
-        return False
-    return squeezed.endswith(inner) or (" " not in name and squeezed.startswith(inner))
+    return sorted(within), sorted(short), sorted(ends), sorted(exact)
 
 
 def _name_parts(fields: tuple[Field, ...]) -> tuple[str, str]:
@@ -339,6 +330,11 @@ class Scanner:
         if deep:
             hits = hits + (in_strings(buf, deep) if text.json else deep)
         return apart(hits, len(buf) if cut < 0 else cut), cut
+
+    def is_quiet(self, form: bytes) -> bool:
+        """Whether a query or form holds no candidate, however it is read."""
+        readings = [form, *(path[-1].text for path in deeper(form))]
+        return all(self.patterns.candidate_in(one, 0, len(one))[0] < 0 for one in readings)
 
     def _common(self, text: Text, start: int, end: int) -> int:
         """A name that is a secret's only where what follows looks random: it ends before that."""

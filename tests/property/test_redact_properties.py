@@ -16,6 +16,7 @@ from recorder.decode.events import Transaction
 from recorder.redact.config import RedactConfig
 from recorder.redact.redactor import Redactor
 from recorder.redact.replace import Fingerprints
+from recorder.redact.text import FORM
 from recorder.redact.views import json_view, percent_view
 
 _REDACTOR = Redactor(b"a key for tests only, 32 bytes..", RedactConfig())
@@ -46,6 +47,10 @@ _leaves = st.one_of(
 _keys = st.sampled_from(
     ["id", "items", "note", "amount", "created_at", "max_tokens", "Straße", "k 1"]
 )
+_form_pieces = st.sampled_from(
+    ("%", "%%", "%\n", "%41", "%25", "%40", "%3D", "%26", "%22", "+", "=", "&", "&quot;", "&#64;",
+     "a", "b.de", "token", "0", "\n", " ", "password", "sk_live_" + "a1B2" * 4, "é")
+)  # fmt: skip
 _documents = st.recursive(
     _leaves,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_keys, inner, max_size=4),
@@ -284,6 +289,14 @@ def test_a_view_leads_back_to_the_raw_bytes(pieces: list[str]) -> None:
             for offset, byte in enumerate(view.text):
                 if text[offsets[offset]] not in b"\\%+" and byte not in b'"\\':
                     assert text[offsets[offset]] == byte
+
+
+@settings(max_examples=400)
+@given(st.lists(_form_pieces, max_size=12).map("".join))
+def test_a_quiet_form_holds_nothing_however_it_is_read(form: str) -> None:
+    scanner = _REDACTOR.replacer.scanner
+    if scanner.is_quiet(form.encode()):
+        assert scanner.hits(form.encode(), FORM) == ([], -1)
 
 
 @given(st.binary(min_size=1, max_size=64), st.binary(max_size=200))
