@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from queries.diff.candidate import Candidate
+from queries.diff.detect.shares import Shares, scan
 from queries.diff.explain.onset import segment
 from queries.diff.stats import (
     Moments,
@@ -89,6 +90,28 @@ def test_requests_that_share_their_fate_say_less() -> None:
     assert np.median(rate_dispersion(rng.poisson(50, n.shape).astype(float), seconds, 3, 60)) < 1.5
     bursts = np.asarray(10.0 * rng.poisson(5, n.shape), dtype=np.float64)
     assert np.median(rate_dispersion(bursts, seconds, 3, 60)) > 6
+
+
+@pytest.mark.parametrize(
+    ("window", "baseline", "told"),
+    [((9, 12), (0, 30), False), ((24, 32), (0, 60), True), ((0, 24), (15, 24), False)],
+)
+def test_a_baseline_of_few_requests_may_have_been_lucky(
+    window: tuple[int, int], baseline: tuple[int, int], told: bool
+) -> None:
+    """Where a fifth usually fails, that none of thirty did is chance, and so is that most did."""
+
+    def z(stretches: int) -> float:
+        def over(a: float, b: float, c: float) -> Any:
+            sides = zip((a, b, c), (12, 12, stretches), strict=True)
+            return tuple(np.full((1, size), total / max(size, 1)) for total, size in sides)
+
+        (f, n), (fb, nb) = window, baseline
+        found = scan(Shares(over(n, nb, 12 * stretches), over(f, fb, 2.4 * stretches)))
+        return abs(float(found.z[0]))
+
+    assert z(0) >= 3.5
+    assert (z(24) >= 3.5) == told
 
 
 def test_the_band_is_what_the_past_shows_and_no_less_than_its_floor() -> None:
