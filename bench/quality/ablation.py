@@ -147,7 +147,6 @@ _RULES: Final[Mapping[str, tuple[Patch, ...]]] = {
     ),
     "both ends count once": ((Frame, "once", property(lambda frame: frame)),),
     # shares
-    "sightings of failures": _everywhere(shares, _sightings=lambda f: f.sum(1)),
     "mended before is no news": _everywhere(shares, _lately=_becomes(True)),
     "statuses": _everywhere(shares, statuses=_becomes([])),
     "good statuses": _everywhere(shares, statuses=_failing_statuses),

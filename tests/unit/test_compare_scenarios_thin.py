@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from queries.diff.detect.shares import _sightings
 from store.hours import to_us
 from tests.world.rows import Batch, cover
 from tests.world.scenes import CHARGE, DAY, HOURS_9, Record, first, says, slugs, step
@@ -339,12 +338,6 @@ def test_nothing_is_back_after_an_hour_without_much_of_anything(record: Record) 
     ]
     found = record(*lines, *notify, from_=HOURS_9, beside=0).diff()["findings"]
     assert "back" not in {f["kind"] for f in found}
-
-
-def test_failures_of_one_moment_count_a_third() -> None:
-    """One client that tries again makes three of one."""
-    failures = np.array([[3.0, 0.0, 0.0], [1.0, 1.0, 1.0], [7.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    assert _sightings(failures).tolist() == pytest.approx([5 / 3, 3, 3, 0])
 
 
 def test_a_route_that_both_ends_record_is_renamed(record: Record) -> None:

@@ -201,7 +201,7 @@ class _Sides:
         failing = bad >= limits.MOST * self.level.sum(self.frame.requests * self.part)
         for g in np.flatnonzero(fresh).tolist():
             births = self.failures if failing[g] else self.births
-            odds[g] = max(odds[g], births.often(g, float(self.n[g]) / self.more))
+            odds[g] = max(odds[g], births.often(g, float(sightings[g]) / self.more))
         changed = self._pick(fresh, odds, kind, "new")
         if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
             endpoint = self.frame.level(ENDPOINT)

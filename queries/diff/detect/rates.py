@@ -117,10 +117,11 @@ def rates(
     n = runs.sums(window)
     steady = _steady(window, runs)
     sides = _sides(frame, (baseline[able].sum(1), past), (expected, usual_due), noise)
-    results = []
+    results, moved = [], []
     for side in sides:
         of_side = side.due.sum(1) * factor[side.against]
         change = np.log(ratio(window.sum(1) + 0.5, of_side + 0.5))
+        moved.append(change)
         peers = np.stack([change, noise * (1 / (window.sum(1) + 0.5) + 1 / (side.n + 0.5))], 1)
         wide = band(side.effects, side.variances, floor, peers if dims else None)
         if not dims and side.effects.shape[1]:  # a day has hours of all sorts, a week has days
@@ -145,11 +146,10 @@ def rates(
         results.append((*best(z, runs, quiet, bar), side))
     z, run, _ = results[0]
     usual = np.zeros(z.size, dtype=bool)
-    if len(results) > 1:  # what changed long ago is no news: both have to show it
+    if len(results) > 1:  # what changed long ago is no news
         z_u, run_u, _ = results[1]
-        alike = (np.sign(z_u) == np.sign(window.sum(1) - due * factor["baseline"])) & (
-            np.abs(np.log(ratio(window.sum(1) + 0.5, due * factor["baseline"] + 0.5))) > floor / 2
-        )
+        least = np.maximum(floor / 2, limits.MOST * np.abs(moved[1]))
+        alike = np.sign(z_u) * moved[0] > least  # most of it since the baseline
         usual = (np.abs(z_u) > np.abs(z)) & alike
         z, run = np.where(usual, z_u, z), np.where(usual, run_u, run)
     asked = np.zeros(z.size, dtype=bool)

@@ -165,7 +165,7 @@ def failures(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
     n, f = counted(level, frame, frame.own), counted(level, frame, frame.own & frame.failed)
     able = np.flatnonzero(
         frame.named(level)
-        & (np.maximum(_sightings(f[0]), _sightings(f[1])) >= limits.FEW)
+        & (np.maximum(f[0].sum(1), f[1].sum(1)) >= limits.FEW)
         & (n[1].sum(1) + n[2].sum(1) > 0)
         & (n[0].sum(1) > 0)
     )
@@ -197,14 +197,6 @@ def _apart(frame: Frame, found: Tested, bar: float, *places: tuple[Level, Ints, 
     noise = found.noise.copy()
     noise[some] = np.clip(once, noise[some], limits.MOST_CLUSTERED)
     return replace(found, z=found.z * np.sqrt(found.noise / noise), noise=noise)
-
-
-def _sightings(f: Floats) -> Floats:
-    """[groups]: blocks with some; further ones of a block count a third: one client that tries
-    again makes three."""
-    blocks = (f > 0).sum(1)
-    sightings: Floats = blocks + np.maximum(f.sum(1) - blocks, 0) / limits.BURSTS
-    return sightings
 
 
 def _failing(
@@ -309,7 +301,7 @@ def statuses(frame: Frame) -> list[Candidate]:
         )
     )
     able = np.flatnonzero(
-        (_sightings(f[0]) >= limits.FEW)
+        (f[0].sum(1) >= limits.FEW)
         & (n[1].sum(1) + n[2].sum(1) > 0)
         & (status > 0)
         & frame.named(level)[above]
