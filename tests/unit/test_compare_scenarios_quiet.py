@@ -74,6 +74,23 @@ def test_ten_minutes_of_a_saturday_beside_those_of_the_friday(record: Record) ->
     quiet(document)
 
 
+def test_a_lull_that_goes_on(record: Record) -> None:
+    """What was far below the usual for as long as both sides is no news for being a little less."""
+    lull = lambda m: np.where(m < 30, 1_200, np.where(m < 50, 90, 45))  # noqa: E731
+    line = traffic("shop.example", "/", lull, direction="ingress", from_=DAY)
+    quiet(record(line, from_=DAY, beside=0).diff(last="10m"))
+
+
+def test_a_bunch_of_readers_of_a_new_story(record: Record) -> None:
+    """Stories come every hour; that five read one at once makes it no busier than others."""
+    stories = [
+        traffic("news.example", f"/stories/of-{h}", 12, from_=60 * h, to=60 * h + 180)
+        for h in range(-24, 0)
+    ]
+    at_once = traffic("news.example", "/stories/of-now", 1_800, from_=58, to=58.06)
+    quiet(record(*stories, at_once, from_=DAY).diff(last="3m"))
+
+
 def test_long_polls_that_return_early_are_no_slowness(record: Record) -> None:
     line = traffic("push.example", "/poll", 600, ms=step(20, 30_000, 9_000), spread=1.2)
     document = record(line).diff()

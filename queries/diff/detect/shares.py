@@ -7,7 +7,6 @@ none of five say little, after none of four hundred much.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -102,39 +101,28 @@ def scan(shares: Shares) -> Tested:
             for part in spans_of(nb.shape[1], n.shape[1])
         ]
 
-    found, olders = _against(*sums, *before), []
+    beside = {-1: _against(*sums, *before)}
     for cut in sorted({0, stretches // 2, 3 * stretches // 4}) if stretches else ():
         nu, fu = np_[:, cut:].sum(1), fp[:, cut:].sum(1)
         drift = _band(x[:, cut:] - middle(x[:, cut:])[:, None], var[:, cut:])
+        beside[cut] = _against(*sums, nu, fu, noise, drift)
         if cut == 0 and stretches >= limits.KNOWN:
-            found = _beyond_luck(found, sums, before, (nu, fu), drift)
-        olders.append((cut, _against(*sums, nu, fu, noise, drift)))
-    z, run = best(found, runs, quiet, bar)
-    newer = np.full(len(z), -1)
-    for cut, against in olders:
-        z_u, run_u = best(against, runs, quiet, bar)
-        if cut:
-            z_u = np.sign(z_u) * np.maximum(np.abs(z_u) - CUT, 0) * _lasting(shares, cut)
-        better = np.abs(z_u) > np.abs(z)
-        z, run = np.where(better, z_u, z), np.where(better, run_u, run)
+            # few requests may have fared well by chance: beside them as many of the past as say
+            # as much of it; and more than those is no news where that many usually fail
+            share = (fu + 0.5) / (nu + 1)
+            like = np.minimum(noise / ((drift / 2) ** 2 * share * (1 - share)), nu)
+            both = _against(*sums, nb1 + like, fb1 + like * ratio(fu, nu), noise, wide)
+            z = np.clip(both, np.minimum(beside[-1], 0), np.maximum(beside[-1], 0))
+            beside[-1] = np.where((z > 0) & (nu > 0)[:, None] & (beside[0] <= 0), 0.0, z)
+    z, run, newer = np.zeros(len(n)), np.zeros(len(n), dtype=np.int64), np.full(len(n), -1)
+    for cut, against in beside.items():
+        z_c, run_c = best(against, runs, quiet, bar)
+        if cut > 0:
+            z_c = np.sign(z_c) * np.maximum(np.abs(z_c) - CUT, 0) * _lasting(shares, cut)
+        better = np.abs(z_c) > np.abs(z)
+        z, run = np.where(better, z_c, z), np.where(better, run_c, run)
         newer = np.where(better, cut, newer)
     return Tested(runs, z, run, newer, noise)
-
-
-def _beyond_luck(
-    z: Floats, sums: tuple[Floats, Floats], before: Sequence[Floats],
-    past: tuple[Floats, Floats], drift: Floats,
-) -> Floats:  # fmt: skip
-    """z beside the baseline [groups, runs], no more than beside the baseline and as many requests
-    of the past as say as much of it: few may have fared well by chance. Nor is it news that more
-    fail than in the baseline where that many usually do."""
-    (n, f), (nb, fb, noise, wide), (nu, fu) = sums, before, past
-    share = (fu + 0.5) / (nu + 1)
-    like = np.minimum(noise / ((drift / 2) ** 2 * share * (1 - share)), nu)
-    both = _against(n, f, nb + like, fb + like * ratio(fu, nu), noise, wide)
-    usual = odds_z(f, n, fu[:, None], nu[:, None], drift[:, None]) <= 0
-    found = np.clip(both, np.minimum(z, 0), np.maximum(z, 0))
-    return np.where((z > 0) & (nu > 0)[:, None] & usual, 0.0, found)
 
 
 def _lasting(shares: Shares, cut: int) -> Mask:
