@@ -7,7 +7,6 @@ has seen, how it is laid out, its marks, and single transactions.
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +16,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, EmbeddedResource, TextResourceContents
 from pydantic import Field, ValidationError
 
-from mcp_tools.text import Context, invalid, labelled, told, without_paths
+from mcp_tools.text import Context, invalid, labelled, to_json, told, without_paths
 from queries.core.answer import document, iso
-from queries.core.escape import visible, visible_json
+from queries.core.escape import visible
 from queries.core.window import Window
 from store.errors import QrecError
 from store.marks import read_marks
@@ -140,20 +139,14 @@ class CarefulPrompt(Prompt):
 
     async def render(self, arguments: dict[str, Any] | None, context: Any) -> Any:
         """As the base class. Raises MCPError."""
-        known = {one.name: one for one in self.arguments or ()}
-        needed = [name for name, one in known.items() if one.required]
-        missing = [name for name in needed if name not in (arguments or {})]
-        strange = [name for name in arguments or {} if name not in known]
-        if missing or strange:
-            what = f"is missing {missing[0]}" if missing else f"has no argument {strange[0][:60]}"
-            takes = ", ".join(known) or "none"
-            raise MCPError(INVALID_PARAMS, f"The prompt {self.name} {what}; it takes: {takes}.")
         try:
             return await super().render(arguments, context)
         except ValueError as error:
-            cause = error.__cause__
+            cause, known = error.__cause__, [one.name for one in self.arguments or ()]
             if isinstance(cause, ValidationError):
-                raise MCPError(INVALID_PARAMS, invalid(cause, list(known))) from None
+                raise MCPError(INVALID_PARAMS, invalid(cause, known)) from None
+            if cause is None:  # one is missing
+                raise MCPError(INVALID_PARAMS, f"{error}. {self.name} takes them.") from None
             raise
 
 
@@ -196,7 +189,7 @@ def add_resources(server: MCPServer[Any], context: Context) -> None:
         from queries.coverage import coverage
 
         now = context.now()
-        return _json(document(coverage(context.open(), Window(now - _DAY, now))))
+        return to_json(document(coverage(context.open(), Window(now - _DAY, now))))
 
     @server.resource(
         "qrec://schema", name="schema", title="Columns and filter fields",
@@ -205,7 +198,7 @@ def add_resources(server: MCPServer[Any], context: Context) -> None:
         mime_type="application/json",
     )  # fmt: skip
     def schema() -> str:
-        return _json(layout())
+        return to_json(layout())
 
     @server.resource(
         "qrec://marks", name="marks", title="Marks",
@@ -214,7 +207,7 @@ def add_resources(server: MCPServer[Any], context: Context) -> None:
     )  # fmt: skip
     def marks() -> str:
         marks = read_marks(context.open())
-        return _json({"marks": [{"name": mark.name, "ts": iso(mark.ts)} for mark in marks]})
+        return to_json({"marks": [{"name": mark.name, "ts": iso(mark.ts)} for mark in marks]})
 
     @server.resource(
         "qrec://transaction/{id}", name="transaction", title="One transaction",
@@ -250,7 +243,3 @@ def layout() -> dict[str, Any]:
 def _type(kind: Any) -> str:
     text = str(getattr(kind, "value_type", kind) if "dictionary" in str(kind) else kind)
     return text.replace("timestamp[us, tz=UTC]", "timestamp, UTC")
-
-
-def _json(found: Any) -> str:
-    return visible_json(json.dumps(found, ensure_ascii=False, indent=1))

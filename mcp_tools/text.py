@@ -108,17 +108,18 @@ def _smaller(
 def _document(answer: Any) -> tuple[str, int, int]:
     """The document as JSON, with its characters and how many it may have."""
     content = document(answer)
-    text = _json(content)
+    text = to_json(content)
     for room in _ANSWER_ROOMS if not hasattr(answer, "max_text") else ():
         if len(text) <= MAX_ANSWER:
             break
         content = document(answer, room)
         content.get("notes", []).append(_shortened(room))
-        text = _json(content)
+        text = to_json(content)
     return text, len(text), MAX_ANSWER
 
 
-def _json(content: Any) -> str:
+def to_json(content: Any) -> str:
+    """The content as JSON, harmless on a terminal."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return visible_json(text)
 
@@ -352,7 +353,7 @@ def invalid(error: ValidationError, known: list[str]) -> str:
 
 def _sentence(detail: Any, known: list[str]) -> str:
     name = str(detail["loc"][0])[:60] if detail["loc"] else "arguments"
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         hint = did_you_mean(name, known, f"Arguments: {', '.join(known)}.")
         return f"There is no argument {name}. {hint}"
     return f"{name}: {detail['msg']}."

@@ -62,6 +62,15 @@ def answering() -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def able(what: str, hint: str) -> Iterator[None]:
+    """Where a file of the user's is read or written: QrecError where that cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise QrecError(f"cannot {what}: {error.strerror}", hint) from None
+
+
 def say(text: str) -> None:
     """Write a line of narration to stderr, now."""
     narrate(text + "\n")

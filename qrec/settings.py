@@ -202,10 +202,27 @@ class Settings:
             return Store.open(self.path("store"), engine)
         from store.bucket import Bucket, Limits
 
-        sizes = (self.get("cache_size"), self.get("max_fetch"))
-        kept, fetched = (_read(parse_size, str(v.value), v.origin) for v in sizes)
+        kept, fetched = (self.parsed(name, parse_size) for name in ("cache_size", "max_fetch"))
         limits = Limits(self.path("cache"), kept, fetched, FetchProgress())
         return Bucket.at(place, limits, engine)
+
+    def parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        """A text as `parse` reads it. UsageError names who said what cannot be read."""
+        value = self.get(name)
+        try:
+            return parse(str(value.value))
+        except UsageError as error:
+            raise UsageError(f"{value.origin}: {error.message}", error.hint) from None
+
+    @property
+    def keep(self) -> timedelta | None:
+        """How long hours are kept; None: for ever."""
+        return self.parsed("keep", parse_duration) if self.text("keep") else None
+
+    @property
+    def max_size(self) -> int | None:
+        """How many bytes the store may hold; None: as many as there are."""
+        return self.parsed("max_size", parse_size) if self.text("max_size") else None
 
     def count(self, name: str) -> int:
         return int(self.get(name).value)
@@ -324,22 +341,3 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def keep(settings: Settings) -> timedelta | None:
-    """How long hours are kept; None: for ever. UsageError names who said what cannot be read."""
-    value = settings.get("keep")
-    return _read(parse_duration, str(value.value), value.origin) if value.value else None
-
-
-def max_size(settings: Settings) -> int | None:
-    """How many bytes the store may hold; None: as many as there are."""
-    value = settings.get("max_size")
-    return _read(parse_size, str(value.value), value.origin) if value.value else None
-
-
-def _read(parse: Callable[[str], T], text: str, origin: str) -> T:
-    try:
-        return parse(text)
-    except UsageError as error:
-        raise UsageError(f"{origin}: {error.message}", error.hint) from None

@@ -12,7 +12,6 @@ from qrec.doctor import store as contents
 from qrec.doctor.source import filter_check, greeted, probed, source
 from qrec.output import emit, to_json
 from qrec.run import JSON, STORE, Run, switch, takes
-from qrec.settings import keep, max_size
 from queries.core.escape import visible
 from queries.core.format import plural
 from queries.core.question import Argument
@@ -82,7 +81,7 @@ def _checks(run: Run, probe_s: float | None) -> Iterator[Check]:
     yield from failed or [contents.presence(path, store)]
     yield from guarded("writable", lambda: contents.writable(path))
     yield from guarded(
-        "space", lambda: contents.space(path, store, keep(settings), max_size(settings))
+        "space", lambda: contents.space(path, store, settings.keep, settings.max_size)
     )
     if store is not None:
         yield from _of_store(store)
@@ -101,7 +100,7 @@ def _of_store(store: Store) -> Iterator[Check]:
 
 def _settings(run: Run) -> Iterator[Check]:
     files = [str(path) for path, _ in run.settings.tables]
-    keep(run.settings), max_size(run.settings)
+    _ = run.settings.keep, run.settings.max_size
     unknown = run.settings.unknown_variables()
     if unknown:
         text = f"qrec knows nothing of {', '.join(unknown)}"

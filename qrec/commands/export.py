@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from qrec.output import answering, say
+from qrec.output import able, answering, say
 from qrec.questions import FILTER, one_filter
 from qrec.run import STORE, Run, switch, takes
 from queries.core.format import note_text, plural
 from queries.core.question import WINDOW, Argument, parsed
 from queries.export import export as write_export
 from queries.export import format_of
-from store.errors import QrecError, UsageError
+from store.errors import UsageError
 from store.files import replacing
 
 FORCE: Final = switch("force", "Replace a file that is there.")
@@ -76,10 +76,9 @@ def target(output: str | None, kind: str, force: bool, run: Run) -> Iterator[Bin
     path = Path(output).expanduser()
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", "Choose another name, or add --force.")
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            yield file
-    except OSError as error:
-        raise QrecError(
-            f"cannot write {path}: {error.strerror}", "Check the folder and the free space."
-        ) from None
+    with (
+        able(f"write {path}", "Check the folder and the free space."),
+        replacing(path) as temporary,
+        temporary.open("wb") as file,
+    ):
+        yield file

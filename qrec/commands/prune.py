@@ -10,7 +10,6 @@ from typing import Any
 from qrec.output import emit, narrate, say, to_json
 from qrec.questions import laid_table
 from qrec.run import HOUSE, JSON, STORE, Run, switch, takes
-from qrec.settings import keep, max_size
 from queries.core.format import plural, size
 from queries.core.question import Column
 from recorder.write.retention import Hour, Plan, apply, plan
@@ -38,7 +37,7 @@ def prune(run: Run, dry_run: bool, yes: bool) -> None:
       qrec prune --keep 14d --dry-run
       qrec prune --keep 14d --max-size 20GB --yes
     """
-    age, largest = keep(run.settings), max_size(run.settings)
+    age, largest = run.settings.keep, run.settings.max_size
     if age is None and largest is None:
         raise UsageError(
             "prune needs to know how much to keep",

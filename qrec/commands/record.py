@@ -7,7 +7,6 @@ import contextlib
 from qrec.commands.ship import shipping
 from qrec.recording import RecordingLine, rows, seconds, write_options
 from qrec.run import HOUSE, RECORD, STORE, Run, switch, takes
-from qrec.settings import keep, max_size
 from queries.core.format import plural, span
 from queries.core.question import Argument
 from recorder.record import record as start_recording
@@ -46,11 +45,11 @@ def record(
       qrec record --wait --keep 14d --max-size 20GB --metrics 9464
       qrec record --wait --ship s3://acme-qrec/prod
     """
-    kept = keep(run.settings)
+    kept = run.settings.keep
     options = write_options(
         run,
         keep=None if kept is None else kept.total_seconds(),
-        max_size=max_size(run.settings),
+        max_size=run.settings.max_size,
         metrics=run.settings.text("metrics") or None,
         connections=connections,
         duration=None if duration is None else seconds(duration),

@@ -7,10 +7,10 @@ from typing import Literal
 
 from qrec.commands.export import FORCE, target
 from qrec.commands.web import needs_web
-from qrec.output import say
+from qrec.output import able, say
 from qrec.run import STORE, Run, takes
 from queries.core.question import BASELINE, WHERE, WINDOW, Argument
-from store.errors import QrecError, UsageError
+from store.errors import UsageError
 
 _MOST = 20_000  # characters of a note
 Form = Literal["html", "md"]
@@ -72,10 +72,8 @@ def _form(chosen: str | None, output: str) -> Form:
 def _note(text: str) -> str:
     """The note, or what the file of that name holds."""
     if text.startswith("@"):
-        try:
+        with able(f"read {text[1:]}", "Check --note."):
             text = Path(text[1:]).expanduser().read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise QrecError(f"cannot read {text[1:]}: {error.strerror}", "Check --note.") from None
     if len(text) > _MOST:
         raise UsageError("the note is longer than a report should be", f"At most {_MOST:,}.")
     return text.strip()

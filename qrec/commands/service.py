@@ -22,9 +22,9 @@ import typer
 
 import filters
 from qrec.cli import PLAIN, command
-from qrec.output import emit, say, to_json
+from qrec.output import able, emit, say, to_json
 from qrec.recording import redact_config
-from qrec.settings import BY_NAME, SETTINGS, Settings, keep, max_size
+from qrec.settings import BY_NAME, SETTINGS, Settings
 from queries.core.window import parse_duration
 from recorder.metrics import parse_address
 from store.errors import QrecError, UsageError
@@ -234,25 +234,21 @@ def _unit(name: str, system: bool) -> Unit:
 
 def _write(unit: Unit, text: str, system: bool, force: bool) -> None:
     path = unit.path
-    try:
-        before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
-        if before == text:
-            say(f"{path} is already as asked for")
-            return
-        if before is not None and not force:
-            raise UsageError(
-                f"{path} is there already, and is different",
-                "Look at it with `qrec service status`; --force writes over it.",
-            )
+    before = _read(unit)
+    if before == text:
+        say(f"{path} is already as asked for")
+        return
+    if before is not None and not force:
+        raise UsageError(
+            f"{path} is there already, and is different",
+            "Look at it with `qrec service status`; --force writes over it.",
+        )
+    hint = "Use sudo." if system else "Check the owner and the permissions of the folder."
+    with able(f"write {path}", hint):
         make_folder(path.parent)
         write_text(path, text)
         if system:
             path.chmod(0o644)  # as all units of the system: there is nothing secret in it
-    except OSError as error:
-        raise QrecError(
-            f"cannot write {path}: {error.strerror}",
-            "Use sudo." if system else "Check the owner and the permissions of the folder.",
-        ) from None
     say(f"wrote {path}")
 
 
@@ -308,14 +304,9 @@ def status(
 
 
 def _read(unit: Unit) -> str | None:
-    try:
-        return unit.path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise QrecError(
-            f"cannot read {unit.path}: {error.strerror}", "Check its owner and its permissions."
-        ) from None
+    with able(f"read {unit.path}", "Check its owner and its permissions."):
+        exists = unit.path.exists()
+        return unit.path.read_text(encoding="utf-8", errors="replace") if exists else None
 
 
 @service.command()
@@ -338,10 +329,8 @@ def uninstall(system: System = False, name: Name = "qrec", force: Force = False)
         if not force:
             raise
         stopped = False
-    try:
+    with able(f"remove {unit.path}", "Use sudo."):
         unit.path.unlink(missing_ok=True)
-    except OSError as error:
-        raise QrecError(f"cannot remove {unit.path}: {error.strerror}", "Use sudo.") from None
     say(f"removed {unit.path}; the recordings stay")
     if stopped:
         _run(unit, [unit.reload()], "systemd still knows it")
@@ -377,7 +366,7 @@ def _refuse_mistakes(settings: Settings, options: Mapping[str, Any]) -> None:
     """What would end the service as soon as it starts is better said now."""
     for setting in SETTINGS:
         settings.get(setting.name)
-    keep(settings), max_size(settings)
+    _ = settings.keep, settings.max_size
     parse_duration(settings.text("flush_interval"))
     redact_config(settings, options)
     if settings.text("metrics"):
