@@ -92,7 +92,12 @@ def _write_live(store: Store, hour: str, requests: int, start: str) -> None:
             first = 2_000_000_000 + number * requests // _SEGMENTS
             last = 2_000_000_000 + (number + 1) * requests // _SEGMENTS - 1
             part = f"epoch_us(ts) % {HOUR_US} // {HOUR_US // _SEGMENTS} = {number}"
-            _copy(con, f"FROM rows WHERE {part} ORDER BY ts", folder / segment_name(first, last))
+            [[times]] = con.execute(
+                "SELECT concat(epoch_us(min(ts)), ' ', epoch_us(max(ts))) FROM rows WHERE " + part
+            ).fetchall()
+            target = folder / segment_name(first, last)
+            told = f", KV_METADATA {{'qrec.times': '{times}'}}"  # as a recorder's segments have it
+            _copy(con, f"FROM rows WHERE {part} ORDER BY ts", target, told)
 
 
 def write_rows(target: Path, requests: int, start: str, seed: int, faults: int = 0) -> None:
@@ -120,8 +125,8 @@ def _rows(folder: Path, requests: int, start: str, seed: int) -> Iterator[Any]:
         yield con
 
 
-def _copy(con: Any, rows: str, target: Path) -> None:
-    con.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+def _copy(con: Any, rows: str, target: Path, more: str = "") -> None:
+    con.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd{more})")
 
 
 def plain(store: Store) -> int:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 TEMPORARY_SUFFIX = ".tmp"
 _MAGIC = b"PAR1"
+_END = 1 << 10  # bytes: more than what a file of ours says about itself, which stands at its end
+_TIMES = re.compile(rb"qrec\.times\x18.(\d+) (\d+)\x00", re.DOTALL)
 FILES: Final = "read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 
 
@@ -95,6 +99,23 @@ def looks_whole(path: Path) -> bool | None:
         return None
     except OSError:
         return False
+
+
+def times_told(times: Iterable[int]) -> dict[bytes, bytes]:
+    """What a segment tells of them in its footer: who asks about others leaves it closed."""
+    ordered = sorted(times)
+    return {b"qrec.times": f"{ordered[0]} {ordered[-1]}".encode()} if ordered else {}
+
+
+@lru_cache(1 << 12)
+def times_in(path: Path) -> tuple[int, int] | None:
+    """When the first and the last row of a segment are of (microseconds since the epoch), as it
+    tells itself; None where it does not."""
+    with contextlib.suppress(OSError), path.open("rb", buffering=0) as file:
+        file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        told = _TIMES.findall(file.read())  # the last: texts of rows may stand before it
+        return (int(told[-1][0]), int(told[-1][1])) if told else None
+    return None
 
 
 def quoted(text: object) -> str:

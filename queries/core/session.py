@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from queries.core.answer import Note
 from queries.core.watch import CURRENT, duckdb, with_arrow
-from queries.core.window import Window, hours_of
+from queries.core.window import Window, hours_of, meeting
 from store.cover import Early
 from store.derived import populations_sql
 from store.errors import QrecError
@@ -296,7 +296,8 @@ class Reader:
         return groups
 
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
-        return [path for path in paths if self._readable(path)]
+        whole = [path for path in paths if self._readable(path)]
+        return meeting(whole, self.spans) if self._views else whole
 
     def _view(self, table: str, tries: int = 20) -> None:
         """Make the view over the table's files, without those whose footer does not parse. One of

@@ -25,6 +25,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from store.errors import UsageError, did_you_mean
+from store.files import times_in
 from store.hours import HOUR_US, hour_key, to_us
 from store.values import dataclass
 
@@ -113,6 +114,20 @@ def hours_of(spans: Iterable[Window]) -> list[str]:
         last = (to_us(span.to_ts) - 1) // HOUR_US
         hours |= {hour_key(number * HOUR_US) for number in range(first, last + 1)}
     return sorted(hours)
+
+
+def meeting(paths: Sequence[Path], spans: Iterable[Window]) -> list[Path]:
+    """Without the segments that say that they have no rows of the spans: to open one takes as long
+    as to count some hundred rows. The last, of the newest version, stays for its columns."""
+    times = [(to_us(span.from_ts), to_us(span.to_ts)) for span in spans]
+    return [
+        path
+        for path in paths
+        if path is paths[-1]
+        or path.parts[-2].startswith("hour=")
+        or (told := times_in(path)) is None
+        or any(begin <= told[1] and told[0] < end for begin, end in times)
+    ]
 
 
 def resolve_window(asked: Asked, now: datetime, tz: tzinfo) -> Window:

@@ -114,6 +114,11 @@ class Axis:
         spans = [np.stack([s.edges[:-1], s.edges[1:]], axis=1) for s in self.slots]
         return np.concatenate([*spans, np.array(self.past, dtype=np.int64).reshape(-1, 2)])
 
+    @property
+    def stretches(self) -> list[Window]:
+        """All that is counted: the spans, and the past."""
+        return [*self.spans, *(Window(from_us(begin), from_us(end)) for begin, end in self.past)]
+
     def whole(self, hour: int) -> int | None:
         """The number of the past stretch that is this whole hour."""
         hours = (hour * HOUR_US, (hour + 1) * HOUR_US)

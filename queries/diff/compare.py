@@ -79,10 +79,9 @@ def compared(
     if any(span.overlaps(window) for span in baseline.spans):
         return _empty(window, baseline, "not_comparable", [Note("overlap", _OVERLAP)])
     past = past_of(spans)
-    earlier = [Window(from_us(begin), from_us(end)) for begin, end in past]
-    pushdown = pushdown_of(store)
+    all_of, pushdown = Axis(spans, tuple(past)).stretches, pushdown_of(store)
     with Reader(
-        store, [*spans, *earlier], views=False, pushdown=pushdown, running=running, where=where
+        store, all_of, views=False, pushdown=pushdown, running=running, where=where
     ) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
@@ -231,12 +230,9 @@ class _Question:
         return Changes(
             window=Side(self.window.from_ts, self.window.to_ts, seen[0], *_totals(frame, True)),
             baseline=BaselineSide(*before, seen[1], *_totals(frame, False), self.baseline.kind),
-            verdict=verdict,
-            notes=tuple(notes),
-            compared=_compared(frame),
-            findings=tuple(rows),
+            verdict=verdict, notes=tuple(notes), compared=_compared(frame), findings=tuple(rows),
             course=self._course(frame),
-        )
+        )  # fmt: skip
 
     def _course(self, frame: Frame) -> Course:
         """All requests, counted or not; slots that an edge cuts in two are one bucket."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from queries.core.session import sql_text
 from queries.core.watch import duckdb
+from queries.core.window import meeting
 from queries.diff.axis import hour_of, rows_of
 from queries.diff.keys import DIMS, PARTS, Keys, Names, keys_of
 from queries.diff.rollups import (
@@ -183,15 +184,10 @@ class _Counting:
         table = f"counted_{len(self.raw)}"
         told = partial(counting_sql, slot=slot, within=within, where=self.where, table=table)
         try:
-            self.reader.run(told(parquet(paths))[0], self.params)
-            # to open files again that have no such rows takes as long as to count those there are
-            range_of = f"SELECT coalesce(min(first), 0), coalesce(max(last), 0) FROM {table}"
-            [[first, last]] = self.con.execute(range_of).fetchall()
             try:
-                cells = told(parquet(paths[first : last + 1]))[1]
-                rows = self.reader.arrays(cells, self.params)
+                rows = self._rows(*told(parquet(meeting(paths, self.axis.stretches))))
             except duckdb.BinderException:  # they lack a column that others have
-                rows = self.reader.arrays(told(parquet(paths))[1], self.params)
+                rows = self._rows(*told(parquet(paths)))
         except duckdb.Error:
             left = self._listed(paths)
             if len(left) == len(paths):
@@ -201,6 +197,10 @@ class _Counting:
             return
         rows["requests"] = np.broadcast_to(np.int32(1), rows["key"].shape)
         self.raw.append((table, rows))
+
+    def _rows(self, keys: str, cells: str) -> dict[str, Any]:
+        self.reader.run(keys, self.params)
+        return cast(dict[str, Any], self.reader.arrays(cells, self.params))
 
     def _count_elsewhere(self, rows: Mapping[tuple[int, bool], Sequence[Path]]) -> None:
         """The same by an engine: sums of some hours of one population, as files."""

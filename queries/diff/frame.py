@@ -103,6 +103,9 @@ class Level(Groups):
     first: Ints
     values: Values
 
+    def key(self, group: int) -> dict[str, Any]:
+        return dict(zip(self.dims, self.values[group], strict=True))
+
 
 def _summed(name: str) -> cached_property[Floats]:
     return cached_property(lambda frame: getattr(frame, name).sum(1))
@@ -267,17 +270,20 @@ class Frame:
         )  # fmt: skip
         return replace(self, **{name: getattr(self, name) * weight[:, None] for name in names})
 
+    @cached_property
+    def _inside(self) -> Cells:
+        return self.cells.where(self.cells.slot < self.axis.slots[0].size)
+
     def by_slot(self, level: Level, groups: Ints, chosen: Mask) -> Floats:
         """[groups, slots of the window]: requests of the chosen keys, as in `counted`."""
-        cells, size = self.cells, self.axis.slots[0].size
+        cells, size, row = self._inside, self.axis.slots[0].size, np.full(level.size, -1, np.int64)
         weight = ratio(self.counted(level.dims).requests, self.requests) * chosen
-        names, back = np.unique(groups, return_inverse=True)
-        row = np.searchsorted(names, level.group)
-        some = (weight > 0) & np.isin(level.group, names)
-        mine = np.flatnonzero(some[cells.key] & (cells.slot < size))
-        at, key = row[cells.key[mine]] * size + cells.slot[mine], cells.key[mine]
-        sums = add_up(at, weight[key] * cells.requests[mine], names.size * size)
-        return sums.reshape(names.size, size)[back]
+        row[groups] = np.arange(groups.size)
+        of_key = row[level.group]
+        mine = np.flatnonzero(((weight > 0) & (of_key >= 0))[cells.key])
+        at, key = of_key[cells.key[mine]] * size + cells.slot[mine], cells.key[mine]
+        sums = add_up(at, weight[key] * cells.requests[mine], groups.size * size)
+        return sums.reshape(groups.size, size)[row[groups]]
 
     def counted(self, dims: tuple[str, ...]) -> Frame:
         """The frame whose counts are right for a level of those dimensions."""
@@ -324,25 +330,14 @@ def frame_of(axis: Axis, counts: Counts, covered: Covered) -> Frame:
         due.append(_due(before, known, rho, size))
     in_block = add_up(axis.block, seconds[:, : axis.size].sum(0), blocks)
     return Frame(
-        axis=axis,
-        codes=dict(counts.keys.codes),
-        labels=counts.keys.labels,
-        window=sums[0][:, :n_w],
-        baseline=sums[0][:, n_w:],
+        axis=axis, codes=dict(counts.keys.codes), labels=counts.keys.labels,
+        window=sums[0][:, :n_w], baseline=sums[0][:, n_w:],
         past=_by_column(past, past.slot - axis.size, (size, len(axis.past)))[0],
-        received_w=sums[1][:, :n_w],
-        received_b=sums[1][:, n_w:],
-        expected=due[0],
-        usual=due[1],
-        seconds_w=in_block[:n_w],
-        seconds_b=in_block[n_w:],
-        seconds_p=seconds[:, axis.size :].sum(0),
-        seconds=seconds[:, : axis.size].sum(0),
-        anyhow_w=anyhow[0],
-        anyhow_b=anyhow[1],
-        cells=cells,
-        kept=np.ones(size),
-    )
+        received_w=sums[1][:, :n_w], received_b=sums[1][:, n_w:],
+        expected=due[0], usual=due[1], seconds_w=in_block[:n_w], seconds_b=in_block[n_w:],
+        seconds_p=seconds[:, axis.size :].sum(0), seconds=seconds[:, : axis.size].sum(0),
+        anyhow_w=anyhow[0], anyhow_b=anyhow[1], cells=cells, kept=np.ones(size),
+    )  # fmt: skip
 
 
 def _by_column(cells: Cells, column: Ints, shape: tuple[int, int]) -> list[Floats]:

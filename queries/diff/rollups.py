@@ -113,17 +113,15 @@ def counting_sql(
 
     slot, within: as Axis.rows; where: a condition more."""
     condition = f"({within}) AND ({where})" if where else within
-    # the number of its file in the place of the row's own, which nothing here asks for
-    rows = f"(SELECT * REPLACE (file_index AS seq) FROM {source} WHERE {condition})"
+    rows = f"(FROM {source} WHERE {condition})"
     text = (
         f"SELECT hash({LISTED}) AS names, {LISTED}, ({slot})::SMALLINT AS slot,"
-        f" bucket::UTINYINT AS bucket, received, seq AS file FROM ({named_sql(rows)})"
+        f" bucket::UTINYINT AS bucket, received FROM ({named_sql(rows)})"
     )
     # by the hash of the names: to group ten texts takes twice as long
     keys = (
-        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT names, first, last, texts.* FROM ("
-        "SELECT names, min(file) AS first, max(file) AS last,"
-        f" any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)"
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT names, texts.* FROM ("
+        f"SELECT names, any_value(struct_pack({LISTED})) AS texts FROM ({text}) GROUP BY names)"
     )
     return keys, f"SELECT {KEY}, slot, bucket, received FROM ({text}) JOIN {table} USING (names)"
 

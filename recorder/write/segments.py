@@ -26,7 +26,7 @@ from recorder.decode.columns import Who, by_hour, numbered
 from recorder.write.intake import Part, Rejected, Rows
 from store import FORMAT_VERSION, __version__, cover
 from store.cover import Sealed, Segment, maximal_cover, segment_name, segments_in
-from store.files import append_line, make_folder, replacing, write_text
+from store.files import append_line, make_folder, replacing, times_in, times_told, write_text
 from store.hours import from_us, hour_key
 from store.layout import Store
 from store.schema import RECORDED
@@ -254,7 +254,9 @@ def _write(
         # Arrow writes each page by itself: of few rows, 140 calls of the system for 10 KB.
         gathered = pa.BufferOutputStream()
         sink = gathered if few else temporary
-        with parquet_writer(sink, table.schema, footer, few=few) as writer:
+        times = [part.view(pa.int64()).to_pylist() for part in table.column("ts").chunks]
+        about = footer | times_told(ts for part in times for ts in part)
+        with parquet_writer(sink, table.schema, about, few=few) as writer:
             writer.write_table(table, None if few else row_group_rows(table.num_rows, table.nbytes))
         if few:
             temporary.write_bytes(gathered.getvalue())
@@ -355,8 +357,9 @@ def merge_candidates(files: Sequence[Segment]) -> list[Segment]:
 def merge(table: str, run: Sequence[Segment], footer: dict[bytes, bytes]) -> Path:
     """Write the rows of `run` as one segment, a row group at a time to bound the memory."""
     path = run[0].path.with_name(segment_name(run[0].first, run[-1].last))
-    schema = RECORDED[table]
-    with replacing(path) as temporary, parquet_writer(temporary, schema, footer) as writer:
+    schema, times = RECORDED[table], [times_in(segment.path) for segment in run]
+    about = footer | (times_told(ts for pair in times for ts in pair or ()) if all(times) else {})
+    with replacing(path) as temporary, parquet_writer(temporary, schema, about) as writer:
         groups = row_groups([segment.path for segment in run], schema)
         for rows in gathered(groups, _MERGED_BYTES):
             writer.write_table(rows.unify_dictionaries())

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from queries.core.session import Reader
@@ -111,6 +112,30 @@ def test_a_query_that_outlives_the_grace_counts_every_row(
         rows = reader.query("SELECT count(*) AS n FROM transactions").to_pylist()
         assert rows == [{"n": 10}]
         assert reader.notes == []
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_segments_that_tell_of_other_minutes_are_not_opened(merged: bool, tmp_path: Path) -> None:
+    """Also where rows come late or say what would be a time; one that does not tell is opened."""
+    desk = Desk(tmp_path / "s")
+    desk.take(connected(NOON))
+    lie = "qrec.times\x18\x211795355980000295 1795355999999444\x00"
+    for n in range(10):
+        desk.take(transaction(f"{n}", NOON + n * 60 * S, authority=lie) if n != 7 else
+                  transaction("late", NOON + 2 * 60 * S, sent=NOON + 420 * S))  # fmt: skip
+        desk.flush()
+    listed = live_segments(desk.store, "r", "transactions", hour_key(NOON))
+    pq.write_table(pq.read_table(listed[5].path, partitioning=None), listed[5].path)  # tells none
+    wide = [merge("transactions", listed[at : at + 2], {}) for at in (0, 4) if merged]
+    span = Window(from_us(NOON + 2 * 60 * S), from_us(NOON + 4 * 60 * S))
+    rows = "SELECT request_id FROM transactions WHERE ts >= $begin AND ts < $end ORDER BY 1"
+    limits = {"begin": span.from_ts, "end": span.to_ts}
+    with Reader(desk.store, [span]) as reader:
+        found = [row["request_id"] for row in reader.query(rows, limits).to_pylist()]
+        assert found == ["2", "3", "late"]
+        opened = [one.path for one in listed if one.path in reader.files["transactions"]]
+        assert opened == [listed[n].path for n in ((2, 3, 7, 9) if merged else (2, 3, 5, 7, 9))]
+        assert set(reader.files["transactions"]) - set(opened) == set(wide[1:])
 
 
 def test_an_hour_that_is_deleted_under_a_query_is_named(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from queries.diff.what_changed import what_changed
 from recorder.options import RecordOptions
 from recorder.replay import replay
 from recorder.write.rollup import write_rollup
-from recorder.write.segments import metadata
+from recorder.write.segments import metadata, write_segment
 from store.cover import sealed_name, segment_name
 from store.derived import DURATIONS, KEYS, MINUTES, ROLLUPS
 from store.files import parquet
@@ -176,7 +176,7 @@ def test_of_an_hour_that_goes_on_a_part_is_told_by_its_rollup_and_the_rest_by_ro
 
 
 @pytest.mark.parametrize("lacking", [[], ["pod_name"]])
-def test_segments_of_a_live_hour_without_rows_of_the_window_are_not_opened_again(
+def test_segments_of_a_live_hour_that_tell_of_other_minutes_are_not_opened(
     store: Store, lacking: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a row counts wherever it stands: one that came late is in a later segment. lacking:
@@ -204,14 +204,14 @@ def test_segments_of_a_live_hour_without_rows_of_the_window_are_not_opened_again
     for number, (first, last) in enumerate(pairwise([*edges, len(rows)])):
         part = [at for at in range(first, last) if at != late] + [late] * (number == 4)
         segment = rows.take(part).drop_columns(lacking if number else [])
-        pq.write_table(segment, folder / segment_name(1_000 * number, 1_000 * number + 999))
-    opened, arrays = list[str](), Reader.arrays
+        write_segment(folder, segment, 1_000 * number, 1_000 * number + 999, {})
+    opened, result = list[str](), Reader._result
 
-    def read(self: Reader, text: str, params: Any) -> Any:
+    def read(self: Reader, text: str, *of: Any) -> Any:
         opened.extend(re.findall(r"(\d+)000-", text))
-        return arrays(self, text, params)
+        return result(self, text, *of)
 
-    monkeypatch.setattr(Reader, "arrays", read)
+    monkeypatch.setattr(Reader, "_result", read)
     assert minutes() == expected
     assert expected["window"]["requests"]
     assert set(opened) == {f"{number:09d}" for number in range(0 if lacking else 2, 5)}

@@ -320,6 +320,6 @@ def _candidate(
     low, high = bounds(now / was, error)
     return Candidate(
         kind="latency", direction=direction, scope=scope, part=scope, excess=excess, volume=volume,
-        key=dict(zip(level.dims, level.values[g], strict=True)), metric=metric, window=now,
+        key=level.key(g), metric=metric, window=now,
         baseline=was, low=low, high=high, began=began, ended=ended, against=side.against, time=time,
     )  # fmt: skip

@@ -203,7 +203,8 @@ class _Sides:
             births = self.failures if failing[g] else self.births
             odds[g] = max(odds[g], births.often(g, float(sightings[g]) / self.more))
         changed = self._pick(fresh, odds, kind, "new")
-        if (self.other + self.history) / self.seconds * self.length < limits.NEARLY_ALL * _DAY_S:
+        told = (self.other + self.history) / self.seconds * self.length
+        if changed and told < limits.NEARLY_ALL * _DAY_S:
             endpoint = self.frame.level(ENDPOINT)
             before = endpoint.sum(self.frame.anyhow_b)[endpoint.group]
             works = self._in_runs()
@@ -283,10 +284,9 @@ class _Sides:
         signed = frame.requests - frame.due
         blocks = np.flatnonzero(self.window[g])
         return Candidate(
-            kind=kind, direction=direction, scope=scope, part=scope, metric="requests", z=z,
-            key=dict(zip(self.level.dims, self.level.values[g], strict=True)),
+            kind=kind, direction=direction, key=self.level.key(g), scope=scope, part=scope, z=z,
             excess=np.where(scope, signed, 0.0), volume=np.where(scope, np.abs(signed), 0.0),
-            window=float(frame.requests[scope].sum()), baseline=float(frame.due[scope].sum()),
+            metric="requests", window=float(frame.requests[scope].sum()),
+            baseline=float(frame.due[scope].sum()), ended=frame.window.shape[1],
             began=int(blocks[0]) if direction == "new" and blocks.size else 0,
-            ended=frame.window.shape[1],
         )  # fmt: skip

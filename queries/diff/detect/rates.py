@@ -313,8 +313,8 @@ def _candidate(
     n, b = float(in_run.sum()), float(own.sum())
     low, high = bounds(n / b, math.sqrt(noise * (1 / (n + 0.5) + 1 / (b + 0.5)))) if n else (0, 0)
     return Candidate(
-        kind="rate", direction="up", scope=scope, part=scope, excess=excess, metric="per_s",
-        key=dict(zip(level.dims, level.values[g], strict=True)),
-        volume=whole_due if excess is whole else run_due, window=n / seconds, baseline=b / seconds,
-        low=low or None, high=high or None, began=began, ended=ended, against=against, noise=noise,
+        kind="rate", direction="up", key=level.key(g), scope=scope, part=scope, excess=excess,
+        volume=whole_due if excess is whole else run_due, metric="per_s", window=n / seconds,
+        baseline=b / seconds, low=low or None, high=high or None, began=began, ended=ended,
+        against=against, noise=noise,
     )  # fmt: skip

@@ -225,7 +225,7 @@ def candidate(
     error = float(np.sqrt(found.noise[i] * (1 / (f_r + 0.5) + 1 / (f_b + 0.5))))
     low, high = bounds(now / base, error) if base and now else (None, None)
     return Candidate(
-        kind=kind, direction=direction, key=dict(zip(level.dims, level.values[g], strict=True)),
+        kind=kind, direction=direction, key=level.key(g),
         scope=scope, part=part, excess=excess, volume=volume, metric="error_share",
         window=now, baseline=base, low=low, high=high, z=abs(float(found.z[i])), began=began,
         ended=ended, against=against, newer=max(newer, 0), noise=float(found.noise[i]),

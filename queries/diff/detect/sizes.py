@@ -48,21 +48,10 @@ def sizes(frame: Frame, dims: tuple[str, ...]) -> list[Candidate]:
         error = math.sqrt(float(shared[i, run[i]]) * (1 / max(run_n, 1) + 1 / float(base.n[i, 0])))
         low, high = bounds((now + 1) / (was + 1), error)
         changed.append(Candidate(
-            kind="size",
-            direction="up" if up else "down",
-            key=dict(zip(level.dims, level.values[int(able[i])], strict=True)),
-            scope=scope,
-            part=scope,
-            excess=requests if up else -requests,
-            volume=requests,
-            metric="bytes_received",
-            window=now,
-            baseline=was,
-            low=low,
-            high=high,
-            z=abs(float(z[i])),
-            began=where[0],
-            ended=where[1],
+            kind="size", direction="up" if up else "down", key=level.key(int(able[i])),
+            scope=scope, part=scope, excess=requests if up else -requests, volume=requests,
+            metric="bytes_received", window=now, baseline=was, low=low, high=high,
+            z=abs(float(z[i])), began=where[0], ended=where[1],
         ))  # fmt: skip
     return changed
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from queries.core.session import sql_text
-from queries.core.window import Window, hours_of
+from queries.core.window import Window, hours_of, meeting
 from queries.diff.axis import hour_of, inside
 from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
@@ -66,7 +66,7 @@ class Rows:
         some = {
             path
             for one in wanted
-            for path in self.reader.rows_of(hours_of(one.spans))
+            for path in meeting(self.reader.rows_of(hours_of(one.spans)), one.spans)
             if not is_early(path) and (not one.recorders or owner(path) in one.recorders)
         }
         paths = [path for path in self.reader.files["transactions"] if path in some]

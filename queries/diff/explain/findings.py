@@ -147,19 +147,12 @@ def _finding(
     named = replace(c, key=key)
     recorders = shown(scene.by_recorder(needs_both(c)), c, once)
     return Finding(
-        rank=place + 1,
-        id=_identity(c.kind, key),
-        kind=c.kind,
-        direction=c.direction,
-        severity=lead.severity,
-        confidence=confidence(c),
-        key=key,
-        blame=c.blame,
+        rank=place + 1, id=_identity(c.kind, key), kind=c.kind, direction=c.direction,
+        severity=lead.severity, confidence=confidence(c), key=key, blame=c.blame,
         effect=Effect(c.metric, c.window, c.baseline, c.ratio, low, high, round(held), c.against),
         window=_numbers(scene, once, True),
         baseline=_numbers(scene, once, False),
-        since=lead.lasted.since,
-        until=lead.lasted.until,
+        since=lead.lasted.since, until=lead.lasted.until,
         evidence=Evidence(now, before, _signature(frame, c)),
         also=_also(frame, c, key),
         summary=words.summary(
@@ -168,12 +161,11 @@ def _finding(
             caller(frame, once, frame.before) if c.direction == "gone" else None,
             recorders,
         ),
-        recorders=recorders,
+        recorders=recorders, slot_s=float(slots[0].step),
         minutes_window=tuple(lead.series.counted[: slots[0].size].tolist()),
         minutes_baseline=tuple(
             lead.series.counted[slots[1].first : slots[1].first + slots[1].size].tolist()
         ),
-        slot_s=float(slots[0].step),
     )  # fmt: skip
 
 

@@ -399,7 +399,7 @@ def _one(
     return Candidate(
         kind=direction, direction=direction, scope=scope, part=scope, volume=volume,
         excess=volume if direction == "new" else -volume, window=now, baseline=was,
-        key=dict(zip(level.dims, level.values[g], strict=True)), metric="requests",
+        key=level.key(g), metric="requests",
         began=int(frame.window[scope].any(0).argmax()), ended=frame.window.shape[1],
     )  # fmt: skip
 
