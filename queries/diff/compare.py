@@ -79,10 +79,8 @@ def compared(
     if any(span.overlaps(window) for span in baseline.spans):
         return _empty(window, baseline, "not_comparable", [Note("overlap", _OVERLAP)])
     past = past_of(spans)
-    all_of, pushdown = Axis(spans, tuple(past)).stretches, pushdown_of(store)
-    with Reader(
-        store, all_of, views=False, pushdown=pushdown, running=running, where=where
-    ) as reader:
+    times, push = Axis(spans, tuple(past)).stretches, pushdown_of(store)
+    with Reader(store, times, views=False, pushdown=push, running=running, where=where) as reader:
         expressions, notes = coverage.differing_filters(reader, window, baseline)
         text, params = _condition(reader, expressions, where)
         if text and reader.early.keys:
