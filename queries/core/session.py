@@ -267,7 +267,9 @@ class Reader:
             rows = [pair for hour in hours for pair in self.store.visible(table, hour)]
             if table == "transactions" and not self._views:
                 rows += [(self.store.recorder_of(path), path) for path in self.early.keys]
-            return [path for recorder, path in rows if self._is_asked(recorder)]
+            paths = [path for recorder, path in rows if self._is_asked(recorder)]
+            # of the others some questions want what is older than the window
+            return meeting(paths, self.spans) if self._views and table == "transactions" else paths
         # A stretch lies in the hour in which it began; one that is not "seeing" may be longer.
         before = self.store.hour_before("coverage", hours[0]) if hours else []
         return [path for hour in (*before, *hours) for path in self._coverage(hour)]
@@ -296,8 +298,7 @@ class Reader:
         return groups
 
     def _whole(self, paths: Sequence[Path]) -> list[Path]:
-        whole = [path for path in paths if self._readable(path)]
-        return meeting(whole, self.spans) if self._views else whole
+        return [path for path in paths if self._readable(path)]
 
     def _view(self, table: str, tries: int = 20) -> None:
         """Make the view over the table's files, without those whose footer does not parse. One of

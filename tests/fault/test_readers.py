@@ -136,6 +136,12 @@ def test_segments_that_tell_of_other_minutes_are_not_opened(merged: bool, tmp_pa
         opened = [one.path for one in listed if one.path in reader.files["transactions"]]
         assert opened == [listed[n].path for n in ((2, 3, 7, 9) if merged else (2, 3, 5, 7, 9))]
         assert set(reader.files["transactions"]) - set(opened) == set(wide[1:])
+    folder = desk.store.live_hour("r", "connections", hour_key(NOON))
+    folder.mkdir(parents=True)
+    for one in listed:  # a connection may have been opened before the window
+        shutil.copy(one.path, folder)
+    with Reader(desk.store, [span], ["connections"]) as reader:
+        assert len(reader.files["connections"]) == len(listed)
 
 
 def test_an_hour_that_is_deleted_under_a_query_is_named(tmp_path: Path) -> None:
