@@ -69,6 +69,8 @@ class Cells:
     value: Any
 
     def where(self, chosen: Any) -> Cells:
+        if isinstance(chosen, np.ndarray) and chosen.dtype == bool:
+            chosen = np.flatnonzero(chosen)  # a mask in no order takes five times as long a column
         return Cells(*(column[chosen] for column in vars(self).values()))
 
 
