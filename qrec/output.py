@@ -10,7 +10,6 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -98,7 +97,7 @@ class Line:
 
     def show(self, text: str) -> None:
         if self.live:
-            self._text = cut(visible(text), shutil.get_terminal_size().columns - 1)
+            self._text = cut(visible(text), _columns() - 1)
             narrate(f"\r{self._text}\x1b[K")
 
     def note(self, text: str) -> None:
@@ -156,10 +155,20 @@ class Painter:
 PLAIN = Painter(False)
 
 
+def _columns() -> int:
+    """Of the terminal, or 80: as shutil says, which takes 2 ms to import."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size().columns or 80
+    return 80
+
+
 def terminal_width() -> int | None:
     """Columns of the terminal that stdout is; None for a file or a pipe, where nothing is cut."""
     if "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty()):
-        return max(shutil.get_terminal_size().columns, 40)
+        return max(_columns(), 40)
     return None
 
 

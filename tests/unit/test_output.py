@@ -5,12 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrec.output import Painter, flatten, to_csv, to_json, to_jsonl, to_markdown, to_table
+from qrec.output import (
+    Painter,
+    flatten,
+    terminal_width,
+    to_csv,
+    to_json,
+    to_jsonl,
+    to_markdown,
+    to_table,
+)
 from queries.core.escape import cut, visible, visible_json, width
 from queries.core.question import Column
 
@@ -89,3 +99,14 @@ def test_colour_is_there_only_when_asked_for() -> None:
     assert Painter(False)("x", "red") == "x"
     assert Painter(True)("x", "red") == "\x1b[31mx\x1b[0m"
     assert Painter(True)("x", None) == "x"
+
+
+def test_a_width_that_is_told_counts_and_one_that_is_none_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((123, 50)))
+    for told, columns in (("60", 60), ("20", 40), ("0", 123), ("-5", 123), ("wide", 123)):
+        monkeypatch.setenv("COLUMNS", told)
+        assert terminal_width() == columns
+    monkeypatch.delenv("COLUMNS")
+    assert terminal_width() is None  # a pipe

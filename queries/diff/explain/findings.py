@@ -143,7 +143,7 @@ def _finding(
     low, high = (c.low, c.high) if c.ratio is not None else (None, None)
     if c.ratio is not None and low is not None and high is not None:
         low, high = min(low, c.ratio), max(high, c.ratio)
-    slots = frame.axis.slots
+    slots, course = frame.axis.slots, lead.series.counted
     named = replace(c, key=key)
     recorders = shown(scene.by_recorder(needs_both(c)), c, once)
     return Finding(
@@ -162,10 +162,8 @@ def _finding(
             recorders,
         ),
         recorders=recorders, slot_s=float(slots[0].step),
-        minutes_window=tuple(lead.series.counted[: slots[0].size].tolist()),
-        minutes_baseline=tuple(
-            lead.series.counted[slots[1].first : slots[1].first + slots[1].size].tolist()
-        ),
+        minutes_window=tuple(course[: slots[0].size].tolist()),
+        minutes_baseline=tuple(course[slots[1].first : slots[1].first + slots[1].size].tolist()),
     )  # fmt: skip
 
 

@@ -31,13 +31,9 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
     now = due = float(smaller[typical])  # one that stays as busy as it was
     before = now * float(nb[typical].sum()) / float(level.sum(frame.once.due * own)[typical])
     bar = limits.bar(level.size)
-    failed = level.sums(frame.once.baseline, own & frame.failed)
-    clustered = median(dispersion(
-        nb[judged], failed[judged], limits.CLUSTER, limits.MOST_CLUSTERED
-    ))  # fmt: skip
-    bursts = median(rate_dispersion(
-        nb[judged], frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS
-    ))  # fmt: skip
+    nb, failed = nb[judged], level.sums(frame.once.baseline, own & frame.failed)[judged]
+    clustered = median(dispersion(nb, failed, limits.CLUSTER, limits.MOST_CLUSTERED))
+    bursts = median(rate_dispersion(nb, frame.seconds_b, limits.BURSTS, limits.MOST_BURSTS))
 
     def fails(share: float) -> bool:
         z = odds_z(*_arrays(share * now, now, 0.0, before), limits.WIDE)
