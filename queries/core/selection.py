@@ -249,11 +249,7 @@ class Selection:
         return [row["value"] for row in self.rows("values", value=sql)]
 
     def result(
-        self,
-        rows: list[Any],
-        limit: int,
-        counts: tuple[int, int],
-        more: Sequence[Note] = (),
+        self, rows: list[Any], limit: int, counts: tuple[int, int], more: Sequence[Note] = ()
     ) -> Result:
         """At most `limit` of the rows, with what every answer carries; counts: all, failed."""
         recorders = notes.seen(self.reader, self.window)
@@ -354,16 +350,10 @@ def both_sides(
 
 
 def listing(
-    query: str,
-    answer: Callable[..., T],
-    row: Callable[[dict[str, Any], Side], Any],
-    *,
-    tables: Sequence[str] = ("transactions",),
-    routes: bool = False,
-    counts: bool = False,
-    orders: Mapping[str, str] | None = None,
-    name: str = "",
-) -> Callable[..., T]:
+    query: str, answer: Callable[..., T], row: Callable[[dict[str, Any], Side], Any], *,
+    tables: Sequence[str] = ("transactions",), routes: bool = False, counts: bool = False,
+    orders: Mapping[str, str] | None = None, name: str = "",
+) -> Callable[..., T]:  # fmt: skip
     """The function of a question that lists the rows of queries/sql/<query>.sql, as that field of
     the answer or the one called `name`.
 

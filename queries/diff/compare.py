@@ -313,12 +313,9 @@ def _compared(frame: Frame) -> Compared:
         return int(distinct(level.group[named]).size)
 
     return Compared(
-        hosts=count("host"),
-        endpoints=count(*ENDPOINT),
-        statuses=count(*ENDPOINT, "status"),
-        containers=count("service"),
-        signatures=count("signature"),
-    )
+        hosts=count("host"), endpoints=count(*ENDPOINT), statuses=count(*ENDPOINT, "status"),
+        containers=count("service"), signatures=count("signature"),
+    )  # fmt: skip
 
 
 def _longest_pair(
@@ -402,6 +399,5 @@ def _empty(window: Window, baseline: Baseline, verdict: Verdict, notes: list[Not
     return Changes(
         window=Side(window.from_ts, window.to_ts, 0.0, 0, 0),
         baseline=BaselineSide(spans[0].from_ts, spans[-1].to_ts, 0.0, 0, 0, baseline.kind),
-        verdict=verdict,
-        notes=tuple(notes),
-    )
+        verdict=verdict, notes=tuple(notes),
+    )  # fmt: skip

@@ -92,12 +92,9 @@ def beyond(
         able &= (MIDDLES[at] - MIDDLES[np.maximum(cut, 0)] >= limits.MS) & (cut >= 0)
     window = d.beyond(np.where(able, cut, BUCKETS if up else -1), up, 0)
     return Beyond(
-        np.where(able, base, 0.0),
-        np.where(able, before.total, 0.0),
-        window,
-        np.where(able[:, None], d.blocks[0], 0.0),
-        np.where(able, at, BUCKETS),
-    )
+        np.where(able, base, 0.0), np.where(able, before.total, 0.0), window,
+        np.where(able[:, None], d.blocks[0], 0.0), np.where(able, at, BUCKETS),
+    )  # fmt: skip
 
 
 def drift(d: Durations) -> tuple[Floats, Floats]:

@@ -150,11 +150,9 @@ def _finding(
         rank=place + 1, id=_identity(c.kind, key), kind=c.kind, direction=c.direction,
         severity=lead.severity, confidence=confidence(c), key=key, blame=c.blame,
         effect=Effect(c.metric, c.window, c.baseline, c.ratio, low, high, round(held), c.against),
-        window=_numbers(scene, once, True),
-        baseline=_numbers(scene, once, False),
+        window=_numbers(scene, once, True), baseline=_numbers(scene, once, False),
         since=lead.lasted.since, until=lead.lasted.until,
-        evidence=Evidence(now, before, _signature(frame, c)),
-        also=_also(frame, c, key),
+        evidence=Evidence(now, before, _signature(frame, c)), also=_also(frame, c, key),
         summary=words.summary(
             named, lead.top, lead.lasted.since, lead.lasted.until, frame.axis.spans[0],
             failing_share(frame, c),

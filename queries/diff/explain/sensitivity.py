@@ -54,13 +54,11 @@ def sensitivity(frame: Frame) -> Sensitivity | None:
     chance = math.log(1 / (1 + other / seconds)) if seconds else -1e-9
     new = math.ceil(-(bar**2 + math.log(2 * math.pi * bar**2)) / 2 / chance)
     return Sensitivity(
-        error_share=_least(fails, 0.001, 1.0),
-        latency_ratio=_least(slow, 1.3, 100.0),
-        rate_ratio=_least(busy, 1.6, 100.0),
-        new_requests=max(new, limits.FEW),
+        error_share=_least(fails, 0.001, 1.0), latency_ratio=_least(slow, 1.3, 100.0),
+        rate_ratio=_least(busy, 1.6, 100.0), new_requests=max(new, limits.FEW),
         seen_by=f"endpoints with {_round(now)} requests or more",
         too_few=int(seen.sum()) - int((smaller >= smaller[typical]).sum()),
-    )
+    )  # fmt: skip
 
 
 def _arrays(a: float, b: float, c: float, d: float = 0.0) -> tuple[Floats, Floats, Floats, Floats]:
