@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -16,19 +15,15 @@ from pages import charts
 from pages.ask import Asked, href
 from queries.core import format as words
 from queries.core.answer import Changes, Finding, would_have_shown
-from queries.core.question import parsed
-from queries.core.selection import both_sides
 from queries.core.window import Baseline, Window
-from queries.diff.explain.breakdown import within
+from queries.diff.explain.breakdown import Sides, by_container, sides_of, within
 from queries.search import Line, lines_of
 from store.layout import Store
 from store.marks import read_marks
-from store.values import dataclass
 
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080)  # minutes
 _TICKS, _SLOTS = 8, 24
 _PARTS, _TEXTS = 12, 8  # lines of a finding's tables
-_MOST: Final = 100  # values of a dimension
 _OUTCOMES: Final = ("status", "signature")  # of a key: what came of a request, not what it was
 _BINS: Final = 8  # bins of a histogram for each factor of ten, as sides.sql has them
 
@@ -132,40 +127,6 @@ def time_ticks(span: Window, tz: tzinfo) -> list[tuple[float, str]]:
     return ticks
 
 
-@dataclass(frozen=True)
-class Counted:
-    """Requests and failures under one name, of the window and of the whole baseline."""
-
-    name: str
-    requests: int
-    before: int
-    errors: int
-    errors_before: int
-
-
-Sides = dict[str, list[Counted]]
-
-
-def sides_of(
-    store: Store, window: Window, baseline: Sequence[Window], only: str | None,
-    wheres: Sequence[str],
-) -> list[Sides]:  # fmt: skip
-    """What passes each of the filters in the window and in the stretches of the baseline, by the
-    values of each dimension, the most frequent of both sides first.
-
-    status: "none" where there was no response; host; who: "calls NAME" or "serves NAME"; says: what
-    a failure said, else its status; duration: the number of a bin, of which there are eight for
-    each factor of ten of a millisecond.
-    """
-    found: list[Sides] = []
-    texts = [parsed(text) for text in wheres]
-    for rows in both_sides(store, window, baseline, parsed(only), texts, "sides", most=_MOST):
-        found.append(defaultdict(list))
-        for row in rows:
-            found[-1][row.pop("dimension")].append(Counted(row.pop("value"), **row))
-    return found
-
-
 def detail(
     window: Window, one: Finding, tz: tzinfo, where: str, both: Sides, lines: Mapping[str, Line],
     changes: Changes,
@@ -186,7 +147,7 @@ def detail(
         "durations": _durations(one, both),
         "statuses": both["status"][:_PARTS],
         "hosts": both["host"][:_PARTS],
-        "parts": sorted(both["who"], key=lambda p: -abs(p.errors - p.errors_before))[:_PARTS],
+        "parts": by_container(both),
         "texts": both["says"][:_TEXTS],
         "examples": {
             side: [lines[name] for name in getattr(one.evidence, side) if name in lines]

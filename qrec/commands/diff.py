@@ -19,7 +19,7 @@ from queries.core.format import clock, short_id
 from queries.core.notes import received
 from queries.core.question import BASELINE, WINDOW, Argument, Column, Question, asked_window
 from queries.core.window import Baseline, Window, explicit_baseline
-from queries.diff.explain.breakdown import by_container, part_text, within
+from queries.diff.explain.breakdown import by_container, part_text, sides_of, within
 from store.errors import QrecError, UsageError
 from store.layout import Store
 from store.values import dataclass
@@ -143,13 +143,10 @@ def _line(report: Report, news: News, when: str) -> str:
 
 def _explained(report: Report, store: Store, window: Window, only: str | None) -> None:
     """The one finding, with its parts by container."""
-    import filters  # 50 ms that a comparison without a filter need not wait for
-
     [finding] = report.changes.findings
     text = within(only, finding.key)
-    where = filters.parse(text) if text else None
-    parts = [part_text(one) for one in by_container(store, window, report.baseline, where)]
-    Explanation(report, finding, parts, text).show()
+    [both] = sides_of(store, window, report.baseline.spans, text, [text])
+    Explanation(report, finding, [part_text(one) for one in by_container(both)], text).show()
 
 
 def _code(verdict: str) -> int:

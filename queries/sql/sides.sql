@@ -1,5 +1,5 @@
 -- Requests and failures of window (the first span) and baseline by status, by host, by who made or
--- served them, by what failures say, and by bin of duration: the busiest of each.
+-- served them, by what failures say, and by bin of duration: of each the busiest of those in which most changed.
 WITH spans AS (
     SELECT
         unnest($starts::TIMESTAMPTZ[]) AS from_ts,
@@ -39,5 +39,9 @@ SELECT
 FROM rows
 GROUP BY GROUPING SETS ((status), (host), (who), (says), (duration))
 HAVING value IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY dimension ORDER BY requests + before DESC, value) <= $most
+QUALIFY
+    row_number() OVER (
+        PARTITION BY dimension
+        ORDER BY abs(errors - errors_before) DESC, requests + before DESC, value
+    ) <= $most
 ORDER BY dimension, requests + before DESC, value

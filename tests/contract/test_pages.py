@@ -17,11 +17,11 @@ import pytest
 
 from fixtures import bundled
 from pages.ask import offered, parameter
-from pages.findings import Counted, sides_of
 from pages.views import any_question
 from queries.core.question import every_question
 from queries.core.session import Reader
 from queries.core.window import Window
+from queries.diff.explain.breakdown import Counted, sides_of
 from store.hours import from_us
 from store.layout import Store
 from tests.contract.site import ATTACKS, ORIGIN, Browser, harmless, hostile, links, parsed, replayed

@@ -26,7 +26,7 @@ from queries.core.answer import (
     Symptom,
 )
 from queries.core.window import Baseline, Window
-from queries.diff.explain.breakdown import Part, filter_of, part_text
+from queries.diff.explain.breakdown import Counted, filter_of, part_text
 from store.layout import Store
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -138,7 +138,7 @@ def test_seven_days_are_one_line(berlin: Run, capsys: pytest.CaptureFixture[str]
 
 
 def test_one_finding_in_full(berlin: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = [part_text(Part("payment-service", False, 1204, 1190, 412, 2))]
+    parts = [part_text(Counted("calls payment-service", 1204, 1190, 412, 2))]
     where = filter_of(FINDING.key)
     Explanation(Report(berlin, CHANGES, BASELINE), FINDING, parts, where).show()
     out = capsys.readouterr().out

@@ -1,18 +1,20 @@
-"""One finding further: its transactions as a filter, and what of it happened in which container."""
+"""One finding further: its transactions as a filter, and what they were like on both sides."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from queries.core.escape import visible
 from queries.core.format import plural
+from queries.core.question import parsed
 from queries.core.selection import both_sides
-from queries.core.window import Baseline, Window
+from queries.core.window import Window
 from queries.diff.keys import IP, addresses, instances
 from store.values import dataclass
 
 if TYPE_CHECKING:
-    from filters.nodes import Expr
     from queries.core.answer import Key
     from store.layout import Store
 
@@ -23,22 +25,22 @@ _FIELDS = {
     "process": "process.path",
     "signature": "error_signature",
 }
-_MOST = 12  # containers
+_MOST = 100  # values of a dimension
+_CONTAINERS = 12  # that are told
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one container (or program, outside of containers) sent or served of it.
-
-    requests and errors of the window, and of the baseline, all of its stretches together.
-    """
+class Counted:
+    """Requests and failures under one name, of the window and of the whole baseline."""
 
     name: str
-    serves: bool
     requests: int
     before: int
     errors: int
     errors_before: int
+
+
+Sides = dict[str, list[Counted]]
 
 
 def filter_of(key: Key) -> str:
@@ -73,18 +75,41 @@ def within(only: str | None, key: Key) -> str:
     return " and ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
 
 
-def part_text(part: Part) -> str:
+def sides_of(
+    store: Store, window: Window, baseline: Sequence[Window], only: str | None,
+    wheres: Sequence[str],
+) -> list[Sides]:  # fmt: skip
+    """What passes each of the filters, which are parts of `only`, in the window and in the
+    stretches of the baseline, by the values of each dimension, the most frequent of both sides
+    first.
+
+    status: "none" where there was no response; host; who: "calls NAME" or "serves NAME"; says: what
+    a failure said, else its status; duration: the number of a bin, of which there are eight for
+    each factor of ten of a millisecond.
+    """
+    found: list[Sides] = []
+    texts = [parsed(text) for text in wheres]
+    for rows in both_sides(store, window, baseline, parsed(only), texts, "sides", most=_MOST):
+        found.append(defaultdict(list))
+        for row in rows:
+            found[-1][row.pop("dimension")].append(Counted(row.pop("value"), **row))
+    return found
+
+
+def by_container(both: Sides) -> list[Counted]:
+    """Who made or served it, most of the change first."""
+
+    def change(one: Counted) -> tuple[int, int, str]:
+        moved = one.errors - one.errors_before, one.requests - one.before
+        return -abs(moved[0]), -abs(moved[1]), one.name.partition(" ")[2]
+
+    return sorted(both["who"], key=change)[:_CONTAINERS]
+
+
+def part_text(part: Counted) -> str:
     """`payment-service calls it: 1,204 requests (was 1,190), 412 failed (was 2)`."""
-    verb = "serves it" if part.serves else "calls it"
+    verb, _, who = part.name.partition(" ")
     return visible(
-        f"{part.name} {verb}: {plural(part.requests, 'request')} (was {part.before:,}), "
+        f"{who} {verb} it: {plural(part.requests, 'request')} (was {part.before:,}), "
         f"{part.errors:,} failed (was {part.errors_before:,})"
     )
-
-
-def by_container(
-    store: Store, window: Window, baseline: Baseline, where: Expr | None
-) -> list[Part]:
-    """The containers that what passes `where` came from or went to, most of the change first."""
-    [rows] = both_sides(store, window, baseline.spans, where, [where], "breakdown", rows=_MOST)
-    return [Part(**row) for row in rows]
