@@ -7,7 +7,7 @@ from typing import Final
 
 # How sure: a signed root of a likelihood ratio beyond the band, per sqrt of its dispersion.
 Z: Final = 3.5
-Z_ALL: Final = 3.0  # of all failures, where no place's are sure: that is one question
+Z_ALL: Final = 3.0  # of everything: its rate, its failures where no place is sure; one question
 Z_STRONG: Final = 5.0  # could not plausibly be chance even with far more comparisons; good news
 
 # The least band: what quiet stretches may always differ by, on logs.

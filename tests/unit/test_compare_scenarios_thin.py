@@ -55,6 +55,15 @@ def test_what_fails_everywhere_is_one_question(record: Record) -> None:
     says(finding, ("broad",), {}, direction="up")
 
 
+def test_how_many_come_is_one_question(record: Record) -> None:
+    """No name has requests enough to be busier by itself."""
+    names = ("ads", "bank", "cart", "desk", "exam", "farm", "golf", "host")
+    rate = step(50, 30, 105)
+    lines = [traffic(f"{n}.example", f"/{n}", rate, container=n) for n in names]
+    [finding] = record(*lines, beside=0).diff(last="10m")["findings"]
+    says(finding, ("broad",), {}, direction="up")
+
+
 def test_all_stops_of_which_some_requests_cause_a_hundred_calls(record: Record) -> None:
     document = record(*people(300, to=50), probes(), from_=-240, beside=0).diff(last="10m")
     says(first(document), ("broad",), direction="down", severity="high")

@@ -108,7 +108,7 @@ def rates(
     )  # fmt: skip
     if not able.size:
         return []
-    bar = limits.bar(able.size)
+    bar = limits.bar(able.size) if dims else limits.Z_ALL
     births = births_of(level, frame, past, baseline, window) if "route" in dims else None
     window, past, due = window[able], past[able], due[able]
     expected, usual_due = expected[able], usual_due[able]
