@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 import filters
@@ -33,8 +32,6 @@ _TRANSACTION = "request.http_transaction"
 _AFTERMATH_S = 1.0  # how long the slower subscriptions may take to bring what the first one has
 _ENOUGH = 300  # transactions after which more would tell nothing new
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Greeting:
@@ -47,39 +44,29 @@ class Greeting:
 
 def greet(url: str, condition: str | None = None, seconds: float = 5.0) -> Greeting:
     """Subscribe, read one event, hang up. LinkError when that fails or takes too long."""
-    return _within(seconds, lambda: _greet(url, condition, seconds))
+    late = threading.Event()
 
+    def hang_up_late(response: Stream) -> None:
+        late.set()
+        hang_up(response)
 
-def _greet(url: str, condition: str | None, seconds: float) -> Greeting:
-    asked = Subscription(url, condition, headers_s=seconds)
-    with open_stream(asked) as response:
-        for name, data in response.events():
-            here = time.time()
-            ts = decode(name, data).ts
-            ahead = None if ts is None else ts / 1e6 - here
-            return Greeting(knows_filters(data), name == CONNECTED, ahead)
-    raise LinkError("ended", "it ended the stream without a word")
-
-
-def _within(seconds: float, work: Callable[[], T]) -> T:
-    """The work's result, or LinkError after so long: a byte a minute resets a socket's timeout."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
+    with open_stream(Subscription(url, condition, headers_s=seconds)) as response:
+        timer = threading.Timer(seconds, hang_up_late, [response])  # each byte sets a timeout back
+        timer.start()
         try:
-            results.append(work())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds + 1.0)
-    if errors:
-        raise errors[0]
-    if not results:
+            for name, data in response.events():
+                here = time.time()
+                ts = decode(name, data).ts
+                ahead = None if ts is None else ts / 1e6 - here
+                return Greeting(knows_filters(data), name == CONNECTED, ahead)
+        except LinkError:
+            if not late.is_set():
+                raise
+        finally:
+            timer.cancel()
+    if late.is_set():
         raise LinkError("timeout", f"no event within {seconds:g} s")
-    return results[0]
+    raise LinkError("ended", "it ended the stream without a word")
 
 
 def greeted(url: str) -> Greeting:
