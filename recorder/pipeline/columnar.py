@@ -37,7 +37,11 @@ class Clean(NamedTuple):
     def part_without(self, repeats: Repeats) -> Rows:
         """The part without the rows that came before."""
         rows = self.part.transactions
-        again = repeats.among("transactions", self.keys)
+        again = [
+            place
+            for request_id, ts, place in self.keys
+            if repeats.has("transactions", request_id, ts, place)
+        ]
         if again and rows is not None:
             self.part.counts["duplicates"] = len(again)
             fresh = np.isin(rows.column("order").to_numpy(), again, invert=True)

@@ -7,7 +7,7 @@ counted: so the process that keeps coverage carries no rows.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -89,16 +89,11 @@ class Repeats:
     """
 
     def __init__(self, memory: Any = None) -> None:
-        import numpy as np  # the reading process does without: 7 MB
-
-        self._np = np
         self.known: set[str] = set()
         self.block = 0
         self._calls = itertools.count(1)
         memory = memoryview(bytearray(REPEATS_BYTES) if memory is None else memory).cast("Q")
         self._keys, self._numbers = memory[: len(memory) // 2], memory[len(memory) // 2 :]
-        self._key_array = np.frombuffer(self._keys, np.uint64)
-        self._number_array = np.frombuffer(self._numbers, np.uint64)
         self._buckets = len(self._keys) // _WAYS
 
     def has(self, table: str, request_id: str | None, ts: int | None, place: int = 0) -> bool:
@@ -122,25 +117,3 @@ class Repeats:
 
     def _number(self, place: int) -> int:
         return self.block + place if self.block else next(self._calls)
-
-    def among(self, table: str, rows: Sequence[tuple[str | None, int, int]]) -> list[int]:
-        """The places of those of the rows (id, time, place) that came before: `has`, for many."""
-        np = self._np
-        keys = np.fromiter(
-            (hash((table, request_id, ts)) & _KEY or 1 for request_id, ts, _ in rows), np.uint64
-        )
-        starts = keys % np.uint64(self._buckets) * np.uint64(_WAYS)
-        cells = starts[:, None].astype(np.int64) + np.arange(_WAYS)
-        met = (self._key_array[cells] == keys[:, None]).any(axis=1)
-        _, bucket, sharing = np.unique(starts, return_inverse=True, return_counts=True)
-        alone = ~met & (sharing[bucket] == 1)
-        if self.known:
-            alone[:] = False
-        alone &= np.array([bool(request_id) for request_id, _, _ in rows], bool)
-        oldest = cells[np.arange(len(rows)), self._number_array[cells].argmin(axis=1)][alone]
-        places = np.array([place for _, _, place in rows], np.uint64)[alone]
-        # As in `has`: first the numbers.
-        self._number_array[oldest] = [self._number(int(place)) for place in places]
-        self._key_array[oldest] = keys[alone]
-        others = (rows[index] for index in np.flatnonzero(~alone).tolist())
-        return [row[2] for row in others if self.has(table, *row)]

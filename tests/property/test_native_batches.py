@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recorder.native import Native
 from recorder.options import RecordOptions
 from recorder.pipeline import worker
 from recorder.pipeline.worker import Worker
-from recorder.write.intake import Connected, Repeats
+from recorder.write.intake import Connected
 from tests.kit import frame, transaction
 
 
@@ -72,18 +70,3 @@ def test_a_batch_is_bounded(library: Path, limits: tuple[int, int]) -> None:
         assert 0 < batch.events <= limits[0]
         at, events = batch.at, events + batch.events
     assert events == 20
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3)), max_size=12), st.data())
-def test_repeats_of_many_rows_are_those_of_each(
-    rows: list[tuple[str, int]], data: st.DataObject
-) -> None:
-    """Also where few places are left to remember them in."""
-    memory = bytearray(256)
-    one, many = Repeats(memory), Repeats(bytearray(memory))
-    for block in (1, 100):
-        one.block = many.block = block
-        keyed = [(data.draw(st.sampled_from([request_id, ""])), ts, n)
-                 for n, (request_id, ts) in enumerate(rows)]  # fmt: skip
-        again = many.among("t", keyed)
-        assert sorted(again) == [key[2] for key in keyed if one.has("t", *key)]

@@ -16,6 +16,7 @@ from recorder.native.build import build
 from recorder.native.build import main as build_main
 from recorder.options import RecordOptions
 from recorder.pipeline import worker as worker_module
+from recorder.pipeline.columnar import Clean
 from recorder.pipeline.worker import Worker
 from recorder.write.intake import Part
 from tests.kit import frame, transaction
@@ -119,7 +120,7 @@ def test_a_failure_beside_it_costs_no_event(
     library: Path, plain_block: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = Worker(b"k" * 32, RecordOptions(store=Path()), Native(library))
-    monkeypatch.setattr(worker.repeats, "among", lambda *words: 1 / 0)
+    monkeypatch.setattr(Clean, "part_without", lambda *words: 1 / 0)
     assert ids(worker.process_block(plain_block)) == [f"r{n}" for n in range(5)]
 
 
