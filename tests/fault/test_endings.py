@@ -22,7 +22,7 @@ from recorder.options import Status
 from recorder.pipeline import workers
 from recorder.pipeline.frames import mono_us
 from recorder.source.request import Subscription
-from recorder.write import seal
+from recorder.write import retention, seal
 from store.coverage import last_stretch
 from store.errors import QrecError, UnavailableError
 from store.layout import Store
@@ -57,7 +57,7 @@ def test_an_end_does_not_wait_for_a_seal_under_way(
         done.wait(PATIENCE_S)
         return []
 
-    monkeypatch.setattr(seal, "_EVERY_S", 0.1)
+    monkeypatch.setattr(retention, "_ROUND_S", 0.1)
     monkeypatch.setattr(os, "setpriority", lambda *_: None)
     monkeypatch.setattr(seal.Housekeeper, "round", seal_for_long)
     began: list[float] = []
@@ -82,14 +82,14 @@ def test_an_end_beside_a_seal_is_a_clean_one(
         "import io, sys, time\n"
         "if 'record' in sys.orig_argv:\n"
         "    import pyarrow as pa, pyarrow.parquet as pq\n"
-        "    from recorder.write import seal\n"
+        "    from recorder.write import retention, seal\n"
         "    class Slow(io.BytesIO):\n"
         "        def write(self, data): time.sleep(0.001); return len(data)\n"
         "    def round(*_):\n"
         f"        open({str(tmp_path / 'sealing')!r}, 'w').close()\n"
         "        with pq.ParquetWriter(Slow(), pa.schema({'a': pa.int64()})) as writer:\n"
         "            while True: writer.write_table(pa.table({'a': [1]}))\n"
-        "    seal._EVERY_S, seal.Housekeeper.round = 0.1, round\n"
+        "    retention._ROUND_S, seal.Housekeeper.round = 0.1, round\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workers.__file__).parents[2]}")
     with source(staying(hello(), event("a"))) as qtap:
