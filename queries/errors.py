@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -140,35 +140,30 @@ def _room(rows: int) -> int:
 def _rows(
     chosen: Selection, rows: Sequence[dict[str, Any]], whole: int, room: int
 ) -> list[ErrorRow]:
-    examples = _examples(chosen, [row["one"] for row in rows], room)
-    return [_row(row, whole, example) for row, example in zip(rows, examples, strict=True)]
+    """Kinds of failure, each with one answer; whole: all failures asked about."""
+    chosen.pick([row["one"] for row in rows])
+    columns = "recorder, seq, res_content_type, res_body, res_body_bytes"
+    found = chosen.rows("bodies", columns=columns) if rows else []
+    bodies = {(body["recorder"], body["seq"]): body for body in found}
+    return [_row(row, whole, bodies, room) for row in rows]
 
 
-def _row(row: dict[str, Any], whole: int, example: Example) -> ErrorRow:
-    row = {name: value for name, value in row.items() if name not in ("side", "one")}
-    who = row.pop("who")
+def _row(
+    row: dict[str, Any], whole: int, bodies: Mapping[tuple[str, int], dict[str, Any]], room: int
+) -> ErrorRow:
+    own = {name: value for name, value in row.items() if name not in ("side", "one", "who")}
+    one, who = row["one"], row["who"]
+    about = bodies.get((one["recorder"], one["seq"]), {})
+    kind, size = about.get("res_content_type"), about.get("res_body_bytes")
     return ErrorRow(
         share=share(row["errors"], whole),
         containers=tuple(who[:_PEOPLE]),
         containers_total=len(who),
-        example=example,
-        **row,
+        example=Example(
+            transaction_id(one), one["ts"], body_of(kind, about.get("res_body"), size, room)
+        ),
+        **own,
     )
-
-
-def _examples(chosen: Selection, ones: list[dict[str, Any]], room: int) -> list[Example]:
-    columns = "recorder, seq, res_content_type, res_body, res_body_bytes"
-    chosen.pick(ones)
-    rows = chosen.rows("bodies", columns=columns) if ones else []
-    bodies = {(row["recorder"], row["seq"]): row for row in rows}
-    found = []
-    for one in ones:
-        row = bodies.get((one["recorder"], one["seq"]), {})
-        body = body_of(
-            row.get("res_content_type"), row.get("res_body"), row.get("res_body_bytes"), room
-        )
-        found.append(Example(transaction_id(one), one["ts"], body))
-    return found
 
 
 ERRORS = Question(
