@@ -48,6 +48,7 @@ class Processes(PagedAnswer):
 
 
 def with_parts(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its calls and its services as parts."""
     return {**row, "called": Part(**row["called"]), "served": Part(**row["served"])}
 
 

@@ -35,7 +35,7 @@ _WEIGHED: Final = (
 # What several questions make of their rows: requests by the class of their status, as
 # queries.core.answer.StatusClasses has them; what was called or served (queries.processes.Part);
 # the different names that there are; names, the most frequent first.
-_SHARED: Final = (
+_SHAPES: Final = (
     "classes(status, n) AS {'s1xx': requests(n, status < 200),"
     " 's2xx': requests(n, status BETWEEN 200 AND 299),"
     " 's3xx': requests(n, status BETWEEN 300 AND 399),"
@@ -54,8 +54,15 @@ _SHARED: Final = (
 
 def count_rows(con: Any, weighed: bool = False) -> None:
     """Have `requests` and `took` count rows, or what they weigh."""
-    for macro in (*(_WEIGHED if weighed else _RECORDED), *_SHARED):
+    for macro in _WEIGHED if weighed else _RECORDED:
         con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")
+
+
+def make_shapes(con: Any, text: str) -> None:
+    """Have those of _SHAPES that a statement names: each takes half a millisecond to be made."""
+    for macro in _SHAPES:
+        if f"{macro.partition('(')[0]}(" in text:
+            con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")
 
 
 def have_counted(reader: Reader, files: Sequence[Path], sizes: bool) -> list[Note]:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from queries.core import notes
 from queries.core.answer import Note, Side
 from queries.core.collapse import collapse
-from queries.core.counted import COUNTED, count_rows, have_counted
-from queries.core.session import Moved, Reader
+from queries.core.counted import COUNTED, count_rows, have_counted, make_shapes
+from queries.core.session import Moved, Reader, sql_text
 from queries.core.watch import with_arrow
 from queries.core.window import Window
 from store.derived import SOURCES, derived_sql
@@ -157,10 +157,9 @@ class Selection:
             {**params, **span},
         )
         columns = "*"
-        if not self.counted:
-            count_rows(con)
         if table == "transactions" and not self.counted:
             columns = "*, 1 AS n"
+            count_rows(con)
         if table != "transactions":
             rows = f"(SELECT *, NULL::SMALLINT AS status, NULL::VARCHAR AS grpc_status FROM {rows})"
             columns = "* EXCLUDE (status, grpc_status, outcome, failed)"
@@ -183,6 +182,7 @@ class Selection:
         """The rows of queries/sql/<query>.sql as dicts; the window's ends are parameters."""
         span = {"from_ts": self.window.from_ts, "to_ts": self.window.to_ts}
         places = {"apart": _APART[self.by], **places}
+        make_shapes(self.reader.con, sql_text(query))
         return self.reader.rows(query, {**span, **(params or {})}, **places)
 
     def pick(self, rows: Sequence[Mapping[str, Any]]) -> None:
