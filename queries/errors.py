@@ -144,24 +144,24 @@ def _rows(
     chosen.pick([row["one"] for row in rows])
     columns = "recorder, seq, res_content_type, res_body, res_body_bytes"
     found = chosen.rows("bodies", columns=columns) if rows else []
-    bodies = {(body["recorder"], body["seq"]): body for body in found}
-    return [_row(row, whole, bodies, room) for row in rows]
+    bodies = {
+        (one["recorder"], one["seq"]): body_of(
+            one["res_content_type"], one["res_body"], one["res_body_bytes"], room
+        )
+        for one in found
+    }
+    return [_row(row, whole, bodies) for row in rows]
 
 
-def _row(
-    row: dict[str, Any], whole: int, bodies: Mapping[tuple[str, int], dict[str, Any]], room: int
-) -> ErrorRow:
+def _row(row: dict[str, Any], whole: int, bodies: Mapping[tuple[str, int], Body]) -> ErrorRow:
     own = {name: value for name, value in row.items() if name not in ("side", "one", "who")}
     one, who = row["one"], row["who"]
-    about = bodies.get((one["recorder"], one["seq"]), {})
-    kind, size = about.get("res_content_type"), about.get("res_body_bytes")
+    body = bodies.get((one["recorder"], one["seq"])) or body_of(None, None, None)
     return ErrorRow(
         share=share(row["errors"], whole),
         containers=tuple(who[:_PEOPLE]),
         containers_total=len(who),
-        example=Example(
-            transaction_id(one), one["ts"], body_of(kind, about.get("res_body"), size, room)
-        ),
+        example=Example(transaction_id(one), one["ts"], body),
         **own,
     )
 

@@ -97,9 +97,7 @@ class Follower:
 
 def line_document(line: Line) -> dict[str, Any]:
     """One line as it stands in the document of a search."""
-    found: dict[str, Any] = document(Search(_NOWHERE, (), (line,), truncated=False))
-    first: dict[str, Any] = found["transactions"][0]
-    return first
+    return dict(document(Search(_NOWHERE, (), (line,), truncated=False))["transactions"][0])
 
 
 NEWEST = Question(
