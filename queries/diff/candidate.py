@@ -14,6 +14,8 @@ from queries.diff.stats import Floats, Ints, Mask
 from store.values import dataclass
 
 ENDPOINT = ("host", "method", "route")
+FAILING = ("errors", "no_response")
+HOW = frozenset({*FAILING, "statuses", "latency", "size"})  # kinds that are not how many
 Against = Literal["baseline", "usual"]
 
 

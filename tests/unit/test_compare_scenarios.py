@@ -128,6 +128,30 @@ def test_everything_answers_503(record: Record) -> None:
     assert document["findings"][0]["effect"]["affected"] > 0.3 * document["window"]["requests"]
 
 
+@pytest.mark.parametrize("status", [401, None])
+def test_a_key_expires_two_calls_behind_a_service_that_nobody_records(
+    record: Record, status: int | None
+) -> None:
+    """Of web, user, auth and a host outside, one calling the next, user is not recorded: nearly
+    all that is recorded fails more, and the cause is what the last one of them calls."""
+
+    def failing(share: float) -> Any:
+        return step(20, 0.01, share)
+
+    lines = [
+        traffic("login.example", "/token", 90, container="auth", failing=failing(0.95),
+                status=status),
+        traffic("auth:80", "/me", 200, direction="ingress", container="auth", failing=failing(0.4)),
+        traffic("user:80", "/orders", 200, direction="egress-internal", container="web",
+                failing=failing(0.4)),
+        traffic("shop.example", "/orders", 250, direction="ingress", container="web",
+                failing=failing(0.3), status=502),
+    ]  # fmt: skip
+    document = record(*lines, beside=400).diff()
+    says(first(document), key={"host": "login.example"}, direction="up", since=20)
+    assert len(document["findings"]) == 1
+
+
 def test_everything_slows_down(record: Record) -> None:
     """Told with when it began and what it came to since, and shown by slow answers."""
     lines = [

@@ -13,7 +13,7 @@ import numpy as np
 
 from queries.core.answer import Blame
 from queries.diff import limits
-from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.candidate import ENDPOINT, FAILING, HOW, Candidate
 from queries.diff.detect.shares import before_of
 from queries.diff.frame import Frame
 from queries.diff.stats import Floats, Mask, distinct, ratio
@@ -121,6 +121,37 @@ def of_many_places(calls: Graph, candidates: list[Candidate]) -> bool:
     return len(ends & slow) >= max(limits.FEW, limits.MOST * len(ends))
 
 
+def outside(c: Candidate, away: Mask) -> tuple[float, float]:
+    """(the change that some keys of its scope would have of it by their number, theirs)."""
+    due = c.affected * float(c.volume[away].sum() / max(c.volume.sum(), 1e-9))
+    return due, abs(float(c.excess[away].sum()))
+
+
+def of_a_place(calls: Graph, c: Candidate, candidates: list[Candidate]) -> bool:
+    """Whether what everything shows is one place's change: all but the likeliest one, and who
+    calls it, is as it was. Of few requests each endpoint may seem to have its part; not all."""
+    kinds = FAILING if c.kind in FAILING else (c.kind,)
+    alike = [o for o in candidates if o.key and o.kind in kinds and o.direction == c.direction]
+    if c.key or c.kind not in HOW or not alike:
+        return False
+    frame, level = calls.frame, calls.frame.level(ENDPOINT)
+    ends = {id(o): tuple(map(set, calls.unseen(o, calls.around(o)))) for o in alike}
+    deeper = alike
+    while deeper:  # the surest one, and the surest of those that it calls
+        place = max(deeper, key=lambda o: (o.z, *o.order()))
+        callers, callees = ends[id(place)]
+        alike = [o for o in alike if not ends[id(o)][1] & callees]
+        deeper = [o for o in alike if ends[id(o)][0] & callees]
+    near = calls.above(callers) | callees
+    inside = frame.of_services(near) & frame.incoming | (place.scope & (place.excess != 0))
+    if _UNSEEN in near:  # what is asked of it is seen where it is called
+        inside |= frame.between & ~frame.incoming
+    away = (level.sum(inside * (frame.requests + frame.before)) == 0)[level.group]
+    due, rest = outside(c, away)
+    clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
+    return place.z > c.z if due < limits.FEW else rest < limits.MOST * due and clear
+
+
 def settle(graph: Graph, leads: list[Candidate]) -> list[Candidate]:
     """Fold what a deeper change explains into that change, and say who is to blame."""
     around = [graph.around(lead) for lead in leads]
@@ -224,7 +255,7 @@ def _refuses(graph: Graph, above: Candidate, below: Candidate, near: Ends, far: 
     """Whether it fails though it is asked as often as ever, where what its services and those
     behind them no longer ask for is the larger part of what everything has less."""
     frame, failing = graph.frame, set(far[1])
-    if below.kind not in ("errors", "no_response") or below.direction != "up" or not failing:
+    if below.kind not in FAILING or below.direction != "up" or not failing:
         return False
     behind = graph.below(failing)
     now, due = (x[below.scope & frame.incoming].sum() for x in (frame.requests, frame.due))
@@ -297,7 +328,7 @@ def _blame(
     frame: Frame, lead: Candidate, callers: dict[str, float], callees: dict[str, float]
 ) -> Blame | None:
     caller = _largest(callers)
-    mine = lead.key.get("side") == "out" and lead.kind in ("errors", "no_response")
+    mine = lead.key.get("side") == "out" and lead.kind in FAILING
     if mine and contrast(frame, lead) >= limits.MOST:
         return Blame(caller, None, "itself")  # others call the same places, and fare well
     if not callees:

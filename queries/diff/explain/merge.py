@@ -16,7 +16,7 @@ import numpy as np
 
 from queries.core.watch import still_wanted
 from queries.diff import limits
-from queries.diff.candidate import ENDPOINT, Candidate
+from queries.diff.candidate import ENDPOINT, FAILING, HOW, Candidate
 from queries.diff.detect.presence import MOVE
 from queries.diff.detect.shares import before_of
 from queries.diff.explain import graph
@@ -24,8 +24,6 @@ from queries.diff.frame import Frame, Level, evenness
 from queries.diff.stats import Floats, Mask, distinct
 
 _EVEN = (0.3, 0.8)  # less even than that, a key is no cause; everything at once even less so
-
-_HOW = frozenset({"errors", "no_response", "statuses", "latency", "size"})  # not how many
 
 # Where two keys explain a change equally well, the one that is easier to say wins.
 _PLAIN: dict[tuple[str, ...], int] = {
@@ -44,9 +42,9 @@ def score(frame: Frame, c: Candidate, left: Mask) -> float:
     plain: float = 0.97 ** _PLAIN.get(tuple(c.key), 2)
     if even < _EVEN[len(c.key) == 0]:
         held *= 0.1
-    if c.key.get("side") == "out" and c.kind in _HOW and _served_here(frame, c):
+    if c.key.get("side") == "out" and c.kind in HOW and _served_here(frame, c):
         # those who serve the calls see as much, and which of them fails, but not who calls badly
-        alone = c.kind in _KINDS and graph.contrast(frame, c) >= limits.MOST
+        alone = c.kind in FAILING and graph.contrast(frame, c) >= limits.MOST
         plain = 1.0 if alone else 0.9 * plain
     return held * even * plain
 
@@ -111,14 +109,8 @@ def _surer_part(frame: Frame, part: Candidate, c: Candidate) -> bool:
     if part.z <= c.z or (part.kind, part.direction) != (c.kind, c.direction) or not inside:
         return False
     here = {"in": frame.incoming, "out": ~frame.incoming}.get(part.key.get("side", ""), True)
-    due, rest = _outside(c, ~part.scope & here)
+    due, rest = graph.outside(c, ~part.scope & here)
     return due >= limits.FEW and rest < limits.MOST * due
-
-
-def _outside(c: Candidate, away: Mask) -> tuple[float, float]:
-    """(the change that some keys of its scope would have of it by their number, theirs)."""
-    due = c.affected * float(c.volume[away].sum() / max(c.volume.sum(), 1e-9))
-    return due, abs(float(c.excess[away].sum()))
 
 
 def _fold(
@@ -142,7 +134,6 @@ def _fold(
 _PLACES = (
     {"service", "host"}, set(ENDPOINT), {"service", "process"}, {"service", "instance"},
 )  # fmt: skip
-_KINDS = ("errors", "no_response")
 _LATER = {"signature": 4, "new": 4, "gone": 4, "latency": 5, "rate": 6, "size": 7}
 _TOGETHER = 4.5  # before each of the places that are slower
 
@@ -153,7 +144,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     candidates = _places(_moves(frame, candidates))
     many = graph.of_many_places(calls, candidates)
     candidates = [
-        c for c in candidates if (many and c.lasts) or not _of_a_place(calls, c, candidates)
+        c for c in candidates if (many and c.lasts) or not graph.of_a_place(calls, c, candidates)
     ]
     fresh = [c.scope for c in candidates if c.kind == "new" and set(c.key) == {"service"}]
     came = np.any([np.zeros(frame.size, dtype=bool), *fresh], axis=0)
@@ -163,7 +154,7 @@ def merge(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
     found = pair_moved(frame, leads(frame, candidates, tiers))
     found = graph.through_a_door(frame, [_where_time_goes(frame, lead) for lead in found])
     for lead in (found := graph.settle(calls, found)):
-        if not lead.key and lead.kind in (*_HOW, "rate"):
+        if not lead.key and lead.kind in (*HOW, "rate"):
             lead.kind, lead.blame = "broad", None
         if lead.kind == "rate" and lead.direction == "up":
             _retries(frame, lead)
@@ -178,9 +169,9 @@ def _places(candidates: list[Candidate]) -> list[Candidate]:
         for c in candidates:
             c.sure |= not c.key and graph.fails(c) and c.z >= limits.Z_ALL
     held = [c for c in candidates if c.sure and graph.fails(c) and c.affected]
-    return [c for c in candidates if c.sure or any(
+    return [c for c in candidates if c.sure or ((c.key or c.z >= limits.Z_ALL) and any(
         o.excess[c.scope].sum() >= limits.MOST * o.affected for o in held
-    )]  # fmt: skip
+    ))]  # fmt: skip
 
 
 def _moves(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
@@ -202,28 +193,6 @@ def _is_sure(lead: Candidate) -> bool:
     return lead.z > 0
 
 
-def _of_a_place(calls: graph.Graph, c: Candidate, candidates: list[Candidate]) -> bool:
-    """Whether what everything shows is one place's change: all but the likeliest one, and who
-    calls it, is as it was. Of few requests each endpoint may seem to have its part; not all."""
-    alike = [o for o in candidates if o.key and (o.kind, o.direction) == (c.kind, c.direction)]
-    if c.key or c.kind not in _HOW or not alike:
-        return False
-    frame, level = calls.frame, calls.frame.level(ENDPOINT)
-    ends = {id(o): tuple(map(set, calls.around(o))) for o in alike}
-    deeper = alike
-    while deeper:  # the surest one, and the surest of those that it calls
-        place = max(deeper, key=lambda o: (o.z, *o.order()))
-        callers, callees = ends[id(place)]
-        alike = [o for o in alike if not ends[id(o)][1] & callees]
-        deeper = [o for o in alike if ends[id(o)][0] & callees]
-    near = calls.above(callers) | callees
-    inside = frame.of_services(near) & frame.incoming | (place.scope & (place.excess != 0))
-    away = (level.sum(inside * (frame.requests + frame.before)) == 0)[level.group]
-    due, rest = _outside(c, away)
-    clear = due - rest >= 2 * math.sqrt(c.noise * due) or place.z > c.z
-    return due >= limits.FEW and rest < limits.MOST * due and clear
-
-
 def _tier(c: Candidate, came: Mask) -> int:
     """Hosts, containers and calls that come and go explain most; then failures; then the rest.
 
@@ -237,7 +206,7 @@ def _tier(c: Candidate, came: Mask) -> int:
         return 2
     if c.kind == "statuses":
         return 3
-    if c.kind in _KINDS:
+    if c.kind in FAILING:
         return 3 if c.direction == "up" else 8
     if c.kind == "rate" and not c.key:
         return -1 if c.direction == "down" else 6
@@ -283,10 +252,10 @@ def narrow(frame: Frame, lead: Candidate) -> None:
     if total <= 0 or lead.direction in ("new", "gone", "moved") or lead.kind == "broad":
         return
     before = before_of(frame, lead.against, lead.newer)
-    base = np.where(lead.scope, before + frame.requests * (lead.kind in _HOW), 0.0)
+    base = np.where(lead.scope, before + frame.requests * (lead.kind in HOW), 0.0)
     for dims in (("host",), ("method", "route"), ("service",), ("status",)):
         known = set(lead.key) | ({"service"} if "instance" in lead.key else set())
-        if dims[-1] in known or (dims == ("status",) and lead.kind not in _KINDS):
+        if dims[-1] in known or (dims == ("status",) and lead.kind not in FAILING):
             continue
         if dims == ("service",) and not frame.incoming[lead.scope].all():
             _caller(frame, lead, base)
