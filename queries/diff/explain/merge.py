@@ -169,9 +169,9 @@ def _places(candidates: list[Candidate]) -> list[Candidate]:
         for c in candidates:
             c.sure |= not c.key and graph.fails(c) and c.z >= limits.Z_ALL
     held = [c for c in candidates if c.sure and graph.fails(c) and c.affected]
-    return [c for c in candidates if c.sure or ((c.key or c.z >= limits.Z_ALL) and any(
+    return [c for c in candidates if c.sure or any(
         o.excess[c.scope].sum() >= limits.MOST * o.affected for o in held
-    ))]  # fmt: skip
+    )]  # fmt: skip
 
 
 def _moves(frame: Frame, candidates: list[Candidate]) -> list[Candidate]:
