@@ -34,7 +34,6 @@ from queries.diff.explain.findings import Scene, caller, findings, public_key
 from queries.diff.explain.sensitivity import sensitivity
 from queries.diff.explain.words import subject
 from queries.diff.frame import Frame, frame_of
-from queries.diff.groups import kept
 from queries.diff.rollups import BrokenRollup, is_sound, rollups_of
 from queries.diff.stats import add_up, distinct
 from store.cover import Sealed, sealed_in, segments_in
@@ -188,7 +187,7 @@ class _Question:
             ]
             notes += blind or [Note("no_common_minutes", _APART)]
             return self._changes(frame, verdict, notes, ())
-        frame.kept = kept(self.reader, counts, self.axis, self.covered)
+        frame.kept = coverage.kept(self.reader, counts, self.axis, self.covered)
         notes += _qualified(frame)
         notes += _failing_all_along(frame)
         lossy = coverage.is_lossy(self.reader, self.axis.spans)

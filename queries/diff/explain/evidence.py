@@ -12,7 +12,7 @@ import numpy as np
 from queries.core.session import sql_text
 from queries.core.window import Window, hours_of, meeting
 from queries.diff.axis import hour_of, inside
-from queries.diff.groups import named
+from queries.diff.coverage import named
 from queries.diff.rollups import if_readable, keys_relation, rollups_of, whole_parquet
 from queries.diff.stats import add_up
 from store.cover import is_early

@@ -17,8 +17,8 @@ from queries.core.answer import Shown
 from queries.core.session import sql_text
 from queries.core.window import hours_of
 from queries.diff.counts import NO_DURATION
+from queries.diff.coverage import named
 from queries.diff.durations import BASE
-from queries.diff.groups import named
 from queries.diff.rollups import if_readable, keys_relation, rows_relation, whole_parquet
 from queries.diff.stats import Floats, Ints, Mask, add_up
 from store.derived import DURATIONS, KEYS
