@@ -67,15 +67,15 @@ def _run(argv: list[str]) -> int:
         text = getattr(error, "format_message", None)
         if text is None or not hasattr(error, "exit_code"):
             raise
-        _explain(*_usage(text(), getattr(error, "ctx", None)))
+        _explain(*_usage(text(), getattr(error, "ctx", None), argv))
         return USAGE
     return code if isinstance(code, int) else OK
 
 
-def _usage(text: str, ctx: object) -> tuple[str, str]:
+def _usage(text: str, ctx: object, argv: list[str]) -> tuple[str, str]:
     from filters.fields import known_as
 
-    path = getattr(ctx, "command_path", "qrec")
+    path = getattr(ctx, "command_path", f"qrec {argv[0]}")  # an option without a value has none
     message, _, suggestion = text.partition(" Did you mean")
     hint = f"`{path} --help` lists what there is."
     if suggestion:

@@ -101,6 +101,7 @@ def test_the_version(run: Cli) -> None:
         (["--verison"], "--version"),
         (["hosts", "--lats", "1h"], "--last"),
         (["hosts", "--limit", "many"], "'--limit'"),
+        (["hosts", "--limit"], "`qrec hosts --help` lists"),
         (["hosts", "--limit", "0"], "between 1 and"),
         (["hosts", "extra"], "extra"),
         (["hosts", "--last", "1q"], "90s, 15m"),
