@@ -121,7 +121,7 @@ _NO_TOPLEVEL = frozenset(  # logo@2x.png
 )
 _GIT = re.compile(rb"git@[^@]*:\Z")  # git@github.com:acme/x.git
 _SCHEME = re.compile(rb"(?i)(bearer|basic)(?:[ \t+]|%20){1,3}")
-_TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]++|\\++/|\\++u002[bBfFdD]|%(?:2[BbFf]|3[Dd]))++")
+_TOKEN = re.compile(rb"(?:[A-Za-z0-9._~+/=-]++|\\++/|\\++u002[bBfFdD]|%(?:2[BbFf]|3[Dd]))+")
 _SHORTEST_BEARER = 16
 _DIGIT = re.compile(rb"[0-9]")
 _AUTHORITY = re.compile(rb"[^/?#\s\"'<>\\]{0,256}")
@@ -240,12 +240,12 @@ _NEAR = 200  # bytes around a key id in which its secret is looked for
 # The end of a private key, or of the string that it was cut off in.
 _PEM_END = compiled(r"-----END[^-]{0,60}-----|Private-MAC:[ 0-9a-f]{1,80}|[^\\]\"")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+]|\\?/){40}(?![A-Za-z0-9+/=])")
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])++(?:=|%3[Dd]){0,2}")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\\++/|%2[BbFf])+(?:=|%3[Dd]){0,2}")
 _BASE64_CLASS = re.compile(r"\[[^]]*\+/[^]]*\]")
 _MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])", re.DOTALL)
 _LONG_NO_HEX = re.compile(rb"(?=[a-z0-9]*[g-z])[a-z0-9]{32}|(?=[A-Z0-9]*[G-Z])[A-Z0-9]{32}")
 _RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
-_HEAD = re.compile(rb"(?:(?:[a-z][a-z0-9]{0,15}|[A-Z][A-Z0-9]{0,15})[._-])++")
+_HEAD = re.compile(rb"(?:(?:[a-z][a-z0-9]{0,15}|[A-Z][A-Z0-9]{0,15})[._-])+")
 _PUBLIC = re.compile(rb"(?i)(?<![a-z])(?:pk|pub|public|publishable|phc|nonce|sha[0-9]+|md5)[._-]")
 _SEPARATOR = re.compile(rb"[._-]")
 _THINGS = frozenset(word for field in builtin().fields for word in field.unless)

@@ -205,7 +205,7 @@ def _begins(buf: bytes, start: int) -> tuple[int, ...]:
 _VARIABLE = re.compile(rb"(?:ENV|[Ss]et[Ee]nv)[ \t]+([A-Za-z0-9_]+)")
 _OPENED = re.compile(rb"(\\*)([\"'(])\Z")
 _USER = re.compile(rb"(\\*)([\"']?)[A-Za-z0-9_.@%+-]{1,64}:\Z")
-_BARE = re.compile(rb"(?:[^\s\"'\\]++|\\++/)++")
+_BARE = re.compile(rb"(?:[^\s\"'\\]++|\\++/)+")
 _PASSWORD = re.compile(rb"[^\s\"'<>\\&;,]{4,64}")  # "your password is Ab3-de", not "is required"
 _TELLING = re.compile(rb"[0-9]")
 _CODE_DIGITS = re.compile(rb"[0-9]{4,8}(?![0-9A-Za-z_.:-]?[0-9A-Za-z])")

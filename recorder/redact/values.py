@@ -89,15 +89,15 @@ _CONTAINER = re.compile(rb"[ \t\r\n]*[\[{]")
 # Unquoted, a value ends at a blank, and at & or ; only where another name follows.
 _NEXT = rb"[A-Za-z0-9_.%\[\]-]{1,40}="
 _WORD = re.compile(
-    rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))++)" % (_NEXT, _NEXT)
+    rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|&(?!%s)|;(?![ ]?%s|\s|\Z))+)" % (_NEXT, _NEXT)
 )
 # Where no JSON is: what cannot end a string or begin a tag or an escape there.
 _WITHIN = rb"\"(?=[A-Za-z0-9])|\\(?![nrtbfu/\"'\\])|<(?![A-Za-z/!][^<>]{0,200}>)"
 _LOOSE_WORD = re.compile(
-    rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|%s|&(?!%s)|;(?![ ]?%s|\s|\Z))++)"
+    rb"((?:[^&\s\"<>;\\`]++|\\++/|\\++u002[bBfF]|%s|&(?!%s)|;(?![ ]?%s|\s|\Z))+)"
     % (_WITHIN, _NEXT, _NEXT)
 )
-_VARIABLE = re.compile(rb"((?:[^\r\n\"\\<]++|\\++/|%s)++)" % _WITHIN)  # PASSWORD=a&b=c, in a file
+_VARIABLE = re.compile(rb"((?:[^\r\n\"\\<]++|\\++/|%s)+)" % _WITHIN)  # PASSWORD=a&b=c, in a file
 _LIST = re.compile(rb"[ \t]*\[[ \t\r\n]*\\*\"")  # password = ["a", "b"]
 _BELOW = re.compile(  # password:, and on the lines below it the value, or a list of them
     rb"\r?\n[ \t]+((?:- )?[^\s:#{}\[\]&*!|>-][^\s#{}\[\]]*(?:\r?\n[ \t]+- [^\s:]+)*)"
@@ -106,10 +106,10 @@ _BELOW = re.compile(  # password:, and on the lines below it the value, or a lis
 _COMPARED = re.compile(rb".[ !]==[ \t]?\\*[\"']|..==[ \t]\\*[\"']")  # password == "…"
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]*\r?\n")  # password: |
 _INDENTED = re.compile(rb"([ \t]*)[^\n]*(?:\n|\Z)")
-_BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)++)")  # ;password=my secret;
+_BETWEEN = re.compile(rb"((?:[^;\r\n\"\\]++|\\++/)+)")  # ;password=my secret;
 _LITERAL = re.compile(rb"[ \t\r\n]*([^\s,}\]\"'\\]+)")
-_LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|&(?!%s))++)" % _NEXT)
-_LOOSE_LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|%s|&(?!%s))++)" % (_WITHIN, _NEXT))
+_LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|&(?!%s))+)" % _NEXT)
+_LOOSE_LINE = re.compile(rb"((?:[^&\r\n\"\\<]++|\\++/|%s|&(?!%s))+)" % (_WITHIN, _NEXT))
 _CONSTANT = re.compile(
     rb"(?i)(?:true|false|null|none|nil|undefined|yes|no|[*\xe2\x80\xa2]+)[,;)}\]]*\Z"
 )
