@@ -96,7 +96,8 @@ def _write_live(store: Store, hour: str, requests: int, start: str) -> None:
                 "SELECT concat(epoch_us(min(ts)), ' ', epoch_us(max(ts))) FROM rows WHERE " + part
             ).fetchall()
             target = folder / segment_name(first, last)
-            told = f", KV_METADATA {{'qrec.times': '{times}'}}"  # as a recorder's segments have it
+            # as a recorder's segments have it
+            told = f", KV_METADATA {{'qrec.redaction': 'none', 'qrec.times': '{times}'}}"
             _copy(con, f"FROM rows WHERE {part} ORDER BY ts", target, told)
 
 

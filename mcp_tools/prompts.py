@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _MOST = 5  # gaps, filters and marks that are named
 _LIVE = timedelta(minutes=2)
-_LEAST_GAP = timedelta(minutes=1)
 
 
 def _text(name: str, **words: str) -> str:
@@ -57,8 +56,8 @@ def _held(context: Context) -> str:
 
 def _told(store: Store, now: datetime) -> str:
     """The time that the store holds, and of its last day who recorded what, and who missed some."""
-    from queries.core.notes import SEEING, received
-    from queries.coverage import coverage
+    from queries.core.notes import received
+    from queries.coverage import coverage, missed
 
     held = received(store)
     if held is None:
@@ -72,16 +71,10 @@ def _told(store: Store, now: datetime) -> str:
     ]
     if until != "now":
         lines.append("Nobody has been recording since: ask with from_time and to_time within that.")
-    # not the time before a recorder began, nor what is told with the answers that it touches
-    gaps = sorted(
-        (gap.from_ts, one.recorder, gap) for one in recorders for gap in one.gaps
-        if gap.to_ts - gap.from_ts >= _LEAST_GAP
-        and any(s.state in SEEING and s.from_ts < gap.from_ts for s in one.stretches)
-    )  # fmt: skip
-    if gaps:
+    if gaps := missed(recorders):
         named = (
             f"{_time(gap.from_ts)} to {_time(gap.to_ts)} ({name}: {visible(gap.reason)[:80]})"
-            for _, name, gap in gaps[-_MOST:]
+            for name, gap in gaps[-_MOST:]
         )
         lines.append(f"Not seen in its last day: {'; '.join(named)}.")
     for text in sorted({text for one in recorders for text in one.filters})[:_MOST]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import field, replace
+from datetime import timedelta
 
 from queries.core.answer import VERSION, Between, Note
-from queries.core.notes import Gap, Seen, Stretch, covered_s, notes, seen, together
+from queries.core.notes import SEEING, Gap, Seen, Stretch, covered_s, notes, seen, together
 from queries.core.question import (
     APART,
     BY,
@@ -28,6 +29,8 @@ from store.errors import UsageError
 from store.hours import from_us, to_us
 from store.layout import Store
 from store.values import dataclass
+
+_LEAST_GAP = timedelta(minutes=1)  # shorter ones are told with the answers that they touch
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,16 @@ def _row(recorder: str | None, members: Sequence[Seen], part: slice = slice(0)) 
         deaf=sum(seconds > 0 for seconds in lost),
         deaf_s=sum(lost),
     )
+
+
+def missed(recorders: Sequence[RecorderRow]) -> list[tuple[str | None, Gap]]:
+    """Whose gaps of a minute and more, oldest first, but for the time before a recorder began."""
+    gaps = [
+        (one.recorder, gap) for one in recorders for gap in one.gaps
+        if gap.to_ts - gap.from_ts >= _LEAST_GAP
+        and any(s.state in SEEING and s.from_ts < gap.from_ts for s in one.stretches)
+    ]  # fmt: skip
+    return sorted(gaps, key=lambda named: (named[1].from_ts, str(named[0])))
 
 
 COVERAGE = Question(

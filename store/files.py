@@ -113,8 +113,9 @@ def times_in(path: Path) -> tuple[int, int] | None:
     tells itself; None where it does not."""
     with contextlib.suppress(OSError), path.open("rb", buffering=0) as file:
         file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
-        told = _TIMES.findall(file.read())  # the last: texts of rows may stand before it
-        return (int(told[-1][0]), int(told[-1][1])) if told else None
+        # Texts of rows may stand before what the file says about itself, but not within it.
+        told = _TIMES.search(file.read().rpartition(b"qrec.redaction")[2])
+        return (int(told[1]), int(told[2])) if told else None
     return None
 
 

@@ -32,24 +32,6 @@ _WEIGHED: Final = (
     f"took(ms, n, share) AS {_QUANTILE}(list(ms) FILTER (WHERE ms IS NOT NULL),"
     " list(n) FILTER (WHERE ms IS NOT NULL), share::DOUBLE)",
 )
-# What several questions make of their rows: requests by the class of their status, as
-# queries.core.answer.StatusClasses has them; what was called or served (queries.processes.Part);
-# the different names that there are; names, the most frequent first.
-_SHAPES: Final = (
-    "classes(status, n) AS {'s1xx': requests(n, status < 200),"
-    " 's2xx': requests(n, status BETWEEN 200 AND 299),"
-    " 's3xx': requests(n, status BETWEEN 300 AND 399),"
-    " 's4xx': requests(n, status BETWEEN 400 AND 499),"
-    " 's5xx': requests(n, status >= 500), 'no_response': requests(n, status IS NULL)}",
-    "part(which, failed, ms) AS {'requests': count(*) FILTER (WHERE which),"
-    " 'errors': count(*) FILTER (WHERE which AND failed),"
-    " 'error_share': coalesce(avg(failed::INTEGER) FILTER (WHERE which), 0),"
-    " 'p95_ms': quantile_cont(ms, 0.95) FILTER (WHERE which)}",
-    "names(name) AS coalesce(list_sort(list(DISTINCT name) FILTER (WHERE name IS NOT NULL)), [])",
-    "busiest(name) AS coalesce(list_transform(list_sort(list_transform("
-    "map_entries(histogram(name)), lambda one: {'n': -one.value::BIGINT, 'name': one.key})),"
-    " lambda one: one.name), [])",
-)
 
 
 def count_rows(con: Any, weighed: bool = False) -> None:
@@ -59,10 +41,10 @@ def count_rows(con: Any, weighed: bool = False) -> None:
 
 
 def make_shapes(con: Any, text: str) -> None:
-    """Have those of _SHAPES that a statement names: each takes half a millisecond to be made."""
-    for macro in _SHAPES:
-        if f"{macro.partition('(')[0]}(" in text:
-            con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")
+    """Have those of sql/shapes.sql that a statement names: each takes half a millisecond."""
+    for macro in sql_text("shapes").split(";\n")[:-1]:
+        if f"{macro.partition('(')[0].split()[-1]}(" in text:
+            con.execute(macro)
 
 
 def have_counted(reader: Reader, files: Sequence[Path], sizes: bool) -> list[Note]:

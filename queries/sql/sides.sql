@@ -1,5 +1,5 @@
 -- Requests and failures of window (the first span) and baseline by status, by host, by who made or
--- served them, by what failures say, and by bin of duration: of each the busiest of those in which most changed.
+-- served them, by what failures say, and by bin of duration: of each those in which most changed.
 WITH spans AS (
     SELECT
         unnest($starts::TIMESTAMPTZ[]) AS from_ts,

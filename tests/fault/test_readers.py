@@ -17,7 +17,7 @@ from queries.core.session import Reader
 from queries.core.window import Window
 from recorder.write import segments as segment_files
 from recorder.write.seal import Housekeeper
-from recorder.write.segments import live_segments, merge
+from recorder.write.segments import live_segments, merge, metadata
 from store.cover import maximal_cover
 from store.coverage import read_stretches, write_stretches
 from store.hours import HOUR_US, from_us, hour_key
@@ -126,7 +126,8 @@ def test_segments_that_tell_of_other_minutes_are_not_opened(merged: bool, tmp_pa
         desk.flush()
     listed = live_segments(desk.store, "r", "transactions", hour_key(NOON))
     pq.write_table(pq.read_table(listed[5].path, partitioning=None), listed[5].path)  # tells none
-    wide = [merge("transactions", listed[at : at + 2], {}) for at in (0, 4) if merged]
+    about = metadata("r", "p")
+    wide = [merge("transactions", listed[at : at + 2], about) for at in (0, 4) if merged]
     span = Window(from_us(NOON + 2 * 60 * S), from_us(NOON + 4 * 60 * S))
     rows = "SELECT request_id FROM transactions WHERE ts >= $begin AND ts < $end ORDER BY 1"
     limits = {"begin": span.from_ts, "end": span.to_ts}

@@ -26,7 +26,7 @@ from tests.world.scenes import (
     shop,
     step,
 )
-from tests.world.steady import at, traffic
+from tests.world.steady import at, calls, traffic
 
 # All of it: stops, falls, fails
 
@@ -149,6 +149,34 @@ def test_a_key_expires_two_calls_behind_a_service_that_nobody_records(
     ]  # fmt: skip
     document = record(*lines, beside=400).diff()
     says(first(document), key={"host": "login.example"}, direction="up", since=20)
+    assert len(document["findings"]) == 1
+
+
+def test_a_service_fails_behind_one_that_nobody_records(record: Record) -> None:
+    """Of web, cart and stock, one calling the next, cart is not recorded."""
+    lines = [
+        traffic("stock:80", "/stock", 120, direction="ingress", container="stock",
+                failing=step(20, 0.01, 0.8)),
+        traffic("cart:80", "/carts", 200, direction="egress-internal", container="web",
+                failing=step(20, 0.01, 0.5)),
+        traffic("shop.example", "/orders", 250, direction="ingress", container="web",
+                failing=step(20, 0.01, 0.4), status=502),
+    ]  # fmt: skip
+    document = record(*lines, beside=500).diff()
+    says(first(document), key={"host": "stock:80"}, direction="up", since=20)
+
+
+def test_a_place_is_named_where_nothing_lies_outside_what_waits_for_it(record: Record) -> None:
+    """All that is recorded calls a host outside, in the end, and that fails nearly always."""
+    lines = [
+        traffic("login.example", "/token", 60, container="auth", failing=step(20, 0.01, 0.95),
+                status=401),
+        calls("auth:80", "/me", 120, "web", "auth", failing=step(20, 0.01, 0.4)),
+        traffic("shop.example", "/orders", 1_500, direction="ingress", container="web",
+                failing=step(20, 0.015, 0.08), status=502),
+    ]  # fmt: skip
+    document = record(*lines, beside=0).diff()
+    says(first(document), key={"host": "login.example"}, direction="up")
     assert len(document["findings"]) == 1
 
 
